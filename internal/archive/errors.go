@@ -1,0 +1,71 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrDenied is matched where a source refuses the credentials or says that
+	// they lack a permission. It ends the run for that source at once: asking
+	// on would be refused as well.
+	ErrDenied = errors.New("denied by the source")
+
+	// ErrGone is matched where a source does not know the function.
+	ErrGone = errors.New("function is gone")
+
+	// ErrInterrupted is the cause of a context that the user ended.
+	ErrInterrupted = errors.New("interrupted, progress is kept")
+
+	// ErrClaimed is matched where another worker has the function.
+	ErrClaimed = errors.New("function is claimed by another worker")
+
+	// ErrClaimLost is matched where a worker's claim has passed to another.
+	// Nothing of the transaction that found out was kept.
+	ErrClaimLost = errors.New("claim was lost to another worker")
+)
+
+// An IncompleteError says that a run ended with windows that are not complete.
+// What was archived stays.
+type IncompleteError struct {
+	Short, Failed, NotDue int     // windows
+	First                 Failure // the first trouble, if any
+}
+
+func (e *IncompleteError) Error() string {
+	msg := fmt.Sprintf("%d windows are not complete", e.Short+e.Failed+e.NotDue)
+	if e.NotDue > 0 && e.Short+e.Failed == 0 {
+		return fmt.Sprintf("%d windows have not settled yet, run again later", e.NotDue)
+	}
+	if e.First.Err != nil {
+		msg += fmt.Sprintf(", first %s %s: %v", e.First.Function.Name, e.First.Span, e.First.Err)
+	}
+	return msg
+}
+
+// A Failure is what kept a span from becoming complete.
+type Failure struct {
+	Function Function
+	Span     Span
+	Err      error
+}
+
+// A ShortError says that the source counted more records than it gave, or
+// (Count -1) gave no count and something else at every walk.
+type ShortError struct{ Saw, Count int }
+
+func (e *ShortError) Error() string {
+	if e.Count < 0 {
+		return fmt.Sprintf("the source gives no count, and no two walks saw the same records (%d in the last)", e.Saw)
+	}
+	return fmt.Sprintf("the source counts %d records and gives %d", e.Count, e.Saw)
+}
+
+// A SourceError is an error of the source, not of the archive: it concerns one
+// span and leaves the others as they are.
+type SourceError struct{ Err error }
+
+func (e *SourceError) Error() string { return e.Err.Error() }
+
+// Unwrap makes errors.Is see what the source said.
+func (e *SourceError) Unwrap() error { return e.Err }

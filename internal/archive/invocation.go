@@ -1,0 +1,62 @@
+package archive
+
+import "time"
+
+// The statuses of an invocation. A source's own word that is none of these is
+// kept as it is and taken for settled.
+const (
+	StatusWait    = "WAIT"
+	StatusRunning = "RUNNING"
+	StatusSuccess = "SUCCESS"
+	StatusFail    = "FAIL"
+	StatusDiscard = "DISCARD"
+)
+
+// MaxRequestID is the length in characters of the longest request id that a
+// row holds, the limit of the API's own request_id parameter (page: Querying
+// Asynchronous Invocation Requests).
+const MaxRequestID = 64
+
+// An Invocation is one record of a source, parsed and ready to be kept. Its
+// texts are valid UTF-8 without NUL.
+type Invocation struct {
+	RequestID    string    // never empty, at most MaxRequestID characters
+	Status       string    // one of the five statuses, or the source's own word
+	SourceStatus string    // the source's own word; empty where it is Status
+	ErrorCode    string    // empty for none
+	ErrorMessage string    // empty for none
+	Start        time.Time // UTC; zero where the source gives none
+	End          time.Time // UTC; zero where the source gives none
+	Extra        []byte    // a JSON object of the fields no column takes; nil for none
+}
+
+// InFlight reports whether the invocation may still change by itself.
+func (i *Invocation) InFlight() bool { return InFlight(i.Status) }
+
+// InFlight reports whether a status is one of those that settle later.
+func InFlight(status string) bool { return status == StatusWait || status == StatusRunning }
+
+// A Rejected is an element of a page that no row can hold.
+type Rejected struct {
+	Reason  string
+	Start   time.Time // where it can be read; zero otherwise
+	Payload []byte    // the element as it came
+}
+
+// Distinct leaves one record for each request id: a settled one rather than
+// one in flight, else the later in the page. It works in place.
+func Distinct(page []Invocation) []Invocation {
+	at := make(map[string]int, len(page))
+	kept := page[:0]
+	for _, inv := range page {
+		i, ok := at[inv.RequestID]
+		switch {
+		case !ok:
+			at[inv.RequestID] = len(kept)
+			kept = append(kept, inv)
+		case !inv.InFlight() || kept[i].InFlight():
+			kept[i] = inv
+		}
+	}
+	return kept
+}

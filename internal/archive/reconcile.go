@@ -1,0 +1,138 @@
+package archive
+
+import (
+	"hash/maphash"
+	"time"
+)
+
+// A verdict is what a finished walk amounts to.
+type verdict int
+
+const (
+	whole     verdict = iota // the walk saw all that the source counts
+	drifted                  // something moved between two pages: walk again
+	uncounted                // the source gave no count to go by: whole once two walks agree
+)
+
+// A tally is what one walk saw. Ids are kept as 64-bit hashes: two of them
+// collide in a million records with a chance of 1 in 10^7, and a collision
+// only makes a walk look short, so that it is repeated.
+type tally struct {
+	seed    maphash.Seed
+	span    Span
+	seen    map[uint64]struct{} // elements this process saw in this walk
+	sum     uint64              // of the hashes seen, to tell whether two walks agree
+	windows map[time.Time]int   // distinct elements a window of the span
+
+	// A walk that resumes knows how many distinct elements the pages before it
+	// held, and the ids that the archive has of the span: those pages' and
+	// maybe more. An id that the archive has may have been counted already.
+	resumed int
+	known   map[uint64]struct{}
+	again   int // seen here and known: distinct from the resumed ones or not
+
+	pages    int
+	last     int  // the last page's count, -1 for none
+	ownCount bool // so far every count was its page's own length
+	moved    bool // the count changed from one page to the next
+}
+
+func newTally(seed maphash.Seed, span Span) *tally {
+	return &tally{
+		seed: seed, span: span, last: -1, ownCount: true,
+		seen: make(map[uint64]struct{}), windows: make(map[time.Time]int),
+	}
+}
+
+// resume makes the tally go on where an earlier process's walk stopped.
+func (t *tally) resume(seen int, archived map[uint64]struct{}) {
+	t.resumed, t.known = seen, archived
+}
+
+// add notes a page.
+func (t *tally) add(p *Page) {
+	for i := range p.Invocations {
+		t.note(maphash.String(t.seed, p.Invocations[i].RequestID), p.Invocations[i].Start)
+	}
+	for i := range p.Rejected {
+		t.note(maphash.Bytes(t.seed, p.Rejected[i].Payload), p.Rejected[i].Start)
+	}
+	if t.pages > 0 && p.Count != t.last {
+		t.moved = true
+	}
+	t.ownCount = t.ownCount && p.Count == p.Len()
+	t.pages++
+	t.last = p.Count
+}
+
+func (t *tally) note(h uint64, start time.Time) {
+	if _, ok := t.seen[h]; ok {
+		return
+	}
+	t.seen[h] = struct{}{}
+	t.sum += h
+	t.windows[t.span.WindowOf(start)]++
+	if _, ok := t.known[h]; ok {
+		t.again++
+	}
+}
+
+// distinct is the number of distinct elements that the walk has surely seen.
+func (t *tally) distinct() int { return t.resumed + len(t.seen) - t.again }
+
+// count is the source's count of the query, -1 where there is none to go by: a
+// count that is each page's own length, over several pages, counts pages.
+func (t *tally) count() int {
+	if t.ownCount && (t.pages > 1 || t.resumed > 0) {
+		return -1
+	}
+	return t.last
+}
+
+// verdict judges a walk that reached the last page.
+//
+// A count that changed on the way means that records came or went, and then a
+// sum that happens to fit proves nothing: one that vanished from a page read
+// and moved the rest up hides another that was never seen.
+func (t *tally) verdict() verdict {
+	switch count := t.count(); {
+	case count < 0 && t.pages == 1 && t.resumed == 0:
+		return whole // a list of one page has nothing to move between
+	case count < 0:
+		return uncounted
+	case t.moved:
+		return drifted
+	case t.distinct() == count:
+		return whole
+	case t.known == nil && t.distinct() > count:
+		return uncounted // it gives more than it counts
+	default:
+		return drifted
+	}
+}
+
+// counts are the source's numbers of records a window, for a walk that is
+// whole. A walk that resumed does not know them: nil.
+func (t *tally) counts() map[time.Time]int {
+	if t.resumed > 0 {
+		return nil
+	}
+	return t.windows
+}
+
+// short is what is said of a walk that is not whole. Where the span is one
+// window, counts has the source's number of its records: those counted less
+// those seen that belong to the windows beside it.
+func (t *tally) short() (err *ShortError, counts map[time.Time]int) {
+	err = &ShortError{Saw: t.distinct(), Count: t.count()}
+	if err.Count >= 0 && t.resumed == 0 {
+		w := t.span.From
+		counts = map[time.Time]int{w: err.Count - (len(t.seen) - t.windows[w])}
+	}
+	return err, counts
+}
+
+// agrees reports whether two walks from the first page on saw the same.
+func (t *tally) agrees(o *tally) bool {
+	return o != nil && t.resumed == 0 && o.resumed == 0 && len(t.seen) == len(o.seen) && t.sum == o.sum
+}

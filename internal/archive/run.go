@@ -1,0 +1,205 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	// maxFailuresKept bounds what a run remembers of its troubles; every one
+	// of them is in the log and in the windows.
+	maxFailuresKept = 100
+
+	// claimRetry is how long a run waits before it looks again at functions
+	// that another worker had.
+	claimRetry = 2 * time.Second
+)
+
+// An Archiver brings the windows of a source's functions into a store.
+type Archiver struct {
+	Source  Source
+	Store   Store
+	Clock   Clock
+	Log     *slog.Logger
+	Match   func(Function) bool // which functions; nil for all
+	Settle  time.Duration       // how long after its end a window is left alone
+	Workers int                 // functions worked on at once
+}
+
+// A Summary is what a run did.
+type Summary struct {
+	Totals
+	Range    Span
+	NotDue   int   // windows asked for that have not settled yet
+	Calls    int64 // calls made to the source
+	Refused  int64 // of these, answered with "too many"
+	Failures []Failure
+}
+
+// Err is an *IncompleteError where windows asked for are not complete.
+func (s *Summary) Err() error {
+	if s.Short+s.Failed == 0 && s.NotDue == 0 {
+		return nil
+	}
+	err := &IncompleteError{Short: int(s.Short), Failed: int(s.Failed), NotDue: s.NotDue}
+	if len(s.Failures) > 0 {
+		err.First = s.Failures[0]
+	}
+	return err
+}
+
+// A run is one pass of an Archiver.
+type run struct {
+	*Archiver
+	order    Order
+	progress *Progress
+
+	mu       sync.Mutex
+	failures []Failure
+}
+
+// Archive makes the windows of the order complete, as far as they are due.
+//
+// It returns an *IncompleteError where some could not be, and what ended the
+// run otherwise: ErrDenied, the context's cause, an error of the store. In
+// every case the summary says what was done, and all of that is kept.
+func (a *Archiver) Archive(ctx context.Context, o Order, p *Progress) (Summary, error) {
+	began := a.Clock.Now()
+	summary := Summary{Range: o.Range}
+	asked := o.Range
+	if due := DueBefore(began, a.Settle); o.Range.To.After(due) {
+		o.Range.To = due
+	}
+	if o.Range.To.Before(o.Range.From) {
+		o.Range.To = o.Range.From
+	}
+	id, err := a.Store.BeginRun(ctx, o, began)
+	if err != nil {
+		return summary, fmt.Errorf("note the beginning of a run: %w", err)
+	}
+	before := a.Source.Stats()
+	r := &run{Archiver: a, order: o, progress: p}
+
+	functions, err := r.discover(ctx, began)
+	if err == nil {
+		summary.NotDue = (asked.Windows() - o.Range.Windows()) * len(functions)
+		err = r.all(ctx, functions)
+	}
+
+	after := a.Source.Stats()
+	summary.Totals, summary.Failures = p.Totals(), r.failures
+	summary.Calls, summary.Refused = after.Calls-before.Calls, after.Refused-before.Refused
+	switch cause := context.Cause(ctx); {
+	case err == nil:
+		summary.Elsewhere = summary.Windows - summary.Done
+		err = summary.Err()
+	case cause != nil:
+		err = cause // whatever it made fail
+	}
+	// A crash before this line leaves a run without an end: it is shown as
+	// such, and nothing depends on it.
+	end, stop := context.WithTimeout(context.WithoutCancel(ctx), commitGrace)
+	defer stop()
+	if ended := a.Store.EndRun(end, id, summary, err, a.Clock.Now()); ended != nil && err == nil {
+		err = fmt.Errorf("note the end of a run: %w", ended)
+	}
+	return summary, err
+}
+
+// discover lists the functions page by page, and adds those that the archive
+// knows and the source does not list any more: what they still give is kept,
+// and their 404 is what makes them gone.
+func (r *run) discover(ctx context.Context, began time.Time) ([]Known, error) {
+	var functions []Known
+	for page, err := range r.Source.Functions(ctx) {
+		if err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				return nil, cause
+			}
+			return nil, fmt.Errorf("list functions: %w", err)
+		}
+		known, err := r.Store.SeeFunctions(ctx, r.Source.ID(), page, began)
+		if err != nil {
+			return nil, fmt.Errorf("keep the list of functions: %w", err)
+		}
+		functions = append(functions, known...)
+	}
+	unseen, err := r.Store.UnseenFunctions(ctx, r.Source.ID(), began)
+	if err != nil {
+		return nil, fmt.Errorf("look up functions that are no longer listed: %w", err)
+	}
+	functions = append(functions, unseen...)
+	if r.Match == nil {
+		return functions, nil
+	}
+	matched := functions[:0]
+	for _, f := range functions {
+		if r.Match(f.Function) {
+			matched = append(matched, f)
+		}
+	}
+	return matched, nil
+}
+
+// all reads what is due of the functions, the oldest windows first, and comes
+// back to those that another worker had until nothing is due any more.
+func (r *run) all(ctx context.Context, functions []Known) error {
+	for first := true; ; first = false {
+		due, err := r.Store.Due(ctx, functions, r.order)
+		if err != nil {
+			return fmt.Errorf("plan what is due: %w", err)
+		}
+		if first {
+			for _, d := range due {
+				r.progress.functions.Add(1)
+				r.progress.windows.Add(int64(d.Windows))
+			}
+		}
+		claimed, err := r.share(ctx, due)
+		if err != nil || len(claimed) == 0 {
+			return err
+		}
+		functions = claimed
+		if err := r.Clock.Sleep(ctx, claimRetry); err != nil {
+			return err
+		}
+	}
+}
+
+// share gives the functions to the workers and returns those that other
+// processes had. The first error ends all of them.
+func (r *run) share(ctx context.Context, due []Due) (claimed []Known, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	queue := make(chan Due)
+	var workers sync.WaitGroup
+	for range min(max(r.Workers, 1), len(due)) {
+		workers.Go(func() {
+			for d := range queue {
+				switch err := r.function(ctx, d); {
+				case errors.Is(err, ErrClaimed), errors.Is(err, ErrClaimLost):
+					r.mu.Lock()
+					claimed = append(claimed, d.Known)
+					r.mu.Unlock()
+				case err != nil:
+					cancel(err)
+				}
+			}
+		})
+	}
+	for _, d := range due {
+		select {
+		case queue <- d:
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	close(queue)
+	workers.Wait()
+	return claimed, context.Cause(ctx)
+}

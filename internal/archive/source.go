@@ -1,0 +1,65 @@
+package archive
+
+import (
+	"context"
+	"iter"
+	"time"
+)
+
+// A SourceID names an account's function service in one region.
+type SourceID struct {
+	Provider  string // functiongraph, functioncompute
+	Region    string
+	ProjectID string
+}
+
+// A Function is one function version as its source names it.
+type Function struct {
+	URN  string
+	Name string
+}
+
+// A Cursor says where in a query's answer the next page begins. Its meaning is
+// the source's own; empty is the beginning.
+type Cursor string
+
+// A Query asks for the invocations of one function in [From, To]. Whole
+// seconds, UTC. Whether a source takes the borders as inclusive is not known,
+// so whoever asks makes the query wider than what it needs.
+type Query struct {
+	Function Function
+	From, To time.Time
+	Cursor   Cursor
+}
+
+// A Page is one answer. Nothing in it is lost: what no Invocation can hold is
+// in Rejected.
+type Page struct {
+	Invocations []Invocation
+	Rejected    []Rejected
+	Count       int    // the source's count of the whole query, -1 where it gives none
+	Next        Cursor // the cursor after this page
+	Last        bool   // no page follows
+}
+
+// Len is the number of elements the source sent.
+func (p *Page) Len() int { return len(p.Invocations) + len(p.Rejected) }
+
+// SourceStats are totals since the source was opened.
+type SourceStats struct {
+	Calls   int64 // calls made, those tried again included
+	Refused int64 // calls answered with "too many"
+}
+
+// A Source reads one cloud API.
+//
+// Both sequences end at the first error. Errors match [ErrDenied] where the
+// credentials or their permissions are refused, and [ErrGone] where the
+// function does not exist (any more); everything else has been tried again
+// within the source's budget already. Cancelling ctx ends a call at once.
+type Source interface {
+	ID() SourceID
+	Functions(ctx context.Context) iter.Seq2[[]Function, error]
+	Pages(ctx context.Context, q Query) iter.Seq2[Page, error]
+	Stats() SourceStats
+}

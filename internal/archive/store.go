@@ -1,0 +1,124 @@
+package archive
+
+import (
+	"context"
+	"iter"
+	"time"
+)
+
+// A State is what is known of a window.
+type State string
+
+// The states of a window. Only StateComplete is a promise.
+const (
+	StatePending  State = "pending"  // known, not read
+	StatePartial  State = "partial"  // begun, resumes
+	StateComplete State = "complete" // every record the source gave is kept
+	StateShort    State = "short"    // the source counts more than it gives
+	StateFailed   State = "failed"   // reading it ended with an error
+	StateGone     State = "gone"     // the function no longer answers
+)
+
+// A Known is a function with its number in the archive.
+type Known struct {
+	ID int32
+	Function
+}
+
+// An Order says which windows a run is asked for.
+type Order struct {
+	AskedBy string // the command: run, once, backfill
+	Range   Span   // windows to make complete
+	Older   bool   // and windows before Range that were begun or failed earlier
+	Force   bool   // complete windows as well
+}
+
+// A Due is a function with windows to read.
+type Due struct {
+	Known
+	Windows int       // how many
+	Oldest  time.Time // the first of them
+}
+
+// A Walk is a way through a span's pages that a commit has left open.
+type Walk struct {
+	Span   Span
+	Cursor Cursor // after the last page committed
+	Seen   int    // distinct elements in the pages committed
+}
+
+// Work is what a claimed function has to do: first the walks left open by
+// earlier runs, then the windows due beside them, oldest first.
+type Work struct {
+	Open    []Walk
+	Windows []time.Time
+}
+
+// A Batch is one page with its checkpoint. Both are kept or neither is.
+type Batch struct {
+	Invocations []Invocation // no request id twice
+	Rejected    []Rejected
+	Walk        Walk     // as it stands after this page
+	Outcome     *Outcome // set where the walk ends here; the walk is closed then
+	At          time.Time
+}
+
+// An Outcome is how the walk of a span ended, for all of its windows.
+type Outcome struct {
+	State State
+	// Counts are the source's numbers of records a window, by its start; nil
+	// where they are not known a window. A window that is not in a map that is
+	// not nil has none.
+	Counts map[time.Time]int
+	Err    string // for states other than complete
+}
+
+// Kept says what a commit did.
+type Kept struct {
+	Inserted, Updated, Unchanged, Rejected int // rows
+	InFlight                               int // of the batch, as kept
+}
+
+// A RunID numbers a run.
+type RunID int64
+
+// A Store keeps functions, windows, invocations and runs.
+type Store interface {
+	BeginRun(ctx context.Context, o Order, at time.Time) (RunID, error)
+	EndRun(ctx context.Context, id RunID, s Summary, err error, at time.Time) error
+
+	// SeeFunctions notes that the source listed the functions at this time.
+	SeeFunctions(ctx context.Context, source SourceID, functions []Function, at time.Time) ([]Known, error)
+	// UnseenFunctions are those of the source that are not gone and were last
+	// listed before this time: the source may have deleted them since.
+	UnseenFunctions(ctx context.Context, source SourceID, before time.Time) ([]Known, error)
+
+	// Due picks the functions that have windows to read, the oldest first.
+	Due(ctx context.Context, functions []Known, o Order) ([]Due, error)
+	// Claim gives the function to this worker alone, or answers ErrClaimed.
+	Claim(ctx context.Context, function Known) (Claim, error)
+}
+
+// A Claim is one worker's hold on one function: everything written of the
+// function goes through it. It lasts for ClaimLife after the last Renew or
+// Commit. Each method but Release answers ErrClaimLost once another worker has
+// taken the function over.
+type Claim interface {
+	Work(ctx context.Context, o Order) (Work, error)
+	// Archived are the request ids that the archive holds of the function from
+	// one second before the span to one second after it.
+	Archived(ctx context.Context, s Span) iter.Seq2[string, error]
+	Commit(ctx context.Context, b Batch) (Kept, error)
+	// Fail notes that reading a span ended with an error. Its walk, where it
+	// has begun, stays open for the next run.
+	Fail(ctx context.Context, s Span, reason string, at time.Time) error
+	// Gone notes that the source does not know the function any more, nor then
+	// the spans still due.
+	Gone(ctx context.Context, due []Span, at time.Time) error
+	Renew(ctx context.Context) error
+	Release(ctx context.Context) error
+}
+
+// ClaimLife is how long a function stays with a worker that has gone silent:
+// killed work is taken over within this time.
+const ClaimLife = 45 * time.Second

@@ -1,0 +1,198 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"time"
+)
+
+const (
+	// pad is asked for on either side of a span, and everything that comes
+	// back is kept: whichever way the source reads its borders, no record of
+	// the span's first or last second is lost.
+	pad = time.Second
+
+	// maxWalks is how often a span is walked in one run until what was seen
+	// equals what the source counts.
+	maxWalks = 4
+
+	// A span of several windows that holds more than cutAbove records is cut
+	// into pieces of about cutTo. That bounds what a drift makes us read
+	// again, what a walk has to remember, and how long a window stays partial;
+	// it costs one page in forty at worst.
+	cutAbove = 20_000
+	cutTo    = 10_000
+
+	// commitGrace is how long a page in hand may still take to be kept after
+	// the run was told to stop.
+	commitGrace = 5 * time.Second
+)
+
+// errCut asks for a span to be read in pieces. What was read of it is kept.
+type errCut struct{ pieces int }
+
+func (e *errCut) Error() string { return fmt.Sprintf("span is better read in %d pieces", e.pieces) }
+
+// A walker reads the spans of one claimed function.
+type walker struct {
+	source   Source
+	claim    Claim
+	clock    Clock
+	function Function
+	seed     maphash.Seed
+	progress *Progress
+}
+
+// walk reads one span until it is whole, or has been walked maxWalks times.
+// open is where an earlier process stopped; an empty cursor is the beginning.
+//
+// It returns a *ShortError where the source kept counting more than it gave,
+// and an *errCut where the span is better read in pieces. In every case what
+// was read is kept.
+func (w *walker) walk(ctx context.Context, open Walk) error {
+	var before *tally
+	for n := 1; ; n++ {
+		t := newTally(w.seed, open.Span)
+		if open.Cursor != "" {
+			known, err := w.archived(ctx, open.Span)
+			if err != nil {
+				return err
+			}
+			t.resume(open.Seen, known)
+		}
+		again, err := w.pages(ctx, open, t, before, n == maxWalks)
+		if err != nil || !again {
+			return err
+		}
+		open = Walk{Span: open.Span}
+		before = t
+	}
+}
+
+// archived is the set of ids that the archive has of a span. Only a walk that
+// resumes asks for it.
+func (w *walker) archived(ctx context.Context, s Span) (map[uint64]struct{}, error) {
+	known := make(map[uint64]struct{})
+	for id, err := range w.claim.Archived(ctx, s) {
+		if err != nil {
+			return nil, err
+		}
+		known[maphash.String(w.seed, id)] = struct{}{}
+	}
+	return known, nil
+}
+
+// pages walks the span from where it stands to its last page, a commit a page.
+// The last page's commit carries the outcome, so that a crash leaves either a
+// walk that resumes after its last page kept, or windows that are decided.
+// again is true where the walk has to be made once more.
+//
+// While a page is being kept the next one is asked for, so that at any moment
+// a walk has at most two pages that a crash would make the next run ask for
+// again: the one being kept and the one under way.
+func (w *walker) pages(ctx context.Context, at Walk, t, before *tally, final bool) (again bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	q := Query{Function: w.function, From: at.Span.From.Add(-pad), To: at.Span.To.Add(pad), Cursor: at.Cursor}
+	next, stop := iter.Pull2(w.source.Pages(ctx, q))
+	defer stop()
+	defer cancel()
+
+	page, err, ok := next()
+	for ok && err == nil {
+		t.add(&page)
+		batch := Batch{Invocations: Distinct(page.Invocations), Rejected: page.Rejected, At: w.clock.Now()}
+		var end error
+		if page.Last {
+			batch.Walk = Walk{Span: at.Span}
+			batch.Outcome, end = judge(t, before, final)
+		} else {
+			batch.Walk = Walk{Span: at.Span, Cursor: page.Next, Seen: t.distinct()}
+			if pieces := t.pieces(); pieces > 1 {
+				batch.Outcome, end = &Outcome{State: StatePending}, &errCut{pieces}
+			}
+		}
+		if page.Last || end != nil {
+			if err := w.commit(ctx, batch); err != nil {
+				return false, err
+			}
+			return batch.Outcome == nil, end
+		}
+		fetched := make(chan struct{})
+		go func() {
+			defer close(fetched)
+			page, err, ok = next()
+		}()
+		kept := w.commit(ctx, batch)
+		if kept != nil {
+			cancel()
+		}
+		<-fetched
+		if kept != nil {
+			return false, kept
+		}
+	}
+	switch {
+	case context.Cause(ctx) != nil:
+		return false, context.Cause(ctx)
+	case err != nil:
+		return false, &SourceError{err}
+	default:
+		return false, &SourceError{errors.New("the source ended its list without a last page")}
+	}
+}
+
+// judge decides a walk that reached its last page. No outcome and no error:
+// walk again.
+func judge(t, before *tally, final bool) (*Outcome, error) {
+	v := t.verdict()
+	switch {
+	case v == whole, v == uncounted && t.agrees(before):
+		return &Outcome{State: StateComplete, Counts: t.counts()}, nil
+	case !final:
+		return nil, nil
+	case t.span.Windows() > 1:
+		// Hour by hour shows which of the windows is short.
+		return &Outcome{State: StatePending}, &errCut{t.span.Windows()}
+	default:
+		err, counts := t.short()
+		return &Outcome{State: StateShort, Counts: counts, Err: err.Error()}, err
+	}
+}
+
+// pieces is into how many pieces the span of an unfinished walk is to be cut.
+// The first page's count tells; where there is none to go by, the walk shows
+// by its own length that the span is large, and it is cut into its hours.
+func (t *tally) pieces() int {
+	switch windows := t.span.Windows(); {
+	case windows == 1 || t.resumed > 0:
+		return 1
+	case t.pages == 1 && t.count() > cutAbove:
+		return min(windows, (t.count()+cutTo-1)/cutTo)
+	case t.count() < 0 && t.distinct() > cutAbove:
+		return windows
+	default:
+		return 1
+	}
+}
+
+// commit keeps a page that is in hand even where the run was just told to
+// stop: asking for it again later would cost more than the moment it takes.
+func (w *walker) commit(ctx context.Context, b Batch) error {
+	keep, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		// An error here means that the commit has ended before its grace did.
+		if w.clock.Sleep(keep, commitGrace) == nil {
+			cancel()
+		}
+	})()
+	kept, err := w.claim.Commit(keep, b)
+	if err != nil {
+		return fmt.Errorf("keep a page of %s %s: %w", w.function.Name, b.Walk.Span, err)
+	}
+	w.progress.kept(kept)
+	return nil
+}
