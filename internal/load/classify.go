@@ -1,0 +1,147 @@
+package load
+
+import (
+	"bytes"
+	"encoding/json"
+	"math/big"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// changes are what a page makes of the archive.
+type changes struct {
+	write   []row    // new rows, and changed ones in their new shape
+	replace []string // request ids whose rows make way for those in write
+	windows windowChanges
+	kept    archive.Kept
+}
+
+// classify compares a page with what the archive has of it. A row that the
+// source gives as it is already there is left alone: it costs no write at all.
+func classify(functionID int32, b *archive.Batch, found map[string][]existing) *changes {
+	c := &changes{}
+	for i := range b.Invocations {
+		inv := &b.Invocations[i]
+		fresh := row{
+			firstArchived: b.At, updated: b.At, functionID: functionID,
+			start: micro(inv.Start), end: micro(inv.End),
+			requestID: inv.RequestID, status: inv.Status, sourceStatus: inv.SourceStatus,
+			errorCode: inv.ErrorCode, errorMessage: inv.ErrorMessage, extra: inv.Extra,
+		}
+		if inv.Start.IsZero() {
+			fresh.queried = b.Walk.Span.From
+		}
+		old := found[inv.RequestID]
+		if len(old) == 0 {
+			c.kept.Inserted++
+			c.add(fresh)
+			continue
+		}
+		e := best(old)
+		switch {
+		case inv.InFlight() && !e.inFlight, len(old) == 1 && e.same(&fresh):
+			// What is settled never goes back: an answer that still has it in
+			// flight is older than the one that is kept.
+			c.kept.Unchanged++
+			if e.inFlight {
+				c.kept.InFlight++
+			}
+		default:
+			c.kept.Updated++
+			// The row stays with the function that first gave it, and an
+			// unstarted one with the window that first found it.
+			fresh.firstArchived, fresh.functionID = e.firstArchived, e.functionID
+			if fresh.start.IsZero() {
+				fresh.queried = e.window()
+			}
+			c.replace = append(c.replace, inv.RequestID)
+			for j := range old {
+				c.windows.add(old[j].functionID, old[j].window(), -1, -pending(old[j].inFlight))
+			}
+			c.add(fresh)
+		}
+	}
+	// Rows are written in one order everywhere: two transactions that meet in
+	// an index then wait for each other, and never both ways.
+	slices.SortFunc(c.write, func(a, b row) int { return strings.Compare(a.requestID, b.requestID) })
+	return c
+}
+
+func (c *changes) add(r row) {
+	inFlight := archive.InFlight(r.status)
+	c.write = append(c.write, r)
+	c.windows.add(r.functionID, r.window(), 1, pending(inFlight))
+	c.kept.InFlight += pending(inFlight)
+}
+
+func pending(inFlight bool) int {
+	if inFlight {
+		return 1
+	}
+	return 0
+}
+
+// best is the row to compare with: a settled one before one in flight.
+func best(old []existing) *existing {
+	for i := range old {
+		if !old[i].inFlight {
+			return &old[i]
+		}
+	}
+	return &old[0]
+}
+
+// same reports whether the source gives the row as it is.
+func (r *row) same(o *row) bool {
+	return r.status == o.status && r.sourceStatus == o.sourceStatus &&
+		r.errorCode == o.errorCode && r.errorMessage == o.errorMessage &&
+		r.start.Equal(o.start) && r.end.Equal(o.end) && sameJSON(r.extra, o.extra)
+}
+
+// micro is a time as the archive can hold it, to the microsecond.
+func micro(t time.Time) time.Time { return t.Truncate(time.Microsecond) }
+
+// sameJSON compares by value: jsonb keeps neither order, spaces, nor the way a
+// number was written.
+func sameJSON(a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	x, okX := decodeJSON(a)
+	y, okY := decodeJSON(b)
+	return okX && okY && reflect.DeepEqual(x, y)
+}
+
+func decodeJSON(data []byte) (v any, ok bool) {
+	if data == nil {
+		return nil, false
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	err := d.Decode(&v)
+	return exact(v), err == nil
+}
+
+// exact turns numbers into a form in which equal ones are equal.
+func exact(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		if r, ok := new(big.Rat).SetString(v.String()); ok {
+			return r.RatString()
+		}
+		return v
+	case []any:
+		for i := range v {
+			v[i] = exact(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = exact(v[k])
+		}
+	}
+	return v
+}

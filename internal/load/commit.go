@@ -1,0 +1,172 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"archiver/internal/archive"
+)
+
+// maxTries is how often a commit is made again where another transaction got
+// in between: two functions that give one request id at the same moment, or a
+// day dropped under our hands.
+const maxTries = 4
+
+// Commit keeps one page and its checkpoint. A crash before its last line
+// leaves neither: the next run asks for the page again.
+func (c *claim) Commit(ctx context.Context, b archive.Batch) (kept archive.Kept, err error) {
+	for try := 1; ; try++ {
+		if err = c.store.ensure(ctx, b.Invocations); err != nil {
+			return kept, err
+		}
+		err = c.fenced(ctx, func(tx pgx.Tx) error {
+			kept, err = c.commit(ctx, tx, &b)
+			return err
+		})
+		if err == nil || try == maxTries || !again(err) {
+			break
+		}
+		c.store.forget()
+	}
+	if err != nil {
+		return archive.Kept{}, err
+	}
+	if b.Outcome == nil {
+		c.begun[b.Walk.Span] = true
+	} else {
+		delete(c.begun, b.Walk.Span)
+	}
+	return kept, nil
+}
+
+func (c *claim) commit(ctx context.Context, tx pgx.Tx, b *archive.Batch) (archive.Kept, error) {
+	var found map[string][]existing
+	if len(b.Invocations) > 0 {
+		var err error
+		if found, err = probe(ctx, tx, b); err != nil {
+			return archive.Kept{}, err
+		}
+	}
+	changes := classify(c.function.ID, b, found)
+	if len(changes.replace) > 0 {
+		if err := remove(ctx, tx, changes.replace, found); err != nil {
+			return archive.Kept{}, err
+		}
+	}
+	if len(changes.write) > 0 {
+		if err := copyIn(ctx, tx, changes.write); err != nil {
+			return archive.Kept{}, err
+		}
+	}
+	if len(b.Rejected) > 0 {
+		if err := c.reject(ctx, tx, b, changes); err != nil {
+			return archive.Kept{}, err
+		}
+	}
+	switch {
+	case b.Outcome != nil:
+		changes.windows.decide(c.function.ID, b.Walk.Span, *b.Outcome, b.At)
+	case !c.begun[b.Walk.Span]:
+		changes.windows.begin(c.function.ID, b.Walk.Span)
+	}
+	if err := changes.windows.write(ctx, tx); err != nil {
+		return archive.Kept{}, err
+	}
+	if err := c.checkpoint(ctx, tx, b); err != nil {
+		return archive.Kept{}, err
+	}
+	return changes.kept, nil
+}
+
+// checkpoint keeps where the walk stands, or closes it.
+func (c *claim) checkpoint(ctx context.Context, tx pgx.Tx, b *archive.Batch) (err error) {
+	switch {
+	case b.Outcome == nil:
+		_, err = tx.Exec(ctx, `
+			INSERT INTO walks (function_id, span_from, span_to, source_cursor, seen)
+			VALUES ($1, $2, $3, $4, $5)
+			    ON CONFLICT (function_id, span_from) DO UPDATE
+			   SET span_to = EXCLUDED.span_to, source_cursor = EXCLUDED.source_cursor, seen = EXCLUDED.seen`,
+			c.function.ID, b.Walk.Span.From, b.Walk.Span.To, string(b.Walk.Cursor), b.Walk.Seen)
+	case c.begun[b.Walk.Span]:
+		_, err = tx.Exec(ctx, `DELETE FROM walks WHERE function_id = $1 AND span_from = $2`,
+			c.function.ID, b.Walk.Span.From)
+	}
+	if err != nil {
+		return fmt.Errorf("keep the walk of %s: %w", b.Walk.Span, err)
+	}
+	return nil
+}
+
+// remove deletes the rows that make way for their newer selves, each from the
+// partition in which it was found.
+func remove(ctx context.Context, tx pgx.Tx, ids []string, found map[string][]existing) error {
+	var from, to = found[ids[0]][0].start, found[ids[0]][0].start
+	for _, id := range ids {
+		for i := range found[id] {
+			if t := found[id][i].start; !t.IsZero() {
+				if from.IsZero() || t.Before(from) {
+					from = t
+				}
+				if t.After(to) {
+					to = t
+				}
+			}
+		}
+	}
+	var batch pgx.Batch
+	batch.Queue(`DELETE FROM invocations_in_flight WHERE request_id = ANY ($1)`, ids)
+	batch.Queue(`DELETE FROM invocations_undated WHERE request_id = ANY ($1)`, ids)
+	if !from.IsZero() {
+		batch.Queue(`
+			DELETE FROM invocations_settled
+			 WHERE request_id = ANY ($1) AND start_time BETWEEN $2 AND $3`, ids, from, to)
+	}
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("delete %d rows that changed: %w", len(ids), err)
+	}
+	return nil
+}
+
+// reject keeps aside what no row can hold, once however often it is read.
+// Payloads are kept as text: what no text can hold in them is replaced.
+func (c *claim) reject(ctx context.Context, tx pgx.Tx, b *archive.Batch, changes *changes) error {
+	for i := range b.Rejected {
+		r := &b.Rejected[i]
+		window := b.Walk.Span.WindowOf(r.Start)
+		payload := strings.ReplaceAll(strings.ToValidUTF8(string(r.Payload), "\uFFFD"), "\x00", "\uFFFD")
+		tag, err := tx.Exec(ctx, `
+			INSERT INTO rejected_records (function_id, window_start, reason, payload, rejected_at)
+			VALUES ($1, $2, $3, $4, $5)
+			    ON CONFLICT (function_id, md5(payload)) DO NOTHING`,
+			c.function.ID, window, r.Reason, payload, b.At)
+		if err != nil {
+			return fmt.Errorf("keep a rejected record: %w", err)
+		}
+		if tag.RowsAffected() > 0 {
+			changes.kept.Rejected++
+			changes.windows.at(c.function.ID, window).rejected++
+		}
+	}
+	return nil
+}
+
+// again reports whether a transaction failed for what another one did.
+func again(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	switch pg.Code {
+	case pgerrcode.UniqueViolation, pgerrcode.CheckViolation, pgerrcode.SerializationFailure,
+		pgerrcode.DeadlockDetected, pgerrcode.UndefinedTable:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,138 @@
+package load
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A row is one row of invocations, as it is written.
+type row struct {
+	firstArchived, updated time.Time
+	start, end, queried    time.Time // zero for NULL
+	functionID             int32
+	requestID, status      string
+	sourceStatus           string // empty for NULL, as the next two
+	errorCode              string
+	errorMessage           string
+	extra                  []byte // nil for NULL
+}
+
+// window is the hour that the row counts into.
+func (r *row) window() time.Time {
+	if r.start.IsZero() {
+		return r.queried
+	}
+	return r.start.UTC().Truncate(time.Hour)
+}
+
+const copyColumns = 12
+
+const copyRows = `
+	COPY invocations (
+		first_archived_at, updated_at, start_time, end_time, queried_window, function_id,
+		request_id, status, source_status, error_code, error_message, extra)
+	FROM STDIN BINARY`
+
+// copyIn appends the rows to their partitions. PostgreSQL finds the partition
+// of each by its status and start.
+func copyIn(ctx context.Context, tx pgx.Tx, rows []row) error {
+	tag, err := tx.Conn().PgConn().CopyFrom(ctx, &copyReader{rows: rows}, copyRows)
+	if err != nil {
+		return fmt.Errorf("copy %d rows: %w", len(rows), err)
+	}
+	if n := tag.RowsAffected(); n != int64(len(rows)) {
+		return fmt.Errorf("copy %d rows: %d were taken", len(rows), n)
+	}
+	return nil
+}
+
+// copyReader encodes rows in COPY's binary format, some at a time: written by
+// hand, it allocates one buffer a page and no value is boxed.
+type copyReader struct {
+	rows   []row
+	begun  bool
+	ended  bool
+	buffer []byte
+	unread []byte
+}
+
+// copyChunk is how many bytes are encoded at a time, a little more at most
+// than a row.
+const copyChunk = 32 << 10
+
+func (c *copyReader) Read(p []byte) (int, error) {
+	if len(c.unread) == 0 {
+		if c.ended {
+			return 0, io.EOF
+		}
+		c.fill()
+	}
+	n := copy(p, c.unread)
+	c.unread = c.unread[n:]
+	return n, nil
+}
+
+func (c *copyReader) fill() {
+	b := c.buffer[:0]
+	if !c.begun {
+		c.begun = true
+		b = append(b, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
+	}
+	for len(c.rows) > 0 && len(b) < copyChunk {
+		b = appendRow(b, &c.rows[0])
+		c.rows = c.rows[1:]
+	}
+	if len(c.rows) == 0 {
+		c.ended = true
+		b = binary.BigEndian.AppendUint16(b, 0xffff)
+	}
+	c.buffer, c.unread = b, b
+}
+
+func appendRow(b []byte, r *row) []byte {
+	b = binary.BigEndian.AppendUint16(b, copyColumns)
+	b = appendTime(b, r.firstArchived)
+	b = appendTime(b, r.updated)
+	b = appendTime(b, r.start)
+	b = appendTime(b, r.end)
+	b = appendTime(b, r.queried)
+	b = binary.BigEndian.AppendUint32(b, 4)
+	b = binary.BigEndian.AppendUint32(b, uint32(r.functionID))
+	b = appendText(b, r.requestID)
+	b = appendText(b, r.status)
+	b = appendText(b, r.sourceStatus)
+	b = appendText(b, r.errorCode)
+	b = appendText(b, r.errorMessage)
+	if r.extra == nil {
+		return appendNull(b)
+	}
+	b = binary.BigEndian.AppendUint32(b, uint32(len(r.extra)+1))
+	b = append(b, 1) // the version of jsonb's binary format
+	return append(b, r.extra...)
+}
+
+func appendNull(b []byte) []byte { return binary.BigEndian.AppendUint32(b, 0xffffffff) }
+
+func appendText(b []byte, s string) []byte {
+	if s == "" {
+		return appendNull(b)
+	}
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
+	return append(b, s...)
+}
+
+// epoch is PostgreSQL's: its times are microseconds since then.
+var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func appendTime(b []byte, t time.Time) []byte {
+	if t.IsZero() {
+		return appendNull(b)
+	}
+	b = binary.BigEndian.AppendUint32(b, 8)
+	return binary.BigEndian.AppendUint64(b, uint64(t.UnixMicro()-epoch.UnixMicro()))
+}

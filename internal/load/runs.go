@@ -1,0 +1,52 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// BeginRun notes what a run was asked for.
+func (s *Store) BeginRun(ctx context.Context, o archive.Order, at time.Time) (id archive.RunID, err error) {
+	err = s.pool.QueryRow(ctx, `
+		INSERT INTO runs (asked_by, range_from, range_to, started_at)
+		VALUES ($1, $2, $3, $4)
+		RETURNING run_id`,
+		o.AskedBy, o.Range.From, o.Range.To, at).Scan(&id)
+	if err != nil {
+		return 0, fmt.Errorf("insert a run: %w", err)
+	}
+	return id, nil
+}
+
+// EndRun notes what a run did and how it ended. A run that was killed stays
+// without an end.
+func (s *Store) EndRun(ctx context.Context, id archive.RunID, sum archive.Summary, ended error, at time.Time) error {
+	outcome, message := "complete", (*string)(nil)
+	var incomplete *archive.IncompleteError
+	switch {
+	case errors.As(ended, &incomplete):
+		outcome = "incomplete"
+	case errors.Is(ended, archive.ErrInterrupted):
+		outcome = "interrupted"
+	case ended != nil:
+		outcome = "failed"
+	}
+	if ended != nil {
+		text := ended.Error()
+		message = &text
+	}
+	_, err := s.pool.Exec(ctx, `
+		UPDATE runs
+		   SET finished_at = $2, windows = $3, complete = $4, records = $5, inserted = $6,
+		       rejected = $7, calls = $8, outcome = $9, error = $10
+		 WHERE run_id = $1`,
+		id, at, sum.Windows, sum.Complete, sum.Records(), sum.Inserted, sum.Rejected, sum.Calls, outcome, message)
+	if err != nil {
+		return fmt.Errorf("update run %d: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A FunctionStatus is what is archived of one function, and what is not.
+type FunctionStatus struct {
+	Provider string     `json:"provider"`
+	Region   string     `json:"region"`
+	URN      string     `json:"function_urn"`
+	Name     string     `json:"function_name"`
+	GoneAt   *time.Time `json:"gone_at,omitempty"`
+	Windows  int64      `json:"windows"`
+	Complete int64      `json:"complete"`
+	Open     int64      `json:"open"` // planned, and neither complete nor gone
+	Short    int64      `json:"short"`
+	Failed   int64      `json:"failed"`
+	Gone     int64      `json:"gone"`
+	Records  int64      `json:"records"`
+	Pending  int64      `json:"pending"` // records in flight
+	Rejected int64      `json:"rejected"`
+	// From is the first window complete, To the end of the last one.
+	From *time.Time `json:"complete_from,omitempty"`
+	To   *time.Time `json:"complete_to,omitempty"`
+	// OpenSince is the first window that is not complete.
+	OpenSince *time.Time `json:"open_since,omitempty"`
+	LastError *string    `json:"last_error,omitempty"`
+}
+
+// Status is the state of every function, those with open windows first.
+func (s *Store) Status(ctx context.Context) ([]FunctionStatus, error) {
+	rows, err := s.pool.Query(ctx, `
+		WITH w AS (
+			SELECT function_id,
+			       count(*) FILTER (WHERE planned) AS windows,
+			       count(*) FILTER (WHERE state = 'complete') AS complete,
+			       count(*) FILTER (WHERE planned AND state NOT IN ('complete', 'gone')) AS open,
+			       count(*) FILTER (WHERE state = 'short') AS short,
+			       count(*) FILTER (WHERE state = 'failed') AS failed,
+			       count(*) FILTER (WHERE state = 'gone') AS gone,
+			       sum(records) AS records, sum(pending) AS pending, sum(rejected) AS rejected,
+			       min(window_start) FILTER (WHERE state = 'complete') AS complete_from,
+			       max(window_start) FILTER (WHERE state = 'complete') + interval '1 hour' AS complete_to,
+			       min(window_start) FILTER (WHERE planned AND state NOT IN ('complete', 'gone')) AS open_since
+			  FROM windows
+			 GROUP BY function_id
+		)
+		SELECT f.provider, f.region, f.function_urn, f.function_name, f.gone_at,
+		       COALESCE(w.windows, 0), COALESCE(w.complete, 0), COALESCE(w.open, 0),
+		       COALESCE(w.short, 0), COALESCE(w.failed, 0), COALESCE(w.gone, 0),
+		       COALESCE(w.records, 0), COALESCE(w.pending, 0), COALESCE(w.rejected, 0),
+		       w.complete_from, w.complete_to, w.open_since, e.last_error
+		  FROM functions f
+		  LEFT JOIN w USING (function_id)
+		  LEFT JOIN LATERAL (
+			SELECT last_error
+			  FROM windows
+			 WHERE function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
+			   AND last_error IS NOT NULL
+			 ORDER BY window_start DESC
+			 LIMIT 1) e ON true
+		 ORDER BY COALESCE(w.open, 0) > 0 DESC, w.open_since, f.function_name`)
+	if err != nil {
+		return nil, fmt.Errorf("select the state of functions: %w", err)
+	}
+	status, err := pgx.CollectRows(rows, pgx.RowToStructByPos[FunctionStatus])
+	if err != nil {
+		return nil, fmt.Errorf("read the state of functions: %w", err)
+	}
+	return status, nil
+}
+
+// A RunStatus is one run.
+type RunStatus struct {
+	ID       int64      `json:"run_id"`
+	AskedBy  string     `json:"asked_by"`
+	From     time.Time  `json:"range_from"`
+	To       time.Time  `json:"range_to"`
+	Started  time.Time  `json:"started_at"`
+	Finished *time.Time `json:"finished_at,omitempty"`
+	Windows  *int64     `json:"windows,omitempty"`
+	Complete *int64     `json:"complete,omitempty"`
+	Records  *int64     `json:"records,omitempty"`
+	Calls    *int64     `json:"calls,omitempty"`
+	Outcome  string     `json:"outcome"`
+	Error    *string    `json:"error,omitempty"`
+}
+
+// LastRuns are the newest runs, newest first.
+func (s *Store) LastRuns(ctx context.Context, n int) ([]RunStatus, error) {
+	rows, err := s.pool.Query(ctx, `
+		SELECT run_id, asked_by, range_from, range_to, started_at, finished_at,
+		       windows, complete, records, calls, outcome, error
+		  FROM runs
+		 ORDER BY run_id DESC
+		 LIMIT $1`, n)
+	if err != nil {
+		return nil, fmt.Errorf("select runs: %w", err)
+	}
+	runs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[RunStatus])
+	if err != nil {
+		return nil, fmt.Errorf("read runs: %w", err)
+	}
+	return runs, nil
+}
+
+// Ping reports whether the database answers and has the archive's tables.
+func (s *Store) Ping(ctx context.Context) error {
+	var there bool
+	if err := s.pool.QueryRow(ctx, `SELECT to_regclass('windows') IS NOT NULL`).Scan(&there); err != nil {
+		return fmt.Errorf("ask the database: %w", err)
+	}
+	if !there {
+		return ErrNoSchema
+	}
+	return nil
+}

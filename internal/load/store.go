@@ -1,0 +1,111 @@
+// Package load keeps the archive in PostgreSQL. It implements archive.Store.
+//
+// A record's way: [claim.Commit] (commit.go) looks up what the archive has of
+// a page's request ids (probe.go), sorts the page into new, changed and
+// unchanged rows (classify.go), copies the new and changed ones into their
+// partitions (copy.go, partitions.go) and writes the checkpoint beside them
+// (windows.go), all in one transaction.
+//
+// What holds after every commit, and after a crash at any line:
+//
+//   - one row a request id, over all partitions;
+//   - windows.records, .pending and .rejected equal the rows of that window;
+//   - a walk's cursor stands after the last page whose rows are there;
+//   - nothing was written by a worker that had lost its claim.
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"archiver/internal/archive"
+)
+
+// ownerLocks is the class of the advisory locks that say which processes are
+// alive; the second key is the owner's number.
+const ownerLocks = 0x61726368 // "arch"
+
+// ErrNoSchema is matched where the database has not been migrated.
+var ErrNoSchema = errors.New("the database has no archive in it: run archiver migrate up")
+
+// connectTimeout is how long a server may take to answer at all, unless the
+// address says otherwise.
+const connectTimeout = 10 * time.Second
+
+// A Store is the archive in one PostgreSQL database. It is safe for use by
+// many goroutines.
+type Store struct {
+	pool       *pgxpool.Pool
+	alive      *pgxpool.Conn // holds this process's owner lock
+	owner      int32
+	partitions partitions
+	log        *slog.Logger
+}
+
+// Open connects to the database, with at most conns connections beside the one
+// that shows that this process is alive. Close it.
+func Open(ctx context.Context, databaseURL string, conns int, log *slog.Logger) (*Store, error) {
+	config, err := Config(databaseURL)
+	if err != nil {
+		return nil, err
+	}
+	config.MaxConns = int32(conns) + 1
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", Address(databaseURL), err)
+	}
+	s := &Store{pool: pool, owner: rand.Int32(), log: log}
+	s.partitions.days = make(map[time.Time]bool)
+	if s.alive, err = pool.Acquire(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("connect to %s: %w", Address(databaseURL), err)
+	}
+	if _, err := s.alive.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, ownerLocks, s.owner); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("say that this process is alive: %w", err)
+	}
+	return s, nil
+}
+
+// Close ends all connections.
+func (s *Store) Close() {
+	s.alive.Release()
+	s.pool.Close()
+}
+
+// Config reads a database address. Its errors do not show the password.
+func Config(databaseURL string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(databaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("read the database address: %w", err)
+	}
+	// Plans must see the days asked for, to leave the other partitions out; a
+	// generic plan would lock each of them.
+	config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
+	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	if config.ConnConfig.RuntimeParams["application_name"] == "" {
+		config.ConnConfig.RuntimeParams["application_name"] = "archiver"
+	}
+	return config, nil
+}
+
+// Address is a database address fit to be printed: without user and password.
+func Address(databaseURL string) string {
+	config, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		return "(unreadable address)"
+	}
+	return fmt.Sprintf("%s:%d/%s", config.Host, config.Port, config.Database)
+}
+
+var _ archive.Store = (*Store)(nil)
