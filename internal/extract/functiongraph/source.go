@@ -1,0 +1,155 @@
+package functiongraph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/sdktime"
+	functiongraph "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2/model"
+
+	"archiver/internal/archive"
+	"archiver/internal/extract"
+)
+
+const (
+	// Provider is this source's name.
+	Provider = "functiongraph"
+
+	// maxInvocations is the largest page (page: Querying Asynchronous
+	// Invocation Requests, limit), maxFunctions that of the list of functions
+	// (page: Querying Functions, maxitems).
+	maxInvocations = 500
+	maxFunctions   = 400
+
+	contentType = "application/json"
+
+	// The permissions are of the older and the newer identity service. The one
+	// that guards the list of invocations is named on no page.
+	permissionFunctions   = "FunctionGraph:function:list (functiongraph:function:listFunctions)"
+	permissionInvocations = `to read asynchronous invocations (the policy "FunctionGraph ReadOnlyAccess" has it)`
+)
+
+// A Source is one project's functions in one region. It implements
+// archive.Source.
+type Source struct {
+	id     archive.SourceID
+	client *client
+	caller *extract.Caller
+	log    *slog.Logger
+}
+
+// New prepares a source. Its errors match ErrOptions where the options are to
+// blame and nothing was tried.
+func New(o Options, caller *extract.Caller, log *slog.Logger) (*Source, error) {
+	c, err := newClient(o, caller)
+	if err != nil {
+		return nil, err
+	}
+	id := archive.SourceID{Provider: Provider, Region: o.Region, ProjectID: c.project}
+	return &Source{id: id, client: c, caller: caller, log: log}, nil
+}
+
+// ID names the project and region.
+func (s *Source) ID() archive.SourceID { return s.id }
+
+// Stats are the calls so far.
+func (s *Source) Stats() archive.SourceStats { return s.caller.Stats() }
+
+// Endpoint is where the calls go.
+func (s *Source) Endpoint() string { return s.client.endpoint }
+
+// Functions lists the project's functions page by page.
+func (s *Source) Functions(ctx context.Context) iter.Seq2[[]archive.Function, error] {
+	return func(yield func([]archive.Function, error) bool) {
+		for p := newPager(0, maxFunctions); !p.last; {
+			marker, limit := p.marker(), strconv.Itoa(maxFunctions)
+			var list functionList
+			err := s.client.call(ctx, functiongraph.GenReqDefForListFunctions,
+				&model.ListFunctionsRequest{Marker: &marker, Maxitems: &limit, ContentType: contentType},
+				func(body io.Reader) (err error) {
+					list, err = decodeFunctions(body)
+					return err
+				})
+			if err != nil {
+				yield(nil, fmt.Errorf("ask %s for its functions: %w", s.client.endpoint, classified(err, permissionFunctions)))
+				return
+			}
+			if list.unusable > 0 {
+				s.log.Warn("functions without a URN are left out", "functions", list.unusable)
+			}
+			p.advance(list.elements, list.count, list.next)
+			if !yield(list.functions, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Pages asks for a function's invocations from the cursor on. The cursor is
+// the marker, an offset.
+func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.Page, error] {
+	return func(yield func(archive.Page, error) bool) {
+		offset, err := parseCursor(q.Cursor)
+		if err != nil {
+			yield(archive.Page{}, err)
+			return
+		}
+		// SdkTime prints a literal Z and does not convert.
+		from, to := sdktime.SdkTime(q.From.UTC()), sdktime.SdkTime(q.To.UTC())
+		for p := newPager(offset, maxInvocations); !p.last; {
+			marker, limit := p.marker(), strconv.Itoa(maxInvocations)
+			var list invocationList
+			err := s.client.call(ctx, functiongraph.GenReqDefForListAsyncInvocations,
+				&model.ListAsyncInvocationsRequest{
+					FunctionUrn: q.Function.URN, Marker: &marker, Limit: &limit,
+					QueryBeginTime: &from, QueryEndTime: &to, ContentType: contentType,
+				},
+				func(body io.Reader) (err error) {
+					list, err = decodeInvocations(body)
+					return err
+				})
+			if err != nil {
+				yield(archive.Page{}, goneOr(classified(err, permissionInvocations)))
+				return
+			}
+			p.advance(list.len(), list.count, list.next)
+			page := archive.Page{
+				Invocations: list.invocations, Rejected: list.rejected,
+				Count: list.count, Next: archive.Cursor(p.marker()), Last: p.last,
+			}
+			if !yield(page, nil) {
+				return
+			}
+		}
+	}
+}
+
+// goneOr tells a function that is not there (404 with the API's own error
+// body; page: Querying Asynchronous Invocation Requests) from a wrong address.
+func goneOr(err error) error {
+	var status *extract.StatusError
+	if errors.As(err, &status) && status.Status == http.StatusNotFound && status.Code != "" {
+		return fmt.Errorf("%w: %w", archive.ErrGone, err)
+	}
+	return err
+}
+
+func parseCursor(c archive.Cursor) (int, error) {
+	if c == "" {
+		return 0, nil
+	}
+	offset, err := strconv.Atoi(string(c))
+	if err != nil || offset < 0 {
+		return 0, fmt.Errorf("cursor %q is not a marker of this source", string(c))
+	}
+	return offset, nil
+}
+
+var _ archive.Source = (*Source)(nil)
