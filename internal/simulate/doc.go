@@ -1,0 +1,14 @@
+// Package simulate serves the part of the FunctionGraph API that an archive
+// reads, over HTTP and from memory, for trying, testing and benchmarks.
+//
+// A [Data] holds functions and their invocations: a published trace
+// ([LoadTrace]), one generated day ([Generate]), or days that go on with the
+// clock ([Live]). The same seed and date give the very same records, whatever
+// asks for them and in whatever order. A [Server] answers from a Data as the
+// API's pages describe, and checks signatures and tokens as strictly as the
+// real gateway does.
+//
+// What is stored of a record is eight bytes (see packed); its request id is its
+// position, encrypted, so that ids are unique, look random, need no memory, and
+// lead back to their record.
+package simulate

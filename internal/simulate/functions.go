@@ -1,0 +1,174 @@
+package simulate
+
+import (
+	"cmp"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Bounds of pages of functions and versions (SDK model ListFunctionsRequest)
+// and of asynchronous settings (SDK model ListFunctionAsyncInvokeConfigRequest:
+// 0 is the default, more than the most is the most).
+const (
+	maxItems           = 400
+	defaultConfigLimit = 10
+	maxConfigLimit     = 100
+)
+
+// beijing is the zone in which the pages' samples show when something was
+// configured.
+var beijing = time.FixedZone("", 8*60*60)
+
+// functionJSON has the fields that the SDK's models ListFunctionResult and
+// ListFunctionVersionResult require.
+type functionJSON struct {
+	FuncURN      string `json:"func_urn"`
+	FuncName     string `json:"func_name"`
+	DomainID     string `json:"domain_id"`
+	Namespace    string `json:"namespace"`
+	ProjectName  string `json:"project_name"`
+	Package      string `json:"package"`
+	Runtime      string `json:"runtime"`
+	Timeout      int    `json:"timeout"`
+	Handler      string `json:"handler"`
+	MemorySize   int    `json:"memory_size"`
+	CPU          int    `json:"cpu"`
+	CodeType     string `json:"code_type"`
+	CodeSize     int    `json:"code_size"`
+	Digest       string `json:"digest"`
+	Version      string `json:"version"`
+	ImageName    string `json:"image_name"`
+	LastModified string `json:"last_modified"`
+	Type         string `json:"type"`
+}
+
+func (s *Server) function(i int) functionJSON {
+	return functionJSON{
+		FuncURN:      s.urns[i],
+		FuncName:     s.data.names[i],
+		DomainID:     s.options.ProjectID,
+		Namespace:    s.options.ProjectID,
+		ProjectName:  s.options.Region,
+		Package:      "default",
+		Runtime:      "Python3.9",
+		Timeout:      maxDuration,
+		Handler:      "index.handler",
+		MemorySize:   256,
+		CPU:          300,
+		CodeType:     "inline",
+		CodeSize:     1024,
+		Digest:       strings.Repeat("0", 128),
+		Version:      "latest",
+		ImageName:    "latest",
+		LastModified: s.configured().Format(time.RFC3339),
+		Type:         "v2",
+	}
+}
+
+// configured is when all functions were set up: a month before their first
+// invocation.
+func (s *Server) configured() time.Time {
+	return time.Unix((s.data.first-30)*secondsPerDay, 0).In(beijing)
+}
+
+// listFunctions answers GET …/functions. next_marker is there on the last page
+// too, where it equals count: a reader may not rely on its absence.
+func (s *Server) listFunctions(w http.ResponseWriter, c call) error {
+	from, to, err := slice(c, "maxitems", maxItems, maxItems, len(s.urns))
+	if err != nil {
+		return err
+	}
+	list := make([]functionJSON, 0, to-from)
+	for i := from; i < to; i++ {
+		list = append(list, s.function(i))
+	}
+	return answerJSON(w, struct {
+		Functions  []functionJSON `json:"functions"`
+		NextMarker int            `json:"next_marker"`
+		Count      int            `json:"count"`
+	}{list, to, len(s.urns)})
+}
+
+// listVersions answers GET …/versions; every function has one, latest.
+func (s *Server) listVersions(w http.ResponseWriter, c call) error {
+	from, to, err := slice(c, "maxitems", maxItems, maxItems, 1)
+	if err != nil {
+		return err
+	}
+	return answerJSON(w, struct {
+		Versions   []functionJSON `json:"versions"`
+		NextMarker int            `json:"next_marker"`
+		Count      int            `json:"count"`
+	}{[]functionJSON{s.function(c.function)}[from:to], to, 1})
+}
+
+// configJSON is one version's asynchronous settings (page: Querying
+// Asynchronous Execution Notification Settings of a Function's All Versions).
+type configJSON struct {
+	FuncURN              string   `json:"func_urn"`
+	MaxEventAge          int      `json:"max_async_event_age_in_seconds"`
+	MaxRetryAttempts     int      `json:"max_async_retry_attempts"`
+	DestinationConfig    struct{} `json:"destination_config"`
+	CreatedTime          string   `json:"created_time"`
+	LastModified         string   `json:"last_modified"`
+	EnableAsyncStatusLog bool     `json:"enable_async_status_log"`
+}
+
+// listConfigs answers GET …/async-invoke-configs. Its two times differ in shape
+// as they do in the page's sample.
+func (s *Server) listConfigs(w http.ResponseWriter, c call) error {
+	from, to, err := slice(c, "limit", defaultConfigLimit, maxConfigLimit, 1)
+	if err != nil {
+		return err
+	}
+	configs := []configJSON{{
+		FuncURN:              s.urns[c.function],
+		MaxEventAge:          3600,
+		MaxRetryAttempts:     3,
+		CreatedTime:          s.configured().Format(time.RFC3339),
+		LastModified:         s.configured().Format(time.DateTime),
+		EnableAsyncStatusLog: true,
+	}}
+	type pageInfo struct {
+		NextMarker     int `json:"next_marker"`
+		PreviousMarker int `json:"previous_marker"`
+		CurrentCount   int `json:"current_count"`
+	}
+	return answerJSON(w, struct {
+		Configs  []configJSON `json:"async_invoke_configs"`
+		Count    int          `json:"count"`
+		PageInfo pageInfo     `json:"page_info"`
+	}{configs[from:to], len(configs), pageInfo{NextMarker: to, CurrentCount: to - from}})
+}
+
+// showStatusLog answers GET …/async-status-log-detail: where the records are
+// kept (SDK model ShowProjectAsyncStatusLogInfoResponse).
+func (s *Server) showStatusLog(w http.ResponseWriter, _ call) error {
+	return answerJSON(w, struct {
+		GroupName  string `json:"group_name"`
+		GroupID    string `json:"group_id"`
+		StreamName string `json:"stream_name"`
+		StreamID   string `json:"stream_id"`
+	}{
+		"functiongraph.log.group.async." + s.options.ProjectID, "8f2c1e5a-6f0d-4d0e-9b57-3f1c0a9d7e21",
+		"functiongraph.async.status", "c3b7d9f4-1a52-4c86-8e0b-5d2f6a7b8c90",
+	})
+}
+
+// slice returns the half-open range of n items that the call's marker, an
+// offset, and its size parameter ask for.
+func slice(c call, size string, otherwise, most, n int) (from, to int, err error) {
+	if len(c.query.Get("marker")) > maxLength {
+		return 0, 0, invalid("marker is longer than 64 characters")
+	}
+	if from, err = parseOffset(c.query, "marker"); err != nil {
+		return 0, 0, err
+	}
+	limit, err := parseOffset(c.query, size)
+	if err != nil {
+		return 0, 0, err
+	}
+	from = min(from, n)
+	return from, min(from+min(cmp.Or(limit, otherwise), most), n), nil
+}

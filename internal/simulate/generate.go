@@ -1,0 +1,220 @@
+package simulate
+
+import (
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// GenerateOptions say how much to generate.
+type GenerateOptions struct {
+	Functions   int       // at least 1
+	Invocations int       // of all functions in one day
+	Date        time.Time // the UTC day that it lies in; Live goes by its clock
+	Seed        uint64
+}
+
+// Generate makes up one day of exactly so many functions and invocations. A few
+// functions have most of the invocations, about half of the functions' hours
+// have none, and the busy hours are those of a working day.
+func Generate(o GenerateOptions) (*Data, error) {
+	g, err := newGenerator(o)
+	if err != nil {
+		return nil, fmt.Errorf("generate invocations: %w", err)
+	}
+	number, err := newDay(o.Date)
+	if err != nil {
+		return nil, fmt.Errorf("generate invocations: %w", err)
+	}
+	return replay(g.names, g.ids, g.day(number)), nil
+}
+
+// Live makes up days that go on with the clock: the day before now in full, today
+// as far as it has got, and every day after that once it has come, each with
+// o.Invocations. A record shows up when it starts, or some seconds earlier as
+// waiting, and runs until its end has passed.
+func Live(o GenerateOptions, now func() time.Time) (*Data, error) {
+	g, err := newGenerator(o)
+	if err != nil {
+		return nil, fmt.Errorf("generate invocations: %w", err)
+	}
+	today, err := newDay(now())
+	if err != nil {
+		return nil, fmt.Errorf("generate invocations: %w", err)
+	}
+	return &Data{
+		names: g.names, ids: g.ids, first: today - 1, now: now,
+		generate: g.day, days: map[int64]*day{},
+	}, nil
+}
+
+// generator holds what is the same on all days.
+type generator struct {
+	options    GenerateOptions
+	names      []string
+	ids        requestIDs
+	ranks      []int // a function's place by popularity, from 0
+	behaviours []behaviour
+}
+
+const (
+	// maxFunctions keeps the sum of all weights within 64 bits (see cells).
+	maxFunctions = 100_000
+	// maxInvocations keeps a day within 8 GB of memory.
+	maxInvocations = 1_000_000_000
+)
+
+func newGenerator(o GenerateOptions) (*generator, error) {
+	switch {
+	case o.Functions < 1 || o.Functions > maxFunctions:
+		return nil, fmt.Errorf("%d functions: must be from 1 to %d", o.Functions, maxFunctions)
+	case o.Invocations < 0 || o.Invocations > maxInvocations:
+		return nil, fmt.Errorf("%d invocations: must be from 0 to %d", o.Invocations, maxInvocations)
+	}
+	g := &generator{options: o}
+	areas := []string{"billing", "orders", "media", "users", "search", "mail", "stock", "audit", "geo", "reports"}
+	tasks := []string{"import", "export", "resize", "notify", "index", "sync", "cleanup", "verify", "convert", "forward"}
+	for i := range o.Functions {
+		name := fmt.Sprintf("%s-%s-%03d", areas[i%len(areas)], tasks[i/len(areas)%len(tasks)], i+1)
+		r := source(o.Seed, "function", name, 0)
+		g.names = append(g.names, name)
+		g.behaviours = append(g.behaviours, newBehaviour(r, drawDurations(r)))
+	}
+	g.ranks = source(o.Seed, "ranks", "", 0).Perm(o.Functions)
+	var err error
+	g.ids, err = newRequestIDs(o.Seed, fmt.Sprintf("generate %d", o.Invocations), g.names)
+	return g, err
+}
+
+// drawDurations draws execution times in ms, from functions that answer at once
+// to ones that work for minutes, each with a long tail.
+func drawDurations(r *rand.Rand) percentiles {
+	medians := []int{20, 80, 300, 1_200, 5_000, 20_000, 90_000}
+	m := float64(medians[r.IntN(len(medians))] * (50 + r.IntN(100)) / 100)
+	return percentiles{m / 4, m / 2, m * 3 / 4, m, m * 3 / 2, m * 6, m * 20}
+}
+
+// day makes up one day, from the seed and the day's number alone.
+func (g *generator) day(number int64) *day {
+	y := &day{number: number, functions: make([][]packed, g.options.Functions)}
+	cells := g.cells(source(g.options.Seed, "hours", "", number))
+	share(cells, uint64(g.options.Invocations))
+	hits := make([]uint32, 60*60)
+	for i := range y.functions {
+		r := source(g.options.Seed, "invocations", g.names[i], number)
+		mine := cells[i*24 : (i+1)*24]
+		total := 0
+		for _, c := range mine {
+			total += c.count
+		}
+		y.functions[i] = make([]packed, 0, total)
+		for hour, c := range mine {
+			if c.count > 0 {
+				y.functions[i] = g.behaviours[i].spread(r, y.functions[i], hour*60*60, c.count, hits)
+			}
+		}
+	}
+	return y
+}
+
+// cell is one hour of one function.
+type cell struct {
+	weight uint64 // 0 where the function sleeps
+	count  int
+}
+
+// rhythm is how busy each UTC hour is, in percent.
+var rhythm = [24]uint64{
+	22, 18, 15, 14, 16, 24, 38, 56, 78, 94, 100, 96,
+	84, 88, 97, 95, 86, 72, 60, 52, 46, 40, 34, 27,
+}
+
+// cells weighs a day's hours, function by function. It goes by whole numbers
+// only: floating point would let two kinds of processors disagree about a
+// record. The largest weight is below 2^38, which leaves room for the sum.
+func (g *generator) cells(r *rand.Rand) []cell {
+	cells := make([]cell, 0, 24*g.options.Functions)
+	for _, rank := range g.ranks {
+		awake := g.awake(rank, r)
+		for hour := range 24 {
+			noise := uint64(75 + r.IntN(50))
+			if r.IntN(20) == 0 {
+				noise *= uint64(4 + r.IntN(8))
+			}
+			var weight uint64
+			if awake[hour] {
+				// Zipf's law, with exponent 1.
+				weight = 1 + (1<<20)/uint64(rank+1)*rhythm[hour]*noise
+			}
+			cells = append(cells, cell{weight: weight})
+		}
+	}
+	return cells
+}
+
+// awake draws the hours in which a function is invoked: the popular third all
+// day, the next third in working hours, the rest now and then. That is half of
+// the hours in all.
+func (g *generator) awake(rank int, r *rand.Rand) (hours [24]bool) {
+	switch percent := 100 * rank / g.options.Functions; {
+	case percent < 30:
+		for h := range hours {
+			hours[h] = true
+		}
+	case percent < 60:
+		first := 5 + r.IntN(5)
+		for h := range 12 {
+			hours[first+h] = true
+		}
+	default:
+		for range 2 + r.IntN(6) {
+			hours[r.IntN(24)] = true
+		}
+	}
+	return hours
+}
+
+// share gives out exactly total invocations: one to each cell that has a weight,
+// if there are enough, and the others by weight, the largest remainders first.
+func share(cells []cell, total uint64) {
+	var sum, awake uint64
+	for _, c := range cells {
+		sum += c.weight
+		if c.weight > 0 {
+			awake++
+		}
+	}
+	least := uint64(0)
+	if total >= awake {
+		least = 1
+		total -= awake
+	}
+	left := total
+	remainders := make([]uint64, len(cells))
+	order := make([]int, 0, len(cells))
+	for i, c := range cells {
+		if c.weight == 0 {
+			continue
+		}
+		hi, lo := bits.Mul64(total, c.weight)
+		n, remainder := bits.Div64(hi, lo, sum)
+		cells[i].count = int(n + least)
+		remainders[i] = remainder
+		order = append(order, i)
+		left -= n
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		switch {
+		case remainders[a] > remainders[b]:
+			return -1
+		case remainders[a] < remainders[b]:
+			return 1
+		}
+		return 0
+	})
+	for _, i := range order[:left] {
+		cells[i].count++
+	}
+}

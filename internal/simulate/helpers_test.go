@@ -1,0 +1,179 @@
+package simulate_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/config"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/sdktime"
+	functiongraph "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2/model"
+
+	"archiver/internal/simulate"
+)
+
+const (
+	accessKey = "an-access-key"
+	secretKey = "a-secret-key"
+	token     = "a-token"
+	projectID = "0123456789abcdef0123456789abcdef"
+)
+
+var (
+	day  = time.Date(2026, 3, 14, 0, 0, 0, 0, time.UTC)
+	noon = day.Add(12 * time.Hour)
+)
+
+func generate(t testing.TB, functions, invocations int) *simulate.Data {
+	t.Helper()
+	d, err := simulate.Generate(simulate.GenerateOptions{
+		Functions: functions, Invocations: invocations, Date: day, Seed: 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// serve starts a server that knows both the test's keys and its token; change
+// may alter its options.
+func serve(t testing.TB, d *simulate.Data, change ...func(*simulate.Options)) (*simulate.Server, *httptest.Server) {
+	t.Helper()
+	o := simulate.Options{
+		Data: d, ProjectID: projectID, AccessKey: accessKey, SecretKey: secretKey, Token: token,
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	s, err := simulate.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(s)
+	t.Cleanup(h.Close)
+	return s, h
+}
+
+// client returns the real SDK client, pointed at a test server.
+func client(t testing.TB, endpoint, secretKey string, transport http.RoundTripper) *functiongraph.FunctionGraphClient {
+	t.Helper()
+	credentials, err := basic.NewCredentialsBuilder().
+		WithAk(accessKey).WithSk(secretKey).WithProjectId(projectID).SafeBuild()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf := config.DefaultHttpConfig()
+	if transport != nil {
+		conf.RoundTripper = transport
+	}
+	c, err := functiongraph.FunctionGraphClientBuilder().
+		WithEndpoints([]string{endpoint}).WithCredential(credentials).WithHttpConfig(conf).SafeBuild()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return functiongraph.NewFunctionGraphClient(c)
+}
+
+// roundTripper alters requests after they were signed.
+type roundTripper func(*http.Request)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	f(r)
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func sdkTime(t time.Time) *sdktime.SdkTime {
+	s := sdktime.SdkTime(t)
+	return &s
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// walk reads all of a function's records of the day through the SDK, newest
+// first, and checks the markers on the way.
+func walk(t testing.TB, c *functiongraph.FunctionGraphClient, urn string) []model.ListFunctionAsyncInvocationsResult {
+	t.Helper()
+	var all []model.ListFunctionAsyncInvocationsResult
+	for {
+		answer, err := c.ListAsyncInvocations(&model.ListAsyncInvocationsRequest{
+			FunctionUrn:    urn,
+			Marker:         ptr(fmt.Sprint(len(all))),
+			Limit:          ptr("500"),
+			QueryBeginTime: sdkTime(day),
+			QueryEndTime:   sdkTime(day.Add(24 * time.Hour)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, *answer.Invocations...)
+		if answer.NextMarker == nil {
+			if int(*answer.Count) != len(all) {
+				t.Fatalf("%s: count %d, got %d records", urn, *answer.Count, len(all))
+			}
+			return all
+		}
+		if int(*answer.NextMarker) != len(all) {
+			t.Fatalf("%s: next_marker %d after %d records", urn, *answer.NextMarker, len(all))
+		}
+	}
+}
+
+func collect(d *simulate.Data) [][]simulate.Record {
+	all := make([][]simulate.Record, len(d.Functions()))
+	for i := range all {
+		all[i] = slices.Collect(d.Records(i))
+	}
+	return all
+}
+
+// writeTrace writes a trace of three functions and returns its prefix.
+func writeTrace(t testing.TB) string {
+	t.Helper()
+	prefix := filepath.Join(t.TempDir(), "small")
+	minutes := func(of map[int]string) string {
+		cells := make([]string, 24*60)
+		for i := range cells {
+			cells[i] = "0"
+		}
+		for minute, count := range of {
+			cells[minute] = count
+		}
+		return strings.Join(cells, ",")
+	}
+	header := make([]string, 24*60)
+	for i := range header {
+		header[i] = fmt.Sprint("minute_", i+1)
+	}
+	writeFile(t, prefix+"_inv.csv", "HashFunction,HashApp,HashOwner,"+strings.Join(header, ",")+"\n"+
+		"f1,a,o,"+minutes(map[int]string{0: "3", 1: "2.0", 719: "1200", 1439: "7"})+"\n"+
+		"f2,a,o,"+minutes(nil)+"\n"+
+		"f3,a,o,"+minutes(map[int]string{600: "1.6"})+"\n")
+	writeFile(t, prefix+"_run.csv", "HashFunction,HashApp,HashOwner,Count,Average,Minimum,Maximum,"+
+		"percentile_Average_0,percentile_Average_1,percentile_Average_25,percentile_Average_50,"+
+		"percentile_Average_75,percentile_Average_99,percentile_Average_100\n"+
+		"f3,a,o,2,5000,5000,5000,5000,5000,5000,5000,5000,5000,5000\n"+
+		"f2,a,o,0,1,1,1,1,1,1,1,1,1,1\n"+
+		"f1,a,o,1212,900,100,90000,1000,2000,10000,20000,30000,60000,90000\n")
+	return prefix
+}
+
+func writeFile(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func setBody(r *http.Request, text string) {
+	r.Body = io.NopCloser(strings.NewReader(text))
+	r.ContentLength = int64(len(text))
+}

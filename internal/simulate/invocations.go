@@ -1,0 +1,164 @@
+package simulate
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Bounds of the parameters
+// (page: Querying Asynchronous Invocation Requests, Table 2).
+const (
+	defaultLimit = 100
+	maxLimit     = 500
+	maxLength    = 64
+	timeLayout   = "2006-01-02T15:04:05"
+)
+
+// listInvocations answers GET …/async-invocations, newest first.
+func (s *Server) listInvocations(w http.ResponseWriter, c call) error {
+	q, err := parseQuery(c.query, s.options.Now())
+	if err != nil {
+		return err
+	}
+	q.function = c.function
+	p := pages.Get().(*page)
+	defer pages.Put(p)
+	var count int
+	p.hits, count = s.data.page(q, p.hits[:0])
+	next := -1
+	if end := q.marker + len(p.hits); len(p.hits) > 0 && end < count {
+		next = end
+	}
+	p.render(s.data, q, count, next)
+	s.stats.records.Add(int64(len(p.hits)))
+	write(w, http.StatusOK, p.body)
+	return nil
+}
+
+// parseQuery reads the six query parameters; now, to the second, is where the
+// default range ends. A parameter that is there but empty counts as left out:
+// the page has a minimum length of 0.
+func parseQuery(values url.Values, now time.Time) (query, error) {
+	q := query{now: now.Unix(), id: values.Get("request_id"), status: Status(values.Get("status"))}
+	for _, name := range []string{"request_id", "marker", "limit", "status"} {
+		if len(values.Get(name)) > maxLength {
+			return q, invalid(name + " is longer than 64 characters")
+		}
+	}
+	if q.status != "" && !q.status.valid() {
+		return q, invalid("status is not one of WAIT, RUNNING, SUCCESS, FAIL, DISCARD")
+	}
+	var err error
+	if q.marker, err = parseOffset(values, "marker"); err != nil {
+		return q, err
+	}
+	if q.limit, err = parseOffset(values, "limit"); err != nil {
+		return q, err
+	}
+	// The page does not say what a limit of 0 is; the SDK's page on
+	// async-invoke-configs says that it is the default.
+	q.limit = min(cmp.Or(q.limit, defaultLimit), maxLimit)
+	if q.begin, err = parseTime(values, "query_begin_time", now.Add(-time.Hour)); err != nil {
+		return q, err
+	}
+	q.end, err = parseTime(values, "query_end_time", now)
+	return q, err
+}
+
+// parseOffset reads a whole number that is not negative, 0 where it is left out.
+func parseOffset(values url.Values, name string) (int, error) {
+	text := values.Get(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, strconv.IntSize-1)
+	if err != nil {
+		return 0, invalid(name + " is not a whole number from 0 on")
+	}
+	return int(n), nil
+}
+
+// parseTime reads a time in UTC as seconds since the epoch. The page has none
+// but YYYY-MM-DDTHH:mm:ss; the SDK sends a Z behind it (core/sdktime).
+func parseTime(values url.Values, name string, otherwise time.Time) (int64, error) {
+	text := values.Get(name)
+	if text == "" {
+		return otherwise.Unix(), nil
+	}
+	text = strings.TrimSuffix(text, "Z")
+	// time.Parse takes a fraction of a second that the layout does not have.
+	t, err := time.Parse(timeLayout, text)
+	if err != nil || len(text) != len(timeLayout) {
+		return 0, invalid(name + " is not a UTC time like 2006-01-02T15:04:05")
+	}
+	return t.Unix(), nil
+}
+
+// page is what it takes to answer one call, kept for the next.
+type page struct {
+	hits []hit
+	body []byte
+	date dateCache
+}
+
+var pages = sync.Pool{New: func() any { return new(page) }}
+
+// render writes the answer into p.body. next_marker is left out where it is
+// negative.
+func (p *page) render(d *Data, q query, count, next int) {
+	now := d.settledBy(q.now)
+	b := append(p.body[:0], `{"invocations":[`...)
+	for i, h := range p.hits {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		state := h.at(h.day.midnight(), now)
+		b = append(b, `{"request_id":"`...)
+		b = d.ids.append(b, h.position(q.function))
+		b = append(b, state.head...)
+		if state.started {
+			b = append(b, `,"start_time":"`...)
+			b = append(p.date.append(b, state.start), '"')
+		}
+		if state.settled {
+			b = append(b, `,"end_time":"`...)
+			b = append(p.date.append(b, state.end), '"')
+		}
+		b = append(b, state.tail...)
+	}
+	b = append(b, `],"count":`...)
+	b = strconv.AppendInt(b, int64(count), 10)
+	if next >= 0 {
+		b = append(b, `,"next_marker":`...)
+		b = strconv.AppendInt(b, int64(next), 10)
+	}
+	p.body = append(b, '}')
+}
+
+// dateCache writes times, and keeps the date of the last one: nearly all times
+// of a page share it, and formatting it is most of the work.
+type dateCache struct {
+	day  int64
+	text string // empty before the first use
+}
+
+// append appends a time in seconds since the epoch as timeLayout has it.
+func (c *dateCache) append(b []byte, unix int64) []byte {
+	if n := dayNumber(unix); n != c.day || c.text == "" {
+		c.day, c.text = n, time.Unix(unix, 0).UTC().Format("2006-01-02T")
+	}
+	second := unix - c.day*secondsPerDay
+	b = append(b, c.text...)
+	b = append(twoDigits(b, second/3600), ':')
+	b = append(twoDigits(b, second/60%60), ':')
+	return twoDigits(b, second%60)
+}
+
+func twoDigits(b []byte, n int64) []byte {
+	return append(b, byte('0'+n/10), byte('0'+n%10))
+}

@@ -1,0 +1,111 @@
+package simulate
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"sync/atomic"
+)
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Request-Id", fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64()))
+	defer func() {
+		switch fault := recover(); fault {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(fault)
+		default:
+			// Answers are written last of all, so that none has begun.
+			s.refuse(w, r, fmt.Errorf("panic: %v", fault))
+		}
+	}()
+	if s.options.Latency > 0 && s.options.Sleep(r.Context(), s.options.Latency) != nil {
+		return // the caller is gone
+	}
+	if err := s.authenticate(r); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	if s.limiter != nil && !s.limiter.AllowN(s.options.Now(), 1) {
+		wait := max(1, math.Ceil(1/s.options.RateLimit))
+		w.Header().Set("Retry-After", strconv.FormatFloat(wait, 'f', 0, 64))
+		s.refuse(w, r, errThrottled)
+		return
+	}
+	// The mux would redirect such a path, which the API does not.
+	if path.Clean(r.URL.Path) != r.URL.Path {
+		s.refuse(w, r, errNoPath)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// route registers the operations, under the paths of the API's pages (the
+// status log's is the SDK's, ShowProjectAsyncStatusLogInfo).
+func (s *Server) route() {
+	const functions = "GET /v2/{project_id}/fgs/functions"
+	s.handle(functions, &s.stats.listFunctions, s.listFunctions)
+	s.handle(functions+"/async-status-log-detail", &s.stats.showStatusLog, s.showStatusLog)
+	s.handle(functions+"/{function_urn}/versions", &s.stats.listVersions, s.listVersions)
+	s.handle(functions+"/{function_urn}/async-invocations", &s.stats.listInvocations, s.listInvocations)
+	s.handle(functions+"/{function_urn}/async-invoke-configs", &s.stats.listConfigs, s.listConfigs)
+	// Without this, the mux would refuse in its own words.
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.refuse(w, r, errNoPath)
+	})
+}
+
+// call is a request that was let in.
+type call struct {
+	query    url.Values
+	function int // index of the function in the path, if the operation has one
+}
+
+// handle registers an operation; calls counts it.
+func (s *Server) handle(pattern string, calls *atomic.Int64, answer func(http.ResponseWriter, call) error) {
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		c, err := s.call(r)
+		if err == nil {
+			err = answer(w, c)
+		}
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		s.log(r, slog.LevelDebug, "call answered")
+	})
+}
+
+func (s *Server) call(r *http.Request) (call, error) {
+	if r.PathValue("project_id") != s.options.ProjectID {
+		return call{}, errProject
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return call{}, invalid("malformed query string")
+	}
+	c := call{query: query}
+	if urn := r.PathValue("function_urn"); urn != "" {
+		function, ok := s.functions[urn]
+		if !ok {
+			return call{}, errNoFunction
+		}
+		c.function = function
+	}
+	return c, nil
+}
+
+func (s *Server) log(r *http.Request, level slog.Level, message string, attrs ...slog.Attr) {
+	if !s.options.Log.Enabled(r.Context(), level) {
+		return
+	}
+	attrs = append(attrs, slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("query", r.URL.RawQuery))
+	s.options.Log.LogAttrs(r.Context(), level, "simulate: "+message, attrs...)
+}

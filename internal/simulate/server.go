@@ -1,0 +1,126 @@
+package simulate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"net/http"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// What a Server uses where Options leave it open.
+const (
+	DefaultRegion    = "cn-north-4"
+	DefaultProjectID = "5a11e0ca7ed05ed7a6a4c0de5eed0001"
+)
+
+// Options configure a Server. Data and a way to authenticate, a key pair or a
+// token, are required.
+type Options struct {
+	Data      *Data
+	Region    string // default DefaultRegion
+	ProjectID string // default DefaultProjectID
+
+	// Requests signed with SDK-HMAC-SHA256 by this key pair are let in.
+	AccessKey, SecretKey string
+	// So are requests with this X-Auth-Token.
+	Token string
+
+	// Latency is added to every answer, refusals included.
+	Latency time.Duration
+	// RateLimit is how many calls a second are answered, bursts of one second
+	// included, by the clock Now; the others get 429. 0 is no limit.
+	RateLimit float64
+
+	// Now is the clock; by default that of a live Data, else time.Now. A live
+	// Data shows its records by this clock.
+	Now func() time.Time
+	// Sleep waits out Latency; it ends early, with an error, with the context.
+	// By default it waits on a timer.
+	Sleep func(ctx context.Context, d time.Duration) error
+	// Log, if any, gets faults as errors and each call at debug level.
+	Log *slog.Logger
+}
+
+// Server answers like the FunctionGraph API. It is an http.Handler, safe for
+// concurrent use.
+type Server struct {
+	options   Options
+	data      *Data
+	functions map[string]int // index by URN, with its version and without
+	urns      []string       // by index, with version
+	mux       *http.ServeMux
+	limiter   *rate.Limiter // nil: no limit
+	stats     counters
+}
+
+// New returns a Server for the given options.
+func New(o Options) (*Server, error) {
+	switch {
+	case o.Data == nil:
+		return nil, errors.New("simulate: no data")
+	case (o.AccessKey == "") != (o.SecretKey == ""):
+		return nil, errors.New("simulate: access key and secret key go together")
+	case o.AccessKey == "" && o.Token == "":
+		return nil, errors.New("simulate: neither a key pair nor a token to check requests against")
+	case o.RateLimit < 0 || math.IsNaN(o.RateLimit):
+		return nil, errors.New("simulate: the rate limit must not be negative")
+	}
+	o.Region = cmp.Or(o.Region, DefaultRegion)
+	o.ProjectID = cmp.Or(o.ProjectID, DefaultProjectID)
+	if o.Now == nil {
+		o.Now = o.Data.clock
+	}
+	if o.Sleep == nil {
+		o.Sleep = sleep
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{options: o, data: o.Data, functions: map[string]int{}, mux: http.NewServeMux()}
+	for i, name := range o.Data.names {
+		urn := "urn:fss:" + o.Region + ":" + o.ProjectID + ":function:default:" + name
+		s.functions[urn] = i
+		s.functions[urn+":latest"] = i
+		s.urns = append(s.urns, urn+":latest")
+	}
+	if o.RateLimit > 0 {
+		burst := math.Ceil(min(o.RateLimit, math.MaxInt32))
+		s.limiter = rate.NewLimiter(rate.Limit(o.RateLimit), int(burst))
+	}
+	s.route()
+	return s, nil
+}
+
+// sleep waits for d or the end of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// FunctionInfo is one function, with the number of records it has by now.
+type FunctionInfo struct {
+	Name    string
+	URN     string // with its version
+	Records int
+}
+
+// Functions returns all functions, in the order in which the API lists them.
+func (s *Server) Functions() []FunctionInfo {
+	now := s.options.Now().Unix()
+	list := make([]FunctionInfo, len(s.urns))
+	for i, name := range s.data.names {
+		list[i] = FunctionInfo{Name: name, URN: s.urns[i], Records: s.data.count(i, now)}
+	}
+	return list
+}

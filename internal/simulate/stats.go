@@ -1,0 +1,69 @@
+package simulate
+
+import (
+	"net/http"
+	"sync/atomic"
+)
+
+// Stats counts what a Server has done since it was made. The operations, named
+// as in the SDK, count the calls that were let in, whatever the answer.
+type Stats struct {
+	ListFunctions                 int64
+	ListFunctionVersions          int64
+	ListAsyncInvocations          int64
+	ListFunctionAsyncInvokeConfig int64
+	ShowProjectAsyncStatusLogInfo int64
+
+	Forbidden int64 // answered 403
+	Throttled int64 // answered 429
+	Invalid   int64 // answered 400
+	NotFound  int64 // answered 404
+	Failed    int64 // answered 500
+
+	Records int64 // invocations served, each as often as it was
+}
+
+// counters are Stats in the making.
+type counters struct {
+	listFunctions, listVersions, listInvocations, listConfigs, showStatusLog atomic.Int64
+
+	forbidden, throttled, invalid, notFound, failed atomic.Int64
+
+	records atomic.Int64
+}
+
+func (c *counters) refused(status int) {
+	switch status {
+	case http.StatusForbidden:
+		c.forbidden.Add(1)
+	case http.StatusTooManyRequests:
+		c.throttled.Add(1)
+	case http.StatusBadRequest:
+		c.invalid.Add(1)
+	case http.StatusNotFound:
+		c.notFound.Add(1)
+	default:
+		c.failed.Add(1)
+	}
+}
+
+// Stats returns the counts so far. Calls under way may be in some and not yet
+// in others.
+func (s *Server) Stats() Stats {
+	c := &s.stats
+	return Stats{
+		ListFunctions:                 c.listFunctions.Load(),
+		ListFunctionVersions:          c.listVersions.Load(),
+		ListAsyncInvocations:          c.listInvocations.Load(),
+		ListFunctionAsyncInvokeConfig: c.listConfigs.Load(),
+		ShowProjectAsyncStatusLogInfo: c.showStatusLog.Load(),
+
+		Forbidden: c.forbidden.Load(),
+		Throttled: c.throttled.Load(),
+		Invalid:   c.invalid.Load(),
+		NotFound:  c.notFound.Load(),
+		Failed:    c.failed.Load(),
+
+		Records: c.records.Load(),
+	}
+}
