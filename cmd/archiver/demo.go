@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/extract"
+	"archiver/internal/extract/functiongraph"
+	"archiver/internal/load"
+	"archiver/internal/pgserver"
+	"archiver/internal/simulate"
+)
+
+// demoCommand shows all of it on one machine, with nothing set up before.
+type demoCommand struct {
+	logFlags
+	Dir       string `default:".archiver" help:"Folder of the private PostgreSQL."`
+	Psql      bool   `help:"Open psql on what the last demo archived."`
+	Functions int    `default:"36" help:"Functions of the built-in day."`
+	Seed      uint64 `default:"1" help:"The same seed gives the same records."`
+}
+
+// Run is called by the command line.
+func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
+	log := c.logger(s.err)
+	dir := filepath.Join(c.Dir, "demo")
+	if c.Psql {
+		if _, err := os.Stat(dir); err != nil {
+			return usagef("there is nothing in %s yet: run archiver demo first", dir)
+		}
+	} else if err := pgserver.Remove(ctx, dir); err != nil {
+		return err
+	}
+	fmt.Fprintln(s.err, "starting a private PostgreSQL …")
+	server, err := pgserver.Start(ctx, pgserver.Options{Dir: dir, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Stop()) }()
+	if c.Psql {
+		return psql(ctx, server, s)
+	}
+	if err := c.archive(ctx, server.URL(), log, s); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "\nThe archive stays in %s. Open psql on it:\n\n    %s demo --psql%s\n\n"+
+		"and begin with: SELECT * FROM invocation_history LIMIT 10;\n", dir, os.Args[0], dirFlag(c.Dir))
+	return nil
+}
+
+func dirFlag(dir string) string {
+	if dir == ".archiver" {
+		return ""
+	}
+	return " --dir " + dir
+}
+
+func psql(ctx context.Context, server *pgserver.Server, s streams) error {
+	// An interrupt is psql's own to deal with: it ends the query, not psql.
+	cmd := server.Psql(context.WithoutCancel(ctx))
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.in, s.out, s.err
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("run psql: %w", err)
+	}
+	return nil
+}
+
+// archive keeps one day of the simulator's in the database and prints what it
+// shows.
+func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog.Logger, s streams) error {
+	day := time.Now().UTC().Truncate(24 * time.Hour).Add(-24 * time.Hour)
+	data, err := simulate.Generate(simulate.GenerateOptions{
+		Functions: c.Functions, Invocations: c.Functions * generatedPerFunction, Date: day, Seed: c.Seed,
+	})
+	if err != nil {
+		return &usageError{err}
+	}
+	// The keys are good for this process's own simulator alone.
+	const accessKey, secretKey = "demo-access-key", "demo-secret-key"
+	api, err := simulate.New(simulate.Options{Data: data, AccessKey: accessKey, SecretKey: secretKey, Log: log})
+	if err != nil {
+		return fmt.Errorf("prepare the simulator: %w", err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("listen for the simulator: %w", err)
+	}
+	web := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = web.Serve(listener) }() // it ends with an error by design
+	defer web.Close()
+
+	caller := extract.NewCaller(extract.Options{Concurrency: 8, Timeout: 30 * time.Second, Clock: archive.SystemClock{}, Log: log})
+	source, err := functiongraph.New(functiongraph.Options{
+		Region: simulate.DefaultRegion, Endpoint: "http://" + listener.Addr().String(),
+		ProjectID: simulate.DefaultProjectID, AccessKey: accessKey, SecretKey: secretKey,
+	}, caller, log)
+	if err != nil {
+		return err
+	}
+	if err := migrateUp(ctx, databaseURL, log); err != nil {
+		return err
+	}
+	store, err := load.Open(ctx, databaseURL, 8, log)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	archiver := &archive.Archiver{Source: source, Store: store, Clock: archive.SystemClock{}, Log: log, Settle: 10 * time.Minute, Workers: 8}
+	order := archive.Order{AskedBy: "demo", Range: archive.Span{From: day, To: day.Add(24 * time.Hour)}}
+	fmt.Fprintf(s.err, "archiving %s of %d functions …\n", day.Format(time.DateOnly), c.Functions)
+	if err := archiveShown(ctx, archiver, order, log, s); err != nil {
+		return err
+	}
+	return findings(ctx, store, s.out)
+}
+
+// findings prints what an analyst would want to see first.
+func findings(ctx context.Context, store *load.Store, w io.Writer) error {
+	for _, q := range []struct{ title, query string }{
+		{"Invocations and failure rate per function (the ten busiest)", `
+			SELECT function_name AS function, count(*) AS invocations,
+			       count(*) FILTER (WHERE status = 'FAIL') AS failed,
+			       to_char(100.0 * count(*) FILTER (WHERE status = 'FAIL') / count(*), '990.00') AS "failed %"
+			  FROM invocation_history
+			 GROUP BY function_name
+			 ORDER BY invocations DESC
+			 LIMIT 10`},
+		{"The slowest (95th percentile of seconds, at least 100 invocations)", `
+			SELECT function_name AS function, count(*) AS invocations,
+			       percentile_disc(0.5) WITHIN GROUP (ORDER BY duration_seconds) AS median,
+			       percentile_disc(0.95) WITHIN GROUP (ORDER BY duration_seconds) AS p95,
+			       max(duration_seconds) AS longest
+			  FROM invocation_history
+			 GROUP BY function_name
+			HAVING count(*) >= 100
+			 ORDER BY p95 DESC
+			 LIMIT 5`},
+		{"The busiest hours", `
+			SELECT to_char(window_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') AS hour,
+			       count(*) AS invocations, count(DISTINCT function_name) AS functions
+			  FROM invocation_history
+			 GROUP BY window_start
+			 ORDER BY invocations DESC
+			 LIMIT 5`},
+	} {
+		fmt.Fprintf(w, "\n%s\n\n", q.title)
+		if err := store.Print(ctx, w, q.query); err != nil {
+			return fmt.Errorf("query the demo: %w", err)
+		}
+	}
+	return nil
+}

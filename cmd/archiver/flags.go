@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"archiver/internal/archive"
+	"archiver/internal/extract"
+	"archiver/internal/extract/functiongraph"
+	"archiver/internal/load"
+)
+
+// logFlags say how to log. Logs go to standard error.
+type logFlags struct {
+	LogFormat string `enum:"auto,text,json" default:"auto" help:"Format of the log: auto is text on a terminal, else json."`
+	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"Least level of the log."`
+}
+
+func (f *logFlags) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	// The flag's enum has no word that a level does not know.
+	_ = level.UnmarshalText([]byte(f.LogLevel))
+	options := &slog.HandlerOptions{Level: level}
+	if f.LogFormat == "json" || f.LogFormat == "auto" && !isTerminal(w) {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// archiveFlags are what run, once and backfill share.
+type archiveFlags struct {
+	logFlags
+	Provider       string        `enum:"functiongraph" default:"functiongraph" help:"The cloud service to read."`
+	Region         string        `help:"The region, such as cn-north-4."`
+	Endpoint       string        `help:"URL of the API, in place of the region's own."`
+	Insecure       bool          `help:"Permit an http:// endpoint beyond this machine."`
+	Functions      []string      `help:"Globs on function name or URN; ! excludes. Default all."`
+	Settle         time.Duration `default:"10m" help:"How long after its end a window is left alone."`
+	Concurrency    int           `default:"8" help:"Calls under way at once."`
+	RequestTimeout time.Duration `default:"30s" help:"Limit of one call."`
+	Rate           float64       `help:"Calls a second at most; 0 for no limit."`
+	Migrate        bool          `default:"true" negatable:"" help:"Bring the schema up first."`
+}
+
+// secret reads a secret from the environment, or from the file that X_FILE
+// names.
+func secret(name string) (string, error) {
+	if value := os.Getenv(name); value != "" {
+		return value, nil
+	}
+	file := os.Getenv(name + "_FILE")
+	if file == "" {
+		return "", nil
+	}
+	value, err := os.ReadFile(file)
+	if err != nil {
+		return "", usagef("read %s_FILE: %w", name, err)
+	}
+	return strings.TrimSpace(string(value)), nil
+}
+
+// databaseURL is where the archive is.
+func databaseURL() (string, error) {
+	address, err := secret("DATABASE_URL")
+	if err != nil {
+		return "", err
+	}
+	if address == "" {
+		return "", usagef("DATABASE_URL is not set: name the database, such as postgres://user:password@host:5432/archiver")
+	}
+	if _, err := load.Config(address); err != nil {
+		return "", usagef("DATABASE_URL: %w", err)
+	}
+	return address, nil
+}
+
+// source prepares the source that the flags and the environment name.
+func (f *archiveFlags) source(log *slog.Logger) (archive.Source, error) {
+	if f.Concurrency < 1 {
+		return nil, usagef("--concurrency must be at least 1")
+	}
+	o := functiongraph.Options{Region: f.Region, Endpoint: f.Endpoint, Insecure: f.Insecure}
+	for name, value := range map[string]*string{
+		"HUAWEICLOUD_SDK_AK":             &o.AccessKey,
+		"HUAWEICLOUD_SDK_SK":             &o.SecretKey,
+		"HUAWEICLOUD_SDK_PROJECT_ID":     &o.ProjectID,
+		"HUAWEICLOUD_SDK_SECURITY_TOKEN": &o.SecurityToken,
+		"ARCHIVER_AUTH_TOKEN":            &o.AuthToken,
+	} {
+		var err error
+		if *value, err = secret(name); err != nil {
+			return nil, err
+		}
+	}
+	caller := extract.NewCaller(extract.Options{
+		Concurrency: f.Concurrency, Rate: f.Rate, Timeout: f.RequestTimeout,
+		Clock: archive.SystemClock{}, Log: log,
+	})
+	source, err := functiongraph.New(o, caller, log)
+	if errors.Is(err, functiongraph.ErrOptions) {
+		return nil, &usageError{err}
+	}
+	if err != nil {
+		return nil, err // not to be returned as a source that is not nil
+	}
+	return source, nil
+}
+
+// open prepares an archiver. Close the store that comes with it.
+func (f *archiveFlags) open(ctx context.Context, log *slog.Logger, globs ...string) (*archive.Archiver, *load.Store, error) {
+	match, err := matcher(f.Functions)
+	if err != nil {
+		return nil, nil, err
+	}
+	only, err := matcher(globs)
+	if err != nil {
+		return nil, nil, err
+	}
+	address, err := databaseURL()
+	if err != nil {
+		return nil, nil, err
+	}
+	source, err := f.source(log)
+	if err != nil {
+		return nil, nil, err
+	}
+	if f.Migrate {
+		if err := migrateUp(ctx, address, log); err != nil {
+			return nil, nil, err
+		}
+	}
+	store, err := load.Open(ctx, address, f.Concurrency, log)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: check DATABASE_URL, and that PostgreSQL answers there", err)
+	}
+	return &archive.Archiver{
+		Source: source, Store: store, Clock: archive.SystemClock{}, Log: log,
+		Match:  func(fn archive.Function) bool { return match(fn) && only(fn) },
+		Settle: f.Settle, Workers: f.Concurrency,
+	}, store, nil
+}
+
+// matcher picks functions by globs on name or URN. Those with a ! exclude; no
+// other ones means all.
+func matcher(globs []string) (func(archive.Function) bool, error) {
+	var include, exclude []string
+	for _, g := range globs {
+		g, not := strings.CutPrefix(strings.TrimSpace(g), "!")
+		if _, err := path.Match(g, ""); err != nil {
+			return nil, usagef("%q is not a glob: %w", g, err)
+		}
+		if not {
+			exclude = append(exclude, g)
+		} else {
+			include = append(include, g)
+		}
+	}
+	matches := func(globs []string, f archive.Function) bool {
+		for _, g := range globs {
+			// The patterns were read once already.
+			byName, _ := path.Match(g, f.Name)
+			byURN, _ := path.Match(g, f.URN)
+			if byName || byURN {
+				return true
+			}
+		}
+		return false
+	}
+	return func(f archive.Function) bool {
+		return (len(include) == 0 || matches(include, f)) && !matches(exclude, f)
+	}, nil
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// dueFlags say which windows are due by themselves.
+type dueFlags struct {
+	Lookback time.Duration `default:"30d" help:"How far back windows are due; as long as the source keeps its records."`
+}
+
+// order asks for every window that is due now, and for older ones begun.
+func (f *dueFlags) order(askedBy string, now time.Time, settle time.Duration) archive.Order {
+	due := archive.DueBefore(now, settle)
+	return archive.Order{
+		AskedBy: askedBy, Older: true,
+		Range: archive.Span{From: archive.WindowOf(due.Add(-f.Lookback)), To: due},
+	}
+}
+
+// onceCommand makes one pass over everything due.
+type onceCommand struct {
+	archiveFlags
+	dueFlags
+}
+
+// Run is called by the command line.
+func (c *onceCommand) Run(ctx context.Context, s streams) error {
+	log := c.logger(s.err)
+	archiver, store, err := c.open(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	return archiveShown(ctx, archiver, c.order("once", archiver.Clock.Now(), archiver.Settle), log, s)
+}

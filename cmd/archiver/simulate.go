@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/simulate"
+)
+
+// simulateCommand serves the FunctionGraph API.
+type simulateCommand struct {
+	logFlags
+	Listen    string        `default:"127.0.0.1:8090" help:"Address to serve on."`
+	AK        string        `name:"ak" default:"demo-access-key" help:"Access key that requests are signed with."`
+	SK        string        `name:"sk" default:"demo-secret-key" help:"Secret key."`
+	Token     string        `help:"Accept this X-Auth-Token as well."`
+	ProjectID string        `name:"project-id" default:"${project}" help:"The project served."`
+	Region    string        `default:"${region}" help:"The region in the functions' URNs."`
+	Functions int           `default:"36" help:"Functions of the built-in generator."`
+	Seed      uint64        `default:"1" help:"The same seed gives the same records."`
+	Trace     string        `placeholder:"PREFIX" help:"Replay PREFIX_inv.csv and PREFIX_run.csv in place of the generator."`
+	Date      string        `placeholder:"YYYY-MM-DD" help:"The UTC day of the records. Default: yesterday for a trace; for the generator yesterday, today and on."`
+	Latency   time.Duration `help:"Wait this long before each answer."`
+	RateLimit float64       `help:"Calls a second; what is beyond is answered 429."`
+}
+
+// generatedPerFunction is how many invocations the generator makes a function
+// and day.
+const generatedPerFunction = 2800
+
+// Run is called by the command line.
+func (c *simulateCommand) Run(ctx context.Context, s streams) error {
+	log := c.logger(s.err)
+	data, err := c.data()
+	if err != nil {
+		return err
+	}
+	server, err := simulate.New(simulate.Options{
+		Data: data, Region: c.Region, ProjectID: c.ProjectID,
+		AccessKey: c.AK, SecretKey: c.SK, Token: c.Token,
+		Latency: c.Latency, RateLimit: c.RateLimit, Log: log,
+	})
+	if err != nil {
+		return &usageError{err}
+	}
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s (set --listen to another address): %w", c.Listen, err)
+	}
+	fmt.Fprintf(s.out, "serving %d functions of project %s at http://%s\n", len(server.Functions()), c.ProjectID, listener.Addr())
+	return serve(ctx, listener, server, log)
+}
+
+// data reads or generates what is served.
+func (c *simulateCommand) data() (*simulate.Data, error) {
+	day := time.Now().UTC().AddDate(0, 0, -1).Truncate(24 * time.Hour)
+	if c.Date != "" {
+		var err error
+		if day, err = time.Parse(time.DateOnly, c.Date); err != nil {
+			return nil, usagef("--date: %q is not a day such as 2026-11-20", c.Date)
+		}
+	}
+	if c.Trace != "" {
+		data, err := simulate.LoadTrace(c.Trace, day, c.Seed)
+		if err != nil {
+			return nil, usagef("--trace: %w", err)
+		}
+		return data, nil
+	}
+	o := simulate.GenerateOptions{
+		Functions: c.Functions, Invocations: c.Functions * generatedPerFunction, Date: day, Seed: c.Seed,
+	}
+	generate := func() (*simulate.Data, error) { return simulate.Live(o, time.Now) }
+	if c.Date != "" {
+		generate = func() (*simulate.Data, error) { return simulate.Generate(o) }
+	}
+	data, err := generate()
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	return data, nil
+}
+
+// serve answers until ctx ends. Only a signal ends it, and then with nil.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
+	case <-ctx.Done():
+	}
+	if err := server.Close(); err != nil {
+		return fmt.Errorf("stop serving: %w", err)
+	}
+	<-ended
+	if cause := context.Cause(ctx); !errors.Is(cause, archive.ErrInterrupted) {
+		return cause
+	}
+	return nil
+}
