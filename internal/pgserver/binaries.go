@@ -1,0 +1,213 @@
+package pgserver
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// minVersion is the oldest server that will do: the first with DROP DATABASE …
+// WITH (FORCE).
+const minVersion = 13
+
+// Binaries are the programs of one PostgreSQL server.
+type Binaries struct {
+	Dir     string // holds postgres and initdb, and psql if the client is there
+	Version int    // major version
+	libs    string // LD_LIBRARY_PATH for binaries that are not installed, else empty
+}
+
+// search is where to look for binaries, and how to come by them otherwise.
+type search struct {
+	as    *account
+	dirs  func() []string
+	fetch func(ctx context.Context, dir string, log *slog.Logger) error
+}
+
+func newSearch() (search, error) {
+	as, err := serverAccount()
+	return search{as: as, dirs: systemDirs, fetch: fetchWithApt}, err
+}
+
+// FindBinaries looks for an installed server of version 13 or later: on PATH,
+// then in the places distributions use, the highest version first. One that the
+// user the server will run as cannot execute is passed over.
+func FindBinaries(ctx context.Context) (Binaries, error) {
+	s, err := newSearch()
+	if err != nil {
+		return Binaries{}, err
+	}
+	b, tried := s.find(ctx, s.dirs(), "")
+	if b.Dir == "" {
+		return b, notFound(tried)
+	}
+	return b, nil
+}
+
+// EnsureBinaries is FindBinaries, with what apt can fetch as the last resort:
+// packages are downloaded and unpacked into dir (or, where the user the server
+// runs as cannot reach that, into a folder under [os.TempDir]), nothing is
+// installed and no root is needed. Once there, they are found again. Processes
+// that need them at once fetch them once.
+func EnsureBinaries(ctx context.Context, dir string, log *slog.Logger) (Binaries, error) {
+	s, err := newSearch()
+	if err != nil {
+		return Binaries{}, err
+	}
+	return s.ensure(ctx, dir, log)
+}
+
+func (s search) ensure(ctx context.Context, dir string, log *slog.Logger) (_ Binaries, err error) {
+	b, tried := s.find(ctx, s.dirs(), "")
+	if b.Dir != "" {
+		return b, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return Binaries{}, err
+	}
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return Binaries{}, err
+	}
+	if err := makeDir(dir, s.as); err != nil {
+		return Binaries{}, err
+	}
+	dir, err = reachable(ctx, dir, s.as)
+	if err != nil {
+		return Binaries{}, err
+	}
+	root := filepath.Join(dir, "root")
+	if b, _ := s.findFetched(ctx, root); b.Dir != "" {
+		return b, nil
+	}
+	lock, err := waitLock(ctx, dir)
+	if err != nil {
+		return Binaries{}, err
+	}
+	defer func() { err = errors.Join(err, lock.release()) }()
+	if b, _ := s.findFetched(ctx, root); b.Dir != "" { // by whoever held the lock
+		return b, nil
+	}
+	if err := s.fetch(ctx, dir, log); err != nil {
+		if ctx.Err() != nil {
+			return Binaries{}, fmt.Errorf("fetch a PostgreSQL server: %w", ctx.Err())
+		}
+		return Binaries{}, notFound(append(tried, lastLines(err.Error(), 8)))
+	}
+	b, triedFetched := s.findFetched(ctx, root)
+	if b.Dir == "" {
+		return b, notFound(append(tried, triedFetched...))
+	}
+	return b, nil
+}
+
+// notFound is the one error for all that did not work.
+func notFound(tried []string) error {
+	return fmt.Errorf("no PostgreSQL server of version %d or later to be had: nothing that will do on PATH or in %s (%s); "+
+		"install one with `apt-get install postgresql`, or run everything in containers with `docker compose up`",
+		minVersion, strings.Join(places, ", "), strings.Join(tried, "; "))
+}
+
+// find returns the first folder whose server will do, or no Dir and why not.
+func (s search) find(ctx context.Context, dirs []string, libs string) (Binaries, []string) {
+	var tried []string
+	for _, dir := range dirs {
+		b := Binaries{Dir: dir, libs: libs}
+		var err error
+		if b.Version, err = s.version(ctx, b); err == nil {
+			return b, nil
+		}
+		tried = append(tried, fmt.Sprintf("%s: %v", dir, err))
+	}
+	return Binaries{}, tried
+}
+
+func (s search) findFetched(ctx context.Context, root string) (Binaries, []string) {
+	var libs []string
+	for _, pattern := range []string{"usr/lib/*-linux-*", "lib/*-linux-*"} {
+		libs = append(libs, glob(filepath.Join(root, pattern))...)
+	}
+	return s.find(ctx, byVersion(glob(filepath.Join(root, "usr/lib/postgresql/*/bin"))), strings.Join(libs, ":"))
+}
+
+var versionOf = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
+
+// version runs the server as the user it will run as: what answers can be used.
+func (s search) version(ctx context.Context, b Binaries) (int, error) {
+	for _, name := range []string{"postgres", "initdb"} {
+		if !isFile(filepath.Join(b.Dir, name)) {
+			return 0, fmt.Errorf("no %s in it", name)
+		}
+	}
+	out, err := s.as.command(ctx, b, filepath.Join(b.Dir, "postgres"), "--version").CombinedOutput()
+	if err != nil {
+		return 0, fmt.Errorf("postgres --version: %w: %s", err, lastLines(string(out), 2))
+	}
+	m := versionOf.FindSubmatch(out)
+	if m == nil {
+		return 0, fmt.Errorf("postgres --version says %q", out)
+	}
+	v, err := strconv.Atoi(string(m[1]))
+	if err == nil && v < minVersion {
+		err = fmt.Errorf("version %d is too old", v)
+	}
+	return v, err
+}
+
+// places are where packages put a server, outside of PATH for the most part.
+var places = func() []string {
+	p := []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin"}
+	if runtime.GOOS == "darwin" {
+		p = append(p, "/opt/homebrew/opt/postgresql@*/bin", "/usr/local/opt/postgresql@*/bin", "/Applications/Postgres.app/Contents/Versions/*/bin")
+	}
+	return p
+}()
+
+// systemDirs are the folders that hold a server's programs on this machine.
+func systemDirs() []string {
+	var dirs []string
+	if name, err := exec.LookPath("postgres"); err == nil {
+		// A link in a folder of programs: initdb and the rest are where it leads.
+		if name, err = filepath.EvalSymlinks(name); err == nil {
+			dirs = append(dirs, filepath.Dir(name))
+		}
+	}
+	for _, pattern := range places {
+		for _, dir := range byVersion(glob(pattern)) {
+			if !slices.Contains(dirs, dir) {
+				dirs = append(dirs, dir)
+			}
+		}
+	}
+	return dirs
+}
+
+func glob(pattern string) []string {
+	names, _ := filepath.Glob(pattern) // the patterns are ours
+	return names
+}
+
+var number = regexp.MustCompile(`\d+`)
+
+// byVersion sorts folders by the last number in their paths, the highest first.
+func byVersion(dirs []string) []string {
+	version := func(dir string) int {
+		all := number.FindAllString(dir, -1)
+		if all == nil {
+			return 0
+		}
+		n, _ := strconv.Atoi(all[len(all)-1])
+		return n
+	}
+	slices.SortStableFunc(dirs, func(a, b string) int { return cmp.Compare(version(b), version(a)) })
+	return dirs
+}

@@ -1,0 +1,203 @@
+package pgserver
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// cluster is one that is being started; whoever works on it holds its lock.
+type cluster struct {
+	dir  string // lock, password, log
+	data string // what the server calls its data directory
+	bins Binaries
+	as   *account
+	fast bool
+	log  *slog.Logger
+
+	password string
+}
+
+// prepare finds the cluster or makes it, and sees to it that no server runs on
+// it any more.
+func (c *cluster) prepare(ctx context.Context) error {
+	home, err := reachable(ctx, c.dir, c.as)
+	if err != nil {
+		return err
+	}
+	c.data = filepath.Join(home, "data")
+	if home != c.dir {
+		c.log.Info("the server's user cannot reach the folder: its data live elsewhere",
+			"user", c.as.name, "folder", c.dir, "data", c.data)
+	}
+	if err := endOrphan(ctx, c.data); err != nil {
+		return err
+	}
+	if c.password, err = readPassword(c.passwordFile()); err != nil {
+		return err
+	}
+	info, err := os.Lstat(c.data)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return c.create(ctx, home)
+	case err != nil:
+		return err
+	case !info.IsDir() || owner(info) != c.as.uidOrOwn():
+		return fmt.Errorf("%s is not a folder of the user the server runs as (number %d): start it as the user who made it, or remove %s",
+			c.data, c.as.uidOrOwn(), c.dir)
+	case c.password == "" && home != c.dir:
+		// Someone removed the folder to be rid of the cluster.
+		if err := os.RemoveAll(c.data); err != nil {
+			return err
+		}
+		return c.create(ctx, home)
+	case c.password == "":
+		return fmt.Errorf("%s is gone, and with it the way into the cluster: remove %s to start afresh", c.passwordFile(), c.dir)
+	}
+	return c.checkVersion()
+}
+
+// checkVersion refuses data another major version made; the server would too,
+// but without saying what to do.
+func (c *cluster) checkVersion() error {
+	text, err := os.ReadFile(filepath.Join(c.data, "PG_VERSION"))
+	if err != nil {
+		return err
+	}
+	if v := strings.TrimSpace(string(text)); v != fmt.Sprint(c.bins.Version) {
+		return fmt.Errorf("the cluster was made by PostgreSQL %s, the server in %s is %d: remove %s to start afresh", v, c.bins.Dir, c.bins.Version, c.dir)
+	}
+	return nil
+}
+
+// create makes the cluster beside its place and moves it there when it is whole:
+// a crash before that leaves a folder that the next start clears away.
+func (c *cluster) create(ctx context.Context, home string) error {
+	fresh := filepath.Join(home, "data.new")
+	if err := os.RemoveAll(fresh); err != nil {
+		return err
+	}
+	if c.password == "" {
+		c.password = rand.Text()
+		if err := writePassword(c.passwordFile(), c.password); err != nil {
+			return err
+		}
+	}
+	if err := c.initdb(ctx, home, fresh); err != nil {
+		return errors.Join(err, os.RemoveAll(fresh))
+	}
+	if err := os.Rename(fresh, c.data); err != nil {
+		return err
+	}
+	c.log.Info("made a PostgreSQL cluster", "data", c.data, "version", c.bins.Version)
+	return nil
+}
+
+func (c *cluster) initdb(ctx context.Context, home, fresh string) (err error) {
+	if err := os.Mkdir(fresh, 0o700); err != nil {
+		return err
+	}
+	// initdb reads the password from a file, as the server's user. The folder
+	// keeps everyone else out.
+	pw := filepath.Join(home, "initdb.pw")
+	if err := writePassword(pw, c.password); err != nil {
+		return err
+	}
+	// What a crash leaves is overwritten by the next attempt.
+	defer func() { err = errors.Join(err, os.Remove(pw)) }()
+	if c.as != nil {
+		for _, name := range []string{fresh, pw} {
+			if err := os.Chown(name, int(c.as.uid), int(c.as.gid)); err != nil {
+				return err
+			}
+		}
+	}
+	args := []string{
+		"--pgdata=" + fresh, "--username=" + superuser, "--pwfile=" + pw,
+		"--auth=scram-sha-256", "--encoding=UTF8", "--locale=C",
+	}
+	if c.fast {
+		args = append(args, "--no-sync")
+	}
+	runtime.LockOSThread() // dieWithUs goes by the thread
+	defer runtime.UnlockOSThread()
+	cmd := c.as.command(ctx, c.bins, filepath.Join(c.bins.Dir, "initdb"), args...)
+	dieWithUs(cmd.SysProcAttr, syscall.SIGKILL)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("initdb: %w: %s", err, lastLines(string(out), 5))
+	}
+	return nil
+}
+
+func (c *cluster) passwordFile() string { return filepath.Join(c.dir, "password") }
+
+// readPassword returns "" where there is none yet.
+func readPassword(name string) (string, error) {
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(text)), err
+}
+
+// writePassword writes a file anew that only its owner can read.
+func writePassword(name, password string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(password + "\n")
+	return errors.Join(err, f.Close())
+}
+
+// settings are the server's -c options.
+func (c *cluster) settings(port string, more map[string]string) []string {
+	set := map[string]string{
+		"listen_addresses":        host,
+		"port":                    port,
+		"unix_socket_directories": "", // a socket's path may be 107 bytes at most
+		"max_connections":         "100",
+		"timezone":                "UTC",
+		"log_timezone":            "UTC",
+		"lc_messages":             "C",
+		"logging_collector":       "off",
+		"jit":                     "off", // fetched binaries come without LLVM
+	}
+	if c.fast {
+		set["max_connections"] = "200"
+		set["fsync"] = "off"
+		set["synchronous_commit"] = "off"
+		set["full_page_writes"] = "off"
+	}
+	if c.bins.libs != "" && !isFile("/usr/share/zoneinfo/UTC") {
+		// Debian's server reads the system's time zones. The one it knows
+		// without a file is GMT.
+		set["timezone"], set["log_timezone"] = "GMT", "GMT"
+	}
+	maps.Copy(set, more)
+	var args []string
+	for _, k := range slices.Sorted(maps.Keys(set)) {
+		args = append(args, "-c", k+"="+set[k])
+	}
+	return args
+}
+
+// lastLines is the end of a program's output, on one line.
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], " | ")
+}

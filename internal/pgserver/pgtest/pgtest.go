@@ -1,0 +1,197 @@
+// Package pgtest gives tests databases on one private PostgreSQL cluster per
+// test process. Only tests import it.
+package pgtest
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"archiver/internal/pgserver"
+)
+
+// serverEnv names a server to use in place of one of our own, as a URL of a
+// user who may create databases: a continuous integration service's, say.
+const serverEnv = "ARCHIVER_TEST_DATABASE_URL"
+
+// patience bounds what a test waits for the server; a start may have to fetch
+// its binaries first.
+const patience = 10 * time.Minute
+
+// server is the test process's; start sets it if it started one.
+var (
+	server *pgserver.Server
+	folder string
+	start  = sync.OnceValues(startServer)
+)
+
+// Main is a package's TestMain: it runs the tests, then stops the process's
+// cluster and removes it, if a test had one started. It does not return.
+func Main(m *testing.M) {
+	code := m.Run()
+	if err := stopServer(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+// Database returns the URL of an empty database of the test's own. It is dropped
+// when the test is over, whoever is still connected. The cluster it is on is
+// started by the first test that asks.
+func Database(t testing.TB) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	base, err := start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "test_" + strings.ToLower(rand.Text()[:16])
+	if err := create(ctx, base, name); err != nil {
+		t.Fatalf("create a database for the test: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := exec(ctx, base, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			t.Errorf("drop the test's database: %v", err)
+		}
+	})
+	u, err := url.Parse(base)
+	if err != nil {
+		t.Fatalf("read the server's URL: %v", err)
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+// create makes an empty database. A template that happens to be in use (by
+// autovacuum, or by another process's CREATE DATABASE) is free again in a moment.
+func create(ctx context.Context, base, name string) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := exec(ctx, base, "CREATE DATABASE "+name+" TEMPLATE template0")
+		var pgErr *pgconn.PgError
+		if !errors.As(err, &pgErr) || pgErr.Code != "55006" { // object_in_use
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// exec runs one statement on a connection of its own.
+func exec(ctx context.Context, base, sql string) (err error) {
+	conn, err := pgx.Connect(ctx, base)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	_, err = conn.Exec(ctx, sql)
+	return err
+}
+
+// startServer returns the URL of the server to create databases on.
+func startServer() (string, error) {
+	if base := os.Getenv(serverEnv); base != "" {
+		if u, err := url.Parse(base); err != nil || !strings.HasPrefix(u.Scheme, "postgres") {
+			return "", errors.New(serverEnv + " has to be a postgres:// URL")
+		}
+		return base, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	home, err := moduleHome()
+	if err != nil {
+		return "", err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if err := removeLeftovers(ctx, home); err != nil {
+		// Another user's, say: they stand in nobody's way.
+		log.Warn("clusters of killed tests are left", "err", err)
+	}
+	folder = filepath.Join(home, fmt.Sprintf("test-%d-%s", os.Getpid(), strings.ToLower(rand.Text()[:8])))
+	server, err = pgserver.Start(ctx, pgserver.Options{
+		Dir:  folder,
+		Fast: true,
+		Log:  log,
+	})
+	if err != nil {
+		return "", err
+	}
+	return server.URL(), nil
+}
+
+func stopServer() error {
+	if folder == "" {
+		return nil
+	}
+	var err error
+	if server != nil {
+		err = server.Stop()
+	}
+	return errors.Join(err, pgserver.Remove(context.Background(), folder))
+}
+
+// moduleHome is the module's git-ignored folder for what running it needs.
+func moduleHome() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, ".archiver"), nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("look for the module's folder: no go.mod above the tests")
+		}
+	}
+}
+
+var ofTest = regexp.MustCompile(`^test-(\d+)-`)
+
+// removeLeftovers removes the clusters of test processes that were killed. One
+// whose process lives, or that is in use all the same, is left alone.
+func removeLeftovers(ctx context.Context, home string) error {
+	entries, err := os.ReadDir(home)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var failed error
+	for _, e := range entries {
+		m := ofTest.FindStringSubmatch(e.Name())
+		if m == nil {
+			continue
+		}
+		pid, err := strconv.Atoi(m[1])
+		if err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			continue
+		}
+		if err := pgserver.Remove(ctx, filepath.Join(home, e.Name())); !errors.Is(err, pgserver.ErrInUse) {
+			failed = errors.Join(failed, err)
+		}
+	}
+	return failed
+}

@@ -1,0 +1,74 @@
+package pgserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Remove deletes a cluster's folder, and its data where they had to live
+// elsewhere. A server left behind in it is stopped first; one that another
+// process is using makes it fail with [ErrInUse]. A folder that is not a cluster's
+// is only removed if it is empty.
+func Remove(ctx context.Context, dir string) error {
+	if err := remove(ctx, dir); err != nil {
+		return fmt.Errorf("remove the cluster in %s: %w", dir, err)
+	}
+	return nil
+}
+
+func remove(ctx context.Context, dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	if !isFile(filepath.Join(dir, lockName)) {
+		// No cluster's folder; an empty one was about to become one.
+		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	lock, err := lockDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, home := range []string{dir, elsewhere(dir)} {
+		err = errors.Join(err, endOrphan(ctx, filepath.Join(home, "data")))
+	}
+	if err == nil && ownedByUs(elsewhere(dir)) {
+		err = os.RemoveAll(elsewhere(dir))
+	}
+	if err == nil {
+		err = empty(dir)
+	}
+	return errors.Join(err, lock.release())
+}
+
+// empty removes a folder whose lock we hold, the lock last. Whoever comes to
+// create a new lock in that moment keeps the folder: it is theirs then.
+func empty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if e.Name() != lockName {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+		}
+	}
+	if err == nil {
+		err = os.Remove(filepath.Join(dir, lockName))
+	}
+	if err == nil {
+		err = os.Remove(dir)
+	}
+	if errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
