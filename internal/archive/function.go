@@ -81,7 +81,7 @@ func (r *run) spans(ctx context.Context, w *walker, queue []Walk) error {
 			r.progress.decided(StateComplete, open.Span.Windows())
 		case errors.As(err, &cut):
 			var pieces []Walk
-			for _, s := range open.Span.Cut(cut.pieces) {
+			for _, s := range cut.pieces {
 				pieces = append(pieces, Walk{Span: s})
 			}
 			queue = append(pieces, queue...)

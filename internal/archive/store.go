@@ -59,7 +59,8 @@ type Batch struct {
 	Invocations []Invocation // no request id twice
 	Rejected    []Rejected
 	Walk        Walk     // as it stands after this page
-	Outcome     *Outcome // set where the walk ends here; the walk is closed then
+	Outcome     *Outcome // set where the walk ends here: it is closed, its windows decided
+	Pieces      []Span   // set where the walk ends here in favour of walks of these, none begun
 	At          time.Time
 }
 

@@ -31,10 +31,11 @@ const (
 	commitGrace = 5 * time.Second
 )
 
-// errCut asks for a span to be read in pieces. What was read of it is kept.
-type errCut struct{ pieces int }
+// errCut says that the span was cut: it is to be read in pieces, for which the
+// store has a walk each by now. What was read of it is kept.
+type errCut struct{ pieces []Span }
 
-func (e *errCut) Error() string { return fmt.Sprintf("span is better read in %d pieces", e.pieces) }
+func (e *errCut) Error() string { return fmt.Sprintf("span is cut into %d pieces", len(e.pieces)) }
 
 // A walker reads the spans of one claimed function.
 type walker struct {
@@ -50,8 +51,8 @@ type walker struct {
 // open is where an earlier process stopped; an empty cursor is the beginning.
 //
 // It returns a *ShortError where the source kept counting more than it gave,
-// and an *errCut where the span is better read in pieces. In every case what
-// was read is kept.
+// and an *errCut where the span is to be read in pieces. In every case what was
+// read is kept.
 func (w *walker) walk(ctx context.Context, open Walk) error {
 	var before *tally
 	for n := 1; ; n++ {
@@ -110,15 +111,18 @@ func (w *walker) pages(ctx context.Context, at Walk, t, before *tally, final boo
 			batch.Outcome, end = judge(t, before, final)
 		} else {
 			batch.Walk = Walk{Span: at.Span, Cursor: page.Next, Seen: t.distinct()}
-			if pieces := t.pieces(); pieces > 1 {
-				batch.Outcome, end = &Outcome{State: StatePending}, &errCut{pieces}
+			if n := t.pieces(); n > 1 {
+				end = &errCut{at.Span.Cut(n)}
 			}
+		}
+		if cut := (*errCut)(nil); errors.As(end, &cut) {
+			batch.Pieces = cut.pieces
 		}
 		if page.Last || end != nil {
 			if err := w.commit(ctx, batch); err != nil {
 				return false, err
 			}
-			return batch.Outcome == nil, end
+			return batch.Outcome == nil && end == nil, end
 		}
 		fetched := make(chan struct{})
 		go func() {
@@ -155,7 +159,7 @@ func judge(t, before *tally, final bool) (*Outcome, error) {
 		return nil, nil
 	case t.span.Windows() > 1:
 		// Hour by hour shows which of the windows is short.
-		return &Outcome{State: StatePending}, &errCut{t.span.Windows()}
+		return nil, &errCut{t.span.Cut(t.span.Windows())}
 	default:
 		err, counts := t.short()
 		return &Outcome{State: StateShort, Counts: counts, Err: err.Error()}, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
@@ -37,10 +38,14 @@ func (c *claim) Commit(ctx context.Context, b archive.Batch) (kept archive.Kept,
 	if err != nil {
 		return archive.Kept{}, err
 	}
-	if b.Outcome == nil {
-		c.begun[b.Walk.Span] = true
-	} else {
+	switch {
+	case b.Outcome != nil, len(b.Pieces) > 0:
 		delete(c.begun, b.Walk.Span)
+		for _, s := range b.Pieces {
+			c.begun[s] = true
+		}
+	default:
+		c.begun[b.Walk.Span] = true
 	}
 	return kept, nil
 }
@@ -84,20 +89,38 @@ func (c *claim) commit(ctx context.Context, tx pgx.Tx, b *archive.Batch) (archiv
 	return changes.kept, nil
 }
 
-// checkpoint keeps where the walk stands, or closes it.
-func (c *claim) checkpoint(ctx context.Context, tx pgx.Tx, b *archive.Batch) (err error) {
-	switch {
-	case b.Outcome == nil:
-		_, err = tx.Exec(ctx, `
-			INSERT INTO walks (function_id, span_from, span_to, source_cursor, seen)
-			VALUES ($1, $2, $3, $4, $5)
-			    ON CONFLICT (function_id, span_from) DO UPDATE
-			   SET span_to = EXCLUDED.span_to, source_cursor = EXCLUDED.source_cursor, seen = EXCLUDED.seen`,
-			c.function.ID, b.Walk.Span.From, b.Walk.Span.To, string(b.Walk.Cursor), b.Walk.Seen)
-	case c.begun[b.Walk.Span]:
-		_, err = tx.Exec(ctx, `DELETE FROM walks WHERE function_id = $1 AND span_from = $2`,
-			c.function.ID, b.Walk.Span.From)
+// checkpoint keeps where the walk stands, or closes it. A span that is cut
+// leaves a walk for each piece, so that the next run finds the same ones.
+func (c *claim) checkpoint(ctx context.Context, tx pgx.Tx, b *archive.Batch) error {
+	open := []archive.Walk{b.Walk}
+	if b.Outcome != nil || len(b.Pieces) > 0 {
+		open = nil
+		for _, s := range b.Pieces {
+			open = append(open, archive.Walk{Span: s})
+		}
+		if c.begun[b.Walk.Span] {
+			_, err := tx.Exec(ctx, `DELETE FROM walks WHERE function_id = $1 AND span_from = $2`,
+				c.function.ID, b.Walk.Span.From)
+			if err != nil {
+				return fmt.Errorf("close the walk of %s: %w", b.Walk.Span, err)
+			}
+		}
 	}
+	if len(open) == 0 {
+		return nil
+	}
+	n := len(open)
+	from, to, cursors, seen := make([]time.Time, n), make([]time.Time, n), make([]string, n), make([]int32, n)
+	for i, w := range open {
+		from[i], to[i], cursors[i], seen[i] = w.Span.From, w.Span.To, string(w.Cursor), int32(w.Seen)
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO walks (function_id, span_from, span_to, source_cursor, seen)
+		SELECT $1, w.*
+		  FROM unnest($2::timestamptz[], $3::timestamptz[], $4::text[], $5::integer[]) AS w
+		    ON CONFLICT (function_id, span_from) DO UPDATE
+		   SET span_to = EXCLUDED.span_to, source_cursor = EXCLUDED.source_cursor, seen = EXCLUDED.seen`,
+		c.function.ID, from, to, cursors, seen)
 	if err != nil {
 		return fmt.Errorf("keep the walk of %s: %w", b.Walk.Span, err)
 	}

@@ -63,9 +63,6 @@ func (w *windowChanges) decide(functionID int32, s archive.Span, o archive.Outco
 	for hour := s.From; hour.Before(s.To); hour = hour.Add(archive.Hour) {
 		c := w.at(functionID, hour)
 		c.state, c.err, c.attempts = o.State, o.Err, 1
-		if o.State == archive.StatePending {
-			c.attempts = 0 // it is read again at once, in pieces
-		}
 		if o.State == archive.StateComplete {
 			c.completed = at
 		}
