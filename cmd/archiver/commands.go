@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"reflect"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -21,17 +20,13 @@ type commands struct {
 	Simulate simulateCommand `cmd:"" help:"Serve the FunctionGraph API, for trying and testing."`
 	Demo     demoCommand     `cmd:"" help:"All of it in one go on this machine: PostgreSQL, simulator, archive."`
 
-	Version kong.VersionFlag `help:"Print the version."`
+	Version kong.VersionFlag `env:"-" help:"Print the version."`
 }
 
-// version is what the binary was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "archiver (devel)"
-	}
-	return "archiver " + info.Main.Version
-}
+// release is what the binary was built from; the linker sets it.
+var release = "dev"
+
+func version() string { return "archiver " + release }
 
 // durations reads Go's durations, and days as well: 400d.
 var durations = kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"time"
 
@@ -25,7 +26,7 @@ type demoCommand struct {
 	logFlags
 	Dir       string `default:".archiver" help:"Folder of the private PostgreSQL."`
 	Psql      bool   `help:"Open psql on what the last demo archived."`
-	Functions int    `default:"36" help:"Functions of the built-in day."`
+	Functions int    `env:"-" default:"36" help:"Functions of the built-in day."`
 	Seed      uint64 `default:"1" help:"The same seed gives the same records."`
 }
 
@@ -65,8 +66,9 @@ func dirFlag(dir string) string {
 }
 
 func psql(ctx context.Context, server *pgserver.Server, s streams) error {
-	// An interrupt is psql's own to deal with: it ends the query, not psql.
-	cmd := server.Psql(context.WithoutCancel(ctx))
+	// Ctrl-C is psql's own to deal with: it ends the query, neither psql nor us.
+	signal.Ignore(os.Interrupt)
+	cmd := server.Psql(ctx)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.in, s.out, s.err
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("run psql: %w", err)

@@ -80,8 +80,11 @@ func run(ctx context.Context, args []string, s streams) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintf(s.err, "archiver: %s\n", strings.Join(strings.Fields(err.Error()), " "))
 	var usage *usageError
+	if errors.Is(context.Cause(ctx), archive.ErrInterrupted) {
+		err = archive.ErrInterrupted // whatever else it made fail
+	}
+	fmt.Fprintf(s.err, "archiver: %s\n", strings.Join(strings.Fields(err.Error()), " "))
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage

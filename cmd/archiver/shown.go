@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -26,6 +27,9 @@ func archiveShown(ctx context.Context, archiver *archive.Archiver, o archive.Ord
 	summary, err := archiver.Archive(ctx, o, progress)
 	stop()
 	fmt.Fprintln(s.out, summaryLine(summary, time.Since(began)))
+	if err == nil && summary.Matched == 0 {
+		return errors.New("no function was found: check the project, the region, and --function or ARCHIVER_FUNCTIONS")
+	}
 	return err
 }
 

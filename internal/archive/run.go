@@ -34,6 +34,7 @@ type Archiver struct {
 type Summary struct {
 	Totals
 	Range    Span
+	Matched  int   // functions that the run was for, with windows due or without
 	NotDue   int   // windows asked for that have not settled yet
 	Calls    int64 // calls made to the source
 	Refused  int64 // of these, answered with "too many"
@@ -86,6 +87,7 @@ func (a *Archiver) Archive(ctx context.Context, o Order, p *Progress) (Summary, 
 
 	functions, err := r.discover(ctx, began)
 	if err == nil {
+		summary.Matched = len(functions)
 		summary.NotDue = (asked.Windows() - o.Range.Windows()) * len(functions)
 		err = r.all(ctx, functions)
 	}

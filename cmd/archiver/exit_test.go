@@ -1,0 +1,135 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"archiver/internal/simulate"
+)
+
+// TestExitCodes shows that each mistake ends with the contract's code and one
+// line on standard error that says what to do.
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	_, web := simulator(t, generated(t, 3, 30, 1), nil)
+	nobody := httptest.NewServer(http.NotFoundHandler())
+	nobody.Close() // its port refuses connections now
+
+	backfill := []string{"backfill", "--from", "2026-03-29", "--to", "2026-03-30"}
+	for _, test := range []struct {
+		name string
+		env  []string
+		args []string
+		code int
+		says []string // on standard error
+	}{
+		{name: "all is well", args: backfill, code: exitDone},
+		{
+			name: "wrong secret key", env: []string{"HUAWEICLOUD_SDK_SK=wrong"}, args: backfill,
+			code: exitIncomplete, says: []string{"403 FSS.0403", "check the credentials", "FunctionGraph:function:list"},
+		},
+		{
+			name: "wrong token", env: []string{"ARCHIVER_AUTH_TOKEN=wrong"}, args: backfill,
+			code: exitIncomplete, says: []string{"403 FSS.0403", "invalid token"},
+		},
+		{
+			name: "no credentials", env: []string{"HUAWEICLOUD_SDK_AK=", "HUAWEICLOUD_SDK_SK="}, args: backfill,
+			code: exitUsage, says: []string{"set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"},
+		},
+		{
+			name: "unreachable source", env: []string{"ARCHIVER_ENDPOINT=" + nobody.URL}, args: backfill,
+			code: exitIncomplete, says: []string{"connection refused", "ARCHIVER_ENDPOINT"},
+		},
+		{
+			name: "unreachable database", env: []string{"DATABASE_URL=postgres://someone:very-secret@127.0.0.1:1/archive"}, args: backfill,
+			code: exitIncomplete, says: []string{"127.0.0.1:1", "check DATABASE_URL"},
+		},
+		{
+			name: "unreadable database address", env: []string{"DATABASE_URL=postgres://someone:very-secret@127.0.0.1:port/archive"}, args: backfill,
+			code: exitUsage, says: []string{"DATABASE_URL"},
+		},
+		{name: "no database address", env: []string{"DATABASE_URL="}, args: backfill, code: exitUsage, says: []string{"DATABASE_URL is not set"}},
+		{
+			name: "an hour that is not whole", args: []string{"backfill", "--from", "2026-03-29T10:20:00Z", "--to", "2026-03-30"},
+			code: exitUsage, says: []string{"--from", "2026-03-29T10:00:00Z", "2026-03-29T11:00:00Z"},
+		},
+		{
+			name: "a zone whose hours are not ours", args: []string{"backfill", "--from", "2026-03-29T00:00:00+05:30", "--to", "2026-03-30"},
+			code: exitUsage, says: []string{"2026-03-28T18:00:00Z", "2026-03-28T19:00:00Z"},
+		},
+		{name: "no time", args: []string{"backfill", "--from", "yesterday", "--to", "2026-03-30"}, code: exitUsage, says: []string{"yesterday"}},
+		{name: "from after to", args: []string{"backfill", "--from", "2026-03-30", "--to", "2026-03-29"}, code: exitUsage, says: []string{"--from must be before --to"}},
+		{name: "unknown flag", args: []string{"backfill", "--form", "2026-03-29"}, code: exitUsage, says: []string{"unknown flag --form", "--from"}},
+		{name: "unknown command", args: []string{"backfil"}, code: exitUsage, says: []string{"backfil"}},
+		{name: "no command", code: exitUsage, says: []string{"archiver --help"}},
+		{name: "a flag's bad value", env: []string{"ARCHIVER_SETTLE=soon"}, args: []string{"once"}, code: exitUsage, says: []string{"soon", "settle"}},
+		{name: "a bad schedule", args: []string{"run", "--schedule", "every hour"}, code: exitUsage, says: []string{"--schedule", "five fields"}},
+		{name: "a bad glob", args: append(backfill, "--function", "a["), code: exitUsage, says: []string{"glob"}},
+		{
+			name: "http beyond this machine", env: []string{"ARCHIVER_ENDPOINT=http://functiongraph.example.com"}, args: backfill,
+			code: exitUsage, says: []string{"https://", "--insecure"},
+		},
+		{
+			name: "an unknown region", env: []string{"ARCHIVER_ENDPOINT=", "ARCHIVER_REGION=atlantis"}, args: backfill,
+			code: exitUsage, says: []string{"atlantis", "ARCHIVER_ENDPOINT"},
+		},
+		{
+			name: "no function of that name", args: append(backfill, "--function", "nothing-*"),
+			code: exitIncomplete, says: []string{"no function was found", "--function"},
+		},
+		{name: "not migrated", args: []string{"status"}, code: exitIncomplete, says: []string{"archiver migrate up"}},
+		{name: "help", args: []string{"backfill", "--help"}, code: exitDone},
+		{name: "version", args: []string{"--version"}, code: exitDone},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			in := install(t, web.URL)
+			code, stdout, stderr := in.run(append([]string{"ARCHIVER_LOG_LEVEL=error"}, test.env...), test.args...)
+			if code != test.code {
+				t.Errorf("exit %d, want %d", code, test.code)
+			}
+			for _, part := range test.says {
+				if !strings.Contains(stderr, part) {
+					t.Errorf("standard error does not say %q", part)
+				}
+			}
+			if test.code != exitDone && (strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "archiver: ")) {
+				t.Error("standard error is not one line of archiver's")
+			}
+			for _, secret := range []string{"very-secret", testSecretKey} {
+				if strings.Contains(stdout+stderr, secret) {
+					t.Error("a secret is printed")
+				}
+			}
+			if t.Failed() {
+				t.Logf("stdout:\n%s\nstderr:\n%s", stdout, stderr)
+			}
+		})
+	}
+}
+
+// TestNotSettledYet asks for hours of which the last have not ended: what is
+// due is archived, and the rest is said to be missing.
+func TestNotSettledYet(t *testing.T) {
+	t.Parallel()
+	data, err := simulate.Live(simulate.GenerateOptions{Functions: 2, Invocations: 400, Seed: 1}, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, web := simulator(t, data, nil)
+	in := install(t, web.URL)
+	from := time.Now().UTC().Truncate(time.Hour).Add(-3 * time.Hour)
+	code, _, stderr := in.run([]string{"ARCHIVER_LOG_LEVEL=error"}, "backfill",
+		"--from", from.Format(time.RFC3339), "--to", from.Add(6*time.Hour).Format(time.RFC3339))
+	if code != exitIncomplete || !strings.Contains(stderr, "have not settled yet") {
+		t.Errorf("exit %d, standard error: %s", code, stderr)
+	}
+	for state, n := range counts(in, `SELECT state, count(*) FROM window_coverage GROUP BY 1`) {
+		if state != "complete" || n < 2*2 {
+			t.Errorf("%d windows %s", n, state)
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/pgserver/pgtest"
+	"archiver/internal/simulate"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// The day that tests archive, and the keys of their simulators.
+var day = time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC)
+
+const (
+	testAccessKey = "test-access-key"
+	testSecretKey = "test-secret-key"
+)
+
+// binary builds the archiver, with the race detector where the tests have it.
+var binary = sync.OnceValues(func() (string, error) {
+	path, err := filepath.Abs(filepath.Join("..", "..", ".archiver", "bin", "archiver-under-test"))
+	if err != nil {
+		return "", err
+	}
+	args := []string{"build", "-o", path}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
+		return "", errors.New(string(out))
+	}
+	return path, nil
+})
+
+// An installation is a database, a source and the archiver between them.
+type installation struct {
+	t        testing.TB
+	database string
+	env      []string
+}
+
+// install prepares one against the API at this address.
+func install(t testing.TB, endpoint string) *installation {
+	t.Helper()
+	in := &installation{t: t, database: pgtest.Database(t)}
+	in.env = []string{
+		"DATABASE_URL=" + in.database,
+		"ARCHIVER_ENDPOINT=" + endpoint,
+		"ARCHIVER_REGION=" + simulate.DefaultRegion,
+		"HUAWEICLOUD_SDK_AK=" + testAccessKey,
+		"HUAWEICLOUD_SDK_SK=" + testSecretKey,
+		"HUAWEICLOUD_SDK_PROJECT_ID=" + simulate.DefaultProjectID,
+		"HOME=" + t.TempDir(),
+		"PATH=" + os.Getenv("PATH"),
+	}
+	return in
+}
+
+// command prepares a run of the real binary. Later settings of the environment
+// win.
+func (in *installation) command(env []string, args ...string) *exec.Cmd {
+	in.t.Helper()
+	path, err := binary()
+	if err != nil {
+		in.t.Fatalf("build the archiver: %v", err)
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Env = append(append([]string{}, in.env...), env...)
+	return cmd
+}
+
+// run runs the binary to its end.
+func (in *installation) run(env []string, args ...string) (code int, stdout, stderr string) {
+	in.t.Helper()
+	cmd := in.command(env, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		in.t.Fatalf("run archiver %s: %v", strings.Join(args, " "), err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// backfill archives the day and expects exit code 0.
+func (in *installation) backfill(args ...string) (stdout string) {
+	in.t.Helper()
+	args = append([]string{"backfill", "--from", day.Format(time.DateOnly), "--to", day.AddDate(0, 0, 1).Format(time.DateOnly)}, args...)
+	code, stdout, stderr := in.run(nil, args...)
+	if code != exitDone {
+		in.t.Fatalf("archiver %s: exit %d\n%s", strings.Join(args, " "), code, stderr)
+	}
+	return stdout
+}
+
+// query asks the archive for one value.
+func query[T any](in *installation, sql string, args ...any) (value T) {
+	in.t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, in.database)
+	if err != nil {
+		in.t.Fatalf("connect: %v", err)
+	}
+	defer conn.Close(ctx)
+	if err := conn.QueryRow(ctx, sql, args...).Scan(&value); err != nil {
+		in.t.Fatalf("%s: %v", sql, err)
+	}
+	return value
+}
+
+// simulator serves the data, signed with the test's keys.
+func simulator(t testing.TB, data *simulate.Data, change func(*simulate.Options)) (*simulate.Server, *httptest.Server) {
+	t.Helper()
+	o := simulate.Options{Data: data, AccessKey: testAccessKey, SecretKey: testSecretKey}
+	if change != nil {
+		change(&o)
+	}
+	api, err := simulate.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(api)
+	t.Cleanup(web.Close)
+	return api, web
+}
+
+// generated is a built-in day.
+func generated(t testing.TB, functions, invocations int, seed uint64) *simulate.Data {
+	t.Helper()
+	data, err := simulate.Generate(simulate.GenerateOptions{Functions: functions, Invocations: invocations, Date: day, Seed: seed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// newServer serves a handler for the length of the test.
+func newServer(t testing.TB, handler http.Handler) (url string) {
+	t.Helper()
+	web := httptest.NewServer(handler)
+	t.Cleanup(web.Close)
+	return web.URL
+}

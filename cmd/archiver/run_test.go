@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/archive/clocktest"
+	"archiver/internal/extract"
+	"archiver/internal/extract/functiongraph"
+	"archiver/internal/load"
+	"archiver/internal/schedule"
+	"archiver/internal/simulate"
+)
+
+// within bounds what a test waits for.
+func within(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// inProcess is an archiver on the installation's database and source, with an
+// injected clock.
+func (in *installation) inProcess(endpoint string, clock archive.Clock) *archive.Archiver {
+	in.t.Helper()
+	ctx := within(in.t)
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	if err := migrateUp(ctx, in.database, log); err != nil {
+		in.t.Fatal(err)
+	}
+	store, err := load.Open(ctx, in.database, 4, log)
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	in.t.Cleanup(store.Close)
+	source, err := functiongraph.New(functiongraph.Options{
+		Region: simulate.DefaultRegion, Endpoint: endpoint, ProjectID: simulate.DefaultProjectID,
+		AccessKey: testAccessKey, SecretKey: testSecretKey,
+	}, extract.NewCaller(extract.Options{Concurrency: 4, Timeout: time.Minute, Clock: archive.SystemClock{}, Log: log}), log)
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	return &archive.Archiver{Source: source, Store: store, Clock: clock, Log: log, Settle: 10 * time.Minute, Workers: 4}
+}
+
+// TestWindowIsDueOnceSettled runs on the schedule with an injected clock: at
+// the tick seven minutes after a window's end it has not settled and is not
+// read, at the next one, an hour later, it is.
+func TestWindowIsDueOnceSettled(t *testing.T) {
+	t.Parallel()
+	api, web := simulator(t, generated(t, 3, 3000, 1), nil)
+	in := install(t, web.URL)
+	clock := clocktest.New(day.Add(12*time.Hour + 30*time.Minute))
+	archiver := in.inProcess(web.URL, clock)
+
+	ticks, err := schedule.Parse("7 * * * *")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(within(t))
+	defer stop()
+	passed, ended := make(chan time.Time), make(chan struct{})
+	go func() {
+		defer close(ended)
+		schedule.Run(ctx, ticks, clock, archiver.Log, func(ctx context.Context, tick time.Time) {
+			due := dueFlags{Lookback: 4 * time.Hour}
+			pass(ctx, archiver, due.order("run", tick, archiver.Settle), archiver.Log)
+			select {
+			case passed <- tick:
+			case <-ctx.Done():
+			}
+		})
+	}()
+
+	var before int64
+	for _, step := range []struct {
+		tick time.Time
+		last time.Time // the newest window read by then
+		read int64     // windows of each function
+	}{
+		// At 13:07 the window of 12:00 ended seven minutes ago.
+		{day.Add(13*time.Hour + 7*time.Minute), day.Add(11 * time.Hour), 4},
+		{day.Add(14*time.Hour + 7*time.Minute), day.Add(12 * time.Hour), 5},
+		{day.Add(15*time.Hour + 7*time.Minute), day.Add(13 * time.Hour), 6},
+	} {
+		if err := clock.AwaitSleeper(ctx, step.tick); err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(step.tick.Sub(clock.Now()))
+		select {
+		case tick := <-passed:
+			if !tick.Equal(step.tick) {
+				t.Fatalf("tick at %s, want %s", tick, step.tick)
+			}
+		case <-ctx.Done():
+			t.Fatal("no pass at the tick")
+		}
+		if last := query[time.Time](in, `SELECT max(window_start) FROM window_coverage WHERE state = 'complete'`); !last.Equal(step.last) {
+			t.Errorf("at %s the newest complete window is %s, want %s", step.tick, last, step.last)
+		}
+		if n := query[int64](in, `SELECT count(*) FROM window_coverage WHERE state = 'complete'`); n != 3*step.read {
+			t.Errorf("at %s %d windows are complete, want %d", step.tick, n, 3*step.read)
+		}
+		if n := query[int64](in, `SELECT count(*) FROM invocations WHERE start_time > $1::timestamptz + interval '1 hour 1 second'`, step.last); n != 0 {
+			t.Errorf("at %s %d records of windows that have not settled are archived", step.tick, n)
+		}
+		calls := api.Stats().ListAsyncInvocations
+		if before > 0 && calls-before > 3+3000/500 {
+			t.Errorf("at %s the pass made %d calls: complete windows were read again", step.tick, calls-before)
+		}
+		before = calls
+	}
+	stop()
+	<-ended
+}
+
+// TestRunServesAndEnds starts the real binary on a schedule: it is healthy and
+// ready, and ends with 0 at SIGTERM.
+func TestRunServesAndEnds(t *testing.T) {
+	t.Parallel()
+	_, web := simulator(t, generated(t, 2, 100, 1), nil)
+	in := install(t, web.URL)
+	address := freeAddress(t)
+	cmd := in.command(nil, "run", "--schedule", "0 0 1 1 *", "--listen", address)
+	var log strings.Builder
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "archiver run to be ready", func() bool { return get("http://"+address+"/readyz") == http.StatusOK })
+	for path, want := range map[string]int{"/healthz": 200, "/": 200, "/elsewhere": 404} {
+		if got := get("http://" + address + path); got != want {
+			t.Errorf("GET %s: %d, want %d", path, got, want)
+		}
+	}
+	if err := cmd.Process.Signal(os.Signal(interrupt)); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("archiver run at SIGTERM: %v\n%s", err, log.String())
+	}
+}
