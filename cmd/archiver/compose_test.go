@@ -98,8 +98,8 @@ func TestComposeRestart(t *testing.T) {
 }
 
 var (
-	release  = regexp.MustCompile(`^[a-z]+:\d+\.\d+(\.\d+)?-[a-z]+$`)
-	postgres = regexp.MustCompile(`^postgres:17\.\d+-`)
+	imageTag   = regexp.MustCompile(`^[a-z]+:\d+\.\d+(\.\d+)?-[a-z]+$`)
+	postgres17 = regexp.MustCompile(`^postgres:17\.\d+-`)
 )
 
 func TestComposeImages(t *testing.T) {
@@ -110,9 +110,9 @@ func TestComposeImages(t *testing.T) {
 			if s.Image != "" {
 				t.Errorf("%s is built here, and named %s: services built at once must not share a name", name, s.Image)
 			}
-		case !release.MatchString(s.Image):
+		case !imageTag.MatchString(s.Image):
 			t.Errorf("%s: %s is not one release", name, s.Image)
-		case strings.HasPrefix(name, "postgres") && !postgres.MatchString(s.Image):
+		case strings.HasPrefix(name, "postgres") && !postgres17.MatchString(s.Image):
 			t.Errorf("%s: %s is not PostgreSQL 17", name, s.Image)
 		}
 	}
