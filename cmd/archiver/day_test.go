@@ -95,7 +95,7 @@ const writes = `
 func TestArchiveTheDay(t *testing.T) {
 	t.Parallel()
 	data, want := theDay(t)
-	api, web := simulator(t, data, nil)
+	api, web := simulator(t, data)
 	in := install(t, web.URL)
 	t.Log(in.backfill())
 

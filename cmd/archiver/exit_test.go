@@ -14,7 +14,7 @@ import (
 // line on standard error that says what to do.
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
-	_, web := simulator(t, generated(t, 3, 30, 1), nil)
+	_, web := simulator(t, generated(t, 3, 30, 1))
 	nobody := httptest.NewServer(http.NotFoundHandler())
 	nobody.Close() // its port refuses connections now
 
@@ -119,7 +119,7 @@ func TestNotSettledYet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, web := simulator(t, data, nil)
+	_, web := simulator(t, data)
 	in := install(t, web.URL)
 	from := time.Now().UTC().Truncate(time.Hour).Add(-3 * time.Hour)
 	code, _, stderr := in.run([]string{"ARCHIVER_LOG_LEVEL=error"}, "backfill",

@@ -92,7 +92,7 @@ func TestKilledAnywhere(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 
 	data := generated(t, 40, 100_000, 7)
-	api, calm := simulator(t, data, nil)
+	api, calm := simulator(t, data)
 	undisturbed := install(t, calm.URL)
 	undisturbed.backfill()
 	fewest := int(api.Stats().ListAsyncInvocations)
@@ -110,7 +110,7 @@ func TestKilledAnywhere(t *testing.T) {
 		cmd := disturbed.command(nil, args...)
 		// The kills spread over the whole backfill: each run gets about as far
 		// as what is left over the kills that are left.
-		r.begin(1+random.IntN(max(1, 2*(fewest-total)/(kills-killed+1))))
+		r.begin(1 + random.IntN(max(1, 2*(fewest-total)/(kills-killed+1))))
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}

@@ -124,13 +124,9 @@ func query[T any](in *installation, sql string, args ...any) (value T) {
 }
 
 // simulator serves the data, signed with the test's keys.
-func simulator(t testing.TB, data *simulate.Data, change func(*simulate.Options)) (*simulate.Server, *httptest.Server) {
+func simulator(t testing.TB, data *simulate.Data) (*simulate.Server, *httptest.Server) {
 	t.Helper()
-	o := simulate.Options{Data: data, AccessKey: testAccessKey, SecretKey: testSecretKey}
-	if change != nil {
-		change(&o)
-	}
-	api, err := simulate.New(o)
+	api, err := simulate.New(simulate.Options{Data: data, AccessKey: testAccessKey, SecretKey: testSecretKey})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func get(url string) int {
 func TestInterruptedBackfill(t *testing.T) {
 	t.Parallel()
 	data := generated(t, 10, 30_000, 3)
-	api, slow := simulator(t, data, nil)
+	api, slow := simulator(t, data)
 	in := install(t, slow.URL)
 	r := &recorder{next: api, asked: make(map[string]bool), run: make(map[string]bool)}
 	web := newServer(t, r)
@@ -85,7 +85,11 @@ func TestDemo(t *testing.T) {
 	t.Parallel()
 	in := &installation{t: t, env: []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "ARCHIVER_LOG_LEVEL=error"}}
 	dir := filepath.Join("..", "..", ".archiver", "demo-test-"+strconv.Itoa(os.Getpid()))
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
 
 	code, stdout, stderr := in.run(nil, "demo", "--dir", dir, "--functions", "12")
 	if code != exitDone {

@@ -55,7 +55,7 @@ func (in *installation) inProcess(endpoint string, clock archive.Clock) *archive
 // read, at the next one, an hour later, it is.
 func TestWindowIsDueOnceSettled(t *testing.T) {
 	t.Parallel()
-	api, web := simulator(t, generated(t, 3, 3000, 1), nil)
+	api, web := simulator(t, generated(t, 3, 3000, 1))
 	in := install(t, web.URL)
 	clock := clocktest.New(day.Add(12*time.Hour + 30*time.Minute))
 	archiver := in.inProcess(web.URL, clock)
@@ -125,7 +125,7 @@ func TestWindowIsDueOnceSettled(t *testing.T) {
 // ready, and ends with 0 at SIGTERM.
 func TestRunServesAndEnds(t *testing.T) {
 	t.Parallel()
-	_, web := simulator(t, generated(t, 2, 100, 1), nil)
+	_, web := simulator(t, generated(t, 2, 100, 1))
 	in := install(t, web.URL)
 	address := freeAddress(t)
 	cmd := in.command(nil, "run", "--schedule", "0 0 1 1 *", "--listen", address)

@@ -28,6 +28,7 @@ type simulateCommand struct {
 	Date      string        `placeholder:"YYYY-MM-DD" help:"The UTC day of the records. Default: yesterday for a trace; for the generator yesterday, today and on."`
 	Latency   time.Duration `help:"Wait this long before each answer."`
 	RateLimit float64       `help:"Calls a second; what is beyond is answered 429."`
+	Faults    string        `placeholder:"LIST" help:"Deviate from the API's pages, such as borders=none,count=absent,500=0.05. The word help lists all there is."`
 }
 
 // generatedPerFunction is how many invocations the generator makes a function
@@ -36,6 +37,14 @@ const generatedPerFunction = 2800
 
 // Run is called by the command line.
 func (c *simulateCommand) Run(ctx context.Context, s streams) error {
+	if c.Faults == "help" {
+		fmt.Fprint(s.out, simulate.FaultsHelp())
+		return nil
+	}
+	faults, err := simulate.ParseFaults(c.Faults)
+	if err != nil {
+		return usagef("--faults: %w (--faults help lists all there is)", err)
+	}
 	log := c.logger(s.err)
 	data, err := c.data()
 	if err != nil {
@@ -44,7 +53,7 @@ func (c *simulateCommand) Run(ctx context.Context, s streams) error {
 	server, err := simulate.New(simulate.Options{
 		Data: data, Region: c.Region, ProjectID: c.ProjectID,
 		AccessKey: c.AK, SecretKey: c.SK, Token: c.Token,
-		Latency: c.Latency, RateLimit: c.RateLimit, Log: log,
+		Latency: c.Latency, RateLimit: c.RateLimit, Faults: faults, Log: log,
 	})
 	if err != nil {
 		return &usageError{err}
@@ -100,7 +109,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 	if err := server.Close(); err != nil {
 		return fmt.Errorf("stop serving: %w", err)
 	}
-	<-ended
+	<-ended // with http.ErrServerClosed
 	if cause := context.Cause(ctx); !errors.Is(cause, archive.ErrInterrupted) {
 		return cause
 	}

@@ -1,34 +1,37 @@
 package extract
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"golang.org/x/time/rate"
 
 	"archiver/internal/archive"
 )
 
-// Options of a Caller.
+// Options of a Caller. What is left out has a default.
 type Options struct {
-	Concurrency int               // calls under way at once
-	Rate        float64           // calls a second at most; 0 for no limit of ours
-	Timeout     time.Duration     // one call's limit, its answer's body included
-	Budget      time.Duration     // how long a call is tried again; 0 for DefaultBudget
-	Transport   http.RoundTripper // what carries the calls; nil for the shared default
-	Clock       archive.Clock
-	Log         *slog.Logger
+	Concurrency int               // calls under way at once; default 1
+	Rate        float64           // calls a second at most; 0 for as many as the source allows
+	Timeout     time.Duration     // one try's limit, its answer's body included; default DefaultTimeout
+	Budget      time.Duration     // how long a call is tried again; default DefaultBudget
+	Transport   http.RoundTripper // what carries the calls; default one of the Caller's own
+	Clock       archive.Clock     // default archive.SystemClock
+	Log         *slog.Logger      // default none
 }
 
 const (
+	// DefaultTimeout is one try's limit.
+	DefaultTimeout = 30 * time.Second
+
 	// DefaultBudget is how long a call is tried again.
 	DefaultBudget = 2 * time.Minute
 
@@ -36,37 +39,41 @@ const (
 	// throttled: a source that is down is said to be down within seconds.
 	maxTries = 5
 
-	// The pauses between tries, jittered by half: FunctionGraph asks for 2 to
-	// 5 seconds after a throttled call.
+	// The pauses between tries, jittered by half. A throttled call waits 2
+	// seconds at least: FunctionGraph asks for 2 to 5.
 	firstPause    = 500 * time.Millisecond
 	firstThrottle = 2 * time.Second
 	maxPause      = 30 * time.Second
 )
 
-// A Caller carries the calls of one source.
+// A Caller carries the calls of one source. It slows down where the source
+// refuses calls as too many, and comes back to its rate.
 type Caller struct {
-	options Options
-	slots   chan struct{}
-	limit   *rate.Limiter
-	calls   atomic.Int64
-	refused atomic.Int64
+	options  Options
+	slots    chan struct{}
+	pace     *pace
+	calls    atomic.Int64
+	refused  atomic.Int64
+	answered atomic.Bool
 }
 
 // NewCaller makes a Caller.
 func NewCaller(o Options) *Caller {
-	if o.Budget == 0 {
-		o.Budget = DefaultBudget
-	}
+	o.Concurrency = max(o.Concurrency, 1)
+	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
+	o.Budget = cmp.Or(o.Budget, DefaultBudget)
 	if o.Transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = max(o.Concurrency, 1)
+		t.MaxIdleConnsPerHost = o.Concurrency
 		o.Transport = t
 	}
-	c := &Caller{options: o, slots: make(chan struct{}, max(o.Concurrency, 1)), limit: rate.NewLimiter(rate.Inf, 1)}
-	if o.Rate > 0 {
-		c.limit = rate.NewLimiter(rate.Limit(o.Rate), 1)
+	if o.Clock == nil {
+		o.Clock = archive.SystemClock{}
 	}
-	return c
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Caller{options: o, slots: make(chan struct{}, o.Concurrency), pace: newPace(o.Clock, o.Rate)}
 }
 
 // Stats are the totals so far.
@@ -74,12 +81,16 @@ func (c *Caller) Stats() archive.SourceStats {
 	return archive.SourceStats{Calls: c.calls.Load(), Refused: c.refused.Load()}
 }
 
+// Answered reports whether the source has ever answered, be it with an error.
+func (c *Caller) Answered() bool { return c.answered.Load() }
+
 // Do makes a call: it hands it a transport to go through, and makes it again
 // where its error is worth another try, until the budget is spent. The call
 // reads and closes its answer's body; an error of that is one of the call.
 //
-// What is not a success reaches the call as a *StatusError. Cancelling ctx
-// ends the call under way at once.
+// What is not a success is returned as a *StatusError, whatever the call made
+// of it. Cancelling ctx ends the call under way at once, and the error is then
+// the context's cause.
 func (c *Caller) Do(ctx context.Context, call func(http.RoundTripper) error) error {
 	began := c.options.Clock.Now()
 	pauses := newPauses()
@@ -93,24 +104,24 @@ func (c *Caller) Do(ctx context.Context, call func(http.RoundTripper) error) err
 		}
 		throttled, worth := judge(err)
 		if !worth || !throttled && try >= maxTries {
-			return err
+			return after(try, err)
 		}
-		pause := pauses.NextBackOff()
-		var status *StatusError
-		if errors.As(err, &status) {
-			if throttled {
-				pause = max(pause, firstThrottle)
-			}
-			pause = max(pause, status.RetryAfter)
-		}
+		pause := pauseAfter(err, throttled, pauses.NextBackOff())
 		if c.options.Clock.Now().Add(pause).Sub(began) > c.options.Budget {
-			return fmt.Errorf("tried %d times: %w", try, err)
+			return after(try, err)
 		}
 		c.options.Log.Debug("call is tried again", "try", try, "pause", pause, "error", err)
 		if err := c.options.Clock.Sleep(ctx, pause); err != nil {
 			return err
 		}
 	}
+}
+
+func after(tries int, err error) error {
+	if tries == 1 {
+		return err
+	}
+	return fmt.Errorf("tried %d times: %w", tries, err)
 }
 
 func newPauses() *backoff.ExponentialBackOff {
@@ -121,6 +132,25 @@ func newPauses() *backoff.ExponentialBackOff {
 	return pauses
 }
 
+// pauseAfter is how long to wait after a failed try: the next pause of the
+// backoff, and not less than the source asks for. What it asks for is
+// stretched by up to a half: calls that were refused together would come back
+// together.
+func pauseAfter(err error, throttled bool, next time.Duration) time.Duration {
+	var least time.Duration
+	if throttled {
+		least = firstThrottle
+	}
+	var status *StatusError
+	if errors.As(err, &status) {
+		least = max(least, status.RetryAfter)
+	}
+	if least > 0 {
+		least += rand.N(least/2 + 1)
+	}
+	return max(next, least)
+}
+
 // once makes the call one time, in its turn.
 func (c *Caller) once(ctx context.Context, call func(http.RoundTripper) error) error {
 	select {
@@ -129,39 +159,68 @@ func (c *Caller) once(ctx context.Context, call func(http.RoundTripper) error) e
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if err := c.limit.Wait(ctx); err != nil {
+	if ctx.Err() != nil { // as well: either may have been chosen
+		return context.Cause(ctx)
+	}
+	if err := c.pace.turn(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
+	try, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
-	return call(&bound{c, ctx})
+	b := &bound{caller: c, ctx: try}
+	err := call(b)
+	switch {
+	case err == nil:
+		return nil
+	case b.refusal != nil:
+		return b.refusal
+	case try.Err() != nil:
+		return fmt.Errorf("no whole answer within %s (ARCHIVER_REQUEST_TIMEOUT)", c.options.Timeout)
+	case b.failed != nil:
+		return b.failed
+	}
+	return err
 }
 
 // A bound transport ties requests to the context of one try: the clouds' SDKs
-// take none.
+// take none. It remembers what the last request came to, because they wrap
+// errors in words of their own, some beyond recognition.
 type bound struct {
-	caller *Caller
-	ctx    context.Context
+	caller  *Caller
+	ctx     context.Context
+	refusal *StatusError
+	failed  error
 }
 
+// RoundTrip carries one request. An answer that is not a success, a redirect
+// included, is an error: nothing that is signed follows one.
 func (b *bound) RoundTrip(req *http.Request) (*http.Response, error) {
+	b.refusal, b.failed = nil, nil
 	b.caller.calls.Add(1)
 	resp, err := b.caller.options.Transport.RoundTrip(req.WithContext(b.ctx))
 	if err != nil {
+		b.failed = err
 		return nil, err
 	}
+	b.caller.answered.Store(true)
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		b.refusal = newStatusError(resp, req.Header, b.caller.options.Clock.Now())
 		if resp.StatusCode == http.StatusTooManyRequests {
 			b.caller.refused.Add(1)
+			b.caller.pace.refuse(b.refusal.RetryAfter)
+		} else {
+			b.caller.pace.pass()
 		}
-		return nil, newStatusError(resp, b.caller.options.Clock.Now())
+		return nil, b.refusal
 	}
+	b.caller.pace.pass()
 	return resp, nil
 }
 
-// judge tells whether a failed call is worth another try, and whether it was
-// throttled. What a server says of the request itself stays true; everything
-// else, a cut or unreadable answer included, may pass.
+// judge tells whether a failed call was throttled, and whether it is worth
+// another try. What a server says of the request itself stays true, and so
+// does a certificate that is not the server's; everything else, a cut or
+// unreadable answer included, may pass.
 func judge(err error) (throttled, worth bool) {
 	var status *StatusError
 	if errors.As(err, &status) {
@@ -174,19 +233,5 @@ func judge(err error) (throttled, worth bool) {
 		return false, false
 	}
 	var certificate *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	var permanent *PermanentError
-	if errors.As(err, &certificate) || errors.As(err, &authority) || errors.As(err, &permanent) {
-		return false, false
-	}
-	return false, true
+	return false, !errors.As(err, &certificate)
 }
-
-// A PermanentError is an error of a call that another try does not mend, such
-// as a request that cannot be built.
-type PermanentError struct{ Err error }
-
-func (e *PermanentError) Error() string { return e.Err.Error() }
-
-// Unwrap is the error itself.
-func (e *PermanentError) Unwrap() error { return e.Err }

@@ -1,12 +1,15 @@
 package extract
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
-// Loopback reports whether a host cannot be another machine.
+// Loopback reports whether a host, without its port, cannot be another machine.
 func Loopback(host string) bool {
-	if host == "localhost" {
+	if strings.EqualFold(host, "localhost") {
 		return true
 	}
 	address, err := netip.ParseAddr(host)
-	return err == nil && address.IsLoopback()
+	return err == nil && address.Unmap().IsLoopback()
 }

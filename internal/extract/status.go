@@ -9,9 +9,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
-// A StatusError is an answer that is not a success.
+// A StatusError is an answer that is not a success. Its texts are fit for one
+// line of a log or a terminal and for a column of text, and repeat no secret
+// of the request.
 type StatusError struct {
 	Status     int           // of HTTP
 	Code       string        // the source's own, such as FSS.0404; empty where the body holds none
@@ -40,12 +43,13 @@ const (
 	maxErrorMessage = 300
 )
 
-// newStatusError reads such an answer and closes its body. The two clouds
-// write error_code and error_msg, or code and message.
-func newStatusError(resp *http.Response, now time.Time) *StatusError {
+// newStatusError reads such an answer to a request with these headers and
+// closes its body.
+func newStatusError(resp *http.Response, sent http.Header, now time.Time) *StatusError {
+	hide := hider(sent)
 	e := &StatusError{
 		Status:     resp.StatusCode,
-		RequestID:  resp.Header.Get("X-Request-Id"),
+		RequestID:  clip(hide.Replace(resp.Header.Get("X-Request-Id"))),
 		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now),
 	}
 	defer resp.Body.Close()
@@ -53,33 +57,81 @@ func newStatusError(resp *http.Response, now time.Time) *StatusError {
 	if err != nil {
 		return e // the status says enough
 	}
-	var said map[string]any
-	if json.Unmarshal(body, &said) == nil {
-		for _, keys := range [][2]string{{"error_code", "error_msg"}, {"code", "message"}, {"ErrorCode", "ErrorMessage"}} {
-			if code, ok := said[keys[0]].(string); ok {
-				e.Code = clip(code)
-				message, _ := said[keys[1]].(string)
-				e.Message = clip(message)
-				return e
-			}
-		}
-	}
-	if kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil {
+	if code, message := errorBody(body); code != "" {
+		e.Code, e.Message = clip(hide.Replace(code)), clip(hide.Replace(message))
+	} else if kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil {
 		e.Message = "with a body of " + clip(kind)
 	}
 	return e
 }
 
+// errorBody reads a cloud's own words for an error. The two clouds write
+// error_code and error_msg (page: Querying Asynchronous Invocation Requests,
+// Tables 6 to 8), or code and message.
+func errorBody(body []byte) (code, message string) {
+	var said map[string]json.RawMessage
+	if json.Unmarshal(body, &said) != nil {
+		return "", ""
+	}
+	for _, keys := range [][2]string{{"error_code", "error_msg"}, {"code", "message"}, {"ErrorCode", "ErrorMessage"}} {
+		if code = word(said[keys[0]]); code != "" {
+			return code, word(said[keys[1]])
+		}
+	}
+	return "", ""
+}
+
+// word reads a string or a number; anything else is empty.
+func word(value json.RawMessage) string {
+	var s string
+	if json.Unmarshal(value, &s) == nil {
+		return s
+	}
+	var n json.Number
+	if json.Unmarshal(value, &n) == nil {
+		return n.String()
+	}
+	return ""
+}
+
+// hider replaces what authenticates a request: gateways that refuse a
+// signature like to repeat the key, the signature and all that was signed.
+func hider(sent http.Header) *strings.Replacer {
+	var pairs []string
+	hide := func(secret string) {
+		if len(secret) >= 4 { // a shorter one is no key, and would be all over the text
+			pairs = append(pairs, secret, "***")
+		}
+	}
+	for _, name := range []string{"Authorization", "X-Auth-Token", "X-Security-Token"} {
+		hide(sent.Get(name))
+	}
+	// SDK-HMAC-SHA256 Access=…, SignedHeaders=…, Signature=…
+	for part := range strings.FieldsFuncSeq(sent.Get("Authorization"), func(r rune) bool { return r == ' ' || r == ',' }) {
+		if name, value, ok := strings.Cut(part, "="); ok && name != "SignedHeaders" {
+			hide(value)
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}
+
 // clip makes a foreign text fit for one line.
 func clip(s string) string {
 	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
 	if len(s) > maxErrorMessage {
 		s = strings.ToValidUTF8(s[:maxErrorMessage], "") + "…"
 	}
 	return s
 }
 
-// retryAfter reads the header's two shapes: seconds, or a date.
+// retryAfter reads the header's two shapes: seconds, or a date. An hour is the
+// most that is taken from it.
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.Atoi(header); err == nil && seconds > 0 {
 		return time.Duration(min(seconds, 3600)) * time.Second

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth"
@@ -53,6 +54,14 @@ func newClient(o Options, caller *extract.Caller) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	for name, value := range map[string]string{
+		"HUAWEICLOUD_SDK_AK": o.AccessKey, "HUAWEICLOUD_SDK_SK": o.SecretKey, "HUAWEICLOUD_SDK_PROJECT_ID": o.ProjectID,
+		"HUAWEICLOUD_SDK_SECURITY_TOKEN": o.SecurityToken, "ARCHIVER_AUTH_TOKEN": o.AuthToken,
+	} {
+		if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) {
+			return nil, fmt.Errorf("%w: %s has a space or a line break in it", ErrOptions, name)
+		}
+	}
 	c := &client{caller: caller, endpoint: endpoint, project: o.ProjectID}
 	if o.AuthToken != "" {
 		if o.ProjectID == "" {
@@ -69,8 +78,8 @@ func newClient(o Options, caller *extract.Caller) (*client, error) {
 		if o.Endpoint != "" {
 			return nil, fmt.Errorf("%w: an endpoint of its own needs the project: set HUAWEICLOUD_SDK_PROJECT_ID", ErrOptions)
 		}
-		if _, err := signing.ProcessAuthParams(impl.NewDefaultHttpClient(config.DefaultHttpConfig()), o.Region); err != nil {
-			return nil, fmt.Errorf("look up the project of region %s (or set HUAWEICLOUD_SDK_PROJECT_ID): %w", o.Region, err)
+		if err := lookUpProject(signing, o.Region, caller); err != nil {
+			return nil, err
 		}
 	}
 	c.credential, c.project = signing, signing.ProjectId
@@ -94,10 +103,27 @@ func endpoint(o Options) (string, error) {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return "", fmt.Errorf("%w: ARCHIVER_ENDPOINT is not an http(s) URL", ErrOptions)
 	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		// It is shown in errors and logs, where a password has no place.
+		return "", fmt.Errorf("%w: ARCHIVER_ENDPOINT has more than a host in it", ErrOptions)
+	}
 	if u.Scheme == "http" && !o.Insecure && !extract.Loopback(u.Hostname()) {
 		return "", fmt.Errorf("%w: ARCHIVER_ENDPOINT is http:// beyond this machine: use https://, or --insecure", ErrOptions)
 	}
 	return strings.TrimRight(o.Endpoint, "/"), nil
+}
+
+// lookUpProject asks the identity service for the region's project and puts it
+// into the credentials.
+func lookUpProject(credentials *auth.BasicCredentials, region string, caller *extract.Caller) error {
+	err := caller.Do(context.Background(), func(transport http.RoundTripper) error {
+		_, err := credentials.ProcessAuthParams(impl.NewDefaultHttpClient(settings(transport)), region)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("look up the project of region %s: %w: set HUAWEICLOUD_SDK_PROJECT_ID", region, err)
+	}
+	return nil
 }
 
 // signing is what signs the calls: the keys given, or the SDK's chain.
@@ -150,39 +176,52 @@ type stream struct {
 
 // call makes one call of the API and has its answer read. newDef makes the
 // SDK's definition of it.
-func (c *client) call(ctx context.Context, newDef func() *def.HttpRequestDef, req any, read func(io.Reader) error) error {
-	return c.caller.Do(ctx, func(transport http.RoundTripper) error {
+func (c *client) call(ctx context.Context, newDef func() *def.HttpRequestDef, req any, permission string, read func(io.Reader) error) error {
+	err := c.caller.Do(ctx, func(transport http.RoundTripper) error {
 		// The SDK takes no context and keeps no state a call but this: a
 		// client of its own for each call costs a few small structs.
-		settings := config.DefaultHttpConfig().WithHttpRoundTripper(transport)
-		settings.Timeout = 0 // the Caller's own limit covers the body as well
-		client := core.NewHcHttpClient(impl.NewDefaultHttpClient(settings)).
+		client := core.NewHcHttpClient(impl.NewDefaultHttpClient(settings(transport))).
 			WithEndpoints([]string{c.endpoint}).WithCredential(c.credential)
 		definition := newDef()
 		definition.Response = new(stream)
 		answer, err := client.Sync(req, definition)
 		if err != nil {
-			var asked *url.Error
-			if errors.As(err, &asked) {
-				return asked.Err // the rest repeats the address
-			}
 			return err
 		}
 		body := answer.(*stream).Body
 		defer body.Close()
 		return read(body)
 	})
-}
-
-// classified gives an error of a call the meaning that the loop knows.
-func classified(err error, permission string) error {
-	var status *extract.StatusError
-	if !errors.As(err, &status) {
+	if err == nil || context.Cause(ctx) != nil {
 		return err
 	}
-	switch status.Status {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Errorf("%w: %w: check the credentials, and that they have the permission %s", archive.ErrDenied, err, permission)
+	return c.explained(err, permission)
+}
+
+func settings(transport http.RoundTripper) *config.HttpConfig {
+	s := config.DefaultHttpConfig().WithHttpRoundTripper(transport)
+	s.Timeout = 0 // the Caller's own limit covers the body as well
+	return s
+}
+
+// explained gives an error of a call the meaning that the loop knows, and says
+// what to do about it.
+func (c *client) explained(err error, permission string) error {
+	var status *extract.StatusError
+	if !errors.As(err, &status) {
+		if !c.caller.Answered() {
+			return fmt.Errorf("%w: check ARCHIVER_ENDPOINT or ARCHIVER_REGION, and the network", err)
+		}
+		return err
+	}
+	switch {
+	case status.Status == http.StatusUnauthorized, status.Status == http.StatusForbidden:
+		return fmt.Errorf("%w: %w: check the credentials and this machine's clock, and that the user has the permission %s",
+			archive.ErrDenied, err, permission)
+	case status.Status == http.StatusTooManyRequests:
+		return fmt.Errorf("%w: lower ARCHIVER_RATE or ARCHIVER_CONCURRENCY", err)
+	case status.Status < 400, status.Status == http.StatusNotFound && !ofService(status):
+		return fmt.Errorf("%w: check ARCHIVER_ENDPOINT or ARCHIVER_REGION: this does not look like FunctionGraph", err)
 	}
 	return err
 }

@@ -2,8 +2,8 @@ package functiongraph
 
 import (
 	"bytes"
-	"strconv"
-	"strings"
+	"errors"
+	"io"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -13,11 +13,15 @@ import (
 type extraFields struct{ buffer []byte }
 
 // Limits of what is kept as JSON. What is beyond them is kept as a string of
-// what was written: jsonb has limits of its own, and one odd field must not
-// cost the record.
+// what was written: jsonb has limits of its own (its numbers are numeric's,
+// 131,072 digits before the point and 16,383 behind it, and are written out in
+// full when they are read; its depth is that of the server's stack), and one
+// odd field must not cost the record.
 const (
-	maxDepth  = 64
-	maxNumber = 60 // characters
+	maxDepth    = 64
+	maxNumber   = 60      // characters
+	maxExponent = 3       // digits
+	maxExtra    = 1 << 20 // bytes of all fields together
 )
 
 func (e *extraFields) add(name []byte, value jsontext.Value) {
@@ -26,17 +30,19 @@ func (e *extraFields) add(name []byte, value jsontext.Value) {
 	} else {
 		e.buffer = append(e.buffer, ',')
 	}
-	e.buffer = appendString(e.buffer, string(name))
+	e.buffer = appendString(e.buffer, name)
 	e.buffer = append(e.buffer, ':')
-	if plain(value) {
-		e.buffer = append(e.buffer, value...)
-		return
+	if len(e.buffer)+len(value) <= maxExtra {
+		if plain(value) {
+			e.buffer = append(e.buffer, value...)
+			return
+		}
+		if mended, ok := mend(value); ok {
+			e.buffer = append(e.buffer, mended...)
+			return
+		}
 	}
-	mended, ok := mend(value)
-	if !ok {
-		mended = appendString(nil, string(value))
-	}
-	e.buffer = append(e.buffer, mended...)
+	e.buffer = appendString(e.buffer, value)
 }
 
 // object is nil where nothing was added.
@@ -47,63 +53,81 @@ func (e *extraFields) object() []byte {
 	return append(e.buffer, '}')
 }
 
-// plain reports whether a value is surely fit for jsonb as it is: a short
-// number, a literal, or a string without escapes that is plain ASCII.
+// plain reports whether a value is surely fit for jsonb as it is: it is ASCII,
+// without escapes, and within the limits.
 func plain(value jsontext.Value) bool {
-	switch value.Kind() {
-	case 'n', 't', 'f':
-		return true
-	case '"':
-		return bytes.IndexFunc(value, func(r rune) bool { return r == '\\' || r >= 0x7f }) < 0
-	default:
-		return false
+	depth, inText := 0, false
+	for i := 0; i < len(value); i++ {
+		switch c := value[i]; {
+		case c == '\\' || c >= 0x7f:
+			return false
+		case c == '"':
+			inText = !inText
+		case inText:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return false
+			}
+		case c == '}' || c == ']':
+			depth--
+		case c == '-' || c >= '0' && c <= '9':
+			end := i + 1
+			for end < len(value) && bytes.IndexByte([]byte("+-.0123456789Ee"), value[end]) >= 0 {
+				end++
+			}
+			if !ordinary(value[i:end]) {
+				return false
+			}
+			i = end - 1
+		}
 	}
+	return true
 }
 
-// mend writes a value anew with what jsonb cannot hold replaced.
-func mend(value jsontext.Value) ([]byte, bool) {
+// mend writes a value anew with what jsonb cannot hold replaced. ok is false
+// where it is too deep.
+func mend(value jsontext.Value) (mended []byte, ok bool) {
 	d := jsontext.NewDecoder(bytes.NewReader(value), lenient...)
 	var out bytes.Buffer
 	e := jsontext.NewEncoder(&out, lenient...)
 	for {
 		token, err := d.ReadToken()
-		if err != nil {
-			break // the end: the value has been read once already
+		if errors.Is(err, io.EOF) {
+			return bytes.TrimSpace(out.Bytes()), true
 		}
-		if d.StackDepth() > maxDepth {
+		if err != nil || d.StackDepth() > maxDepth {
 			return nil, false
 		}
 		switch token.Kind() {
 		case '"':
-			token = jsontext.String(strings.ReplaceAll(token.String(), "\x00", "\uFFFD"))
+			err = e.WriteValue(appendString(nil, []byte(token.String())))
 		case '0':
-			if written := token.String(); !ordinary(written) {
-				token = jsontext.String(written)
-			} else if err := e.WriteValue(jsontext.Value(written)); err != nil {
-				return nil, false
-			} else {
-				continue
+			written := []byte(token.String())
+			if !ordinary(written) {
+				written = appendString(nil, written)
 			}
+			err = e.WriteValue(written)
+		default:
+			err = e.WriteToken(token)
 		}
-		if err := e.WriteToken(token); err != nil {
+		if err != nil {
 			return nil, false
 		}
 	}
-	return bytes.TrimSpace(out.Bytes()), true
 }
 
-// ordinary reports whether a number is within what numeric and a float64 hold.
-func ordinary(number string) bool {
+// ordinary reports whether a number is surely within what numeric holds.
+func ordinary(number jsontext.Value) bool {
 	if len(number) > maxNumber {
 		return false
 	}
-	_, err := strconv.ParseFloat(number, 64)
-	return err == nil
+	at := bytes.IndexAny(number, "eE")
+	return at < 0 || len(bytes.TrimLeft(number[at+1:], "+-0")) <= maxExponent
 }
 
-func appendString(b []byte, s string) []byte {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+// appendString appends a text as a JSON string that jsonb can hold.
+func appendString(b, text []byte) []byte {
 	// The text is valid UTF-8 by now, so that there is no error to be had.
-	b, _ = jsontext.AppendQuote(b, s)
+	b, _ = jsontext.AppendQuote(b, storable(text))
 	return b
 }

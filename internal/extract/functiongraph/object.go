@@ -10,14 +10,14 @@ import (
 type objectReader struct {
 	decoder *jsontext.Decoder
 	bytes   bytes.Reader
+	name    []byte
 }
 
-// members yields the members of an object that has been read once already, so
-// that it is sound; a value that is no object has none. Name and value are
-// valid until the next member.
-func (o *objectReader) members(object jsontext.Value, yield func(name []byte, value jsontext.Value)) {
+// open begins an object that has been read once already, so that it is sound;
+// a value that is no object has no members.
+func (o *objectReader) open(object jsontext.Value) {
 	if object.Kind() != '{' {
-		return
+		object = jsontext.Value("{}")
 	}
 	o.bytes.Reset(object)
 	if o.decoder == nil {
@@ -25,21 +25,21 @@ func (o *objectReader) members(object jsontext.Value, yield func(name []byte, va
 	} else {
 		o.decoder.Reset(&o.bytes, lenient...)
 	}
-	if _, err := o.decoder.ReadToken(); err != nil {
-		return
+	// A sound object opens with a brace.
+	_, _ = o.decoder.ReadToken()
+}
+
+// next is the next member; ok is false after the last. Name and value are
+// valid until the next call.
+func (o *objectReader) next() (name []byte, value jsontext.Value, ok bool) {
+	if o.decoder.PeekKind() != '"' {
+		return nil, nil, false
 	}
-	var name []byte
-	for o.decoder.PeekKind() == '"' {
-		quoted, err := o.decoder.ReadValue()
-		if err != nil {
-			return
-		}
-		// An error here means a name that is not UTF-8; it is mended by then.
-		name, _ = jsontext.AppendUnquote(name[:0], quoted)
-		value, err := o.decoder.ReadValue()
-		if err != nil {
-			return
-		}
-		yield(name, value)
+	quoted, err := o.decoder.ReadValue()
+	if err != nil {
+		return nil, nil, false
 	}
+	o.name = unquote(o.name[:0], quoted)
+	value, err = o.decoder.ReadValue()
+	return o.name, value, err == nil
 }

@@ -3,7 +3,6 @@ package functiongraph
 import (
 	"bytes"
 	"fmt"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -12,39 +11,57 @@ import (
 	"archiver/internal/archive"
 )
 
-// statusUnknown stands for the status of a record that has none.
-const statusUnknown = "UNKNOWN"
+const (
+	// statusUnknown stands for the status of a record that has none.
+	statusUnknown = "UNKNOWN"
 
-// decodeRecord turns one element into an invocation, or says why no row can
-// hold it (page: Querying Asynchronous Invocation Requests, Table 5).
-func decodeRecord(o *objectReader, element jsontext.Value) (archive.Invocation, *archive.Rejected) {
+	// maxElement is the length in bytes of the largest element that is taken
+	// for a record. Sixteen messages of a megabyte are less; and within it
+	// nothing grows beyond what a column of text or jsonb holds (256 MB),
+	// whatever it is made of.
+	maxElement = 16 << 20
+)
+
+// A recordReader turns elements into invocations, one after the other.
+type recordReader struct {
+	objects objectReader
+	texts   textReader
+	id      []byte
+}
+
+// read turns one element into an invocation, or says why no row can hold it
+// (page: Querying Asynchronous Invocation Requests, Table 5). The element is
+// valid for the call only.
+func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archive.Rejected) {
 	inv := archive.Invocation{Status: statusUnknown}
-	if element.Kind() != '{' {
+	switch {
+	case element.Kind() != '{':
 		return inv, rejected(element, time.Time{}, "not an object")
+	case len(element) > maxElement:
+		return inv, rejected(element, time.Time{}, fmt.Sprintf("longer than %d bytes", maxElement))
 	}
-	var id jsontext.Value
-	var why string
 	var extra extraFields
-	o.members(element, func(name []byte, value jsontext.Value) {
+	start := true // is a time, or absent
+	idReason := "request_id is absent"
+	r.objects.open(element)
+	for {
+		name, value, ok := r.objects.next()
+		if !ok {
+			break
+		}
 		switch string(name) {
 		case "request_id":
-			id = append(id[:0], value...)
+			idReason = r.readID(value)
 		case "status":
-			if s := textOrRaw(value); s != "" {
-				inv.Status = s
+			if inv.Status = r.texts.text(value); inv.Status == "" {
+				inv.Status = statusUnknown
 			}
 		case "error_code":
-			if s := textOrRaw(value); s != "0" {
-				inv.ErrorCode = s
-			}
+			inv.ErrorCode = r.errorCode(value)
 		case "error_message":
-			inv.ErrorMessage = textOrRaw(value)
+			inv.ErrorMessage = r.texts.text(value)
 		case "start_time":
-			start, ok := parseTime(value)
-			if !ok {
-				why = "start_time is no time of the calendar"
-			}
-			inv.Start = start
+			inv.Start, start = parseTime(value)
 		case "end_time":
 			end, ok := parseTime(value)
 			if !ok {
@@ -55,14 +72,15 @@ func decodeRecord(o *objectReader, element jsontext.Value) (archive.Invocation, 
 		default:
 			extra.add(name, value)
 		}
-	})
+	}
+	switch {
+	case idReason != "":
+		return inv, rejected(element, inv.Start, idReason)
+	case !start:
+		return inv, rejected(element, time.Time{}, "start_time is no time of the calendar")
+	}
+	inv.RequestID = string(r.id)
 	inv.Extra = extra.object()
-	if reason := checkID(id, &inv.RequestID); reason != "" {
-		why = reason
-	}
-	if why != "" {
-		return inv, rejected(element, inv.Start, why)
-	}
 	return inv, nil
 }
 
@@ -70,103 +88,47 @@ func rejected(element jsontext.Value, start time.Time, reason string) *archive.R
 	return &archive.Rejected{Reason: reason, Start: start, Payload: bytes.Clone(element)}
 }
 
-// checkID reads a request id, or says what is wrong with it. An id in which
+// readID reads a request id, or says what is wrong with it. An id in which
 // something would have to be replaced is not one to find a record by.
-func checkID(value jsontext.Value, id *string) (reason string) {
-	switch {
-	case value == nil:
-		return "request_id is absent"
-	case value.Kind() != '"':
+func (r *recordReader) readID(value jsontext.Value) (reason string) {
+	if value.Kind() != '"' {
 		return "request_id is not a string"
 	}
-	raw, err := jsontext.AppendUnquote(nil, value)
+	var err error
+	r.id, err = jsontext.AppendUnquote(r.id[:0], value)
 	switch {
-	case len(raw) == 0:
+	case len(r.id) == 0:
 		return "request_id is empty"
-	case err != nil || bytes.IndexByte(raw, 0) >= 0:
+	case err != nil || bytes.IndexByte(r.id, 0) >= 0:
 		return "request_id has characters that no text can hold"
-	case utf8.RuneCount(raw) > archive.MaxRequestID:
+	case utf8.RuneCount(r.id) > archive.MaxRequestID:
 		return fmt.Sprintf("request_id is longer than %d characters", archive.MaxRequestID)
 	}
-	*id = string(raw)
 	return ""
 }
 
-// text reads a string as PostgreSQL can hold it: NUL characters and halves of
-// surrogate pairs become U+FFFD. ok is false for anything but a string.
-func text(value jsontext.Value) (s string, ok bool) {
-	if value.Kind() != '"' {
-		return "", false
-	}
-	// An error means that something was replaced, which is what is wanted.
-	raw, _ := jsontext.AppendUnquote(nil, value)
-	s = string(raw)
-	if strings.IndexByte(s, 0) >= 0 {
-		s = strings.ReplaceAll(s, "\x00", "\uFFFD")
-	}
-	return s, true
-}
-
-// textOrRaw reads a string, or anything else as it is written; null is empty.
-func textOrRaw(value jsontext.Value) string {
-	if s, ok := text(value); ok {
-		return s
-	}
-	if value.Kind() == 'n' {
+// errorCode reads an error code: an integer on the page, 0 for none; other
+// clients of the API expect a string, empty for none.
+func (r *recordReader) errorCode(value jsontext.Value) string {
+	if value.Kind() == '0' && zero(value) {
 		return ""
 	}
-	return strings.ReplaceAll(strings.ToValidUTF8(string(value), "\uFFFD"), "\x00", "\uFFFD")
+	if code := r.texts.text(value); code != "0" {
+		return code
+	}
+	return ""
 }
 
-// integer reads an integer, or a string that holds one; -1 for anything else.
-func integer(value jsontext.Value) int {
-	s, ok := text(value)
-	if !ok {
-		s = string(value)
-	}
-	n := 0
-	if s == "" || len(s) > 15 {
-		return -1
-	}
-	for _, c := range []byte(s) {
-		if c < '0' || c > '9' {
-			return -1
-		}
-		n = n*10 + int(c-'0')
-	}
-	return n
-}
-
-// The shapes of times: without a zone they are UTC (page: Querying
-// Asynchronous Invocation Requests); the others are not excluded by any page.
-// A fraction of the second may follow the seconds in each.
-var timeShapes = []string{
-	"2006-01-02T15:04:05",
-	time.RFC3339,
-	"2006-01-02T15:04:05Z0700",
-	"2006-01-02 15:04:05",
-	"2006-01-02 15:04:05Z07:00",
-}
-
-// parseTime reads a time; null and empty are none, and so is year 1, which
-// stands for none in more than one language. ok is false for anything that no
-// timestamp of the calendar years 1 to 9999 is.
-func parseTime(value jsontext.Value) (t time.Time, ok bool) {
-	if value.Kind() == 'n' {
-		return time.Time{}, true
-	}
-	s, isText := text(value)
-	if !isText {
-		return time.Time{}, false
-	}
-	if s == "" {
-		return time.Time{}, true
-	}
-	for _, shape := range timeShapes {
-		if t, err := time.ParseInLocation(shape, s, time.UTC); err == nil {
-			t = t.UTC()
-			return t, t.Year() >= 1 && t.Year() <= 9999
+// zero reports whether a number is 0, however it is written: no digit before
+// an exponent is another.
+func zero(number jsontext.Value) bool {
+	for _, c := range number {
+		switch {
+		case c == 'e' || c == 'E':
+			return true
+		case c >= '1' && c <= '9':
+			return false
 		}
 	}
-	return time.Time{}, false
+	return true
 }

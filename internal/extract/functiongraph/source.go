@@ -8,7 +8,9 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/sdktime"
 	functiongraph "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2"
@@ -65,27 +67,73 @@ func (s *Source) Stats() archive.SourceStats { return s.caller.Stats() }
 // Endpoint is where the calls go.
 func (s *Source) Endpoint() string { return s.client.endpoint }
 
-// Functions lists the project's functions page by page.
+// maxLists is how often the functions are listed where fewer came than the
+// source counts: one that was deleted between two pages moves the others up.
+const maxLists = 3
+
+// Functions lists the project's functions page by page, each once.
 func (s *Source) Functions(ctx context.Context) iter.Seq2[[]archive.Function, error] {
 	return func(yield func([]archive.Function, error) bool) {
+		seen := make(map[string]struct{})
+		for list := 1; ; list++ {
+			counted, unusable := 0, 0
+			for page, err := range s.functionPages(ctx) {
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				counted, unusable = page.count, unusable+page.unusable
+				if !yield(unseen(page.functions, seen), nil) {
+					return
+				}
+			}
+			switch {
+			case counted > len(seen)+unusable && list < maxLists:
+				continue
+			case counted > len(seen)+unusable:
+				s.log.Warn("the source counts more functions than it lists", "counted", counted, "listed", len(seen)+unusable)
+			}
+			if unusable > 0 {
+				s.log.Warn("functions without a URN are left out", "functions", unusable)
+			}
+			return
+		}
+	}
+}
+
+// unseen are the functions that are not among those seen, and now they are.
+func unseen(functions []archive.Function, seen map[string]struct{}) []archive.Function {
+	return slices.DeleteFunc(functions, func(f archive.Function) bool {
+		_, known := seen[f.URN]
+		seen[f.URN] = struct{}{}
+		return known
+	})
+}
+
+// functionPages lists the functions once (page: Querying Functions).
+func (s *Source) functionPages(ctx context.Context) iter.Seq2[functionList, error] {
+	return func(yield func(functionList, error) bool) {
 		for p := newPager(0, maxFunctions); !p.last; {
 			marker, limit := p.marker(), strconv.Itoa(maxFunctions)
 			var list functionList
 			err := s.client.call(ctx, functiongraph.GenReqDefForListFunctions,
 				&model.ListFunctionsRequest{Marker: &marker, Maxitems: &limit, ContentType: contentType},
+				permissionFunctions,
 				func(body io.Reader) (err error) {
 					list, err = decodeFunctions(body)
 					return err
 				})
+			if err == nil {
+				err = p.advance(list.answered(p.seed))
+			}
 			if err != nil {
-				yield(nil, fmt.Errorf("ask %s for its functions: %w", s.client.endpoint, classified(err, permissionFunctions)))
+				if context.Cause(ctx) == nil {
+					err = fmt.Errorf("ask %s for its functions: %w", s.client.endpoint, err)
+				}
+				yield(functionList{}, err)
 				return
 			}
-			if list.unusable > 0 {
-				s.log.Warn("functions without a URN are left out", "functions", list.unusable)
-			}
-			p.advance(list.elements, list.count, list.next)
-			if !yield(list.functions, nil) {
+			if !yield(list, nil) {
 				return
 			}
 		}
@@ -111,15 +159,18 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 					FunctionUrn: q.Function.URN, Marker: &marker, Limit: &limit,
 					QueryBeginTime: &from, QueryEndTime: &to, ContentType: contentType,
 				},
+				permissionInvocations,
 				func(body io.Reader) (err error) {
 					list, err = decodeInvocations(body)
 					return err
 				})
+			if err == nil {
+				err = p.advance(list.answered(p.seed))
+			}
 			if err != nil {
-				yield(archive.Page{}, goneOr(classified(err, permissionInvocations)))
+				yield(archive.Page{}, goneOr(err))
 				return
 			}
-			p.advance(list.len(), list.count, list.next)
 			page := archive.Page{
 				Invocations: list.invocations, Rejected: list.rejected,
 				Count: list.count, Next: archive.Cursor(p.marker()), Last: p.last,
@@ -131,15 +182,20 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 	}
 }
 
-// goneOr tells a function that is not there (404 with the API's own error
-// body; page: Querying Asynchronous Invocation Requests) from a wrong address.
+// goneOr tells a function that is not there (page: Querying Asynchronous
+// Invocation Requests, FSS.0404) from a wrong address: a gateway that does not
+// know the path answers 404 as well, with an error body and a code of its own.
 func goneOr(err error) error {
 	var status *extract.StatusError
-	if errors.As(err, &status) && status.Status == http.StatusNotFound && status.Code != "" {
-		return fmt.Errorf("%w: %w", archive.ErrGone, err)
+	if errors.As(err, &status) && status.Status == http.StatusNotFound && ofService(status) {
+		return fmt.Errorf("%w: %w", archive.ErrGone, status)
 	}
 	return err
 }
+
+// ofService reports whether an error is FunctionGraph's own, not that of a
+// gateway before it.
+func ofService(e *extract.StatusError) bool { return strings.HasPrefix(e.Code, "FSS.") }
 
 func parseCursor(c archive.Cursor) (int, error) {
 	if c == "" {

@@ -1,0 +1,193 @@
+package extract_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/extract"
+)
+
+// answers are what a source may answer before it answers well.
+var answers = map[string]func(w http.ResponseWriter){
+	"429": func(w http.ResponseWriter) { http.Error(w, "", http.StatusTooManyRequests) },
+	"429, in 7 s": func(w http.ResponseWriter) {
+		w.Header().Set("Retry-After", "7")
+		w.WriteHeader(http.StatusTooManyRequests)
+	},
+	"429, at a time": func(w http.ResponseWriter) {
+		w.Header().Set("Retry-After", noon.Add(9*time.Second).Format(http.TimeFormat))
+		w.WriteHeader(http.StatusTooManyRequests)
+	},
+	"429, at a time gone": func(w http.ResponseWriter) {
+		w.Header().Set("Retry-After", noon.Add(-time.Hour).Format(http.TimeFormat))
+		w.WriteHeader(http.StatusTooManyRequests)
+	},
+	"429, in no such time": func(w http.ResponseWriter) {
+		w.Header().Set("Retry-After", "soon")
+		w.WriteHeader(http.StatusTooManyRequests)
+	},
+	"503, in 7 s": func(w http.ResponseWriter) {
+		w.Header().Set("Retry-After", "7")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	},
+	"408":      func(w http.ResponseWriter) { w.WriteHeader(http.StatusRequestTimeout) },
+	"500":      func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) },
+	"HTML 502": func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway); fmt.Fprint(w, "<html>") },
+	"reset":    func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
+	"cut": func(w http.ResponseWriter) {
+		w.Header().Set("Content-Length", "4")
+		fmt.Fprint(w, "go")
+		panic(http.ErrAbortHandler)
+	},
+	"empty":   func(http.ResponseWriter) {},
+	"another": func(w http.ResponseWriter) { fmt.Fprint(w, "<html>") },
+	"500 that is cut": func(w http.ResponseWriter) {
+		w.Header().Set("Content-Length", "4")
+		w.WriteHeader(http.StatusInternalServerError)
+		fmt.Fprint(w, "go")
+		panic(http.ErrAbortHandler)
+	},
+}
+
+// Whatever passes is tried again, after a pause of the right length.
+func TestDoTriesAgain(t *testing.T) {
+	t.Parallel()
+	least := map[string]time.Duration{
+		"429": 2 * time.Second, "429, in 7 s": 7 * time.Second, "429, at a time": 9 * time.Second,
+		"429, at a time gone": 2 * time.Second, "429, in no such time": 2 * time.Second, "503, in 7 s": 7 * time.Second,
+	}
+	for name, answer := range answers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := serve(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+				if n == 0 {
+					answer(w)
+					return
+				}
+				fmt.Fprint(w, "good")
+			})
+			clock := newClock()
+			// A transport tries a reset on a connection used before by itself,
+			// so each call has its own.
+			c := newCaller(t, clock, extract.Options{Transport: &http.Transport{DisableKeepAlives: true}})
+			if err := c.Do(t.Context(), get(url, nil)); err != nil {
+				t.Fatal(err)
+			}
+			from, to := least[name], least[name]*3/2
+			if from == 0 {
+				from, to = 250*time.Millisecond, 750*time.Millisecond
+			}
+			if s := clock.sleeps(); len(s) != 1 || s[0] < from || s[0] > to {
+				t.Errorf("slept %v, want once from %v to %v", s, from, to)
+			}
+			var refused int64
+			if strings.HasPrefix(name, "429") {
+				refused = 1
+			}
+			if got := c.Stats(); got != (archive.SourceStats{Calls: 2, Refused: refused}) {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+// A source that stays broken is left after five tries, one that keeps
+// throttling when the budget is spent.
+func TestDoGivesUp(t *testing.T) {
+	t.Parallel()
+	for name, answer := range answers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) { answer(w) })
+			clock := newClock()
+			c := newCaller(t, clock, extract.Options{Transport: &http.Transport{DisableKeepAlives: true}, Budget: time.Minute})
+			err := c.Do(t.Context(), get(url, nil))
+			if err == nil || strings.ContainsAny(err.Error(), "\r\n") || !strings.HasPrefix(err.Error(), "tried ") {
+				t.Fatalf("got %v", err)
+			}
+			calls := c.Stats().Calls
+			if throttled := strings.HasPrefix(name, "429"); !throttled && calls != 5 || throttled && calls < 4 {
+				t.Errorf("%d calls", calls)
+			}
+			if spent := clock.Now().Sub(noon); spent > time.Minute {
+				t.Errorf("spent %v", spent)
+			}
+		})
+	}
+}
+
+func TestDoTakesNoForAnAnswer(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{301, 302, 307, 304, 400, 401, 403, 404, 405, 409, 410, 422} {
+		url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "/elsewhere")
+			w.WriteHeader(status)
+		})
+		c := newCaller(t, newClock(), extract.Options{})
+		var got *extract.StatusError
+		if err := c.Do(t.Context(), get(url, nil)); !errors.As(err, &got) || got.Status != status || c.Stats().Calls != 1 {
+			t.Errorf("%d: %v after %d calls", status, err, c.Stats().Calls)
+		}
+	}
+}
+
+// Retry-After beyond the budget is not waited for.
+func TestDoRetryAfterBeyondBudget(t *testing.T) {
+	t.Parallel()
+	url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "86400")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	clock := newClock()
+	c := newCaller(t, clock, extract.Options{})
+	var got *extract.StatusError
+	err := c.Do(t.Context(), get(url, nil))
+	if !errors.As(err, &got) || got.RetryAfter != time.Hour || c.Stats().Calls != 1 || len(clock.sleeps()) != 0 {
+		t.Errorf("%v after %d calls, slept %v", err, c.Stats().Calls, clock.sleeps())
+	}
+}
+
+func TestDoUnreachable(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.NotFoundHandler())
+	s.Close()
+	c := newCaller(t, newClock(), extract.Options{})
+	if err := c.Do(t.Context(), get(s.URL, nil)); err == nil || !strings.Contains(err.Error(), "refused") || c.Answered() {
+		t.Errorf("%v, answered %t", err, c.Answered())
+	}
+}
+
+// A certificate that is not the server's does not become so.
+func TestDoCertificate(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Config.ErrorLog = quiet()
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	c := newCaller(t, newClock(), extract.Options{})
+	if err := c.Do(t.Context(), get(s.URL, nil)); err == nil || !strings.Contains(err.Error(), "certificate") || c.Stats().Calls != 1 {
+		t.Errorf("%v after %d calls", err, c.Stats().Calls)
+	}
+}
+
+// The rate spreads calls evenly, by the clock.
+func TestDoRate(t *testing.T) {
+	t.Parallel()
+	url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "good") })
+	clock := newClock()
+	c := newCaller(t, clock, extract.Options{Rate: 4})
+	for range 21 {
+		if err := c.Do(t.Context(), get(url, nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := clock.Now().Sub(noon); took != 5*time.Second {
+		t.Errorf("21 calls at 4 a second took %v", took)
+	}
+}

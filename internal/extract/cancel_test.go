@@ -1,0 +1,157 @@
+package extract_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"archiver/internal/extract"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// patience is far longer than what it bounds ever takes.
+const patience = time.Minute
+
+var errStop = errors.New("stopped by the test")
+
+// hang answers nothing, or half of an answer, until the call is given up.
+func hang(half bool) func(int, http.ResponseWriter, *http.Request) {
+	return func(_ int, w http.ResponseWriter, r *http.Request) {
+		if half {
+			w.Header().Set("Content-Length", "4")
+			fmt.Fprint(w, "go")
+			w.(http.Flusher).Flush()
+		}
+		<-r.Context().Done()
+	}
+}
+
+// Cancelling ends a call at once, wherever it is, with the cause as its error.
+func TestDoCancelled(t *testing.T) {
+	t.Parallel()
+	for name, half := range map[string]bool{"before the answer": false, "in the body": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			url := serve(t, func(n int, w http.ResponseWriter, r *http.Request) {
+				cancel(errStop)
+				hang(half)(n, w, r)
+			})
+			c := newCaller(t, newClock(), extract.Options{Timeout: patience})
+			if err := c.Do(ctx, get(url, nil)); !errors.Is(err, errStop) || c.Stats().Calls != 1 {
+				t.Errorf("%v after %d calls", err, c.Stats().Calls)
+			}
+		})
+	}
+	t.Run("in a pause", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		clock := newClock()
+		clock.asked = func() { cancel(errStop) }
+		url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+		c := newCaller(t, clock, extract.Options{})
+		if err := c.Do(ctx, get(url, nil)); !errors.Is(err, errStop) || c.Stats().Calls != 1 {
+			t.Errorf("%v after %d calls", err, c.Stats().Calls)
+		}
+	})
+	t.Run("waiting for its turn", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		clock := newClock()
+		clock.asked = func() { cancel(errStop) }
+		url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "good") })
+		c := newCaller(t, clock, extract.Options{Rate: 0.001})
+		if err := c.Do(ctx, get(url, nil)); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Do(ctx, get(url, nil)); !errors.Is(err, errStop) || c.Stats().Calls != 1 {
+			t.Errorf("%v after %d calls", err, c.Stats().Calls)
+		}
+		// A turn that was given up is the next one's.
+		clock.asked = nil
+		if err := c.Do(t.Context(), get(url, nil)); err != nil || clock.Now().Sub(noon) != 1000*time.Second {
+			t.Errorf("%v at %v", err, clock.Now())
+		}
+	})
+	t.Run("waiting for a slot", func(t *testing.T) {
+		t.Parallel()
+		c := newCaller(t, newClock(), extract.Options{Concurrency: 1})
+		ctx, cancel := context.WithCancelCause(t.Context())
+		err := c.Do(t.Context(), func(http.RoundTripper) error {
+			cancel(errStop)
+			err := c.Do(ctx, func(http.RoundTripper) error { return nil })
+			if !errors.Is(err, errStop) {
+				t.Errorf("got %v", err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// One try's limit covers the whole answer, and what hangs is tried again.
+func TestDoTimeout(t *testing.T) {
+	t.Parallel()
+	for name, half := range map[string]bool{"before the answer": false, "in the body": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := serve(t, hang(half))
+			c := newCaller(t, newClock(), extract.Options{Timeout: 30 * time.Millisecond})
+			err := c.Do(t.Context(), get(url, nil))
+			if err == nil || !strings.Contains(err.Error(), "tried 5 times: no whole answer within 30ms") || c.Stats().Calls != 5 {
+				t.Errorf("%v after %d calls", err, c.Stats().Calls)
+			}
+		})
+	}
+}
+
+// No more calls than slots are under way, their bodies' reading included.
+func TestDoConcurrency(t *testing.T) {
+	t.Parallel()
+	const slots = 3
+	c := newCaller(t, newClock(), extract.Options{Concurrency: slots})
+	var under, most atomic.Int64
+	full := make(chan struct{})
+	var once sync.Once
+	var calls sync.WaitGroup
+	for range 20 {
+		calls.Go(func() {
+			err := c.Do(t.Context(), func(http.RoundTripper) error {
+				n := under.Add(1)
+				defer under.Add(-1)
+				for m := most.Load(); n > m; m = most.Load() {
+					if most.CompareAndSwap(m, n) {
+						break
+					}
+				}
+				if n == slots {
+					once.Do(func() { close(full) })
+				}
+				<-full
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	calls.Wait()
+	if most.Load() != slots {
+		t.Errorf("%d calls at once", most.Load())
+	}
+}

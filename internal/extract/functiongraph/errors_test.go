@@ -1,0 +1,177 @@
+package functiongraph
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"archiver/internal/archive"
+)
+
+func TestDenied(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
+		s := open(t, says(status, `{"error_code":"APIGW.0301","error_msg":"verify ak `+testKey+` failed"}`))
+		_, err := functions(t.Context(), s)
+		if !errors.Is(err, archive.ErrDenied) || !strings.Contains(err.Error(), "permission FunctionGraph:function:list") {
+			t.Errorf("functions, %d: %v", status, err)
+		}
+		oneLine(t, err)
+		_, err = read(t.Context(), s, hour)
+		if !errors.Is(err, archive.ErrDenied) || !strings.Contains(err.Error(), "FunctionGraph ReadOnlyAccess") {
+			t.Errorf("invocations, %d: %v", status, err)
+		}
+		oneLine(t, err)
+		if s.Stats().Calls != 2 {
+			t.Errorf("%d calls", s.Stats().Calls)
+		}
+	}
+}
+
+// The wrong keys are refused by a signature that is really checked.
+func TestDeniedBySimulator(t *testing.T) {
+	t.Parallel()
+	for name, wrong := range map[string]func(*Options){
+		"secret key": func(o *Options) { o.SecretKey = "another" },
+		"project":    func(o *Options) { o.ProjectID = "another" },
+		"token":      func(o *Options) { o.AuthToken = "another-token" },
+	} {
+		if _, err := functions(t.Context(), open(t, simulator(t, 1, 10), wrong)); !errors.Is(err, archive.ErrDenied) {
+			t.Errorf("wrong %s: %v", name, err)
+		} else {
+			oneLine(t, err)
+		}
+	}
+}
+
+func TestGone(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		body string
+		gone bool
+	}{
+		"the API's own":   {`{"error_code":"FSS.0404","error_msg":"can not find function"}`, true},
+		"a gateway's own": {`{"error_code":"APIG.0101","error_msg":"The API does not exist or has not been published"}`, false},
+		"HTML":            {`<html>not found</html>`, false},
+		"nothing":         {``, false},
+		"no code":         {`{"error_msg":"not found"}`, false},
+	}
+	for name, c := range cases {
+		s := open(t, says(http.StatusNotFound, c.body))
+		_, err := read(t.Context(), s, hour)
+		if err == nil || errors.Is(err, archive.ErrGone) != c.gone || s.Stats().Calls != 1 {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if !c.gone && !strings.Contains(err.Error(), "check ARCHIVER_ENDPOINT or ARCHIVER_REGION") {
+			t.Errorf("%s does not say what to do: %v", name, err)
+		}
+		oneLine(t, err)
+		// What lists functions knows of no function that could be gone.
+		if _, err := functions(t.Context(), s); err == nil || errors.Is(err, archive.ErrGone) {
+			t.Errorf("%s, functions: %v", name, err)
+		}
+	}
+}
+
+// An error says what to do about it.
+func TestErrorsAdvise(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answer http.Handler
+		advice string
+	}{
+		"throttled for good": {says(429, `{"error_code":"APIGW.0308","error_msg":"throttling"}`), "APIGW.0308 throttling: lower ARCHIVER_RATE or ARCHIVER_CONCURRENCY"},
+		"moved":              {http.RedirectHandler("/login", http.StatusFound), "check ARCHIVER_ENDPOINT or ARCHIVER_REGION"},
+		"another service":    {says(200, `{"hello":"world"}`), "the answer has no"},
+		"down":               {says(500, `{"error_code":"FSS.0500","error_msg":"xxx"}`), "tried 5 times: answered 500 FSS.0500 xxx"},
+		"a web page":         {says(200, "<html>\n"), "the answer is not JSON"},
+	} {
+		s := open(t, c.answer)
+		_, err := functions(t.Context(), s)
+		if err == nil || !strings.Contains(err.Error(), c.advice) || !strings.HasPrefix(err.Error(), "ask "+s.Endpoint()) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		oneLine(t, err)
+		if _, err := read(t.Context(), s, hour); err == nil || !strings.Contains(err.Error(), c.advice) {
+			t.Errorf("%s, invocations: %v", name, err)
+		}
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	_, err := functions(t.Context(), openAt(t, server.URL))
+	if err == nil || !strings.Contains(err.Error(), "check ARCHIVER_ENDPOINT or ARCHIVER_REGION, and the network") {
+		t.Fatal(err)
+	}
+	oneLine(t, err)
+}
+
+// Faults pass: each call's first try fails in a way of its own, and nothing is
+// missing in the end.
+func TestFaultsPass(t *testing.T) {
+	t.Parallel()
+	api := simulator(t, 1, 5000)
+	var calls atomic.Int64
+	s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		recorded := httptest.NewRecorder()
+		api.ServeHTTP(recorded, r)
+		whole := recorded.Body.Bytes()
+		switch calls.Add(1) % 8 {
+		case 0:
+			says(429, `{"error_code":"FSS.0429"}`).ServeHTTP(w, r)
+		case 1:
+			says(502, "<html>").ServeHTTP(w, r)
+		case 3:
+			panic(http.ErrAbortHandler)
+		case 4: // half, as if it were whole
+			_, _ = w.Write(whole[:len(whole)/2])
+		case 5: // half of what was announced
+			w.Header().Set("Content-Length", "1000000")
+			_, _ = w.Write(whole[:len(whole)/2])
+		case 6: // nothing
+		default:
+			_, _ = w.Write(whole)
+		}
+	}))
+	day := hour
+	day.Function.URN = api.Functions()[0].URN
+	day.From, day.To = noon.AddDate(0, 0, -1), noon.AddDate(0, 0, 1)
+	ids := make(map[string]bool)
+	pages, err := read(t.Context(), s, day)
+	for _, page := range pages {
+		for _, inv := range page.Invocations {
+			ids[inv.RequestID] = true
+		}
+	}
+	if err != nil || len(ids) != 5000 {
+		t.Errorf("%d records, %v", len(ids), err)
+	}
+}
+
+// After a context's end its cause is the error, with no advice to it.
+func TestCancelled(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	s := open(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		cancel(archive.ErrInterrupted)
+		<-r.Context().Done()
+	}))
+	if _, err := read(ctx, s, hour); !errors.Is(err, archive.ErrInterrupted) || err.Error() != archive.ErrInterrupted.Error() {
+		t.Errorf("invocations: %v", err)
+	}
+	if _, err := functions(ctx, s); !errors.Is(err, archive.ErrInterrupted) || err.Error() != archive.ErrInterrupted.Error() {
+		t.Errorf("functions: %v", err)
+	}
+	if s.Stats().Calls != 1 {
+		t.Errorf("%d calls", s.Stats().Calls)
+	}
+}

@@ -1,0 +1,186 @@
+package functiongraph
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/simulate"
+)
+
+func simulator(t *testing.T, functions, invocations int) *simulate.Server {
+	t.Helper()
+	data, err := simulate.Generate(simulate.GenerateOptions{
+		Functions: functions, Invocations: invocations, Date: noon.Truncate(24 * time.Hour), Seed: 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := simulate.New(simulate.Options{
+		Data: data, ProjectID: testProject, AccessKey: testKey, SecretKey: testSecret, Token: "a-user-token",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Signed or by a token, the source gives what the simulator has, in as few
+// calls as that takes.
+func TestSourceReadsSimulator(t *testing.T) {
+	t.Parallel()
+	ways := map[string]func(*Options){
+		"signed": func(*Options) {},
+		"token":  func(o *Options) { o.AccessKey, o.SecretKey, o.AuthToken = "", "", "a-user-token" },
+	}
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := simulator(t, 7, 9000)
+			s := open(t, api, way)
+			listed, err := functions(t.Context(), s)
+			if err != nil || len(listed) != 7 {
+				t.Fatalf("%d functions, %v", len(listed), err)
+			}
+			calls := int64(1)
+			for i, want := range api.Functions() {
+				if listed[i] != (archive.Function{URN: want.URN, Name: want.Name}) {
+					t.Errorf("function %d is %v, want %v", i, listed[i], want)
+				}
+				day := hour
+				day.Function, day.From, day.To = listed[i], noon.Add(-12*time.Hour), noon.Add(12*time.Hour)
+				pages, err := read(t.Context(), s, day)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ids := make(map[string]bool)
+				for _, page := range pages {
+					for _, inv := range page.Invocations {
+						ids[inv.RequestID] = true
+					}
+					if page.Count != want.Records || len(page.Rejected) > 0 {
+						t.Errorf("count %d, %d rejected", page.Count, len(page.Rejected))
+					}
+				}
+				if len(ids) != want.Records || !pages[len(pages)-1].Last {
+					t.Errorf("%s: %d records of %d", want.Name, len(ids), want.Records)
+				}
+				calls += int64(max(1, (want.Records+maxInvocations-1)/maxInvocations))
+			}
+			// A list of exactly one full page looks like a count of its own.
+			if got := s.Stats(); got.Calls < calls || got.Calls > calls+7 || got.Refused != 0 {
+				t.Errorf("%+v, want %d calls", got, calls)
+			}
+			if id := s.ID(); id != (archive.SourceID{Provider: Provider, Region: "cn-north-4", ProjectID: testProject}) {
+				t.Errorf("%+v", id)
+			}
+		})
+	}
+}
+
+// A query goes on at its cursor, and asks for its times in UTC.
+func TestPagesAsk(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var asked []string
+	s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		q := r.URL.Query()
+		asked = append(asked, fmt.Sprint(r.URL.Path, " ", q.Get("marker"), " ", q.Get("limit"), " ", q.Get("query_begin_time"), " ", q.Get("query_end_time")))
+		fmt.Fprint(w, `{"invocations":[{"request_id":"`+q.Get("marker")+`"}],"count":702}`)
+	}))
+	q := hour
+	q.Cursor = "700"
+	q.From = q.From.In(time.FixedZone("", 8*3600))
+	pages, err := read(t.Context(), s, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const path, times = "/v2/" + testProject + "/fgs/functions/" + testURN + "/async-invocations ", " 500 2026-03-14T11:59:59Z 2026-03-14T13:00:01Z"
+	mu.Lock()
+	defer mu.Unlock()
+	if want := []string{path + "700" + times, path + "701" + times}; !slices.Equal(asked, want) {
+		t.Errorf("asked %q, want %q", asked, want)
+	}
+	if len(pages) != 2 || pages[0].Next != "701" || pages[0].Last || pages[1].Next != "702" || !pages[1].Last {
+		t.Errorf("%+v", pages)
+	}
+	for _, cursor := range []archive.Cursor{"x", "-1", "1.5", "99999999999999999999"} {
+		q.Cursor = cursor
+		if _, err := read(t.Context(), s, q); err == nil {
+			t.Errorf("cursor %q passed", cursor)
+		}
+	}
+}
+
+// A source that ignores the marker is not read for ever.
+func TestPagesSameForEver(t *testing.T) {
+	t.Parallel()
+	var full strings.Builder
+	for i := range maxInvocations {
+		fmt.Fprintf(&full, `,{"request_id":"%d"}`, i)
+	}
+	list := `{"invocations":[` + full.String()[1:] + `]`
+	pages, err := read(t.Context(), open(t, says(200, list+"}")), hour)
+	if err == nil || len(pages) != 1 || !strings.Contains(err.Error(), "the same page again") {
+		t.Errorf("no count: %d pages, %v", len(pages), err)
+	}
+	// Where it counts more, the walk that is short by that says so.
+	pages, err = read(t.Context(), open(t, says(200, list+`,"count":1200}`)), hour)
+	if err != nil || len(pages) != 2 || !pages[1].Last {
+		t.Errorf("counted: %d pages, %v", len(pages), err)
+	}
+}
+
+// Functions that are deleted or made between two pages move the others: each
+// is listed once, and none is missed.
+func TestFunctionsDrift(t *testing.T) {
+	t.Parallel()
+	for name, shift := range map[string]int{"one deleted": 1, "one made": -1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var calls atomic.Int64
+			s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				marker, _ := strconv.Atoi(r.URL.Query().Get("marker"))
+				if calls.Add(1) == 2 {
+					marker += shift
+				}
+				var list []string
+				for i := marker; i < min(900, marker+maxFunctions); i++ {
+					list = append(list, fmt.Sprintf(`{"func_urn":"urn:%d"}`, i))
+				}
+				fmt.Fprintf(w, `{"functions":[%s],"count":900,"next_marker":%d}`, strings.Join(list, ","), marker+len(list))
+			}))
+			all, err := functions(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			distinct := make(map[string]bool)
+			for _, f := range all {
+				distinct[f.URN] = true
+			}
+			if len(distinct) != 900 || len(all) != 900 {
+				t.Errorf("%d functions, %d distinct", len(all), len(distinct))
+			}
+		})
+	}
+}
+
+// A count of functions that the list never reaches does not keep it from
+// being used.
+func TestFunctionsCountedTooHigh(t *testing.T) {
+	t.Parallel()
+	s := open(t, says(200, `{"functions":[{"func_urn":"urn:a"},{"func_name":"nameless"}],"count":5,"next_marker":2}`))
+	all, err := functions(t.Context(), s)
+	if err != nil || len(all) != 1 {
+		t.Errorf("%v, %v", all, err)
+	}
+}

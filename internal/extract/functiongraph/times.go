@@ -1,0 +1,163 @@
+package functiongraph
+
+import (
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// parseTime reads a time. Without a zone it is UTC (page: Querying
+// Asynchronous Invocation Requests, YYYY-MM-DDTHH:mm:ss); that a zone, an
+// offset or a fraction of a second of any length follows is not excluded by
+// any page, nor are a space and lower case, which RFC 3339 allows. What is
+// beyond a nanosecond is cut off. Hour 24 and second 60 are read as ISO 8601
+// means them: the midnight that follows, the leap second.
+//
+// null and empty are none, and so is the first second of year 1, which stands
+// for none in more than one language. ok is false for anything that is no time
+// of the calendar years 1 to 9999, in UTC, and t is zero then.
+func parseTime(value jsontext.Value) (t time.Time, ok bool) {
+	if value.Kind() == 'n' {
+		return time.Time{}, true
+	}
+	if value.Kind() != '"' {
+		return time.Time{}, false
+	}
+	var buffer [64]byte
+	s := scanner{rest: unquote(buffer[:0], value)}
+	if len(s.rest) == 0 {
+		return time.Time{}, true
+	}
+	year := s.number(4)
+	s.one("-")
+	month := s.number(2)
+	s.one("-")
+	day := s.number(2)
+	s.one("Tt ")
+	hour := s.number(2)
+	s.one(":")
+	minute := s.number(2)
+	s.one(":")
+	second := s.number(2)
+	nanosecond := s.fraction()
+	offset := s.zone()
+	if s.wrong || len(s.rest) > 0 {
+		return time.Time{}, false
+	}
+
+	midnight := hour == 24 && minute == 0 && second == 0 && nanosecond == 0
+	leap := second == 60 && minute == 59
+	if hour > 23 && !midnight || minute > 59 || second > 59 && !leap {
+		return time.Time{}, false
+	}
+	date := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
+	if date.Month() != time.Month(month) || date.Day() != day {
+		return time.Time{}, false // it has normalized a date that is none
+	}
+	written := date.Add(time.Duration(hour*3600+minute*60+second)*time.Second + time.Duration(nanosecond))
+	if written.IsZero() {
+		return time.Time{}, true
+	}
+	t = written.Add(-offset)
+	if t.IsZero() {
+		return time.Time{}, true
+	}
+	if t.Year() < 1 || t.Year() > 9999 {
+		return time.Time{}, false
+	}
+	return t, true
+}
+
+// A scanner takes a text apart from its beginning. Once something is wrong it
+// stays so.
+type scanner struct {
+	rest  []byte
+	wrong bool
+}
+
+// one takes one of these characters.
+func (s *scanner) one(of string) {
+	if !s.wrong && len(s.rest) > 0 {
+		for i := range len(of) {
+			if s.rest[0] == of[i] {
+				s.rest = s.rest[1:]
+				return
+			}
+		}
+	}
+	s.wrong = true
+}
+
+// number takes exactly so many digits.
+func (s *scanner) number(digits int) (n int) {
+	if s.wrong || len(s.rest) < digits {
+		s.wrong = true
+		return 0
+	}
+	for _, c := range s.rest[:digits] {
+		if c < '0' || c > '9' {
+			s.wrong = true
+			return 0
+		}
+		n = n*10 + int(c-'0')
+	}
+	s.rest = s.rest[digits:]
+	return n
+}
+
+// peek is the next character, 0 at the end.
+func (s *scanner) peek() byte {
+	if s.wrong || len(s.rest) == 0 {
+		return 0
+	}
+	return s.rest[0]
+}
+
+// fraction takes a fraction of a second, if there is one, in nanoseconds.
+func (s *scanner) fraction() (nanoseconds int) {
+	if c := s.peek(); c != '.' && c != ',' {
+		return 0
+	}
+	s.rest = s.rest[1:]
+	unit := 100_000_000
+	n := s.number(1)
+	for {
+		nanoseconds += n * unit
+		unit /= 10
+		if c := s.peek(); c < '0' || c > '9' {
+			return nanoseconds
+		}
+		n = s.number(1)
+	}
+}
+
+// zone takes a zone, if there is one: Z, or an offset of hours with or without
+// minutes and a colon between them.
+func (s *scanner) zone() (offset time.Duration) {
+	sign := time.Duration(1)
+	switch s.peek() {
+	case 0:
+		return 0
+	case 'Z', 'z':
+		s.rest = s.rest[1:]
+		return 0
+	case '+':
+	case '-':
+		sign = -1
+	default:
+		s.wrong = true
+		return 0
+	}
+	s.rest = s.rest[1:]
+	hours, minutes := s.number(2), 0
+	if s.peek() == ':' {
+		s.rest = s.rest[1:]
+		minutes = s.number(2)
+	} else if s.peek() != 0 {
+		minutes = s.number(2)
+	}
+	if hours > 23 || minutes > 59 {
+		s.wrong = true
+	}
+	return sign * (time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute)
+}
