@@ -63,6 +63,9 @@ func (c *simulateCommand) Run(ctx context.Context, s streams) error {
 		return fmt.Errorf("listen on %s (set --listen to another address): %w", c.Listen, err)
 	}
 	fmt.Fprintf(s.out, "serving %d functions of project %s at http://%s\n", len(server.Functions()), c.ProjectID, listener.Addr())
+	if text := faults.String(); text != "" {
+		fmt.Fprintf(s.out, "with the faults %s\n", text)
+	}
 	return serve(ctx, listener, server, log)
 }
 
@@ -109,7 +112,9 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 	if err := server.Close(); err != nil {
 		return fmt.Errorf("stop serving: %w", err)
 	}
-	<-ended // with http.ErrServerClosed
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("stop serving: %w", err)
+	}
 	if cause := context.Cause(ctx); !errors.Is(cause, archive.ErrInterrupted) {
 		return cause
 	}

@@ -15,6 +15,7 @@ import (
 type Data struct {
 	names []string
 	ids   requestIDs
+	seed  uint64
 	first int64 // the first day, in days since 1970-01-01
 
 	// now is nil for a replayed day, which is settled whatever the clock says.
@@ -35,8 +36,8 @@ type day struct {
 func (y *day) midnight() int64 { return y.number * secondsPerDay }
 
 // replay returns the Data of a single day.
-func replay(names []string, ids requestIDs, y *day) *Data {
-	return &Data{names: names, ids: ids, first: y.number, days: map[int64]*day{y.number: y}}
+func replay(names []string, ids requestIDs, seed uint64, y *day) *Data {
+	return &Data{names: names, ids: ids, seed: seed, first: y.number, days: map[int64]*day{y.number: y}}
 }
 
 // dayNumber returns the UTC day that a time in seconds since the epoch lies in.

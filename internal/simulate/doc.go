@@ -6,7 +6,9 @@
 // clock ([Live]). The same seed and date give the very same records, whatever
 // asks for them and in whatever order. A [Server] answers from a Data as the
 // API's pages describe, and checks signatures and tokens as strictly as the
-// real gateway does.
+// real gateway does. [Faults] make it read and answer otherwise: in each of the
+// ways that the pages leave open, and in those in which a source fails; what an
+// archive should have of it in the end is the Server's Truth.
 //
 // What is stored of a record is eight bytes (see packed); its request id is its
 // position, encrypted, so that ids are unique, look random, need no memory, and

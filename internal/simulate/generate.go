@@ -28,7 +28,7 @@ func Generate(o GenerateOptions) (*Data, error) {
 	if err != nil {
 		return nil, fmt.Errorf("generate invocations: %w", err)
 	}
-	return replay(g.names, g.ids, g.day(number)), nil
+	return replay(g.names, g.ids, o.Seed, g.day(number)), nil
 }
 
 // Live makes up days that go on with the clock: the day before now in full, today
@@ -45,7 +45,7 @@ func Live(o GenerateOptions, now func() time.Time) (*Data, error) {
 		return nil, fmt.Errorf("generate invocations: %w", err)
 	}
 	return &Data{
-		names: g.names, ids: g.ids, first: today - 1, now: now,
+		names: g.names, ids: g.ids, seed: o.Seed, first: today - 1, now: now,
 		generate: g.day, days: map[int64]*day{},
 	}, nil
 }

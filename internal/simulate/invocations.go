@@ -21,11 +21,18 @@ const (
 
 // listInvocations answers GET …/async-invocations, newest first.
 func (s *Server) listInvocations(w http.ResponseWriter, c call) error {
-	q, err := parseQuery(c.query, s.options.Now())
+	now := s.options.Now()
+	q, err := parseQuery(c.query, now)
 	if err != nil {
 		return err
 	}
 	q.function = c.function
+	if s.options.Faults.active() {
+		body, records := s.faults.answer(q, now)
+		s.stats.records.Add(int64(records))
+		write(w, http.StatusOK, body)
+		return nil
+	}
 	p := pages.Get().(*page)
 	defer pages.Put(p)
 	var count int

@@ -28,13 +28,16 @@ func (s Status) valid() bool {
 }
 
 // Record is one invocation as the API would show it. Start and End are whole
-// seconds in UTC; Start is zero while the invocation waits, End until it ends.
+// seconds in UTC, but for a fault; Start is zero while the invocation waits, End
+// until it ends. Extra is a JSON object of fields that no page names, or empty;
+// only a fault adds some.
 type Record struct {
 	RequestID    string
 	Status       Status
 	ErrorCode    int
 	ErrorMessage string
 	Start, End   time.Time
+	Extra        string
 }
 
 // packed is a record in eight bytes, highest bits first: the start in seconds

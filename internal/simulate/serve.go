@@ -43,6 +43,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, errNoPath)
 		return
 	}
+	if s.options.Faults.active() {
+		s.serveFaulty(w, r)
+		return
+	}
 	s.mux.ServeHTTP(w, r)
 }
 
@@ -96,6 +100,13 @@ func (s *Server) call(r *http.Request) (call, error) {
 		function, ok := s.functions[urn]
 		if !ok {
 			return call{}, errNoFunction
+		}
+		switch now := s.options.Now; {
+		case !s.options.Faults.active():
+		case s.faults.isGone(function, now()):
+			return call{}, errNoFunction
+		case s.faults.isBroken(function):
+			return call{}, errBroken
 		}
 		c.function = function
 	}

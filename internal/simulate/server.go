@@ -35,6 +35,9 @@ type Options struct {
 	// RateLimit is how many calls a second are answered, bursts of one second
 	// included, by the clock Now; the others get 429. 0 is no limit.
 	RateLimit float64
+	// Faults are how the answers deviate from the API's pages; by default not
+	// at all.
+	Faults Faults
 
 	// Now is the clock; by default that of a live Data, else time.Now. A live
 	// Data shows its records by this clock.
@@ -55,6 +58,7 @@ type Server struct {
 	urns      []string       // by index, with version
 	mux       *http.ServeMux
 	limiter   *rate.Limiter // nil: no limit
+	faults    *faulter
 	stats     counters
 }
 
@@ -92,6 +96,11 @@ func New(o Options) (*Server, error) {
 		burst := math.Ceil(min(o.RateLimit, math.MaxInt32))
 		s.limiter = rate.NewLimiter(rate.Limit(o.RateLimit), int(burst))
 	}
+	var started time.Time
+	if o.Faults.active() {
+		started = o.Now()
+	}
+	s.faults = newFaulter(o.Faults, o.Data, started)
 	s.route()
 	return s, nil
 }
@@ -112,15 +121,22 @@ func sleep(ctx context.Context, d time.Duration) error {
 type FunctionInfo struct {
 	Name    string
 	URN     string // with its version
-	Records int
+	Records int    // faults or not
+
+	// Gone and Broken say that by now the function answers 404, or 500, by the
+	// Options' Faults.
+	Gone, Broken bool
 }
 
 // Functions returns all functions, in the order in which the API lists them.
 func (s *Server) Functions() []FunctionInfo {
-	now := s.options.Now().Unix()
+	now := s.options.Now()
 	list := make([]FunctionInfo, len(s.urns))
 	for i, name := range s.data.names {
-		list[i] = FunctionInfo{Name: name, URN: s.urns[i], Records: s.data.count(i, now)}
+		list[i] = FunctionInfo{
+			Name: name, URN: s.urns[i], Records: s.data.count(i, now.Unix()),
+			Gone: s.faults.isGone(i, now), Broken: s.faults.isBroken(i),
+		}
 	}
 	return list
 }

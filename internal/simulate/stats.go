@@ -18,7 +18,8 @@ type Stats struct {
 	Throttled int64 // answered 429
 	Invalid   int64 // answered 400
 	NotFound  int64 // answered 404
-	Failed    int64 // answered 500
+	Failed    int64 // answered 500 or 502
+	Disturbed int64 // met a fault of calls, whichever (see Faults)
 
 	Records int64 // invocations served, each as often as it was
 }
@@ -27,7 +28,7 @@ type Stats struct {
 type counters struct {
 	listFunctions, listVersions, listInvocations, listConfigs, showStatusLog atomic.Int64
 
-	forbidden, throttled, invalid, notFound, failed atomic.Int64
+	forbidden, throttled, invalid, notFound, failed, disturbed atomic.Int64
 
 	records atomic.Int64
 }
@@ -63,6 +64,7 @@ func (s *Server) Stats() Stats {
 		Invalid:   c.invalid.Load(),
 		NotFound:  c.notFound.Load(),
 		Failed:    c.failed.Load(),
+		Disturbed: c.disturbed.Load(),
 
 		Records: c.records.Load(),
 	}

@@ -58,7 +58,7 @@ func loadTrace(prefix string, date time.Time, seed uint64) (*Data, error) {
 	if err != nil {
 		return nil, err
 	}
-	return replay(names, ids, y), nil
+	return replay(names, ids, seed, y), nil
 }
 
 // readRuns returns each function's execution times.

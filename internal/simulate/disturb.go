@@ -1,0 +1,120 @@
+package simulate
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+)
+
+const disturbanceCount = 8
+
+// disturbances are what can become of a call in place of its answer. None
+// depends on what is asked for.
+var disturbances = [disturbanceCount]struct {
+	name, help string
+	disturb    func(*Server, http.ResponseWriter, *http.Request)
+}{
+	{"429", "429 with Retry-After", (*Server).throttle},
+	{"429-bare", "429 without", (*Server).throttleBare},
+	{"500", "500", (*Server).fail},
+	{"502", "502 with a page of HTML", (*Server).gateway},
+	{"reset", "the connection is reset", (*Server).reset},
+	{"cut", "the body ends halfway", (*Server).cut},
+	{"blank", "200 without a body", (*Server).blank},
+	{"hang", "no answer until the client gives up", (*Server).hang},
+}
+
+var (
+	errDenied = forbidden("no permission to do this")
+	errBroken = &refusal{http.StatusInternalServerError, "FSS.0500", "the function's records cannot be read"}
+)
+
+// serveFaulty answers a call, or lets one of the disturbances have it. Which
+// one is drawn from the call's content and how often that came before, so that
+// a call which is tried again draws again.
+func (s *Server) serveFaulty(w http.ResponseWriter, r *http.Request) {
+	f := s.faults
+	if n := f.calls.Add(1); f.deny > 0 && n >= int64(f.deny) {
+		s.refuse(w, r, errDenied)
+		return
+	}
+	u := f.drawCall(r.Method + " " + r.URL.RequestURI()).share()
+	for i, d := range disturbances {
+		if u -= f.disturb[i]; u < 0 {
+			s.stats.disturbed.Add(1)
+			s.log(r, slog.LevelDebug, "call disturbed", slog.String("fault", d.name))
+			d.disturb(s, w, r)
+			return
+		}
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// drawCall draws for the next call of this content.
+func (f *faulter) drawCall(content string) dice {
+	d := f.root.of(drawCall).text(content)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.repeats[d]++
+	return d.of(dice(f.repeats[d]))
+}
+
+func (s *Server) throttle(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Retry-After", strconv.Itoa(s.faults.retryAfter))
+	s.refuse(w, r, errThrottled)
+}
+
+func (s *Server) throttleBare(w http.ResponseWriter, r *http.Request) { s.refuse(w, r, errThrottled) }
+
+func (s *Server) fail(w http.ResponseWriter, r *http.Request) { s.refuse(w, r, errInternal) }
+
+func (s *Server) gateway(w http.ResponseWriter, _ *http.Request) {
+	const body = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n"
+	s.stats.refused(http.StatusBadGateway)
+	h := w.Header()
+	h.Set("Content-Type", "text/html")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusBadGateway)
+	_, _ = w.Write([]byte(body))
+}
+
+func (s *Server) blank(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, nil) }
+
+// reset closes the connection so that the client sees it reset, where the
+// connection can be had; else it just ends.
+func (s *Server) reset(w http.ResponseWriter, _ *http.Request) {
+	connection, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if tcp, ok := connection.(*net.TCPConn); ok {
+		// With nothing to linger for, closing sends a reset. Where it cannot be
+		// set, the connection ends all the same.
+		_ = tcp.SetLinger(0)
+	}
+	_ = connection.Close() // nobody is left to be told
+}
+
+// cut answers the call, sends half of the answer, and ends the connection.
+func (s *Server) cut(w http.ResponseWriter, r *http.Request) {
+	s.mux.ServeHTTP(&halfWriter{w}, r)
+	if err := http.NewResponseController(w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		s.log(r, slog.LevelDebug, "the caller is gone", slog.Any("error", err))
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// halfWriter sends half of a body under the length of the whole. Answers are
+// written all at once (see write).
+type halfWriter struct{ http.ResponseWriter }
+
+func (h *halfWriter) Write(body []byte) (int, error) {
+	return h.ResponseWriter.Write(body[:len(body)/2])
+}
+
+func (s *Server) hang(_ http.ResponseWriter, r *http.Request) {
+	<-r.Context().Done()
+	panic(http.ErrAbortHandler)
+}

@@ -1,0 +1,130 @@
+package simulate
+
+import "time"
+
+// drifting reports whether something may happen around the page of a query: not
+// to a record asked for by its id, nor to a call for a single one, which asks
+// for the count, and not once the function has calmed down.
+func (f *faulter) drifting(sc *scene, q query) bool {
+	return f.drifts() && q.id == "" && q.limit > 1 && sc.pages < f.driftCalls
+}
+
+// list returns all records that a query is about, after what happened since the
+// page before. A walk begins at marker 0; what is yet to arrive from an earlier
+// one arrives then, so that nothing stays away for good.
+func (f *faulter) list(sc *scene, q query, now time.Time) []item {
+	drifting := f.drifting(sc, q)
+	if !drifting {
+		if q.marker == 0 || sc.pages >= f.driftCalls {
+			clear(sc.arriving)
+		}
+		return f.collect(sc, q, now)
+	}
+	d := f.root.of(drawDrift).of(dice(q.function)).of(dice(sc.pages))
+	if q.marker == 0 {
+		clear(sc.arriving)
+		sc.turn = 0
+		sc.holdBack(f, q, f.collect(sc, q, now), d.of(drawArrivals))
+	} else {
+		sc.turn++
+		sc.arrive(func(turn int) bool { return turn <= sc.turn })
+		items := f.collect(sc, q, now)
+		if q.marker+q.limit >= len(items) {
+			sc.arrive(func(int) bool { return true }) // this may be the last page
+		}
+		if q.marker < len(items) { // else the walk is over
+			sc.disturb(f, q, items, d)
+		}
+	}
+	sc.pages++
+	return f.collect(sc, q, now)
+}
+
+// show remembers what was listed.
+func (sc *scene) show(items []item) {
+	if sc.shown == nil {
+		sc.shown = map[position]bool{}
+	}
+	for _, i := range items {
+		sc.shown[i.position] = true
+	}
+}
+
+// holdBack picks the records that are to arrive in the course of the walk that
+// begins, each with its turn: none that was shown before, and so few that the
+// walk does not get shorter than two pages.
+func (sc *scene) holdBack(f *faulter, q query, items []item, d dice) {
+	if sc.arriving == nil {
+		sc.arriving = map[position]int{}
+	}
+	turns := min((len(items)-1)/max(q.limit, 1), f.driftCalls-sc.pages-1)
+	for turn := 1; turn <= turns; turn++ {
+		for n := range d.of(dice(turn)).times(f.arrive) {
+			at := pick(0, len(items), d.of(dice(turn)).of(dice(n+1)), func(i int) bool {
+				_, twice := sc.arriving[items[i].position]
+				return !twice && !sc.shown[items[i].position] && items[i].unusable == 0
+			})
+			if at < 0 || len(items)-len(sc.arriving) <= q.limit+1 {
+				return
+			}
+			sc.arriving[items[at].position] = turn
+		}
+	}
+}
+
+func (sc *scene) arrive(due func(turn int) bool) {
+	for at, turn := range sc.arriving {
+		if due(turn) {
+			delete(sc.arriving, at)
+		}
+	}
+}
+
+// disturb makes records of the list vanish, rise and sink. Only settled ones do,
+// which have all their times.
+func (sc *scene) disturb(f *faulter, q query, items []item, d dice) {
+	if sc.moves == nil {
+		sc.moves, sc.vanished = map[position]move{}, map[position]bool{}
+	}
+	free := func(i int) bool {
+		_, moved := sc.moves[items[i].position]
+		return items[i].settled && items[i].unusable == 0 && !moved && !sc.vanished[items[i].position]
+	}
+	marker := min(q.marker, len(items))
+	for n := range d.of(drawVanishing).times(f.vanish) {
+		if at := pick(0, len(items), d.of(drawVanishing).of(dice(n+1)), free); at >= 0 {
+			sc.vanished[items[at].position] = true
+		}
+	}
+	for n := range d.of(drawRising).times(f.rise) {
+		d := d.of(drawRising).of(dice(n + 1))
+		sc.move(f, items, pick(marker, len(items), d, free), pick(0, marker-1, d.of(1), free))
+	}
+	for n := range d.of(drawSinking).times(f.sink) {
+		d := d.of(drawSinking).of(dice(n + 1))
+		sc.move(f, items, pick(0, marker, d, free), pick(marker+1, len(items), d.of(1), free))
+	}
+}
+
+// move gives a record the place of another one, by its times.
+func (sc *scene) move(f *faulter, items []item, from, to int) {
+	if from < 0 || to < 0 {
+		return
+	}
+	rank := f.rank(sc, &items[to])
+	sc.moves[items[from].position] = move{seconds: f.at(&items[to]) - f.at(&items[from]), rank: rank}
+}
+
+// pick draws an index from first to before end that will do, or returns -1
+// where it does not come upon one.
+func pick(first, end int, d dice, do func(int) bool) int {
+	if end <= first {
+		return -1
+	}
+	for try := range 16 {
+		if i := first + int(d.of(dice(try)).upTo(int64(end-first))); do(i) {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,112 @@
+package simulate
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// faulter answers as Faults say. Without any it knows the same records as the
+// Data.
+type faulter struct {
+	Faults
+	data    *Data
+	root    dice
+	started time.Time // of the server
+
+	scenes       []scene // by function
+	gone, broken []bool  // by function; gone only once goneAfter has passed
+
+	calls   atomic.Int64 // let in so far
+	mu      sync.Mutex
+	repeats map[dice]int // how often each call came
+}
+
+func newFaulter(faults Faults, data *Data, started time.Time) *faulter {
+	if !faults.active() {
+		faults = noFaults()
+	}
+	seed := data.seed
+	if faults.seeded {
+		seed = faults.seed
+	}
+	f := &faulter{
+		Faults: faults, data: data, root: dice(scramble(seed)), started: started,
+		scenes: make([]scene, len(data.names)), repeats: map[dice]int{},
+	}
+	f.pickFunctions()
+	return f
+}
+
+// pickFunctions draws which functions are gone and which are broken: so many of
+// them, no function both.
+func (f *faulter) pickFunctions() {
+	n := len(f.data.names)
+	f.gone, f.broken = make([]bool, n), make([]bool, n)
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Compare(f.root.of(drawFunction).text(f.data.names[a]), f.root.of(drawFunction).text(f.data.names[b]))
+	})
+	gone := int(math.Ceil(f.Faults.gone * float64(n)))
+	broken := min(int(math.Ceil(f.Faults.broken*float64(n))), n-gone)
+	for _, function := range order[:gone] {
+		f.gone[function] = true
+	}
+	for _, function := range order[gone : gone+broken] {
+		f.broken[function] = true
+	}
+}
+
+func (f *faulter) isGone(function int, now time.Time) bool {
+	return f.gone[function] && now.Sub(f.started) >= f.goneAfter
+}
+
+func (f *faulter) isBroken(function int) bool { return f.broken[function] }
+
+// answer renders the answer to a query, and says how many records it has.
+func (f *faulter) answer(q query, now time.Time) (body []byte, records int) {
+	if f.limitCap > 0 {
+		q.limit = min(q.limit, f.limitCap)
+	}
+	sc := &f.scenes[q.function]
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	items := f.list(sc, q, now)
+	p := f.cutPage(sc, q, items)
+	sc.answers++
+	if f.drifting(sc, q) {
+		sc.show(p.items)
+	}
+	return f.render(q, p), len(p.items)
+}
+
+// faultyPage is a part of a list.
+type faultyPage struct {
+	items       []item
+	count, next int  // next is where the list goes on
+	last        bool // it does not
+}
+
+// cutPage takes the page that is asked for out of the whole list. Whether it
+// repeats a record is drawn anew for each answer, so that a walk that is made
+// again finds the pages otherwise.
+func (f *faulter) cutPage(sc *scene, q query, items []item) faultyPage {
+	from := min(q.marker, len(items))
+	if from > 0 && from < len(items) && q.limit > 1 && f.question(q).of(drawRepeat).of(dice(sc.answers)).share() < f.repeat {
+		from--
+	}
+	to := min(from+q.limit, len(items))
+	return faultyPage{items: items[from:to], count: len(items), next: to, last: to == len(items)}
+}
+
+// question draws for the content of a query.
+func (f *faulter) question(q query) dice {
+	return f.root.of(drawAnswer).of(dice(q.function)).of(dice(q.begin)).of(dice(q.end)).
+		of(dice(q.marker)).of(dice(q.limit)).text(string(q.status)).text(q.id)
+}

@@ -1,0 +1,129 @@
+package simulate
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+)
+
+// scene is what has happened to a function's list so far.
+type scene struct {
+	mu sync.Mutex
+
+	answers  int // given so far
+	pages    int // of them, those while it drifted
+	turn     int // the page of the walk, from 0
+	moves    map[position]move
+	vanished map[position]bool
+	arriving map[position]int  // the turn in which each arrives
+	shown    map[position]bool // those that cannot arrive any more
+
+	found []item // used again
+}
+
+// move is where a record has moved to.
+type move struct {
+	seconds int64 // later
+	rank    int64 // its place in a list that is mixed up
+}
+
+// collect returns all records that a query is about, in the order of the list.
+func (f *faulter) collect(sc *scene, q query, now time.Time) []item {
+	items := sc.found[:0]
+	for i := range f.all(sc, q.function, now) {
+		if _, coming := sc.arriving[i.position]; coming || !f.match(q, &i) {
+			continue
+		}
+		items = append(items, i)
+		if i.unusable == 0 && i.draw.of(drawTwice).share() < f.twice {
+			items = append(items, i)
+		}
+	}
+	compare := func(a, b item) int {
+		return cmp.Or(cmp.Compare(f.rank(sc, &a), f.rank(sc, &b)), cmp.Compare(a.day, b.day), cmp.Compare(a.index, b.index))
+	}
+	// They mostly are already, and there may be many.
+	if !slices.IsSortedFunc(items, compare) {
+		slices.SortStableFunc(items, compare)
+	}
+	if f.order == "newest" {
+		slices.Reverse(items)
+	}
+	sc.found = items
+	return items
+}
+
+// all yields what a function's list has by now, in no order to rely on: what is
+// yet to arrive in a walk included, what has vanished not.
+func (f *faulter) all(sc *scene, function int, now time.Time) iter.Seq[item] {
+	return func(yield func(item) bool) {
+		m := moment{wall: now, data: f.data.settledBy(now.Unix())}
+		rejected := 0
+		for number := f.data.first; number <= f.data.lastDay(m.data); number++ {
+			y := f.data.day(number)
+			for index, p := range y.functions[function] {
+				i, listed := f.item(function, hit{day: y, index: index, packed: p}, m)
+				if i.unusable != 0 {
+					// In turn among all that will ever be listed, so that
+					// each stays as it is.
+					i.unusable = unusableAbsent + unusable(rejected%unusableKinds)
+					rejected++
+				}
+				if !listed || sc.vanished[i.position] {
+					continue
+				}
+				if moved, ok := sc.moves[i.position]; ok {
+					i.shift(moved.seconds)
+					i.created += moved.seconds
+				}
+				if !yield(i) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// at is the time of a record that the query's range is compared with. One that
+// has none of that kind yet goes by when it was queued.
+func (f *faulter) at(i *item) int64 {
+	switch {
+	case f.filter == "creation":
+		return i.created
+	case !i.started:
+		return i.queued
+	case f.filter == "end" && i.settled:
+		return i.end
+	}
+	return i.start
+}
+
+// rank is a record's place in the order of the list, from the oldest on. One
+// that has not started stands where it will, as it does without faults.
+func (f *faulter) rank(sc *scene, i *item) int64 {
+	moved, ok := sc.moves[i.position]
+	switch {
+	case f.order == "none" && ok:
+		return moved.rank
+	case f.order == "none":
+		return int64(i.draw.of(drawOrder))
+	case f.filter == "start":
+		return i.start
+	}
+	return f.at(i)
+}
+
+func (f *faulter) match(q query, i *item) bool {
+	if q.id != "" && (i.unusable != 0 || string(f.data.ids.append(nil, i.position)) != q.id) {
+		return false
+	}
+	if q.status != "" && q.status != i.status {
+		return false
+	}
+	at := f.at(i)
+	afterBegin := at > q.begin || at == q.begin && (f.borders == "both" || f.borders == "right-open")
+	beforeEnd := at < q.end || at == q.end && (f.borders == "both" || f.borders == "left-open")
+	return afterBegin && beforeEnd
+}
