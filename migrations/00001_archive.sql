@@ -88,13 +88,18 @@ CREATE TABLE invocations_in_flight PARTITION OF invocations
     FOR VALUES IN ('WAIT', 'RUNNING');
 CREATE UNIQUE INDEX invocations_in_flight_request_id ON invocations_in_flight (request_id);
 
+-- The days have no default partition beside them: attaching one would have to
+-- lock it, and so wait for every transaction that ever looked at invocations.
 CREATE TABLE invocations_settled PARTITION OF invocations DEFAULT
-    PARTITION BY RANGE (start_time);
+    PARTITION BY LIST ((start_time IS NULL));
 
 -- Settled without ever having started: a discarded request.
-CREATE TABLE invocations_undated PARTITION OF invocations_settled DEFAULT;
-ALTER TABLE invocations_undated ADD CONSTRAINT invocations_undated_start_time CHECK (start_time IS NULL);
+CREATE TABLE invocations_undated PARTITION OF invocations_settled
+    FOR VALUES IN (true);
 CREATE UNIQUE INDEX invocations_undated_request_id ON invocations_undated (request_id);
+
+CREATE TABLE invocations_dated PARTITION OF invocations_settled
+    FOR VALUES IN (false) PARTITION BY RANGE (start_time);
 
 CREATE TABLE rejected_records (
     rejected_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -23,6 +23,9 @@ type claim struct {
 // has been silent for archive.ClaimLife, or its worker's session has ended
 // (a process that was killed is gone from pg_locks at once).
 func (s *Store) Claim(ctx context.Context, function archive.Known) (archive.Claim, error) {
+	if err := s.live(ctx); err != nil {
+		return nil, err
+	}
 	c := &claim{store: s, function: function, begun: make(map[archive.Span]bool)}
 	err := s.pool.QueryRow(ctx, `
 		INSERT INTO claims AS c (function_id, owner, epoch, expires_at)
@@ -113,6 +116,20 @@ func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) erro
 		var w windowChanges
 		for _, s := range due {
 			w.decide(c.function.ID, s, archive.Outcome{State: archive.StateGone, Err: archive.ErrGone.Error()}, at)
+		}
+		rows, err := tx.Query(ctx, `
+			SELECT window_start FROM windows
+			 WHERE function_id = $1 AND state = 'complete' AND window_start = ANY ($2)`,
+			c.function.ID, w.starts())
+		if err != nil {
+			return fmt.Errorf("look up the complete windows of %s: %w", c.function.Name, err)
+		}
+		complete, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
+		if err != nil {
+			return fmt.Errorf("read the complete windows of %s: %w", c.function.Name, err)
+		}
+		for _, start := range complete {
+			delete(w.of, windowKey{c.function.ID, start.UTC()})
 		}
 		return w.write(ctx, tx)
 	})

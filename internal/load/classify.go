@@ -126,12 +126,16 @@ func decodeJSON(data []byte) (v any, ok bool) {
 	return exact(v), err == nil
 }
 
+// A number is what a JSON number amounts to; not a string, which differs from
+// a number of the same digits.
+type number string
+
 // exact turns numbers into a form in which equal ones are equal.
 func exact(v any) any {
 	switch v := v.(type) {
 	case json.Number:
 		if r, ok := new(big.Rat).SetString(v.String()); ok {
-			return r.RatString()
+			return number(r.RatString())
 		}
 		return v
 	case []any:

@@ -27,6 +27,9 @@ func (c *claim) Commit(ctx context.Context, b archive.Batch) (kept archive.Kept,
 			return kept, err
 		}
 		err = c.fenced(ctx, func(tx pgx.Tx) error {
+			if err := alone(ctx, tx, try > 1); err != nil {
+				return err
+			}
 			kept, err = c.commit(ctx, tx, &b)
 			return err
 		})
@@ -48,6 +51,21 @@ func (c *claim) Commit(ctx context.Context, b archive.Batch) (kept archive.Kept,
 		c.begun[b.Walk.Span] = true
 	}
 	return kept, nil
+}
+
+// commitLock is held by every commit, shared, and by one that is made again,
+// alone: nothing gets in between a second time.
+const commitLock = 0x61726368636f6d6d // "archcomm"
+
+func alone(ctx context.Context, tx pgx.Tx, exclusive bool) error {
+	lock := `SELECT pg_advisory_xact_lock_shared($1)`
+	if exclusive {
+		lock = `SELECT pg_advisory_xact_lock($1)`
+	}
+	if _, err := tx.Exec(ctx, lock, int64(commitLock)); err != nil {
+		return fmt.Errorf("wait for other commits: %w", err)
+	}
+	return nil
 }
 
 func (c *claim) commit(ctx context.Context, tx pgx.Tx, b *archive.Batch) (archive.Kept, error) {
@@ -148,7 +166,7 @@ func remove(ctx context.Context, tx pgx.Tx, ids []string, found map[string][]exi
 	batch.Queue(`DELETE FROM invocations_undated WHERE request_id = ANY ($1)`, ids)
 	if !from.IsZero() {
 		batch.Queue(`
-			DELETE FROM invocations_settled
+			DELETE FROM invocations_dated
 			 WHERE request_id = ANY ($1) AND start_time BETWEEN $2 AND $3`, ids, from, to)
 	}
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
@@ -158,26 +176,40 @@ func remove(ctx context.Context, tx pgx.Tx, ids []string, found map[string][]exi
 }
 
 // reject keeps aside what no row can hold, once however often it is read.
-// Payloads are kept as text: what no text can hold in them is replaced.
+// Payloads are kept as text.
 func (c *claim) reject(ctx context.Context, tx pgx.Tx, b *archive.Batch, changes *changes) error {
+	n := len(b.Rejected)
+	windows, reasons, payloads := make([]time.Time, n), make([]string, n), make([]string, n)
 	for i := range b.Rejected {
 		r := &b.Rejected[i]
-		window := b.Walk.Span.WindowOf(r.Start)
-		payload := strings.ReplaceAll(strings.ToValidUTF8(string(r.Payload), "\uFFFD"), "\x00", "\uFFFD")
-		tag, err := tx.Exec(ctx, `
-			INSERT INTO rejected_records (function_id, window_start, reason, payload, rejected_at)
-			VALUES ($1, $2, $3, $4, $5)
-			    ON CONFLICT (function_id, md5(payload)) DO NOTHING`,
-			c.function.ID, window, r.Reason, payload, b.At)
-		if err != nil {
-			return fmt.Errorf("keep a rejected record: %w", err)
-		}
-		if tag.RowsAffected() > 0 {
-			changes.kept.Rejected++
-			changes.windows.at(c.function.ID, window).rejected++
-		}
+		windows[i] = b.Walk.Span.WindowOf(r.Start)
+		reasons[i], payloads[i] = storable(r.Reason), storable(string(r.Payload))
+	}
+	rows, err := tx.Query(ctx, `
+		INSERT INTO rejected_records (function_id, window_start, reason, payload, rejected_at)
+		SELECT $1, r.window_start, r.reason, r.payload, $5
+		  FROM unnest($2::timestamptz[], $3::text[], $4::text[]) AS r (window_start, reason, payload)
+		    ON CONFLICT (function_id, md5(payload)) DO NOTHING
+		RETURNING window_start`,
+		c.function.ID, windows, reasons, payloads, b.At)
+	if err != nil {
+		return fmt.Errorf("keep %d rejected records: %w", n, err)
+	}
+	var window time.Time
+	_, err = pgx.ForEachRow(rows, []any{&window}, func() error {
+		changes.kept.Rejected++
+		changes.windows.at(c.function.ID, window).rejected++
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("keep %d rejected records: %w", n, err)
 	}
 	return nil
+}
+
+// storable is a foreign text as PostgreSQL can hold it.
+func storable(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // again reports whether a transaction failed for what another one did.

@@ -19,7 +19,7 @@ type row struct {
 	sourceStatus           string // empty for NULL, as the next two
 	errorCode              string
 	errorMessage           string
-	extra                  []byte // nil for NULL
+	extra                  []byte // empty for NULL
 }
 
 // window is the hour that the row counts into.
@@ -108,7 +108,7 @@ func appendRow(b []byte, r *row) []byte {
 	b = appendText(b, r.sourceStatus)
 	b = appendText(b, r.errorCode)
 	b = appendText(b, r.errorMessage)
-	if r.extra == nil {
+	if len(r.extra) == 0 {
 		return appendNull(b)
 	}
 	b = binary.BigEndian.AppendUint32(b, uint32(len(r.extra)+1))

@@ -72,7 +72,7 @@ func (s *Store) makeDay(ctx context.Context, d time.Time) error {
 		err := tx.QueryRow(ctx, `
 			SELECT EXISTS (
 				SELECT FROM pg_inherits
-				 WHERE inhparent = 'invocations_settled'::regclass AND inhrelid = to_regclass($1))`,
+				 WHERE inhparent = 'invocations_dated'::regclass AND inhrelid = to_regclass($1))`,
 			name).Scan(&attached)
 		if err != nil || attached {
 			return err
@@ -83,7 +83,7 @@ func (s *Store) makeDay(ctx context.Context, d time.Time) error {
 		for _, statement := range []string{
 			`CREATE TABLE IF NOT EXISTS ` + table + ` (LIKE invocations INCLUDING DEFAULTS INCLUDING CONSTRAINTS)`,
 			`CREATE UNIQUE INDEX IF NOT EXISTS ` + pgx.Identifier{name + "_request_id"}.Sanitize() + ` ON ` + table + ` (request_id)`,
-			`ALTER TABLE invocations_settled ATTACH PARTITION ` + table + ` FOR VALUES FROM (` + from + `) TO (` + to + `)`,
+			`ALTER TABLE invocations_dated ATTACH PARTITION ` + table + ` FOR VALUES FROM (` + from + `) TO (` + to + `)`,
 		} {
 			if _, err := tx.Exec(ctx, statement); err != nil {
 				return err

@@ -123,7 +123,7 @@ func (c *claim) Archived(ctx context.Context, s archive.Span) iter.Seq2[string, 
 	return func(yield func(string, error) bool) {
 		rows, err := c.store.pool.Query(ctx, `
 			SELECT request_id
-			  FROM invocations_settled
+			  FROM invocations_dated
 			 WHERE function_id = $1
 			   AND start_time BETWEEN $2::timestamptz - interval '1 second' AND $3::timestamptz + interval '1 second'
 			UNION ALL

@@ -31,7 +31,7 @@ const probeColumns = `
 const (
 	probeInFlight = `SELECT ` + probeColumns + ` FROM invocations_in_flight WHERE request_id = ANY ($1)`
 	probeUndated  = `SELECT ` + probeColumns + ` FROM invocations_undated WHERE request_id = ANY ($1)`
-	probeSettled  = `SELECT ` + probeColumns + ` FROM invocations_settled
+	probeSettled  = `SELECT ` + probeColumns + ` FROM invocations_dated
 		WHERE request_id = ANY ($1) AND start_time >= $2 AND start_time < $3`
 )
 

@@ -36,7 +36,7 @@ func (s *Store) EndRun(ctx context.Context, id archive.RunID, sum archive.Summar
 		outcome = "failed"
 	}
 	if ended != nil {
-		text := ended.Error()
+		text := storable(ended.Error())
 		message = &text
 	}
 	_, err := s.pool.Exec(ctx, `

@@ -20,6 +20,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,6 +45,7 @@ const connectTimeout = 10 * time.Second
 // many goroutines.
 type Store struct {
 	pool       *pgxpool.Pool
+	aliveMu    sync.Mutex
 	alive      *pgxpool.Conn // holds this process's owner lock
 	owner      int32
 	partitions partitions
@@ -63,20 +66,44 @@ func Open(ctx context.Context, databaseURL string, conns int, log *slog.Logger) 
 	}
 	s := &Store{pool: pool, owner: rand.Int32(), log: log}
 	s.partitions.days = make(map[time.Time]bool)
-	if s.alive, err = pool.Acquire(ctx); err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("connect to %s: %w", Address(databaseURL), err)
-	}
-	if _, err := s.alive.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, ownerLocks, s.owner); err != nil {
+	if err := s.live(ctx); err != nil {
 		s.Close()
-		return nil, fmt.Errorf("say that this process is alive: %w", err)
+		return nil, fmt.Errorf("connect to %s: %w", Address(databaseURL), err)
 	}
 	return s, nil
 }
 
+// live sees to it that the session which says that this process is alive is
+// there: a server that was started anew has cut it off.
+func (s *Store) live(ctx context.Context) error {
+	s.aliveMu.Lock()
+	defer s.aliveMu.Unlock()
+	if s.alive != nil {
+		if s.alive.Ping(ctx) == nil {
+			return nil
+		}
+		s.alive.Release()
+		s.alive = nil
+	}
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, ownerLocks, s.owner); err != nil {
+		conn.Release()
+		return fmt.Errorf("say that this process is alive: %w", err)
+	}
+	s.alive = conn
+	return nil
+}
+
 // Close ends all connections.
 func (s *Store) Close() {
-	s.alive.Release()
+	s.aliveMu.Lock()
+	defer s.aliveMu.Unlock()
+	if s.alive != nil {
+		s.alive.Release()
+	}
 	s.pool.Close()
 }
 
@@ -84,7 +111,12 @@ func (s *Store) Close() {
 func Config(databaseURL string) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(databaseURL)
 	if err != nil {
-		return nil, fmt.Errorf("read the database address: %w", err)
+		// What this quotes of the address may hold a password that was not
+		// made out, so only the words after that are told. Nor is it wrapped:
+		// it has the whole address in a field.
+		said := err.Error()
+		said = said[strings.LastIndexByte(said, '`')+1:]
+		return nil, errors.New("read the database address" + said)
 	}
 	// Plans must see the days asked for, to leave the other partitions out; a
 	// generic plan would lock each of them.

@@ -62,7 +62,7 @@ func (w *windowChanges) begin(functionID int32, s archive.Span) {
 func (w *windowChanges) decide(functionID int32, s archive.Span, o archive.Outcome, at time.Time) {
 	for hour := s.From; hour.Before(s.To); hour = hour.Add(archive.Hour) {
 		c := w.at(functionID, hour)
-		c.state, c.err, c.attempts = o.State, o.Err, 1
+		c.state, c.err, c.attempts = o.State, storable(o.Err), 1
 		if o.State == archive.StateComplete {
 			c.completed = at
 		}
@@ -71,6 +71,14 @@ func (w *windowChanges) decide(functionID int32, s archive.Span, o archive.Outco
 			c.sourceCount = &n
 		}
 	}
+}
+
+func (w *windowChanges) starts() []time.Time {
+	starts := make([]time.Time, 0, len(w.of))
+	for key := range w.of {
+		starts = append(starts, key.start)
+	}
+	return starts
 }
 
 // write upserts the windows, in the order of their keys. A window found by

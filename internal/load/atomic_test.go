@@ -1,0 +1,137 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"archiver/internal/archive"
+)
+
+// everything is all that a commit may write, as it is.
+const everything = `
+	SELECT 'invocation', i::text FROM invocations i
+	UNION ALL SELECT 'window', w::text FROM windows w
+	UNION ALL SELECT 'walk', w::text FROM walks w
+	UNION ALL SELECT 'rejected', r::text FROM rejected_records r
+	ORDER BY 1, 2`
+
+// changing is a page that inserts, changes and moves rows, sets one aside and
+// moves its walk on; commits before it have prepared the rows to change.
+func changing(t *testing.T, c *claim) archive.Batch {
+	t.Helper()
+	s := hours(today.Add(22*archive.Hour), 4)
+	commit(t, c, page(s, noted, record("waits", archive.StatusWait, s.From), record("fails", archive.StatusFail, s.From)))
+	b := page(s, later, record("new", archive.StatusSuccess, s.From),
+		record("waits", archive.StatusSuccess, s.From), record("fails", archive.StatusSuccess, today.AddDate(0, 0, 1)))
+	b.Rejected = []archive.Rejected{{Reason: "none", Payload: []byte("1")}}
+	b.Walk.Seen, b.Walk.Cursor = 5, "further"
+	return b
+}
+
+// A commit that fails, wherever it does, leaves neither rows nor checkpoint,
+// and can be made again.
+func TestCommitFailsLate(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	a.exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$`)
+	for _, test := range []struct{ table, when string }{
+		{"walks", "BEFORE UPDATE"},
+		{"walks", "BEFORE DELETE"},
+		{"windows", "BEFORE INSERT OR UPDATE"},
+		{"rejected_records", "BEFORE INSERT"},
+		{"invocations_20260315", "BEFORE INSERT"},
+		{"invocations_in_flight", "BEFORE DELETE"},
+	} {
+		t.Run(test.table+" "+test.when, func(t *testing.T) {
+			a := a.in(t)
+			a.exec(`TRUNCATE invocations, windows, walks, rejected_records`)
+			c := a.newClaim("f")
+			t.Cleanup(func() {
+				if err := c.Release(context.WithoutCancel(t.Context())); err != nil {
+					t.Error(err)
+				}
+			})
+			b := changing(t, c)
+			if test.when == "BEFORE DELETE" && test.table == "walks" {
+				b.Outcome = &archive.Outcome{State: archive.StateComplete}
+			}
+			if err := a.store.ensure(t.Context(), b.Invocations); err != nil {
+				t.Fatal(err)
+			}
+			before := a.rows(everything)
+			a.exec(`CREATE TRIGGER refuse ` + test.when + ` ON ` + test.table + ` FOR EACH ROW EXECUTE FUNCTION refuse()`)
+			kept, err := c.Commit(t.Context(), b)
+			var pg *pgconn.PgError
+			if !errors.As(err, &pg) || pg.Message != "refused" || kept != (archive.Kept{}) {
+				t.Fatalf("kept %+v, %v", kept, err)
+			}
+			if diff := cmp.Diff(before, a.rows(everything)); diff != "" {
+				t.Errorf("the commit left (-before +after):\n%s", diff)
+			}
+			a.exec(`DROP TRIGGER refuse ON ` + test.table)
+			if kept, want := commit(t, c, b), (archive.Kept{Inserted: 1, Updated: 2, Rejected: 1}); kept != want {
+				t.Errorf("then kept %+v, want %+v", kept, want)
+			}
+			checkWindows(a)
+		})
+	}
+}
+
+// So does one whose context ends, or whose session does, before its last line.
+func TestCommitIsCutOff(t *testing.T) {
+	t.Parallel()
+	for name, cut := range map[string]func(a *archiveDB, cancel context.CancelFunc){
+		"cancelled": func(_ *archiveDB, cancel context.CancelFunc) { cancel() },
+		"killed": func(a *archiveDB, _ context.CancelFunc) {
+			a.exec(`
+				SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+				 WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newArchive(t)
+			c := a.newClaim("f")
+			b := changing(t, c)
+			if err := a.store.ensure(t.Context(), b.Invocations); err != nil {
+				t.Fatal(err)
+			}
+			before := a.rows(everything)
+			// The walk is what a commit writes last. Whoever holds the table
+			// stops it there.
+			holder, err := a.sql.Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := holder.Exec(t.Context(), `LOCK TABLE walks IN EXCLUSIVE MODE`); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			ended := make(chan error, 1)
+			go func() {
+				_, err := c.Commit(ctx, b)
+				ended <- err
+			}()
+			eventually(t, "the commit waits for the walks", a.blocked)
+			cut(a, cancel)
+			if err := <-ended; err == nil {
+				t.Error("the commit says that it is made")
+			}
+			if err := holder.Rollback(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(before, a.rows(everything)); diff != "" {
+				t.Errorf("the commit left (-before +after):\n%s", diff)
+			}
+			if kept, want := commit(t, c, b), (archive.Kept{Inserted: 1, Updated: 2, Rejected: 1}); kept != want {
+				t.Errorf("then kept %+v, want %+v", kept, want)
+			}
+			checkWindows(a)
+		})
+	}
+}

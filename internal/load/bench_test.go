@@ -1,0 +1,147 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/archive"
+)
+
+// BenchmarkCommit keeps pages of fresh records of one function, each beside a
+// plain COPY (pgx's CopyFrom) of the same rows, by one connection, into a heap
+// without an index: the limit. Interleaved, so that both see the same machine.
+func BenchmarkCommit(b *testing.B) {
+	for _, n := range []int{500, 5000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			bench := newBenchmark(b, n)
+			var ours, limit time.Duration
+			for b.Loop() {
+				records := bench.page()
+				began := time.Now()
+				commit(b, bench.claim, page(bench.span, noted, records...))
+				ours += time.Since(began)
+				limit += bench.bare(records)
+			}
+			rows := float64(b.N) * float64(n)
+			b.ReportMetric(rows/ours.Seconds(), "rows/s")
+			b.ReportMetric(rows/limit.Seconds(), "COPY-rows/s")
+			b.ReportMetric(limit.Seconds()/ours.Seconds(), "of-COPY")
+		})
+	}
+}
+
+// BenchmarkCommitParts shows where the time of a commit goes, each part in
+// microseconds a page.
+func BenchmarkCommitParts(b *testing.B) {
+	for _, n := range []int{500, 5000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			bench := newBenchmark(b, n)
+			commit(b, bench.claim, page(bench.span, noted, bench.page()...))
+			parts := map[string]time.Duration{}
+			ctx, c := b.Context(), bench.claim
+			for b.Loop() {
+				batch := page(bench.span, noted, bench.page()...)
+				last := time.Now()
+				lap := func(part string, err error) {
+					if err != nil {
+						b.Fatal(err)
+					}
+					now := time.Now()
+					parts[part] += now.Sub(last)
+					last = now
+				}
+				tx, err := c.store.pool.Begin(ctx)
+				lap("begin", err)
+				_, err = tx.Exec(ctx, fence, c.function.ID, c.epoch, archive.ClaimLife)
+				lap("fence", err)
+				found, err := probe(ctx, tx, &batch)
+				lap("probe", err)
+				changes := classify(c.function.ID, &batch, found)
+				lap("classify", nil)
+				lap("copy", copyIn(ctx, tx, changes.write))
+				lap("windows", changes.windows.write(ctx, tx))
+				lap("walks", c.checkpoint(ctx, tx, &batch))
+				lap("commit", tx.Commit(ctx))
+			}
+			for part, took := range parts {
+				b.ReportMetric(float64(took.Microseconds())/float64(b.N), part+"-µs")
+			}
+		})
+	}
+}
+
+// BenchmarkCommitAgain reads pages again that are there.
+func BenchmarkCommitAgain(b *testing.B) {
+	bench := newBenchmark(b, 500)
+	records := bench.page()
+	commit(b, bench.claim, page(bench.span, noted, records...))
+	for b.Loop() {
+		commit(b, bench.claim, page(bench.span, noted, records...))
+	}
+	b.ReportMetric(500*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+// A benchmark is an archive with a month of some thousand records a day, and a bare heap beside it.
+type benchmark struct {
+	b      *testing.B
+	claim  *claim
+	conn   *pgx.Conn
+	span   archive.Span
+	n      int
+	serial int
+}
+
+func newBenchmark(b *testing.B, n int) *benchmark {
+	b.Helper()
+	a := newArchive(b)
+	c := a.newClaim("f")
+	for n := range 30 {
+		day := hours(today.AddDate(0, 0, n-15), 24)
+		commit(b, c, page(day, noted, many(5000, day, fmt.Sprint("before", n))...))
+	}
+	a.exec(`CREATE TABLE bare (LIKE invocations)`)
+	conn, err := pgx.Connect(b.Context(), a.url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = conn.Close(context.WithoutCancel(b.Context())) }) // the database goes at once
+	return &benchmark{b: b, claim: c, conn: conn, span: hours(today, 24), n: n}
+}
+
+// page is one of fresh records within some minutes, as a busy function's are;
+// their ids are in no order, as a source's are.
+func (m *benchmark) page() []archive.Invocation {
+	m.serial++
+	records := make([]archive.Invocation, m.n)
+	for i := range records {
+		mixed := uint64(m.serial*m.n+i) * 0x9e3779b97f4a7c15
+		start := m.span.From.Add(time.Duration(m.serial%100)*10*time.Minute + time.Duration(i)*time.Millisecond)
+		records[i] = archive.Invocation{
+			RequestID: fmt.Sprintf("%08x-%04x-4000-8000-%012x", mixed>>32, mixed>>16&0xffff, mixed&0xffffffffffff),
+			Status:    archive.StatusSuccess, Start: start, End: start.Add(137 * time.Millisecond),
+		}
+	}
+	return records
+}
+
+// bare copies the same rows into the heap and says how long that took.
+func (m *benchmark) bare(records []archive.Invocation) time.Duration {
+	values := make([][]any, len(records))
+	for i := range records {
+		r := &records[i]
+		values[i] = []any{noted, noted, r.Start, r.End, nil, m.claim.function.ID, r.RequestID, r.Status, nil, nil, nil, nil}
+	}
+	columns := []string{
+		"first_archived_at", "updated_at", "start_time", "end_time", "queried_window", "function_id",
+		"request_id", "status", "source_status", "error_code", "error_message", "extra",
+	}
+	began := time.Now()
+	if _, err := m.conn.CopyFrom(m.b.Context(), pgx.Identifier{"bare"}, columns, pgx.CopyFromRows(values)); err != nil {
+		m.b.Fatal(err)
+	}
+	return time.Since(began)
+}

@@ -1,0 +1,250 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"archiver/internal/archive"
+)
+
+func TestClaimIsExclusive(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	other := openStore(t, a.url)
+	f, g := a.function("f"), a.function("g")
+	c := a.claim(f)
+	for name, s := range map[string]*Store{"the same process": a.store, "another process": other} {
+		if _, err := s.Claim(t.Context(), f); !errors.Is(err, archive.ErrClaimed) {
+			t.Errorf("%s claims it as well: %v", name, err)
+		}
+	}
+	claimOf(t, other, g) // another function is another matter
+	if err := c.Renew(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := c.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	taken := claimOf(t, other, f)
+	// Giving back what one does not have any more takes nothing from anybody.
+	if err := c.Release(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := taken.Renew(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A worker that has gone silent loses its claim when its time is over, and not
+// before; each sign of life gives it the whole time again.
+func TestClaimRunsOut(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	other := openStore(t, a.url)
+	f := a.function("f")
+	c := a.claim(f)
+	s := hours(today, 1)
+	for name, sign := range map[string]func() error{
+		"renew":  func() error { return c.Renew(t.Context()) },
+		"commit": func() error { _, err := c.Commit(t.Context(), page(s, noted)); return err },
+		"fail":   func() error { return c.Fail(t.Context(), s, "down", noted) },
+	} {
+		a.exec(`UPDATE claims SET expires_at = clock_timestamp() - interval '1 second'`)
+		if err := sign(); err != nil {
+			t.Errorf("%s of a claim that nobody took: %v", name, err)
+		}
+		left := value[time.Duration](a, `SELECT expires_at - clock_timestamp() FROM claims`)
+		if left > archive.ClaimLife || left < archive.ClaimLife-patience {
+			t.Errorf("after %s the claim lasts for %s", name, left)
+		}
+		if _, err := other.Claim(t.Context(), f); !errors.Is(err, archive.ErrClaimed) {
+			t.Errorf("after %s another worker takes it: %v", name, err)
+		}
+	}
+	a.exec(`UPDATE claims SET expires_at = clock_timestamp() - interval '1 microsecond'`)
+	claimOf(t, other, f)
+}
+
+// A worker whose process is gone is not waited for.
+func TestClaimOfTheDead(t *testing.T) {
+	t.Parallel()
+	for name, die := range map[string]func(*archiveDB, *Store){
+		"closed": func(_ *archiveDB, s *Store) { s.Close() },
+		"killed": func(a *archiveDB, s *Store) {
+			a.exec(`
+				SELECT pg_terminate_backend(pid) FROM pg_locks
+				 WHERE locktype = 'advisory' AND objid = $1::integer::oid AND objsubid = 2`, s.owner)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newArchive(t)
+			f := a.function("f")
+			dying := openStore(t, a.url)
+			c := claimOf(t, dying, f)
+			die(a, dying)
+			var taken archive.Claim
+			eventually(t, "the claim is taken over", func() (ok bool) {
+				var err error
+				if taken, err = a.store.Claim(t.Context(), f); err != nil && !errors.Is(err, archive.ErrClaimed) {
+					t.Fatal(err)
+				}
+				return err == nil
+			})
+			if err := taken.Renew(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if name == "killed" { // a process that only thinks it is alive
+				if err := c.Renew(t.Context()); !errors.Is(err, archive.ErrClaimLost) {
+					t.Errorf("the dead one renews: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// A process that goes on after its session for this was cut (a restart of the
+// server, say) is alive, and its claims are its own again.
+func TestClaimAfterTheServerCutUsOff(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	f := a.function("f")
+	other := openStore(t, a.url)
+	a.exec(`
+		SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		 WHERE datname = current_database() AND pid <> pg_backend_pid()
+		   AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = $1::integer::oid)`,
+		a.store.owner)
+	eventually(t, "its lock is gone", func() bool {
+		return value[int](a, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1::integer::oid`, a.store.owner) == 0
+	})
+	a.claim(f)
+	if _, err := other.Claim(t.Context(), f); !errors.Is(err, archive.ErrClaimed) {
+		t.Errorf("another worker takes a living one's claim: %v", err)
+	}
+}
+
+// Whoever lost the claim hears so and writes nothing.
+func TestClaimLost(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	other := openStore(t, a.url)
+	f := a.function("f")
+	lost := a.claim(f)
+	b := changing(t, lost)
+	a.exec(`UPDATE claims SET expires_at = '-infinity'`)
+	taken := claimOf(t, other, f)
+	const all = `SELECT * FROM (` + everything + `) e UNION ALL
+		SELECT 'function', f::text FROM functions f UNION ALL SELECT 'claim', c::text FROM claims c`
+	before := a.rows(all)
+	final := b
+	final.Outcome = &archive.Outcome{State: archive.StateComplete}
+	for name, write := range map[string]func() error{
+		"Commit":      func() error { _, err := lost.Commit(t.Context(), b); return err },
+		"last Commit": func() error { _, err := lost.Commit(t.Context(), final); return err },
+		"Fail":        func() error { return lost.Fail(t.Context(), b.Walk.Span, "down", later) },
+		"Gone":        func() error { return lost.Gone(t.Context(), []archive.Span{b.Walk.Span}, later) },
+		"Renew":       func() error { return lost.Renew(t.Context()) },
+	} {
+		if err := write(); !errors.Is(err, archive.ErrClaimLost) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := lost.Release(t.Context()); err != nil {
+		t.Errorf("Release: %v", err)
+	}
+	if diff := cmp.Diff(before, a.rows(all)); diff != "" {
+		t.Errorf("a worker without a claim wrote (-before +after):\n%s", diff)
+	}
+	commit(t, taken, b)
+	checkWindows(a)
+}
+
+// A successor does not begin while a commit of the one before is under way.
+func TestClaimWaitsForACommit(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	f := a.function("f")
+	c := a.claim(f)
+	holder, err := a.sql.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := holder.Exec(t.Context(), `LOCK TABLE walks IN EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	a.exec(`UPDATE claims SET expires_at = '-infinity'`) // it comes late
+	committed, claimed := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := c.Commit(t.Context(), page(hours(today, 1), noted, record("r", archive.StatusSuccess, today)))
+		committed <- err
+	}()
+	eventually(t, "the commit is under way", a.blocked)
+	go func() {
+		_, err := a.store.Claim(t.Context(), f)
+		claimed <- err
+	}()
+	eventually(t, "the claim waits", func() bool {
+		return value[int](a, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 2
+	})
+	if err := holder.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-committed; err != nil {
+		t.Error(err)
+	}
+	// The commit was the sign of life that the claim waited for.
+	if err := <-claimed; !errors.Is(err, archive.ErrClaimed) {
+		t.Errorf("the successor: %v", err)
+	}
+}
+
+// However many reach for a function, one has it.
+func TestClaimRace(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	stores := []*Store{a.store, openStore(t, a.url)}
+	const n = 100
+	var functions []archive.Function
+	for i := range n {
+		functions = append(functions, archive.Function{URN: fmt.Sprint("urn:", i), Name: fmt.Sprint(i)})
+	}
+	known, err := a.store.SeeFunctions(t.Context(), testSource, functions, noted)
+	if err != nil || len(known) != n {
+		t.Fatalf("%d functions, %v", len(known), err)
+	}
+	for _, round := range []string{"new", "run out"} {
+		var won [n]atomic.Int32
+		var all sync.WaitGroup
+		begin := make(chan struct{})
+		for worker := range 4 {
+			all.Go(func() {
+				<-begin
+				for i, f := range known {
+					_, err := stores[worker%2].Claim(context.WithoutCancel(t.Context()), f)
+					switch {
+					case err == nil:
+						won[i].Add(1)
+					case !errors.Is(err, archive.ErrClaimed):
+						t.Error(err)
+					}
+				}
+			})
+		}
+		close(begin)
+		all.Wait()
+		for i := range won {
+			if got := won[i].Load(); got != 1 {
+				t.Errorf("%s: function %d has %d workers", round, i, got)
+			}
+		}
+		a.exec(`UPDATE claims SET expires_at = '-infinity'`)
+	}
+}

@@ -1,0 +1,131 @@
+package load
+
+import (
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"archiver/internal/archive"
+	"archiver/internal/pgserver/pgtest"
+)
+
+// ours are the relations, types and functions of the schema that are not the
+// migrations' own bookkeeping.
+const ours = `
+	SELECT 'relation', relname::text FROM pg_class
+	 WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE 'goose_%'
+	UNION ALL
+	SELECT 'type', typname::text FROM pg_type
+	 WHERE typnamespace = 'public'::regnamespace AND typname NOT LIKE '%goose_%'
+	UNION ALL
+	SELECT 'function', proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+	ORDER BY 1, 2`
+
+func TestMigrateUpAndDown(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	pool, err := pgxpool.New(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	a := &archiveDB{t: t, url: url, sql: pool}
+	m := newMigrator(t, url)
+
+	steps := status(t, m)
+	if len(steps) == 0 || slices.ContainsFunc(steps, func(s Migration) bool { return s.Applied }) {
+		t.Fatalf("an empty database's migrations: %+v", steps)
+	}
+	store := openStore(t, url)
+	if err := store.Ping(t.Context()); err == nil {
+		t.Error("an empty database is taken for an archive")
+	}
+	for round := range 2 {
+		applied, err := m.Up(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(applied) != len(steps) {
+			t.Errorf("round %d: %d of %d steps were applied", round, len(applied), len(steps))
+		}
+		if again, err := m.Up(t.Context()); err != nil || len(again) != 0 {
+			t.Errorf("up of what is up applies %+v, %v", again, err)
+		}
+		for _, s := range status(t, m) {
+			if !s.Applied {
+				t.Errorf("after up, %s is not applied", s.Name)
+			}
+		}
+		if err := store.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+		// With days and data in it, it goes down all the same.
+		a.store = openStore(t, url)
+		commit(t, a.newClaim("f"), lastPage(hours(today, 48), noted, many(10, hours(today, 48), "r")...))
+		a.exec(`INSERT INTO runs (asked_by, range_from, range_to, started_at) VALUES ('once', now(), now(), now())`)
+
+		for range steps {
+			if _, err := m.Down(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if left := a.rows(ours); len(left) != 0 {
+			t.Errorf("after down, these are left: %v", left)
+		}
+		if diff := cmp.Diff(steps, status(t, m)); diff != "" {
+			t.Errorf("status after down (-before +after):\n%s", diff)
+		}
+	}
+}
+
+func status(t *testing.T, m *Migrator) []Migration {
+	t.Helper()
+	steps, err := m.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return steps
+}
+
+// Several processes start at once, each brings the schema up: one does it, the
+// others find it done.
+func TestMigrateAtOnce(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	const n = 4
+	var all sync.WaitGroup
+	var applied [n][]Migration
+	for i := range n {
+		m := newMigrator(t, url)
+		all.Go(func() {
+			var err error
+			if applied[i], err = m.Up(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	steps := 0
+	for _, by := range applied {
+		steps += len(by)
+	}
+	if want := len(status(t, newMigrator(t, url))); steps != want {
+		t.Errorf("%d steps were applied, of %d", steps, want)
+	}
+}
+
+// A crash, or an operator, may leave a day's table that is not attached.
+func TestMakeDayTakesUpATableLeftBehind(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	c := a.newClaim("f")
+	a.exec(`CREATE TABLE invocations_20260314 (LIKE invocations INCLUDING DEFAULTS INCLUDING CONSTRAINTS)`)
+	commit(t, c, lastPage(hours(today, 1), noted, record("r", archive.StatusSuccess, today)))
+	want := []string{`(r,invocations_20260314)`}
+	if diff := cmp.Diff(want, a.rows(`SELECT request_id, tableoid::regclass FROM invocations`)); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,221 @@
+package load
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// A model is the archive in memory, as simply as it can be said. Its texts are
+// those of modelTables.
+type model struct {
+	rows     map[string]modelRow
+	windows  map[windowKey]modelWindow
+	walks    map[windowKey]archive.Walk
+	rejected map[string]windowKey // by function and payload
+}
+
+type modelRow struct {
+	function int32
+	archive.Invocation
+	queried        time.Time
+	first, updated time.Time
+}
+
+// window is where the row counts.
+func (r *modelRow) window() time.Time {
+	if r.Start.IsZero() {
+		return r.queried
+	}
+	return archive.WindowOf(r.Start)
+}
+
+// leaf is the partition of the row.
+func (r *modelRow) leaf() string {
+	switch {
+	case r.InFlight():
+		return "invocations_in_flight"
+	case r.Start.IsZero():
+		return "invocations_undated"
+	default:
+		return "invocations_" + r.Start.UTC().Format("20060102")
+	}
+}
+
+// A modelWindow is what was decided of a window; its numbers are counted.
+type modelWindow struct {
+	state     archive.State
+	planned   bool
+	source    string // source_count
+	attempts  int
+	err       string
+	completed time.Time
+}
+
+func newModel() *model {
+	return &model{
+		rows: map[string]modelRow{}, windows: map[windowKey]modelWindow{},
+		walks: map[windowKey]archive.Walk{}, rejected: map[string]windowKey{},
+	}
+}
+
+// touch makes a window known.
+func (m *model) touch(key windowKey) {
+	if _, ok := m.windows[key]; !ok {
+		m.windows[key] = modelWindow{state: archive.StatePending}
+	}
+}
+
+func (m *model) commit(function int32, b *archive.Batch) (kept archive.Kept) {
+	for _, inv := range b.Invocations {
+		old, known := m.rows[inv.RequestID]
+		fresh := modelRow{function: function, Invocation: inv, first: b.At, updated: b.At, queried: b.Walk.Span.From}
+		if known {
+			fresh.function, fresh.first, fresh.queried = old.function, old.first, old.window()
+		}
+		if !inv.Start.IsZero() {
+			fresh.queried = time.Time{}
+		}
+		switch {
+		case !known:
+			kept.Inserted++
+		case inv.InFlight() && !old.InFlight(), sameRecord(&old.Invocation, &inv):
+			kept.Unchanged++
+			fresh = old
+		default:
+			kept.Updated++
+		}
+		if fresh.InFlight() {
+			kept.InFlight++
+		}
+		m.rows[inv.RequestID] = fresh
+		m.touch(windowKey{fresh.function, fresh.window()})
+	}
+	for _, r := range b.Rejected {
+		key := fmt.Sprint(function, string(r.Payload))
+		if _, known := m.rejected[key]; !known {
+			kept.Rejected++
+			m.rejected[key] = windowKey{function, b.Walk.Span.WindowOf(r.Start)}
+			m.touch(m.rejected[key])
+		}
+	}
+	walk := windowKey{function, b.Walk.Span.From}
+	_, begun := m.walks[walk]
+	switch {
+	case b.Outcome != nil:
+		m.decide(function, b.Walk.Span, *b.Outcome, b.At)
+	case !begun:
+		m.decide(function, b.Walk.Span, archive.Outcome{State: archive.StatePartial}, b.At)
+	}
+	delete(m.walks, walk)
+	if b.Outcome == nil && len(b.Pieces) == 0 {
+		m.walks[walk] = b.Walk
+	}
+	for _, s := range b.Pieces {
+		m.walks[windowKey{function, s.From}] = archive.Walk{Span: s}
+	}
+	return kept
+}
+
+func sameRecord(a, b *archive.Invocation) bool {
+	return a.Status == b.Status && a.Start.Equal(b.Start) && a.ErrorCode == b.ErrorCode
+}
+
+func (m *model) decide(function int32, s archive.Span, o archive.Outcome, at time.Time) {
+	for h := s.From; h.Before(s.To); h = h.Add(archive.Hour) {
+		key := windowKey{function, h}
+		w := m.windows[key]
+		w.state, w.planned, w.err, w.completed, w.source = o.State, true, o.Err, time.Time{}, ""
+		if o.State != archive.StatePartial {
+			w.attempts++
+		}
+		if o.State == archive.StateComplete {
+			w.completed = at
+			records, _, rejected := m.count(key)
+			w.source = fmt.Sprint(records + rejected)
+		}
+		if o.Counts != nil {
+			w.source = fmt.Sprint(o.Counts[h])
+		}
+		m.windows[key] = w
+	}
+}
+
+func (m *model) count(key windowKey) (records, pending, rejected int) {
+	for _, r := range m.rows {
+		if (windowKey{r.function, r.window()}) == key {
+			records++
+			if r.InFlight() {
+				pending++
+			}
+		}
+	}
+	for _, at := range m.rejected {
+		if at == key {
+			rejected++
+		}
+	}
+	return records, pending, rejected
+}
+
+// modelTables is the archive as texts like those of model.tables.
+const modelTables = `
+	SELECT concat_ws(' ', 'row', request_id, tableoid::regclass, function_id, status, error_code,
+	                 extract(epoch FROM start_time)::bigint, extract(epoch FROM queried_window)::bigint,
+	                 extract(epoch FROM first_archived_at)::bigint, extract(epoch FROM updated_at)::bigint)
+	  FROM invocations
+	UNION ALL
+	SELECT concat_ws(' ', 'window', function_id, extract(epoch FROM window_start)::bigint, state, planned, records,
+	                 pending, rejected, source_count, attempts, last_error, extract(epoch FROM completed_at)::bigint)
+	  FROM windows
+	UNION ALL
+	SELECT concat_ws(' ', 'walk', function_id, extract(epoch FROM span_from)::bigint, extract(epoch FROM span_to)::bigint,
+	                 NULLIF(source_cursor, ''), seen)
+	  FROM walks
+	UNION ALL
+	SELECT concat_ws(' ', 'rejected', function_id, payload, extract(epoch FROM window_start)::bigint)
+	  FROM rejected_records`
+
+func (m *model) tables() []string {
+	texts := []string{}
+	for id, r := range m.rows {
+		texts = append(texts, words("row", id, r.leaf(), r.function, r.Status, r.ErrorCode,
+			r.Start, r.queried, r.first, r.updated))
+	}
+	for key, w := range m.windows {
+		records, pending, rejected := m.count(key)
+		texts = append(texts, words("window", key.functionID, key.start, w.state, w.planned, records, pending,
+			rejected, w.source, w.attempts, w.err, w.completed))
+	}
+	for key, w := range m.walks {
+		texts = append(texts, words("walk", key.functionID, key.start, w.Span.To, w.Cursor, w.Seen))
+	}
+	for payload, key := range m.rejected {
+		texts = append(texts, words("rejected", key.functionID, strings.TrimPrefix(payload, fmt.Sprint(key.functionID)), key.start))
+	}
+	slices.Sort(texts)
+	return texts
+}
+
+// words joins what is not empty, as concat_ws does with what is not NULL.
+func words(values ...any) string {
+	var texts []string
+	for _, v := range values {
+		text := fmt.Sprint(v)
+		switch v := v.(type) {
+		case time.Time:
+			if text = ""; !v.IsZero() {
+				text = fmt.Sprint(v.Unix())
+			}
+		case bool:
+			text = text[:1]
+		}
+		if text != "" {
+			texts = append(texts, text)
+		}
+	}
+	return strings.Join(texts, " ")
+}

@@ -1,0 +1,160 @@
+package load
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/archive"
+)
+
+// After every one of a few hundred random commits, failures and takeovers the
+// whole archive is what a model in memory says. Few ids, hours and texts make
+// everything happen to everything.
+func TestArchiveIsItsModel(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			a := newArchive(t)
+			s := &script{
+				Rand: rand.New(rand.NewPCG(seed, 1)), a: a, model: newModel(),
+				stores: []*Store{a.store, openStore(t, a.url)},
+			}
+			for i := range 3 {
+				f := a.function(fmt.Sprint("f", i))
+				s.functions, s.claims = append(s.functions, f), append(s.claims, a.claim(f))
+			}
+			for step := range 100 {
+				did := s.step(t, noted.Add(time.Duration(step)*time.Minute))
+				if diff := cmp.Diff(s.model.tables(), s.tables(t)); diff != "" {
+					t.Fatalf("step %d, %s (-model +archive):\n%s", step, did, diff)
+				}
+			}
+		})
+	}
+}
+
+// A script is a random history of a few functions.
+type script struct {
+	*rand.Rand
+	a         *archiveDB
+	model     *model
+	stores    []*Store
+	functions []archive.Known
+	claims    []*claim
+}
+
+func (s *script) tables(t *testing.T) []string {
+	t.Helper()
+	rows, err := s.a.sql.Query(t.Context(), modelTables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(texts)
+	return texts
+}
+
+// step does one thing to the archive and to the model and says what.
+func (s *script) step(t *testing.T, at time.Time) (did string) {
+	t.Helper()
+	i := s.IntN(len(s.claims))
+	c, id := s.claims[i], s.functions[i].ID
+	switch s.IntN(20) {
+	case 0:
+		span := s.span(id)
+		if err := c.Fail(t.Context(), span, "down", at); err != nil {
+			t.Fatal(err)
+		}
+		s.model.decide(id, span, archive.Outcome{State: archive.StateFailed, Err: "down"}, at)
+		return fmt.Sprintf("fail %d %s", id, span)
+	case 1:
+		// Another process takes over and goes on from what it finds.
+		s.a.exec(`UPDATE claims SET expires_at = '-infinity' WHERE function_id = $1`, id)
+		s.claims[i] = claimOf(t, s.stores[s.IntN(len(s.stores))], s.functions[i])
+		if _, err := s.claims[i].Work(t.Context(), archive.Order{Range: hours(today.AddDate(0, 0, -5), 240)}); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("take over %d", id)
+	default:
+		b := s.batch(id, at)
+		did = fmt.Sprintf("commit %d %+v", id, b)
+		want := s.model.commit(id, &b)
+		if kept := commit(t, c, b); kept != want {
+			t.Errorf("%s kept %+v, want %+v", did, kept, want)
+		}
+		return did
+	}
+}
+
+// span is one that is open already, or a new one that meets no open one.
+func (s *script) span(function int32) archive.Span {
+	for {
+		span := hours(today.Add(time.Duration(20+s.IntN(8))*archive.Hour), 1+s.IntN(3))
+		clash := false
+		for key, w := range s.model.walks {
+			clash = clash || key.functionID == function && w.Span != span && w.Span.Overlaps(span)
+		}
+		if !clash {
+			return span
+		}
+	}
+}
+
+var outcomes = []archive.State{
+	archive.StateComplete, archive.StateComplete, archive.StateShort, archive.StateFailed, archive.StatePending, archive.StateGone,
+}
+
+func (s *script) batch(function int32, at time.Time) archive.Batch {
+	b := archive.Batch{At: at, Walk: archive.Walk{Span: s.span(function)}}
+	for range s.IntN(8) {
+		b.Invocations = append(b.Invocations, s.record())
+	}
+	b.Invocations = archive.Distinct(b.Invocations)
+	for range s.IntN(4) / 2 {
+		b.Rejected = append(b.Rejected, archive.Rejected{Reason: "none", Payload: []byte(fmt.Sprint("p", s.IntN(9))), Start: s.start()})
+	}
+	if n := b.Walk.Span.Windows(); n > 1 && s.IntN(6) == 0 {
+		b.Pieces = b.Walk.Span.Cut(2 + s.IntN(n-1))
+		return b
+	}
+	if s.IntN(2) == 0 {
+		b.Walk.Cursor, b.Walk.Seen = archive.Cursor(fmt.Sprint("c", s.IntN(100))), s.IntN(1000)
+		return b
+	}
+	b.Outcome = &archive.Outcome{State: outcomes[s.IntN(len(outcomes))]}
+	if b.Outcome.State == archive.StateShort || b.Outcome.State == archive.StateFailed {
+		b.Outcome.Err = "why"
+	}
+	if s.IntN(2) == 0 {
+		b.Outcome.Counts = map[time.Time]int{b.Walk.Span.From: s.IntN(10)}
+	}
+	return b
+}
+
+func (s *script) record() archive.Invocation {
+	statuses := []string{"WAIT", "RUNNING", "SUCCESS", "FAIL", "DISCARD", "HIBERNATING"}
+	inv := record(fmt.Sprintf("r%02d", s.IntN(16)), statuses[s.IntN(len(statuses))], s.start())
+	if s.IntN(4) == 0 {
+		inv.ErrorCode = fmt.Sprint("e", s.IntN(3))
+	}
+	return inv
+}
+
+// start is none, or one of the hours about a midnight, near enough for each
+// other to be one invocation's.
+func (s *script) start() time.Time {
+	if s.IntN(4) == 0 {
+		return time.Time{}
+	}
+	return today.Add(time.Duration(s.IntN(48)) * archive.Hour).Add(time.Duration(s.IntN(2)*3599) * time.Second)
+}

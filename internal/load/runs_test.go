@@ -1,0 +1,216 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"archiver/internal/archive"
+)
+
+func TestRuns(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	order := archive.Order{AskedBy: "backfill", Range: span(0, 6)}
+	summary := archive.Summary{
+		Totals: archive.Totals{Windows: 6, Complete: 5, Inserted: 10, Updated: 2, Unchanged: 3, Rejected: 1},
+		Calls:  4,
+	}
+	const done = `backfill,"2026-03-14 00:00:00","2026-03-14 06:00:00","2026-03-20 08:00:00","2026-03-20 09:00:00",6,5,15,10,1,4`
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{nil, done + `,complete,`},
+		{&archive.IncompleteError{Failed: 1}, done + `,incomplete,"1 windows are not complete"`},
+		{fmt.Errorf("archive: %w", &archive.IncompleteError{NotDue: 2}), done + `,incomplete,"archive: 2 windows have not settled yet, run again later"`},
+		{fmt.Errorf("archive: %w", archive.ErrInterrupted), done + `,interrupted,"archive: interrupted, progress is kept"`},
+		{archive.ErrDenied, done + `,failed,"denied by the source"`},
+		{errors.New("no route"), done + `,failed,"no route"`},
+	} {
+		id, err := a.store.BeginRun(t.Context(), order, noted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const run = `
+			SELECT asked_by, range_from AT TIME ZONE 'UTC', range_to AT TIME ZONE 'UTC', started_at AT TIME ZONE 'UTC',
+			       finished_at AT TIME ZONE 'UTC', windows, complete, records, inserted, rejected, calls, outcome, error
+			  FROM runs WHERE run_id = $1`
+		begun := []string{`(backfill,"2026-03-14 00:00:00","2026-03-14 06:00:00","2026-03-20 08:00:00",,,,,,,,running,)`}
+		if diff := cmp.Diff(begun, a.rows(run, id)); diff != "" {
+			t.Errorf("begun (-want +got):\n%s", diff)
+		}
+		if err := a.store.EndRun(t.Context(), id, summary, test.err, later); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"(" + test.want + ")"}, a.rows(run, id)); diff != "" {
+			t.Errorf("ended with %v (-want +got):\n%s", test.err, diff)
+		}
+	}
+	if _, err := a.store.BeginRun(t.Context(), order, later); err != nil {
+		t.Fatal(err)
+	}
+	runs, err := a.store.LastRuns(t.Context(), 2)
+	if err != nil || len(runs) != 2 {
+		t.Fatalf("%+v, %v", runs, err)
+	}
+	if r := runs[0]; r.Outcome != "running" || r.Finished != nil || !r.Started.Equal(later) {
+		t.Errorf("the newest run: %+v", r)
+	}
+	if r := runs[1]; r.Outcome != "failed" || r.Error == nil || *r.Error != "no route" || *r.Records != 15 {
+		t.Errorf("the one before: %+v", r)
+	}
+}
+
+func TestFunctions(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	see := func(at time.Time, names ...string) map[string]int32 {
+		t.Helper()
+		var list []archive.Function
+		for _, name := range names {
+			list = append(list, archive.Function{URN: "urn:" + name, Name: name})
+		}
+		known, err := a.store.SeeFunctions(t.Context(), testSource, list, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := make(map[string]int32)
+		for _, k := range known {
+			ids[k.Name] = k.ID
+		}
+		return ids
+	}
+	first := see(noted, "a", "b", "c", "a") // a list may repeat itself
+	if len(first) != 3 {
+		t.Fatalf("%v", first)
+	}
+	again := see(later, "c", "a")
+	if again["a"] != first["a"] || again["c"] != first["c"] {
+		t.Errorf("numbers were %v and are %v", first, again)
+	}
+	unseen := func() (names []string) {
+		t.Helper()
+		known, err := a.store.UnseenFunctions(t.Context(), testSource, later)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range known {
+			names = append(names, k.Name)
+		}
+		return names
+	}
+	if diff := cmp.Diff([]string{"b"}, unseen()); diff != "" {
+		t.Error(diff)
+	}
+	b := archive.Known{ID: first["b"], Function: archive.Function{URN: "urn:b", Name: "b"}}
+	if err := a.claim(b).Gone(t.Context(), nil, later); err != nil {
+		t.Fatal(err)
+	}
+	if left := unseen(); len(left) != 0 {
+		t.Errorf("what is gone is asked for again: %v", left)
+	}
+	if n := value[int](a, `SELECT count(*) FROM functions WHERE gone_at IS NOT NULL`); n != 1 {
+		t.Errorf("%d functions are gone", n)
+	}
+	see(later, "b")
+	if n := value[int](a, `SELECT count(*) FROM functions WHERE gone_at IS NOT NULL OR last_seen <> $1`, later); n != 0 {
+		t.Errorf("after all were listed again, %d are gone or unseen", n)
+	}
+	if n := value[int](a, `SELECT count(*) FROM functions WHERE first_seen <> $1`, noted); n != 0 {
+		t.Errorf("%d functions were first seen anew", n)
+	}
+	elsewhere := testSource
+	elsewhere.Region = "another"
+	if known, err := a.store.UnseenFunctions(t.Context(), elsewhere, later); err != nil || len(known) != 0 {
+		t.Errorf("another region's: %v, %v", known, err)
+	}
+}
+
+// A function that goes takes what was due with it, and nothing that is there.
+func TestGone(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	c := a.newClaim("f")
+	commit(t, c, lastPage(span(0, 2), noted, record("r", archive.StatusSuccess, hour(0))))
+	commit(t, c, page(span(2, 4), noted, record("s", archive.StatusSuccess, hour(2))))
+	if err := c.Gone(t.Context(), []archive.Span{span(2, 4), span(5, 6)}, later); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"(0,complete,1,)", "(1,complete,0,)", `(2,gone,1,"function is gone")`, `(3,gone,0,"function is gone")`, `(5,gone,0,"function is gone")`}
+	const windows = `
+		SELECT extract(hour FROM window_start AT TIME ZONE 'UTC')::integer, state, records, last_error
+		  FROM windows ORDER BY window_start`
+	if diff := cmp.Diff(want, a.rows(windows)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if n := value[int](a, `SELECT count(*) FROM walks`); n != 0 {
+		t.Errorf("%d walks are open", n)
+	}
+	checkWindows(a)
+}
+
+// A forced run asks for complete windows as well. That the function is gone by
+// now does not take back that they are complete.
+func TestGoneLeavesCompleteWindows(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	c := a.newClaim("f")
+	commit(t, c, lastPage(span(0, 2), noted, record("r", archive.StatusSuccess, hour(0))))
+	before := a.rows(`SELECT * FROM windows ORDER BY window_start`)
+	if err := c.Gone(t.Context(), []archive.Span{span(0, 2)}, later); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, a.rows(`SELECT * FROM windows ORDER BY window_start`)); diff != "" {
+		t.Errorf("(-before +after):\n%s", diff)
+	}
+}
+
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	a.function("idle")
+	c := a.newClaim("busy")
+	b := lastPage(span(0, 2), noted, record("r", archive.StatusSuccess, hour(0)), record("w", archive.StatusWait, hour(-1)))
+	b.Rejected = []archive.Rejected{{Reason: "none", Payload: []byte("1")}}
+	commit(t, c, b)
+	if err := c.Fail(t.Context(), span(3, 4), "down", noted); err != nil {
+		t.Fatal(err)
+	}
+	got, err := a.store.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, to, since, down := hour(0), hour(2), hour(3), "down"
+	want := []FunctionStatus{
+		{
+			Provider: "functiongraph", Region: "cn-north-4", URN: "urn:busy", Name: "busy", Windows: 3, Complete: 2, Open: 1,
+			Failed: 1, Records: 2, Pending: 1, Rejected: 1, From: &from, To: &to, OpenSince: &since, LastError: &down,
+		},
+		{Provider: "functiongraph", Region: "cn-north-4", URN: "urn:idle", Name: "idle"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestPrint(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	var out strings.Builder
+	err := a.store.Print(t.Context(), &out, `SELECT 'a' AS name, 12 AS calls UNION ALL SELECT 'long', 3`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "NAME  CALLS\na     12\nlong  3\n"; out.String() != want {
+		t.Errorf("printed\n%s\nwant\n%s", out.String(), want)
+	}
+	if err := a.store.Print(context.Background(), &out, `SELECT 1 / 0`); err == nil {
+		t.Error("an error is not told")
+	}
+}

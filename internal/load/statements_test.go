@@ -1,0 +1,187 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"archiver/internal/archive"
+)
+
+// A counter counts the statements of a store.
+type counter struct {
+	mu         sync.Mutex
+	statements []string
+}
+
+func (c *counter) note(sql string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.statements = append(c.statements, strings.Join(strings.Fields(sql), " "))
+}
+
+func (c *counter) take() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	taken := c.statements
+	c.statements = nil
+	return taken
+}
+
+func (c *counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, d pgx.TraceQueryStartData) context.Context {
+	c.note(d.SQL)
+	return ctx
+}
+
+func (c *counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (c *counter) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return ctx
+}
+
+func (c *counter) TraceBatchQuery(_ context.Context, _ *pgx.Conn, d pgx.TraceBatchQueryData) {
+	c.note(d.SQL)
+}
+
+func (c *counter) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+// counted is a store on the database whose statements are counted.
+func counted(t *testing.T, url string) (*Store, *counter) {
+	t.Helper()
+	config, err := Config(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &counter{}
+	config.ConnConfig.Tracer = c
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, url)
+	plain := s.pool
+	s.pool = pool
+	t.Cleanup(func() {
+		pool.Close()
+		s.pool = plain
+	})
+	return s, c
+}
+
+// What a page costs does not grow with the page, its span or what is in it.
+func TestCommitStatements(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	s, count := counted(t, a.url)
+	c := claimOf(t, s, a.function("f"))
+	span := hours(today, 48)
+	rejected := func(n int) (r []archive.Rejected) {
+		for i := range n {
+			r = append(r, archive.Rejected{Reason: "none", Payload: []byte(fmt.Sprint(i))})
+		}
+		return r
+	}
+	// The first page of all makes days and prepares statements.
+	b := page(span, noted, many(100, hours(today, 72), "first")...)
+	b.Rejected = rejected(1)
+	commit(t, c, b)
+	commit(t, c, page(span, noted, many(100, hours(today, 72), "first")...))
+	changed := many(1000, span, "new")
+	for i := range changed {
+		changed[i].Start = changed[i].Start.Add(time.Hour)
+	}
+	for _, test := range []struct {
+		name  string
+		batch archive.Batch
+		most  int // statements, BEGIN and COMMIT among them, COPY not
+	}{
+		{"no records", page(span, noted), 5},
+		{"the same again", page(span, noted, many(100, span, "first")...), 12},
+		{"new", page(span, noted, many(1000, span, "new")...), 9},
+		{"changed", page(span, noted, changed...), 12},
+		{"last", lastPage(span, noted, many(1000, span, "last")...), 9},
+	} {
+		count.take()
+		commit(t, c, test.batch)
+		if got := count.take(); len(got) > test.most {
+			t.Errorf("%s: %d statements, want %d:\n%s", test.name, len(got), test.most, strings.Join(got, "\n"))
+		}
+	}
+	t.Run("rejected", func(t *testing.T) {
+		b := page(span, noted)
+		b.Rejected = rejected(100)
+		count.take()
+		commit(t, c, b)
+		if got := count.take(); len(got) > 9 {
+			t.Errorf("%d statements for 100 rejected records", len(got))
+		}
+	})
+}
+
+// With more than a year of days, a page asks only those about its own.
+func TestProbeTouchesOnlyItsDays(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	a.exec(`
+		DO $$
+		BEGIN
+			FOR n IN 0..399 LOOP
+				EXECUTE format('CREATE TABLE invocations_%s PARTITION OF invocations_dated FOR VALUES FROM (%L) TO (%L)',
+					to_char(date '2025-06-01' + n, 'YYYYMMDD'),
+					(date '2025-06-01' + n)::text || ' 00:00:00+00', (date '2025-06-02' + n)::text || ' 00:00:00+00');
+				EXECUTE format('CREATE UNIQUE INDEX ON invocations_%s (request_id)', to_char(date '2025-06-01' + n, 'YYYYMMDD'));
+			END LOOP;
+		END $$`)
+	ids := make([]string, 500)
+	for i := range ids {
+		ids[i] = fmt.Sprint("r", i)
+	}
+	days := int(2*maxLife/(24*time.Hour)) + 1
+	for name, sql := range map[string]string{
+		"probe":  probeSettled,
+		"delete": `DELETE FROM invocations_dated WHERE request_id = ANY ($1) AND start_time BETWEEN $2 AND $3`,
+	} {
+		tx, err := a.store.pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := tx.Query(t.Context(), `EXPLAIN `+sql, ids, hour(0).Add(-maxLife), hour(1).Add(maxLife))
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		touched := map[string]bool{}
+		for _, line := range plan {
+			for _, word := range strings.Fields(line) {
+				if strings.HasPrefix(word, "invocations_2") && !strings.Contains(word, "request_id") {
+					touched[word] = true
+				}
+			}
+		}
+		if len(touched) != days {
+			t.Errorf("%s asks %d days, want %d:\n%s", name, len(touched), days, strings.Join(plan, "\n"))
+		}
+		locks, err := tx.Query(t.Context(), `
+			SELECT c.relname FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+			 WHERE l.pid = pg_backend_pid() AND c.relkind = 'r' AND c.relname ~ '^invocations_\d{8}$'`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		locked, err := pgx.CollectRows(locks, pgx.RowTo[string])
+		if err != nil || len(locked) != days {
+			t.Errorf("%s locks %d days, want %d, %v", name, len(locked), days, err)
+		}
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
