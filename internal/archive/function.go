@@ -28,6 +28,10 @@ func (r *run) function(ctx context.Context, due Due) (err error) {
 		r.renew(ctx, claim, cancel)
 	}()
 	defer func() {
+		// Whatever a lost claim made fail says no more than that it was lost.
+		if err != nil && errors.Is(context.Cause(ctx), ErrClaimLost) {
+			err = ErrClaimLost
+		}
 		cancel(nil)
 		<-renewed
 		release, stop := context.WithTimeout(context.WithoutCancel(ctx), commitGrace)
@@ -46,6 +50,12 @@ func (r *run) function(ctx context.Context, due Due) (err error) {
 	for _, s := range Spans(work.Windows) {
 		queue = append(queue, Walk{Span: s})
 	}
+	windows := 0
+	for _, open := range queue {
+		windows += open.Span.Windows()
+	}
+	// Walks left open may reach beyond what this run was asked for.
+	r.progress.windows.Add(int64(max(0, windows-due.Windows)))
 	w := &walker{
 		source: r.Source, claim: claim, clock: r.Clock, function: due.Function,
 		seed: maphash.MakeSeed(), progress: r.progress,
@@ -68,6 +78,9 @@ func (r *run) renew(ctx context.Context, claim Claim, cancel context.CancelCause
 func (r *run) spans(ctx context.Context, w *walker, queue []Walk) error {
 	failures := 0
 	for len(queue) > 0 && failures < maxFailures {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		open := queue[0]
 		queue = queue[1:]
 		err := w.walk(ctx, open)
@@ -86,6 +99,7 @@ func (r *run) spans(ctx context.Context, w *walker, queue []Walk) error {
 			}
 			queue = append(pieces, queue...)
 		case errors.As(err, &short):
+			failures = 0 // the source has answered
 			r.progress.decided(StateShort, open.Span.Windows())
 			r.trouble(w.function, open.Span, err)
 		case context.Cause(ctx) != nil:

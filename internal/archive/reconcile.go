@@ -54,8 +54,13 @@ func (t *tally) add(p *Page) {
 	for i := range p.Invocations {
 		t.note(maphash.String(t.seed, p.Invocations[i].RequestID), p.Invocations[i].Start)
 	}
+	// They have no id that could tell them apart. One answer that holds the same
+	// payload twice holds two of them; in two answers it may be the same one.
+	same := make(map[uint64]uint64)
 	for i := range p.Rejected {
-		t.note(maphash.Bytes(t.seed, p.Rejected[i].Payload), p.Rejected[i].Start)
+		h := maphash.Bytes(t.seed, p.Rejected[i].Payload)
+		t.note(h+same[h], p.Rejected[i].Start)
+		same[h]++
 	}
 	if t.pages > 0 && p.Count != t.last {
 		t.moved = true

@@ -135,12 +135,12 @@ func (r *run) discover(ctx context.Context, began time.Time) ([]Known, error) {
 		return nil, fmt.Errorf("look up functions that are no longer listed: %w", err)
 	}
 	functions = append(functions, unseen...)
-	if r.Match == nil {
-		return functions, nil
-	}
+	// A list that moves while it is paged may name a function twice.
+	seen := make(map[int32]bool, len(functions))
 	matched := functions[:0]
 	for _, f := range functions {
-		if r.Match(f.Function) {
+		if !seen[f.ID] && (r.Match == nil || r.Match(f.Function)) {
+			seen[f.ID] = true
 			matched = append(matched, f)
 		}
 	}

@@ -124,6 +124,13 @@ func (w *walker) pages(ctx context.Context, at Walk, t, before *tally, final boo
 			}
 			return batch.Outcome == nil && end == nil, end
 		}
+		if ctx.Err() != nil {
+			// What is in hand is kept, and nothing more is asked for.
+			if err := w.commit(ctx, batch); err != nil {
+				return false, err
+			}
+			return false, context.Cause(ctx)
+		}
 		fetched := make(chan struct{})
 		go func() {
 			defer close(fetched)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,8 +15,12 @@ import (
 	"archiver/internal/archive"
 )
 
-// Parse reads a cron expression of five fields.
+// Parse reads a cron expression of five fields. The zone that the parser would
+// let it begin with is refused.
 func Parse(expression string) (cron.Schedule, error) {
+	if strings.Contains(expression, "TZ=") {
+		return nil, fmt.Errorf("%q names a time zone, and ticks are in UTC", expression)
+	}
 	s, err := cron.ParseStandard(expression)
 	if err != nil {
 		return nil, fmt.Errorf("%q is not a cron expression of five fields: %w", expression, err)
@@ -31,9 +36,15 @@ func Run(ctx context.Context, ticks cron.Schedule, clock archive.Clock, log *slo
 	defer jobs.Wait()
 	idle := make(chan struct{}, 1)
 	idle <- struct{}{}
+	var last time.Time
 	for {
 		now := clock.Now().UTC()
-		tick := ticks.Next(now)
+		after := now
+		// A clock that was set back while we slept has the last tick ahead again.
+		if back := last.Sub(now); back > 0 && back < time.Minute {
+			after = last
+		}
+		tick := ticks.Next(after)
 		if tick.IsZero() {
 			log.Error("the schedule has no further tick")
 			<-ctx.Done()
@@ -42,6 +53,7 @@ func Run(ctx context.Context, ticks cron.Schedule, clock archive.Clock, log *slo
 		if clock.Sleep(ctx, tick.Sub(now)) != nil {
 			return
 		}
+		last = tick
 		select {
 		case <-idle:
 			jobs.Go(func() {

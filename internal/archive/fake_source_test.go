@@ -1,0 +1,255 @@
+package archive
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// How a fakeSource counts.
+const (
+	countRight = iota
+	countAbsent
+	countOwnLength
+)
+
+// An element is one record of a fakeSource, or something no row can hold.
+type element struct {
+	Invocation
+	payload string    // of an element that no row can hold
+	at      time.Time // what the source filters on
+}
+
+func (e *element) key() string { return e.RequestID + e.payload }
+
+// An ask is one call for a page.
+type ask struct {
+	URN    string
+	Span   Span // with the padding
+	Cursor Cursor
+	nth    int // call for a page of this function, from 1
+}
+
+// A fakeSource holds records in memory, in the order in which it lists them.
+type fakeSource struct {
+	listed   [][]Function // pages of the list
+	listErr  error        // after these pages
+	limit    int
+	token    bool // pages by token rather than by offset
+	openFrom bool // the border itself is not in the answer
+	openTo   bool
+	emptyEnd bool // a full page says that more follows, even where none does
+	count    int
+	deaf     bool // takes no notice of contexts
+	errs     map[string]error
+	hidden   map[string]bool // request ids that are counted and never given
+
+	before func(ctx context.Context, a ask) error // an answer; may wait
+	after  func(a ask)                            // an answer; may move records
+
+	mu      sync.Mutex
+	records map[string][]element
+	asks    []ask
+	calls   int64
+	nth     map[string]int
+
+	// Pages asked for and not yet committed, a function, and their maximum.
+	open, mostOpen map[string]int
+}
+
+func newFakeSource(limit int, functions ...Function) *fakeSource {
+	return &fakeSource{
+		listed: [][]Function{functions}, limit: limit,
+		errs: make(map[string]error), hidden: make(map[string]bool), records: make(map[string][]element),
+		nth: make(map[string]int), open: make(map[string]int), mostOpen: make(map[string]int),
+	}
+}
+
+func (s *fakeSource) ID() SourceID { return SourceID{Provider: "fake", Region: "here", ProjectID: "p"} }
+
+func (s *fakeSource) Stats() SourceStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return SourceStats{Calls: s.calls}
+}
+
+func (s *fakeSource) Functions(context.Context) iter.Seq2[[]Function, error] {
+	return func(yield func([]Function, error) bool) {
+		for _, page := range s.listed {
+			if !yield(page, nil) {
+				return
+			}
+		}
+		if s.listErr != nil {
+			yield(nil, s.listErr)
+		}
+	}
+}
+
+func (s *fakeSource) Pages(ctx context.Context, q Query) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		for cursor := q.Cursor; ; {
+			page, err := s.answer(ctx, q, cursor)
+			if err != nil {
+				yield(Page{}, err)
+				return
+			}
+			if !yield(page, nil) || page.Last {
+				return
+			}
+			cursor = page.Next
+		}
+	}
+}
+
+func (s *fakeSource) answer(ctx context.Context, q Query, cursor Cursor) (Page, error) {
+	if ctx.Err() != nil && !s.deaf {
+		return Page{}, fmt.Errorf("call: %w", ctx.Err())
+	}
+	urn := q.Function.URN
+	s.mu.Lock()
+	s.calls++
+	s.nth[urn]++
+	a := ask{URN: urn, Span: Span{From: q.From, To: q.To}, Cursor: cursor, nth: s.nth[urn]}
+	s.asks = append(s.asks, a)
+	s.open[urn]++
+	s.mostOpen[urn] = max(s.mostOpen[urn], s.open[urn])
+	err := s.errs[urn]
+	s.mu.Unlock()
+
+	if err == nil && s.before != nil {
+		err = s.before(ctx, a)
+	}
+	if err != nil {
+		s.committed(urn)
+		return Page{}, err
+	}
+	s.mu.Lock()
+	page := s.page(a)
+	s.mu.Unlock()
+	if s.after != nil {
+		s.after(a)
+	}
+	return page, nil
+}
+
+// committed notes that a page asked for need not be asked for again.
+func (s *fakeSource) committed(urn string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[urn]--
+}
+
+func (s *fakeSource) page(a ask) Page {
+	var found []element
+	for _, e := range s.records[a.URN] {
+		early := e.at.Before(a.Span.From) || s.openFrom && e.at.Equal(a.Span.From)
+		late := e.at.After(a.Span.To) || s.openTo && e.at.Equal(a.Span.To)
+		if !early && !late {
+			found = append(found, e)
+		}
+	}
+	from := min(s.position(found, a.Cursor), len(found))
+	to := min(from+s.limit, len(found))
+	p := Page{Count: -1, Last: to == len(found)}
+	for _, e := range found[from:to] {
+		if s.hidden[e.RequestID] {
+			continue
+		}
+		if e.payload != "" {
+			p.Rejected = append(p.Rejected, Rejected{Reason: "no request id", Start: e.Start, Payload: []byte(e.payload)})
+		} else {
+			p.Invocations = append(p.Invocations, e.Invocation)
+		}
+	}
+	if s.emptyEnd && p.Len() == s.limit {
+		p.Last = false
+	}
+	switch s.count {
+	case countRight:
+		p.Count = len(found)
+	case countOwnLength:
+		p.Count = p.Len()
+	}
+	p.Next = Cursor(strconv.Itoa(to))
+	if s.token && to > 0 {
+		p.Next += Cursor(" after " + found[to-1].key())
+	}
+	return p
+}
+
+// position is where the page after a cursor begins. A token names the record
+// before it; where that is gone, its offset has to do.
+func (s *fakeSource) position(found []element, c Cursor) int {
+	if c == "" {
+		return 0
+	}
+	number, key, _ := strings.Cut(string(c), " after ")
+	if key != "" {
+		for i := range found {
+			if found[i].key() == key {
+				return i + 1
+			}
+		}
+	}
+	offset, err := strconv.Atoi(number)
+	if err != nil {
+		panic(err)
+	}
+	return offset
+}
+
+// asked are the calls for pages so far.
+func (s *fakeSource) asked() []ask {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.asks)
+}
+
+// The moves that records of a list make.
+
+func (s *fakeSource) arrive(urn string, at int, e ...element) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.records[urn] = slices.Insert(slices.Clone(s.records[urn]), at, e...)
+}
+
+func (s *fakeSource) vanish(urn string, at int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.records[urn] = slices.Delete(slices.Clone(s.records[urn]), at, at+1)
+}
+
+func (s *fakeSource) move(urn string, from, to int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := slices.Clone(s.records[urn])
+	e := list[from]
+	s.records[urn] = slices.Insert(slices.Delete(list, from, from+1), to, e)
+}
+
+// many are n settled records of an hour, evenly spread, newest first.
+func many(prefix string, hour time.Time, n int) []element {
+	list := make([]element, n)
+	for i := range list {
+		start := hour.Add(time.Duration(n-1-i) * Hour / time.Duration(n)).Truncate(time.Millisecond)
+		list[i] = settled(fmt.Sprintf("%s-%04d", prefix, n-1-i), start)
+	}
+	return list
+}
+
+func settled(id string, start time.Time) element {
+	return element{
+		Invocation: Invocation{RequestID: id, Status: StatusSuccess, Start: start, End: start.Add(time.Second)},
+		at:         start,
+	}
+}
+
+func unusable(payload string, start time.Time) element {
+	return element{Invocation: Invocation{Start: start}, payload: payload, at: start}
+}

@@ -1,0 +1,342 @@
+package schedule_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	_ "time/tzdata" // a zone's clock changes, whatever the machine has
+
+	"archiver/internal/archive"
+	"archiver/internal/archive/clocktest"
+	"archiver/internal/schedule"
+)
+
+// patience is how long a test waits for what must happen at once.
+const patience = 10 * time.Second
+
+// A scheduled is a schedule under way.
+type scheduled struct {
+	t     *testing.T
+	clock *clocktest.Clock
+	end   context.CancelFunc
+	ended chan struct{}
+	logs  *records
+}
+
+func start(t *testing.T, expression string, clock *clocktest.Clock, shown archive.Clock, job func(context.Context, time.Time)) *scheduled {
+	t.Helper()
+	ticks, err := schedule.Parse(expression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &scheduled{t: t, clock: clock, end: cancel, ended: make(chan struct{}), logs: new(records)}
+	go func() {
+		defer close(s.ended)
+		schedule.Run(ctx, ticks, shown, slog.New(s.logs), job)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		await(t, "the end of the schedule", s.ended)
+	})
+	return s
+}
+
+// to moves the clock to a tick, once it is waited for.
+func (s *scheduled) to(tick time.Time) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	if err := s.clock.AwaitSleeper(ctx, tick); err != nil {
+		s.t.Fatalf("nobody waits for %v", tick)
+	}
+	s.clock.Advance(tick.Sub(s.clock.Now()))
+}
+
+func await[T any](t *testing.T, what string, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(patience):
+		t.Errorf("waited in vain for %s", what)
+	}
+	return v
+}
+
+// records collects what is logged.
+type records struct {
+	mu   sync.Mutex
+	list []slog.Record
+}
+
+func (r *records) Enabled(context.Context, slog.Level) bool { return true }
+func (r *records) WithAttrs([]slog.Attr) slog.Handler       { return r }
+func (r *records) WithGroup(string) slog.Handler            { return r }
+
+func (r *records) Handle(_ context.Context, record slog.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = append(r.list, record)
+	return nil
+}
+
+// said are the messages of a level and the ticks that they name.
+func (r *records) said(level slog.Level) (messages []string, ticks []time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, record := range r.list {
+		if record.Level != level {
+			continue
+		}
+		messages = append(messages, record.Message)
+		record.Attrs(func(a slog.Attr) bool {
+			if a.Key == "tick" {
+				ticks = append(ticks, a.Value.Time())
+			}
+			return true
+		})
+	}
+	return messages, ticks
+}
+
+var noon = time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
+
+func TestTicks(t *testing.T) {
+	t.Parallel()
+	clock := clocktest.New(noon.Add(7*time.Minute - time.Nanosecond))
+	ran := make(chan time.Time, 1)
+	s := start(t, "7 * * * *", clock, clock, func(_ context.Context, tick time.Time) { ran <- tick })
+	for i := range 3 {
+		want := noon.Add(time.Duration(i)*time.Hour + 7*time.Minute)
+		s.to(want)
+		if got := await(t, "the job", ran); !got.Equal(want) || got.Location() != time.UTC {
+			t.Errorf("the job is handed %v, want %v", got, want)
+		}
+	}
+	if messages, _ := s.logs.said(slog.LevelWarn); len(messages) > 0 {
+		t.Errorf("warned of %q", messages)
+	}
+}
+
+// A tick of this very moment has been met: the next one counts.
+func TestStartedAtATick(t *testing.T) {
+	t.Parallel()
+	clock := clocktest.New(noon)
+	ran := make(chan time.Time, 1)
+	s := start(t, "0 * * * *", clock, clock, func(_ context.Context, tick time.Time) { ran <- tick })
+	s.to(noon.Add(time.Hour))
+	if got := await(t, "the job", ran); !got.Equal(noon.Add(time.Hour)) {
+		t.Errorf("the first tick is %v", got)
+	}
+}
+
+// A job still under way at a tick is left alone, and that is said. The ticks
+// that it misses are not made up for.
+func TestBusyTicksAreSkipped(t *testing.T) {
+	t.Parallel()
+	clock := clocktest.New(noon)
+	began, goOn, over := make(chan time.Time), make(chan struct{}), make(chan struct{})
+	s := start(t, "0 * * * *", clock, clock, func(_ context.Context, tick time.Time) {
+		began <- tick
+		<-goOn
+		over <- struct{}{}
+	})
+	s.to(noon.Add(time.Hour))
+	await(t, "the job", began)
+	s.to(noon.Add(2 * time.Hour))
+	s.to(noon.Add(3 * time.Hour)) // is waited for after the one before was skipped
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := clock.AwaitSleeper(ctx, noon.Add(4*time.Hour)); err != nil {
+		t.Fatal("the schedule waits for the job")
+	}
+	messages, ticks := s.logs.said(slog.LevelWarn)
+	if len(ticks) != 2 || !ticks[0].Equal(noon.Add(2*time.Hour)) || !ticks[1].Equal(noon.Add(3*time.Hour)) {
+		t.Errorf("said %q of the ticks %v", messages, ticks)
+	}
+	for _, m := range messages {
+		if !strings.Contains(m, "skipped") {
+			t.Errorf("said %q", m)
+		}
+	}
+	goOn <- struct{}{}
+	await(t, "the end of the job", over)
+	// The job is over a moment before the schedule knows: a tick in between
+	// would be skipped, the one after it is not.
+	for n := 4; ; n++ {
+		s.to(noon.Add(time.Duration(n) * time.Hour))
+		if err := clock.AwaitSleeper(ctx, noon.Add(time.Duration(n+1)*time.Hour)); err != nil {
+			t.Fatal("the schedule has stopped")
+		}
+		if _, ticks := s.logs.said(slog.LevelWarn); len(ticks) < n-1 {
+			if got := await(t, "the job", began); !got.Equal(noon.Add(time.Duration(n) * time.Hour)) {
+				t.Errorf("the job is handed %v", got)
+			}
+			break
+		}
+	}
+	close(goOn)
+	await(t, "the end of the job", over)
+}
+
+// The end of its context ends the schedule, once the job under way has ended;
+// the job hears of it.
+func TestEndWaitsForTheJob(t *testing.T) {
+	t.Parallel()
+	clock := clocktest.New(noon)
+	began, heard, goOn := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	s := start(t, "0 * * * *", clock, clock, func(ctx context.Context, _ time.Time) {
+		close(began)
+		<-ctx.Done()
+		close(heard)
+		<-goOn
+	})
+	s.to(noon.Add(time.Hour))
+	await(t, "the job", began)
+	s.end()
+	await(t, "the job to hear of the end", heard)
+	select {
+	case <-s.ended:
+		t.Error("the schedule ended before its job")
+	default:
+	}
+	close(goOn)
+	await(t, "the end of the schedule", s.ended)
+}
+
+func TestEndBetweenTicks(t *testing.T) {
+	t.Parallel()
+	clock := clocktest.New(noon)
+	s := start(t, "0 * * * *", clock, clock, func(context.Context, time.Time) { t.Error("the job ran") })
+	s.end()
+	await(t, "the end of the schedule", s.ended)
+}
+
+// A day that no calendar has never comes: that is said, and waited out.
+func TestNoFurtherTick(t *testing.T) {
+	t.Parallel()
+	clock := clocktest.New(noon)
+	s := start(t, "0 0 30 2 *", clock, clock, func(context.Context, time.Time) { t.Error("the job ran") })
+	s.end()
+	await(t, "the end of the schedule", s.ended)
+	if messages, _ := s.logs.said(slog.LevelError); len(messages) != 1 {
+		t.Errorf("said %q", messages)
+	}
+}
+
+// A local clock shows its time in a zone.
+type local struct {
+	*clocktest.Clock
+	zone *time.Location
+}
+
+func (l local) Now() time.Time { return l.Clock.Now().In(l.zone) }
+
+// On the day when clocks change, each hour has its tick, and each of them one.
+func TestClockChange(t *testing.T) {
+	t.Parallel()
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, day := range []time.Time{
+		time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC),  // 02:00 to 03:00 is left out there
+		time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), // and is there twice
+	} {
+		for expression, want := range map[string][]time.Duration{
+			"30 * * * *": hours(0, 24),
+			"30 2 * * *": hours(2, 3),
+			"30 0 * * *": hours(0, 1), // 02:30 there in summer
+		} {
+			t.Run(day.Format(time.DateOnly)+" "+expression, func(t *testing.T) {
+				t.Parallel()
+				clock := clocktest.New(day)
+				ran := make(chan time.Time, 1)
+				s := start(t, expression, clock, local{clock, berlin}, func(_ context.Context, tick time.Time) { ran <- tick })
+				for _, after := range want {
+					s.to(day.Add(after))
+					if got := await(t, "the job", ran); !got.Equal(day.Add(after)) || got.Location() != time.UTC {
+						t.Errorf("the job is handed %v, want %v", got, day.Add(after))
+					}
+				}
+				// The next one is of another day.
+				next := day.Add(24*time.Hour + want[0])
+				s.to(next)
+				if got := await(t, "the job", ran); !got.Equal(next) {
+					t.Errorf("the next day's job is handed %v, want %v", got, next)
+				}
+			})
+		}
+	}
+}
+
+func hours(from, to int) (list []time.Duration) {
+	for n := from; n < to; n++ {
+		list = append(list, time.Duration(n)*time.Hour+30*time.Minute)
+	}
+	return list
+}
+
+// A hasty clock is a little behind whenever somebody wakes, as one that was
+// set back by hand or by the network while he slept.
+type hasty struct {
+	*clocktest.Clock
+	mu    sync.Mutex
+	early time.Duration
+}
+
+func (h *hasty) Now() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.Clock.Now().Add(-h.early)
+}
+
+func (h *hasty) Sleep(ctx context.Context, d time.Duration) error {
+	h.mu.Lock()
+	d -= h.early
+	h.mu.Unlock()
+	err := h.Clock.Sleep(ctx, d)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.early = 300 * time.Millisecond
+	return err
+}
+
+// A tick is met once, though the clock says after it that it is still to come.
+func TestClockSetBackALittle(t *testing.T) {
+	t.Parallel()
+	clock := clocktest.New(noon)
+	ran := make(chan time.Time, 1)
+	s := start(t, "0 * * * *", clock, &hasty{Clock: clock}, func(_ context.Context, tick time.Time) { ran <- tick })
+	s.to(noon.Add(time.Hour))
+	if got := await(t, "the job", ran); !got.Equal(noon.Add(time.Hour)) {
+		t.Errorf("the job is handed %v", got)
+	}
+	s.to(noon.Add(2 * time.Hour))
+	if got := await(t, "the job", ran); !got.Equal(noon.Add(2 * time.Hour)) {
+		t.Errorf("the job is handed %v", got)
+	}
+}
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	for _, expression := range []string{"7 * * * *", "*/5 0-6 1,15 * 1-5", "0 3 * * SUN", " 7  * * * * "} {
+		if _, err := schedule.Parse(expression); err != nil {
+			t.Errorf("%q is refused: %v", expression, err)
+		}
+	}
+	for _, expression := range []string{
+		"", "7 * * *", "0 7 * * * *", "60 * * * *", "7 24 * * *", "often", "7 * * * * # hourly",
+		// Where clocks change, a local time comes twice or never.
+		"TZ=Europe/Berlin 7 * * * *", "CRON_TZ=Asia/Shanghai 7 * * * *",
+	} {
+		if _, err := schedule.Parse(expression); err == nil {
+			t.Errorf("%q is taken for a schedule", expression)
+		} else if !strings.Contains(err.Error(), expression) {
+			t.Errorf("the error for %q does not say what it is about: %v", expression, err)
+		}
+	}
+}
