@@ -51,13 +51,15 @@ CREATE INDEX windows_open ON windows (function_id, window_start)
     WHERE planned AND state NOT IN ('complete', 'gone');
 
 -- Spans begun and not finished: where the next run goes on. source_cursor is
--- the source's own word for the page after the last one kept.
+-- the source's own word for the page after the last one kept, source_count its
+-- count as of that page.
 CREATE TABLE walks (
     function_id   integer NOT NULL,
     span_from     timestamptz NOT NULL,
     span_to       timestamptz NOT NULL,
     source_cursor text NOT NULL,
     seen          integer NOT NULL,
+    source_count  integer,
     PRIMARY KEY (function_id, span_from)
 );
 

@@ -15,6 +15,7 @@ type commands struct {
 	Run      runCommand      `cmd:"" help:"Stay up and archive at every tick of the schedule."`
 	Once     onceCommand     `cmd:"" help:"Archive everything that is due, then end."`
 	Backfill backfillCommand `cmd:"" help:"Archive the hours in [from, to), whatever the schedule."`
+	Verify   verifyCommand   `cmd:"" help:"Compare the archive's counts with the source's."`
 	Status   statusCommand   `cmd:"" help:"Show what is archived, what is not, and since when."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the schema forward or back."`
 	Simulate simulateCommand `cmd:"" help:"Serve the FunctionGraph API, for trying and testing."`

@@ -28,6 +28,7 @@ var day = time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC)
 const (
 	testAccessKey = "test-access-key"
 	testSecretKey = "test-secret-key"
+	testToken     = "test-token"
 )
 
 // binary builds the archiver, with the race detector where the tests have it.
@@ -126,7 +127,7 @@ func query[T any](in *installation, sql string, args ...any) (value T) {
 // simulator serves the data, signed with the test's keys.
 func simulator(t testing.TB, data *simulate.Data) (*simulate.Server, *httptest.Server) {
 	t.Helper()
-	api, err := simulate.New(simulate.Options{Data: data, AccessKey: testAccessKey, SecretKey: testSecretKey})
+	api, err := simulate.New(simulate.Options{Data: data, AccessKey: testAccessKey, SecretKey: testSecretKey, Token: testToken})
 	if err != nil {
 		t.Fatal(err)
 	}

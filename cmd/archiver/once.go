@@ -9,14 +9,16 @@ import (
 
 // dueFlags say which windows are due by themselves.
 type dueFlags struct {
-	Lookback time.Duration `default:"30d" help:"How far back windows are due; as long as the source keeps its records."`
+	VerifyAfter time.Duration `default:"6h" help:"When the counts of complete windows are compared with the source's once more; 0 for never."`
+	Lookback    time.Duration `default:"30d" help:"How far back windows are due; as long as the source keeps its records."`
 }
 
-// order asks for every window that is due now, and for older ones begun.
+// order asks for every window that is due now, for older ones begun, and for
+// records in flight and counts whose time has come.
 func (f *dueFlags) order(askedBy string, now time.Time, settle time.Duration) archive.Order {
 	due := archive.DueBefore(now, settle)
 	return archive.Order{
-		AskedBy: askedBy, Older: true,
+		AskedBy: askedBy, Older: true, Follow: true, VerifyAfter: f.VerifyAfter,
 		Range: archive.Span{From: archive.WindowOf(due.Add(-f.Lookback)), To: due},
 	}
 }

@@ -42,7 +42,7 @@ func (in *installation) inProcess(endpoint string, clock archive.Clock) *archive
 	in.t.Cleanup(store.Close)
 	source, err := functiongraph.New(functiongraph.Options{
 		Region: simulate.DefaultRegion, Endpoint: endpoint, ProjectID: simulate.DefaultProjectID,
-		AccessKey: testAccessKey, SecretKey: testSecretKey,
+		AuthToken: testToken, // a signature would go by the machine's own clock
 	}, extract.NewCaller(extract.Options{Concurrency: 4, Timeout: time.Minute, Clock: archive.SystemClock{}, Log: log}), log)
 	if err != nil {
 		in.t.Fatal(err)

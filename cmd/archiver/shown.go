@@ -101,6 +101,7 @@ func summaryLine(s archive.Summary, took time.Duration) string {
 	}{
 		{s.Short, "windows short"}, {s.Failed, "windows failed"}, {s.Gone, "windows gone"},
 		{int64(s.NotDue), "windows not settled yet"}, {s.Elsewhere, "windows done by another worker"},
+		{s.Differ, "windows differed and were read again"}, {s.Left, "questions left to the next run"},
 		{s.Rejected, "records rejected"}, {s.Refused, "calls throttled"},
 	} {
 		if part.n > 0 {
@@ -115,6 +116,6 @@ func summaryKeys(s archive.Summary, took time.Duration) []any {
 	return []any{
 		"windows", s.Windows, "complete", s.Complete, "short", s.Short, "failed", s.Failed, "gone", s.Gone,
 		"functions", s.Functions, "records", s.Records(), "new", s.Inserted, "changed", s.Updated,
-		"rejected", s.Rejected, "calls", s.Calls, "throttled", s.Refused, "seconds", took.Seconds(),
+		"rejected", s.Rejected, "differed", s.Differ, "calls", s.Calls, "throttled", s.Refused, "seconds", took.Seconds(),
 	}
 }

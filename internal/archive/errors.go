@@ -3,6 +3,7 @@ package archive
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 var (
@@ -28,17 +29,29 @@ var (
 // An IncompleteError says that a run ended with windows that are not complete.
 // What was archived stays.
 type IncompleteError struct {
-	Short, Failed, NotDue int     // windows
-	First                 Failure // the first trouble, if any
+	Short, Failed, NotDue, Differ int     // windows
+	Left                          int     // questions about records in flight, or counts, without an answer
+	First                         Failure // the first trouble, if any
 }
 
 func (e *IncompleteError) Error() string {
-	msg := fmt.Sprintf("%d windows are not complete", e.Short+e.Failed+e.NotDue)
-	if e.NotDue > 0 && e.Short+e.Failed == 0 {
-		return fmt.Sprintf("%d windows have not settled yet, run again later", e.NotDue)
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{
+		{e.Short + e.Failed, "windows are not complete"},
+		{e.Differ, "windows have fewer records than the source counts (--repair reads them again)"},
+		{e.Left, "questions about records in flight or counts had no answer"},
+		{e.NotDue, "windows have not settled yet, run again later"},
+	} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+		}
 	}
+	msg := strings.Join(parts, "; ")
 	if e.First.Err != nil {
-		msg += fmt.Sprintf(", first %s %s: %v", e.First.Function.Name, e.First.Span, e.First.Err)
+		msg += fmt.Sprintf("; first %s %s: %v", e.First.Function.Name, e.First.Span, e.First.Err)
 	}
 	return msg
 }
@@ -51,14 +64,22 @@ type Failure struct {
 }
 
 // A ShortError says that the source counted more records than it gave, or
-// (Count -1) gave no count and something else at every walk.
-type ShortError struct{ Saw, Count int }
+// (Count -1) gave no count and something else at every walk, or (Moved) went
+// on changing while it was read.
+type ShortError struct {
+	Saw, Count int
+	Moved      bool
+}
 
 func (e *ShortError) Error() string {
-	if e.Count < 0 {
+	switch {
+	case e.Count < 0:
 		return fmt.Sprintf("the source gives no count, and no two walks saw the same records (%d in the last)", e.Saw)
+	case e.Moved:
+		return fmt.Sprintf("the source's count changed during every walk (%d in the end, %d seen)", e.Count, e.Saw)
+	default:
+		return fmt.Sprintf("the source counts %d records and gives %d", e.Count, e.Saw)
 	}
-	return fmt.Sprintf("the source counts %d records and gives %d", e.Count, e.Saw)
 }
 
 // A SourceError is an error of the source, not of the archive: it concerns one

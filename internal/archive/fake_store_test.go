@@ -38,9 +38,10 @@ type functionRow struct {
 }
 
 type windowRow struct {
-	state State
-	count int // the source's, -1 where it is not known
-	err   string
+	state    State
+	verified bool
+	count    int // the source's, -1 where it is not known
+	err      string
 }
 
 type row struct {
@@ -201,7 +202,9 @@ func (s *fakeStore) UnseenFunctions(ctx context.Context, _ SourceID, before time
 // due are the windows that an order asks for, walks left open included.
 func (db *database) due(id int32, o Order) (windows []time.Time) {
 	for w := o.Range.From; w.Before(o.Range.To); w = w.Add(Hour) {
-		if state := db.windows[id][w].state; o.Force || state != StateComplete && state != StateGone {
+		state := db.windows[id][w].state
+		decided := state == StateComplete || state == StateGone && db.functions[id-1].gone
+		if !o.Compare && (o.Force || !decided) {
 			windows = append(windows, w)
 		}
 	}
@@ -214,11 +217,14 @@ func (db *database) due(id int32, o Order) (windows []time.Time) {
 	return windows
 }
 
-func (s *fakeStore) Due(ctx context.Context, functions []Known, o Order) (due []Due, err error) {
+func (s *fakeStore) Due(ctx context.Context, functions []Known, o Order, _ time.Time) (due []Due, err error) {
 	err = s.do(ctx, opDue, func() error {
 		for _, f := range functions {
-			if windows := s.due(f.ID, o); len(windows) > 0 {
+			windows := s.due(f.ID, o)
+			if len(windows) > 0 {
 				due = append(due, Due{Known: f, Windows: len(windows), Oldest: windows[0]})
+			} else if o.Follow && len(s.inFlight(f.ID)) > 0 || len(s.unverified(f.ID, o)) > 0 {
+				due = append(due, Due{Known: f, Oldest: o.Range.From})
 			}
 		}
 		slices.SortStableFunc(due, func(a, b Due) int {
@@ -275,7 +281,7 @@ func (c *fakeClaim) prolong() {
 	c.store.claims[c.function.ID].expires = c.store.clock.Now().Add(ClaimLife)
 }
 
-func (c *fakeClaim) Work(ctx context.Context, o Order) (work Work, err error) {
+func (c *fakeClaim) Work(ctx context.Context, o Order, _ time.Time) (work Work, err error) {
 	err = c.fenced(ctx, opWork, func() error {
 		for _, from := range slices.SortedFunc(maps.Keys(c.store.walks[c.function.ID]), time.Time.Compare) {
 			if open := c.store.walks[c.function.ID][from]; o.Older || open.Span.Overlaps(o.Range) {
@@ -291,6 +297,7 @@ func (c *fakeClaim) Work(ctx context.Context, o Order) (work Work, err error) {
 				work.Windows = append(work.Windows, w)
 			}
 		}
+		work.Verify = c.store.unverified(c.function.ID, o)
 		return nil
 	})
 	return work, err

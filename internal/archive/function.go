@@ -42,7 +42,7 @@ func (r *run) function(ctx context.Context, due Due) (err error) {
 		}
 	}()
 
-	work, err := claim.Work(ctx, r.order)
+	work, err := claim.Work(ctx, r.order, r.began)
 	if err != nil {
 		return fmt.Errorf("find what is due of %s: %w", due.Name, err)
 	}
@@ -60,7 +60,15 @@ func (r *run) function(ctx context.Context, due Due) (err error) {
 		source: r.Source, claim: claim, clock: r.Clock, function: due.Function,
 		seed: maphash.MakeSeed(), progress: r.progress,
 	}
-	return r.spans(ctx, w, queue)
+	if err := r.spans(ctx, w, queue); err != nil || w.gone {
+		return err
+	}
+	if r.order.Follow {
+		if err := r.settle(ctx, w); err != nil || w.gone {
+			return err
+		}
+	}
+	return r.verify(ctx, w, work.Verify)
 }
 
 // renew keeps the claim while the function is worked on, however long its
@@ -102,12 +110,10 @@ func (r *run) spans(ctx context.Context, w *walker, queue []Walk) error {
 			failures = 0 // the source has answered
 			r.progress.decided(StateShort, open.Span.Windows())
 			r.trouble(w.function, open.Span, err)
-		case context.Cause(ctx) != nil:
-			return context.Cause(ctx)
-		case errors.Is(err, ErrDenied):
-			return err
-		case errors.Is(err, ErrGone):
+		case errors.Is(err, ErrGone) && context.Cause(ctx) == nil:
 			return r.gone(ctx, w, append([]Walk{open}, queue...))
+		case ends(ctx, err) != nil:
+			return ends(ctx, err)
 		case errors.As(err, &failed):
 			failures++
 			if err := w.claim.Fail(ctx, open.Span, failed.Error(), r.Clock.Now()); err != nil {
@@ -115,8 +121,6 @@ func (r *run) spans(ctx context.Context, w *walker, queue []Walk) error {
 			}
 			r.progress.decided(StateFailed, open.Span.Windows())
 			r.trouble(w.function, open.Span, err)
-		default:
-			return err
 		}
 	}
 	// What is left of a function that keeps failing is as good as failed in
@@ -124,6 +128,43 @@ func (r *run) spans(ctx context.Context, w *walker, queue []Walk) error {
 	for _, left := range queue {
 		r.progress.decided(StateFailed, left.Span.Windows())
 	}
+	return nil
+}
+
+// reread reads spans that are complete once more.
+func (r *run) reread(ctx context.Context, w *walker, spans []Span) error {
+	var queue []Walk
+	for _, s := range spans {
+		queue = append(queue, Walk{Span: s})
+		r.progress.windows.Add(int64(s.Windows()))
+	}
+	return r.spans(ctx, w, queue)
+}
+
+// ends is the error of a span that ends the run as well: the user stopped it,
+// the source denies us, or it is the archive's own. It is nil for others.
+func ends(ctx context.Context, err error) error {
+	var failed *SourceError
+	switch cause := context.Cause(ctx); {
+	case cause != nil:
+		return cause
+	case !errors.As(err, &failed) || errors.Is(err, ErrDenied):
+		return err
+	}
+	return nil
+}
+
+// survive takes in an error of a call that was made beside reading windows:
+// what it was for is left to the next run, and said, unless it ends this one.
+func (r *run) survive(ctx context.Context, w *walker, s Span, err error) error {
+	if errors.Is(err, ErrGone) && context.Cause(ctx) == nil {
+		return r.gone(ctx, w, nil)
+	}
+	if end := ends(ctx, err); end != nil {
+		return end
+	}
+	r.progress.left.Add(1)
+	r.trouble(w.function, s, err)
 	return nil
 }
 
@@ -139,6 +180,7 @@ func (r *run) gone(ctx context.Context, w *walker, left []Walk) error {
 	if err := w.claim.Gone(ctx, due, r.Clock.Now()); err != nil {
 		return fmt.Errorf("note that %s is gone: %w", w.function.Name, err)
 	}
+	w.gone = true
 	r.progress.decided(StateGone, windows)
 	r.Log.Warn("function is gone, its history stays", "function", w.function.URN, "windows", windows)
 	return nil

@@ -11,7 +11,7 @@ type verdict int
 const (
 	whole     verdict = iota // the walk saw all that the source counts
 	drifted                  // something moved between two pages: walk again
-	uncounted                // the source gave no count to go by: whole once two walks agree
+	uncounted                // there is no count to go by: whole once two walks agree
 )
 
 // A tally is what one walk saw. Ids are kept as 64-bit hashes: two of them
@@ -22,6 +22,7 @@ type tally struct {
 	span    Span
 	seen    map[uint64]struct{} // elements this process saw in this walk
 	sum     uint64              // of the hashes seen, to tell whether two walks agree
+	sent    int                 // elements, those that came again included
 	windows map[time.Time]int   // distinct elements a window of the span
 
 	// A walk that resumes knows how many distinct elements the pages before it
@@ -44,9 +45,10 @@ func newTally(seed maphash.Seed, span Span) *tally {
 	}
 }
 
-// resume makes the tally go on where an earlier process's walk stopped.
-func (t *tally) resume(seen int, archived map[uint64]struct{}) {
-	t.resumed, t.known = seen, archived
+// resume makes the tally go on where an earlier process's walk stopped. What
+// came or went meanwhile shows in the count, as between two pages.
+func (t *tally) resume(open Walk, archived map[uint64]struct{}) {
+	t.resumed, t.known, t.last = open.Seen, archived, open.Count
 }
 
 // add notes a page.
@@ -62,9 +64,10 @@ func (t *tally) add(p *Page) {
 		t.note(h+same[h], p.Rejected[i].Start)
 		same[h]++
 	}
-	if t.pages > 0 && p.Count != t.last {
+	if (t.pages > 0 || t.resumed > 0) && p.Count != t.last {
 		t.moved = true
 	}
+	t.sent += p.Len()
 	t.ownCount = t.ownCount && p.Count == p.Len()
 	t.pages++
 	t.last = p.Count
@@ -111,6 +114,8 @@ func (t *tally) verdict() verdict {
 		return whole
 	case t.known == nil && t.distinct() > count:
 		return uncounted // it gives more than it counts
+	case t.known == nil && t.sent == count:
+		return uncounted // it may count what it gives twice as two
 	default:
 		return drifted
 	}
@@ -129,7 +134,7 @@ func (t *tally) counts() map[time.Time]int {
 // window, counts has the source's number of its records: those counted less
 // those seen that belong to the windows beside it.
 func (t *tally) short() (err *ShortError, counts map[time.Time]int) {
-	err = &ShortError{Saw: t.distinct(), Count: t.count()}
+	err = &ShortError{Saw: t.distinct(), Count: t.count(), Moved: t.moved}
 	if err.Count >= 0 && t.resumed == 0 {
 		w := t.span.From
 		counts = map[time.Time]int{w: err.Count - (len(t.seen) - t.windows[w])}

@@ -39,14 +39,25 @@ type Summary struct {
 	Calls    int64 // calls made to the source
 	Refused  int64 // of these, answered with "too many"
 	Failures []Failure
+	// Differences are the windows whose count was not the source's; those of a
+	// run that repairs have been read again since.
+	Differences []Difference
+	noted       bool // differences were noted, and not repaired
 }
 
 // Err is an *IncompleteError where windows asked for are not complete.
 func (s *Summary) Err() error {
-	if s.Short+s.Failed == 0 && s.NotDue == 0 {
+	err := &IncompleteError{Short: int(s.Short), Failed: int(s.Failed), NotDue: s.NotDue, Left: int(s.Left)}
+	if s.noted {
+		for _, d := range s.Differences {
+			if d.Counted > d.Archived || d.Counted < 0 {
+				err.Differ++
+			}
+		}
+	}
+	if *err == (IncompleteError{}) {
 		return nil
 	}
-	err := &IncompleteError{Short: int(s.Short), Failed: int(s.Failed), NotDue: s.NotDue}
 	if len(s.Failures) > 0 {
 		err.First = s.Failures[0]
 	}
@@ -57,10 +68,12 @@ func (s *Summary) Err() error {
 type run struct {
 	*Archiver
 	order    Order
+	began    time.Time
 	progress *Progress
 
-	mu       sync.Mutex
-	failures []Failure
+	mu          sync.Mutex
+	failures    []Failure
+	differences []Difference
 }
 
 // Archive makes the windows of the order complete, as far as they are due.
@@ -83,7 +96,7 @@ func (a *Archiver) Archive(ctx context.Context, o Order, p *Progress) (Summary, 
 		return summary, fmt.Errorf("note the beginning of a run: %w", err)
 	}
 	before := a.Source.Stats()
-	r := &run{Archiver: a, order: o, progress: p}
+	r := &run{Archiver: a, order: o, began: began, progress: p}
 
 	functions, err := r.discover(ctx, began)
 	if err == nil {
@@ -94,6 +107,7 @@ func (a *Archiver) Archive(ctx context.Context, o Order, p *Progress) (Summary, 
 
 	after := a.Source.Stats()
 	summary.Totals, summary.Failures = p.Totals(), r.failures
+	summary.Differences, summary.noted = r.differences, o.Compare && !o.Repair
 	summary.Calls, summary.Refused = after.Calls-before.Calls, after.Refused-before.Refused
 	switch cause := context.Cause(ctx); {
 	case err == nil:
@@ -151,7 +165,7 @@ func (r *run) discover(ctx context.Context, began time.Time) ([]Known, error) {
 // back to those that another worker had until nothing is due any more.
 func (r *run) all(ctx context.Context, functions []Known) error {
 	for first := true; ; first = false {
-		due, err := r.Store.Due(ctx, functions, r.order)
+		due, err := r.Store.Due(ctx, functions, r.order, r.began)
 		if err != nil {
 			return fmt.Errorf("plan what is due: %w", err)
 		}

@@ -293,7 +293,7 @@ func TestFailingFunction(t *testing.T) {
 	if !errors.As(err, &incomplete) || incomplete.First.Function != alpha || !errors.Is(incomplete.First.Err, errServer) {
 		t.Fatalf("the run ended with %v", err)
 	}
-	if want := "5 windows are not complete, first alpha 2026-03-14T00:00Z/2026-03-14T01:00Z: 500 Internal Server Error"; err.Error() != want {
+	if want := "5 windows are not complete; first alpha 2026-03-14T00:00Z/2026-03-14T01:00Z: 500 Internal Server Error"; err.Error() != want {
 		t.Errorf("the run ended with %q, want %q", err, want)
 	}
 	tried := 0

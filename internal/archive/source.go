@@ -27,9 +27,11 @@ type Cursor string
 // seconds, UTC. Whether a source takes the borders as inclusive is not known,
 // so whoever asks makes the query wider than what it needs.
 type Query struct {
-	Function Function
-	From, To time.Time
-	Cursor   Cursor
+	Function  Function
+	From, To  time.Time
+	RequestID string // only this one, if set
+	Limit     int    // of a page; 0 for the largest
+	Cursor    Cursor
 }
 
 // A Page is one answer. Nothing in it is lost: what no Invocation can hold is
@@ -56,7 +58,8 @@ type SourceStats struct {
 // Both sequences end at the first error. Errors match [ErrDenied] where the
 // credentials or their permissions are refused, and [ErrGone] where the
 // function does not exist (any more); everything else has been tried again
-// within the source's budget already. Cancelling ctx ends a call at once.
+// within the source's budget already. Cancelling ctx ends a call at once. What
+// was yielded stays the caller's while the next is made.
 type Source interface {
 	ID() SourceID
 	Functions(ctx context.Context) iter.Seq2[[]Function, error]

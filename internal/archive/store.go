@@ -25,18 +25,28 @@ type Known struct {
 	Function
 }
 
-// An Order says which windows a run is asked for.
+// An Order says what a run is asked for.
 type Order struct {
-	AskedBy string // the command: run, once, backfill
+	AskedBy string // the command: run, once, backfill, verify
 	Range   Span   // windows to make complete
 	Older   bool   // and windows before Range that were begun or failed earlier
 	Force   bool   // complete windows as well
+
+	// Follow asks for records in flight whose time has come, and for counts of
+	// windows that were completed VerifyAfter ago and not verified since (0:
+	// of none).
+	Follow      bool
+	VerifyAfter time.Duration
+
+	// Compare reads nothing that is not complete: it compares the counts of
+	// all complete windows in Range, and with Repair reads again what differs.
+	Compare, Repair bool
 }
 
-// A Due is a function with windows to read.
+// A Due is a function with something to do.
 type Due struct {
 	Known
-	Windows int       // how many
+	Windows int       // to read
 	Oldest  time.Time // the first of them
 }
 
@@ -45,6 +55,7 @@ type Walk struct {
 	Span   Span
 	Cursor Cursor // after the last page committed
 	Seen   int    // distinct elements in the pages committed
+	Count  int    // the source's count as of that page, -1 for none
 }
 
 // Work is what a claimed function has to do: first the walks left open by
@@ -52,6 +63,7 @@ type Walk struct {
 type Work struct {
 	Open    []Walk
 	Windows []time.Time
+	Verify  []time.Time // complete, with nothing in flight, and to be verified
 }
 
 // A Batch is one page with its checkpoint. Both are kept or neither is.
@@ -60,6 +72,7 @@ type Batch struct {
 	Rejected    []Rejected
 	Walk        Walk     // as it stands after this page
 	Outcome     *Outcome // set where the walk ends here: it is closed, its windows decided
+	Strays      bool     // some records' start is not within what was asked for
 	Pieces      []Span   // set where the walk ends here in favour of walks of these, none begun
 	At          time.Time
 }
@@ -80,6 +93,16 @@ type Kept struct {
 	InFlight                               int // of the batch, as kept
 }
 
+// A Counted is how many records the archive has in [From, To], rejected ones
+// included. No record that it has starts in either of the two seconds: whether
+// a source counts these in then makes no difference.
+type Counted struct {
+	From, To time.Time
+	Records  int
+	Quiet    bool // else no such seconds were found near, and From and To are the span's own
+	Strays   bool // the source's counts are not by start: see Batch
+}
+
 // A RunID numbers a run.
 type RunID int64
 
@@ -94,8 +117,9 @@ type Store interface {
 	// listed before this time: the source may have deleted them since.
 	UnseenFunctions(ctx context.Context, source SourceID, before time.Time) ([]Known, error)
 
-	// Due picks the functions that have windows to read, the oldest first.
-	Due(ctx context.Context, functions []Known, o Order) ([]Due, error)
+	// Due picks the functions that have something to do, those with the oldest
+	// windows first.
+	Due(ctx context.Context, functions []Known, o Order, at time.Time) ([]Due, error)
 	// Claim gives the function to this worker alone, or answers ErrClaimed.
 	Claim(ctx context.Context, function Known) (Claim, error)
 }
@@ -105,7 +129,7 @@ type Store interface {
 // Commit. Each method but Release answers ErrClaimLost once another worker has
 // taken the function over.
 type Claim interface {
-	Work(ctx context.Context, o Order) (Work, error)
+	Work(ctx context.Context, o Order, at time.Time) (Work, error)
 	// Archived are the request ids that the archive holds of the function from
 	// one second before the span to one second after it.
 	Archived(ctx context.Context, s Span) iter.Seq2[string, error]
@@ -116,6 +140,24 @@ type Claim interface {
 	// Gone notes that the source does not know the function any more, nor then
 	// the spans still due.
 	Gone(ctx context.Context, due []Span, at time.Time) error
+
+	// InFlight are the records in flight that are to be asked for by now, the
+	// longest in flight first.
+	InFlight(ctx context.Context, at time.Time) ([]InFlightRecord, error)
+	// Follow keeps what the source gave when asked for one of them.
+	Follow(ctx context.Context, r InFlightRecord, found []Invocation, rejected []Rejected, at time.Time) (Kept, error)
+	// Rechecked notes that what is in flight in these windows was asked for.
+	Rechecked(ctx context.Context, windows []time.Time, at time.Time) error
+
+	// Count is what the archive has of the span, as a query to compare with
+	// the source's count of the same.
+	Count(ctx context.Context, s Span) (Counted, error)
+	// Verified notes that the span's complete windows were verified.
+	Verified(ctx context.Context, s Span, at time.Time) error
+	// Differs notes that the source counts more of a window than the archive
+	// has: it is not complete any more.
+	Differs(ctx context.Context, window time.Time, d *ShortError) error
+
 	Renew(ctx context.Context) error
 	Release(ctx context.Context) error
 }

@@ -27,8 +27,10 @@ const (
 	cutTo    = 10_000
 
 	// commitGrace is how long a page in hand may still take to be kept after
-	// the run was told to stop.
-	commitGrace = 5 * time.Second
+	// the run was told to stop, and after that the release of the claim, and
+	// the note of the run's end: in all less than the 10 seconds that a
+	// container engine waits.
+	commitGrace = 3 * time.Second
 )
 
 // errCut says that the span was cut: it is to be read in pieces, for which the
@@ -45,6 +47,7 @@ type walker struct {
 	function Function
 	seed     maphash.Seed
 	progress *Progress
+	gone     bool // the source does not know the function any more
 }
 
 // walk reads one span until it is whole, or has been walked maxWalks times.
@@ -62,7 +65,7 @@ func (w *walker) walk(ctx context.Context, open Walk) error {
 			if err != nil {
 				return err
 			}
-			t.resume(open.Seen, known)
+			t.resume(open, known)
 		}
 		again, err := w.pages(ctx, open, t, before, n == maxWalks)
 		if err != nil || !again {
@@ -104,13 +107,13 @@ func (w *walker) pages(ctx context.Context, at Walk, t, before *tally, final boo
 	page, err, ok := next()
 	for ok && err == nil {
 		t.add(&page)
-		batch := Batch{Invocations: Distinct(page.Invocations), Rejected: page.Rejected, At: w.clock.Now()}
+		batch := Batch{Invocations: Distinct(page.Invocations), Rejected: page.Rejected, Strays: strays(q, &page), At: w.clock.Now()}
 		var end error
 		if page.Last {
 			batch.Walk = Walk{Span: at.Span}
 			batch.Outcome, end = judge(t, before, final)
 		} else {
-			batch.Walk = Walk{Span: at.Span, Cursor: page.Next, Seen: t.distinct()}
+			batch.Walk = t.open(page.Next)
 			if n := t.pieces(); n > 1 {
 				end = &errCut{at.Span.Cut(n)}
 			}
@@ -145,14 +148,29 @@ func (w *walker) pages(ctx context.Context, at Walk, t, before *tally, final boo
 			return false, kept
 		}
 	}
-	switch {
-	case context.Cause(ctx) != nil:
-		return false, context.Cause(ctx)
-	case err != nil:
-		return false, &SourceError{err}
-	default:
-		return false, &SourceError{errors.New("the source ended its list without a last page")}
+	if err == nil {
+		err = errors.New("the source ended its list without a last page")
 	}
+	return false, sourceError(ctx, err)
+}
+
+// strays reports whether a page has records that start outside of what was
+// asked for.
+func strays(q Query, p *Page) bool {
+	for i := range p.Invocations {
+		if start := p.Invocations[i].Start; !start.IsZero() && (start.Before(q.From) || start.Truncate(time.Second).After(q.To)) {
+			return true
+		}
+	}
+	return false
+}
+
+// sourceError is an error of the source, or the cause of the context's end.
+func sourceError(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return &SourceError{err}
 }
 
 // judge decides a walk that reached its last page. No outcome and no error:
@@ -171,6 +189,15 @@ func judge(t, before *tally, final bool) (*Outcome, error) {
 		err, counts := t.short()
 		return &Outcome{State: StateShort, Counts: counts, Err: err.Error()}, err
 	}
+}
+
+// open is the walk as a page that is not the last leaves it. One that drifted
+// has to be made again, and the next run begins it anew.
+func (t *tally) open(next Cursor) Walk {
+	if t.moved && t.count() >= 0 {
+		return Walk{Span: t.span}
+	}
+	return Walk{Span: t.span, Cursor: next, Seen: t.distinct(), Count: t.last}
 }
 
 // pieces is into how many pieces the span of an unfinished walk is to be cut.

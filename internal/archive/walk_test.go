@@ -174,7 +174,7 @@ func TestShortWindow(t *testing.T) {
 	if !errors.As(incomplete.First.Err, &short) || *short != (ShortError{Saw: 24, Count: 25}) {
 		t.Errorf("short is %+v", short)
 	}
-	if got, want := w.db.state(alpha.URN, hour(3)), (windowRow{StateShort, 25, "the source counts 25 records and gives 24"}); got != want {
+	if got, want := w.db.state(alpha.URN, hour(3)), (windowRow{state: StateShort, count: 25, err: "the source counts 25 records and gives 24"}); got != want {
 		t.Errorf("the window is %+v, want %+v", got, want)
 	}
 	if summary.Calls != maxWalks*3 || summary.Short != 1 || summary.Complete != 0 {

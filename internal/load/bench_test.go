@@ -63,7 +63,7 @@ func BenchmarkCommitParts(b *testing.B) {
 				changes := classify(c.function.ID, &batch, found)
 				lap("classify", nil)
 				lap("copy", copyIn(ctx, tx, changes.write))
-				lap("windows", changes.windows.write(ctx, tx))
+				lap("windows", changes.windows.write(ctx, tx, noted))
 				lap("walks", c.checkpoint(ctx, tx, &batch))
 				lap("commit", tx.Commit(ctx))
 			}

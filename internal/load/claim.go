@@ -99,7 +99,7 @@ func (c *claim) Fail(ctx context.Context, s archive.Span, reason string, at time
 	return c.fenced(ctx, func(tx pgx.Tx) error {
 		var w windowChanges
 		w.decide(c.function.ID, s, archive.Outcome{State: archive.StateFailed, Err: reason}, at)
-		return w.write(ctx, tx)
+		return w.write(ctx, tx, at)
 	})
 }
 
@@ -131,6 +131,6 @@ func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) erro
 		for _, start := range complete {
 			delete(w.of, windowKey{c.function.ID, start.UTC()})
 		}
-		return w.write(ctx, tx)
+		return w.write(ctx, tx, at)
 	})
 }

@@ -21,23 +21,29 @@ const maxTries = 4
 
 // Commit keeps one page and its checkpoint. A crash before its last line
 // leaves neither: the next run asks for the page again.
-func (c *claim) Commit(ctx context.Context, b archive.Batch) (kept archive.Kept, err error) {
-	for try := 1; ; try++ {
-		if err = c.store.ensure(ctx, b.Invocations); err != nil {
-			return kept, err
+func (c *claim) Commit(ctx context.Context, b archive.Batch) (archive.Kept, error) {
+	kept, err := c.retried(ctx, &b, func(tx pgx.Tx) (archive.Kept, error) {
+		changes, err := c.keep(ctx, tx, &b)
+		if err != nil {
+			return archive.Kept{}, err
 		}
-		err = c.fenced(ctx, func(tx pgx.Tx) error {
-			if err := alone(ctx, tx, try > 1); err != nil {
-				return err
+		switch {
+		case b.Outcome != nil:
+			changes.windows.decide(c.function.ID, b.Walk.Span, *b.Outcome, b.At)
+		case !c.begun[b.Walk.Span]:
+			changes.windows.begin(c.function.ID, b.Walk.Span)
+		}
+		if err := changes.windows.write(ctx, tx, b.At); err != nil {
+			return archive.Kept{}, err
+		}
+		if b.Strays {
+			_, err := tx.Exec(ctx, `UPDATE functions SET strays = true WHERE function_id = $1 AND NOT strays`, c.function.ID)
+			if err != nil {
+				return archive.Kept{}, fmt.Errorf("note that %s has strays: %w", c.function.Name, err)
 			}
-			kept, err = c.commit(ctx, tx, &b)
-			return err
-		})
-		if err == nil || try == maxTries || !again(err) {
-			break
 		}
-		c.store.forget()
-	}
+		return changes.kept, c.checkpoint(ctx, tx, &b)
+	})
 	if err != nil {
 		return archive.Kept{}, err
 	}
@@ -51,6 +57,27 @@ func (c *claim) Commit(ctx context.Context, b archive.Batch) (kept archive.Kept,
 		c.begun[b.Walk.Span] = true
 	}
 	return kept, nil
+}
+
+// retried runs f in a fenced transaction, with the partitions of the batch
+// made, and again where another transaction got in between.
+func (c *claim) retried(ctx context.Context, b *archive.Batch, f func(tx pgx.Tx) (archive.Kept, error)) (kept archive.Kept, err error) {
+	for try := 1; ; try++ {
+		if err = c.store.ensure(ctx, b.Invocations); err != nil {
+			return kept, err
+		}
+		err = c.fenced(ctx, func(tx pgx.Tx) error {
+			if err := alone(ctx, tx, try > 1); err != nil {
+				return err
+			}
+			kept, err = f(tx)
+			return err
+		})
+		if err == nil || try == maxTries || !again(err) {
+			return kept, err
+		}
+		c.store.forget()
+	}
 }
 
 // commitLock is held by every commit, shared, and by one that is made again,
@@ -68,43 +95,32 @@ func alone(ctx context.Context, tx pgx.Tx, exclusive bool) error {
 	return nil
 }
 
-func (c *claim) commit(ctx context.Context, tx pgx.Tx, b *archive.Batch) (archive.Kept, error) {
+// keep writes the rows of a page, and works out what that does to windows.
+func (c *claim) keep(ctx context.Context, tx pgx.Tx, b *archive.Batch) (*changes, error) {
 	var found map[string][]existing
 	if len(b.Invocations) > 0 {
 		var err error
 		if found, err = probe(ctx, tx, b); err != nil {
-			return archive.Kept{}, err
+			return nil, err
 		}
 	}
 	changes := classify(c.function.ID, b, found)
 	if len(changes.replace) > 0 {
 		if err := remove(ctx, tx, changes.replace, found); err != nil {
-			return archive.Kept{}, err
+			return nil, err
 		}
 	}
 	if len(changes.write) > 0 {
 		if err := copyIn(ctx, tx, changes.write); err != nil {
-			return archive.Kept{}, err
+			return nil, err
 		}
 	}
 	if len(b.Rejected) > 0 {
 		if err := c.reject(ctx, tx, b, changes); err != nil {
-			return archive.Kept{}, err
+			return nil, err
 		}
 	}
-	switch {
-	case b.Outcome != nil:
-		changes.windows.decide(c.function.ID, b.Walk.Span, *b.Outcome, b.At)
-	case !c.begun[b.Walk.Span]:
-		changes.windows.begin(c.function.ID, b.Walk.Span)
-	}
-	if err := changes.windows.write(ctx, tx); err != nil {
-		return archive.Kept{}, err
-	}
-	if err := c.checkpoint(ctx, tx, b); err != nil {
-		return archive.Kept{}, err
-	}
-	return changes.kept, nil
+	return changes, nil
 }
 
 // checkpoint keeps where the walk stands, or closes it. A span that is cut
@@ -128,17 +144,22 @@ func (c *claim) checkpoint(ctx context.Context, tx pgx.Tx, b *archive.Batch) err
 		return nil
 	}
 	n := len(open)
-	from, to, cursors, seen := make([]time.Time, n), make([]time.Time, n), make([]string, n), make([]int32, n)
+	from, to, cursors := make([]time.Time, n), make([]time.Time, n), make([]string, n)
+	seen, counts := make([]int32, n), make([]*int, n)
 	for i, w := range open {
 		from[i], to[i], cursors[i], seen[i] = w.Span.From, w.Span.To, string(w.Cursor), int32(w.Seen)
+		if w.Count >= 0 {
+			counts[i] = &w.Count
+		}
 	}
 	_, err := tx.Exec(ctx, `
-		INSERT INTO walks (function_id, span_from, span_to, source_cursor, seen)
+		INSERT INTO walks (function_id, span_from, span_to, source_cursor, seen, source_count)
 		SELECT $1, w.*
-		  FROM unnest($2::timestamptz[], $3::timestamptz[], $4::text[], $5::integer[]) AS w
+		  FROM unnest($2::timestamptz[], $3::timestamptz[], $4::text[], $5::integer[], $6::integer[]) AS w
 		    ON CONFLICT (function_id, span_from) DO UPDATE
-		   SET span_to = EXCLUDED.span_to, source_cursor = EXCLUDED.source_cursor, seen = EXCLUDED.seen`,
-		c.function.ID, from, to, cursors, seen)
+		   SET span_to = EXCLUDED.span_to, source_cursor = EXCLUDED.source_cursor,
+		       seen = EXCLUDED.seen, source_count = EXCLUDED.source_count`,
+		c.function.ID, from, to, cursors, seen, counts)
 	if err != nil {
 		return fmt.Errorf("keep the walk of %s: %w", b.Walk.Span, err)
 	}

@@ -29,7 +29,7 @@ func (s *Store) SeeFunctions(ctx context.Context, source archive.SourceID, funct
 		 ORDER BY n.urn
 		    ON CONFLICT (provider, region, project_id, function_urn) DO UPDATE
 		   SET function_name = EXCLUDED.function_name,
-		       last_seen = EXCLUDED.last_seen,
+		       last_seen = GREATEST(f.last_seen, EXCLUDED.last_seen),
 		       gone_at = NULL
 		RETURNING f.function_id, f.function_urn, f.function_name`,
 		source.Provider, source.Region, source.ProjectID, urns, names, at)

@@ -11,11 +11,12 @@ import (
 	"archiver/internal/archive"
 )
 
-// Due picks the functions that have windows to read: those of the order's
-// range that are not complete, whether or not there is a row of them yet, and
-// with Older those before it that were begun. What is oldest comes first: it
-// is what the source forgets first.
-func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Order) ([]archive.Due, error) {
+// Due picks the functions that have something to do: windows of the order's
+// range that are not complete, whether or not there is a row of them yet; with
+// Older those before it that were begun; records in flight and counts whose
+// time has come. What is oldest comes first: it is what the source forgets
+// first.
+func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Order, at time.Time) ([]archive.Due, error) {
 	ids := make([]int32, len(functions))
 	known := make(map[int32]archive.Known, len(functions))
 	for i, f := range functions {
@@ -23,11 +24,12 @@ func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Or
 	}
 	rows, err := s.pool.Query(ctx, `
 		WITH decided AS (
-			SELECT function_id, count(*) AS windows
-			  FROM windows
-			 WHERE function_id = ANY ($1) AND window_start >= $2 AND window_start < $3
-			   AND state IN ('complete', 'gone') AND NOT $5
-			 GROUP BY function_id
+			SELECT w.function_id, count(*) AS windows
+			  FROM windows w
+			  JOIN functions f USING (function_id)
+			 WHERE w.function_id = ANY ($1) AND w.window_start >= $2 AND w.window_start < $3
+			   AND (w.state = 'complete' OR w.state = 'gone' AND f.gone_at IS NOT NULL) AND NOT $5
+			 GROUP BY w.function_id
 		), older AS (
 			SELECT function_id, count(*) AS windows, min(window_start) AS oldest
 			  FROM windows
@@ -35,17 +37,27 @@ func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Or
 			   AND planned AND state NOT IN ('complete', 'gone') AND $6
 			 GROUP BY function_id
 		), due AS (
-			SELECT id, $4 - COALESCE(d.windows, 0) + COALESCE(o.windows, 0) AS windows,
-			       COALESCE(o.oldest, $2) AS oldest
+			SELECT id, CASE WHEN $7 THEN 0 ELSE $4 - COALESCE(d.windows, 0) + COALESCE(o.windows, 0) END AS windows,
+			       COALESCE(o.oldest, $2) AS oldest,
+			       $8 AND EXISTS (
+				SELECT FROM windows
+				 WHERE function_id = id AND recheck_at <= $9) AS follow,
+			       CASE WHEN $7 THEN EXISTS (
+				SELECT FROM windows
+				 WHERE function_id = id AND window_start >= $2 AND window_start < $3 AND state = 'complete')
+			       ELSE EXISTS (
+				SELECT FROM windows
+				 WHERE function_id = id AND window_start >= $2 AND state = 'complete'
+				   AND verified_at IS NULL AND completed_at <= $10) END AS verify
 			  FROM unnest($1::integer[]) AS id
 			  LEFT JOIN decided d ON d.function_id = id
 			  LEFT JOIN older o ON o.function_id = id
 		)
 		SELECT id, windows, oldest
 		  FROM due
-		 WHERE windows > 0
+		 WHERE windows > 0 OR follow OR verify
 		 ORDER BY oldest, windows DESC, id`,
-		ids, o.Range.From, o.Range.To, o.Range.Windows(), o.Force, o.Older)
+		ids, o.Range.From, o.Range.To, o.Range.Windows(), o.Force, o.Older, o.Compare, o.Follow, at, verifyDue(o, at))
 	if err != nil {
 		return nil, fmt.Errorf("select what is due: %w", err)
 	}
@@ -61,36 +73,67 @@ func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Or
 	return due, nil
 }
 
+// verifyDue is when windows must have been completed for one of them to make a
+// verification worth its call. It takes with it all that are due by then, so
+// that a steady run compares some windows at once and not each by itself.
+func verifyDue(o archive.Order, at time.Time) *time.Time {
+	if o.VerifyAfter <= 0 {
+		return nil
+	}
+	t := at.Add(-o.VerifyAfter - o.VerifyAfter/2)
+	return &t
+}
+
 // Work is what the claimed function has to do, read under the claim.
-func (c *claim) Work(ctx context.Context, o archive.Order) (archive.Work, error) {
-	var w archive.Work
+func (c *claim) Work(ctx context.Context, o archive.Order, at time.Time) (w archive.Work, err error) {
+	if !o.Compare {
+		if w.Open, err = c.open(ctx, o); err != nil {
+			return w, err
+		}
+		if w.Windows, err = c.windows(ctx, o); err != nil {
+			return w, err
+		}
+	}
+	w.Verify, err = c.unverified(ctx, o, at)
+	return w, err
+}
+
+// open are the walks that earlier runs left, to be finished first.
+func (c *claim) open(ctx context.Context, o archive.Order) ([]archive.Walk, error) {
 	rows, err := c.store.pool.Query(ctx, `
-		SELECT span_from, span_to, source_cursor, seen
+		SELECT span_from, span_to, source_cursor, seen, COALESCE(source_count, -1)
 		  FROM walks
 		 WHERE function_id = $1 AND (span_from < $3 AND span_to > $2 OR $4)
 		 ORDER BY span_from`,
 		c.function.ID, o.Range.From, o.Range.To, o.Older)
 	if err != nil {
-		return w, fmt.Errorf("select open walks: %w", err)
+		return nil, fmt.Errorf("select open walks: %w", err)
 	}
-	w.Open, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (open archive.Walk, err error) {
-		err = row.Scan(&open.Span.From, &open.Span.To, &open.Cursor, &open.Seen)
+	walks, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (open archive.Walk, err error) {
+		err = row.Scan(&open.Span.From, &open.Span.To, &open.Cursor, &open.Seen, &open.Count)
 		open.Span.From, open.Span.To = open.Span.From.UTC(), open.Span.To.UTC()
 		return open, err
 	})
 	if err != nil {
-		return w, fmt.Errorf("read open walks: %w", err)
+		return nil, fmt.Errorf("read open walks: %w", err)
 	}
-	for _, open := range w.Open {
+	for _, open := range walks {
 		c.begun[open.Span] = true
 	}
+	return walks, nil
+}
 
-	rows, err = c.store.pool.Query(ctx, `
+// windows are those due beside the open walks, whether or not there is a row
+// of them yet. Those that were gone are due again once their function is back.
+func (c *claim) windows(ctx context.Context, o archive.Order) ([]time.Time, error) {
+	rows, err := c.store.pool.Query(ctx, `
 		WITH due AS (
 			SELECT hour
 			  FROM generate_series($2::timestamptz, $3::timestamptz - interval '1 hour', interval '1 hour') AS hour
 			  LEFT JOIN windows w ON w.function_id = $1 AND w.window_start = hour
-			 WHERE w.state IS NULL OR w.state NOT IN ('complete', 'gone') OR $4
+			 WHERE w.state IS NULL OR $4
+			    OR w.state <> 'complete' AND (w.state <> 'gone' OR (
+				SELECT gone_at FROM functions WHERE function_id = $1) IS NULL)
 			UNION ALL
 			SELECT window_start
 			  FROM windows
@@ -105,16 +148,45 @@ func (c *claim) Work(ctx context.Context, o archive.Order) (archive.Work, error)
 		 ORDER BY hour`,
 		c.function.ID, o.Range.From, o.Range.To, o.Force, o.Older)
 	if err != nil {
-		return w, fmt.Errorf("select due windows: %w", err)
+		return nil, fmt.Errorf("select due windows: %w", err)
 	}
-	w.Windows, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (hour time.Time, err error) {
+	return collectHours(rows)
+}
+
+// unverified are the complete windows to compare with the source's count: all
+// of the range, or those that were completed long enough ago, once one of them
+// has waited half as long again. Those with records in flight change anyway.
+func (c *claim) unverified(ctx context.Context, o archive.Order, at time.Time) ([]time.Time, error) {
+	due := verifyDue(o, at)
+	if due == nil && !o.Compare {
+		return nil, nil
+	}
+	rows, err := c.store.pool.Query(ctx, `
+		SELECT window_start
+		  FROM windows
+		 WHERE function_id = $1 AND window_start >= $2 AND state = 'complete' AND pending = 0
+		   AND CASE WHEN $4 THEN window_start < $3
+		       ELSE verified_at IS NULL AND completed_at <= $6 AND EXISTS (
+			SELECT FROM windows
+			 WHERE function_id = $1 AND window_start >= $2 AND state = 'complete'
+			   AND verified_at IS NULL AND completed_at <= $5) END
+		 ORDER BY window_start`,
+		c.function.ID, o.Range.From, o.Range.To, o.Compare, due, at.Add(-o.VerifyAfter))
+	if err != nil {
+		return nil, fmt.Errorf("select windows to verify: %w", err)
+	}
+	return collectHours(rows)
+}
+
+func collectHours(rows pgx.Rows) ([]time.Time, error) {
+	hours, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (hour time.Time, err error) {
 		err = row.Scan(&hour)
 		return hour.UTC(), err
 	})
 	if err != nil {
-		return w, fmt.Errorf("read due windows: %w", err)
+		return nil, fmt.Errorf("read windows: %w", err)
 	}
-	return w, nil
+	return hours, nil
 }
 
 // Archived yields the function's request ids from one second before the span

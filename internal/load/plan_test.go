@@ -161,7 +161,7 @@ func TestDueAndWork(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			due, err := a.store.Due(t.Context(), []archive.Known{f}, test.order)
+			due, err := a.store.Due(t.Context(), []archive.Known{f}, test.order, noted)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -172,7 +172,7 @@ func TestDueAndWork(t *testing.T) {
 			if diff := cmp.Diff(wantDue, due); diff != "" && len(due)+len(wantDue) > 0 {
 				t.Errorf("due (-want +got):\n%s", diff)
 			}
-			work, err := a.claim(f).Work(t.Context(), test.order)
+			work, err := a.claim(f).Work(t.Context(), test.order, noted)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -200,7 +200,7 @@ func TestDueOrder(t *testing.T) {
 	if err := a.claim(old).Fail(t.Context(), span(-3, -2), "down", noted); err != nil {
 		t.Fatal(err)
 	}
-	due, err := a.store.Due(t.Context(), []archive.Known{done, few, many, old}, archive.Order{Range: span(0, 6), Older: true})
+	due, err := a.store.Due(t.Context(), []archive.Known{done, few, many, old}, archive.Order{Range: span(0, 6), Older: true}, noted)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestDueOrder(t *testing.T) {
 	if diff := cmp.Diff(want, due); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if due, err := a.store.Due(t.Context(), nil, archive.Order{Range: span(0, 6)}); err != nil || len(due) != 0 {
+	if due, err := a.store.Due(t.Context(), nil, archive.Order{Range: span(0, 6)}, noted); err != nil || len(due) != 0 {
 		t.Errorf("of no functions: %v, %v", due, err)
 	}
 }
@@ -233,7 +233,7 @@ func TestWorkResumesAndEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := a.claim(f)
-	work, err := second.Work(t.Context(), order)
+	work, err := second.Work(t.Context(), order, noted)
 	if err != nil || len(work.Open) != 1 || len(work.Windows) != 0 {
 		t.Fatalf("%+v, %v", work, err)
 	}
@@ -248,7 +248,7 @@ func TestWorkResumesAndEnds(t *testing.T) {
 		t.Errorf("%d ids are archived: %v", len(archived), archived)
 	}
 	commit(t, second, lastPage(work.Open[0].Span, later, many(8, s, "r")...))
-	if work, err = second.Work(t.Context(), order); err != nil || len(work.Open)+len(work.Windows) != 0 {
+	if work, err = second.Work(t.Context(), order, noted); err != nil || len(work.Open)+len(work.Windows) != 0 {
 		t.Errorf("after the end: %+v, %v", work, err)
 	}
 	if got := a.rows(`SELECT state, records, source_count FROM windows ORDER BY window_start`); !slices.Equal(got,

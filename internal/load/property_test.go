@@ -81,7 +81,7 @@ func (s *script) step(t *testing.T, at time.Time) (did string) {
 		// Another process takes over and goes on from what it finds.
 		s.a.exec(`UPDATE claims SET expires_at = '-infinity' WHERE function_id = $1`, id)
 		s.claims[i] = claimOf(t, s.stores[s.IntN(len(s.stores))], s.functions[i])
-		if _, err := s.claims[i].Work(t.Context(), archive.Order{Range: hours(today.AddDate(0, 0, -5), 240)}); err != nil {
+		if _, err := s.claims[i].Work(t.Context(), archive.Order{Range: hours(today.AddDate(0, 0, -5), 240)}, noted); err != nil {
 			t.Fatal(err)
 		}
 		return fmt.Sprintf("take over %d", id)

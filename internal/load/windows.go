@@ -82,8 +82,10 @@ func (w *windowChanges) starts() []time.Time {
 }
 
 // write upserts the windows, in the order of their keys. A window found by
-// chance, without a state, is not planned: no run reads it for that.
-func (w *windowChanges) write(ctx context.Context, tx pgx.Tx) error {
+// chance, without a state, is not planned: no run reads it for that. One that
+// has records in flight now is asked for them again later, and one that is
+// completed anew is to be verified anew.
+func (w *windowChanges) write(ctx context.Context, tx pgx.Tx, at time.Time) error {
 	keys := make([]windowKey, 0, len(w.of))
 	for key, c := range w.of {
 		if *c != (windowChange{}) {
@@ -122,11 +124,12 @@ func (w *windowChanges) write(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO windows AS w (
 			function_id, window_start, state, planned, records, pending, rejected,
-			source_count, attempts, last_error, completed_at)
+			source_count, attempts, last_error, completed_at, recheck_at)
 		SELECT n.function_id, n.window_start, COALESCE(n.state, 'pending'), n.state IS NOT NULL,
 		       n.records, n.pending, n.rejected,
 		       CASE WHEN n.state = 'complete' THEN COALESCE(n.source_count, n.records + n.rejected) ELSE n.source_count END,
-		       n.attempts, n.last_error, n.completed_at
+		       n.attempts, n.last_error, n.completed_at,
+		       CASE WHEN n.pending > 0 THEN $12::timestamptz END
 		  FROM unnest($1::integer[], $2::timestamptz[], $3::text[], $4::integer[], $5::integer[], $6::integer[],
 		              $7::integer[], $8::integer[], $9::text[], $10::timestamptz[])
 		    AS n (function_id, window_start, state, records, pending, rejected,
@@ -140,12 +143,14 @@ func (w *windowChanges) write(ctx context.Context, tx pgx.Tx) error {
 		       state        = CASE WHEN EXCLUDED.planned THEN EXCLUDED.state ELSE w.state END,
 		       last_error   = CASE WHEN EXCLUDED.planned THEN EXCLUDED.last_error ELSE w.last_error END,
 		       completed_at = CASE WHEN EXCLUDED.planned THEN EXCLUDED.completed_at ELSE w.completed_at END,
+		       verified_at  = CASE WHEN EXCLUDED.planned THEN NULL ELSE w.verified_at END,
+		       recheck_at   = CASE WHEN w.pending + EXCLUDED.pending > 0 THEN COALESCE(w.recheck_at, $12) END,
 		       source_count = CASE WHEN EXCLUDED.planned THEN
 			       CASE WHEN EXCLUDED.state = 'complete' AND $11
 			            THEN w.records + w.rejected + EXCLUDED.records + EXCLUDED.rejected
 			            ELSE EXCLUDED.source_count END
 			       ELSE w.source_count END`,
-		functions, starts, states, records, pending, rejected, counts, attempts, errs, completed, w.uncounted(keys))
+		functions, starts, states, records, pending, rejected, counts, attempts, errs, completed, w.uncounted(keys), at.Add(archive.FirstRecheck))
 	if err != nil {
 		return fmt.Errorf("upsert %d windows: %w", n, err)
 	}

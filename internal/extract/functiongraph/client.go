@@ -35,6 +35,7 @@ type Options struct {
 	AccessKey     string
 	SecretKey     string
 	SecurityToken string // of temporary keys
+	PageSize      int    // invocations asked for at a time; 0 for as many as the API gives
 	AuthToken     string // an IAM user token, sent as X-Auth-Token in place of signing
 }
 

@@ -42,6 +42,7 @@ const (
 // archive.Source.
 type Source struct {
 	id     archive.SourceID
+	page   int // invocations asked for at a time
 	client *client
 	caller *extract.Caller
 	log    *slog.Logger
@@ -55,7 +56,11 @@ func New(o Options, caller *extract.Caller, log *slog.Logger) (*Source, error) {
 		return nil, err
 	}
 	id := archive.SourceID{Provider: Provider, Region: o.Region, ProjectID: c.project}
-	return &Source{id: id, client: c, caller: caller, log: log}, nil
+	page := maxInvocations
+	if o.PageSize > 0 {
+		page = min(o.PageSize, page)
+	}
+	return &Source{id: id, page: page, client: c, caller: caller, log: log}, nil
 }
 
 // ID names the project and region.
@@ -151,12 +156,20 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 		}
 		// SdkTime prints a literal Z and does not convert.
 		from, to := sdktime.SdkTime(q.From.UTC()), sdktime.SdkTime(q.To.UTC())
-		for p := newPager(offset, maxInvocations); !p.last; {
-			marker, limit := p.marker(), strconv.Itoa(maxInvocations)
+		var requestID *string
+		if q.RequestID != "" {
+			requestID = &q.RequestID
+		}
+		most := s.page
+		if q.Limit > 0 {
+			most = min(q.Limit, most)
+		}
+		for p := newPager(offset, most); !p.last; {
+			marker, limit := p.marker(), strconv.Itoa(most)
 			var list invocationList
 			err := s.client.call(ctx, functiongraph.GenReqDefForListAsyncInvocations,
 				&model.ListAsyncInvocationsRequest{
-					FunctionUrn: q.Function.URN, Marker: &marker, Limit: &limit,
+					FunctionUrn: q.Function.URN, RequestId: requestID, Marker: &marker, Limit: &limit,
 					QueryBeginTime: &from, QueryEndTime: &to, ContentType: contentType,
 				},
 				permissionInvocations,

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/archive"
+	"archiver/internal/archive/clocktest"
+	"archiver/internal/simulate"
+)
+
+// TestFollowsWhatIsInFlight runs every hour against a service that goes on:
+// records are first found waiting or running, move to the hour and the day in
+// which they start, and settle later. Every one ends up as the service has it,
+// once, and functions without anything in flight cost no call for it.
+func TestFollowsWhatIsInFlight(t *testing.T) {
+	t.Parallel()
+	clock := clocktest.New(day.Add(21*time.Hour + 2*time.Second))
+	data, err := simulate.Live(simulate.GenerateOptions{Functions: 6, Invocations: 60_000, Seed: 5}, clock.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, web := simulator(t, data)
+	in := install(t, web.URL)
+	archiver := in.inProcess(web.URL, clock)
+	archiver.Settle = 0 // what ended a moment ago is full of records in flight
+	due := dueFlags{Lookback: 48 * time.Hour, VerifyAfter: 6 * time.Hour}
+
+	ctx := within(t)
+	followed := false
+	for range 8 {
+		summary, err := archiver.Archive(ctx, due.order("run", clock.Now(), archiver.Settle), new(archive.Progress))
+		if err != nil {
+			t.Fatalf("pass at %s: %v", clock.Now(), err)
+		}
+		followed = followed || summary.Updated > 0
+		clock.Advance(time.Hour)
+	}
+	if !followed {
+		t.Error("no record was in flight: the test shows nothing")
+	}
+
+	// What had not settled in the last window read is still in flight.
+	until := clock.Now().Add(-time.Hour).Truncate(time.Hour)
+	archived := inFlightAt(t, in)
+	for id, status := range archived {
+		t.Logf("%s is still %s", id, status)
+	}
+	want := make(map[string]simulate.Record)
+	for i := range data.Functions() {
+		for r := range data.Records(i) {
+			if r.Start.Before(until) && r.Status != simulate.StatusWait && r.Status != simulate.StatusRunning {
+				want[r.RequestID] = r
+			}
+		}
+	}
+	got := make(map[string]simulate.Record)
+	conn, err := pgx.Connect(ctx, in.database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	rows, err := conn.Query(ctx, `
+		SELECT request_id, status, COALESCE(error_code, '0')::integer, COALESCE(error_message, ''), start_time, end_time
+		  FROM invocations
+		 WHERE start_time < $1 AND status NOT IN ('WAIT', 'RUNNING')`, until)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r simulate.Record
+	if _, err := pgx.ForEachRow(rows, []any{&r.RequestID, &r.Status, &r.ErrorCode, &r.ErrorMessage, &r.Start, &r.End}, func() error {
+		r.Start, r.End = r.Start.UTC(), r.End.UTC()
+		got[r.RequestID] = r
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	// A record that settled within its last pause is asked for again later.
+	for id := range archived {
+		delete(want, id)
+		delete(got, id)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("settled records (-service +archive):\n%.4000s", diff)
+	}
+	if n := query[int64](in, `SELECT count(*) - count(DISTINCT request_id) FROM invocations`); n != 0 {
+		t.Errorf("%d request ids have more than one row", n)
+	}
+	if n := query[int64](in, `SELECT count(*) FROM window_coverage WHERE state <> 'complete' AND window_start < $1`, until); n != 0 {
+		t.Errorf("%d windows are not complete", n)
+	}
+	if n := query[int64](in, `
+		SELECT count(*)
+		  FROM window_coverage w
+		  FULL JOIN (
+			SELECT function_urn, window_start, count(*) AS n, count(*) FILTER (WHERE status IN ('WAIT', 'RUNNING')) AS p
+			  FROM invocation_history GROUP BY 1, 2) h
+		 USING (function_urn, window_start)
+		 WHERE (COALESCE(h.n, 0), COALESCE(h.p, 0)) IS DISTINCT FROM (w.records::bigint, w.pending::bigint)`); n != 0 {
+		t.Errorf("%d windows whose counts are not those of their rows", n)
+	}
+}
+
+// inFlightAt are the records that the archive has in flight.
+func inFlightAt(t *testing.T, in *installation) map[string]string {
+	t.Helper()
+	conn, err := pgx.Connect(context.Background(), in.database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	rows, err := conn.Query(context.Background(), `SELECT request_id, status FROM invocations WHERE status IN ('WAIT', 'RUNNING')`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(map[string]string)
+	var id, status string
+	if _, err := pgx.ForEachRow(rows, []any{&id, &status}, func() error { found[id] = status; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return found
+}

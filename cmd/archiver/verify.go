@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// verifyCommand compares the archive's counts with the source's.
+type verifyCommand struct {
+	archiveFlags
+	From     hour     `required:"" placeholder:"TIME" help:"First hour, RFC 3339 or a date; UTC without a zone."`
+	To       hour     `required:"" placeholder:"TIME" help:"The hour after the last."`
+	Function []string `placeholder:"GLOB" help:"Only functions whose name or URN matches; repeatable."`
+	Repair   bool     `help:"Read again what differs."`
+}
+
+// Run is called by the command line.
+func (c *verifyCommand) Run(ctx context.Context, s streams) error {
+	if !c.From.Before(c.To.Time) {
+		return usagef("--from must be before --to")
+	}
+	log := c.logger(s.err)
+	archiver, store, err := c.open(ctx, log, c.Function...)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	began := time.Now()
+	summary, err := archiver.Archive(ctx, archive.Order{
+		AskedBy: "verify", Compare: true, Repair: c.Repair,
+		Range: archive.Span{From: c.From.Time, To: c.To.Time},
+	}, new(archive.Progress))
+
+	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	if len(summary.Differences) > 0 {
+		fmt.Fprint(table, "FUNCTION\tWINDOW\tARCHIVED\tSOURCE COUNTS\n")
+	}
+	for _, d := range summary.Differences {
+		counted := fmt.Sprint(d.Counted)
+		if d.Counted < 0 {
+			counted = "gives no count"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\n", d.Function.Name, d.Window.Format(time.RFC3339), d.Archived, counted)
+	}
+	if flushed := table.Flush(); flushed != nil && err == nil {
+		err = fmt.Errorf("print what differs: %w", flushed)
+	}
+	fmt.Fprintf(s.out, "%s: %d windows compared, %d differ, %d read again, %d calls, %s\n", summary.Range,
+		summary.Compared, summary.Differ, summary.Done, summary.Calls, time.Since(began).Round(time.Millisecond))
+	return err
+}

@@ -1,0 +1,99 @@
+package archive
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+)
+
+const (
+	opInFlight  = "in flight"
+	opFollow    = "follow"
+	opRechecked = "rechecked"
+	opCount     = "count"
+	opVerified  = "verified"
+	opDiffers   = "differs"
+)
+
+// inFlight are a function's records in flight. In the fake they are always due.
+func (db *database) inFlight(id int32) (records []InFlightRecord) {
+	for _, r := range db.rows {
+		if r.function == id && r.InFlight() {
+			records = append(records, InFlightRecord{RequestID: r.RequestID, Window: WindowOf(r.Start)})
+		}
+	}
+	slices.SortFunc(records, func(a, b InFlightRecord) int {
+		return cmp.Or(a.Window.Compare(b.Window), cmp.Compare(a.RequestID, b.RequestID))
+	})
+	return records
+}
+
+// unverified are a function's windows to compare. In the fake their time has
+// always come.
+func (db *database) unverified(id int32, o Order) (windows []time.Time) {
+	for w, r := range db.windows[id] {
+		if r.state == StateComplete && (o.Compare && o.Range.Holds(w) || o.VerifyAfter > 0 && !r.verified) {
+			windows = append(windows, w)
+		}
+	}
+	slices.SortFunc(windows, time.Time.Compare)
+	return windows
+}
+
+func (c *fakeClaim) InFlight(ctx context.Context, _ time.Time) (records []InFlightRecord, err error) {
+	err = c.fenced(ctx, opInFlight, func() error {
+		records = c.store.inFlight(c.function.ID)
+		return nil
+	})
+	return records, err
+}
+
+func (c *fakeClaim) Follow(ctx context.Context, _ InFlightRecord, found []Invocation, _ []Rejected, _ time.Time) (kept Kept, err error) {
+	err = c.fenced(ctx, opFollow, func() error {
+		for _, inv := range found {
+			if old := c.store.rows[inv.RequestID]; inv.InFlight() && !old.InFlight() {
+				continue
+			}
+			c.store.rows[inv.RequestID] = row{inv, c.function.ID}
+			kept.Updated++
+		}
+		return nil
+	})
+	return kept, err
+}
+
+func (c *fakeClaim) Rechecked(ctx context.Context, _ []time.Time, _ time.Time) error {
+	return c.fenced(ctx, opRechecked, func() error { return nil })
+}
+
+func (c *fakeClaim) Count(ctx context.Context, s Span) (n Counted, err error) {
+	err = c.fenced(ctx, opCount, func() error {
+		for _, r := range c.store.rows {
+			if r.function == c.function.ID && s.Holds(r.Start) {
+				n.Records++
+			}
+		}
+		n.From, n.To = s.From, s.To.Add(-time.Second)
+		return nil
+	})
+	return n, err
+}
+
+func (c *fakeClaim) Verified(ctx context.Context, s Span, _ time.Time) error {
+	return c.fenced(ctx, opVerified, func() error {
+		for w := s.From; w.Before(s.To); w = w.Add(Hour) {
+			r := c.store.windows[c.function.ID][w]
+			r.verified = true
+			c.store.windows[c.function.ID][w] = r
+		}
+		return nil
+	})
+}
+
+func (c *fakeClaim) Differs(ctx context.Context, window time.Time, d *ShortError) error {
+	return c.fenced(ctx, opDiffers, func() error {
+		c.store.windows[c.function.ID][window] = windowRow{state: StateShort, count: d.Count, err: d.Error()}
+		return nil
+	})
+}

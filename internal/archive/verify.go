@@ -1,0 +1,124 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A Difference is a window of which the source counts another number of
+// records than the archive has.
+type Difference struct {
+	Function Function
+	Window   time.Time
+	Archived int // records the archive has, rejected ones included
+	Counted  int // by the source; -1 where it gives no count
+}
+
+// verify compares the archive's counts with the source's, for records that the
+// source showed late. Where a span differs its halves are asked for, down to
+// the hours that differ, and these are read again.
+//
+// A crash in here leaves what was not compared to the next run.
+func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error {
+	queue := Spans(windows)
+	r.progress.compared.Add(int64(len(windows)))
+	for len(queue) > 0 && !w.gone {
+		s := queue[0]
+		queue = queue[1:]
+		d, err := r.compare(ctx, w, s)
+		if err != nil {
+			return r.survive(ctx, w, s, err)
+		}
+		switch {
+		case d == nil:
+		case s.Windows() > 1:
+			queue = append(s.Cut(2), queue...)
+			continue
+		case r.order.Compare && !r.order.Repair:
+			r.differs(*d)
+			if d.Counted > d.Archived {
+				err := w.claim.Differs(ctx, d.Window, &ShortError{Saw: d.Archived, Count: d.Counted})
+				if err != nil {
+					return fmt.Errorf("note that %s %s differs: %w", w.function.Name, s, err)
+				}
+			}
+			continue
+		default:
+			r.differs(*d)
+			if err := r.reread(ctx, w, []Span{s}); err != nil || w.gone {
+				return err
+			}
+		}
+		if err := w.claim.Verified(ctx, s, r.Clock.Now()); err != nil {
+			return fmt.Errorf("note that %s %s is verified: %w", w.function.Name, s, err)
+		}
+	}
+	return nil
+}
+
+// differs notes a difference, for the run's summary and log.
+func (r *run) differs(d Difference) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.differences) < maxFailuresKept {
+		r.differences = append(r.differences, d)
+	}
+	r.progress.differ.Add(1)
+	r.Log.Warn("source and archive differ", "function", d.Function.URN,
+		"window", d.Window.Format(time.RFC3339), "archived", d.Archived, "counted", d.Counted)
+}
+
+// compare asks for the source's count of a span, and answers nil where it is
+// the archive's: one call of one record, between two seconds in which the
+// archive has nothing, so that it does not matter how the source reads borders.
+//
+// A function without such seconds near, one with records in each of them, is
+// asked for its own seconds, of which a source counts all where borders are
+// inclusive and too few where they are not; and where that does not agree, a
+// second wider: all where borders are exclusive, else maybe too many.
+//
+// Where the source files records by another time than their start, or gives no
+// count, there is nothing to compare with: the answer is a difference, and the
+// span is read again.
+func (r *run) compare(ctx context.Context, w *walker, s Span) (*Difference, error) {
+	archived, err := w.claim.Count(ctx, s)
+	if err != nil {
+		return nil, fmt.Errorf("count what is archived of %s %s: %w", w.function.Name, s, err)
+	}
+	d := &Difference{Function: w.function, Window: s.From, Archived: archived.Records, Counted: -1}
+	if archived.Strays {
+		return d, nil
+	}
+	d.Counted, err = w.count(ctx, archived.From, archived.To, archived.Records)
+	if err != nil || d.Counted == archived.Records {
+		return nil, err
+	}
+	if archived.Quiet || d.Counted < 0 || d.Counted > archived.Records {
+		return d, nil
+	}
+	d.Counted, err = w.count(ctx, s.From.Add(-pad), s.To, archived.Records)
+	if err != nil || d.Counted == archived.Records {
+		return nil, err
+	}
+	return d, nil
+}
+
+// count is the source's count of a query, -1 where it gives none: a call of
+// one record. The page has another size than what is expected, so that a count
+// that is the page's own length never looks like it.
+func (w *walker) count(ctx context.Context, from, to time.Time, expected int) (int, error) {
+	limit := 1
+	if expected == limit {
+		limit = 2
+	}
+	q := Query{Function: w.function, From: from, To: to, Limit: limit}
+	for page, err := range w.source.Pages(ctx, q) {
+		if err != nil {
+			return 0, sourceError(ctx, err)
+		}
+		return page.Count, nil
+	}
+	return 0, sourceError(ctx, errors.New("the source gave no page"))
+}

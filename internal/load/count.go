@@ -1,0 +1,69 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/archive"
+)
+
+// quietWithin is how far from a span a second without records is looked for.
+const quietWithin = 2 * time.Minute
+
+// Count is what the archive has between two seconds around the span in which
+// it has nothing.
+func (c *claim) Count(ctx context.Context, s archive.Span) (n archive.Counted, err error) {
+	err = c.store.pool.QueryRow(ctx, `
+		SELECT (SELECT COALESCE(sum(records + rejected), 0)
+		          FROM windows
+		         WHERE function_id = $1 AND window_start >= $2 AND window_start < $3),
+		       (SELECT strays FROM functions WHERE function_id = $1)`,
+		c.function.ID, s.From, s.To).Scan(&n.Records, &n.Strays)
+	if err != nil {
+		return n, fmt.Errorf("count the records of %s: %w", s, err)
+	}
+	rows, err := c.store.pool.Query(ctx, `
+		SELECT date_trunc('second', start_time) AS second, count(*)
+		  FROM invocations
+		 WHERE function_id = $1
+		   AND (start_time >= $2 AND start_time < $3 OR start_time >= $4 AND start_time < $5)
+		 GROUP BY second`,
+		c.function.ID, s.From.Add(-quietWithin), s.From, s.To, s.To.Add(quietWithin))
+	if err != nil {
+		return n, fmt.Errorf("count the records around %s: %w", s, err)
+	}
+	busy := make(map[time.Time]int)
+	var second time.Time
+	var records int
+	_, err = pgx.ForEachRow(rows, []any{&second, &records}, func() error {
+		busy[second.UTC()] = records
+		return nil
+	})
+	if err != nil {
+		return n, fmt.Errorf("read the records around %s: %w", s, err)
+	}
+	from, before, quietBefore := quiet(busy, s.From.Add(-time.Second), -time.Second)
+	to, after, quietAfter := quiet(busy, s.To, time.Second)
+	if quietBefore && quietAfter {
+		n.From, n.To, n.Records, n.Quiet = from, to, n.Records+before+after, true
+	} else {
+		n.From, n.To = s.From, s.To.Add(-time.Second)
+	}
+	return n, nil
+}
+
+// quiet goes in steps to the first second without records, and counts those on
+// the way.
+func quiet(busy map[time.Time]int, second time.Time, step time.Duration) (at time.Time, passed int, ok bool) {
+	for range int(quietWithin / time.Second) {
+		if busy[second] == 0 {
+			return second, passed, true
+		}
+		passed += busy[second]
+		second = second.Add(step)
+	}
+	return second, passed, false
+}
