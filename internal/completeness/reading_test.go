@@ -1,0 +1,80 @@
+package completeness
+
+import (
+	"fmt"
+	"math/rand/v2"
+)
+
+// What the service files a record by, the order it lists in, and what happens
+// between two pages.
+const (
+	byStart = iota
+	byCreation
+)
+
+const (
+	newestFirst = iota
+	oldestFirst
+	byID
+)
+
+const (
+	still = iota
+	arriving
+	vanishing
+	moving
+)
+
+// The shapes of next_marker and count.
+const (
+	markerInteger = iota
+	markerString
+	markerAbsent
+	markerZeroAtEnd
+	markerTotalAtEnd
+	markerAgainAtEnd
+	markers
+)
+
+const (
+	countRight = iota
+	countAbsent
+	countNull
+	countOwnLength
+	countings
+)
+
+// A reading is one way to take everything that the pages leave open, with the
+// weather of one history.
+type reading struct {
+	filter, order, drift int
+	leftOpen, rightOpen  bool
+	marker, count        int
+	page                 int  // elements asked for
+	capped               bool // half as many are given
+	inFlight             bool
+	faults               float64 // share of calls
+	crashes              bool
+}
+
+func draw(random *rand.Rand) reading {
+	r := reading{
+		filter: random.IntN(2), order: random.IntN(3), drift: random.IntN(4),
+		leftOpen: random.IntN(2) == 0, rightOpen: random.IntN(2) == 0,
+		marker: random.IntN(markers), count: random.IntN(countings),
+		page:     1 + random.IntN(12),
+		inFlight: random.IntN(2) == 0, crashes: random.IntN(3) == 0,
+	}
+	if random.IntN(3) == 0 {
+		r.faults = 0.2 * random.Float64()
+	}
+	// A service that gives fewer than it was asked for must show that in its
+	// count, else its page cannot be told from the last one.
+	r.capped = r.count == countRight && random.IntN(3) == 0
+	return r
+}
+
+func (r reading) String() string {
+	type plain reading // without this method
+	return fmt.Sprintf("%+v", plain(r))
+}
