@@ -89,6 +89,7 @@ CREATE TABLE invocations (
 CREATE TABLE invocations_in_flight PARTITION OF invocations
     FOR VALUES IN ('WAIT', 'RUNNING');
 CREATE UNIQUE INDEX invocations_in_flight_request_id ON invocations_in_flight (request_id);
+CREATE INDEX invocations_in_flight_function_id ON invocations_in_flight (function_id);
 
 -- The days have no default partition beside them: attaching one would have to
 -- lock it, and so wait for every transaction that ever looked at invocations.
@@ -99,6 +100,7 @@ CREATE TABLE invocations_settled PARTITION OF invocations DEFAULT
 CREATE TABLE invocations_undated PARTITION OF invocations_settled
     FOR VALUES IN (true);
 CREATE UNIQUE INDEX invocations_undated_request_id ON invocations_undated (request_id);
+CREATE INDEX invocations_undated_window ON invocations_undated (function_id, queried_window);
 
 CREATE TABLE invocations_dated PARTITION OF invocations_settled
     FOR VALUES IN (false) PARTITION BY RANGE (start_time);

@@ -63,7 +63,7 @@ type Walk struct {
 type Work struct {
 	Open    []Walk
 	Windows []time.Time
-	Verify  []time.Time // complete, with nothing in flight, and to be verified
+	Verify  []time.Time // complete, and to be verified
 }
 
 // A Batch is one page with its checkpoint. Both are kept or neither is.
@@ -100,7 +100,9 @@ type Counted struct {
 	From, To time.Time
 	Records  int
 	Quiet    bool // else no such seconds were found near, and From and To are the span's own
-	Strays   bool // the source's counts are not by start: see Batch
+	// Undated says that the source's count of the same is not of these records:
+	// some have no start, or the function has strays (see Batch).
+	Undated bool
 }
 
 // A RunID numbers a run.

@@ -79,16 +79,16 @@ func (r *run) differs(d Difference) {
 // inclusive and too few where they are not; and where that does not agree, a
 // second wider: all where borders are exclusive, else maybe too many.
 //
-// Where the source files records by another time than their start, or gives no
-// count, there is nothing to compare with: the answer is a difference, and the
-// span is read again.
+// Where the source files records by another time than their start, some have
+// no start, or it gives no count, there is nothing to compare with: the answer
+// is a difference, and the span is read again.
 func (r *run) compare(ctx context.Context, w *walker, s Span) (*Difference, error) {
 	archived, err := w.claim.Count(ctx, s)
 	if err != nil {
 		return nil, fmt.Errorf("count what is archived of %s %s: %w", w.function.Name, s, err)
 	}
 	d := &Difference{Function: w.function, Window: s.From, Archived: archived.Records, Counted: -1}
-	if archived.Strays {
+	if archived.Undated {
 		return d, nil
 	}
 	d.Counted, err = w.count(ctx, archived.From, archived.To, archived.Records)

@@ -26,7 +26,7 @@ import (
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // histories is how many are run, unless ARCHIVER_SOAK says otherwise.
-const histories = 300
+const histories = 100
 
 // TestCompleteness runs histories from fresh seeds, or the one that
 // ARCHIVER_TEST_SEED names.
@@ -119,7 +119,9 @@ func openStore(t *testing.T) *database {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		conn.Close(ctx)
+		if err := conn.Close(ctx); err != nil {
+			t.Error(err)
+		}
 		store.Close()
 	})
 	return &database{store, conn}
@@ -161,7 +163,8 @@ func history(seed uint64, db *database) (complete, open int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	crashing := &crashingStore{Store: db.store, random: random}
+	crashes := rand.New(rand.NewPCG(seed, 2)) // used while the service answers
+	crashing := &crashingStore{Store: db.store, random: crashes}
 	archiver := &archive.Archiver{Source: source, Store: crashing, Clock: clock, Log: log, Settle: 5 * time.Minute, Workers: 1}
 
 	for pass := range 16 {
@@ -173,7 +176,7 @@ func history(seed uint64, db *database) (complete, open int, err error) {
 		net.calm = pass >= 6
 		crashing.in = -1
 		if s.reading.crashes && !net.calm {
-			crashing.in = 1 + random.IntN(6)
+			crashing.in = 1 + crashes.IntN(6)
 		}
 		order := archive.Order{
 			AskedBy: "once", Older: true, Follow: true, VerifyAfter: 6 * time.Hour,

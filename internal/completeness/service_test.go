@@ -36,7 +36,6 @@ type service struct {
 	reading  reading
 	records  []*record
 	vanished map[string]bool
-	rejects  int // unusable elements
 	ids      int
 }
 

@@ -216,14 +216,13 @@ func (c *claim) reject(ctx context.Context, tx pgx.Tx, b *archive.Batch, changes
 	if err != nil {
 		return fmt.Errorf("keep %d rejected records: %w", n, err)
 	}
-	var window time.Time
-	_, err = pgx.ForEachRow(rows, []any{&window}, func() error {
-		changes.kept.Rejected++
-		changes.windows.at(c.function.ID, window).rejected++
-		return nil
-	})
+	kept, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
 	if err != nil {
 		return fmt.Errorf("keep %d rejected records: %w", n, err)
+	}
+	changes.kept.Rejected += len(kept)
+	for _, window := range kept {
+		changes.windows.at(c.function.ID, window).rejected++
 	}
 	return nil
 }

@@ -20,8 +20,12 @@ func (c *claim) Count(ctx context.Context, s archive.Span) (n archive.Counted, e
 		SELECT (SELECT COALESCE(sum(records + rejected), 0)
 		          FROM windows
 		         WHERE function_id = $1 AND window_start >= $2 AND window_start < $3),
-		       (SELECT strays FROM functions WHERE function_id = $1)`,
-		c.function.ID, s.From, s.To).Scan(&n.Records, &n.Strays)
+		       (SELECT strays FROM functions WHERE function_id = $1) OR EXISTS (
+			SELECT FROM invocations_in_flight
+			 WHERE function_id = $1 AND start_time IS NULL AND queried_window >= $2 AND queried_window < $3) OR EXISTS (
+			SELECT FROM invocations_undated
+			 WHERE function_id = $1 AND queried_window >= $2 AND queried_window < $3)`,
+		c.function.ID, s.From, s.To).Scan(&n.Records, &n.Undated)
 	if err != nil {
 		return n, fmt.Errorf("count the records of %s: %w", s, err)
 	}
@@ -35,15 +39,16 @@ func (c *claim) Count(ctx context.Context, s archive.Span) (n archive.Counted, e
 	if err != nil {
 		return n, fmt.Errorf("count the records around %s: %w", s, err)
 	}
-	busy := make(map[time.Time]int)
-	var second time.Time
-	var records int
-	_, err = pgx.ForEachRow(rows, []any{&second, &records}, func() error {
-		busy[second.UTC()] = records
-		return nil
-	})
+	around, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
+		Second  time.Time
+		Records int
+	}])
 	if err != nil {
 		return n, fmt.Errorf("read the records around %s: %w", s, err)
+	}
+	busy := make(map[time.Time]int, len(around))
+	for _, a := range around {
+		busy[a.Second.UTC()] = a.Records
 	}
 	from, before, quietBefore := quiet(busy, s.From.Add(-time.Second), -time.Second)
 	to, after, quietAfter := quiet(busy, s.To, time.Second)

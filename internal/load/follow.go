@@ -51,16 +51,16 @@ func (c *claim) Follow(ctx context.Context, r archive.InFlightRecord, found []ar
 }
 
 // Rechecked says when what is still in flight in these windows is asked for
-// again: after twice as long as the last time, and no more once the longest
-// life is over.
+// again: after twice as long as the last time, a last time when the longest
+// life is over, and no more after that.
 func (c *claim) Rechecked(ctx context.Context, windows []time.Time, at time.Time) error {
 	return c.fenced(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			UPDATE windows
 			   SET rechecks = rechecks + 1,
 			       recheck_at = CASE
-			           WHEN pending = 0 OR window_start + interval '1 hour' + $4 < $3 THEN NULL
-			           ELSE $3 + LEAST($5::interval * (1 << LEAST(rechecks + 1, 10)), $4) END
+			           WHEN pending = 0 OR window_start + interval '1 hour' + $4 <= $3 THEN NULL
+			           ELSE LEAST($3 + $5::interval * (1 << LEAST(rechecks + 1, 10)), window_start + interval '1 hour' + $4) END
 			 WHERE function_id = $1 AND window_start = ANY ($2)`,
 			c.function.ID, windows, at, archive.MaxLife, archive.FirstRecheck)
 		if err != nil {

@@ -155,7 +155,7 @@ func (c *claim) windows(ctx context.Context, o archive.Order) ([]time.Time, erro
 
 // unverified are the complete windows to compare with the source's count: all
 // of the range, or those that were completed long enough ago, once one of them
-// has waited half as long again. Those with records in flight change anyway.
+// has waited half as long again.
 func (c *claim) unverified(ctx context.Context, o archive.Order, at time.Time) ([]time.Time, error) {
 	due := verifyDue(o, at)
 	if due == nil && !o.Compare {
@@ -164,7 +164,7 @@ func (c *claim) unverified(ctx context.Context, o archive.Order, at time.Time) (
 	rows, err := c.store.pool.Query(ctx, `
 		SELECT window_start
 		  FROM windows
-		 WHERE function_id = $1 AND window_start >= $2 AND state = 'complete' AND pending = 0
+		 WHERE function_id = $1 AND window_start >= $2 AND state = 'complete'
 		   AND CASE WHEN $4 THEN window_start < $3
 		       ELSE verified_at IS NULL AND completed_at <= $6 AND EXISTS (
 			SELECT FROM windows
