@@ -6,19 +6,32 @@ import (
 	"archiver/internal/archive"
 )
 
-// backfillCommand archives a range of hours.
-type backfillCommand struct {
-	archiveFlags
+// rangeFlags name hours of some functions.
+type rangeFlags struct {
 	From     hour     `required:"" placeholder:"TIME" help:"First hour, RFC 3339 or a date; UTC without a zone."`
 	To       hour     `required:"" placeholder:"TIME" help:"The hour after the last."`
 	Function []string `placeholder:"GLOB" help:"Only functions whose name or URN matches; repeatable."`
-	Force    bool     `help:"Read complete windows again as well."`
+}
+
+func (f *rangeFlags) span() (archive.Span, error) {
+	if !f.From.Before(f.To.Time) {
+		return archive.Span{}, usagef("--from must be before --to")
+	}
+	return archive.Span{From: f.From.Time, To: f.To.Time}, nil
+}
+
+// backfillCommand archives a range of hours.
+type backfillCommand struct {
+	archiveFlags
+	rangeFlags
+	Force bool `help:"Read complete windows again as well."`
 }
 
 // Run is called by the command line.
 func (c *backfillCommand) Run(ctx context.Context, s streams) error {
-	if !c.From.Before(c.To.Time) {
-		return usagef("--from must be before --to")
+	span, err := c.span()
+	if err != nil {
+		return err
 	}
 	log := c.logger(s.err)
 	archiver, store, err := c.open(ctx, log, c.Function...)
@@ -26,9 +39,5 @@ func (c *backfillCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer store.Close()
-	order := archive.Order{
-		AskedBy: "backfill", Force: c.Force,
-		Range: archive.Span{From: c.From.Time, To: c.To.Time},
-	}
-	return archiveShown(ctx, archiver, order, log, s)
+	return archiveShown(ctx, archiver, archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}, log, s)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -145,7 +144,7 @@ func (f *archiveFlags) open(ctx context.Context, log *slog.Logger, globs ...stri
 	}
 	store, err := load.Open(ctx, address, f.Concurrency, log)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: check DATABASE_URL, and that PostgreSQL answers there", err)
+		return nil, nil, connectHint(err)
 	}
 	return &archive.Archiver{
 		Source: source, Store: store, Clock: archive.SystemClock{}, Log: log,

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"archiver/internal/load"
 )
@@ -23,71 +26,66 @@ type (
 	migrateStatusCommand struct{}
 )
 
-// migrator opens the migrations of DATABASE_URL.
-func migrator() (*load.Migrator, error) {
-	address, err := databaseURL()
-	if err != nil {
-		return nil, err
-	}
-	return load.NewMigrator(address)
-}
-
-// connectHint says what to do where the first words with the database fail.
+// connectHint says what to do where the database cannot be reached.
 func connectHint(err error) error {
+	if unreachable := (*pgconn.ConnectError)(nil); !errors.As(err, &unreachable) {
+		return err
+	}
 	return fmt.Errorf("%w: check DATABASE_URL, and that PostgreSQL answers there", err)
 }
 
-func (c *migrateUpCommand) Run(ctx context.Context, s streams) error {
-	m, err := migrator()
+// migrating works on the migrations of DATABASE_URL.
+func migrating(work func(m *load.Migrator) error) error {
+	address, err := databaseURL()
+	if err != nil {
+		return err
+	}
+	m, err := load.NewMigrator(address)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	applied, err := m.Up(ctx)
-	if err != nil {
+	if err := work(m); err != nil {
 		return connectHint(err)
 	}
-	for _, step := range applied {
-		fmt.Fprintf(s.out, "applied %s\n", step.Name)
-	}
-	if len(applied) == 0 {
-		fmt.Fprintln(s.out, "the schema is up to date")
-	}
 	return nil
+}
+
+func (c *migrateUpCommand) Run(ctx context.Context, s streams) error {
+	return migrating(func(m *load.Migrator) error {
+		applied, err := m.Up(ctx)
+		for _, step := range applied {
+			fmt.Fprintf(s.out, "applied %s\n", step.Name)
+		}
+		if err == nil && len(applied) == 0 {
+			fmt.Fprintln(s.out, "the schema is up to date")
+		}
+		return err
+	})
 }
 
 func (c *migrateDownCommand) Run(ctx context.Context, s streams) error {
-	m, err := migrator()
-	if err != nil {
+	return migrating(func(m *load.Migrator) error {
+		step, err := m.Down(ctx)
+		if err == nil {
+			fmt.Fprintf(s.out, "took back %s\n", step.Name)
+		}
 		return err
-	}
-	defer m.Close()
-	step, err := m.Down(ctx)
-	if err != nil {
-		return connectHint(err)
-	}
-	fmt.Fprintf(s.out, "took back %s\n", step.Name)
-	return nil
+	})
 }
 
 func (c *migrateStatusCommand) Run(ctx context.Context, s streams) error {
-	m, err := migrator()
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	steps, err := m.Status(ctx)
-	if err != nil {
-		return connectHint(err)
-	}
-	for _, step := range steps {
-		state := "missing"
-		if step.Applied {
-			state = "applied"
+	return migrating(func(m *load.Migrator) error {
+		steps, err := m.Status(ctx)
+		for _, step := range steps {
+			state := "missing"
+			if step.Applied {
+				state = "applied"
+			}
+			fmt.Fprintf(s.out, "%-8s %s\n", state, step.Name)
 		}
-		fmt.Fprintf(s.out, "%-8s %s\n", state, step.Name)
-	}
-	return nil
+		return err
+	})
 }
 
 // migrateTimeout bounds how long a command waits for another process that is

@@ -12,16 +12,15 @@ import (
 // verifyCommand compares the archive's counts with the source's.
 type verifyCommand struct {
 	archiveFlags
-	From     hour     `required:"" placeholder:"TIME" help:"First hour, RFC 3339 or a date; UTC without a zone."`
-	To       hour     `required:"" placeholder:"TIME" help:"The hour after the last."`
-	Function []string `placeholder:"GLOB" help:"Only functions whose name or URN matches; repeatable."`
-	Repair   bool     `help:"Read again what differs."`
+	rangeFlags
+	Repair bool `help:"Read again what differs."`
 }
 
 // Run is called by the command line.
 func (c *verifyCommand) Run(ctx context.Context, s streams) error {
-	if !c.From.Before(c.To.Time) {
-		return usagef("--from must be before --to")
+	span, err := c.span()
+	if err != nil {
+		return err
 	}
 	log := c.logger(s.err)
 	archiver, store, err := c.open(ctx, log, c.Function...)
@@ -32,7 +31,7 @@ func (c *verifyCommand) Run(ctx context.Context, s streams) error {
 	began := time.Now()
 	summary, err := archiver.Archive(ctx, archive.Order{
 		AskedBy: "verify", Compare: true, Repair: c.Repair,
-		Range: archive.Span{From: c.From.Time, To: c.To.Time},
+		Range: span,
 	}, new(archive.Progress))
 
 	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)

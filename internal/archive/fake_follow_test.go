@@ -67,7 +67,7 @@ func (c *fakeClaim) Rechecked(ctx context.Context, _ []time.Time, _ time.Time) e
 	return c.fenced(ctx, opRechecked, func() error { return nil })
 }
 
-func (c *fakeClaim) Count(ctx context.Context, s Span) (n Counted, err error) {
+func (c *fakeClaim) Count(ctx context.Context, s Span, _ bool) (n Counted, err error) {
 	err = c.fenced(ctx, opCount, func() error {
 		for _, r := range c.store.rows {
 			if r.function == c.function.ID && s.Holds(r.Start) {
@@ -96,4 +96,8 @@ func (c *fakeClaim) Differs(ctx context.Context, window time.Time, d *ShortError
 		c.store.windows[c.function.ID][window] = windowRow{state: StateShort, count: d.Count, err: d.Error()}
 		return nil
 	})
+}
+
+func (c *fakeClaim) Recount(ctx context.Context, _ Span) error {
+	return c.fenced(ctx, opCount, func() error { return nil })
 }

@@ -101,7 +101,9 @@ func (a *Archiver) Archive(ctx context.Context, o Order, p *Progress) (Summary, 
 	functions, err := r.discover(ctx, began)
 	if err == nil {
 		summary.Matched = len(functions)
-		summary.NotDue = (asked.Windows() - o.Range.Windows()) * len(functions)
+		if !o.Compare {
+			summary.NotDue = (asked.Windows() - o.Range.Windows()) * len(functions)
+		}
 		err = r.all(ctx, functions)
 	}
 

@@ -38,8 +38,8 @@ type Order struct {
 	Follow      bool
 	VerifyAfter time.Duration
 
-	// Compare reads nothing that is not complete: it compares the counts of
-	// all complete windows in Range, and with Repair reads again what differs.
+	// Compare reads nothing because it is not complete: it compares the counts
+	// of all windows in Range, and with Repair reads again what differs.
 	Compare, Repair bool
 }
 
@@ -63,7 +63,7 @@ type Walk struct {
 type Work struct {
 	Open    []Walk
 	Windows []time.Time
-	Verify  []time.Time // complete, and to be verified
+	Verify  []time.Time // to be compared with the source's count
 }
 
 // A Batch is one page with its checkpoint. Both are kept or neither is.
@@ -152,8 +152,12 @@ type Claim interface {
 	Rechecked(ctx context.Context, windows []time.Time, at time.Time) error
 
 	// Count is what the archive has of the span, as a query to compare with
-	// the source's count of the same.
-	Count(ctx context.Context, s Span) (Counted, error)
+	// the source's count of the same: by the rows themselves, or by what the
+	// windows say of them, which costs less.
+	Count(ctx context.Context, s Span, byRows bool) (Counted, error)
+	// Recount makes what the windows say of their rows true where somebody
+	// else changed these.
+	Recount(ctx context.Context, s Span) error
 	// Verified notes that the span's complete windows were verified.
 	Verified(ctx context.Context, s Span, at time.Time) error
 	// Differs notes that the source counts more of a window than the archive

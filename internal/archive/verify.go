@@ -50,6 +50,9 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 			if err := r.reread(ctx, w, []Span{s}); err != nil || w.gone {
 				return err
 			}
+			if err := w.claim.Recount(ctx, s); err != nil {
+				return fmt.Errorf("count what was read of %s %s: %w", w.function.Name, s, err)
+			}
 		}
 		if err := w.claim.Verified(ctx, s, r.Clock.Now()); err != nil {
 			return fmt.Errorf("note that %s %s is verified: %w", w.function.Name, s, err)
@@ -83,7 +86,7 @@ func (r *run) differs(d Difference) {
 // no start, or it gives no count, there is nothing to compare with: the answer
 // is a difference, and the span is read again.
 func (r *run) compare(ctx context.Context, w *walker, s Span) (*Difference, error) {
-	archived, err := w.claim.Count(ctx, s)
+	archived, err := w.claim.Count(ctx, s, r.order.Compare)
 	if err != nil {
 		return nil, fmt.Errorf("count what is archived of %s %s: %w", w.function.Name, s, err)
 	}

@@ -15,17 +15,21 @@ const quietWithin = 2 * time.Minute
 
 // Count is what the archive has between two seconds around the span in which
 // it has nothing.
-func (c *claim) Count(ctx context.Context, s archive.Span) (n archive.Counted, err error) {
+func (c *claim) Count(ctx context.Context, s archive.Span, byRows bool) (n archive.Counted, err error) {
 	err = c.store.pool.QueryRow(ctx, `
-		SELECT (SELECT COALESCE(sum(records + rejected), 0)
+		SELECT (SELECT COALESCE(sum(CASE WHEN $4 THEN rejected ELSE records + rejected END), 0)
 		          FROM windows
-		         WHERE function_id = $1 AND window_start >= $2 AND window_start < $3),
+		         WHERE function_id = $1 AND window_start >= $2 AND window_start < $3)
+		     + CASE WHEN $4 THEN (
+			SELECT count(*)
+			  FROM invocations
+			 WHERE function_id = $1 AND start_time >= $2 AND start_time < $3) ELSE 0 END,
 		       (SELECT strays FROM functions WHERE function_id = $1) OR EXISTS (
 			SELECT FROM invocations_in_flight
 			 WHERE function_id = $1 AND start_time IS NULL AND queried_window >= $2 AND queried_window < $3) OR EXISTS (
 			SELECT FROM invocations_undated
 			 WHERE function_id = $1 AND queried_window >= $2 AND queried_window < $3)`,
-		c.function.ID, s.From, s.To).Scan(&n.Records, &n.Undated)
+		c.function.ID, s.From, s.To, byRows).Scan(&n.Records, &n.Undated)
 	if err != nil {
 		return n, fmt.Errorf("count the records of %s: %w", s, err)
 	}
@@ -71,4 +75,33 @@ func quiet(busy map[time.Time]int, second time.Time, step time.Duration) (at tim
 		second = second.Add(step)
 	}
 	return second, passed, false
+}
+
+// Recount sets what the span's windows say of their rows.
+func (c *claim) Recount(ctx context.Context, s archive.Span) error {
+	return c.fenced(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			WITH counted AS (
+				SELECT date_trunc('hour', COALESCE(start_time, queried_window), 'UTC') AS window_start,
+				       count(*) AS records,
+				       count(*) FILTER (WHERE status IN ('WAIT', 'RUNNING')) AS pending
+				  FROM invocations
+				 WHERE function_id = $1
+				   AND (start_time >= $2 AND start_time < $3
+				        OR start_time IS NULL AND queried_window >= $2 AND queried_window < $3)
+				 GROUP BY 1
+			)
+			UPDATE windows w
+			   SET records = COALESCE(c.records, 0), pending = COALESCE(c.pending, 0)
+			  FROM windows o
+			  LEFT JOIN counted c USING (window_start)
+			 WHERE w.function_id = $1 AND w.window_start >= $2 AND w.window_start < $3
+			   AND o.function_id = w.function_id AND o.window_start = w.window_start
+			   AND (w.records, w.pending) IS DISTINCT FROM (COALESCE(c.records, 0), COALESCE(c.pending, 0))`,
+			c.function.ID, s.From, s.To)
+		if err != nil {
+			return fmt.Errorf("update the windows of %s: %w", s, err)
+		}
+		return nil
+	})
 }

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5/stdlib"
@@ -61,6 +62,9 @@ func (m *Migrator) Up(ctx context.Context) ([]Migration, error) {
 // Down takes the newest step back, with the data it holds.
 func (m *Migrator) Down(ctx context.Context) (Migration, error) {
 	r, err := m.provider.Down(ctx)
+	if errors.Is(err, goose.ErrNoNextVersion) {
+		return Migration{}, errors.New("migrate down: no step is applied")
+	}
 	if err != nil {
 		return Migration{}, fmt.Errorf("migrate down: %w", err)
 	}

@@ -42,13 +42,10 @@ func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Or
 			       $8 AND EXISTS (
 				SELECT FROM windows
 				 WHERE function_id = id AND recheck_at <= $9) AS follow,
-			       CASE WHEN $7 THEN EXISTS (
-				SELECT FROM windows
-				 WHERE function_id = id AND window_start >= $2 AND window_start < $3 AND state = 'complete')
-			       ELSE EXISTS (
+			       $7 OR EXISTS (
 				SELECT FROM windows
 				 WHERE function_id = id AND window_start >= $2 AND state = 'complete'
-				   AND verified_at IS NULL AND completed_at <= $10) END AS verify
+				   AND verified_at IS NULL AND completed_at <= $10) AS verify
 			  FROM unnest($1::integer[]) AS id
 			  LEFT JOIN decided d ON d.function_id = id
 			  LEFT JOIN older o ON o.function_id = id
@@ -153,25 +150,31 @@ func (c *claim) windows(ctx context.Context, o archive.Order) ([]time.Time, erro
 	return collectHours(rows)
 }
 
-// unverified are the complete windows to compare with the source's count: all
-// of the range, or those that were completed long enough ago, once one of them
-// has waited half as long again.
+// unverified are the windows to compare with the source's count: all of the
+// range, archived or not; or those that were completed long enough ago, once
+// one of them has waited half as long again.
 func (c *claim) unverified(ctx context.Context, o archive.Order, at time.Time) ([]time.Time, error) {
+	if o.Compare {
+		var hours []time.Time
+		for hour := o.Range.From; hour.Before(o.Range.To); hour = hour.Add(archive.Hour) {
+			hours = append(hours, hour)
+		}
+		return hours, nil
+	}
 	due := verifyDue(o, at)
-	if due == nil && !o.Compare {
+	if due == nil {
 		return nil, nil
 	}
 	rows, err := c.store.pool.Query(ctx, `
 		SELECT window_start
 		  FROM windows
 		 WHERE function_id = $1 AND window_start >= $2 AND state = 'complete'
-		   AND CASE WHEN $4 THEN window_start < $3
-		       ELSE verified_at IS NULL AND completed_at <= $6 AND EXISTS (
+		   AND verified_at IS NULL AND completed_at <= $4 AND EXISTS (
 			SELECT FROM windows
 			 WHERE function_id = $1 AND window_start >= $2 AND state = 'complete'
-			   AND verified_at IS NULL AND completed_at <= $5) END
+			   AND verified_at IS NULL AND completed_at <= $3)
 		 ORDER BY window_start`,
-		c.function.ID, o.Range.From, o.Range.To, o.Compare, due, at.Add(-o.VerifyAfter))
+		c.function.ID, o.Range.From, due, at.Add(-o.VerifyAfter))
 	if err != nil {
 		return nil, fmt.Errorf("select windows to verify: %w", err)
 	}
