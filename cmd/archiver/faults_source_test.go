@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/extract"
+	"archiver/internal/extract/functiongraph"
+	"archiver/internal/simulate"
+)
+
+// faulty serves data with faults, by a clock of the test's; nil is the
+// machine's.
+func faulty(t testing.TB, data *simulate.Data, spec string, now func() time.Time) *simulate.Server {
+	t.Helper()
+	faults, err := simulate.ParseFaults(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, err := simulate.New(simulate.Options{
+		Data: data, Faults: faults, Now: now, AccessKey: testAccessKey, SecretKey: testSecretKey, Token: testToken,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return api
+}
+
+// An instantClock is for the pauses between tries: they take no time.
+type instantClock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *instantClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *instantClock) Sleep(ctx context.Context, d time.Duration) error {
+	c.mu.Lock()
+	c.now = c.now.Add(d)
+	c.mu.Unlock()
+	return context.Cause(ctx)
+}
+
+// impatient is an archiver of this process that tries again at once, and gives
+// a call so long.
+func (in *installation) impatient(endpoint string, timeout time.Duration) *archive.Archiver {
+	in.t.Helper()
+	archiver := in.inProcess(endpoint, archive.SystemClock{})
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	source, err := functiongraph.New(functiongraph.Options{
+		Region: simulate.DefaultRegion, Endpoint: endpoint, ProjectID: simulate.DefaultProjectID, AuthToken: testToken,
+	}, extract.NewCaller(extract.Options{
+		Concurrency: 4, Timeout: timeout, Clock: &instantClock{now: day}, Log: log,
+	}), log)
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	archiver.Source, archiver.Log = source, log
+	return archiver
+}
+
+// A switchboard hands calls to whichever API is plugged in, and notes what was
+// asked for.
+type switchboard struct {
+	mu   sync.Mutex
+	next http.Handler
+	// ids are how often each path was asked for a record by its id.
+	ids map[string]int
+}
+
+func (s *switchboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	if r.URL.Query().Get("request_id") != "" {
+		s.ids[r.URL.Path]++
+	}
+	next := s.next
+	s.mu.Unlock()
+	next.ServeHTTP(w, r)
+}
+
+// asked returns ids, and begins anew.
+func (s *switchboard) asked() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := s.ids
+	s.ids = make(map[string]int)
+	return ids
+}
+
+// plug changes the API that answers.
+func (s *switchboard) plug(next http.Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next = next
+}
