@@ -52,7 +52,7 @@ type archiveFlags struct {
 	Concurrency    int           `default:"8" help:"Calls under way at once."`
 	RequestTimeout time.Duration `default:"30s" help:"Limit of one call."`
 	Rate           float64       `help:"Calls a second at most; 0 for no limit."`
-	Migrate        bool          `default:"true" negatable:"" help:"Bring the schema up first."`
+	NoMigrate      bool          `help:"Do not bring the schema up first."`
 }
 
 // secret reads a secret from the environment, or from the file that X_FILE
@@ -137,7 +137,7 @@ func (f *archiveFlags) open(ctx context.Context, log *slog.Logger, globs ...stri
 	if err != nil {
 		return nil, nil, err
 	}
-	if f.Migrate {
+	if !f.NoMigrate {
 		if err := migrateUp(ctx, address, log); err != nil {
 			return nil, nil, err
 		}

@@ -26,6 +26,9 @@ func (c *runCommand) Run(ctx context.Context, s streams) error {
 		return usagef("--schedule: %w", err)
 	}
 	archiver, store, err := c.open(ctx, log)
+	if err != nil && errors.Is(context.Cause(ctx), archive.ErrInterrupted) {
+		return nil // before there was anything to keep
+	}
 	if err != nil {
 		return err
 	}

@@ -93,8 +93,8 @@ func barReport(p *archive.Progress, w io.Writer) (report, end func()) {
 
 // summaryLine is a run in one line.
 func summaryLine(s archive.Summary, took time.Duration) string {
-	line := fmt.Sprintf("%s: %d of %d windows complete, %d functions, %d records (%d new, %d changed), %d calls, %s",
-		s.Range, s.Complete, s.Windows, s.Functions, s.Records(), s.Inserted, s.Updated, s.Calls, took.Round(time.Millisecond))
+	line := fmt.Sprintf("%s: %d of %d windows complete, %d functions, %d new records, %d changed, %d as they were, %d calls, %s",
+		s.Range, s.Complete, s.Windows, s.Functions, s.Inserted, s.Updated, s.Unchanged, s.Calls, took.Round(time.Millisecond))
 	for _, part := range []struct {
 		n    int64
 		what string

@@ -41,9 +41,12 @@ func (c *verifyCommand) Run(ctx context.Context, s streams) error {
 	for _, d := range summary.Differences {
 		counted := fmt.Sprint(d.Counted)
 		if d.Counted < 0 {
-			counted = "gives no count"
+			counted = "cannot be compared"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%d\t%s\n", d.Function.Name, d.Window.Format(time.RFC3339), d.Archived, counted)
+	}
+	if more := int(summary.Differ) - len(summary.Differences); more > 0 {
+		fmt.Fprintf(table, "… and %d more, in the log\n", more)
 	}
 	if flushed := table.Flush(); flushed != nil && err == nil {
 		err = fmt.Errorf("print what differs: %w", flushed)

@@ -8,6 +8,7 @@ import (
 )
 
 const (
+	opPlan      = "plan"
 	opInFlight  = "in flight"
 	opFollow    = "follow"
 	opRechecked = "rechecked"
@@ -100,4 +101,21 @@ func (c *fakeClaim) Differs(ctx context.Context, window time.Time, d *ShortError
 
 func (c *fakeClaim) Recount(ctx context.Context, _ Span) error {
 	return c.fenced(ctx, opCount, func() error { return nil })
+}
+
+// Plan keeps nothing: what the fake has of windows are their decisions.
+func (s *fakeStore) Plan(ctx context.Context, _ []Due, _ Order) error {
+	return s.do(ctx, opPlan, func() error { return nil })
+}
+
+func (c *fakeClaim) Missing(ctx context.Context, _ Span, page []Invocation) (n int, err error) {
+	err = c.fenced(ctx, opCount, func() error {
+		for i := range page {
+			if _, there := c.store.rows[page[i].RequestID]; !there {
+				n++
+			}
+		}
+		return nil
+	})
+	return n, err
 }

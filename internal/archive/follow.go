@@ -41,25 +41,28 @@ func (r *run) settle(ctx context.Context, w *walker) error {
 	if err != nil || len(records) == 0 {
 		return err
 	}
-	asked := windowsOf(records)
 	if len(records) > followAlone {
-		if err := r.reread(ctx, w, Spans(asked)); err != nil || w.gone {
+		if err := r.reread(ctx, w, Spans(windowsOf(records))); err != nil || w.gone {
 			return err
 		}
 		// What that did not settle may have moved to another window: some of
-		// it is asked for by its id now, the longest in flight first, and the
-		// rest when its time comes again.
+		// it is asked for by its id now. Windows of which something was not
+		// asked for stay due.
 		if records, err = w.claim.InFlight(ctx, r.Clock.Now()); err != nil {
 			return err
 		}
-		records = records[:min(len(records), followAlone)]
 	}
-	for _, rec := range records {
+	asked, later := records[:min(len(records), followAlone)], records[min(len(records), followAlone):]
+	for _, rec := range asked {
 		if err := r.follow(ctx, w, rec); err != nil {
 			return r.survive(ctx, w, Span{From: rec.Window, To: rec.Window.Add(Hour)}, err)
 		}
 	}
-	if err := w.claim.Rechecked(ctx, asked, r.Clock.Now()); err != nil {
+	windows := windowsOf(asked)
+	for _, window := range windowsOf(later) {
+		windows = slices.DeleteFunc(windows, window.Equal)
+	}
+	if err := w.claim.Rechecked(ctx, windows, r.Clock.Now()); err != nil {
 		return fmt.Errorf("note that %s was asked for what is in flight: %w", w.function.Name, err)
 	}
 	return nil

@@ -99,6 +99,11 @@ func (r *run) spans(ctx context.Context, w *walker, queue []Walk) error {
 		switch {
 		case err == nil:
 			failures = 0
+			if r.order.Force {
+				if err := w.claim.Recount(ctx, open.Span); err != nil {
+					return fmt.Errorf("count what was read of %s %s: %w", w.function.Name, open.Span, err)
+				}
+			}
 			r.progress.decided(StateComplete, open.Span.Windows())
 		case errors.As(err, &cut):
 			var pieces []Walk

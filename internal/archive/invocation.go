@@ -43,8 +43,8 @@ type Rejected struct {
 	Payload []byte    // the element as it came
 }
 
-// Distinct leaves one record for each request id: a settled one rather than
-// one in flight, else the later in the page. It works in place.
+// Distinct leaves one record for each request id, the latest of its states. It
+// works in place.
 func Distinct(page []Invocation) []Invocation {
 	at := make(map[string]int, len(page))
 	kept := page[:0]
@@ -54,9 +54,33 @@ func Distinct(page []Invocation) []Invocation {
 		case !ok:
 			at[inv.RequestID] = len(kept)
 			kept = append(kept, inv)
-		case !inv.InFlight() || kept[i].InFlight():
+		case inv.later(&kept[i]):
 			kept[i] = inv
 		}
 	}
 	return kept
+}
+
+// later reports whether of two records of one request this one is the later: a
+// settled one, a running one before one that waits, the one that ended or
+// started later.
+func (i *Invocation) later(o *Invocation) bool {
+	if a, b := i.stage(), o.stage(); a != b {
+		return a > b
+	}
+	if !i.End.Equal(o.End) {
+		return i.End.After(o.End)
+	}
+	return i.Start.After(o.Start)
+}
+
+func (i *Invocation) stage() int {
+	switch i.Status {
+	case StatusWait:
+		return 0
+	case StatusRunning:
+		return 1
+	default:
+		return 2
+	}
 }

@@ -7,7 +7,7 @@ type Progress struct {
 	functions, windows, done               atomic.Int64
 	inserted, updated, unchanged, rejected atomic.Int64
 	complete, short, failed, gone          atomic.Int64
-	compared, differ, left                 atomic.Int64
+	compared, differ, missing, left        atomic.Int64
 }
 
 // Totals are the numbers of a run at one moment.
@@ -22,6 +22,7 @@ type Totals struct {
 	Elsewhere int64 // windows that another worker decided, known at the end
 	Compared  int64 // windows whose count was compared with the source's
 	Differ    int64 // windows whose count was not the source's
+	Missing   int64 // of these, windows of which the source counts more
 	Left      int64 // questions beside reading windows that failed: left to the next run
 	Inserted  int64 // rows of invocations
 	Updated   int64
@@ -37,7 +38,7 @@ func (p *Progress) Totals() Totals {
 	return Totals{
 		Functions: p.functions.Load(), Windows: p.windows.Load(), Done: p.done.Load(),
 		Complete: p.complete.Load(), Short: p.short.Load(), Failed: p.failed.Load(),
-		Gone: p.gone.Load(), Compared: p.compared.Load(), Differ: p.differ.Load(), Left: p.left.Load(),
+		Gone: p.gone.Load(), Compared: p.compared.Load(), Differ: p.differ.Load(), Missing: p.missing.Load(), Left: p.left.Load(),
 		Inserted: p.inserted.Load(), Updated: p.updated.Load(), Unchanged: p.unchanged.Load(),
 		Rejected: p.rejected.Load(),
 	}

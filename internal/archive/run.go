@@ -39,8 +39,8 @@ type Summary struct {
 	Calls    int64 // calls made to the source
 	Refused  int64 // of these, answered with "too many"
 	Failures []Failure
-	// Differences are the windows whose count was not the source's; those of a
-	// run that repairs have been read again since.
+	// Differences are the first windows whose count was not the source's; those
+	// of a run that repairs have been read again since.
 	Differences []Difference
 	noted       bool // differences were noted, and not repaired
 }
@@ -49,11 +49,7 @@ type Summary struct {
 func (s *Summary) Err() error {
 	err := &IncompleteError{Short: int(s.Short), Failed: int(s.Failed), NotDue: s.NotDue, Left: int(s.Left)}
 	if s.noted {
-		for _, d := range s.Differences {
-			if d.Counted > d.Archived || d.Counted < 0 {
-				err.Differ++
-			}
-		}
+		err.Differ = int(s.Missing)
 	}
 	if *err == (IncompleteError{}) {
 		return nil
@@ -172,6 +168,9 @@ func (r *run) all(ctx context.Context, functions []Known) error {
 			return fmt.Errorf("plan what is due: %w", err)
 		}
 		if first {
+			if err := r.Store.Plan(ctx, due, r.order); err != nil {
+				return fmt.Errorf("note what is due: %w", err)
+			}
 			for _, d := range due {
 				r.progress.functions.Add(1)
 				r.progress.windows.Add(int64(d.Windows))

@@ -122,6 +122,9 @@ type Store interface {
 	// Due picks the functions that have something to do, those with the oldest
 	// windows first.
 	Due(ctx context.Context, functions []Known, o Order, at time.Time) ([]Due, error)
+	// Plan notes the windows that are due as known, for whoever asks what a run
+	// did not reach.
+	Plan(ctx context.Context, due []Due, o Order) error
 	// Claim gives the function to this worker alone, or answers ErrClaimed.
 	Claim(ctx context.Context, function Known) (Claim, error)
 }
@@ -143,8 +146,8 @@ type Claim interface {
 	// the spans still due.
 	Gone(ctx context.Context, due []Span, at time.Time) error
 
-	// InFlight are the records in flight that are to be asked for by now, the
-	// longest in flight first.
+	// InFlight are the records in flight that are to be asked for by now, those
+	// of the oldest windows first.
 	InFlight(ctx context.Context, at time.Time) ([]InFlightRecord, error)
 	// Follow keeps what the source gave when asked for one of them.
 	Follow(ctx context.Context, r InFlightRecord, found []Invocation, rejected []Rejected, at time.Time) (Kept, error)
@@ -158,6 +161,8 @@ type Claim interface {
 	// Recount makes what the windows say of their rows true where somebody
 	// else changed these.
 	Recount(ctx context.Context, s Span) error
+	// Missing is how many of a page of the span the archive does not have.
+	Missing(ctx context.Context, s Span, page []Invocation) (int, error)
 	// Verified notes that the span's complete windows were verified.
 	Verified(ctx context.Context, s Span, at time.Time) error
 	// Differs notes that the source counts more of a window than the archive

@@ -159,7 +159,7 @@ func TestCountsByWindow(t *testing.T) {
 	}
 	tally := newTally(maphash.MakeSeed(), span(0, 3))
 	tally.add(&page)
-	want := map[time.Time]int{hour(-1): 1, hour(0): 3, hour(1): 1, hour(2): 1, hour(3): 1}
+	want := map[time.Time]int{hour(-1): 1, hour(0): 2, hour(1): 1, hour(2): 2, hour(3): 1}
 	if got := tally.counts(); !maps.Equal(got, want) {
 		t.Errorf("counts are %v, want %v", got, want)
 	}
@@ -252,7 +252,7 @@ func TestDistinct(t *testing.T) {
 		at("once", StatusSuccess, ""),
 		at("settles", StatusRunning, ""), at("settles", StatusFail, "1"),
 		at("stays settled", StatusFail, "1"), at("stays settled", StatusWait, ""),
-		at("changes", StatusFail, "1"), at("changes", StatusSuccess, ""),
+		{RequestID: "changes", Status: StatusSuccess, End: hour(2)}, {RequestID: "changes", Status: StatusFail, ErrorCode: "1", End: hour(1)},
 		at("goes on", StatusWait, ""), at("goes on", StatusRunning, ""),
 		at("own word", "PAUSED", ""), at("own word", StatusRunning, ""),
 	})

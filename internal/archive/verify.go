@@ -13,8 +13,12 @@ type Difference struct {
 	Function Function
 	Window   time.Time
 	Archived int // records the archive has, rejected ones included
-	Counted  int // by the source; -1 where it gives no count
+	Counted  int // by the source; -1 where there was no count to compare with
 }
+
+// maxDifferencesKept bounds what a run remembers of them; every one is in the
+// log.
+const maxDifferencesKept = 10_000
 
 // verify compares the archive's counts with the source's, for records that the
 // source showed late. Where a span differs its halves are asked for, down to
@@ -31,12 +35,18 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 		if err != nil {
 			return r.survive(ctx, w, s, err)
 		}
-		switch {
-		case d == nil:
-		case s.Windows() > 1:
+		if d != nil && s.Windows() > 1 {
 			queue = append(s.Cut(2), queue...)
 			continue
-		case r.order.Compare && !r.order.Repair:
+		}
+		if d != nil && d.Counted < 0 && !r.repairs() {
+			if d, err = r.compareIDs(ctx, w, s, d); err != nil {
+				return r.survive(ctx, w, s, err)
+			}
+		}
+		switch {
+		case d == nil:
+		case !r.repairs():
 			r.differs(*d)
 			if d.Counted > d.Archived {
 				err := w.claim.Differs(ctx, d.Window, &ShortError{Saw: d.Archived, Count: d.Counted})
@@ -61,14 +71,42 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 	return nil
 }
 
+// repairs reports whether what differs is read again, and not only noted.
+func (r *run) repairs() bool { return !r.order.Compare || r.order.Repair }
+
+// compareIDs reads a span of which no count can be compared, and keeps nothing:
+// it answers nil where the archive has all that the source gives.
+func (r *run) compareIDs(ctx context.Context, w *walker, s Span, d *Difference) (*Difference, error) {
+	missing := 0
+	q := Query{Function: w.function, From: s.From.Add(-pad), To: s.To.Add(pad)}
+	for page, err := range w.source.Pages(ctx, q) {
+		if err != nil {
+			return nil, sourceError(ctx, err)
+		}
+		n, err := w.claim.Missing(ctx, s, Distinct(page.Invocations))
+		if err != nil {
+			return nil, fmt.Errorf("look for the records of %s %s: %w", w.function.Name, s, err)
+		}
+		missing += n
+	}
+	if missing == 0 {
+		return nil, nil
+	}
+	d.Counted = d.Archived + missing
+	return d, nil
+}
+
 // differs notes a difference, for the run's summary and log.
 func (r *run) differs(d Difference) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.differences) < maxFailuresKept {
+	if len(r.differences) < maxDifferencesKept {
 		r.differences = append(r.differences, d)
 	}
 	r.progress.differ.Add(1)
+	if d.Counted > d.Archived {
+		r.progress.missing.Add(1)
+	}
 	r.Log.Warn("source and archive differ", "function", d.Function.URN,
 		"window", d.Window.Format(time.RFC3339), "archived", d.Archived, "counted", d.Counted)
 }

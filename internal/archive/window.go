@@ -26,10 +26,11 @@ func (s Span) String() string {
 func WindowOf(t time.Time) time.Time { return t.UTC().Truncate(Hour) }
 
 // WindowOf is the window into which a record found by asking for the span
-// counts: that of its start, or the span's first where it has none.
+// counts: that of its start, or the span's last where it has none. What waits
+// for its start has done so for a day at most.
 func (s Span) WindowOf(start time.Time) time.Time {
 	if start.IsZero() {
-		return s.From
+		return s.To.Add(-Hour)
 	}
 	return WindowOf(start)
 }

@@ -50,8 +50,8 @@ func TestWindowOf(t *testing.T) {
 		}
 	}
 	s := span(3, 6)
-	if got := s.WindowOf(time.Time{}); !got.Equal(hour(3)) {
-		t.Errorf("a record without a start counts into %v, not into the span's first window", got)
+	if got := s.WindowOf(time.Time{}); !got.Equal(hour(5)) {
+		t.Errorf("a record without a start counts into %v, not into the span's last window", got)
 	}
 	if got := s.WindowOf(hour(9).Add(1)); !got.Equal(hour(9)) {
 		t.Errorf("a record of another hour counts into %v, not into its own", got)

@@ -35,9 +35,11 @@ const (
 	// DefaultBudget is how long a call is tried again.
 	DefaultBudget = 2 * time.Minute
 
-	// maxTries bounds the tries of a call that fails otherwise than by being
-	// throttled: a source that is down is said to be down within seconds.
-	maxTries = 5
+	// The tries of a call that fails otherwise than by being throttled: half a
+	// minute of them, but a source that has never answered is said to be down
+	// within seconds.
+	maxTries      = 7
+	maxFirstTries = 5
 
 	// The pauses between tries, jittered by half. A throttled call waits 2
 	// seconds at least: FunctionGraph asks for 2 to 5.
@@ -103,7 +105,11 @@ func (c *Caller) Do(ctx context.Context, call func(http.RoundTripper) error) err
 			return cause
 		}
 		throttled, worth := judge(err)
-		if !worth || !throttled && try >= maxTries {
+		most := maxTries
+		if !c.Answered() {
+			most = maxFirstTries
+		}
+		if !worth || !throttled && try >= most {
 			return after(try, err)
 		}
 		pause := pauseAfter(err, throttled, pauses.NextBackOff())

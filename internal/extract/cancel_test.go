@@ -107,13 +107,16 @@ func TestDoCancelled(t *testing.T) {
 // One try's limit covers the whole answer, and what hangs is tried again.
 func TestDoTimeout(t *testing.T) {
 	t.Parallel()
-	for name, half := range map[string]bool{"before the answer": false, "in the body": true} {
+	for name, test := range map[string]struct {
+		half  bool
+		tries int64
+	}{"before the answer": {false, 5}, "in the body": {true, 7}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url := serve(t, hang(half))
+			url := serve(t, hang(test.half))
 			c := newCaller(t, newClock(), extract.Options{Timeout: 30 * time.Millisecond})
 			err := c.Do(t.Context(), get(url, nil))
-			if err == nil || !strings.Contains(err.Error(), "tried 5 times: no whole answer within 30ms") || c.Stats().Calls != 5 {
+			if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("tried %d times: no whole answer within 30ms", test.tries)) || c.Stats().Calls != test.tries {
 				t.Errorf("%v after %d calls", err, c.Stats().Calls)
 			}
 		})

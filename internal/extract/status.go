@@ -130,14 +130,18 @@ func clip(s string) string {
 	return s
 }
 
+// maxRetryAfter bounds how long a source may ask to be left alone: within a
+// call's budget it is asked again.
+const maxRetryAfter = DefaultBudget / 2
+
 // retryAfter reads the header's two shapes: seconds, or a date. An hour is the
 // most that is taken from it.
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.Atoi(header); err == nil && seconds > 0 {
-		return time.Duration(min(seconds, 3600)) * time.Second
+		return min(time.Duration(min(seconds, 3600))*time.Second, maxRetryAfter)
 	}
 	if at, err := http.ParseTime(header); err == nil && at.After(now) {
-		return min(at.Sub(now), time.Hour)
+		return min(at.Sub(now), maxRetryAfter)
 	}
 	return 0
 }

@@ -94,11 +94,15 @@ func (c *claim) fenced(ctx context.Context, f func(tx pgx.Tx) error) error {
 }
 
 // Fail notes that reading a span ended with an error. Its row in walks, where
-// there is one, stays: the next run goes on from it.
+// there is one, stays: the next run goes on from it. A window that was complete
+// before stays so.
 func (c *claim) Fail(ctx context.Context, s archive.Span, reason string, at time.Time) error {
 	return c.fenced(ctx, func(tx pgx.Tx) error {
 		var w windowChanges
 		w.decide(c.function.ID, s, archive.Outcome{State: archive.StateFailed, Err: reason}, at)
+		if err := c.spare(ctx, tx, &w); err != nil {
+			return err
+		}
 		return w.write(ctx, tx, at)
 	})
 }
@@ -117,20 +121,41 @@ func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) erro
 		for _, s := range due {
 			w.decide(c.function.ID, s, archive.Outcome{State: archive.StateGone, Err: archive.ErrGone.Error()}, at)
 		}
-		rows, err := tx.Query(ctx, `
-			SELECT window_start FROM windows
-			 WHERE function_id = $1 AND state = 'complete' AND window_start = ANY ($2)`,
-			c.function.ID, w.starts())
+		if err := c.spare(ctx, tx, &w); err != nil {
+			return err
+		}
+		if err := w.write(ctx, tx, at); err != nil {
+			return err
+		}
+		// Others that were begun will not be finished either.
+		_, err := tx.Exec(ctx, `
+			UPDATE windows
+			   SET state = 'gone', last_error = $2
+			 WHERE function_id = $1 AND planned AND state NOT IN ('complete', 'gone')`,
+			c.function.ID, archive.ErrGone.Error())
 		if err != nil {
-			return fmt.Errorf("look up the complete windows of %s: %w", c.function.Name, err)
+			return fmt.Errorf("update the windows of %s: %w", c.function.Name, err)
 		}
-		complete, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
-		if err != nil {
-			return fmt.Errorf("read the complete windows of %s: %w", c.function.Name, err)
-		}
-		for _, start := range complete {
-			delete(w.of, windowKey{c.function.ID, start.UTC()})
-		}
-		return w.write(ctx, tx, at)
+		return nil
 	})
+}
+
+// spare leaves out of the changes the windows that are complete.
+func (c *claim) spare(ctx context.Context, tx pgx.Tx, w *windowChanges) error {
+	rows, err := tx.Query(ctx, `
+		SELECT window_start
+		  FROM windows
+		 WHERE function_id = $1 AND state = 'complete' AND window_start = ANY ($2)`,
+		c.function.ID, w.starts())
+	if err != nil {
+		return fmt.Errorf("look up the complete windows of %s: %w", c.function.Name, err)
+	}
+	complete, err := collectHours(rows)
+	if err != nil {
+		return err
+	}
+	for _, start := range complete {
+		delete(w.of, windowKey{c.function.ID, start})
+	}
+	return nil
 }

@@ -33,7 +33,7 @@ func classify(functionID int32, b *archive.Batch, found map[string][]existing) *
 			errorCode: inv.ErrorCode, errorMessage: inv.ErrorMessage, extra: inv.Extra,
 		}
 		if inv.Start.IsZero() {
-			fresh.queried = b.Walk.Span.From
+			fresh.queried = b.Walk.Span.WindowOf(inv.Start)
 		}
 		old := found[inv.RequestID]
 		if len(old) == 0 {

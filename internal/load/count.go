@@ -10,26 +10,38 @@ import (
 	"archiver/internal/archive"
 )
 
-// quietWithin is how far from a span a second without records is looked for.
-const quietWithin = 2 * time.Minute
+// How far from a span a second without records is looked for: two minutes into
+// a window that is complete, and else no farther than what was asked for
+// together with the span.
+const (
+	quietWithin = 2 * time.Minute
+	quietAlone  = time.Second
+)
 
 // Count is what the archive has between two seconds around the span in which
 // it has nothing.
 func (c *claim) Count(ctx context.Context, s archive.Span, byRows bool) (n archive.Counted, err error) {
+	var before, after bool // the windows beside the span are complete
 	err = c.store.pool.QueryRow(ctx, `
-		SELECT (SELECT COALESCE(sum(CASE WHEN $4 THEN rejected ELSE records + rejected END), 0)
+		SELECT EXISTS (
+			SELECT FROM windows WHERE function_id = $1 AND window_start = $2::timestamptz - interval '1 hour' AND state = 'complete'),
+		       EXISTS (
+			SELECT FROM windows WHERE function_id = $1 AND window_start = $3 AND state = 'complete'),
+		       (SELECT COALESCE(sum(CASE WHEN $4 THEN rejected ELSE records + rejected END), 0)
 		          FROM windows
 		         WHERE function_id = $1 AND window_start >= $2 AND window_start < $3)
 		     + CASE WHEN $4 THEN (
 			SELECT count(*)
 			  FROM invocations
-			 WHERE function_id = $1 AND start_time >= $2 AND start_time < $3) ELSE 0 END,
+			 WHERE function_id = $1
+			   AND (start_time >= $2 AND start_time < $3
+			        OR start_time IS NULL AND queried_window >= $2 AND queried_window < $3)) ELSE 0 END,
 		       (SELECT strays FROM functions WHERE function_id = $1) OR EXISTS (
 			SELECT FROM invocations_in_flight
 			 WHERE function_id = $1 AND start_time IS NULL AND queried_window >= $2 AND queried_window < $3) OR EXISTS (
 			SELECT FROM invocations_undated
 			 WHERE function_id = $1 AND queried_window >= $2 AND queried_window < $3)`,
-		c.function.ID, s.From, s.To, byRows).Scan(&n.Records, &n.Undated)
+		c.function.ID, s.From, s.To, byRows).Scan(&before, &after, &n.Records, &n.Undated)
 	if err != nil {
 		return n, fmt.Errorf("count the records of %s: %w", s, err)
 	}
@@ -54,20 +66,27 @@ func (c *claim) Count(ctx context.Context, s archive.Span, byRows bool) (n archi
 	for _, a := range around {
 		busy[a.Second.UTC()] = a.Records
 	}
-	from, before, quietBefore := quiet(busy, s.From.Add(-time.Second), -time.Second)
-	to, after, quietAfter := quiet(busy, s.To, time.Second)
+	from, early, quietBefore := quiet(busy, s.From.Add(-time.Second), -time.Second, reach(before))
+	to, late, quietAfter := quiet(busy, s.To, time.Second, reach(after)+time.Second)
 	if quietBefore && quietAfter {
-		n.From, n.To, n.Records, n.Quiet = from, to, n.Records+before+after, true
+		n.From, n.To, n.Records, n.Quiet = from, to, n.Records+early+late, true
 	} else {
 		n.From, n.To = s.From, s.To.Add(-time.Second)
 	}
 	return n, nil
 }
 
+func reach(complete bool) time.Duration {
+	if complete {
+		return quietWithin
+	}
+	return quietAlone
+}
+
 // quiet goes in steps to the first second without records, and counts those on
 // the way.
-func quiet(busy map[time.Time]int, second time.Time, step time.Duration) (at time.Time, passed int, ok bool) {
-	for range int(quietWithin / time.Second) {
+func quiet(busy map[time.Time]int, second time.Time, step, within time.Duration) (at time.Time, passed int, ok bool) {
+	for range int(within / time.Second) {
 		if busy[second] == 0 {
 			return second, passed, true
 		}
@@ -104,4 +123,19 @@ func (c *claim) Recount(ctx context.Context, s archive.Span) error {
 		}
 		return nil
 	})
+}
+
+// Missing is how many of a page of the span the archive does not have.
+func (c *claim) Missing(ctx context.Context, s archive.Span, page []archive.Invocation) (n int, err error) {
+	b := archive.Batch{Invocations: page, Walk: archive.Walk{Span: s}}
+	err = pgx.BeginFunc(ctx, c.store.pool, func(tx pgx.Tx) error {
+		found, err := probe(ctx, tx, &b)
+		for i := range page {
+			if len(found[page[i].RequestID]) == 0 {
+				n++
+			}
+		}
+		return err
+	})
+	return n, err
 }

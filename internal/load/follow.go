@@ -11,7 +11,8 @@ import (
 )
 
 // InFlight are the function's records in flight that are due to be asked for
-// again, the longest in flight first: those of windows whose time has come.
+// again: those of windows whose time has come, the oldest first. Within a
+// window their order is another each time, so that none is always the last.
 func (c *claim) InFlight(ctx context.Context, at time.Time) ([]archive.InFlightRecord, error) {
 	rows, err := c.store.pool.Query(ctx, `
 		SELECT i.request_id, w.window_start
@@ -20,7 +21,7 @@ func (c *claim) InFlight(ctx context.Context, at time.Time) ([]archive.InFlightR
 		    ON w.function_id = i.function_id
 		   AND w.window_start = date_trunc('hour', COALESCE(i.start_time, i.queried_window), 'UTC')
 		 WHERE i.function_id = $1 AND w.recheck_at <= $2
-		 ORDER BY w.window_start, i.request_id`, c.function.ID, at)
+		 ORDER BY w.window_start, random()`, c.function.ID, at)
 	if err != nil {
 		return nil, fmt.Errorf("select what is in flight: %w", err)
 	}

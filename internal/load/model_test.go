@@ -72,7 +72,7 @@ func (m *model) touch(key windowKey) {
 func (m *model) commit(function int32, b *archive.Batch) (kept archive.Kept) {
 	for _, inv := range b.Invocations {
 		old, known := m.rows[inv.RequestID]
-		fresh := modelRow{function: function, Invocation: inv, first: b.At, updated: b.At, queried: b.Walk.Span.From}
+		fresh := modelRow{function: function, Invocation: inv, first: b.At, updated: b.At, queried: b.Walk.Span.WindowOf(inv.Start)}
 		if known {
 			fresh.function, fresh.first, fresh.queried = old.function, old.first, old.window()
 		}
@@ -124,10 +124,16 @@ func sameRecord(a, b *archive.Invocation) bool {
 	return a.Status == b.Status && a.Start.Equal(b.Start) && a.ErrorCode == b.ErrorCode
 }
 
+// failed is what Fail is told; commits have other reasons.
+const failed = "down"
+
 func (m *model) decide(function int32, s archive.Span, o archive.Outcome, at time.Time) {
 	for h := s.From; h.Before(s.To); h = h.Add(archive.Hour) {
 		key := windowKey{function, h}
 		w := m.windows[key]
+		if o.State == archive.StateFailed && o.Err == failed && w.state == archive.StateComplete {
+			continue // what was complete before stays so
+		}
 		w.state, w.planned, w.err, w.completed, w.source = o.State, true, o.Err, time.Time{}, ""
 		if o.State != archive.StatePartial {
 			w.attempts++

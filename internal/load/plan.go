@@ -70,14 +70,42 @@ func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Or
 	return due, nil
 }
 
-// verifyDue is when windows must have been completed for one of them to make a
-// verification worth its call. It takes with it all that are due by then, so
-// that a steady run compares some windows at once and not each by itself.
+// Plan gives the windows that are due a row each, where they have none: what
+// was asked for and not reached is to be seen, and later runs come to it.
+func (s *Store) Plan(ctx context.Context, due []archive.Due, o archive.Order) error {
+	if o.Compare {
+		return nil
+	}
+	var ids []int32
+	for _, d := range due {
+		if d.Windows > 0 {
+			ids = append(ids, d.ID)
+		}
+	}
+	_, err := s.pool.Exec(ctx, `
+		INSERT INTO windows AS w (function_id, window_start, planned)
+		SELECT id, hour, true
+		  FROM unnest($1::integer[]) AS id,
+		       generate_series($2::timestamptz, $3::timestamptz - interval '1 hour', interval '1 hour') AS hour
+		 ORDER BY id, hour
+		    ON CONFLICT (function_id, window_start) DO UPDATE
+		   SET planned = true
+		 WHERE NOT w.planned`,
+		ids, o.Range.From, o.Range.To)
+	if err != nil {
+		return fmt.Errorf("insert the windows of %d functions: %w", len(ids), err)
+	}
+	return nil
+}
+
+// verifyDue is until when a window must have been completed for its
+// verification to be due. Those that are half as old are taken along, so that a
+// steady run compares some windows in one call and not each by itself.
 func verifyDue(o archive.Order, at time.Time) *time.Time {
 	if o.VerifyAfter <= 0 {
 		return nil
 	}
-	t := at.Add(-o.VerifyAfter - o.VerifyAfter/2)
+	t := at.Add(-o.VerifyAfter)
 	return &t
 }
 
@@ -151,8 +179,8 @@ func (c *claim) windows(ctx context.Context, o archive.Order) ([]time.Time, erro
 }
 
 // unverified are the windows to compare with the source's count: all of the
-// range, archived or not; or those that were completed long enough ago, once
-// one of them has waited half as long again.
+// range, archived or not; or, once one of them was completed long enough ago,
+// those that were completed half as long ago.
 func (c *claim) unverified(ctx context.Context, o archive.Order, at time.Time) ([]time.Time, error) {
 	if o.Compare {
 		var hours []time.Time
@@ -174,7 +202,7 @@ func (c *claim) unverified(ctx context.Context, o archive.Order, at time.Time) (
 			 WHERE function_id = $1 AND window_start >= $2 AND state = 'complete'
 			   AND verified_at IS NULL AND completed_at <= $3)
 		 ORDER BY window_start`,
-		c.function.ID, o.Range.From, due, at.Add(-o.VerifyAfter))
+		c.function.ID, o.Range.From, due, at.Add(-o.VerifyAfter/2))
 	if err != nil {
 		return nil, fmt.Errorf("select windows to verify: %w", err)
 	}

@@ -26,17 +26,19 @@ type history struct {
 
 func (h history) make(t *testing.T, c *claim) {
 	t.Helper()
+	// First what is gone: all that is open then goes with it.
+	if spans := h.ended[archive.StateGone]; spans != nil {
+		if err := c.Gone(t.Context(), spans, noted); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for state, spans := range h.ended {
 		for _, s := range spans {
-			b := lastPage(s, noted)
-			b.Outcome.State = state
-			if state == archive.StateGone {
-				if err := c.Gone(t.Context(), []archive.Span{s}, noted); err != nil {
-					t.Fatal(err)
-				}
-				continue
+			if state != archive.StateGone {
+				b := lastPage(s, noted)
+				b.Outcome.State = state
+				commit(t, c, b)
 			}
-			commit(t, c, b)
 		}
 	}
 	for _, w := range h.open {

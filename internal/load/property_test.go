@@ -72,10 +72,10 @@ func (s *script) step(t *testing.T, at time.Time) (did string) {
 	switch s.IntN(20) {
 	case 0:
 		span := s.span(id)
-		if err := c.Fail(t.Context(), span, "down", at); err != nil {
+		if err := c.Fail(t.Context(), span, failed, at); err != nil {
 			t.Fatal(err)
 		}
-		s.model.decide(id, span, archive.Outcome{State: archive.StateFailed, Err: "down"}, at)
+		s.model.decide(id, span, archive.Outcome{State: archive.StateFailed, Err: failed}, at)
 		return fmt.Sprintf("fail %d %s", id, span)
 	case 1:
 		// Another process takes over and goes on from what it finds.

@@ -46,9 +46,9 @@ func TestRejectOnce(t *testing.T) {
 		t.Errorf("another function's: kept %+v, want %+v", kept, want)
 	}
 	want := []string{
-		`(first,"2026-03-14 00:00:00","not an object",7,"2026-03-20 08:00:00")`,
+		`(first,"2026-03-14 01:00:00","not an object",7,"2026-03-20 08:00:00")`,
 		`(first,"2026-03-14 01:00:00","request_id is empty","{""request_id"":""""}","2026-03-20 08:00:00")`,
-		`(second,"2026-03-14 00:00:00","not an object",7,"2026-03-20 09:00:00")`,
+		`(second,"2026-03-14 01:00:00","not an object",7,"2026-03-20 09:00:00")`,
 	}
 	if diff := cmp.Diff(want, a.rows(rejects)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

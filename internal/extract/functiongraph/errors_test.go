@@ -88,7 +88,7 @@ func TestErrorsAdvise(t *testing.T) {
 		"throttled for good": {says(429, `{"error_code":"APIGW.0308","error_msg":"throttling"}`), "APIGW.0308 throttling: lower ARCHIVER_RATE or ARCHIVER_CONCURRENCY"},
 		"moved":              {http.RedirectHandler("/login", http.StatusFound), "check ARCHIVER_ENDPOINT or ARCHIVER_REGION"},
 		"another service":    {says(200, `{"hello":"world"}`), "the answer has no"},
-		"down":               {says(500, `{"error_code":"FSS.0500","error_msg":"xxx"}`), "tried 5 times: answered 500 FSS.0500 xxx"},
+		"down":               {says(500, `{"error_code":"FSS.0500","error_msg":"xxx"}`), "tried 7 times: answered 500 FSS.0500 xxx"},
 		"a web page":         {says(200, "<html>\n"), "the answer is not JSON"},
 	} {
 		s := open(t, c.answer)
