@@ -15,6 +15,10 @@ import (
 	"archiver/internal/simulate"
 )
 
+// quickly is the environment of a binary that says little and ends at once: the
+// race detector's last second of waiting is of no use here.
+var quickly = []string{"ARCHIVER_LOG_LEVEL=error", "GORACE=atexit_sleep_ms=0"}
+
 // faulty serves data with faults, by a clock of the test's; nil is the
 // machine's.
 func faulty(t testing.TB, data *simulate.Data, spec string, now func() time.Time) *simulate.Server {

@@ -17,10 +17,6 @@ const MaxLife = 96 * time.Hour
 const FirstRecheck = 10 * time.Minute
 
 const (
-	// maxQueue is how long an invocation may wait before it starts, and so how
-	// far before its window a source may file it that goes by its creation.
-	maxQueue = 24 * time.Hour
-
 	// followAlone is how many records in flight are asked for one by one. With
 	// more of them, reading their windows again takes fewer calls.
 	followAlone = 100
@@ -80,12 +76,13 @@ func windowsOf(records []InFlightRecord) []time.Time {
 
 // follow asks for one record in flight. The time that the source filters on is
 // not known, and the record's start may have moved anywhere since: the query
-// reaches from before it could have been made until now.
+// reaches from the beginning of the longest one that can have found it until
+// now.
 func (r *run) follow(ctx context.Context, w *walker, rec InFlightRecord) error {
 	now := r.Clock.Now()
 	q := Query{
 		Function: w.function, RequestID: rec.RequestID,
-		From: rec.Window.Add(-maxQueue).Add(-pad), To: now.Truncate(time.Second).Add(pad),
+		From: rec.Window.Add(-maxSpan).Add(-pad), To: now.Truncate(time.Second).Add(pad),
 	}
 	var found []Invocation
 	var rejected []Rejected

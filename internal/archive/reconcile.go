@@ -32,15 +32,17 @@ type tally struct {
 	known   map[uint64]struct{}
 	again   int // seen here and known: distinct from the resumed ones or not
 
-	pages    int
-	last     int  // the last page's count, -1 for none
-	ownCount bool // so far every count was its page's own length
-	moved    bool // the count changed from one page to the next
+	pages int
+	last  int  // the source's count as of the last page, -1 for none
+	total int  // the last one that was given, -1 for none
+	own   int  // what a page counted that was its own length, -1 for none
+	gap   bool // some pages gave no count of the query
+	moved bool // the count changed from one page to a later one
 }
 
 func newTally(seed maphash.Seed, span Span) *tally {
 	return &tally{
-		seed: seed, span: span, last: -1, ownCount: true,
+		seed: seed, span: span, last: -1, total: -1, own: -1,
 		seen: make(map[uint64]struct{}), windows: make(map[time.Time]int),
 	}
 }
@@ -48,7 +50,7 @@ func newTally(seed maphash.Seed, span Span) *tally {
 // resume makes the tally go on where an earlier process's walk stopped. What
 // came or went meanwhile shows in the count, as between two pages.
 func (t *tally) resume(open Walk, archived map[uint64]struct{}) {
-	t.resumed, t.known, t.last = open.Seen, archived, open.Count
+	t.resumed, t.known, t.total = open.Seen, archived, open.Count
 }
 
 // add notes a page.
@@ -64,13 +66,19 @@ func (t *tally) add(p *Page) {
 		t.note(h+same[h], p.Rejected[i].Start)
 		same[h]++
 	}
-	if (t.pages > 0 || t.resumed > 0) && p.Count != t.last {
-		t.moved = true
-	}
-	t.sent += p.Len()
-	t.ownCount = t.ownCount && p.Count == p.Len()
-	t.pages++
 	t.last = p.Count
+	if several := t.pages > 0 || t.resumed > 0 || !p.Last; several && p.Count == p.Len() {
+		// It counts the page, not the query, unless later ones say the same.
+		t.gap = t.gap || t.own >= 0 && t.own != p.Count
+		t.own, t.last = p.Count, -1
+	}
+	if t.last >= 0 {
+		t.moved = t.moved || t.total >= 0 && t.last != t.total
+		t.total = t.last
+	}
+	t.gap = t.gap || p.Count < 0
+	t.sent += p.Len()
+	t.pages++
 }
 
 func (t *tally) note(h uint64, start time.Time) {
@@ -88,14 +96,9 @@ func (t *tally) note(h uint64, start time.Time) {
 // distinct is the number of distinct elements that the walk has surely seen.
 func (t *tally) distinct() int { return t.resumed + len(t.seen) - t.again }
 
-// count is the source's count of the query, -1 where there is none to go by: a
-// count that is each page's own length, over several pages, counts pages.
-func (t *tally) count() int {
-	if t.ownCount && (t.pages > 1 || t.resumed > 0) {
-		return -1
-	}
-	return t.last
-}
+// count is the source's count of the query as of the last page, -1 where there
+// is none to go by.
+func (t *tally) count() int { return t.last }
 
 // verdict judges a walk that reached the last page.
 //
@@ -110,6 +113,8 @@ func (t *tally) verdict() verdict {
 		return uncounted
 	case t.moved:
 		return drifted
+	case t.pages > 1 && (t.gap || t.own >= 0 && t.own != count):
+		return uncounted // what came or went meanwhile need not have shown
 	case t.distinct() == count:
 		return whole
 	case t.known == nil && t.distinct() > count:

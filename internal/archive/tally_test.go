@@ -55,7 +55,7 @@ func TestVerdict(t *testing.T) {
 		{"no count, one page", 0, "", []Page{sent(none, "a b")}, whole, 2},
 		{"no count, two pages", 0, "", []Page{sent(none, "a b"), sent(none, "c")}, uncounted, 3},
 		{"no count on the last page only", 0, "", []Page{sent(3, "a b"), sent(none, "c")}, uncounted, 3},
-		{"no count but on the last page", 0, "", []Page{sent(none, "a b"), sent(3, "c")}, drifted, 3},
+		{"no count but on the last page", 0, "", []Page{sent(none, "a b"), sent(3, "c")}, uncounted, 3},
 
 		{"own length, one page", 0, "", []Page{sent(2, "a b")}, whole, 2},
 		{"own length, two pages", 0, "", []Page{sent(2, "a b"), sent(1, "c")}, uncounted, 3},
@@ -102,6 +102,7 @@ func TestVerdict(t *testing.T) {
 				}
 				tally.resume(Walk{Seen: tc.resumed, Count: tc.pages[0].Count}, known)
 			}
+			tc.pages[len(tc.pages)-1].Last = true
 			for i := range tc.pages {
 				tally.add(&tc.pages[i])
 			}

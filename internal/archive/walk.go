@@ -194,10 +194,10 @@ func judge(t, before *tally, final bool) (*Outcome, error) {
 // open is the walk as a page that is not the last leaves it. One that drifted
 // has to be made again, and the next run begins it anew.
 func (t *tally) open(next Cursor) Walk {
-	if t.moved && t.count() >= 0 {
+	if t.moved {
 		return Walk{Span: t.span}
 	}
-	return Walk{Span: t.span, Cursor: next, Seen: t.distinct(), Count: t.last}
+	return Walk{Span: t.span, Cursor: next, Seen: t.distinct(), Count: t.total}
 }
 
 // pieces is into how many pieces the span of an unfinished walk is to be cut.

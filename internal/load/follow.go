@@ -57,12 +57,23 @@ func (c *claim) Follow(ctx context.Context, r archive.InFlightRecord, found []ar
 func (c *claim) Rechecked(ctx context.Context, windows []time.Time, at time.Time) error {
 	return c.fenced(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
-			UPDATE windows
+			WITH life AS (
+				SELECT w.window_start,
+				       GREATEST(w.window_start + interval '1 hour', max(i.first_archived_at)) + $4::interval AS ends
+				  FROM windows w
+				  LEFT JOIN invocations_in_flight i
+				    ON i.function_id = w.function_id
+				   AND date_trunc('hour', COALESCE(i.start_time, i.queried_window), 'UTC') = w.window_start
+				 WHERE w.function_id = $1 AND w.window_start = ANY ($2)
+				 GROUP BY w.window_start
+			)
+			UPDATE windows w
 			   SET rechecks = rechecks + 1,
 			       recheck_at = CASE
-			           WHEN pending = 0 OR window_start + interval '1 hour' + $4 <= $3 THEN NULL
-			           ELSE LEAST($3 + $5::interval * (1 << LEAST(rechecks + 1, 10)), window_start + interval '1 hour' + $4) END
-			 WHERE function_id = $1 AND window_start = ANY ($2)`,
+			           WHEN pending = 0 OR life.ends <= $3 THEN NULL
+			           ELSE LEAST($3 + $5::interval * (1 << LEAST(rechecks + 1, 10)), life.ends) END
+			  FROM life
+			 WHERE w.function_id = $1 AND w.window_start = life.window_start`,
 			c.function.ID, windows, at, archive.MaxLife, archive.FirstRecheck)
 		if err != nil {
 			return fmt.Errorf("update %d windows: %w", len(windows), err)

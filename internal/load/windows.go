@@ -144,6 +144,7 @@ func (w *windowChanges) write(ctx context.Context, tx pgx.Tx, at time.Time) erro
 		       last_error   = CASE WHEN EXCLUDED.planned THEN EXCLUDED.last_error ELSE w.last_error END,
 		       completed_at = CASE WHEN EXCLUDED.planned THEN EXCLUDED.completed_at ELSE w.completed_at END,
 		       verified_at  = CASE WHEN EXCLUDED.planned THEN NULL ELSE w.verified_at END,
+		       rechecks     = CASE WHEN w.pending + EXCLUDED.pending > 0 THEN w.rechecks ELSE 0 END,
 		       recheck_at   = CASE WHEN w.pending + EXCLUDED.pending > 0 THEN COALESCE(w.recheck_at, $12) END,
 		       source_count = CASE WHEN EXCLUDED.planned THEN
 			       CASE WHEN EXCLUDED.state = 'complete' AND $11

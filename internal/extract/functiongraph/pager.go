@@ -72,7 +72,7 @@ func (p *pager) advance(a answered) error {
 	case full:
 		p.last = false
 	default:
-		p.last = a.next < end
+		p.last = a.next <= p.offset
 	}
 	// A next_marker within the page means that the source counts otherwise
 	// than we do: going back to it repeats records, going past it could lose
