@@ -11,10 +11,8 @@ import (
 )
 
 // maxLife is how far from its start a settled record's earlier self is looked
-// for: an invocation waits up to 24 hours and runs up to 72 (page: Querying
-// Asynchronous Execution Notification Settings; function model). One that was
-// kept with another start must lie within.
-const maxLife = 96 * time.Hour
+// for: one that was kept with another start must lie within.
+const maxLife = archive.MaxLife
 
 // An existing row is one that the archive has, with where it lies.
 type existing struct {
