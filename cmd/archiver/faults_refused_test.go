@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/archive"
+	"archiver/internal/archive/clocktest"
 	"archiver/internal/simulate"
 )
 
@@ -101,7 +102,7 @@ func TestFaultsGone(t *testing.T) {
 func TestFaultsGoneLater(t *testing.T) {
 	t.Parallel()
 	data := generated(t, faultFunctions, faultInvocations, 7)
-	now := &instantClock{now: day.AddDate(0, 0, 2)}
+	now := clocktest.NewInstant(day.AddDate(0, 0, 2))
 	api := faulty(t, data, "gone=0.1,gone-after=1h", now.Now)
 	url := newServer(t, api)
 	in := install(t, url)

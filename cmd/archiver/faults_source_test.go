@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"archiver/internal/archive"
+	"archiver/internal/archive/clocktest"
 	"archiver/internal/extract"
 	"archiver/internal/extract/functiongraph"
 	"archiver/internal/simulate"
@@ -36,25 +36,6 @@ func faulty(t testing.TB, data *simulate.Data, spec string, now func() time.Time
 	return api
 }
 
-// An instantClock is for the pauses between tries: they take no time.
-type instantClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *instantClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *instantClock) Sleep(ctx context.Context, d time.Duration) error {
-	c.mu.Lock()
-	c.now = c.now.Add(d)
-	c.mu.Unlock()
-	return context.Cause(ctx)
-}
-
 // impatient is an archiver of this process that tries again at once, and gives
 // a call so long.
 func (in *installation) impatient(endpoint string, timeout time.Duration) *archive.Archiver {
@@ -64,7 +45,7 @@ func (in *installation) impatient(endpoint string, timeout time.Duration) *archi
 	source, err := functiongraph.New(functiongraph.Options{
 		Region: simulate.DefaultRegion, Endpoint: endpoint, ProjectID: simulate.DefaultProjectID, AuthToken: testToken,
 	}, extract.NewCaller(extract.Options{
-		Concurrency: 4, Timeout: timeout, Clock: &instantClock{now: day}, Log: log,
+		Concurrency: 4, Timeout: timeout, Clock: clocktest.NewInstant(day), Log: log,
 	}), log)
 	if err != nil {
 		in.t.Fatal(err)

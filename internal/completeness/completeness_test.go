@@ -127,25 +127,6 @@ func openStore(t *testing.T) *database {
 	return &database{store, conn}
 }
 
-// An instantClock is for pauses between tries: they take no time.
-type instantClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *instantClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *instantClock) Sleep(ctx context.Context, d time.Duration) error {
-	c.mu.Lock()
-	c.now = c.now.Add(d)
-	c.mu.Unlock()
-	return context.Cause(ctx)
-}
-
 // history runs one, in a project of its own, and compares table and service.
 func history(seed uint64, db *database) (complete, open int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -158,7 +139,7 @@ func history(seed uint64, db *database) (complete, open int, err error) {
 	source, err := functiongraph.New(functiongraph.Options{
 		Endpoint: "https://functiongraph.example.com", ProjectID: fmt.Sprint(seed), AuthToken: "t", PageSize: s.reading.page,
 	}, extract.NewCaller(extract.Options{
-		Concurrency: 1, Timeout: time.Minute, Transport: net, Clock: &instantClock{now: rangeTo}, Log: log,
+		Concurrency: 1, Timeout: time.Minute, Transport: net, Clock: clocktest.NewInstant(rangeTo), Log: log,
 	}), log)
 	if err != nil {
 		return 0, 0, err
