@@ -101,7 +101,8 @@ type Counted struct {
 	Records  int
 	Quiet    bool // else no such seconds were found near, and From and To are the span's own
 	// Undated says that the source's count of the same is not of these records:
-	// some have no start, or the function has strays (see Batch).
+	// some have no start, or are in flight and may have moved since, or the
+	// function has strays (see Batch).
 	Undated bool
 }
 

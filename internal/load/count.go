@@ -38,7 +38,8 @@ func (c *claim) Count(ctx context.Context, s archive.Span, byRows bool) (n archi
 			        OR start_time IS NULL AND queried_window >= $2 AND queried_window < $3)) ELSE 0 END,
 		       (SELECT strays FROM functions WHERE function_id = $1) OR EXISTS (
 			SELECT FROM invocations_in_flight
-			 WHERE function_id = $1 AND start_time IS NULL AND queried_window >= $2 AND queried_window < $3) OR EXISTS (
+			 WHERE function_id = $1
+			   AND COALESCE(start_time, queried_window) >= $2 AND COALESCE(start_time, queried_window) < $3) OR EXISTS (
 			SELECT FROM invocations_undated
 			 WHERE function_id = $1 AND queried_window >= $2 AND queried_window < $3)`,
 		c.function.ID, s.From, s.To, byRows).Scan(&before, &after, &n.Records, &n.Undated)
