@@ -29,8 +29,7 @@ func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 // ensure makes the partitions that the invocations fall on, before the
 // transaction that fills them: a row never waits for a table to be made.
 //
-// A crash in here leaves a day that is empty, or a table that is not attached
-// yet and is by the next ensure.
+// A crash in here leaves a day that is empty, or none.
 func (s *Store) ensure(ctx context.Context, invocations []archive.Invocation) error {
 	s.partitions.mu.Lock()
 	defer s.partitions.mu.Unlock()
@@ -58,11 +57,12 @@ func (s *Store) forget() {
 	clear(s.partitions.days)
 }
 
-// makeDay makes one day's table with its indexes and attaches it. The one on
-// functions and times takes a few bytes for each 16 blocks: rows of one
-// function, or of one hour, come in together. Filling
-// and then attaching would lock readers out; CREATE … PARTITION OF locks every
+// makeDay makes one day's table with its indexes and attaches it. Filling and
+// then attaching would lock readers out; CREATE … PARTITION OF locks every
 // writer of the parent. Attaching an empty table does neither.
+//
+// The index on functions and times takes a few bytes for each 16 blocks: rows
+// of one function, or of one hour, come in together.
 func (s *Store) makeDay(ctx context.Context, d time.Time) error {
 	name := "invocations_" + d.Format("20060102")
 	table := pgx.Identifier{name}.Sanitize()
