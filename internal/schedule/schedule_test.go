@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 	_ "time/tzdata" // a zone's clock changes, whatever the machine has
 
@@ -14,7 +15,8 @@ import (
 	"archiver/internal/schedule"
 )
 
-// patience is how long a test waits for what must happen at once.
+// patience is how long a test waits for what must happen at once. Each test is
+// a bubble of testing/synctest, so nobody waits for it in vain.
 const patience = 10 * time.Second
 
 // A scheduled is a schedule under way.
@@ -45,9 +47,12 @@ func start(t *testing.T, expression string, clock *clocktest.Clock, shown archiv
 	return s
 }
 
-// to moves the clock to a tick, once it is waited for.
+// to moves the clock to a tick, once it is waited for and all that the tick
+// before set going has come to rest: a job whose last word has been heard is
+// still busy until then.
 func (s *scheduled) to(tick time.Time) {
 	s.t.Helper()
+	synctest.Wait()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	if err := s.clock.AwaitSleeper(ctx, tick); err != nil {
@@ -106,125 +111,127 @@ var noon = time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
 
 func TestTicks(t *testing.T) {
 	t.Parallel()
-	clock := clocktest.New(noon.Add(7*time.Minute - time.Nanosecond))
-	ran := make(chan time.Time, 1)
-	s := start(t, "7 * * * *", clock, clock, func(_ context.Context, tick time.Time) { ran <- tick })
-	for i := range 3 {
-		want := noon.Add(time.Duration(i)*time.Hour + 7*time.Minute)
-		s.to(want)
-		if got := await(t, "the job", ran); !got.Equal(want) || got.Location() != time.UTC {
-			t.Errorf("the job is handed %v, want %v", got, want)
+	synctest.Test(t, func(t *testing.T) {
+		clock := clocktest.New(noon.Add(7*time.Minute - time.Nanosecond))
+		ran := make(chan time.Time, 1)
+		s := start(t, "7 * * * *", clock, clock, func(_ context.Context, tick time.Time) { ran <- tick })
+		for i := range 3 {
+			want := noon.Add(time.Duration(i)*time.Hour + 7*time.Minute)
+			s.to(want)
+			if got := await(t, "the job", ran); !got.Equal(want) || got.Location() != time.UTC {
+				t.Errorf("the job is handed %v, want %v", got, want)
+			}
 		}
-	}
-	if messages, _ := s.logs.said(slog.LevelWarn); len(messages) > 0 {
-		t.Errorf("warned of %q", messages)
-	}
+		if messages, _ := s.logs.said(slog.LevelWarn); len(messages) > 0 {
+			t.Errorf("warned of %q", messages)
+		}
+	})
 }
 
 // A tick of this very moment has been met: the next one counts.
 func TestStartedAtATick(t *testing.T) {
 	t.Parallel()
-	clock := clocktest.New(noon)
-	ran := make(chan time.Time, 1)
-	s := start(t, "0 * * * *", clock, clock, func(_ context.Context, tick time.Time) { ran <- tick })
-	s.to(noon.Add(time.Hour))
-	if got := await(t, "the job", ran); !got.Equal(noon.Add(time.Hour)) {
-		t.Errorf("the first tick is %v", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		clock := clocktest.New(noon)
+		ran := make(chan time.Time, 1)
+		s := start(t, "0 * * * *", clock, clock, func(_ context.Context, tick time.Time) { ran <- tick })
+		s.to(noon.Add(time.Hour))
+		if got := await(t, "the job", ran); !got.Equal(noon.Add(time.Hour)) {
+			t.Errorf("the first tick is %v", got)
+		}
+	})
 }
 
 // A job still under way at a tick is left alone, and that is said. The ticks
 // that it misses are not made up for.
 func TestBusyTicksAreSkipped(t *testing.T) {
 	t.Parallel()
-	clock := clocktest.New(noon)
-	began, goOn, over := make(chan time.Time), make(chan struct{}), make(chan struct{})
-	s := start(t, "0 * * * *", clock, clock, func(_ context.Context, tick time.Time) {
-		began <- tick
-		<-goOn
-		over <- struct{}{}
-	})
-	s.to(noon.Add(time.Hour))
-	await(t, "the job", began)
-	s.to(noon.Add(2 * time.Hour))
-	s.to(noon.Add(3 * time.Hour)) // is waited for after the one before was skipped
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := clock.AwaitSleeper(ctx, noon.Add(4*time.Hour)); err != nil {
-		t.Fatal("the schedule waits for the job")
-	}
-	messages, ticks := s.logs.said(slog.LevelWarn)
-	if len(ticks) != 2 || !ticks[0].Equal(noon.Add(2*time.Hour)) || !ticks[1].Equal(noon.Add(3*time.Hour)) {
-		t.Errorf("said %q of the ticks %v", messages, ticks)
-	}
-	for _, m := range messages {
-		if !strings.Contains(m, "skipped") {
-			t.Errorf("said %q", m)
+	synctest.Test(t, func(t *testing.T) {
+		clock := clocktest.New(noon)
+		began, goOn, over := make(chan time.Time), make(chan struct{}), make(chan struct{})
+		s := start(t, "0 * * * *", clock, clock, func(_ context.Context, tick time.Time) {
+			began <- tick
+			<-goOn
+			over <- struct{}{}
+		})
+		s.to(noon.Add(time.Hour))
+		await(t, "the job", began)
+		s.to(noon.Add(2 * time.Hour))
+		s.to(noon.Add(3 * time.Hour)) // is waited for after the one before was skipped
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		if err := clock.AwaitSleeper(ctx, noon.Add(4*time.Hour)); err != nil {
+			t.Fatal("the schedule waits for the job")
 		}
-	}
-	goOn <- struct{}{}
-	await(t, "the end of the job", over)
-	// The job is over a moment before the schedule knows: a tick in between
-	// would be skipped, the one after it is not.
-	for n := 4; ; n++ {
-		s.to(noon.Add(time.Duration(n) * time.Hour))
-		if err := clock.AwaitSleeper(ctx, noon.Add(time.Duration(n+1)*time.Hour)); err != nil {
-			t.Fatal("the schedule has stopped")
+		messages, ticks := s.logs.said(slog.LevelWarn)
+		if len(ticks) != 2 || !ticks[0].Equal(noon.Add(2*time.Hour)) || !ticks[1].Equal(noon.Add(3*time.Hour)) {
+			t.Errorf("said %q of the ticks %v", messages, ticks)
 		}
-		if _, ticks := s.logs.said(slog.LevelWarn); len(ticks) < n-1 {
-			if got := await(t, "the job", began); !got.Equal(noon.Add(time.Duration(n) * time.Hour)) {
-				t.Errorf("the job is handed %v", got)
+		for _, m := range messages {
+			if !strings.Contains(m, "skipped") {
+				t.Errorf("said %q", m)
 			}
-			break
 		}
-	}
-	close(goOn)
-	await(t, "the end of the job", over)
+		goOn <- struct{}{}
+		await(t, "the end of the job", over)
+		s.to(noon.Add(4 * time.Hour))
+		if got := await(t, "the job", began); !got.Equal(noon.Add(4 * time.Hour)) {
+			t.Errorf("the job is handed %v", got)
+		}
+		close(goOn)
+		await(t, "the end of the job", over)
+	})
 }
 
 // The end of its context ends the schedule, once the job under way has ended;
 // the job hears of it.
 func TestEndWaitsForTheJob(t *testing.T) {
 	t.Parallel()
-	clock := clocktest.New(noon)
-	began, heard, goOn := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	s := start(t, "0 * * * *", clock, clock, func(ctx context.Context, _ time.Time) {
-		close(began)
-		<-ctx.Done()
-		close(heard)
-		<-goOn
+	synctest.Test(t, func(t *testing.T) {
+		clock := clocktest.New(noon)
+		began, heard, goOn := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		s := start(t, "0 * * * *", clock, clock, func(ctx context.Context, _ time.Time) {
+			close(began)
+			<-ctx.Done()
+			close(heard)
+			<-goOn
+		})
+		s.to(noon.Add(time.Hour))
+		await(t, "the job", began)
+		s.end()
+		await(t, "the job to hear of the end", heard)
+		select {
+		case <-s.ended:
+			t.Error("the schedule ended before its job")
+		default:
+		}
+		close(goOn)
+		await(t, "the end of the schedule", s.ended)
 	})
-	s.to(noon.Add(time.Hour))
-	await(t, "the job", began)
-	s.end()
-	await(t, "the job to hear of the end", heard)
-	select {
-	case <-s.ended:
-		t.Error("the schedule ended before its job")
-	default:
-	}
-	close(goOn)
-	await(t, "the end of the schedule", s.ended)
 }
 
 func TestEndBetweenTicks(t *testing.T) {
 	t.Parallel()
-	clock := clocktest.New(noon)
-	s := start(t, "0 * * * *", clock, clock, func(context.Context, time.Time) { t.Error("the job ran") })
-	s.end()
-	await(t, "the end of the schedule", s.ended)
+	synctest.Test(t, func(t *testing.T) {
+		clock := clocktest.New(noon)
+		s := start(t, "0 * * * *", clock, clock, func(context.Context, time.Time) { t.Error("the job ran") })
+		s.end()
+		await(t, "the end of the schedule", s.ended)
+	})
 }
 
 // A day that no calendar has never comes: that is said, and waited out.
 func TestNoFurtherTick(t *testing.T) {
 	t.Parallel()
-	clock := clocktest.New(noon)
-	s := start(t, "0 0 30 2 *", clock, clock, func(context.Context, time.Time) { t.Error("the job ran") })
-	s.end()
-	await(t, "the end of the schedule", s.ended)
-	if messages, _ := s.logs.said(slog.LevelError); len(messages) != 1 {
-		t.Errorf("said %q", messages)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		clock := clocktest.New(noon)
+		s := start(t, "0 0 30 2 *", clock, clock, func(context.Context, time.Time) { t.Error("the job ran") })
+		s.end()
+		await(t, "the end of the schedule", s.ended)
+		if messages, _ := s.logs.said(slog.LevelError); len(messages) != 1 {
+			t.Errorf("said %q", messages)
+		}
+	})
 }
 
 // A local clock shows its time in a zone.
@@ -253,21 +260,23 @@ func TestClockChange(t *testing.T) {
 		} {
 			t.Run(day.Format(time.DateOnly)+" "+expression, func(t *testing.T) {
 				t.Parallel()
-				clock := clocktest.New(day)
-				ran := make(chan time.Time, 1)
-				s := start(t, expression, clock, local{clock, berlin}, func(_ context.Context, tick time.Time) { ran <- tick })
-				for _, after := range want {
-					s.to(day.Add(after))
-					if got := await(t, "the job", ran); !got.Equal(day.Add(after)) || got.Location() != time.UTC {
-						t.Errorf("the job is handed %v, want %v", got, day.Add(after))
+				synctest.Test(t, func(t *testing.T) {
+					clock := clocktest.New(day)
+					ran := make(chan time.Time, 1)
+					s := start(t, expression, clock, local{clock, berlin}, func(_ context.Context, tick time.Time) { ran <- tick })
+					for _, after := range want {
+						s.to(day.Add(after))
+						if got := await(t, "the job", ran); !got.Equal(day.Add(after)) || got.Location() != time.UTC {
+							t.Errorf("the job is handed %v, want %v", got, day.Add(after))
+						}
 					}
-				}
-				// The next one is of another day.
-				next := day.Add(24*time.Hour + want[0])
-				s.to(next)
-				if got := await(t, "the job", ran); !got.Equal(next) {
-					t.Errorf("the next day's job is handed %v, want %v", got, next)
-				}
+					// The next one is of another day.
+					next := day.Add(24*time.Hour + want[0])
+					s.to(next)
+					if got := await(t, "the job", ran); !got.Equal(next) {
+						t.Errorf("the next day's job is handed %v, want %v", got, next)
+					}
+				})
 			})
 		}
 	}
@@ -308,17 +317,19 @@ func (h *hasty) Sleep(ctx context.Context, d time.Duration) error {
 // A tick is met once, though the clock says after it that it is still to come.
 func TestClockSetBackALittle(t *testing.T) {
 	t.Parallel()
-	clock := clocktest.New(noon)
-	ran := make(chan time.Time, 1)
-	s := start(t, "0 * * * *", clock, &hasty{Clock: clock}, func(_ context.Context, tick time.Time) { ran <- tick })
-	s.to(noon.Add(time.Hour))
-	if got := await(t, "the job", ran); !got.Equal(noon.Add(time.Hour)) {
-		t.Errorf("the job is handed %v", got)
-	}
-	s.to(noon.Add(2 * time.Hour))
-	if got := await(t, "the job", ran); !got.Equal(noon.Add(2 * time.Hour)) {
-		t.Errorf("the job is handed %v", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		clock := clocktest.New(noon)
+		ran := make(chan time.Time, 1)
+		s := start(t, "0 * * * *", clock, &hasty{Clock: clock}, func(_ context.Context, tick time.Time) { ran <- tick })
+		s.to(noon.Add(time.Hour))
+		if got := await(t, "the job", ran); !got.Equal(noon.Add(time.Hour)) {
+			t.Errorf("the job is handed %v", got)
+		}
+		s.to(noon.Add(2 * time.Hour))
+		if got := await(t, "the job", ran); !got.Equal(noon.Add(2 * time.Hour)) {
+			t.Errorf("the job is handed %v", got)
+		}
+	})
 }
 
 func TestParse(t *testing.T) {
