@@ -34,46 +34,6 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// BenchmarkCommitParts shows where the time of a commit goes, each part in
-// microseconds a page.
-func BenchmarkCommitParts(b *testing.B) {
-	for _, n := range []int{500, 5000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			bench := newBenchmark(b, n)
-			commit(b, bench.claim, page(bench.span, noted, bench.page()...))
-			parts := map[string]time.Duration{}
-			ctx, c := b.Context(), bench.claim
-			for b.Loop() {
-				batch := page(bench.span, noted, bench.page()...)
-				last := time.Now()
-				lap := func(part string, err error) {
-					if err != nil {
-						b.Fatal(err)
-					}
-					now := time.Now()
-					parts[part] += now.Sub(last)
-					last = now
-				}
-				tx, err := c.store.pool.Begin(ctx)
-				lap("begin", err)
-				_, err = tx.Exec(ctx, fence, c.function.ID, c.epoch, archive.ClaimLife)
-				lap("fence", err)
-				found, err := probe(ctx, tx, &batch)
-				lap("probe", err)
-				changes := classify(c.function.ID, &batch, found)
-				lap("classify", nil)
-				lap("copy", copyIn(ctx, tx, changes.write))
-				lap("windows", changes.windows.write(ctx, tx, noted))
-				lap("walks", c.checkpoint(ctx, tx, &batch))
-				lap("commit", tx.Commit(ctx))
-			}
-			for part, took := range parts {
-				b.ReportMetric(float64(took.Microseconds())/float64(b.N), part+"-µs")
-			}
-		})
-	}
-}
-
 // BenchmarkCommitAgain reads pages again that are there.
 func BenchmarkCommitAgain(b *testing.B) {
 	bench := newBenchmark(b, 500)

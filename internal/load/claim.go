@@ -17,6 +17,9 @@ type claim struct {
 	function archive.Known
 	epoch    int64
 	begun    map[archive.Span]bool // spans with a row in walks
+
+	past past
+	wary bool // records of its have come from other functions
 }
 
 // Claim takes the function where nobody has it: it was released, its worker
@@ -53,13 +56,15 @@ func (s *Store) Claim(ctx context.Context, function archive.Known) (archive.Clai
 // renews the claim and holds its row until the transaction ends: a successor
 // waits for that, and whoever lost the claim finds no row to update.
 const fence = `
-	UPDATE claims
+	UPDATE claims c
 	   SET expires_at = clock_timestamp() + $3
-	 WHERE function_id = $1 AND epoch = $2`
+	  FROM unnest($1::integer[], $2::bigint[]) AS held (function_id, epoch)
+	 WHERE c.function_id = held.function_id AND c.epoch = held.epoch
+	RETURNING c.function_id, c.epoch`
 
 // Renew keeps the claim for another archive.ClaimLife.
 func (c *claim) Renew(ctx context.Context) error {
-	tag, err := c.store.pool.Exec(ctx, fence, c.function.ID, c.epoch, archive.ClaimLife)
+	tag, err := c.store.pool.Exec(ctx, fence, []int32{c.function.ID}, []int64{c.epoch}, archive.ClaimLife)
 	if err != nil {
 		return fmt.Errorf("renew the claim of %s: %w", c.function.Name, err)
 	}
@@ -82,7 +87,7 @@ func (c *claim) Release(ctx context.Context) error {
 // fenced runs f in a transaction that begins with the fence.
 func (c *claim) fenced(ctx context.Context, f func(tx pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, c.store.pool, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, fence, c.function.ID, c.epoch, archive.ClaimLife)
+		tag, err := tx.Exec(ctx, fence, []int32{c.function.ID}, []int64{c.epoch}, archive.ClaimLife)
 		if err != nil {
 			return fmt.Errorf("check the claim of %s: %w", c.function.Name, err)
 		}
@@ -103,7 +108,7 @@ func (c *claim) Fail(ctx context.Context, s archive.Span, reason string, at time
 		if err := c.spare(ctx, tx, &w); err != nil {
 			return err
 		}
-		return w.write(ctx, tx, at)
+		return w.write(ctx, tx)
 	})
 }
 
@@ -124,7 +129,7 @@ func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) erro
 		if err := c.spare(ctx, tx, &w); err != nil {
 			return err
 		}
-		if err := w.write(ctx, tx, at); err != nil {
+		if err := w.write(ctx, tx); err != nil {
 			return err
 		}
 		// Others that were begun will not be finished either.

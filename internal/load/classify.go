@@ -3,6 +3,7 @@ package load
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"math/big"
 	"reflect"
 	"slices"
@@ -14,36 +15,38 @@ import (
 
 // changes are what a page makes of the archive.
 type changes struct {
-	write   []row    // new rows, and changed ones in their new shape
+	write   []*row   // new rows, and changed ones in their new shape
 	replace []string // request ids whose rows make way for those in write
-	windows windowChanges
 	kept    archive.Kept
 }
 
-// classify compares a page with what the archive has of it. A row that the
-// source gives as it is already there is left alone: it costs no write at all.
-func classify(functionID int32, b *archive.Batch, found map[string][]existing) *changes {
+// classify compares a page with what the archive has of it, and adds to the
+// windows what becomes of them. A row that the source gives as it is already
+// there is left alone: it costs no write at all.
+func classify(functionID int32, b *archive.Batch, found existingRows, windows *windowChanges) *changes {
 	c := &changes{}
+	fresh := make([]row, len(b.Invocations))
+	c.write = make([]*row, 0, len(fresh))
 	for i := range b.Invocations {
-		inv := &b.Invocations[i]
-		fresh := row{
+		inv, r := &b.Invocations[i], &fresh[i]
+		*r = row{
 			firstArchived: b.At, updated: b.At, functionID: functionID,
 			start: micro(inv.Start), end: micro(inv.End),
 			requestID: inv.RequestID, status: inv.Status, sourceStatus: inv.SourceStatus,
 			errorCode: inv.ErrorCode, errorMessage: inv.ErrorMessage, extra: inv.Extra,
 		}
 		if inv.Start.IsZero() {
-			fresh.queried = b.Walk.Span.WindowOf(inv.Start)
+			r.queried = b.Walk.Span.WindowOf(inv.Start)
 		}
 		old := found[inv.RequestID]
 		if len(old) == 0 {
 			c.kept.Inserted++
-			c.add(fresh)
+			c.add(r, windows, b.At)
 			continue
 		}
 		e := best(old)
 		switch {
-		case inv.InFlight() && !e.inFlight, len(old) == 1 && e.same(&fresh):
+		case inv.InFlight() && !e.inFlight, len(old) == 1 && e.same(r):
 			// What is settled never goes back: an answer that still has it in
 			// flight is older than the one that is kept.
 			c.kept.Unchanged++
@@ -54,28 +57,40 @@ func classify(functionID int32, b *archive.Batch, found map[string][]existing) *
 			c.kept.Updated++
 			// The row stays with the function that first gave it, and an
 			// unstarted one with the window that first found it.
-			fresh.firstArchived, fresh.functionID = e.firstArchived, e.functionID
-			if fresh.start.IsZero() {
-				fresh.queried = e.window()
+			r.firstArchived, r.functionID = e.firstArchived, e.functionID
+			if r.start.IsZero() {
+				r.queried = e.window()
 			}
 			c.replace = append(c.replace, inv.RequestID)
 			for j := range old {
-				c.windows.add(old[j].functionID, old[j].window(), -1, -pending(old[j].inFlight))
+				windows.add(old[j].functionID, old[j].window(), b.At, -1, -pending(old[j].inFlight))
 			}
-			c.add(fresh)
+			c.add(r, windows, b.At)
 		}
 	}
-	// Rows are written in one order everywhere: two transactions that meet in
-	// an index then wait for each other, and never both ways.
-	slices.SortFunc(c.write, func(a, b row) int { return strings.Compare(a.requestID, b.requestID) })
 	return c
 }
 
-func (c *changes) add(r row) {
+func (c *changes) add(r *row, windows *windowChanges, at time.Time) {
 	inFlight := archive.InFlight(r.status)
 	c.write = append(c.write, r)
-	c.windows.add(r.functionID, r.window(), 1, pending(inFlight))
+	windows.add(r.functionID, r.window(), at, 1, pending(inFlight))
 	c.kept.InFlight += pending(inFlight)
+}
+
+// errTwice says that two pages of one transaction hold the same new record.
+var errTwice = errors.New("two functions give one request id at the same moment")
+
+// inOrder sorts rows as they are written everywhere: two transactions that
+// meet in an index then wait for each other, and never both ways.
+func inOrder(rows []*row) error {
+	slices.SortFunc(rows, func(a, b *row) int { return strings.Compare(a.requestID, b.requestID) })
+	for i := 1; i < len(rows); i++ {
+		if rows[i].requestID == rows[i-1].requestID {
+			return errTwice
+		}
+	}
+	return nil
 }
 
 func pending(inFlight bool) int {

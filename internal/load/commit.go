@@ -19,64 +19,37 @@ import (
 // day dropped under our hands.
 const maxTries = 4
 
-// Commit keeps one page and its checkpoint. A crash before its last line
-// leaves neither: the next run asks for the page again.
+// Commit keeps one page and its checkpoint. A crash before it answers leaves
+// both or neither: where neither, the next run asks for the page again.
 func (c *claim) Commit(ctx context.Context, b archive.Batch) (archive.Kept, error) {
-	kept, err := c.retried(ctx, &b, func(tx pgx.Tx) (archive.Kept, error) {
-		changes, err := c.keep(ctx, tx, &b)
-		if err != nil {
-			return archive.Kept{}, err
-		}
-		switch {
-		case b.Outcome != nil:
-			changes.windows.decide(c.function.ID, b.Walk.Span, *b.Outcome, b.At)
-		case !c.begun[b.Walk.Span]:
-			changes.windows.begin(c.function.ID, b.Walk.Span)
-		}
-		if err := changes.windows.write(ctx, tx, b.At); err != nil {
-			return archive.Kept{}, err
-		}
-		if b.Strays {
-			_, err := tx.Exec(ctx, `UPDATE functions SET strays = true WHERE function_id = $1 AND NOT strays`, c.function.ID)
-			if err != nil {
-				return archive.Kept{}, fmt.Errorf("note that %s has strays: %w", c.function.Name, err)
-			}
-		}
-		return changes.kept, c.checkpoint(ctx, tx, &b)
-	})
-	if err != nil {
+	w := &write{claim: c, batch: &b, checkpoint: true}
+	if err := c.store.writes.do(ctx, w); err != nil {
 		return archive.Kept{}, err
 	}
-	switch {
-	case b.Outcome != nil, len(b.Pieces) > 0:
+	if b.Outcome != nil || len(b.Pieces) > 0 {
 		delete(c.begun, b.Walk.Span)
 		for _, s := range b.Pieces {
 			c.begun[s] = true
 		}
-	default:
+	} else {
 		c.begun[b.Walk.Span] = true
 	}
-	return kept, nil
+	return w.changes.kept, nil
 }
 
-// retried runs f in a fenced transaction, with the partitions of the batch
-// made, and again where another transaction got in between.
-func (c *claim) retried(ctx context.Context, b *archive.Batch, f func(tx pgx.Tx) (archive.Kept, error)) (kept archive.Kept, err error) {
+// alone makes one write in a transaction of its own, and again where another
+// transaction got in between.
+func (s *Store) alone(ctx context.Context, w *write) error {
 	for try := 1; ; try++ {
-		if err = c.store.ensure(ctx, b.Invocations); err != nil {
-			return kept, err
+		w.claim.wary = w.claim.wary || try > 1
+		err := s.commit(ctx, []*write{w}, try > 1)
+		if err == nil {
+			return w.err
 		}
-		err = c.fenced(ctx, func(tx pgx.Tx) error {
-			if err := alone(ctx, tx, try > 1); err != nil {
-				return err
-			}
-			kept, err = f(tx)
+		if try == maxTries || !again(err) {
 			return err
-		})
-		if err == nil || try == maxTries || !again(err) {
-			return kept, err
 		}
-		c.store.forget()
+		s.forget()
 	}
 }
 
@@ -84,91 +57,158 @@ func (c *claim) retried(ctx context.Context, b *archive.Batch, f func(tx pgx.Tx)
 // alone: nothing gets in between a second time.
 const commitLock = 0x61726368636f6d6d // "archcomm"
 
-func alone(ctx context.Context, tx pgx.Tx, exclusive bool) error {
+// commit makes writes of different claims in one transaction. Those whose claim
+// was lost are left out of it and have ErrClaimLost in their err.
+//
+// It takes four round trips, however many rows and claims: what is there, COPY
+// (two), and the checkpoints with COMMIT. A crash before the last leaves
+// nothing; of one while COMMIT is under way we do not know, and the next run
+// finds either.
+func (s *Store) commit(ctx context.Context, writes []*write, exclusive bool) (err error) {
+	for _, w := range writes {
+		w.changes, w.err = nil, nil
+		if err := s.ensure(ctx, w.batch.Invocations); err != nil {
+			return err
+		}
+	}
+	pooled, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("take a connection: %w", err)
+	}
+	// A connection that is still within a transaction, or broken, is closed.
+	defer pooled.Release()
+	conn := pooled.Conn()
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, w := range writes {
+			w.claim.past = nil // it may or may not have come about
+		}
+		if conn.PgConn().TxStatus() != 'I' {
+			_, rolledBack := conn.Exec(context.WithoutCancel(ctx), `ROLLBACK`)
+			if rolledBack != nil && !conn.IsClosed() {
+				err = errors.Join(err, rolledBack)
+			}
+		}
+	}()
+	found, held, err := begin(ctx, conn, writes, exclusive)
+	if err != nil {
+		return err
+	}
+	if len(held) == 0 {
+		_, err := conn.Exec(ctx, `ROLLBACK`)
+		return err
+	}
+	var windows windowChanges
+	rows, err := keep(ctx, conn, held, found, &windows)
+	if err != nil {
+		return err
+	}
+	var last pgx.Batch
+	for _, w := range held {
+		if w.checkpoint {
+			w.claim.note(&windows, w.batch)
+		}
+	}
+	windows.queue(&last)
+	queueWalks(&last, held)
+	queueStrays(&last, held)
+	last.Queue(`COMMIT`)
+	if err := conn.SendBatch(ctx, &last).Close(); err != nil {
+		return fmt.Errorf("keep the checkpoints of %d pages with %d rows: %w", len(held), len(rows), err)
+	}
+	for _, w := range held {
+		w.claim.past.wrote(w.changes.write)
+	}
+	return nil
+}
+
+// A claimKey is one claim of one function.
+type claimKey struct {
+	functionID int32
+	epoch      int64
+}
+
+// begin opens the transaction: it checks the claims, and looks up what the
+// archive has of the pages of those that hold.
+func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool) (existingRows, []*write, error) {
+	n := len(writes)
+	functions, epochs := make([]int32, n), make([]int64, n)
+	for i, w := range writes {
+		functions[i], epochs[i] = w.claim.function.ID, w.claim.epoch
+	}
 	lock := `SELECT pg_advisory_xact_lock_shared($1)`
 	if exclusive {
 		lock = `SELECT pg_advisory_xact_lock($1)`
 	}
-	if _, err := tx.Exec(ctx, lock, int64(commitLock)); err != nil {
-		return fmt.Errorf("wait for other commits: %w", err)
+	holds := make(map[claimKey]bool, n)
+	p := newProbe(writes)
+	var first pgx.Batch
+	first.Queue(`BEGIN`)
+	first.Queue(fence, functions, epochs, archive.ClaimLife).Query(func(rows pgx.Rows) error {
+		var key claimKey
+		_, err := pgx.ForEachRow(rows, []any{&key.functionID, &key.epoch}, func() error {
+			holds[key] = true
+			return nil
+		})
+		return err
+	})
+	first.Queue(lock, int64(commitLock))
+	p.queue(&first)
+	if err := conn.SendBatch(ctx, &first).Close(); err != nil {
+		return nil, nil, fmt.Errorf("look up %d pages with %d request ids: %w", n, len(p.ids), err)
 	}
-	return nil
+	if err := p.finish(ctx, conn); err != nil {
+		return nil, nil, err
+	}
+	var held []*write
+	for _, w := range writes {
+		if holds[claimKey{w.claim.function.ID, w.claim.epoch}] {
+			held = append(held, w)
+		} else {
+			w.err = archive.ErrClaimLost
+		}
+	}
+	return p.found, held, nil
 }
 
-// keep writes the rows of a page, and works out what that does to windows.
-func (c *claim) keep(ctx context.Context, tx pgx.Tx, b *archive.Batch) (*changes, error) {
-	var found map[string][]existing
-	if len(b.Invocations) > 0 {
-		var err error
-		if found, err = probe(ctx, tx, b); err != nil {
+// keep writes the rows of pages, and works out what that does to windows.
+func keep(ctx context.Context, conn *pgx.Conn, held []*write, found existingRows, windows *windowChanges) ([]*row, error) {
+	var rows []*row
+	var replaced []string
+	for _, w := range held {
+		w.changes = classify(w.claim.function.ID, w.batch, found, windows)
+		rows = append(rows, w.changes.write...)
+		replaced = append(replaced, w.changes.replace...)
+	}
+	if len(replaced) > 0 {
+		if err := remove(ctx, conn, replaced, found); err != nil {
 			return nil, err
 		}
 	}
-	changes := classify(c.function.ID, b, found)
-	if len(changes.replace) > 0 {
-		if err := remove(ctx, tx, changes.replace, found); err != nil {
+	if len(rows) > 0 {
+		if err := inOrder(rows); err != nil {
+			return nil, err
+		}
+		if err := copyIn(ctx, conn, rows); err != nil {
 			return nil, err
 		}
 	}
-	if len(changes.write) > 0 {
-		if err := copyIn(ctx, tx, changes.write); err != nil {
+	for _, w := range held {
+		if len(w.batch.Rejected) == 0 {
+			continue
+		}
+		if err := w.reject(ctx, conn, windows); err != nil {
 			return nil, err
 		}
 	}
-	if len(b.Rejected) > 0 {
-		if err := c.reject(ctx, tx, b, changes); err != nil {
-			return nil, err
-		}
-	}
-	return changes, nil
-}
-
-// checkpoint keeps where the walk stands, or closes it. A span that is cut
-// leaves a walk for each piece, so that the next run finds the same ones.
-func (c *claim) checkpoint(ctx context.Context, tx pgx.Tx, b *archive.Batch) error {
-	open := []archive.Walk{b.Walk}
-	if b.Outcome != nil || len(b.Pieces) > 0 {
-		open = nil
-		for _, s := range b.Pieces {
-			open = append(open, archive.Walk{Span: s})
-		}
-		if c.begun[b.Walk.Span] {
-			_, err := tx.Exec(ctx, `DELETE FROM walks WHERE function_id = $1 AND span_from = $2`,
-				c.function.ID, b.Walk.Span.From)
-			if err != nil {
-				return fmt.Errorf("close the walk of %s: %w", b.Walk.Span, err)
-			}
-		}
-	}
-	if len(open) == 0 {
-		return nil
-	}
-	n := len(open)
-	from, to, cursors := make([]time.Time, n), make([]time.Time, n), make([]string, n)
-	seen, counts := make([]int32, n), make([]*int, n)
-	for i, w := range open {
-		from[i], to[i], cursors[i], seen[i] = w.Span.From, w.Span.To, string(w.Cursor), int32(w.Seen)
-		if w.Count >= 0 {
-			counts[i] = &w.Count
-		}
-	}
-	_, err := tx.Exec(ctx, `
-		INSERT INTO walks (function_id, span_from, span_to, source_cursor, seen, source_count)
-		SELECT $1, w.*
-		  FROM unnest($2::timestamptz[], $3::timestamptz[], $4::text[], $5::integer[], $6::integer[]) AS w
-		    ON CONFLICT (function_id, span_from) DO UPDATE
-		   SET span_to = EXCLUDED.span_to, source_cursor = EXCLUDED.source_cursor,
-		       seen = EXCLUDED.seen, source_count = EXCLUDED.source_count`,
-		c.function.ID, from, to, cursors, seen, counts)
-	if err != nil {
-		return fmt.Errorf("keep the walk of %s: %w", b.Walk.Span, err)
-	}
-	return nil
+	return rows, nil
 }
 
 // remove deletes the rows that make way for their newer selves, each from the
 // partition in which it was found.
-func remove(ctx context.Context, tx pgx.Tx, ids []string, found map[string][]existing) error {
+func remove(ctx context.Context, conn *pgx.Conn, ids []string, found existingRows) error {
 	var from, to = found[ids[0]][0].start, found[ids[0]][0].start
 	for _, id := range ids {
 		for i := range found[id] {
@@ -190,7 +230,7 @@ func remove(ctx context.Context, tx pgx.Tx, ids []string, found map[string][]exi
 			DELETE FROM invocations_dated
 			 WHERE request_id = ANY ($1) AND start_time BETWEEN $2 AND $3`, ids, from, to)
 	}
-	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("delete %d rows that changed: %w", len(ids), err)
 	}
 	return nil
@@ -198,7 +238,8 @@ func remove(ctx context.Context, tx pgx.Tx, ids []string, found map[string][]exi
 
 // reject keeps aside what no row can hold, once however often it is read.
 // Payloads are kept as text.
-func (c *claim) reject(ctx context.Context, tx pgx.Tx, b *archive.Batch, changes *changes) error {
+func (w *write) reject(ctx context.Context, conn *pgx.Conn, changes *windowChanges) error {
+	b := w.batch
 	n := len(b.Rejected)
 	windows, reasons, payloads := make([]time.Time, n), make([]string, n), make([]string, n)
 	for i := range b.Rejected {
@@ -206,13 +247,13 @@ func (c *claim) reject(ctx context.Context, tx pgx.Tx, b *archive.Batch, changes
 		windows[i] = b.Walk.Span.WindowOf(r.Start)
 		reasons[i], payloads[i] = storable(r.Reason), storable(string(r.Payload))
 	}
-	rows, err := tx.Query(ctx, `
+	rows, err := conn.Query(ctx, `
 		INSERT INTO rejected_records (function_id, window_start, reason, payload, rejected_at)
 		SELECT $1, r.window_start, r.reason, r.payload, $5
 		  FROM unnest($2::timestamptz[], $3::text[], $4::text[]) AS r (window_start, reason, payload)
 		    ON CONFLICT (function_id, md5(payload)) DO NOTHING
 		RETURNING window_start`,
-		c.function.ID, windows, reasons, payloads, b.At)
+		w.claim.function.ID, windows, reasons, payloads, b.At)
 	if err != nil {
 		return fmt.Errorf("keep %d rejected records: %w", n, err)
 	}
@@ -220,9 +261,9 @@ func (c *claim) reject(ctx context.Context, tx pgx.Tx, b *archive.Batch, changes
 	if err != nil {
 		return fmt.Errorf("keep %d rejected records: %w", n, err)
 	}
-	changes.kept.Rejected += len(kept)
+	w.changes.kept.Rejected += len(kept)
 	for _, window := range kept {
-		changes.windows.at(c.function.ID, window).rejected++
+		changes.at(w.claim.function.ID, window, b.At).rejected++
 	}
 	return nil
 }
@@ -234,6 +275,9 @@ func storable(s string) string {
 
 // again reports whether a transaction failed for what another one did.
 func again(err error) bool {
+	if errors.Is(err, errTwice) {
+		return true
+	}
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
 		return false

@@ -40,8 +40,8 @@ const copyRows = `
 
 // copyIn appends the rows to their partitions. PostgreSQL finds the partition
 // of each by its status and start.
-func copyIn(ctx context.Context, tx pgx.Tx, rows []row) error {
-	tag, err := tx.Conn().PgConn().CopyFrom(ctx, &copyReader{rows: rows}, copyRows)
+func copyIn(ctx context.Context, conn *pgx.Conn, rows []*row) error {
+	tag, err := conn.PgConn().CopyFrom(ctx, &copyReader{rows: rows}, copyRows)
 	if err != nil {
 		return fmt.Errorf("copy %d rows: %w", len(rows), err)
 	}
@@ -54,7 +54,7 @@ func copyIn(ctx context.Context, tx pgx.Tx, rows []row) error {
 // copyReader encodes rows in COPY's binary format, some at a time: written by
 // hand, it allocates one buffer a page and no value is boxed.
 type copyReader struct {
-	rows   []row
+	rows   []*row
 	begun  bool
 	ended  bool
 	buffer []byte
@@ -84,7 +84,7 @@ func (c *copyReader) fill() {
 		b = append(b, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
 	}
 	for len(c.rows) > 0 && len(b) < copyChunk {
-		b = appendRow(b, &c.rows[0])
+		b = appendRow(b, c.rows[0])
 		c.rows = c.rows[1:]
 	}
 	if len(c.rows) == 0 {

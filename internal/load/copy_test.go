@@ -44,16 +44,17 @@ func TestCopyRoundTrip(t *testing.T) {
 	}
 	var got []row
 	inTx(t, a, func(ctx context.Context, tx pgx.Tx) error {
-		if err := copyIn(ctx, tx, rows); err != nil {
+		if err := copyIn(ctx, tx.Conn(), pointers(rows)); err != nil {
 			return err
 		}
-		answer, err := tx.Query(ctx, `SELECT `+probeColumns+` FROM invocations_in_flight ORDER BY request_id`)
+		answer, err := tx.Query(ctx, `SELECT `+probeColumns+`, true FROM invocations_in_flight ORDER BY request_id`)
 		if err != nil {
 			return err
 		}
 		got, err = pgx.CollectRows(answer, func(pgx.CollectableRow) (r row, err error) {
-			err = scanRow(answer, &r)
-			return r, err
+			var e existing
+			err = scanRow(answer, &e)
+			return e.row, err
 		})
 		return err
 	})
@@ -98,7 +99,7 @@ func TestCopyReaderChunks(t *testing.T) {
 			if how == "one byte" && len(want) > 200_000 {
 				continue
 			}
-			got, err := io.ReadAll(wrap(&copyReader{rows: rows}))
+			got, err := io.ReadAll(wrap(&copyReader{rows: pointers(rows)}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -106,7 +107,7 @@ func TestCopyReaderChunks(t *testing.T) {
 				t.Errorf("%s, read in %s: %d bytes, want %d", name, how, len(got), len(want))
 			}
 		}
-		reader := &copyReader{rows: rows}
+		reader := &copyReader{rows: pointers(rows)}
 		if _, err := io.Copy(io.Discard, reader); err != nil {
 			t.Fatal(err)
 		}
@@ -119,6 +120,13 @@ func TestCopyReaderChunks(t *testing.T) {
 // copyHeader is the beginning of COPY's binary format: signature, flags, no
 // extension.
 const copyHeader = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00"
+
+func pointers(rows []row) (list []*row) {
+	for i := range rows {
+		list = append(list, &rows[i])
+	}
+	return list
+}
 
 func slicesRepeat(r row, n int) []row {
 	rows := make([]row, n)

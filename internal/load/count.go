@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"archiver/internal/archive"
 )
@@ -129,14 +130,19 @@ func (c *claim) Recount(ctx context.Context, s archive.Span) error {
 // Missing is how many of a page of the span the archive does not have.
 func (c *claim) Missing(ctx context.Context, s archive.Span, page []archive.Invocation) (n int, err error) {
 	b := archive.Batch{Invocations: page, Walk: archive.Walk{Span: s}}
-	err = pgx.BeginFunc(ctx, c.store.pool, func(tx pgx.Tx) error {
-		found, err := probe(ctx, tx, &b)
-		for i := range page {
-			if len(found[page[i].RequestID]) == 0 {
-				n++
-			}
+	p := newProbe([]*write{{claim: c, batch: &b}})
+	err = c.store.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
+		var first pgx.Batch
+		p.queue(&first)
+		if err := conn.SendBatch(ctx, &first).Close(); err != nil {
+			return fmt.Errorf("look up %d request ids: %w", len(p.ids), err)
 		}
-		return err
+		return p.finish(ctx, conn.Conn())
 	})
+	for i := range page {
+		if len(p.found[page[i].RequestID]) == 0 {
+			n++
+		}
+	}
 	return n, err
 }

@@ -42,13 +42,11 @@ func (c *claim) Follow(ctx context.Context, r archive.InFlightRecord, found []ar
 		Invocations: found, Rejected: rejected, At: at,
 		Walk: archive.Walk{Span: archive.Span{From: r.Window, To: r.Window.Add(archive.Hour)}},
 	}
-	return c.retried(ctx, &b, func(tx pgx.Tx) (archive.Kept, error) {
-		changes, err := c.keep(ctx, tx, &b)
-		if err != nil {
-			return archive.Kept{}, err
-		}
-		return changes.kept, changes.windows.write(ctx, tx, at)
-	})
+	w := &write{claim: c, batch: &b}
+	if err := c.store.writes.do(ctx, w); err != nil {
+		return archive.Kept{}, err
+	}
+	return w.changes.kept, nil
 }
 
 // Rechecked says when what is still in flight in these windows is asked for

@@ -117,7 +117,7 @@ var outcomes = []archive.State{
 func (s *script) batch(function int32, at time.Time) archive.Batch {
 	b := archive.Batch{At: at, Walk: archive.Walk{Span: s.span(function)}}
 	for range s.IntN(8) {
-		b.Invocations = append(b.Invocations, s.record())
+		b.Invocations = append(b.Invocations, s.record(function))
 	}
 	b.Invocations = archive.Distinct(b.Invocations)
 	for range s.IntN(4) / 2 {
@@ -141,9 +141,20 @@ func (s *script) batch(function int32, at time.Time) archive.Batch {
 	return b
 }
 
-func (s *script) record() archive.Invocation {
+// record is one of sixteen. Half of them are given by every function, and keep
+// to a day; the others are one function's own, and move.
+func (s *script) record(function int32) archive.Invocation {
 	statuses := []string{"WAIT", "RUNNING", "SUCCESS", "FAIL", "DISCARD", "HIBERNATING"}
-	inv := record(fmt.Sprintf("r%02d", s.IntN(16)), statuses[s.IntN(len(statuses))], s.start())
+	n := s.IntN(16)
+	start := s.start()
+	if n%2 == 0 && !start.IsZero() {
+		start = today.Add(start.Sub(today)%(24*time.Hour) + time.Duration(n/2%2)*24*time.Hour)
+	}
+	id := fmt.Sprintf("r%02d", n)
+	if n%2 == 1 {
+		id = fmt.Sprintf("r%02d-%d", n, function)
+	}
+	inv := record(id, statuses[s.IntN(len(statuses))], start)
 	if s.IntN(4) == 0 {
 		inv.ErrorCode = fmt.Sprint("e", s.IntN(3))
 	}

@@ -144,7 +144,7 @@ func TestProbeTouchesOnlyItsDays(t *testing.T) {
 	}
 	days := int(2*maxLife/(24*time.Hour)) + 1
 	for name, sql := range map[string]string{
-		"probe":  probeSettled,
+		"probe":  probeDated,
 		"delete": `DELETE FROM invocations_dated WHERE request_id = ANY ($1) AND start_time BETWEEN $2 AND $3`,
 	} {
 		tx, err := a.store.pool.Begin(t.Context())

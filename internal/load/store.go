@@ -49,6 +49,7 @@ type Store struct {
 	alive      *pgxpool.Conn // holds this process's owner lock
 	owner      int32
 	partitions partitions
+	writes     writes
 	log        *slog.Logger
 }
 
@@ -66,6 +67,7 @@ func Open(ctx context.Context, databaseURL string, conns int, log *slog.Logger) 
 	}
 	s := &Store{pool: pool, owner: rand.Int32(), log: log}
 	s.partitions.days = make(map[time.Time]bool)
+	s.writes.store = s
 	if err := s.live(ctx); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("connect to %s: %w", Address(databaseURL), err)

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -26,42 +27,57 @@ type windowChange struct {
 	attempts                   int
 	err                        string
 	completed                  time.Time
+	at                         time.Time
+}
+
+// changes reports whether there is anything to write.
+func (c *windowChange) changes() bool {
+	return c.records != 0 || c.pending != 0 || c.rejected != 0 || c.state != ""
 }
 
 // windowChanges collects them, so that each window is written once a commit.
 type windowChanges struct {
 	of map[windowKey]*windowChange
+
+	// The one noted last: rows of one window come together.
+	key  windowKey
+	last *windowChange
 }
 
-func (w *windowChanges) at(functionID int32, start time.Time) *windowChange {
+func (w *windowChanges) at(functionID int32, start, at time.Time) *windowChange {
+	key := windowKey{functionID, start}
+	if w.last != nil && w.key == key {
+		return w.last
+	}
+	key.start = start.UTC()
 	if w.of == nil {
 		w.of = make(map[windowKey]*windowChange)
 	}
-	key := windowKey{functionID, start.UTC()}
 	if w.of[key] == nil {
-		w.of[key] = &windowChange{}
+		w.of[key] = &windowChange{at: at}
 	}
-	return w.of[key]
+	w.key, w.last = key, w.of[key]
+	return w.last
 }
 
 // add notes rows that came to a window, or left it.
-func (w *windowChanges) add(functionID int32, start time.Time, records, pending int) {
-	c := w.at(functionID, start)
+func (w *windowChanges) add(functionID int32, start, at time.Time, records, pending int) {
+	c := w.at(functionID, start, at)
 	c.records += records
 	c.pending += pending
 }
 
 // begin notes that a walk of the span has begun.
-func (w *windowChanges) begin(functionID int32, s archive.Span) {
+func (w *windowChanges) begin(functionID int32, s archive.Span, at time.Time) {
 	for hour := s.From; hour.Before(s.To); hour = hour.Add(archive.Hour) {
-		w.at(functionID, hour).state = archive.StatePartial
+		w.at(functionID, hour, at).state = archive.StatePartial
 	}
 }
 
 // decide notes how reading the span ended.
 func (w *windowChanges) decide(functionID int32, s archive.Span, o archive.Outcome, at time.Time) {
 	for hour := s.From; hour.Before(s.To); hour = hour.Add(archive.Hour) {
-		c := w.at(functionID, hour)
+		c := w.at(functionID, hour, at)
 		c.state, c.err, c.attempts = o.State, storable(o.Err), 1
 		if o.State == archive.StateComplete {
 			c.completed = at
@@ -81,31 +97,41 @@ func (w *windowChanges) starts() []time.Time {
 	return starts
 }
 
-// write upserts the windows, in the order of their keys. A window found by
+// queue upserts the windows, in the order of their keys. A window found by
 // chance, without a state, is not planned: no run reads it for that. One that
 // has records in flight now is asked for them again later, and one that is
 // completed anew is to be verified anew.
-func (w *windowChanges) write(ctx context.Context, tx pgx.Tx, at time.Time) error {
-	keys := make([]windowKey, 0, len(w.of))
+//
+// A walk that resumed does not know the source's count a window, but its total
+// agreed: what the archive has of a window that it completes is that count.
+func (w *windowChanges) queue(batch *pgx.Batch) {
+	var counted, uncounted []windowKey
 	for key, c := range w.of {
-		if *c != (windowChange{}) {
-			keys = append(keys, key)
+		switch {
+		case !c.changes():
+		case c.state == archive.StateComplete && c.sourceCount == nil:
+			uncounted = append(uncounted, key)
+		default:
+			counted = append(counted, key)
 		}
 	}
+	w.upsert(batch, counted, false)
+	w.upsert(batch, uncounted, true)
+}
+
+func (w *windowChanges) upsert(batch *pgx.Batch, keys []windowKey, uncounted bool) {
 	if len(keys) == 0 {
-		return nil
+		return
 	}
 	slices.SortFunc(keys, func(a, b windowKey) int {
-		if a.functionID != b.functionID {
-			return int(a.functionID) - int(b.functionID)
-		}
-		return a.start.Compare(b.start)
+		return cmp.Or(cmp.Compare(a.functionID, b.functionID), a.start.Compare(b.start))
 	})
 	n := len(keys)
 	functions, starts := make([]int32, n), make([]time.Time, n)
 	records, pending, rejected := make([]int32, n), make([]int32, n), make([]int32, n)
 	states, errs := make([]*string, n), make([]*string, n)
 	counts, attempts, completed := make([]*int, n), make([]int32, n), make([]*time.Time, n)
+	rechecks := make([]time.Time, n)
 	for i, key := range keys {
 		c := w.of[key]
 		functions[i], starts[i] = key.functionID, key.start
@@ -120,8 +146,9 @@ func (w *windowChanges) write(ctx context.Context, tx pgx.Tx, at time.Time) erro
 			completed[i] = &c.completed
 		}
 		counts[i], attempts[i] = c.sourceCount, int32(c.attempts)
+		rechecks[i] = c.at.Add(archive.FirstRecheck)
 	}
-	_, err := tx.Exec(ctx, `
+	batch.Queue(`
 		INSERT INTO windows AS w (
 			function_id, window_start, state, planned, records, pending, rejected,
 			source_count, attempts, last_error, completed_at, recheck_at)
@@ -129,11 +156,11 @@ func (w *windowChanges) write(ctx context.Context, tx pgx.Tx, at time.Time) erro
 		       n.records, n.pending, n.rejected,
 		       CASE WHEN n.state = 'complete' THEN COALESCE(n.source_count, n.records + n.rejected) ELSE n.source_count END,
 		       n.attempts, n.last_error, n.completed_at,
-		       CASE WHEN n.pending > 0 THEN $12::timestamptz END
+		       CASE WHEN n.pending > 0 THEN n.recheck_at END
 		  FROM unnest($1::integer[], $2::timestamptz[], $3::text[], $4::integer[], $5::integer[], $6::integer[],
-		              $7::integer[], $8::integer[], $9::text[], $10::timestamptz[])
+		              $7::integer[], $8::integer[], $9::text[], $10::timestamptz[], $11::timestamptz[])
 		    AS n (function_id, window_start, state, records, pending, rejected,
-		          source_count, attempts, last_error, completed_at)
+		          source_count, attempts, last_error, completed_at, recheck_at)
 		    ON CONFLICT (function_id, window_start) DO UPDATE
 		   SET records  = w.records + EXCLUDED.records,
 		       pending  = w.pending + EXCLUDED.pending,
@@ -145,27 +172,21 @@ func (w *windowChanges) write(ctx context.Context, tx pgx.Tx, at time.Time) erro
 		       completed_at = CASE WHEN EXCLUDED.planned THEN EXCLUDED.completed_at ELSE w.completed_at END,
 		       verified_at  = CASE WHEN EXCLUDED.planned THEN NULL ELSE w.verified_at END,
 		       rechecks     = CASE WHEN w.pending + EXCLUDED.pending > 0 THEN w.rechecks ELSE 0 END,
-		       recheck_at   = CASE WHEN w.pending + EXCLUDED.pending > 0 THEN COALESCE(w.recheck_at, $12) END,
+		       recheck_at   = CASE WHEN w.pending + EXCLUDED.pending > 0 THEN COALESCE(w.recheck_at, EXCLUDED.recheck_at) END,
 		       source_count = CASE WHEN EXCLUDED.planned THEN
-			       CASE WHEN EXCLUDED.state = 'complete' AND $11
+			       CASE WHEN EXCLUDED.state = 'complete' AND $12
 			            THEN w.records + w.rejected + EXCLUDED.records + EXCLUDED.rejected
 			            ELSE EXCLUDED.source_count END
 			       ELSE w.source_count END`,
-		functions, starts, states, records, pending, rejected, counts, attempts, errs, completed, w.uncounted(keys), at.Add(archive.FirstRecheck))
-	if err != nil {
-		return fmt.Errorf("upsert %d windows: %w", n, err)
-	}
-	return nil
+		functions, starts, states, records, pending, rejected, counts, attempts, errs, completed, rechecks, uncounted)
 }
 
-// uncounted reports whether windows are completed by a walk that does not know
-// the source's count a window: one that resumed. Its total agreed, so what the
-// archive has of each window is what the source counts of it.
-func (w *windowChanges) uncounted(keys []windowKey) bool {
-	for _, key := range keys {
-		if c := w.of[key]; c.state == archive.StateComplete && c.sourceCount == nil {
-			return true
-		}
+// write upserts the windows by themselves.
+func (w *windowChanges) write(ctx context.Context, tx pgx.Tx) error {
+	var batch pgx.Batch
+	w.queue(&batch)
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("upsert %d windows: %w", len(w.of), err)
 	}
-	return false
+	return nil
 }

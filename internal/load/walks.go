@@ -1,0 +1,91 @@
+package load
+
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/archive"
+)
+
+// note adds to the changes what a page does to the windows of its walk.
+func (c *claim) note(windows *windowChanges, b *archive.Batch) {
+	switch {
+	case b.Outcome != nil:
+		windows.decide(c.function.ID, b.Walk.Span, *b.Outcome, b.At)
+	case !c.begun[b.Walk.Span]:
+		windows.begin(c.function.ID, b.Walk.Span, b.At)
+	}
+}
+
+// queueWalks keeps where the walks stand, or closes them. A span that is cut
+// leaves a walk for each piece, so that the next run finds the same ones.
+func queueWalks(batch *pgx.Batch, held []*write) {
+	var closed, opened walkRows
+	for _, w := range held {
+		b := w.batch
+		switch {
+		case !w.checkpoint:
+		case b.Outcome == nil && len(b.Pieces) == 0:
+			opened.add(w.claim, b.Walk)
+		default:
+			if w.claim.begun[b.Walk.Span] {
+				closed.add(w.claim, b.Walk)
+			}
+			for _, s := range b.Pieces {
+				opened.add(w.claim, archive.Walk{Span: s})
+			}
+		}
+	}
+	if len(closed.functions) > 0 {
+		batch.Queue(`
+			DELETE FROM walks w
+			 USING unnest($1::integer[], $2::timestamptz[]) AS c (function_id, span_from)
+			 WHERE w.function_id = c.function_id AND w.span_from = c.span_from`,
+			closed.functions, closed.from)
+	}
+	if len(opened.functions) > 0 {
+		batch.Queue(`
+			INSERT INTO walks (function_id, span_from, span_to, source_cursor, seen, source_count)
+			SELECT *
+			  FROM unnest($1::integer[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::integer[], $6::integer[])
+			    ON CONFLICT (function_id, span_from) DO UPDATE
+			   SET span_to = EXCLUDED.span_to, source_cursor = EXCLUDED.source_cursor,
+			       seen = EXCLUDED.seen, source_count = EXCLUDED.source_count`,
+			opened.functions, opened.from, opened.to, opened.cursors, opened.seen, opened.counts)
+	}
+}
+
+// walkRows are rows of walks, by column.
+type walkRows struct {
+	functions []int32
+	from, to  []time.Time
+	cursors   []string
+	seen      []int32
+	counts    []*int32
+}
+
+func (r *walkRows) add(c *claim, w archive.Walk) {
+	r.functions = append(r.functions, c.function.ID)
+	r.from, r.to = append(r.from, w.Span.From), append(r.to, w.Span.To)
+	r.cursors, r.seen = append(r.cursors, string(w.Cursor)), append(r.seen, int32(w.Seen))
+	var count *int32
+	if w.Count >= 0 {
+		n := int32(w.Count)
+		count = &n
+	}
+	r.counts = append(r.counts, count)
+}
+
+// queueStrays notes which functions have strays (see archive.Batch).
+func queueStrays(batch *pgx.Batch, held []*write) {
+	var functions []int32
+	for _, w := range held {
+		if w.batch.Strays {
+			functions = append(functions, w.claim.function.ID)
+		}
+	}
+	if len(functions) > 0 {
+		batch.Queue(`UPDATE functions SET strays = true WHERE function_id = ANY ($1) AND NOT strays`, functions)
+	}
+}
