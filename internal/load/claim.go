@@ -2,8 +2,8 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,6 +20,8 @@ type claim struct {
 
 	past past
 	wary bool // records of its have come from other functions
+
+	err error // of taking it, or of giving it back
 }
 
 // Claim takes the function where nobody has it: it was released, its worker
@@ -30,31 +32,84 @@ func (s *Store) Claim(ctx context.Context, function archive.Known) (archive.Clai
 		return nil, err
 	}
 	c := &claim{store: s, function: function, begun: make(map[archive.Span]bool)}
-	err := s.pool.QueryRow(ctx, `
-		INSERT INTO claims AS c (function_id, owner, epoch, expires_at)
-		VALUES ($1, $2, 1, clock_timestamp() + $3)
-		    ON CONFLICT (function_id) DO UPDATE
-		   SET owner = EXCLUDED.owner, epoch = c.epoch + 1, expires_at = EXCLUDED.expires_at
-		 WHERE c.expires_at < clock_timestamp()
-		    OR NOT EXISTS (
-			SELECT FROM pg_locks l
-			 WHERE l.locktype = 'advisory' AND l.granted
-			   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-			   AND l.classid = $4::integer::oid AND l.objid = c.owner::oid AND l.objsubid = 2)
-		RETURNING epoch`,
-		function.ID, s.owner, archive.ClaimLife, ownerLocks).Scan(&c.epoch)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, archive.ErrClaimed
+	if s.claims.do(ctx, c); c.err != nil {
+		return nil, c.err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("upsert a claim: %w", err)
+	if c.epoch == 0 {
+		return nil, archive.ErrClaimed
 	}
 	return c, nil
 }
 
+// maxClaims is how many claims are taken or given back in one statement.
+const maxClaims = 100
+
+func newClaims(s *Store) *gather[*claim] {
+	return &gather[*claim]{
+		most: 1,
+		full: func(together []*claim, next *claim) bool {
+			// A statement must not take one function twice.
+			return len(together) == maxClaims || slices.ContainsFunc(together, func(c *claim) bool {
+				return c.function.ID == next.function.ID
+			})
+		},
+		make: s.take,
+	}
+}
+
+// take takes what can be taken of the claims: those have an epoch then.
+func (s *Store) take(ctx context.Context, claims []*claim) {
+	functions := make([]int32, len(claims))
+	of := make(map[int32]*claim, len(claims))
+	for i, c := range claims {
+		functions[i], of[c.function.ID] = c.function.ID, c
+	}
+	var batch pgx.Batch
+	batch.Queue(`
+		INSERT INTO claims (function_id, owner, epoch, expires_at)
+		SELECT id, 0, 0, '-infinity'
+		  FROM unnest($1::integer[]) AS id
+		 WHERE NOT EXISTS (SELECT FROM claims WHERE function_id = id)
+		 ORDER BY id
+		    ON CONFLICT (function_id) DO NOTHING`, functions)
+	// A row that is locked belongs to a worker in the middle of a commit.
+	// Waiting for it could take as long as that worker is paused.
+	batch.Queue(`
+		UPDATE claims c
+		   SET owner = $2, epoch = c.epoch + 1, expires_at = clock_timestamp() + $3
+		  FROM (
+			SELECT function_id
+			  FROM claims
+			 WHERE function_id = ANY ($1)
+			   AND (expires_at < clock_timestamp()
+			        OR NOT EXISTS (
+					SELECT FROM pg_locks l
+					 WHERE l.locktype = 'advisory' AND l.granted
+					   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+					   AND l.classid = $4::integer::oid AND l.objid = owner::oid AND l.objsubid = 2))
+			   FOR UPDATE SKIP LOCKED) AS free
+		 WHERE c.function_id = free.function_id
+		RETURNING c.function_id, c.epoch`,
+		functions, s.owner, archive.ClaimLife, ownerLocks).Query(func(rows pgx.Rows) error {
+		var id int32
+		var epoch int64
+		_, err := pgx.ForEachRow(rows, []any{&id, &epoch}, func() error {
+			of[id].epoch = epoch
+			return nil
+		})
+		return err
+	})
+	err := s.pool.SendBatch(ctx, &batch).Close()
+	if err != nil {
+		for _, c := range claims {
+			c.err = fmt.Errorf("take %d claims: %w", len(claims), err)
+		}
+	}
+}
+
 // The fence is the first statement of everything that writes under a claim. It
-// renews the claim and holds its row until the transaction ends: a successor
-// waits for that, and whoever lost the claim finds no row to update.
+// renews the claim and holds its row until the transaction ends: nobody takes
+// the function over meanwhile, and whoever lost it finds no row to update.
 const fence = `
 	UPDATE claims c
 	   SET expires_at = clock_timestamp() + $3
@@ -77,11 +132,33 @@ func (c *claim) Renew(ctx context.Context) error {
 // Release gives the function back. Where the claim was lost there is nothing
 // to give back.
 func (c *claim) Release(ctx context.Context) error {
-	_, err := c.store.pool.Exec(ctx, `
-		UPDATE claims
+	c.store.releases.do(ctx, c)
+	return c.err
+}
+
+func newReleases(s *Store) *gather[*claim] {
+	return &gather[*claim]{
+		most: 1,
+		full: func(together []*claim, _ *claim) bool { return len(together) == maxClaims },
+		make: s.release,
+	}
+}
+
+func (s *Store) release(ctx context.Context, claims []*claim) {
+	functions, epochs := make([]int32, len(claims)), make([]int64, len(claims))
+	for i, c := range claims {
+		functions[i], epochs[i] = c.function.ID, c.epoch
+	}
+	_, err := s.pool.Exec(ctx, `
+		UPDATE claims c
 		   SET expires_at = '-infinity'
-		 WHERE function_id = $1 AND epoch = $2`, c.function.ID, c.epoch)
-	return err
+		  FROM unnest($1::integer[], $2::bigint[]) AS held (function_id, epoch)
+		 WHERE c.function_id = held.function_id AND c.epoch = held.epoch`, functions, epochs)
+	if err != nil {
+		for _, c := range claims {
+			c.err = fmt.Errorf("give back %d claims: %w", len(claims), err)
+		}
+	}
 }
 
 // fenced runs f in a transaction that begins with the fence.

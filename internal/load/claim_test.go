@@ -167,45 +167,6 @@ func TestClaimLost(t *testing.T) {
 	checkWindows(a)
 }
 
-// A successor does not begin while a commit of the one before is under way.
-func TestClaimWaitsForACommit(t *testing.T) {
-	t.Parallel()
-	a := newArchive(t)
-	f := a.function("f")
-	c := a.claim(f)
-	holder, err := a.sql.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := holder.Exec(t.Context(), `LOCK TABLE walks IN EXCLUSIVE MODE`); err != nil {
-		t.Fatal(err)
-	}
-	a.exec(`UPDATE claims SET expires_at = '-infinity'`) // it comes late
-	committed, claimed := make(chan error, 1), make(chan error, 1)
-	go func() {
-		_, err := c.Commit(t.Context(), page(hours(today, 1), noted, record("r", archive.StatusSuccess, today)))
-		committed <- err
-	}()
-	eventually(t, "the commit is under way", a.blocked)
-	go func() {
-		_, err := a.store.Claim(t.Context(), f)
-		claimed <- err
-	}()
-	eventually(t, "the claim waits", func() bool {
-		return value[int](a, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 2
-	})
-	if err := holder.Rollback(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-committed; err != nil {
-		t.Error(err)
-	}
-	// The commit was the sign of life that the claim waited for.
-	if err := <-claimed; !errors.Is(err, archive.ErrClaimed) {
-		t.Errorf("the successor: %v", err)
-	}
-}
-
 // However many reach for a function, one has it.
 func TestClaimRace(t *testing.T) {
 	t.Parallel()

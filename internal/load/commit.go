@@ -23,8 +23,8 @@ const maxTries = 4
 // both or neither: where neither, the next run asks for the page again.
 func (c *claim) Commit(ctx context.Context, b archive.Batch) (archive.Kept, error) {
 	w := &write{claim: c, batch: &b, checkpoint: true}
-	if err := c.store.writes.do(ctx, w); err != nil {
-		return archive.Kept{}, err
+	if c.store.writes.do(ctx, w); w.err != nil {
+		return archive.Kept{}, w.err
 	}
 	if b.Outcome != nil || len(b.Pieces) > 0 {
 		delete(c.begun, b.Walk.Span)
@@ -124,6 +124,14 @@ func (s *Store) commit(ctx context.Context, writes []*write, exclusive bool) (er
 	return nil
 }
 
+// Planning takes longer than running what a page costs, and most of it is the
+// same each time. Only what asks days by their time is planned anew, so that
+// the other days are left out.
+const (
+	planOnce   = `SET LOCAL plan_cache_mode = force_generic_plan`
+	planAlways = `SET LOCAL plan_cache_mode = force_custom_plan`
+)
+
 // A claimKey is one claim of one function.
 type claimKey struct {
 	functionID int32
@@ -146,6 +154,7 @@ func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool)
 	p := newProbe(writes)
 	var first pgx.Batch
 	first.Queue(`BEGIN`)
+	first.Queue(planOnce)
 	first.Queue(fence, functions, epochs, archive.ClaimLife).Query(func(rows pgx.Rows) error {
 		var key claimKey
 		_, err := pgx.ForEachRow(rows, []any{&key.functionID, &key.epoch}, func() error {
@@ -226,9 +235,11 @@ func remove(ctx context.Context, conn *pgx.Conn, ids []string, found existingRow
 	batch.Queue(`DELETE FROM invocations_in_flight WHERE request_id = ANY ($1)`, ids)
 	batch.Queue(`DELETE FROM invocations_undated WHERE request_id = ANY ($1)`, ids)
 	if !from.IsZero() {
+		batch.Queue(planAlways)
 		batch.Queue(`
 			DELETE FROM invocations_dated
 			 WHERE request_id = ANY ($1) AND start_time BETWEEN $2 AND $3`, ids, from, to)
+		batch.Queue(planOnce)
 	}
 	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("delete %d rows that changed: %w", len(ids), err)

@@ -43,8 +43,8 @@ func (c *claim) Follow(ctx context.Context, r archive.InFlightRecord, found []ar
 		Walk: archive.Walk{Span: archive.Span{From: r.Window, To: r.Window.Add(archive.Hour)}},
 	}
 	w := &write{claim: c, batch: &b}
-	if err := c.store.writes.do(ctx, w); err != nil {
-		return archive.Kept{}, err
+	if c.store.writes.do(ctx, w); w.err != nil {
+		return archive.Kept{}, w.err
 	}
 	return w.changes.kept, nil
 }

@@ -93,8 +93,19 @@ func (p *probe) queue(batch *pgx.Batch) {
 	if len(p.ids) > 0 {
 		batch.Queue(probeUnsettled, p.ids).Query(p.collect)
 	}
+	p.askAll(batch)
+}
+
+// askAll adds the next questions of all writes.
+func (p *probe) askAll(batch *pgx.Batch) {
+	var questions pgx.Batch
 	for _, w := range p.parts {
-		p.ask(batch, w)
+		p.ask(&questions, w)
+	}
+	if questions.Len() > 0 {
+		batch.Queue(planAlways)
+		batch.QueuedQueries = append(batch.QueuedQueries, questions.QueuedQueries...)
+		batch.Queue(planOnce)
 	}
 }
 
@@ -103,9 +114,7 @@ func (p *probe) queue(batch *pgx.Batch) {
 func (p *probe) finish(ctx context.Context, conn *pgx.Conn) error {
 	for {
 		var batch pgx.Batch
-		for _, w := range p.parts {
-			p.ask(&batch, w)
-		}
+		p.askAll(&batch)
 		if batch.Len() == 0 {
 			return nil
 		}

@@ -49,7 +49,9 @@ type Store struct {
 	alive      *pgxpool.Conn // holds this process's owner lock
 	owner      int32
 	partitions partitions
-	writes     writes
+	writes     *gather[*write]
+	claims     *gather[*claim]
+	releases   *gather[*claim]
 	log        *slog.Logger
 }
 
@@ -67,7 +69,7 @@ func Open(ctx context.Context, databaseURL string, conns int, log *slog.Logger) 
 	}
 	s := &Store{pool: pool, owner: rand.Int32(), log: log}
 	s.partitions.days = make(map[time.Time]bool)
-	s.writes.store = s
+	s.writes, s.claims, s.releases = newWrites(s), newClaims(s), newReleases(s)
 	if err := s.live(ctx); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("connect to %s: %w", Address(databaseURL), err)
@@ -124,6 +126,9 @@ func Config(databaseURL string) (*pgxpool.Config, error) {
 	// generic plan would lock each of them.
 	config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
 	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	// A process that is stopped in the middle of a commit holds its claims no
+	// longer than one that is stopped elsewhere.
+	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(archive.ClaimLife.Milliseconds())
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = connectTimeout
 	}
