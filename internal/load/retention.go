@@ -30,11 +30,12 @@ import (
 // the day, retention holds none: it asks for the day's own table, which nobody
 // touches who writes days beyond maxLife from it, or names other days in a
 // query. Those who do touch it wait for lockPatience at most, then retention
-// lets them pass. Once it has the table it waits for the commits under way to end, as a commit that
-// is made again does, and holds up others for some milliseconds. Detaching
-// CONCURRENTLY waits for everybody who read the parent and holds up nobody but
-// those who make a day. Whoever cannot be waited for makes retention give up:
-// the next run tries again.
+// lets them pass. Once it has the table it waits for the commits under way to
+// end, as a commit that is made again does, and holds up others for some
+// milliseconds. Detaching CONCURRENTLY waits for everybody who read the parent
+// and holds up nobody but those who make a day. Whoever cannot be waited for
+// makes retention give up: the next run tries again. A transaction of one
+// snapshot that comes to the day only after that finds it empty.
 //
 // Records in flight stay, and their windows with them: as if found by chance.
 const (

@@ -298,6 +298,33 @@ func TestRetainGivesUpForAReader(t *testing.T) {
 	checkWindows(a)
 }
 
+// Somebody reads another day and does not end: the old days are emptied all the
+// same, and their tables dropped once nobody can know of them.
+func TestRetainWithAReaderOfTheParent(t *testing.T) {
+	t.Parallel()
+	a, _ := filled(t)
+	end := a.reader(`SELECT count(*) FROM invocations WHERE start_time >= '2026-03-14' AND start_time < '2026-03-15'`)
+	s, log := a.logged()
+	if err := s.Retain(t.Context(), today); !inTheWay(err) {
+		t.Errorf("retention ends with %v", err)
+	}
+	want := []string{"(invocations_20260312,t,t,t)", "(invocations_20260313,t,f,t)", "(invocations_20260314,t,f,f)"}
+	if diff := cmp.Diff(want, a.tables()); diff != "" {
+		t.Errorf("days (-want +got):\n%s", diff)
+	}
+	checkWindows(a)
+	end()
+	if err := s.Retain(t.Context(), today); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want[2:], a.tables()); diff != "" {
+		t.Errorf("days after the reader has gone (-want +got):\n%s", diff)
+	}
+	if n := strings.Count(log.String(), "day dropped"); n != 2 {
+		t.Errorf("%d days dropped by the log:\n%s", n, log)
+	}
+}
+
 // One process's retention is enough.
 func TestRetainOnce(t *testing.T) {
 	t.Parallel()
