@@ -76,7 +76,7 @@ func TestRetention(t *testing.T) {
 	if code != exitDone {
 		t.Fatalf("once: exit %d\n%s", code, stderr)
 	}
-	if want := fmt.Sprintf(`"msg":"day dropped","day":"%s","rows":%d,"bytes":%d}`, old.Format(time.DateOnly), rows, size); strings.Count(stderr, want) != 1 {
+	if want := fmt.Sprintf(`"msg":"day dropped","day":%q,"rows":%d,"bytes":%d}`, old.Format(time.DateOnly), rows, size); strings.Count(stderr, want) != 1 {
 		t.Errorf("the log has not one %s:\n%s", want, stderr)
 	}
 	if n := query[int64](in, `SELECT count(*) FROM windows WHERE window_start < $1`, now.AddDate(0, 0, -5).Truncate(24*time.Hour)); n != 0 {

@@ -257,15 +257,14 @@ func TestRetainGivesUpForAReader(t *testing.T) {
 	there, made := today.AddDate(0, 0, 7), today.AddDate(0, 0, 8)
 	commit(t, c, page(hours(there, 1), noted, many(10, hours(there, 1), "there")...))
 	end := a.reader(`SELECT count(*) FROM invocations WHERE start_time >= '2026-03-12' AND start_time < '2026-03-13'`)
+	impatient := openStore(t, with(t, a.url, "lock_timeout", "400ms"))
+	other := claimOf(t, impatient, a.function("g"))
 	s, log := a.logged()
 	ended := make(chan error, 1)
 	go func() { ended <- s.Retain(t.Context(), today) }()
 	eventually(t, "retention waits for the reader", func() bool { return a.waiting("^LOCK TABLE") > 0 })
-	impatient := openStore(t, with(t, a.url, "lock_timeout", "400ms"))
 	for _, d := range []time.Time{there, made} {
-		_, err := claimOf(t, impatient, a.function(d.String())).Commit(t.Context(),
-			lastPage(hours(d, 1), later, many(10, hours(d, 1), d.Format("new-0102"))...))
-		if err != nil {
+		if _, err := other.Commit(t.Context(), lastPage(hours(d, 1), later, many(10, hours(d, 1), d.Format("new-0102"))...)); err != nil {
 			t.Errorf("commit while retention waits: %v", err)
 		}
 	}
@@ -361,6 +360,31 @@ func TestRetainEndsWalks(t *testing.T) {
 	if err != nil || len(w.Open) != 0 || len(w.Windows) != 30 {
 		t.Errorf("to do are %d open walks and %d windows, %v", len(w.Open), len(w.Windows), err)
 	}
+}
+
+// So does one that begins while retention waits for the commits under way.
+func TestRetainEndsWalksThatBegin(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	c := a.newClaim("f")
+	commit(t, c, lastPage(hours(today, 1), noted))
+	end := a.reader(`SELECT pg_advisory_xact_lock_shared(` + fmt.Sprint(int64(commitLock)) + `)`)
+	yesterday := today.AddDate(0, 0, -1)
+	s := hours(yesterday, 24)
+	a.exec(`INSERT INTO windows (function_id, window_start, planned) VALUES ($1, $2, true)`, c.function.ID, yesterday)
+	ended := make(chan error, 1)
+	go func() { ended <- a.store.Retain(t.Context(), today) }()
+	eventually(t, "retention waits for a commit", func() bool { return a.waiting("pg_advisory_xact_lock") > 0 })
+	a.exec(`INSERT INTO walks (function_id, span_from, span_to, source_cursor, seen) VALUES ($1, $2, $3, '500', 500)`,
+		c.function.ID, s.From, s.To)
+	end()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Renew(t.Context()); !errors.Is(err, archive.ErrClaimLost) {
+		t.Errorf("the walk goes on: %v", err)
+	}
+	checkWindows(a)
 }
 
 // Pages come into the days that are dropped at the same time, and into others:
