@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"archiver/internal/archive"
 )
@@ -39,5 +40,7 @@ func (c *backfillCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer store.Close()
-	return archiveShown(ctx, archiver, archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}, log, s)
+	err = archiveShown(ctx, archiver, archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}, log, s)
+	upkeep(ctx, store, time.Time{}, log)
+	return err
 }

@@ -66,6 +66,11 @@ func TestExitCodes(t *testing.T) {
 		{name: "unknown command", args: []string{"backfil"}, code: exitUsage, says: []string{"backfil"}},
 		{name: "no command", code: exitUsage, says: []string{"archiver --help"}},
 		{name: "a flag's bad value", env: []string{"ARCHIVER_SETTLE=soon"}, args: []string{"once"}, code: exitUsage, says: []string{"soon", "settle"}},
+		{
+			name: "a retention within the lookback", args: []string{"once", "--retention", "29d"},
+			code: exitUsage, says: []string{"--retention 29d is shorter than --lookback 30d"},
+		},
+		{name: "the same of run", args: []string{"run", "--retention", "7d", "--lookback", "8d"}, code: exitUsage, says: []string{"shorter than --lookback 8d"}},
 		{name: "a bad schedule", args: []string{"run", "--schedule", "every hour"}, code: exitUsage, says: []string{"--schedule", "five fields"}},
 		{name: "a bad glob", args: append(backfill, "--function", "a["), code: exitUsage, says: []string{"glob"}},
 		{

@@ -25,6 +25,9 @@ func (c *runCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return usagef("--schedule: %w", err)
 	}
+	if err := c.check(); err != nil {
+		return err
+	}
 	archiver, store, err := c.open(ctx, log)
 	if err != nil && errors.Is(context.Cause(ctx), archive.ErrInterrupted) {
 		return nil // before there was anything to keep
@@ -42,7 +45,10 @@ func (c *runCommand) Run(ctx context.Context, s streams) error {
 	}
 	log.Info("archiver is up", "schedule", c.Schedule, "settle", c.Settle, "listen", c.Listen)
 	schedule.Run(ctx, ticks, archiver.Clock, log, func(ctx context.Context, tick time.Time) {
-		pass(ctx, archiver, c.order("run", tick, archiver.Settle), log)
+		o := c.order("run", tick, archiver.Settle)
+		makeAhead(ctx, store, tick, log)
+		pass(ctx, archiver, o, log)
+		upkeep(ctx, store, c.dropBefore(o, tick), log)
 	})
 	log.Info("archiver ended, what it was doing is kept")
 	return nil

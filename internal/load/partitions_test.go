@@ -141,3 +141,22 @@ func TestPartitionsOfAPage(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A run's own days are there before its first page.
+func TestMakeAhead(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	stores := []*Store{a.store, openStore(t, a.url)}
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			if err := stores[i%2].MakeAhead(t.Context(), today.Add(23*time.Hour)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if diff := cmp.Diff([]string{"(invocations_20260314,t,f,f)", "(invocations_20260315,t,f,f)"}, a.tables()); diff != "" {
+		t.Errorf("days (-want +got):\n%s", diff)
+	}
+}

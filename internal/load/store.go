@@ -19,12 +19,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"archiver/internal/archive"
@@ -145,6 +147,23 @@ func Address(databaseURL string) string {
 		return "(unreadable address)"
 	}
 	return fmt.Sprintf("%s:%d/%s", config.Host, config.Port, config.Database)
+}
+
+// session is a connection of its own, whose settings and locks end with it.
+// What the server warns of goes to the log.
+func (s *Store) session(ctx context.Context, settings map[string]string) (*pgx.Conn, error) {
+	config := s.pool.Config().ConnConfig
+	maps.Copy(config.RuntimeParams, settings)
+	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		if n.SeverityUnlocalized == "WARNING" {
+			s.log.Warn("the database warns", "message", n.Message)
+		}
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return conn, nil
 }
 
 var _ archive.Store = (*Store)(nil)

@@ -1,0 +1,101 @@
+package load
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"archiver/internal/archive"
+)
+
+// described are the tables that have statistics, with PostgreSQL's idea of how
+// many rows they have.
+func (a *archiveDB) described() []string {
+	a.t.Helper()
+	return a.rows(`
+		SELECT c.relname, c.reltuples, s.inherited
+		  FROM pg_class c
+		  JOIN pg_stats s ON s.tablename = c.relname AND s.attname = 'function_id'
+		 WHERE c.relname !~ '^functions|^claims|^window_' ORDER BY 1`)
+}
+
+func TestAnalyze(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	analyze := func() {
+		t.Helper()
+		if err := a.store.Analyze(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	analyze()
+	if got := a.described(); len(got) != 0 {
+		t.Errorf("an empty archive has statistics: %s", got)
+	}
+	c := a.newClaim("f")
+	commit(t, c, lastPage(hours(today, 24), noted, many(500, hours(today, 24), "r")...))
+	analyze()
+	want := []string{"(invocations,500,t)", "(invocations_20260314,500,f)",
+		"(invocations_dated,500,t)", "(invocations_settled,500,t)", "(windows,24,f)"}
+	if diff := cmp.Diff(want, a.described()); diff != "" {
+		t.Errorf("after a run (-want +got):\n%s", diff)
+	}
+	if n := value[float64](a, `SELECT n_distinct FROM pg_stats WHERE tablename = 'invocations' AND attname = 'function_id'`); n != 1 {
+		t.Errorf("the whole is said to have %v functions", n)
+	}
+
+	// What has not changed is left alone, and so is a little more.
+	last := func() []string {
+		t.Helper()
+		return a.rows(`
+			SELECT relname, analyze_count FROM pg_stat_user_tables
+			 WHERE analyze_count > 0 AND relname ~ '^invocations_20' ORDER BY 1`)
+	}
+	before := last()
+	commit(t, c, page(hours(today, 24), noted, record("one", archive.StatusSuccess, today)))
+	analyze()
+	if diff := cmp.Diff(before, last()); diff != "" {
+		t.Errorf("analyzed without need (-before +after):\n%s", diff)
+	}
+
+	// Another day, and twice as much in all.
+	tomorrow := today.AddDate(0, 0, 1)
+	commit(t, c, lastPage(hours(tomorrow, 24), noted, many(600, hours(tomorrow, 24), "s")...))
+	analyze()
+	want = []string{"(invocations,1101,t)", "(invocations_20260314,501,f)", "(invocations_20260315,600,f)",
+		"(invocations_dated,1101,t)", "(invocations_settled,1101,t)", "(windows,24,f)"}
+	if diff := cmp.Diff(want, a.described()); diff != "" {
+		t.Errorf("after another run (-want +got):\n%s", diff)
+	}
+}
+
+// Who may write the tables and does not own them gets a line in the log.
+func TestAnalyzeWithoutPrivilege(t *testing.T) {
+	t.Parallel()
+	a, _ := filled(t)
+	name := value[string](a, `SELECT 'writer_' || current_database()`)
+	a.exec(`CREATE ROLE ` + name + ` LOGIN PASSWORD 'secret'`)
+	a.exec(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ` + name)
+	t.Cleanup(func() {
+		if _, err := a.sql.Exec(context.WithoutCancel(t.Context()), `DROP OWNED BY `+name+`; DROP ROLE `+name); err != nil {
+			t.Error(err)
+		}
+	})
+	u, err := url.Parse(a.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(name, "secret")
+	other := *a
+	other.url = u.String()
+	s, log := other.logged()
+	if err := s.Analyze(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "invocations_20260314") {
+		t.Errorf("the log does not say what is left out:\n%s", log)
+	}
+}
