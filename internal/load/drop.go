@@ -85,8 +85,8 @@ func (r *retention) empty(ctx context.Context, d time.Time) error {
 		if err != nil {
 			return err
 		}
-		if err := alone(ctx, tx, true); err != nil {
-			return err
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(commitLock)); err != nil {
+			return fmt.Errorf("wait for commits under way: %w", err)
 		}
 		// Of walks that began meanwhile as well; now none does.
 		if _, err := takeClaims(ctx, tx, d, taken); err != nil {

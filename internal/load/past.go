@@ -22,21 +22,21 @@ import (
 // up, as all later ones of the claim (see claim.wary). On another day it is
 // found once the function that has it reads it again. Records in flight or
 // without a start, few as they are, are looked up everywhere.
-type past map[dayNumber]*pastDay
+type past map[dayKey]*pastDay
 
-// A dayNumber counts UTC days since 1970.
-type dayNumber int64
+// A dayKey counts UTC days since 1970.
+type dayKey int64
 
-func dayOf(t time.Time) dayNumber {
+func dayOf(t time.Time) dayKey {
 	const length = 24 * 60 * 60
 	n := t.Unix()
 	if n < 0 {
 		n -= length - 1
 	}
-	return dayNumber(n / length)
+	return dayKey(n / length)
 }
 
-func (d dayNumber) start() time.Time { return time.Unix(int64(d)*24*60*60, 0).UTC() }
+func (d dayKey) start() time.Time { return time.Unix(int64(d)*24*60*60, 0).UTC() }
 
 // A pastDay is what is known of one day.
 type pastDay struct {
@@ -50,13 +50,13 @@ type pastDay struct {
 const maxPast = 64
 
 // lifeDays is how many days before and after its own a record can have been.
-const lifeDays = dayNumber(maxLife / (24 * time.Hour))
+const lifeDays = dayKey(maxLife / (24 * time.Hour))
 
 // daysOf are the days on which records of the batch can have been before, in
 // order. One without a start was somewhere about what was asked for.
-func daysOf(b *archive.Batch) []dayNumber {
-	touched := make(map[dayNumber]struct{}, 2)
-	var last dayNumber
+func daysOf(b *archive.Batch) []dayKey {
+	touched := make(map[dayKey]struct{}, 2)
+	var last dayKey
 	note := func(t time.Time) {
 		if d := dayOf(t); d != last || len(touched) == 0 {
 			last = d
@@ -73,13 +73,13 @@ func daysOf(b *archive.Batch) []dayNumber {
 			note(t)
 		}
 	}
-	within := make(map[dayNumber]struct{}, 2*lifeDays+2)
+	within := make(map[dayKey]struct{}, 2*lifeDays+2)
 	for d := range touched {
 		for n := d - lifeDays; n <= d+lifeDays; n++ {
 			within[n] = struct{}{}
 		}
 	}
-	days := make([]dayNumber, 0, len(within))
+	days := make([]dayKey, 0, len(within))
 	for d := range within {
 		days = append(days, d)
 	}
@@ -89,7 +89,7 @@ func daysOf(b *archive.Batch) []dayNumber {
 
 // missing are those of the days that have not been counted yet. Days far from
 // all of them make room.
-func (p *past) missing(days []dayNumber) (missing []dayNumber) {
+func (p *past) missing(days []dayKey) (missing []dayKey) {
 	if *p == nil {
 		*p = make(past, len(days))
 	}
@@ -109,7 +109,7 @@ func (p *past) missing(days []dayNumber) (missing []dayNumber) {
 }
 
 // queueCount asks for how many rows the function has on days that are missing.
-func (p past) queueCount(batch *pgx.Batch, functionID int32, missing []dayNumber) {
+func (p past) queueCount(batch *pgx.Batch, functionID int32, missing []dayKey) {
 	starts := make([]time.Time, len(missing))
 	for i, d := range missing {
 		starts[i] = d.start()
@@ -136,15 +136,15 @@ func (p past) queueCount(batch *pgx.Batch, functionID int32, missing []dayNumber
 
 // A search is where a page's request ids are to be looked up.
 type search struct {
-	all  []dayNumber            // every id on these days, in order
-	some map[dayNumber][]string // and these ids on these
-	load []dayNumber            // days of which to learn the ids first
+	all  []dayKey            // every id on these days, in order
+	some map[dayKey][]string // and these ids on these
+	load []dayKey            // days of which to learn the ids first
 }
 
 // search decides where to look for a page. A day whose rows are not known one
 // by one is asked directly, until as many ids were asked for as half of what
 // it has: by then learning its ids costs less than to go on asking.
-func (p past) search(requestIDs []string, days []dayNumber) (s search) {
+func (p past) search(requestIDs []string, days []dayKey) (s search) {
 	if len(requestIDs) == 0 {
 		return s
 	}
@@ -162,7 +162,7 @@ func (p past) search(requestIDs []string, days []dayNumber) (s search) {
 			for i, h := range hashed {
 				if of.ids.has(h) {
 					if s.some == nil {
-						s.some = make(map[dayNumber][]string)
+						s.some = make(map[dayKey][]string)
 					}
 					s.some[d] = append(s.some[d], requestIDs[i])
 				}
@@ -173,7 +173,7 @@ func (p past) search(requestIDs []string, days []dayNumber) (s search) {
 }
 
 // queueLoad asks for the ids of one day.
-func (p past) queueLoad(batch *pgx.Batch, functionID int32, d dayNumber) {
+func (p past) queueLoad(batch *pgx.Batch, functionID int32, d dayKey) {
 	batch.Queue(`
 		SELECT request_id
 		  FROM invocations_dated

@@ -55,8 +55,8 @@ type part struct {
 	*write
 	loose   []string    // ids of records in flight or without a start: few, and looked for anywhere
 	ids     []string    // the others
-	days    []dayNumber // on which they can be
-	missing []dayNumber // of these, days that are to be counted first
+	days    []dayKey // on which they can be
+	missing []dayKey // of these, days that are to be counted first
 	asked   bool        // all is
 }
 
@@ -163,8 +163,8 @@ func (p *probe) ask(batch *pgx.Batch, w *part) {
 
 // runs are the days, in order, as [from, to) of those next to one another: each
 // is asked in one statement.
-func runs(days []dayNumber) iter.Seq2[dayNumber, dayNumber] {
-	return func(yield func(dayNumber, dayNumber) bool) {
+func runs(days []dayKey) iter.Seq2[dayKey, dayKey] {
+	return func(yield func(dayKey, dayKey) bool) {
 		for i := 0; i < len(days); {
 			j := i + 1
 			for j < len(days) && days[j] == days[j-1]+1 {
