@@ -81,15 +81,17 @@ func (g *gather[T]) turn(turn []*waiting[T]) {
 	defer cancel(nil)
 	var left atomic.Int32
 	left.Store(int32(len(turn)))
-	items := make([]T, len(turn))
+	items, stops := make([]T, len(turn)), make([]func() bool, len(turn))
 	for i, w := range turn {
 		items[i] = w.item
-		stop := context.AfterFunc(w.ctx, func() {
+		stops[i] = context.AfterFunc(w.ctx, func() {
 			if left.Add(-1) == 0 {
 				cancel(context.Cause(w.ctx))
 			}
 		})
-		defer stop()
 	}
 	g.make(ctx, items)
+	for _, stop := range stops {
+		stop()
+	}
 }

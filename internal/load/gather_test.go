@@ -76,8 +76,8 @@ func TestGatherEndsWithAllOfItsContexts(t *testing.T) {
 		endOne(stop)
 		synctest.Wait()
 		select {
-		case <-ended:
-			t.Error("the turn ended though one of two still waits for it")
+		case err := <-ended:
+			t.Errorf("the turn ended, %v, though one of two still waits for it", err)
 		default:
 		}
 		endTwo(stop)

@@ -53,11 +53,11 @@ type probe struct {
 // A part of a probe is one write's.
 type part struct {
 	*write
-	loose   []string    // ids of records in flight or without a start: few, and looked for anywhere
-	ids     []string    // the others
+	loose   []string // ids of records in flight or without a start: few, and looked for anywhere
+	ids     []string // the others
 	days    []dayKey // on which they can be
 	missing []dayKey // of these, days that are to be counted first
-	asked   bool        // all is
+	asked   bool     // all is
 }
 
 func newProbe(writes []*write) *probe {
