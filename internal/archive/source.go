@@ -37,6 +37,8 @@ type Query struct {
 	// begin: true lets it ask for one page more before its turn. It is called
 	// from where pages are yielded, and not once that has ended.
 	Ahead func() bool
+	// Freed tells, if set, when it may be worth to ask again.
+	Freed <-chan struct{}
 }
 
 // A Page is one answer. Nothing in it is lost: what no Invocation can hold is

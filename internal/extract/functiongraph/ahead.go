@@ -17,7 +17,10 @@ import (
 type reader struct {
 	// ask makes a call, and says when it is under way.
 	ask func(ctx context.Context, offset int, began func()) (invocationList, error)
-	may func() bool // whether one more call may be made before its turn; nil for never
+	// may says whether one more call may be made before its turn, nil for
+	// never, and freed when to ask again.
+	may   func() bool
+	freed <-chan struct{}
 
 	asked     []*asking // in order; the first is the page whose turn comes next
 	step, end int       // how far apart pages begin, and before where, by the last one
@@ -40,18 +43,29 @@ func (r *reader) page(ctx context.Context, offset int) (invocationList, error) {
 	if len(r.asked) == 0 {
 		r.call(ctx, offset)
 	}
+	first := r.asked[0]
+	for {
+		r.more(ctx)
+		select {
+		case <-r.freed:
+			continue
+		case <-first.done:
+		}
+		first.cancel()
+		r.asked = slices.Delete(r.asked, 0, 1)
+		return first.list, first.err
+	}
+}
+
+// more asks for pages before their turn, as many as it may.
+func (r *reader) more(ctx context.Context) {
 	for r.step > 0 && r.may != nil {
 		next := r.asked[len(r.asked)-1].offset + r.step
 		if next >= r.end || !r.may() {
-			break
+			return
 		}
 		r.call(ctx, next)
 	}
-	first := r.asked[0]
-	<-first.done
-	first.cancel()
-	r.asked = slices.Delete(r.asked, 0, 1)
-	return first.list, first.err
 }
 
 // call asks for a page once the one asked for before it is under way: pages

@@ -166,7 +166,7 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 			most = min(q.Limit, most)
 		}
 		limit := strconv.Itoa(most)
-		r := reader{may: q.Ahead, ask: func(ctx context.Context, offset int, began func()) (list invocationList, err error) {
+		r := reader{may: q.Ahead, freed: q.Freed, ask: func(ctx context.Context, offset int, began func()) (list invocationList, err error) {
 			marker := strconv.Itoa(offset)
 			err = s.client.call(ctx,
 				func() *def.HttpRequestDef {
