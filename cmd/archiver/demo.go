@@ -116,7 +116,7 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 		return err
 	}
 	defer store.Close()
-	archiver := &archive.Archiver{Source: source, Store: store, Clock: archive.SystemClock{}, Log: log, Settle: 10 * time.Minute, Workers: 8}
+	archiver := &archive.Archiver{Source: source, Store: store, Clock: archive.SystemClock{}, Log: log, Settle: 10 * time.Minute, Concurrency: 8}
 	order := archive.Order{AskedBy: "demo", Range: archive.Span{From: day, To: day.Add(24 * time.Hour)}}
 	fmt.Fprintf(s.err, "archiving %s of %d functions …\n", day.Format(time.DateOnly), c.Functions)
 	if err := archiveShown(ctx, archiver, order, log, s); err != nil {

@@ -149,7 +149,7 @@ func (f *archiveFlags) open(ctx context.Context, log *slog.Logger, globs ...stri
 	return &archive.Archiver{
 		Source: source, Store: store, Clock: archive.SystemClock{}, Log: log,
 		Match:  func(fn archive.Function) bool { return match(fn) && only(fn) },
-		Settle: f.Settle, Workers: f.Concurrency,
+		Settle: f.Settle, Concurrency: f.Concurrency,
 	}, store, nil
 }
 

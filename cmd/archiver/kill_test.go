@@ -20,8 +20,8 @@ const (
 	kills       = 20
 	killWorkers = 8
 
-	// What a kill may make the next run ask for again, as the README says: for
-	// each worker the page being kept and the page under way.
+	// What a kill may make the next run ask for again, as the README says: the
+	// pages asked for and not yet kept.
 	askedAgainPerKill = 2 * killWorkers
 )
 

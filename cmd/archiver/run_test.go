@@ -47,7 +47,7 @@ func (in *installation) inProcess(endpoint string, clock archive.Clock) *archive
 	if err != nil {
 		in.t.Fatal(err)
 	}
-	return &archive.Archiver{Source: source, Store: store, Clock: clock, Log: log, Settle: 10 * time.Minute, Workers: 4}
+	return &archive.Archiver{Source: source, Store: store, Clock: clock, Log: log, Settle: 10 * time.Minute, Concurrency: 4}
 }
 
 // TestWindowIsDueOnceSettled runs on the schedule with an injected clock: at

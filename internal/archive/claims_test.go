@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 )
 
@@ -187,20 +188,17 @@ func TestClaimLostWhileFailing(t *testing.T) {
 			}
 			reached := make(chan struct{})
 			w.store = w.db.connect("second")
-			w.store.before = func(ctx context.Context, this string, nth int) error {
-				if this == op && nth == 1 {
-					close(reached)
-					await(t, "the end of the context", ctx.Done())
+			var once sync.Once
+			w.store.before = func(ctx context.Context, this string, _ int) error {
+				if this == op && of(ctx) == alpha {
+					once.Do(func() {
+						close(reached)
+						await(t, "the end of the context", ctx.Done())
+					})
 				}
 				return nil
 			}
-			a := w.archiver()
-			a.Workers = 1 // alpha comes first
-			run := make(chan ended, 1)
-			go func() {
-				summary, err := a.Archive(t.Context(), Order{Range: span(3, 4)}, new(Progress))
-				run <- ended{summary, err}
-			}()
+			run := w.start(t.Context(), span(3, 4))
 			await(t, op, reached)
 			w.db.steal(alpha.URN, w.db.connect("thief"))
 			pass(t, w.clock, ClaimLife/3)

@@ -43,7 +43,7 @@ func TestTwoPagesUnderWay(t *testing.T) {
 	}
 	w.complete(span(3, 4))
 	w.all()
-	if got := w.source.mostOpen[alpha.URN]; got != 2 {
+	if got := w.source.mostOpen; got != 2 {
 		t.Errorf("%d pages were asked for and not yet kept at one moment, want 2", got)
 	}
 }
@@ -52,11 +52,11 @@ func TestTwoPagesUnderWay(t *testing.T) {
 func TestCommitErrorEndsTheRun(t *testing.T) {
 	t.Parallel()
 	for _, persisted := range []bool{false, true} {
-		w := newWorld(t, 10, alpha, beta)
+		w := newWorld(t, 10, alpha)
 		w.source.records[alpha.URN] = many("a", hour(3), 95)
 		asked, cancelled := make(chan struct{}), make(chan struct{})
 		w.source.before = func(ctx context.Context, a ask) error {
-			if a.URN == beta.URN || a.nth == 1 {
+			if a.nth == 1 {
 				return nil
 			}
 			close(asked)
@@ -76,9 +76,7 @@ func TestCommitErrorEndsTheRun(t *testing.T) {
 		} else {
 			w.store.before = fail
 		}
-		a := w.archiver()
-		a.Workers = 1 // alpha comes first
-		summary, err := a.Archive(t.Context(), Order{Range: span(3, 4)}, new(Progress))
+		summary, err := w.archive(span(3, 4))
 		if !errors.Is(err, errDisk) {
 			t.Fatalf("persisted %v: the run ended with %v", persisted, err)
 		}
@@ -148,6 +146,7 @@ func TestInterrupted(t *testing.T) {
 func TestInterruptedWithTwoPagesInHand(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha)
+	w.source.together = true
 	w.source.records[alpha.URN] = many("a", hour(3), 20)
 	ctx, interrupt := context.WithCancelCause(t.Context())
 	came := make(chan struct{})

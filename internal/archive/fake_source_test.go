@@ -46,8 +46,14 @@ type fakeSource struct {
 	emptyEnd bool // a full page says that more follows, even where none does
 	count    int
 	deaf     bool // takes no notice of contexts
-	errs     map[string]error
-	hidden   map[string]bool // request ids that are counted and never given
+	ahead    bool // asks for pages before their turn, where it is let; not by token
+
+	// together lets pages come while those before them wait to be kept; else
+	// each is kept before the next one comes, and so by itself.
+	together bool
+
+	errs   map[string]error
+	hidden map[string]bool // request ids that are counted and never given
 
 	before func(ctx context.Context, a ask) error // an answer; may wait
 	after  func(a ask)                            // an answer; may move records
@@ -58,15 +64,16 @@ type fakeSource struct {
 	calls   int64
 	nth     map[string]int
 
-	// Pages asked for and not yet committed, a function, and their maximum.
-	open, mostOpen map[string]int
+	// Pages asked for and not yet committed, and their maximum.
+	open, mostOpen int
+	kept           map[string]chan struct{} // closed once a function's last page to come was kept
 }
 
 func newFakeSource(limit int, functions ...Function) *fakeSource {
 	return &fakeSource{
 		listed: [][]Function{functions}, limit: limit,
 		errs: make(map[string]error), hidden: make(map[string]bool), records: make(map[string][]element),
-		nth: make(map[string]int), open: make(map[string]int), mostOpen: make(map[string]int),
+		nth: make(map[string]int), kept: make(map[string]chan struct{}),
 	}
 }
 
@@ -91,18 +98,58 @@ func (s *fakeSource) Functions(context.Context) iter.Seq2[[]Function, error] {
 	}
 }
 
+// A called page is one asked for.
+type called struct {
+	cursor Cursor
+	page   Page
+	err    error
+	done   chan struct{}
+}
+
 func (s *fakeSource) Pages(ctx context.Context, q Query) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
-		for cursor := q.Cursor; ; {
-			page, err := s.answer(ctx, q, cursor)
-			if err != nil {
-				yield(Page{}, err)
+		ctx, cancel := context.WithCancel(ctx)
+		var calls sync.WaitGroup
+		defer calls.Wait()
+		defer cancel()
+		var asked []*called
+		call := func(cursor Cursor) {
+			c := &called{cursor: cursor, done: make(chan struct{})}
+			asked = append(asked, c)
+			calls.Go(func() {
+				defer close(c.done)
+				c.page, c.err = s.answer(ctx, q, cursor)
+			})
+		}
+		for cursor, count := q.Cursor, -1; ; {
+			if len(asked) == 0 {
+				call(cursor)
+			}
+			c := asked[0]
+			for come := false; !come; {
+				for s.ahead && q.Ahead != nil {
+					next := s.position(nil, asked[len(asked)-1].cursor) + s.limit
+					if next >= count || !q.Ahead() {
+						break
+					}
+					call(Cursor(strconv.Itoa(next)))
+				}
+				select {
+				case <-q.Freed:
+				case <-c.done:
+					come = true
+				}
+			}
+			asked = asked[1:]
+			if c.err != nil {
+				yield(Page{}, c.err)
 				return
 			}
-			if !yield(page, nil) || page.Last {
+			c.page.Ahead = len(asked)
+			if !yield(c.page, nil) || c.page.Last {
 				return
 			}
-			cursor = page.Next
+			cursor, count = c.page.Next, c.page.Count
 		}
 	}
 }
@@ -112,25 +159,41 @@ func (s *fakeSource) answer(ctx context.Context, q Query, cursor Cursor) (Page, 
 		return Page{}, fmt.Errorf("call: %w", ctx.Err())
 	}
 	urn := q.Function.URN
+	walked := q.Ahead != nil // else the page is not one to be kept
 	s.mu.Lock()
 	s.calls++
 	s.nth[urn]++
 	a := ask{URN: urn, Span: Span{From: q.From, To: q.To}, Cursor: cursor, nth: s.nth[urn]}
 	s.asks = append(s.asks, a)
-	s.open[urn]++
-	s.mostOpen[urn] = max(s.mostOpen[urn], s.open[urn])
+	if walked {
+		s.open++
+		s.mostOpen = max(s.mostOpen, s.open)
+	}
 	err := s.errs[urn]
+	before := s.kept[urn]
 	s.mu.Unlock()
 
 	if err == nil && s.before != nil {
 		err = s.before(ctx, a)
 	}
+	if err == nil && walked && !s.together && before != nil {
+		select {
+		case <-before:
+		case <-ctx.Done():
+			if !s.deaf {
+				err = ctx.Err()
+			}
+		}
+	}
 	if err != nil {
-		s.committed(urn)
+		s.committed(urn, 1)
 		return Page{}, err
 	}
 	s.mu.Lock()
 	page := s.page(a)
+	if walked && !s.together {
+		s.kept[urn] = make(chan struct{})
+	}
 	s.mu.Unlock()
 	if s.after != nil {
 		s.after(a)
@@ -138,11 +201,24 @@ func (s *fakeSource) answer(ctx context.Context, q Query, cursor Cursor) (Page, 
 	return page, nil
 }
 
-// committed notes that a page asked for need not be asked for again.
-func (s *fakeSource) committed(urn string) {
+// claimed notes that a worker begins with a function: what was not kept by
+// now will not be.
+func (s *fakeSource) claimed(urn string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.open[urn]--
+	delete(s.kept, urn)
+}
+
+// committed notes that the pages of so many records need not be asked for
+// again.
+func (s *fakeSource) committed(urn string, records int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open -= max(1, (records+s.limit-1)/s.limit)
+	if kept := s.kept[urn]; kept != nil {
+		close(kept)
+		delete(s.kept, urn)
+	}
 }
 
 func (s *fakeSource) page(a ask) Page {

@@ -18,7 +18,8 @@ import (
 type database struct {
 	t         testing.TB
 	clock     Clock
-	committed func(urn string) // a commit ended
+	claimed   func(urn string)              // a function was claimed
+	committed func(urn string, records int) // a commit ended
 
 	mu        sync.Mutex
 	functions []*functionRow
@@ -70,7 +71,7 @@ type runRow struct {
 
 func newDatabase(t testing.TB, clock Clock) *database {
 	return &database{
-		t: t, clock: clock, committed: func(string) {},
+		t: t, clock: clock, claimed: func(string) {}, committed: func(string, int) {},
 		windows: make(map[int32]map[time.Time]windowRow), walks: make(map[int32]map[time.Time]Walk),
 		rows: make(map[string]row), rejected: make(map[string]Rejected), claims: make(map[int32]*claimRow),
 	}
@@ -248,6 +249,7 @@ func (s *fakeStore) Claim(ctx context.Context, function Known) (Claim, error) {
 		}
 		held.store, held.epoch, held.expires = s, held.epoch+1, s.clock.Now().Add(ClaimLife)
 		c.epoch = held.epoch
+		s.claimed(function.URN)
 		return nil
 	})
 	if err != nil {
@@ -263,9 +265,17 @@ type fakeClaim struct {
 	epoch    int
 }
 
+// of is the function that an operation under a claim is about.
+func of(ctx context.Context) Function {
+	f, _ := ctx.Value(about{}).(Function)
+	return f
+}
+
+type about struct{}
+
 // fenced is a transaction that keeps nothing where the claim was lost.
 func (c *fakeClaim) fenced(ctx context.Context, op string, f func() error) error {
-	return c.store.do(ctx, op, func() error {
+	return c.store.do(context.WithValue(ctx, about{}, c.function.Function), op, func() error {
 		held := c.store.claims[c.function.ID]
 		if held.epoch != c.epoch {
 			return ErrClaimLost
@@ -384,7 +394,7 @@ func (c *fakeClaim) Commit(ctx context.Context, b Batch) (kept Kept, err error) 
 		c.prolong()
 		return nil
 	})
-	db.committed(c.function.URN)
+	db.committed(c.function.URN, len(b.Invocations)+len(b.Rejected))
 	if err != nil {
 		return Kept{}, err
 	}

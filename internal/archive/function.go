@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"time"
 )
 
@@ -16,18 +17,28 @@ const maxFailures = 2
 // function claims one function and reads what is due of it. The errors it
 // returns end the run, but for ErrClaimed and ErrClaimLost: then another
 // worker has the function.
-func (r *run) function(ctx context.Context, due Due) (err error) {
-	claim, err := r.Store.Claim(ctx, due.Known)
+//
+// It gives way to functions with older windows than its next: then left is its
+// turn to wait for, with what is left of it, and its claim is released.
+func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
+	claim, err := r.Store.Claim(ctx, t.Known)
 	if err != nil {
-		return fmt.Errorf("claim %s: %w", due.Name, err)
+		return nil, fmt.Errorf("claim %s: %w", t.Name, err)
 	}
+	keep, stop := grace(ctx, r.Clock)
+	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	renewed := make(chan struct{})
 	go func() {
 		defer close(renewed)
 		r.renew(ctx, claim, cancel)
 	}()
+	hands := newHands(&r.budget)
+	keeper := newKeeper(keep, claim, t.Function, r.progress, hands, cancel)
 	defer func() {
+		if kept := keeper.close(); kept != nil && err == nil {
+			err = kept
+		}
 		// Whatever a lost claim made fail says no more than that it was lost.
 		if err != nil && errors.Is(context.Cause(ctx), ErrClaimLost) {
 			err = ErrClaimLost
@@ -38,37 +49,58 @@ func (r *run) function(ctx context.Context, due Due) (err error) {
 		defer stop()
 		// A claim that cannot be released runs out by itself.
 		if released := claim.Release(release); released != nil && err == nil {
-			err = fmt.Errorf("release %s: %w", due.Name, released)
+			err = fmt.Errorf("release %s: %w", t.Name, released)
 		}
 	}()
 
 	work, err := claim.Work(ctx, r.order, r.began)
 	if err != nil {
-		return fmt.Errorf("find what is due of %s: %w", due.Name, err)
+		return nil, fmt.Errorf("find what is due of %s: %w", t.Name, err)
 	}
-	queue := work.Open
-	for _, s := range Spans(work.Windows) {
-		queue = append(queue, Walk{Span: s})
-	}
-	windows := 0
-	for _, open := range queue {
-		windows += open.Span.Windows()
-	}
+	t.walks = work.walks(t.begun)
 	// Walks left open may reach beyond what this run was asked for.
-	r.progress.windows.Add(int64(max(0, windows-due.Windows)))
+	r.progress.windows.Add(int64(max(0, windows(t.walks)-t.Windows)))
 	w := &walker{
-		source: r.Source, claim: claim, clock: r.Clock, function: due.Function,
-		seed: maphash.MakeSeed(), progress: r.progress,
+		source: r.Source, claim: claim, keeper: keeper, clock: r.Clock, function: t.Function,
+		seed: maphash.MakeSeed(), hands: hands, denied: r.end,
 	}
-	if err := r.spans(ctx, w, queue); err != nil || w.gone {
-		return err
+	for len(t.walks) > 0 {
+		if err := r.span(ctx, w, &t); err != nil || w.gone {
+			return nil, err
+		}
+		if len(t.walks) > 0 && r.queue.older(t.walks[0].Span.From) {
+			return r.leave(t), nil
+		}
+	}
+	if err := keeper.flush(); err != nil {
+		return nil, err
 	}
 	if r.order.Follow {
 		if err := r.settle(ctx, w); err != nil || w.gone {
-			return err
+			return nil, err
 		}
 	}
-	return r.verify(ctx, w, work.Verify)
+	return nil, r.verify(ctx, w, work.Verify)
+}
+
+// walks are those to be made, oldest first, but for what lies before a time:
+// that has been decided in this run, whichever way.
+func (w *Work) walks(from time.Time) []Walk {
+	walks := slices.Clone(w.Open)
+	for _, s := range Spans(w.Windows) {
+		walks = append(walks, Walk{Span: s})
+	}
+	walks = slices.DeleteFunc(walks, func(open Walk) bool { return open.Span.From.Before(from) })
+	slices.SortFunc(walks, func(a, b Walk) int { return a.Span.From.Compare(b.Span.From) })
+	return walks
+}
+
+// windows is how many windows walks are about.
+func windows(walks []Walk) (n int) {
+	for _, open := range walks {
+		n += open.Span.Windows()
+	}
+	return n
 }
 
 // renew keeps the claim while the function is worked on, however long its
@@ -82,68 +114,90 @@ func (r *run) renew(ctx context.Context, claim Claim, cancel context.CancelCause
 	}
 }
 
-// spans reads the spans of a function, one after the other.
-func (r *run) spans(ctx context.Context, w *walker, queue []Walk) error {
-	failures := 0
-	for len(queue) > 0 && failures < maxFailures {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		open := queue[0]
-		queue = queue[1:]
-		err := w.walk(ctx, open)
+// leave is the turn of a function that gives way.
+func (r *run) leave(t turn) *turn {
+	t.begun = t.walks[0].Span.From
+	t.Oldest, t.Windows = t.begun, windows(t.walks)
+	t.walks = nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.begun[t.ID] = t.begun
+	return &t
+}
 
-		var cut *errCut
-		var short *ShortError
-		var failed *SourceError
-		switch {
-		case err == nil:
-			failures = 0
-			if r.order.Force {
-				if err := w.claim.Recount(ctx, open.Span); err != nil {
-					return fmt.Errorf("count what was read of %s %s: %w", w.function.Name, open.Span, err)
-				}
-			}
-			r.progress.decided(StateComplete, open.Span.Windows())
-		case errors.As(err, &cut):
-			var pieces []Walk
-			for _, s := range cut.pieces {
-				pieces = append(pieces, Walk{Span: s})
-			}
-			queue = append(pieces, queue...)
-		case errors.As(err, &short):
-			failures = 0 // the source has answered
-			r.progress.decided(StateShort, open.Span.Windows())
-			r.trouble(w.function, open.Span, err)
-		case errors.Is(err, ErrGone) && context.Cause(ctx) == nil:
-			return r.gone(ctx, w, append([]Walk{open}, queue...))
-		case ends(ctx, err) != nil:
-			return ends(ctx, err)
-		case errors.As(err, &failed):
-			failures++
-			if err := w.claim.Fail(ctx, open.Span, failed.Error(), r.Clock.Now()); err != nil {
-				return fmt.Errorf("note that %s failed: %w", w.function.Name, err)
-			}
-			r.progress.decided(StateFailed, open.Span.Windows())
-			r.trouble(w.function, open.Span, err)
+// span makes the first of the walks that a turn has left. What came may still
+// wait to be kept when it returns without an error.
+func (r *run) span(ctx context.Context, w *walker, t *turn) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	open := t.walks[0]
+	t.walks = t.walks[1:]
+	err := w.walk(ctx, open)
+
+	var cut *errCut
+	if errors.As(err, &cut) {
+		var pieces []Walk
+		for _, s := range cut.pieces {
+			pieces = append(pieces, Walk{Span: s})
 		}
+		t.walks = append(pieces, t.walks...)
+		return nil
+	}
+	if err != nil || r.order.Force {
+		// Whatever is done about it comes after the pages that it is about.
+		if kept := w.keeper.flush(); kept != nil {
+			return kept
+		}
+	}
+	var short *ShortError
+	var failed *SourceError
+	switch {
+	case err == nil:
+		t.failures = 0
+		if r.order.Force {
+			if err := w.claim.Recount(ctx, open.Span); err != nil {
+				return fmt.Errorf("count what was read of %s %s: %w", w.function.Name, open.Span, err)
+			}
+		}
+	case errors.As(err, &short):
+		t.failures = 0 // the source has answered
+		r.trouble(w.function, open.Span, err)
+	case errors.Is(err, ErrGone) && context.Cause(ctx) == nil:
+		return r.gone(ctx, w, append([]Walk{open}, t.walks...))
+	case ends(ctx, err) != nil:
+		return ends(ctx, err)
+	case errors.As(err, &failed):
+		t.failures++
+		if err := w.claim.Fail(ctx, open.Span, failed.Error(), r.Clock.Now()); err != nil {
+			return fmt.Errorf("note that %s failed: %w", w.function.Name, err)
+		}
+		r.progress.decided(StateFailed, open.Span.Windows())
+		r.trouble(w.function, open.Span, err)
+	}
+	if t.failures < maxFailures {
+		return nil
 	}
 	// What is left of a function that keeps failing is as good as failed in
 	// this run; its windows stay as they were.
-	for _, left := range queue {
-		r.progress.decided(StateFailed, left.Span.Windows())
-	}
+	r.progress.decided(StateFailed, windows(t.walks))
+	t.walks = nil
 	return nil
 }
 
 // reread reads spans that are complete once more.
 func (r *run) reread(ctx context.Context, w *walker, spans []Span) error {
-	var queue []Walk
+	var t turn
 	for _, s := range spans {
-		queue = append(queue, Walk{Span: s})
-		r.progress.windows.Add(int64(s.Windows()))
+		t.walks = append(t.walks, Walk{Span: s})
 	}
-	return r.spans(ctx, w, queue)
+	r.progress.windows.Add(int64(windows(t.walks)))
+	for len(t.walks) > 0 && !w.gone {
+		if err := r.span(ctx, w, &t); err != nil {
+			return err
+		}
+	}
+	return w.keeper.flush()
 }
 
 // ends is the error of a span that ends the run as well: the user stopped it,
@@ -176,18 +230,16 @@ func (r *run) survive(ctx context.Context, w *walker, s Span, err error) error {
 // gone notes that the source does not know the function. That is not an error:
 // all that the source would still give is kept.
 func (r *run) gone(ctx context.Context, w *walker, left []Walk) error {
-	windows := 0
 	due := make([]Span, len(left))
 	for i, open := range left {
 		due[i] = open.Span
-		windows += open.Span.Windows()
 	}
 	if err := w.claim.Gone(ctx, due, r.Clock.Now()); err != nil {
 		return fmt.Errorf("note that %s is gone: %w", w.function.Name, err)
 	}
 	w.gone = true
-	r.progress.decided(StateGone, windows)
-	r.Log.Warn("function is gone, its history stays", "function", w.function.URN, "windows", windows)
+	r.progress.decided(StateGone, windows(left))
+	r.Log.Warn("function is gone, its history stays", "function", w.function.URN, "windows", windows(left))
 	return nil
 }
 

@@ -21,13 +21,16 @@ const (
 
 // An Archiver brings the windows of a source's functions into a store.
 type Archiver struct {
-	Source  Source
-	Store   Store
-	Clock   Clock
-	Log     *slog.Logger
-	Match   func(Function) bool // which functions; nil for all
-	Settle  time.Duration       // how long after its end a window is left alone
-	Workers int                 // functions worked on at once
+	Source Source
+	Store  Store
+	Clock  Clock
+	Log    *slog.Logger
+	Match  func(Function) bool // which functions; nil for all
+	Settle time.Duration       // how long after its end a window is left alone
+
+	// Concurrency is how many calls the source makes at once. How
+	// many pages are in hand and functions worked on goes by it.
+	Concurrency int
 }
 
 // A Summary is what a run did.
@@ -66,8 +69,12 @@ type run struct {
 	order    Order
 	began    time.Time
 	progress *Progress
+	budget   budget
+	queue    *queue
+	end      context.CancelCauseFunc // of all that share reads
 
 	mu          sync.Mutex
+	begun       map[int32]time.Time // of functions that gave way: windows before this have been decided
 	failures    []Failure
 	differences []Difference
 }
@@ -92,7 +99,11 @@ func (a *Archiver) Archive(ctx context.Context, o Order, p *Progress) (Summary, 
 		return summary, fmt.Errorf("note the beginning of a run: %w", err)
 	}
 	before := a.Source.Stats()
-	r := &run{Archiver: a, order: o, began: began, progress: p}
+	r := &run{
+		Archiver: a, order: o, began: began, progress: p,
+		begun: make(map[int32]time.Time),
+	}
+	r.budget.pages = pagesPerCall * max(a.Concurrency, 1)
 
 	functions, err := r.discover(ctx, began)
 	if err == nil {
@@ -192,31 +203,33 @@ func (r *run) all(ctx context.Context, functions []Known) error {
 func (r *run) share(ctx context.Context, due []Due) (claimed []Known, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	queue := make(chan Due)
+	r.queue, r.end = newQueue(due, r.begun), cancel
 	var workers sync.WaitGroup
-	for range min(max(r.Workers, 1), len(due)) {
+	r.budget.left.Store(int64(len(due)))
+	for range min(r.budget.pages, len(due)) {
 		workers.Go(func() {
-			for d := range queue {
-				switch err := r.function(ctx, d); {
+			for ctx.Err() == nil {
+				t, ok := r.queue.pop()
+				if !ok {
+					return
+				}
+				left, err := r.function(ctx, t)
+				if left == nil {
+					r.budget.left.Add(-1)
+				}
+				switch {
 				case errors.Is(err, ErrClaimed), errors.Is(err, ErrClaimLost):
 					r.mu.Lock()
-					claimed = append(claimed, d.Known)
+					claimed = append(claimed, t.Known)
 					r.mu.Unlock()
 				case err != nil:
 					cancel(err)
+				case left != nil:
+					r.queue.push(*left)
 				}
 			}
 		})
 	}
-	for _, d := range due {
-		select {
-		case queue <- d:
-			continue
-		case <-ctx.Done():
-		}
-		break
-	}
-	close(queue)
 	workers.Wait()
 	return claimed, context.Cause(ctx)
 }

@@ -202,7 +202,7 @@ func TestNoLongerListed(t *testing.T) {
 // Refused credentials end the run at once, with nothing marked.
 func TestDenied(t *testing.T) {
 	t.Parallel()
-	const workers = 3
+	const concurrency = 3
 	var functions []Function
 	for i := range 50 {
 		functions = append(functions, Function{URN: fmt.Sprintf("urn:%d", i), Name: fmt.Sprint(i)})
@@ -210,12 +210,12 @@ func TestDenied(t *testing.T) {
 	w := newWorld(t, 10, functions...)
 	w.source.before = func(context.Context, ask) error { return fmt.Errorf("403: %w", ErrDenied) }
 	a := w.archiver()
-	a.Workers = workers
+	a.Concurrency = concurrency
 	summary, err := a.Archive(t.Context(), Order{Range: span(0, 24)}, new(Progress))
 	if !errors.Is(err, ErrDenied) {
 		t.Fatalf("the run ended with %v", err)
 	}
-	if summary.Calls > workers {
+	if summary.Calls > pagesPerCall*concurrency {
 		t.Errorf("%d calls were made", summary.Calls)
 	}
 	if len(w.db.windows) != 0 || len(w.db.walks) != 0 {
@@ -414,13 +414,13 @@ func TestStoreErrors(t *testing.T) {
 	}
 }
 
-// No more functions are worked on at once than there are workers.
-func TestWorkers(t *testing.T) {
+// So many functions are worked on at once as pages may be in hand.
+func TestFunctionsAtOnce(t *testing.T) {
 	t.Parallel()
-	for _, workers := range []int{0, 1, 3, 100} {
-		t.Run(fmt.Sprint(workers), func(t *testing.T) {
+	for _, concurrency := range []int{0, 1, 3, 100} {
+		t.Run(fmt.Sprint(concurrency), func(t *testing.T) {
 			t.Parallel()
-			const n = 12
+			const n = 30
 			var functions []Function
 			w := newWorld(t, 10)
 			for i := range n {
@@ -429,7 +429,7 @@ func TestWorkers(t *testing.T) {
 				w.source.records[f.URN] = many(f.Name, hour(3), 25)
 			}
 			w.source.listed = [][]Function{functions[:5], functions[5:]}
-			bound := min(max(workers, 1), n)
+			bound := min(pagesPerCall*max(concurrency, 1), n)
 			var mu sync.Mutex
 			held, most := 0, 0
 			full := make(chan struct{})
@@ -462,7 +462,7 @@ func TestWorkers(t *testing.T) {
 				return nil
 			}
 			a := w.archiver()
-			a.Workers = workers
+			a.Concurrency = concurrency
 			if _, err := a.Archive(t.Context(), Order{Range: span(3, 4)}, new(Progress)); err != nil {
 				t.Fatal(err)
 			}

@@ -32,6 +32,13 @@ type Query struct {
 	RequestID string // only this one, if set
 	Limit     int    // of a page; 0 for the largest
 	Cursor    Cursor
+
+	// Ahead, if set, may be asked by a source that knows where the next pages
+	// begin: true lets it ask for one page more before its turn. It is called
+	// from where pages are yielded, and not once that has ended.
+	Ahead func() bool
+	// Freed tells, if set, when it may be worth to ask again.
+	Freed <-chan struct{}
 }
 
 // A Page is one answer. Nothing in it is lost: what no Invocation can hold is
@@ -42,6 +49,7 @@ type Page struct {
 	Count       int    // the source's count of the whole query, -1 where it gives none
 	Next        Cursor // the cursor after this page
 	Last        bool   // no page follows
+	Ahead       int    // how many of the pages that follow have been asked for already
 }
 
 // Len is the number of elements the source sent.

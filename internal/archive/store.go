@@ -66,11 +66,12 @@ type Work struct {
 	Verify  []time.Time // to be compared with the source's count
 }
 
-// A Batch is one page with its checkpoint. Both are kept or neither is.
+// A Batch is some pages of a walk, one after the other, with the checkpoint
+// after the last of them. All of it is kept or nothing is.
 type Batch struct {
 	Invocations []Invocation // no request id twice
 	Rejected    []Rejected
-	Walk        Walk     // as it stands after this page
+	Walk        Walk     // as it stands after these pages
 	Outcome     *Outcome // set where the walk ends here: it is closed, its windows decided
 	Strays      bool     // some records' start is not within what was asked for
 	Pieces      []Span   // set where the walk ends here in favour of walks of these, none begun

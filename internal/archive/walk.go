@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"iter"
 	"time"
 )
 
@@ -26,7 +25,7 @@ const (
 	cutAbove = 20_000
 	cutTo    = 10_000
 
-	// commitGrace is how long a page in hand may still take to be kept after
+	// commitGrace is how long the pages in hand may still take to be kept after
 	// the run was told to stop, and after that the release of the claim, and
 	// the note of the run's end: in all less than the 10 seconds that a
 	// container engine waits.
@@ -43,11 +42,13 @@ func (e *errCut) Error() string { return fmt.Sprintf("span is cut into %d pieces
 type walker struct {
 	source   Source
 	claim    Claim
+	keeper   *keeper
 	clock    Clock
 	function Function
 	seed     maphash.Seed
-	progress *Progress
-	gone     bool // the source does not know the function any more
+	hands    *hands
+	denied   func(error) // ends the whole run
+	gone     bool        // the source does not know the function any more
 }
 
 // walk reads one span until it is whole, or has been walked maxWalks times.
@@ -55,7 +56,7 @@ type walker struct {
 //
 // It returns a *ShortError where the source kept counting more than it gave,
 // and an *errCut where the span is to be read in pieces. In every case what was
-// read is kept.
+// read is kept, or will be: the keeper has it.
 func (w *walker) walk(ctx context.Context, open Walk) error {
 	var before *tally
 	for n := 1; ; n++ {
@@ -79,6 +80,9 @@ func (w *walker) walk(ctx context.Context, open Walk) error {
 // archived is the set of ids that the archive has of a span. Only a walk that
 // resumes asks for it.
 func (w *walker) archived(ctx context.Context, s Span) (map[uint64]struct{}, error) {
+	if err := w.keeper.flush(); err != nil {
+		return nil, err
+	}
 	known := make(map[uint64]struct{})
 	for id, err := range w.claim.Archived(ctx, s) {
 		if err != nil {
@@ -89,25 +93,45 @@ func (w *walker) archived(ctx context.Context, s Span) (map[uint64]struct{}, err
 	return known, nil
 }
 
-// pages walks the span from where it stands to its last page, a commit a page.
-// The last page's commit carries the outcome, so that a crash leaves either a
-// walk that resumes after its last page kept, or windows that are decided.
-// again is true where the walk has to be made once more.
+// pages walks the span from where it stands to its last page, judges each page
+// and hands it on to be kept, with the checkpoint after it. The last page's
+// carries the outcome, so that a crash leaves either a walk that resumes after
+// its last page kept, or windows that are decided. again is true where the walk
+// has to be made once more.
 //
-// While a page is being kept the next one is asked for, so that at any moment
-// a walk has at most two pages that a crash would make the next run ask for
-// again: the one being kept and the one under way.
+// It has a hand for each page that is under way, those included that the source
+// asks for before their turn; the keeper gives them back. Whatever was asked for
+// beyond the page at which it ends, the source throws away.
 func (w *walker) pages(ctx context.Context, at Walk, t, before *tally, final bool) (again bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	q := Query{Function: w.function, From: at.Span.From.Add(-pad), To: at.Span.To.Add(pad), Cursor: at.Cursor}
-	next, stop := iter.Pull2(w.source.Pages(ctx, q))
-	defer stop()
-	defer cancel()
-
-	page, err, ok := next()
-	for ok && err == nil {
+	asked := 0 // pages under way
+	defer func() { w.hands.give(asked) }()
+	q := Query{
+		Function: w.function, From: at.Span.From.Add(-pad), To: at.Span.To.Add(pad), Cursor: at.Cursor,
+		Ahead: func() bool {
+			if ctx.Err() != nil || !w.hands.takeFree() {
+				return false
+			}
+			asked++
+			return true
+		},
+		Freed: w.hands.freed,
+	}
+	if err := w.hands.take(ctx); err != nil {
+		return false, err
+	}
+	asked = 1
+	for page, err := range w.source.Pages(ctx, q) {
+		if err != nil {
+			err = sourceError(ctx, err)
+			if errors.Is(err, ErrDenied) {
+				w.denied(err) // before another call is made for that
+			}
+			return false, err
+		}
+		w.hands.give(asked - 1 - page.Ahead) // of those thrown away
+		asked = page.Ahead
 		t.add(&page)
-		batch := Batch{Invocations: Distinct(page.Invocations), Rejected: page.Rejected, Strays: strays(q, &page), At: w.clock.Now()}
+		batch := Batch{Invocations: page.Invocations, Rejected: page.Rejected, Strays: strays(q, &page), At: w.clock.Now()}
 		var end error
 		if page.Last {
 			batch.Walk = Walk{Span: at.Span}
@@ -121,37 +145,19 @@ func (w *walker) pages(ctx context.Context, at Walk, t, before *tally, final boo
 		if cut := (*errCut)(nil); errors.As(end, &cut) {
 			batch.Pieces = cut.pieces
 		}
-		if page.Last || end != nil {
-			if err := w.commit(ctx, batch); err != nil {
-				return false, err
-			}
+		ends := page.Last || end != nil
+		w.keeper.steps <- step{Batch: batch, pages: 1, ends: ends}
+		if ends {
 			return batch.Outcome == nil && end == nil, end
 		}
-		if ctx.Err() != nil {
-			// What is in hand is kept, and nothing more is asked for.
-			if err := w.commit(ctx, batch); err != nil {
+		if asked == 0 {
+			if err := w.hands.take(ctx); err != nil {
 				return false, err
 			}
-			return false, context.Cause(ctx)
-		}
-		fetched := make(chan struct{})
-		go func() {
-			defer close(fetched)
-			page, err, ok = next()
-		}()
-		kept := w.commit(ctx, batch)
-		if kept != nil {
-			cancel()
-		}
-		<-fetched
-		if kept != nil {
-			return false, kept
+			asked = 1
 		}
 	}
-	if err == nil {
-		err = errors.New("the source ended its list without a last page")
-	}
-	return false, sourceError(ctx, err)
+	return false, sourceError(ctx, errors.New("the source ended its list without a last page"))
 }
 
 // strays reports whether a page has records that start outside of what was
@@ -216,21 +222,16 @@ func (t *tally) pieces() int {
 	}
 }
 
-// commit keeps a page that is in hand even where the run was just told to
-// stop: asking for it again later would cost more than the moment it takes.
-func (w *walker) commit(ctx context.Context, b Batch) error {
+// grace is the context in which pages are kept: it goes on for a while after
+// ctx has ended, because asking for what is in hand again later would cost
+// more than the moment it takes to keep it.
+func grace(ctx context.Context, clock Clock) (keep context.Context, release func()) {
 	keep, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	defer context.AfterFunc(ctx, func() {
-		// An error here means that the commit has ended before its grace did.
-		if w.clock.Sleep(keep, commitGrace) == nil {
+	stop := context.AfterFunc(ctx, func() {
+		// An error here means that there was nothing left to keep.
+		if clock.Sleep(keep, commitGrace) == nil {
 			cancel()
 		}
-	})()
-	kept, err := w.claim.Commit(keep, b)
-	if err != nil {
-		return fmt.Errorf("keep a page of %s %s: %w", w.function.Name, b.Walk.Span, err)
-	}
-	w.progress.kept(kept)
-	return nil
+	})
+	return keep, func() { stop(); cancel() }
 }

@@ -39,7 +39,7 @@ func newWorld(t *testing.T, limit int, functions ...Function) *world {
 	t.Helper()
 	clock := clocktest.New(midnight.Add(30 * Hour))
 	w := &world{t: t, clock: clock, source: newFakeSource(limit, functions...), db: newDatabase(t, clock)}
-	w.db.committed = w.source.committed
+	w.db.claimed, w.db.committed = w.source.claimed, w.source.committed
 	w.store = w.db.connect("first")
 	return w
 }
@@ -47,7 +47,7 @@ func newWorld(t *testing.T, limit int, functions ...Function) *world {
 func (w *world) archiver() *Archiver {
 	return &Archiver{
 		Source: w.source, Store: w.store, Clock: w.clock,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Settle: 10 * time.Minute, Workers: 2,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Settle: 10 * time.Minute, Concurrency: 2,
 	}
 }
 

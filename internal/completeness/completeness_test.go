@@ -139,14 +139,14 @@ func history(seed uint64, db *database) (complete, open int, err error) {
 	source, err := functiongraph.New(functiongraph.Options{
 		Endpoint: "https://functiongraph.example.com", ProjectID: fmt.Sprint(seed), AuthToken: "t", PageSize: s.reading.page,
 	}, extract.NewCaller(extract.Options{
-		Concurrency: 1, Timeout: time.Minute, Transport: net, Clock: clocktest.NewInstant(rangeTo), Log: log,
+		Concurrency: s.reading.concurrency, Timeout: time.Minute, Transport: net, Clock: clocktest.NewInstant(rangeTo), Log: log,
 	}), log)
 	if err != nil {
 		return 0, 0, err
 	}
 	crashes := rand.New(rand.NewPCG(seed, 2)) // used while the service answers
 	crashing := &crashingStore{Store: db.store, random: crashes}
-	archiver := &archive.Archiver{Source: source, Store: crashing, Clock: clock, Log: log, Settle: 5 * time.Minute, Workers: 1}
+	archiver := &archive.Archiver{Source: source, Store: crashing, Clock: clock, Log: log, Settle: 5 * time.Minute, Concurrency: s.reading.concurrency}
 
 	for pass := range 16 {
 		// What happens later than the counts are compared again, nobody asks

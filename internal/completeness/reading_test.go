@@ -51,6 +51,7 @@ type reading struct {
 	leftOpen, rightOpen  bool
 	marker, count        int
 	page                 int  // elements asked for
+	concurrency          int  // calls under way at once, pages asked for before their turn among them
 	capped               bool // half as many are given
 	inFlight             bool
 	faults               float64 // share of calls
@@ -62,7 +63,7 @@ func draw(random *rand.Rand) reading {
 		filter: random.IntN(2), order: random.IntN(3), drift: random.IntN(4),
 		leftOpen: random.IntN(2) == 0, rightOpen: random.IntN(2) == 0,
 		marker: random.IntN(markers), count: random.IntN(countings),
-		page:     1 + random.IntN(12),
+		page: 1 + random.IntN(12), concurrency: 1 + random.IntN(4),
 		inFlight: random.IntN(2) == 0, crashes: random.IntN(3) == 0,
 	}
 	if random.IntN(3) == 0 {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -16,15 +17,20 @@ const urn = "urn:fss:eu:p:function:default:f:latest"
 // A transport carries calls to the service, and lets things happen to them and
 // between them.
 type transport struct {
+	now func() time.Time
+
+	mu      sync.Mutex
 	service *service
-	now     func() time.Time
 	calm    bool // no more events or faults
 	limit   int  // events left
 	pages   int
 }
 
-// RoundTrip is called by one worker at a time: a history has one function.
+// RoundTrip may be called while pages asked for before their turn are under
+// way: the service answers them one after the other, in any order.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if req.Context().Err() != nil {
 		return nil, req.Context().Err()
 	}

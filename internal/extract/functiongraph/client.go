@@ -176,7 +176,7 @@ type stream struct {
 }
 
 // call makes one call of the API and has its answer read. newDef makes the
-// SDK's definition of it.
+// SDK's definition of it, at each try: once the call has its turn.
 func (c *client) call(ctx context.Context, newDef func() *def.HttpRequestDef, req any, permission string, read func(io.Reader) error) error {
 	err := c.caller.Do(ctx, func(transport http.RoundTripper) error {
 		// The SDK takes no context and keeps no state a call but this: a

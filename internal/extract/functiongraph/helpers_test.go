@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,6 +56,30 @@ func open(t *testing.T, h http.Handler, change ...func(*Options)) *Source {
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	return openAt(t, server.URL, change...)
+}
+
+// through makes a source call through a transport, so many calls at once.
+func (s *Source) through(transport http.RoundTripper, concurrency int) {
+	s.caller = extract.NewCaller(extract.Options{Concurrency: concurrency, Transport: transport, Clock: &fakeClock{now: noon}})
+	s.client.caller = s.caller
+}
+
+// A gauge is how many calls are under way.
+type gauge struct {
+	http.RoundTripper
+	underWay atomic.Int64
+}
+
+func (g *gauge) RoundTrip(r *http.Request) (*http.Response, error) {
+	g.underWay.Add(1)
+	defer g.underWay.Add(-1)
+	return g.RoundTripper.RoundTrip(r)
+}
+
+func newGauge(t *testing.T) *gauge {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	t.Cleanup(transport.CloseIdleConnections)
+	return &gauge{RoundTripper: transport}
 }
 
 func openAt(t *testing.T, url string, change ...func(*Options)) *Source {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/def"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/sdktime"
 	functiongraph "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2/model"
@@ -146,7 +147,7 @@ func (s *Source) functionPages(ctx context.Context) iter.Seq2[functionList, erro
 }
 
 // Pages asks for a function's invocations from the cursor on. The cursor is
-// the marker, an offset.
+// the marker, an offset, so that pages may be asked for before their turn.
 func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.Page, error] {
 	return func(yield func(archive.Page, error) bool) {
 		offset, err := parseCursor(q.Cursor)
@@ -164,10 +165,14 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 		if q.Limit > 0 {
 			most = min(q.Limit, most)
 		}
-		for p := newPager(offset, most); !p.last; {
-			marker, limit := p.marker(), strconv.Itoa(most)
-			var list invocationList
-			err := s.client.call(ctx, functiongraph.GenReqDefForListAsyncInvocations,
+		limit := strconv.Itoa(most)
+		r := reader{may: q.Ahead, freed: q.Freed, ask: func(ctx context.Context, offset int, began func()) (list invocationList, err error) {
+			marker := strconv.Itoa(offset)
+			err = s.client.call(ctx,
+				func() *def.HttpRequestDef {
+					began()
+					return functiongraph.GenReqDefForListAsyncInvocations()
+				},
 				&model.ListAsyncInvocationsRequest{
 					FunctionUrn: q.Function.URN, RequestId: requestID, Marker: &marker, Limit: &limit,
 					QueryBeginTime: &from, QueryEndTime: &to, ContentType: contentType,
@@ -177,8 +182,16 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 					list, err = decodeInvocations(body)
 					return err
 				})
+			return list, err
+		}}
+		defer r.drop()
+		for p := newPager(offset, most); !p.last; {
+			start := p.offset
+			list, err := r.page(ctx, start)
 			if err == nil {
-				err = p.advance(list.answered(p.seed))
+				a := list.answered(p.seed)
+				err = p.advance(a)
+				r.went(start, a.elements, a.count, p)
 			}
 			if err != nil {
 				yield(archive.Page{}, goneOr(err))
@@ -186,7 +199,7 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 			}
 			page := archive.Page{
 				Invocations: list.invocations, Rejected: list.rejected,
-				Count: list.count, Next: archive.Cursor(p.marker()), Last: p.last,
+				Count: list.count, Next: archive.Cursor(p.marker()), Last: p.last, Ahead: len(r.asked),
 			}
 			if !yield(page, nil) {
 				return

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"archiver/internal/simulate"
+)
+
+// smallFunctions are those beside the large one of an unfair day.
+const smallFunctions = 100
+
+// unfair is a day of one function with 300,000 records in one hour, listed
+// first, and small ones with 30 each in the same hour.
+func unfair(t *testing.T) *simulate.Data {
+	t.Helper()
+	var invocations, durations strings.Builder
+	invocations.WriteString("HashFunction")
+	for m := range 24 * 60 {
+		fmt.Fprintf(&invocations, ",minute_%d", m+1)
+	}
+	durations.WriteString("HashFunction")
+	for _, rank := range []int{0, 1, 25, 50, 75, 99, 100} {
+		fmt.Fprintf(&durations, ",percentile_Average_%d", rank)
+	}
+	for i := range 1 + smallFunctions {
+		name, perMinute := fmt.Sprintf("small-%03d", i), 1
+		if i == 0 {
+			name, perMinute = "large", 10_000
+		}
+		fmt.Fprintf(&invocations, "\n%s%s%s%s", name, strings.Repeat(",0", 10*60),
+			strings.Repeat(fmt.Sprintf(",%d", perMinute), 30), strings.Repeat(",0", 14*60-30))
+		fmt.Fprintf(&durations, "\n%s%s", name, strings.Repeat(",100", 7))
+	}
+	prefix := filepath.Join(t.TempDir(), "unfair")
+	for suffix, text := range map[string]string{"_inv.csv": invocations.String(), "_run.csv": durations.String()} {
+		if err := os.WriteFile(prefix+suffix, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := simulate.LoadTrace(prefix, day, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// One call at a time, a function with 300,000 records in one hour does not hold
+// up a hundred small ones of the same hour. Its pages come while the others are
+// claimed and kept, of which calls that take no time leave room for a few each.
+func TestLargeFunctionHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	api, _ := simulator(t, unfair(t))
+	var mu sync.Mutex
+	large, before := 0, 0 // pages of the large one; those before the last of a small one
+	small := make(map[string]bool)
+	in := install(t, newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/async-invocations") {
+			mu.Lock()
+			if strings.Contains(r.URL.Path, ":large:") {
+				large++
+			} else {
+				small[r.URL.Path], before = true, large
+			}
+			mu.Unlock()
+		}
+		api.ServeHTTP(w, r)
+	})))
+	code, _, stderr := in.run(nil, "backfill", "--from", "2026-03-29T10:00:00Z", "--to", "2026-03-29T11:00:00Z", "--concurrency", "1")
+	if code != exitDone {
+		t.Fatalf("exit %d\n%s", code, stderr)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(small) != smallFunctions || large != 600 || before > large*3/4 {
+		t.Errorf("%d of %d pages were asked for before the last of %d small functions", before, large, len(small))
+	}
+	t.Logf("%d of %d pages were asked for before the last of %d small functions", before, large, len(small))
+	if n := query[int64](in, `SELECT count(*) FROM invocations`); n != 300_000+30*smallFunctions {
+		t.Errorf("%d rows", n)
+	}
+}
