@@ -32,6 +32,11 @@ type onceCommand struct {
 // Run is called by the command line.
 func (c *onceCommand) Run(ctx context.Context, s streams) error {
 	log := c.logger(s.err)
+	stopProfiles, err := c.profiles(log)
+	if err != nil {
+		return err
+	}
+	defer stopProfiles()
 	archiver, store, err := c.open(ctx, log)
 	if err != nil {
 		return err
