@@ -28,6 +28,7 @@ var benchmarks = []struct {
 	name string
 	run  func(ctx context.Context, b *bench) ([]measure, error)
 }{
+	{"calls", measureCalls},
 	{"day", measureDay},
 	{"load", measureLoad},
 }
