@@ -30,6 +30,7 @@ var benchmarks = []struct {
 }{
 	{"calls", measureCalls},
 	{"day", measureDay},
+	{"latency", measureLatency},
 	{"load", measureLoad},
 }
 
