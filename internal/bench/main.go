@@ -31,6 +31,7 @@ var benchmarks = []struct {
 	{"calls", measureCalls},
 	{"day", measureDay},
 	{"latency", measureLatency},
+	{"fair", measureFair},
 	{"load", measureLoad},
 }
 
