@@ -33,6 +33,7 @@ var benchmarks = []struct {
 	{"latency", measureLatency},
 	{"fair", measureFair},
 	{"load", measureLoad},
+	{"growth", measureGrowth},
 }
 
 // A bench is what the benchmarks share.
