@@ -34,6 +34,7 @@ var benchmarks = []struct {
 	{"fair", measureFair},
 	{"load", measureLoad},
 	{"growth", measureGrowth},
+	{"scale", measureScale},
 }
 
 // A bench is what the benchmarks share.
