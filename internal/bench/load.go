@@ -74,7 +74,11 @@ func measureLoad(ctx context.Context, b *bench) ([]measure, error) {
 			figure(fmt.Sprintf("allocations a record, %d a batch", test.size), "%.2f", last.allocations),
 			figure(fmt.Sprintf("bytes allocated a record, %d a batch", test.size), "%.0f", last.bytes))
 	}
-	return measures, nil
+	turns, err := b.roundTrips(ctx, pages(data, pageSize, loadAtMost))
+	if err != nil {
+		return nil, fmt.Errorf("count round trips: %w", err)
+	}
+	return append(measures, figure("round trips a page of 500", "%.1f", turns)), nil
 }
 
 // A cost is what committing a day takes: the time, and what is allocated a
