@@ -38,7 +38,7 @@ fmt: linter ## format the code
 build: ## build the command into .archiver/bin
 	@CGO_ENABLED=0 $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o $(BIN) ./cmd/archiver
 
-bench: ## measure, on one day of invocations (BENCH=name for one benchmark)
+bench: ## measure, some minutes, and keep bench/results.md (BENCH=name for one)
 	@$(GO) run ./internal/bench $(if $(BENCH),-run '$(BENCH)')
 
 soak: ## the tests that take long, at the size you give (RUNS=20)

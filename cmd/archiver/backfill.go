@@ -35,6 +35,11 @@ func (c *backfillCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	log := c.logger(s.err)
+	stopProfiles, err := c.profiles(log)
+	if err != nil {
+		return err
+	}
+	defer stopProfiles()
 	archiver, store, err := c.open(ctx, log, c.Function...)
 	if err != nil {
 		return err

@@ -72,6 +72,9 @@ func TestExitCodes(t *testing.T) {
 		},
 		{name: "the same of run", args: []string{"run", "--retention", "7d", "--lookback", "8d"}, code: exitUsage, says: []string{"shorter than --lookback 8d"}},
 		{name: "a bad schedule", args: []string{"run", "--schedule", "every hour"}, code: exitUsage, says: []string{"--schedule", "five fields"}},
+		{name: "profiles for other machines", args: append(backfill, "--pprof", ":6060"), code: exitUsage, says: []string{"--pprof", "loopback"}},
+		{name: "profiles by a name", args: []string{"once", "--pprof", "archive.example.com:6060"}, code: exitUsage, says: []string{"--pprof", "loopback"}},
+		{name: "profiles without a port", args: []string{"run", "--pprof", "127.0.0.1"}, code: exitUsage, says: []string{"--pprof", "port"}},
 		{name: "a bad glob", args: append(backfill, "--function", "a["), code: exitUsage, says: []string{"glob"}},
 		{
 			name: "http beyond this machine", env: []string{"ARCHIVER_ENDPOINT=http://functiongraph.example.com"}, args: backfill,

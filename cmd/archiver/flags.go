@@ -53,6 +53,7 @@ type archiveFlags struct {
 	RequestTimeout time.Duration `default:"30s" help:"Limit of one call."`
 	Rate           float64       `help:"Calls a second at most; 0 for no limit."`
 	NoMigrate      bool          `help:"Do not bring the schema up first."`
+	Pprof          string        `placeholder:"ADDRESS" help:"Serve profiles on this loopback address. Default none."`
 }
 
 // secret reads a secret from the environment, or from the file that X_FILE

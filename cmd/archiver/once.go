@@ -47,6 +47,11 @@ func (c *onceCommand) Run(ctx context.Context, s streams) error {
 	}
 	log := c.logger(s.err)
 	c.NoMigrate = c.NoMigrate || c.DryRun
+	stopProfiles, err := c.profiles(log)
+	if err != nil {
+		return err
+	}
+	defer stopProfiles()
 	archiver, store, err := c.open(ctx, log)
 	if err != nil {
 		return err

@@ -28,6 +28,11 @@ func (c *runCommand) Run(ctx context.Context, s streams) error {
 	if err := c.check(); err != nil {
 		return err
 	}
+	stopProfiles, err := c.profiles(log)
+	if err != nil {
+		return err
+	}
+	defer stopProfiles()
 	archiver, store, err := c.open(ctx, log)
 	if err != nil && errors.Is(context.Cause(ctx), archive.ErrInterrupted) {
 		return nil // before there was anything to keep

@@ -3,113 +3,131 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
-	"net/url"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/simulate"
 )
 
-const (
-	accessKey = "bench-access-key"
-	secretKey = "bench-secret-key"
-	pageSize  = 500
-)
-
-// measureDay archives the day with the real binary, a process of its own, so
-// that its memory is the archiver's alone.
+// measureDay archives the day into an empty database, reads all of it again,
+// and archives it once more for a profile.
 func measureDay(ctx context.Context, b *bench) ([]measure, error) {
-	api, err := simulate.New(simulate.Options{Data: b.data, AccessKey: accessKey, SecretKey: secretKey})
+	data, err := b.theDay(smallDay)
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	source, err := serve(simulate.Options{Data: data})
 	if err != nil {
 		return nil, err
 	}
-	web := &http.Server{Handler: api, ReadHeaderTimeout: time.Minute}
-	go func() { _ = web.Serve(listener) }() // it ends with an error by design
-	defer web.Close()
-
+	defer source.stop()
 	database, err := b.database(ctx, "day")
 	if err != nil {
 		return nil, err
 	}
-	binary := filepath.Join(".archiver", "bin", "archiver-bench")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/archiver").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build the archiver: %w: %s", err, out)
-	}
-	cmd := exec.CommandContext(ctx, binary, "backfill",
-		"--from", date.Format(time.DateOnly), "--to", date.AddDate(0, 0, 1).Format(time.DateOnly))
-	cmd.Env = append(os.Environ(),
-		"DATABASE_URL="+database, "ARCHIVER_ENDPOINT=http://"+listener.Addr().String(),
-		"ARCHIVER_REGION="+simulate.DefaultRegion, "HUAWEICLOUD_SDK_PROJECT_ID="+simulate.DefaultProjectID,
-		"HUAWEICLOUD_SDK_AK="+accessKey, "HUAWEICLOUD_SDK_SK="+secretKey, "ARCHIVER_LOG_LEVEL=warn")
-	began := time.Now()
-	out, err := cmd.CombinedOutput()
-	took := time.Since(began)
-	if err != nil {
-		return nil, fmt.Errorf("archive the day: %w: %s", err, out)
-	}
-	rows, bytes, err := archiveSize(ctx, database)
+	first, err := b.watched(ctx, between{source.url, database})
 	if err != nil {
 		return nil, err
 	}
-	if want := invocations(b.data); rows != int64(want) {
-		return nil, fmt.Errorf("%d rows are archived of %d records", rows, want)
+	rows := float64(first.after.rows)
+	if want := invocations(data); first.after.rows != int64(want) {
+		return nil, fmt.Errorf("%d rows are archived of %d records", first.after.rows, want)
 	}
-	fewest := 0
-	for _, f := range api.Functions() {
-		fewest += max(1, (f.Records+pageSize-1)/pageSize)
+	again, err := b.watched(ctx, between{source.url, database}, "--force")
+	if err != nil {
+		return nil, err
 	}
-	calls := int(api.Stats().ListAsyncInvocations)
-	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	if b.columns, err = columns(ctx, database); err != nil {
+		return nil, err
+	}
+	if err := b.drop(ctx, "day"); err != nil {
+		return nil, err
+	}
+
+	if database, err = b.database(ctx, "day_profiled"); err != nil {
+		return nil, err
+	}
+	if err := b.profiled(ctx, between{source.url, database}, filepath.Join(".archiver", "profiles", "day.cpu.pprof")); err != nil {
+		return nil, err
+	}
+	if err := b.drop(ctx, "day_profiled"); err != nil {
+		return nil, err
+	}
+
+	micros := func(d float64) string { return fmt.Sprintf("%.1f µs", d*1e6/rows) }
 	return []measure{
-		{"records a second", fmt.Sprintf("%.0f", float64(rows)/took.Seconds())},
-		{"pages asked for / fewest possible", fmt.Sprintf("%d / %d = %.3f", calls, fewest, float64(calls)/float64(fewest))},
-		{"peak resident memory", fmt.Sprintf("%.1f MiB", float64(usage.Maxrss)/1024)},
-		{"processor time a record", fmt.Sprintf("%.1f µs", float64(usage.Utime.Nano()+usage.Stime.Nano())/1000/float64(rows))},
-		{"bytes a row, indexes included", fmt.Sprintf("%.0f", float64(bytes)/float64(rows))},
+		figure("records a second", "%.0f", rows/first.took.Seconds()),
+		figure("the same, read again", "%.0f", rows/again.took.Seconds()),
+		atMost("peak resident memory, MiB", "%.1f", first.memory, 64),
+		figure("processor time a record: archiver", "%s", micros(first.processor.Seconds())),
+		figure("processor time a record: PostgreSQL", "%s", micros(first.server)),
+		figure("processor time a record: the simulated source", "%s", micros(first.source)),
+		atMost("bytes a row, indexes included", "%.0f", float64(first.after.bytes)/rows, 230),
+		atMost("WAL bytes a row", "%.0f", float64(first.after.wal-first.before.wal)/rows, 260),
+		atMost("rows written on reading the same again", "%.0f", float64(again.after.written-first.after.written), 0),
+		figure("WAL bytes a row on reading the same again", "%.1f", float64(again.after.wal-again.before.wal)/rows),
 	}, nil
 }
 
-// database makes an empty one and returns its address.
-func (b *bench) database(ctx context.Context, name string) (string, error) {
-	conn, err := pgx.Connect(ctx, b.server.URL())
-	if err != nil {
-		return "", fmt.Errorf("connect: %w", err)
-	}
-	defer conn.Close(ctx)
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
-		return "", fmt.Errorf("create database %s: %w", name, err)
-	}
-	address, err := url.Parse(b.server.URL())
-	if err != nil {
-		return "", err
-	}
-	address.Path = "/" + name
-	return address.String(), nil
+// A watch is a process with what it did to the database.
+type watch struct {
+	*process
+	before, after  footprint
+	server, source float64 // seconds of processor time, of PostgreSQL and of this process
 }
 
-// archiveSize is how many rows the archive has and what they take.
-func archiveSize(ctx context.Context, database string) (rows, bytes int64, err error) {
+// watched archives the day and looks at the database before and after.
+func (b *bench) watched(ctx context.Context, at between, args ...string) (w watch, err error) {
+	// Else a page's first change since the last checkpoint is logged whole at
+	// some time or other.
+	if err := b.exec(ctx, "CHECKPOINT"); err != nil {
+		return w, err
+	}
+	if w.before, err = measureFootprint(ctx, at.database); err != nil {
+		return w, err
+	}
+	server, source := serverTime(w.before.postmaster), ownTime()
+	if w.process, err = b.backfill(ctx, at, args...); err != nil {
+		return w, err
+	}
+	w.server, w.source = serverTime(w.before.postmaster)-server, ownTime()-source
+	w.after, err = measureFootprint(ctx, at.database)
+	return w, err
+}
+
+// A footprint is what the archive takes, and what was written for it so far.
+type footprint struct {
+	rows, bytes, written, wal int64
+	postmaster                int
+}
+
+func measureFootprint(ctx context.Context, database string) (f footprint, err error) {
 	conn, err := pgx.Connect(ctx, database)
 	if err != nil {
-		return 0, 0, fmt.Errorf("connect: %w", err)
+		return f, fmt.Errorf("connect: %w", err)
 	}
 	defer conn.Close(ctx)
-	err = conn.QueryRow(ctx, `
-		SELECT (SELECT count(*) FROM invocations),
-		       (SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('invocations'))`).Scan(&rows, &bytes)
+	var backend int
+	// Nothing else is written to the cluster meanwhile.
+	err = conn.QueryRow(ctx, `SELECT pg_current_wal_insert_lsn() - '0/0', pg_backend_pid()`).Scan(&f.wal, &backend)
 	if err != nil {
-		return 0, 0, fmt.Errorf("measure the archive: %w", err)
+		return f, fmt.Errorf("measure the log: %w", err)
 	}
-	return rows, bytes, nil
+	if f.postmaster, err = parent(backend); err != nil {
+		return f, err
+	}
+	var migrated bool
+	if err := conn.QueryRow(ctx, `SELECT to_regclass('invocations') IS NOT NULL`).Scan(&migrated); err != nil || !migrated {
+		return f, err
+	}
+	err = conn.QueryRow(ctx, `
+		SELECT (SELECT count(*) FROM invocations), sum(pg_total_relation_size(relid)),
+		       (SELECT COALESCE(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)
+		          FROM pg_stat_user_tables JOIN pg_partition_tree('invocations') USING (relid))
+		  FROM pg_partition_tree('invocations')`).Scan(&f.rows, &f.bytes, &f.written)
+	if err != nil {
+		return f, fmt.Errorf("measure the archive: %w", err)
+	}
+	return f, nil
 }

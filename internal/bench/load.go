@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -15,8 +16,13 @@ import (
 	"archiver/internal/simulate"
 )
 
-// rounds are interleaved, and the median of each ratio is shown.
-const rounds = 3
+const (
+	// rounds are interleaved, and the median of each ratio is shown.
+	rounds = 5
+	// loadAtMost are the records of one function that are loaded: short rounds
+	// see the same machine, and no loader is left alone with the largest one.
+	loadAtMost = 10_000
+)
 
 // A work is one function's day, cut into batches.
 type work struct {
@@ -28,36 +34,63 @@ type work struct {
 // included, and copies the same rows in the same batches into a heap without
 // an index, by one connection: the limit.
 func measureLoad(ctx context.Context, b *bench) ([]measure, error) {
+	data, err := b.theDay(smallDay)
+	if err != nil {
+		return nil, err
+	}
 	var measures []measure
-	for _, size := range []int{500, 5000} {
-		day := pages(b.data, size)
+	for _, test := range []struct {
+		size    int
+		targets map[int]float64 // by loaders
+	}{
+		{500, map[int]float64{1: 0.50, 4: 0.80}},
+		{5000, map[int]float64{1: 0.30, 4: 0.50}},
+	} {
+		day := pages(data, test.size, loadAtMost)
 		shares := map[int][]float64{}
-		for round := range rounds {
-			limit, err := b.copyBare(ctx, fmt.Sprintf("bare_%d_%d", size, round), day)
+		var last cost
+		for range rounds {
+			limit, err := b.copyBare(ctx, day)
 			if err != nil {
 				return nil, err
 			}
 			for _, loaders := range []int{1, 4} {
-				took, err := b.commit(ctx, fmt.Sprintf("load_%d_%d_%d", size, loaders, round), day, loaders)
+				c, err := b.commit(ctx, day, loaders)
 				if err != nil {
 					return nil, err
 				}
-				shares[loaders] = append(shares[loaders], limit.Seconds()/took.Seconds())
+				shares[loaders] = append(shares[loaders], limit.Seconds()/c.took.Seconds())
+				if loaders == 1 {
+					last = c
+				}
 			}
 		}
 		for _, loaders := range []int{1, 4} {
-			slices.Sort(shares[loaders])
-			measures = append(measures, measure{
-				fmt.Sprintf("share of plain COPY, %d a batch, %d loaders", size, loaders),
-				fmt.Sprintf("%.2f", shares[loaders][rounds/2]),
-			})
+			measures = append(measures, atLeast(
+				fmt.Sprintf("share of plain COPY, %d a batch, %d loaders", test.size, loaders),
+				"%.2f", median(shares[loaders]), test.targets[loaders]))
 		}
+		measures = append(measures,
+			figure(fmt.Sprintf("allocations a record, %d a batch", test.size), "%.2f", last.allocations),
+			figure(fmt.Sprintf("bytes allocated a record, %d a batch", test.size), "%.0f", last.bytes))
 	}
-	return measures, nil
+	turns, err := b.roundTrips(ctx, pages(data, pageSize, loadAtMost))
+	if err != nil {
+		return nil, fmt.Errorf("count round trips: %w", err)
+	}
+	return append(measures, figure("round trips a page of 500", "%.1f", turns)), nil
 }
 
-// pages is the day as a source would give it: newest first.
-func pages(data *simulate.Data, size int) []work {
+// A cost is what committing a day takes: the time, and what is allocated a
+// record.
+type cost struct {
+	took               time.Duration
+	allocations, bytes float64
+}
+
+// pages is the day as a source would give it, newest first: of each function
+// so many records at most.
+func pages(data *simulate.Data, size, most int) []work {
 	var day []work
 	for i, name := range data.Functions() {
 		var all []archive.Invocation
@@ -69,6 +102,7 @@ func pages(data *simulate.Data, size int) []work {
 			all = append(all, inv)
 		}
 		slices.Reverse(all)
+		all = all[:min(len(all), most)]
 		day = append(day, work{
 			function: archive.Function{URN: "urn:fss:bench:" + name, Name: name},
 			pages:    slices.Collect(slices.Chunk(all, size)),
@@ -78,39 +112,21 @@ func pages(data *simulate.Data, size int) []work {
 }
 
 // commit keeps the day with so many loaders at once, a function each.
-func (b *bench) commit(ctx context.Context, name string, day []work, loaders int) (time.Duration, error) {
-	address, err := b.database(ctx, name)
+func (b *bench) commit(ctx context.Context, day []work, loaders int) (c cost, err error) {
+	store, _, err := b.archive(ctx, "load", loaders)
 	if err != nil {
-		return 0, err
-	}
-	migrator, err := load.NewMigrator(address)
-	if err != nil {
-		return 0, err
-	}
-	defer migrator.Close()
-	if _, err := migrator.Up(ctx); err != nil {
-		return 0, err
-	}
-	store, err := load.Open(ctx, address, loaders, b.log)
-	if err != nil {
-		return 0, err
+		return c, err
 	}
 	defer store.Close()
-	functions := make([]archive.Function, len(day))
-	for i, w := range day {
-		functions[i] = w.function
-	}
-	known, err := store.SeeFunctions(ctx, archive.SourceID{Provider: "bench"}, functions, date)
+	ids, err := see(ctx, store, day)
 	if err != nil {
-		return 0, err
+		return c, err
 	}
-	ids := make(map[string]archive.Known, len(known))
-	for _, k := range known {
-		ids[k.URN] = k
-	}
-
 	queue := make(chan work)
 	failed := make(chan error, loaders)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
 	began := time.Now()
 	var all sync.WaitGroup
 	for range loaders {
@@ -123,22 +139,47 @@ func (b *bench) commit(ctx context.Context, name string, day []work, loaders int
 			}
 		})
 	}
+	records := 0
 	for _, w := range day {
+		for _, page := range w.pages {
+			records += len(page)
+		}
 		select {
 		case queue <- w:
 		case err := <-failed:
-			return 0, err
+			return c, err
 		}
 	}
 	close(queue)
 	all.Wait()
-	took := time.Since(began)
+	c.took = time.Since(began)
+	runtime.ReadMemStats(&after)
+	c.allocations = float64(after.Mallocs-before.Mallocs) / float64(records)
+	c.bytes = float64(after.TotalAlloc-before.TotalAlloc) / float64(records)
 	select {
 	case err := <-failed:
-		return 0, err
+		return c, err
 	default:
-		return took, nil
 	}
+	store.Close()
+	return c, b.drop(ctx, "load")
+}
+
+// see makes the day's functions known, and returns them by URN.
+func see(ctx context.Context, store *load.Store, day []work) (map[string]archive.Known, error) {
+	functions := make([]archive.Function, len(day))
+	for i, w := range day {
+		functions[i] = w.function
+	}
+	known, err := store.SeeFunctions(ctx, archive.SourceID{Provider: "bench"}, functions, date)
+	if err != nil {
+		return nil, err
+	}
+	ids := make(map[string]archive.Known, len(known))
+	for _, k := range known {
+		ids[k.URN] = k
+	}
+	return ids, nil
 }
 
 func commitFunction(ctx context.Context, store *load.Store, function archive.Known, pages [][]archive.Invocation) error {
@@ -147,8 +188,10 @@ func commitFunction(ctx context.Context, store *load.Store, function archive.Kno
 		return err
 	}
 	span := archive.Span{From: date, To: date.AddDate(0, 0, 1)}
+	var own []archive.Invocation // a commit may change the order
 	for i, page := range pages {
-		batch := archive.Batch{Invocations: slices.Clone(page), Walk: archive.Walk{Span: span}, At: date}
+		own = append(own[:0], page...)
+		batch := archive.Batch{Invocations: own, Walk: archive.Walk{Span: span}, At: date}
 		if i == len(pages)-1 {
 			batch.Outcome = &archive.Outcome{State: archive.StateComplete}
 		} else {
@@ -163,8 +206,8 @@ func commitFunction(ctx context.Context, store *load.Store, function archive.Kno
 
 // copyBare is the limit: pgx's CopyFrom of the same rows, in the same batches,
 // a transaction each, by one connection into a heap without an index.
-func (b *bench) copyBare(ctx context.Context, name string, day []work) (time.Duration, error) {
-	address, err := b.database(ctx, name)
+func (b *bench) copyBare(ctx context.Context, day []work) (time.Duration, error) {
+	address, err := b.database(ctx, "bare")
 	if err != nil {
 		return 0, err
 	}
@@ -195,7 +238,8 @@ func (b *bench) copyBare(ctx context.Context, name string, day []work) (time.Dur
 			}
 		}
 	}
-	return time.Since(began), nil
+	took := time.Since(began)
+	return took, b.drop(ctx, "bare")
 }
 
 func orNil(s string) any {

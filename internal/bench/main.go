@@ -1,9 +1,9 @@
-// Command bench measures the archiver on one day of invocations and prints a
-// table: over HTTP, through the official SDK, into a real PostgreSQL with fsync
-// on. Seconds depend on the machine; the ratios are taken within one run.
+// Command bench measures the archiver and prints a table of ratios, the target
+// beside each: over HTTP, through the official SDK, into a real PostgreSQL with
+// fsync on. Seconds depend on the machine; the ratios are taken within one run.
 //
-// The day is the published one where ARCHIVER_TEST_TRACE names its prefix (140
-// functions, 758,203 invocations), else a built-in one of the same size.
+// The day that is archived is a published one where it is to be had (see
+// theDay), else a built-in one of the same size.
 package main
 
 import (
@@ -16,40 +16,41 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"regexp"
-	"runtime"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"archiver/internal/pgserver"
 	"archiver/internal/simulate"
 )
 
-// date is the day replayed: any that is over will do.
-var date = time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC)
-
-// A measure is one line of the table.
-type measure struct{ name, value string }
-
 // benchmarks in the order in which they run.
 var benchmarks = []struct {
 	name string
 	run  func(ctx context.Context, b *bench) ([]measure, error)
 }{
+	{"calls", measureCalls},
 	{"day", measureDay},
+	{"latency", measureLatency},
+	{"fair", measureFair},
 	{"load", measureLoad},
+	{"growth", measureGrowth},
+	{"scale", measureScale},
 }
 
 // A bench is what the benchmarks share.
 type bench struct {
 	server *pgserver.Server
-	data   *simulate.Data
+	binary string                 // of the archiver
+	days   map[int]*simulate.Data // by the number of functions
 	log    *slog.Logger
+	notes  io.Writer // how far it is
+
+	columns []column // of the archived day, once it was measured
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdout)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
@@ -57,18 +58,17 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, args []string, out io.Writer) (err error) {
+func run(ctx context.Context, args []string, out, notes io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := flags.String("run", "", "run only benchmarks whose name matches this regular expression")
+	only := flags.String("run", "", "run this benchmark alone; the results are printed and not kept")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	wanted, err := regexp.Compile(*only)
-	if err != nil {
-		return fmt.Errorf("-run: %w", err)
+	if err := known(*only); err != nil {
+		return err
 	}
-	b := &bench{log: slog.New(slog.DiscardHandler)}
-	if b.data, err = theDay(); err != nil {
+	b := &bench{days: make(map[int]*simulate.Data), log: slog.New(slog.DiscardHandler), notes: notes}
+	if b.binary, err = build(ctx); err != nil {
 		return err
 	}
 	dir := filepath.Join(".archiver", "bench")
@@ -80,38 +80,46 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, b.server.Stop()) }()
 
-	fmt.Fprintf(out, "%d cores, %d functions, %d invocations, fsync on\n\n", runtime.NumCPU(), len(b.data.Functions()), invocations(b.data))
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	var measures []measure
 	for _, benchmark := range benchmarks {
-		if !wanted.MatchString(benchmark.name) {
+		if *only != "" && benchmark.name != *only {
 			continue
 		}
-		measures, err := benchmark.run(ctx, b)
+		began := time.Now()
+		b.note("%s …", benchmark.name)
+		found, err := benchmark.run(ctx, b)
 		if err != nil {
 			return fmt.Errorf("%s: %w", benchmark.name, err)
 		}
-		for _, m := range measures {
-			fmt.Fprintf(table, "%s\t%s\t%s\n", benchmark.name, m.name, m.value)
+		for i := range found {
+			found[i].benchmark = benchmark.name
 		}
-		// A table that cannot be written shows when the rest is.
-		_ = table.Flush()
+		measures = append(measures, found...)
+		b.note("%s took %s", benchmark.name, time.Since(began).Round(time.Second))
 	}
-	return table.Flush()
+	fmt.Fprint(out, table(measures))
+	if len(b.columns) > 0 {
+		fmt.Fprint(out, "\n"+columnTable(b.columns))
+	}
+	if *only != "" {
+		return nil
+	}
+	return b.keep(ctx, measures)
 }
 
-// theDay is what is archived.
-func theDay() (*simulate.Data, error) {
-	if prefix := os.Getenv("ARCHIVER_TEST_TRACE"); prefix != "" {
-		return simulate.LoadTrace(prefix, date, 1)
+// known reports an error where there is no such benchmark.
+func known(name string) error {
+	var names []string
+	for _, benchmark := range benchmarks {
+		if name == "" || name == benchmark.name {
+			return nil
+		}
+		names = append(names, benchmark.name)
 	}
-	return simulate.Generate(simulate.GenerateOptions{Functions: 140, Invocations: 758_203, Date: date, Seed: 1})
+	return fmt.Errorf("there is no benchmark %q: there are %s", name, strings.Join(names, ", "))
 }
 
-func invocations(data *simulate.Data) (n int) {
-	for i := range data.Functions() {
-		for range data.Records(i) {
-			n++
-		}
-	}
-	return n
+// note says how far the benchmarks are.
+func (b *bench) note(format string, args ...any) {
+	fmt.Fprintf(b.notes, format+"\n", args...)
 }

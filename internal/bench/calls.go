@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/extract"
+	"archiver/internal/extract/functiongraph"
+	"archiver/internal/simulate"
+)
+
+// measureCalls counts what the source is asked: for each day archived in one
+// go, and hour by hour as run does it.
+func measureCalls(ctx context.Context, b *bench) ([]measure, error) {
+	var measures []measure
+	for _, functions := range []int{smallDay, largeDay} {
+		m, err := b.callsOfDay(ctx, functions)
+		if err != nil {
+			return nil, err
+		}
+		measures = append(measures, m...)
+	}
+	hourly, err := b.callsHourly(ctx)
+	return append(measures, hourly...), err
+}
+
+func (b *bench) callsOfDay(ctx context.Context, functions int) ([]measure, error) {
+	data, err := b.theDay(functions)
+	if err != nil {
+		return nil, err
+	}
+	source, err := serve(simulate.Options{Data: data})
+	if err != nil {
+		return nil, err
+	}
+	defer source.stop()
+	name := fmt.Sprintf("calls_%d", functions)
+	database, err := b.database(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := b.backfill(ctx, between{source.url, database}); err != nil {
+		return nil, err
+	}
+	calls, fewest := source.Stats().ListAsyncInvocations, source.fewest()
+	day := fmt.Sprintf("day of %d functions: ", functions)
+	return []measure{
+		figure(day+"pages asked for, and fewest possible", "%d / %d", calls, fewest),
+		atMost(day+"pages asked for / fewest possible", "%.3f", float64(calls)/float64(fewest), 1.10),
+	}, b.drop(ctx, name)
+}
+
+// What run does with its defaults, but for how far it looks back: far enough
+// for all that it reads here.
+const (
+	settle      = 10 * time.Minute
+	verifyAfter = 6 * time.Hour
+	workers     = 8
+	hourlyBack  = 12 * time.Hour
+	// Passes before the calls are counted, until counts are compared as
+	// steadily as windows are read, and while they are.
+	hourlyBefore, hourlyCounted = 8, 8
+)
+
+// callsHourly makes one pass an hour over a source whose day goes on, as run
+// and once do, by a clock that is moved from one to the next.
+func (b *bench) callsHourly(ctx context.Context) ([]measure, error) {
+	clock := new(movedClock)
+	clock.set(date.Add(12*time.Hour + 17*time.Minute))
+	data, err := simulate.Live(simulate.GenerateOptions{
+		Functions: smallDay, Invocations: invocationsOf[smallDay], Seed: 1,
+	}, clock.Now)
+	if err != nil {
+		return nil, err
+	}
+	source, err := serve(simulate.Options{Data: data})
+	if err != nil {
+		return nil, err
+	}
+	defer source.stop()
+	store, _, err := b.archive(ctx, "calls_hourly", workers)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	client, err := functiongraph.New(functiongraph.Options{
+		Region: simulate.DefaultRegion, Endpoint: source.url, ProjectID: simulate.DefaultProjectID,
+		AuthToken: token, // a signature would go by the machine's own clock
+	}, extract.NewCaller(extract.Options{Concurrency: workers, Timeout: time.Minute, Clock: archive.SystemClock{}, Log: b.log}), b.log)
+	if err != nil {
+		return nil, err
+	}
+	archiver := &archive.Archiver{Source: client, Store: store, Clock: clock, Log: b.log, Settle: settle, Concurrency: workers}
+
+	var calls, read int64
+	for pass := range hourlyBefore + hourlyCounted {
+		due := archive.DueBefore(clock.Now(), settle)
+		before := source.Stats()
+		_, err := archiver.Archive(ctx, archive.Order{
+			AskedBy: "run", Older: true, Follow: true, VerifyAfter: verifyAfter,
+			Range: archive.Span{From: due.Add(-hourlyBack), To: due},
+		}, new(archive.Progress))
+		if err != nil {
+			return nil, err
+		}
+		if pass >= hourlyBefore {
+			after := source.Stats()
+			calls += after.ListAsyncInvocations - before.ListAsyncInvocations
+			read += after.Records - before.Records
+		}
+		clock.set(clock.Now().Add(time.Hour))
+	}
+	windows := float64(smallDay * hourlyCounted)
+	return []measure{
+		figure("hourly run: calls a function and hour", "%.2f", float64(calls)/windows),
+		figure("hourly run: the fewest to read each window", "%.2f", float64(fewestHourly(data, clock.Now()))/windows),
+		figure("hourly run: records read a call", "%.0f", float64(read)/float64(calls)),
+	}, nil
+}
+
+// fewestHourly is how many pages the windows of the passes counted take: one
+// each even where it is empty.
+func fewestHourly(data *simulate.Data, after time.Time) (pages int) {
+	to := archive.DueBefore(after.Add(-time.Hour), settle)
+	from := to.Add(-hourlyCounted * time.Hour)
+	for i := range data.Functions() {
+		records := make(map[time.Time]int)
+		for r := range data.Records(i) {
+			if !r.Start.Before(from) && r.Start.Before(to) {
+				records[archive.WindowOf(r.Start)]++
+			}
+		}
+		for hour := from; hour.Before(to); hour = hour.Add(time.Hour) {
+			pages += max(1, (records[hour]+pageSize-1)/pageSize)
+		}
+	}
+	return pages
+}
+
+// A movedClock stands where it was set; its sleeps are real ones.
+type movedClock struct {
+	archive.SystemClock
+	now atomic.Pointer[time.Time]
+}
+
+func (c *movedClock) set(now time.Time) { c.now.Store(&now) }
+
+// Now is where the clock was set.
+func (c *movedClock) Now() time.Time { return *c.now.Load() }

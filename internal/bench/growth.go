@@ -1,0 +1,287 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/archive"
+	"archiver/internal/load"
+)
+
+const (
+	// The history: so many days before the page's, with so many records in
+	// every hour of each of the day's functions, 20.8 million in all.
+	historyDays     = 365
+	recordsAnHour   = 17
+	historyBuilders = 4
+	growthPages     = 400 // committed to both, at most
+	growthLookups   = 50
+	growthSkipped   = 10 // the first pages of a session read catalogs
+	growthTarget    = 1.2
+	growthWithout   = "growth_without"
+	growthWithin    = "growth_within"
+)
+
+// A grown is an archive with a claimed function after the other.
+type grown struct {
+	store *load.Store
+	ids   map[string]archive.Known
+	claim archive.Claim
+	took  []float64 // a page
+}
+
+// measureGrowth commits the same pages to an archive without a history and to
+// one with a year of it, one after the other.
+func measureGrowth(ctx context.Context, b *bench) ([]measure, error) {
+	data, err := b.theDay(smallDay)
+	if err != nil {
+		return nil, err
+	}
+	day := pages(data, pageSize, loadAtMost)
+	without, _, err := b.grow(ctx, growthWithout, day)
+	if err != nil {
+		return nil, err
+	}
+	defer without.store.Close()
+	within, database, err := b.grow(ctx, growthWithin, day)
+	if err != nil {
+		return nil, err
+	}
+	defer within.store.Close()
+	archives := []*grown{without, within}
+	began := time.Now()
+	rows, err := buildHistory(ctx, within.store, database, within.ids[day[0].function.URN])
+	if err != nil {
+		return nil, fmt.Errorf("build a history: %w", err)
+	}
+	b.note("a history of %d rows in %s", rows, time.Since(began).Round(time.Second))
+	// What a checkpoint makes of 20 million new rows is not a page's cost.
+	if err := b.exec(ctx, "CHECKPOINT"); err != nil {
+		return nil, err
+	}
+
+	committed := 0
+	for _, w := range day {
+		if committed >= growthPages {
+			break
+		}
+		n := min(len(w.pages), growthPages-committed)
+		if err := commitBoth(ctx, archives, w, n); err != nil {
+			return nil, err
+		}
+		committed += n
+	}
+	short, long := median(without.took[growthSkipped:]), median(within.took[growthSkipped:])
+	lookup, scanned, err := lookUp(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	return []measure{
+		figure("rows of history, in days", "%d, %d", rows, historyDays),
+		figure("a page of 500, without and with it", "%.2f, %.2f ms", short*1000, long*1000),
+		atMost("a page with the history / without", "%.2f", long/short, growthTarget),
+		figure("one request_id in all days", "%.1f ms", lookup*1000),
+		atMost("one request_id: days read without an index", "%.0f", scanned, 0),
+	}, errors.Join(b.drop(ctx, growthWithout), b.drop(ctx, growthWithin))
+}
+
+// grow makes an archive that knows the day's functions. Close its store.
+func (b *bench) grow(ctx context.Context, name string, day []work) (*grown, string, error) {
+	store, address, err := b.archive(ctx, name, 2)
+	if err != nil {
+		return nil, "", err
+	}
+	ids, err := see(ctx, store, day)
+	if err != nil {
+		store.Close()
+		return nil, "", err
+	}
+	return &grown{store: store, ids: ids}, address, nil
+}
+
+// commitBoth commits the first full pages of a function to every archive in
+// turn.
+func commitBoth(ctx context.Context, archives []*grown, w work, n int) (err error) {
+	for _, g := range archives {
+		if g.claim, err = g.store.Claim(ctx, g.ids[w.function.URN]); err != nil {
+			return err
+		}
+	}
+	span := archive.Span{From: date, To: date.AddDate(0, 0, 1)}
+	for i, page := range w.pages[:n] {
+		for _, g := range archives {
+			batch := archive.Batch{
+				Invocations: append([]archive.Invocation(nil), page...), At: date,
+				Walk: archive.Walk{Span: span, Cursor: archive.Cursor(fmt.Sprint(i)), Seen: i * pageSize},
+			}
+			began := time.Now()
+			if _, err := g.claim.Commit(ctx, batch); err != nil {
+				return err
+			}
+			if len(page) == pageSize {
+				g.took = append(g.took, time.Since(began).Seconds())
+			}
+		}
+	}
+	for _, g := range archives {
+		if err := g.claim.Release(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// buildHistory fills the days before the page's, and their windows. The store
+// makes the days, by a record that it is given for each; what it made of these
+// goes again.
+func buildHistory(ctx context.Context, store *load.Store, database string, function archive.Known) (rows int64, err error) {
+	from := date.AddDate(0, 0, -historyDays)
+	var seeds []archive.Invocation
+	for d := from; d.Before(date); d = d.AddDate(0, 0, 1) {
+		seeds = append(seeds, archive.Invocation{RequestID: "seed-" + d.Format(time.DateOnly), Status: "SUCCESS", Start: d, End: d})
+	}
+	claim, err := store.Claim(ctx, function)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := claim.Commit(ctx, archive.Batch{
+		Invocations: seeds, At: date,
+		Walk: archive.Walk{Span: archive.Span{From: from, To: from.Add(archive.Hour)}}, Outcome: &archive.Outcome{State: archive.StateComplete},
+	}); err != nil {
+		return 0, err
+	}
+	if err := claim.Release(ctx); err != nil {
+		return 0, err
+	}
+	conn, err := pgx.Connect(ctx, database)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close(ctx)
+	found, err := conn.Query(ctx, `SELECT tableoid::regclass::text FROM invocations WHERE request_id LIKE 'seed-%' ORDER BY start_time`)
+	if err != nil {
+		return 0, err
+	}
+	days, err := pgx.CollectRows(found, pgx.RowTo[string])
+	if err != nil {
+		return 0, err
+	}
+	if len(days) != historyDays {
+		return 0, fmt.Errorf("the store made %d days of %d", len(days), historyDays)
+	}
+	for _, statement := range []string{
+		`DELETE FROM invocations`,
+		`DELETE FROM windows`,
+		fmt.Sprintf(`
+		INSERT INTO windows (function_id, window_start, state, planned, records, source_count, attempts, completed_at, verified_at)
+		SELECT function_id, hour, 'complete', true, %[1]d, %[1]d, 1, hour + interval '2 hours', hour + interval '8 hours'
+		  FROM functions, generate_series('%[2]s'::timestamptz, '%[3]s'::timestamptz - interval '1 hour', interval '1 hour') AS hour
+		 ORDER BY function_id, hour`, recordsAnHour, from.Format(time.RFC3339), date.Format(time.RFC3339)),
+	} {
+		if _, err := conn.Exec(ctx, statement); err != nil {
+			return 0, err
+		}
+	}
+	if err := fillDays(ctx, database, days, from); err != nil {
+		return 0, err
+	}
+	if _, err := conn.Exec(ctx, vacuum+`windows`); err != nil {
+		return 0, err
+	}
+	err = conn.QueryRow(ctx, `SELECT count(*) FROM invocations`).Scan(&rows)
+	return rows, err
+}
+
+// vacuum is what autovacuum does with a table, sooner or later.
+const vacuum = `VACUUM (ANALYZE) `
+
+// fillDays gives every function and hour of each day its records, by several
+// connections, a day at a time.
+func fillDays(ctx context.Context, database string, days []string, from time.Time) error {
+	queue := make(chan int, len(days))
+	for i := range days {
+		queue <- i
+	}
+	close(queue)
+	failed := make([]error, historyBuilders)
+	var all sync.WaitGroup
+	for n := range historyBuilders {
+		all.Go(func() {
+			conn, err := pgx.Connect(ctx, database)
+			if err != nil {
+				failed[n] = err
+				return
+			}
+			defer conn.Close(ctx)
+			// A small sample will do where all rows are alike.
+			if _, failed[n] = conn.Exec(ctx, `SET default_statistics_target = 10`); failed[n] != nil {
+				return
+			}
+			for i := range queue {
+				_, err := conn.Exec(ctx, `
+					INSERT INTO `+days[i]+` (first_archived_at, updated_at, start_time, end_time, function_id, request_id, status)
+					SELECT start, start, start, start + interval '3 seconds', function_id, gen_random_uuid()::text, 'SUCCESS'
+					  FROM functions, generate_series(0, 23) AS hour, generate_series(0, $2 - 1) AS n,
+					       LATERAL (SELECT $1::timestamptz + make_interval(hours => hour, secs => n * 3600 / $2) AS start) AS s`,
+					from.AddDate(0, 0, i), recordsAnHour)
+				if err == nil {
+					_, err = conn.Exec(ctx, vacuum+days[i])
+				}
+				if err != nil {
+					failed[n] = err
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(failed...)
+}
+
+// lookUp is the median time of finding a record by its request id alone, and
+// how many days are read from end to end for it.
+func lookUp(ctx context.Context, database string) (seconds, scanned float64, err error) {
+	conn, err := pgx.Connect(ctx, database)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer conn.Close(ctx)
+	const one = `SELECT * FROM invocation_history WHERE request_id = $1`
+	var took []float64
+	for i := range growthLookups {
+		var id string
+		d := date.AddDate(0, 0, -1-i*historyDays/growthLookups)
+		if err := conn.QueryRow(ctx, `SELECT request_id FROM invocations WHERE start_time >= $1 AND start_time < $2 LIMIT 1`, d, d.Add(archive.Hour)).Scan(&id); err != nil {
+			return 0, 0, fmt.Errorf("pick a record: %w", err)
+		}
+		began := time.Now()
+		tag, err := conn.Exec(ctx, one, pgx.QueryExecModeExec, id)
+		if err != nil {
+			return 0, 0, fmt.Errorf("look up a record: %w", err)
+		}
+		took = append(took, time.Since(began).Seconds())
+		if tag.RowsAffected() != 1 {
+			return 0, 0, fmt.Errorf("%d records have the request id %s", tag.RowsAffected(), id)
+		}
+	}
+	rows, err := conn.Query(ctx, `EXPLAIN `+one, pgx.QueryExecModeSimpleProtocol, "none")
+	if err != nil {
+		return 0, 0, fmt.Errorf("explain a look-up: %w", err)
+	}
+	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return 0, 0, fmt.Errorf("explain a look-up: %w", err)
+	}
+	for _, line := range plan {
+		if strings.Contains(line, "Seq Scan on invocations_2") {
+			scanned++
+		}
+	}
+	return median(took), scanned, nil
+}

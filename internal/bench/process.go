@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"archiver/internal/simulate"
+)
+
+// build builds the archiver that is measured.
+func build(ctx context.Context) (string, error) {
+	path, err := filepath.Abs(filepath.Join(".archiver", "bin", "archiver-bench"))
+	if err != nil {
+		return "", err
+	}
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/archiver").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the archiver: %w: %s", err, out)
+	}
+	return path, nil
+}
+
+// A process is an archiver that has ended: a process of its own, so that its
+// memory and its processor time are the archiver's alone.
+type process struct {
+	took      time.Duration
+	processor time.Duration
+	memory    float64 // at its peak, MiB
+}
+
+// between are the source and the database that an archiver is put between.
+type between struct{ source, database string }
+
+// backfill archives the day.
+func (b *bench) backfill(ctx context.Context, at between, args ...string) (*process, error) {
+	args = append([]string{
+		"backfill",
+		"--from", date.Format(time.DateOnly), "--to", date.AddDate(0, 0, 1).Format(time.DateOnly),
+	}, args...)
+	cmd := exec.CommandContext(ctx, b.binary, args...)
+	cmd.Env = append(os.Environ(),
+		"DATABASE_URL="+at.database, "ARCHIVER_ENDPOINT="+at.source,
+		"ARCHIVER_REGION="+simulate.DefaultRegion, "HUAWEICLOUD_SDK_PROJECT_ID="+simulate.DefaultProjectID,
+		"HUAWEICLOUD_SDK_AK="+accessKey, "HUAWEICLOUD_SDK_SK="+secretKey, "ARCHIVER_LOG_LEVEL=warn")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the archiver: %w", err)
+	}
+	ended, peak := make(chan struct{}), make(chan float64, 1)
+	go func() { peak <- watchMemory(cmd.Process.Pid, ended) }()
+	err := cmd.Wait()
+	took := time.Since(began)
+	close(ended)
+	memory := <-peak
+	if err != nil {
+		return nil, fmt.Errorf("archiver %s: %w: %s", args[0], err, out.Bytes())
+	}
+	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	return &process{
+		took: took, memory: memory,
+		processor: time.Duration(usage.Utime.Nano() + usage.Stime.Nano()),
+	}, nil
+}
+
+// watchMemory returns the largest peak seen of a process's resident memory, in
+// MiB. What wait4 reports is of no use: a process starts out with the peak of
+// the one that started it, which here holds the whole day.
+func watchMemory(pid int, ended <-chan struct{}) (peak float64) {
+	const often = 10 * time.Millisecond
+	ticks := time.NewTicker(often)
+	defer ticks.Stop()
+	for {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err == nil { // else it is gone
+			var kib float64
+			if _, line, found := bytes.Cut(text, []byte("VmHWM:")); found {
+				if _, err := fmt.Fscan(bytes.NewReader(line), &kib); err == nil {
+					peak = max(peak, kib/1024)
+				}
+			}
+		}
+		select {
+		case <-ended:
+			return peak
+		case <-ticks.C:
+		}
+	}
+}
+
+// profiled archives the day once more, and keeps a profile of the process.
+func (b *bench) profiled(ctx context.Context, at between, file string) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	address := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	taken := make(chan error, 1)
+	go func() {
+		// The profile ends with the process.
+		err := takeProfile(ctx, "http://"+address+"/debug/pprof/profile?seconds=3600", file)
+		taken <- err
+	}()
+	if _, err := b.backfill(ctx, at, "--pprof", address); err != nil {
+		return err
+	}
+	if err := <-taken; err != nil {
+		return fmt.Errorf("take a profile: %w", err)
+	}
+	b.note("a profile of the archiver's processor time is in %s", file)
+	return nil
+}
+
+// takeProfile asks until somebody answers, for as long as a process takes to
+// listen at most.
+func takeProfile(ctx context.Context, url, file string) error {
+	var resp *http.Response
+	for try := 1; ; try++ {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		if resp, err = http.DefaultClient.Do(req); err == nil {
+			break
+		}
+		const tries = 500
+		if try == tries || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("asked for a profile: %s", resp.Status)
+	}
+	profile, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(file, profile, 0o600)
+}

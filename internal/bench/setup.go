@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/load"
+	"archiver/internal/simulate"
+)
+
+const (
+	accessKey = "bench-access-key"
+	secretKey = "bench-secret-key"
+	token     = "bench-token"
+	pageSize  = 500
+)
+
+// date is the day replayed: any that is over will do.
+var date = time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC)
+
+// The days, by the number of their functions.
+const (
+	smallDay = 140
+	largeDay = 500
+)
+
+var invocationsOf = map[int]int{smallDay: 758_203, largeDay: 4_451_143}
+
+// theDay is the published day of so many functions where it is to be had: in
+// the folder of the one that ARCHIVER_TEST_TRACE names, or beside the checkout.
+// Elsewhere a built-in day of the same size takes its place.
+func (b *bench) theDay(functions int) (*simulate.Data, error) {
+	if data := b.days[functions]; data != nil {
+		return data, nil
+	}
+	dir := filepath.Join("..", "shared", "traces")
+	if prefix := os.Getenv("ARCHIVER_TEST_TRACE"); prefix != "" {
+		dir = filepath.Dir(prefix)
+	}
+	prefix := filepath.Join(dir, strconv.Itoa(functions))
+	var data *simulate.Data
+	var err error
+	if _, absent := os.Stat(prefix + "_inv.csv"); absent == nil {
+		data, err = simulate.LoadTrace(prefix, date, 1)
+	} else {
+		b.note("there is no published day of %d functions: a built-in one takes its place", functions)
+		data, err = simulate.Generate(simulate.GenerateOptions{
+			Functions: functions, Invocations: invocationsOf[functions], Date: date, Seed: 1,
+		})
+	}
+	if err == nil {
+		b.days[functions] = data
+	}
+	return data, err
+}
+
+// An api is a simulated source that is being served.
+type api struct {
+	*simulate.Server
+	url  string
+	stop func()
+}
+
+// serve serves the source; stop it.
+func serve(o simulate.Options) (*api, error) {
+	o.AccessKey, o.SecretKey, o.Token = accessKey, secretKey, token
+	server, err := simulate.New(o)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	web := &http.Server{Handler: server, ReadHeaderTimeout: time.Minute}
+	go func() { _ = web.Serve(listener) }() // it ends with an error by design
+	return &api{
+		Server: server, url: "http://" + listener.Addr().String(),
+		stop: func() { _ = web.Close() }, // nobody is left to ask
+	}, nil
+}
+
+// fewest is how many pages the records of the source take at least: those of
+// each function, together.
+func (a *api) fewest() (pages int) {
+	for _, f := range a.Functions() {
+		pages += max(1, (f.Records+pageSize-1)/pageSize)
+	}
+	return pages
+}
+
+// database makes an empty one and returns its address.
+func (b *bench) database(ctx context.Context, name string) (string, error) {
+	if err := b.exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
+		return "", fmt.Errorf("create database %s: %w", name, err)
+	}
+	address, err := url.Parse(b.server.URL())
+	if err != nil {
+		return "", err
+	}
+	address.Path = "/" + name
+	return address.String(), nil
+}
+
+// drop removes a database that is of no use any more.
+func (b *bench) drop(ctx context.Context, name string) error {
+	if err := b.exec(ctx, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
+		return fmt.Errorf("drop database %s: %w", name, err)
+	}
+	return nil
+}
+
+// exec runs a statement beside the databases that are measured.
+func (b *bench) exec(ctx context.Context, statement string) error {
+	conn, err := pgx.Connect(ctx, b.server.URL())
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, statement)
+	return err
+}
+
+// archive makes a database with the archive's schema, and opens it. Close the
+// store.
+func (b *bench) archive(ctx context.Context, name string, conns int) (*load.Store, string, error) {
+	address, err := b.database(ctx, name)
+	if err != nil {
+		return nil, "", err
+	}
+	migrator, err := load.NewMigrator(address)
+	if err != nil {
+		return nil, "", err
+	}
+	defer migrator.Close()
+	if _, err := migrator.Up(ctx); err != nil {
+		return nil, "", err
+	}
+	store, err := load.Open(ctx, address, conns, b.log)
+	return store, address, err
+}
+
+// invocations is how many records there are.
+func invocations(data *simulate.Data) (n int) {
+	for i := range data.Functions() {
+		for range data.Records(i) {
+			n++
+		}
+	}
+	return n
+}

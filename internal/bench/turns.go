@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"sync/atomic"
+
+	"archiver/internal/load"
+)
+
+// roundTrips is how often a page waits for the server, its share of the claim
+// included: the pages of the functions with the most go through a proxy that
+// counts how often the server is spoken to after it has answered.
+func (b *bench) roundTrips(ctx context.Context, day []work) (a float64, err error) {
+	direct, address, err := b.archive(ctx, "turns", 1)
+	if err != nil {
+		return 0, err
+	}
+	defer direct.Close()
+	ids, err := see(ctx, direct, day)
+	if err != nil {
+		return 0, err
+	}
+	proxied, err := url.Parse(address)
+	if err != nil {
+		return 0, err
+	}
+	p, err := newProxy(ctx, proxied.Host)
+	if err != nil {
+		return 0, err
+	}
+	defer p.Close()
+	proxied.Host = p.Addr().String()
+	store, err := load.Open(ctx, proxied.String(), 1, b.log)
+	if err != nil {
+		return 0, err
+	}
+	defer store.Close()
+	// The first function's are not counted: connections and statements are
+	// prepared.
+	counted, before := 0, int64(-1)
+	for _, w := range day {
+		if len(w.pages) < loadAtMost/pageSize {
+			continue
+		}
+		if err := commitFunction(ctx, store, ids[w.function.URN], w.pages); err != nil {
+			return 0, err
+		}
+		if before < 0 {
+			before = p.turns.Load()
+			continue
+		}
+		counted += len(w.pages)
+	}
+	if counted == 0 {
+		return 0, fmt.Errorf("no two functions have %d records", loadAtMost)
+	}
+	turns := p.turns.Load() - before
+	store.Close()
+	return float64(turns) / float64(counted), b.drop(ctx, "turns")
+}
+
+// A proxy passes connections on.
+type proxy struct {
+	net.Listener
+	server string
+	turns  atomic.Int64 // times that a client spoke after the server had
+}
+
+func newProxy(ctx context.Context, server string) (*proxy, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	p := &proxy{Listener: listener, server: server}
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return // it was closed
+			}
+			go p.pass(ctx, client)
+		}
+	}()
+	return p, nil
+}
+
+// pass carries what both sides say, until either ends.
+func (p *proxy) pass(ctx context.Context, client net.Conn) {
+	defer client.Close()
+	server, err := new(net.Dialer).DialContext(ctx, "tcp", p.server)
+	if err != nil {
+		return // the client sees its connection end
+	}
+	defer server.Close()
+	var answered atomic.Bool
+	go func() {
+		defer client.Close()
+		carry(client, server, func() { answered.Store(true) })
+	}()
+	carry(server, client, func() {
+		if answered.Swap(false) {
+			p.turns.Add(1)
+		}
+	})
+}
+
+// carry copies from one side to the other, and tells of each piece before it
+// goes on.
+func carry(to io.Writer, from io.Reader, spoken func()) {
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 {
+			spoken()
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
