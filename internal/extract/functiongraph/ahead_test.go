@@ -151,8 +151,8 @@ func TestAheadGuessesWrong(t *testing.T) {
 }
 
 // long is a list whose pages may wait or fail.
-func long(total int, before func(offset int, r *http.Request) (status int)) http.Handler {
-	l := &list{total: total, most: maxInvocations, count: counts["right"], next: nexts["end"]}
+func long(before func(offset int, r *http.Request) (status int)) http.Handler {
+	l := &list{total: 100, most: maxInvocations, count: counts["right"], next: nexts["end"]}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		offset, _ := strconv.Atoi(r.URL.Query().Get("marker"))
 		if status := before(offset, r); status != http.StatusOK {
@@ -169,7 +169,7 @@ func TestAheadKeepsCallsUnderWay(t *testing.T) {
 	const concurrency = 4 // of the caller (see openAt)
 	full := make(chan struct{})
 	var underWay atomic.Int64
-	s := open(t, long(100, func(offset int, r *http.Request) int {
+	s := open(t, long(func(offset int, _ *http.Request) int {
 		if offset > 0 && underWay.Add(1) == concurrency {
 			close(full)
 		}
@@ -195,7 +195,7 @@ func TestAheadAsksInOrder(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var asked []int
-	s := open(t, long(100, func(offset int, _ *http.Request) int {
+	s := open(t, long(func(offset int, _ *http.Request) int {
 		mu.Lock()
 		defer mu.Unlock()
 		asked = append(asked, offset)
@@ -213,7 +213,7 @@ func TestAheadAsksInOrder(t *testing.T) {
 func TestAheadFails(t *testing.T) {
 	t.Parallel()
 	failed := make(chan struct{})
-	s := open(t, long(100, func(offset int, r *http.Request) int {
+	s := open(t, long(func(offset int, _ *http.Request) int {
 		switch offset {
 		case 20:
 			defer close(failed)
@@ -239,7 +239,7 @@ func TestAheadIsCancelled(t *testing.T) {
 			t.Parallel()
 			var underWay atomic.Int64
 			all := make(chan struct{})
-			s := open(t, long(100, func(offset int, r *http.Request) int {
+			s := open(t, long(func(offset int, r *http.Request) int {
 				if offset > 5 {
 					if underWay.Add(1) == 3 {
 						close(all)
