@@ -124,20 +124,38 @@ func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) erro
 		if err := c.spare(ctx, tx, &w); err != nil {
 			return err
 		}
-		if err := w.write(ctx, tx, at); err != nil {
+		if err := c.abandon(ctx, tx, &w); err != nil {
 			return err
 		}
-		// Others that were begun will not be finished either.
-		_, err := tx.Exec(ctx, `
-			UPDATE windows
-			   SET state = 'gone', last_error = $2
-			 WHERE function_id = $1 AND planned AND state NOT IN ('complete', 'gone')`,
-			c.function.ID, archive.ErrGone.Error())
-		if err != nil {
-			return fmt.Errorf("update the windows of %s: %w", c.function.Name, err)
+		return w.write(ctx, tx, at)
+	})
+}
+
+// abandon adds to the changes that the other windows that were begun will not
+// be finished either. All are written by one statement: one that comes after
+// the totals were taken could deadlock with another function's commit (see
+// migrations/00003_totals.sql).
+func (c *claim) abandon(ctx context.Context, tx pgx.Tx, w *windowChanges) error {
+	rows, err := tx.Query(ctx, `
+		SELECT window_start, source_count
+		  FROM windows
+		 WHERE function_id = $1 AND planned AND state NOT IN ('complete', 'gone')`, c.function.ID)
+	if err != nil {
+		return fmt.Errorf("look up the open windows of %s: %w", c.function.Name, err)
+	}
+	var start time.Time
+	var count *int
+	_, err = pgx.ForEachRow(rows, []any{&start, &count}, func() error {
+		if w.of[windowKey{c.function.ID, start.UTC()}] == nil {
+			change := w.at(c.function.ID, start)
+			change.state, change.err, change.sourceCount = archive.StateGone, archive.ErrGone.Error(), count
 		}
 		return nil
 	})
+	if err != nil {
+		return fmt.Errorf("read the open windows of %s: %w", c.function.Name, err)
+	}
+	return nil
 }
 
 // spare leaves out of the changes the windows that are complete.
