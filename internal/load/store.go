@@ -121,6 +121,8 @@ func Config(databaseURL string) (*pgxpool.Config, error) {
 	// Plans must see the days asked for, to leave the other partitions out; a
 	// generic plan would lock each of them.
 	config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
+	// Nothing asked here runs for long enough to be worth compiling.
+	config.ConnConfig.RuntimeParams["jit"] = "off"
 	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = connectTimeout
