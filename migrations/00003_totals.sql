@@ -37,8 +37,12 @@ CREATE INDEX windows_erring ON windows (function_id, window_start)
 -- A trigger's transition tables go by these names, and come before views. The
 -- one for INSERT has no windows_before and the one for DELETE no windows_after:
 -- there one statement, the same for all, finds these, which are empty.
-CREATE VIEW windows_before AS SELECT * FROM windows WHERE false;
-CREATE VIEW windows_after AS SELECT * FROM windows WHERE false;
+CREATE VIEW windows_before AS
+SELECT function_id, window_start, state, planned, records, pending, rejected, completed_at, verified_at
+  FROM windows
+ WHERE false;
+CREATE VIEW windows_after AS
+SELECT * FROM windows_before;
 
 -- Adds a statement's changes to the totals. Of two transactions that change one
 -- function the second waits for the first's row and adds to what that left: no
@@ -81,7 +85,13 @@ BEGIN
             SELECT n, function_id, window_start, planned, state = 'complete' AS complete, state = 'short' AS short,
                    state = 'failed' AS failed, state = 'gone' AS gone, state = 'complete' AND verified_at IS NULL AS unverified,
                    records, pending, rejected, completed_at
-              FROM (SELECT 1 AS n, * FROM windows_after UNION ALL SELECT -1, * FROM windows_before) AS w
+              FROM (
+                SELECT 1 AS n, function_id, window_start, state, planned, records, pending, rejected, completed_at, verified_at
+                  FROM windows_after
+                 UNION ALL
+                SELECT -1, function_id, window_start, state, planned, records, pending, rejected, completed_at, verified_at
+                  FROM windows_before
+              ) AS w
           ) AS w
          GROUP BY function_id
       ) AS d
@@ -105,9 +115,9 @@ BEGIN
            complete_to = GREATEST(t.complete_to, EXCLUDED.complete_to),
            unverified_since = CASE WHEN t.unverified + EXCLUDED.unverified > 0
                                    THEN LEAST(t.unverified_since, EXCLUDED.unverified_since) END,
-           ends_lost = EXCLUDED.ends_lost
-                   AND (EXCLUDED.planned_from <= t.planned_from OR EXCLUDED.planned_to >= t.planned_to
-                        OR EXCLUDED.complete_from <= t.complete_from OR EXCLUDED.complete_to >= t.complete_to);
+           ends_lost = EXCLUDED.ends_lost AND COALESCE(
+               EXCLUDED.planned_from <= t.planned_from OR EXCLUDED.planned_to >= t.planned_to
+               OR EXCLUDED.complete_from <= t.complete_from OR EXCLUDED.complete_to >= t.complete_to, false);
     RETURN NULL;
 END
 $$;
