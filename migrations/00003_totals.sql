@@ -49,9 +49,11 @@ SELECT * FROM windows_before;
 -- change is lost.
 --
 -- They do not deadlock. A transaction writes windows in one statement, in the
--- order of their key, and then the totals in the order of theirs. Whoever waits
--- for a window holds no totals, and whoever waits for totals holds those of
--- lower functions only.
+-- order of their key, and takes the totals after that: whoever waits for a
+-- window holds no totals. An upsert takes those of what it updated before those
+-- of what it inserted, each in order but not together, so that two of several
+-- functions could wait for each other: such are made one at a time (see
+-- internal/load/windows.go).
 --
 -- This is part of every commit of a page, an upsert, which fires for INSERT
 -- too, mostly for nothing. No statement in here names a variable, so that each

@@ -130,7 +130,10 @@ func (s *Store) Plan(ctx context.Context, due []archive.Due, o archive.Order) er
 			ids = append(ids, d.ID)
 		}
 	}
-	if _, err := s.pool.Exec(ctx, insertPlanned, ids, o.Range.From, o.Range.To); err != nil {
+	var batch pgx.Batch // one transaction
+	batch.Queue(lockSeveral, int64(severalLock))
+	batch.Queue(insertPlanned, ids, o.Range.From, o.Range.To)
+	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("insert the windows of %d functions: %w", len(ids), err)
 	}
 	return nil

@@ -237,3 +237,42 @@ func TestMigrateTotals(t *testing.T) {
 	disturbAll(2)
 	checkTotals(a)
 }
+
+// Writers of several functions go one at a time, those of one do not wait.
+func TestWritersOfSeveralFunctions(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	first, second, third := a.newClaim("first"), a.newClaim("second"), a.newClaim("third")
+	commit(t, first, lastPage(span(0, 1), noted, record("r", archive.StatusWait, hour(0))))
+	holder, err := a.sql.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := holder.Exec(t.Context(), lockSeveral, int64(severalLock)); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 2)
+	go func() {
+		_, err := second.Commit(t.Context(), lastPage(span(0, 1), later, record("r", archive.StatusSuccess, hour(0))))
+		ended <- err
+	}()
+	go func() {
+		due := []archive.Due{{Known: first.function, Windows: 1}, {Known: second.function, Windows: 1}}
+		ended <- a.store.Plan(t.Context(), due, archive.Order{Range: span(0, 2)})
+	}()
+	eventually(t, "both wait", func() bool {
+		return value[int](a, `
+			SELECT count(*) FROM pg_stat_activity
+			 WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 2
+	})
+	commit(t, third, lastPage(span(0, 1), noted, record("s", archive.StatusSuccess, hour(0))))
+	if err := holder.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	checkWindows(a)
+}

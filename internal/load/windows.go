@@ -81,6 +81,15 @@ func (w *windowChanges) starts() []time.Time {
 	return starts
 }
 
+// severalLock is held by whoever writes windows of several functions, few as
+// they are: of two, one could take the totals of functions in another order
+// than the other, and both wait (see migrations/00003_totals.sql). It is taken
+// before the first window is.
+const (
+	severalLock = 0x6172636877696e73 // "archwins"
+	lockSeveral = `SELECT pg_advisory_xact_lock($1)`
+)
+
 // write upserts the windows, in the order of their keys. A window found by
 // chance, without a state, is not planned: no run reads it for that. One that
 // has records in flight now is asked for them again later, and one that is
@@ -102,6 +111,11 @@ func (w *windowChanges) write(ctx context.Context, tx pgx.Tx, at time.Time) erro
 		return a.start.Compare(b.start)
 	})
 	n := len(keys)
+	if keys[0].functionID != keys[n-1].functionID {
+		if _, err := tx.Exec(ctx, lockSeveral, int64(severalLock)); err != nil {
+			return fmt.Errorf("wait for other writers of several functions: %w", err)
+		}
+	}
 	functions, starts := make([]int32, n), make([]time.Time, n)
 	records, pending, rejected := make([]int32, n), make([]int32, n), make([]int32, n)
 	states, errs := make([]*string, n), make([]*string, n)
