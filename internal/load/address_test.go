@@ -77,7 +77,7 @@ func TestConfig(t *testing.T) {
 		t.Errorf("connects for %s", config.ConnConfig.ConnectTimeout)
 	}
 	for setting, want := range map[string]string{
-		"timezone": "UTC", "plan_cache_mode": "force_custom_plan", "application_name": "archiver",
+		"timezone": "UTC", "plan_cache_mode": "force_custom_plan", "jit": "off", "application_name": "archiver",
 	} {
 		if got := config.ConnConfig.RuntimeParams[setting]; got != want {
 			t.Errorf("%s is %q", setting, got)

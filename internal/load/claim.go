@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"archiver/internal/archive"
 )
@@ -161,14 +162,22 @@ func (s *Store) release(ctx context.Context, claims []*claim) {
 	}
 }
 
-// fenced runs f in a transaction that begins with the fence.
+// fenced runs f, which writes windows of the function, in a transaction that
+// begins with the fence.
 func (c *claim) fenced(ctx context.Context, f func(tx pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, c.store.pool, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, fence, []int32{c.function.ID}, []int64{c.epoch}, archive.ClaimLife)
-		if err != nil {
+		function := []int32{c.function.ID}
+		var held int64
+		var batch pgx.Batch
+		batch.Queue(fence, function, []int64{c.epoch}, archive.ClaimLife).Exec(func(tag pgconn.CommandTag) error {
+			held = tag.RowsAffected()
+			return nil
+		})
+		batch.Queue(lockTotals, function)
+		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 			return fmt.Errorf("check the claim of %s: %w", c.function.Name, err)
 		}
-		if tag.RowsAffected() == 0 {
+		if held == 0 {
 			return archive.ErrClaimLost
 		}
 		return f(tx)

@@ -169,7 +169,8 @@ func TestCommitLives(t *testing.T) {
 	}
 }
 
-// checkWindows compares the windows' numbers with the rows that they count.
+// checkWindows compares the windows' numbers with the rows that they count, and
+// the totals with theirs.
 func checkWindows(a *archiveDB) {
 	a.t.Helper()
 	wrong := a.rows(`
@@ -197,6 +198,7 @@ func checkWindows(a *archiveDB) {
 	if twice := a.rows(`SELECT request_id FROM invocations GROUP BY 1 HAVING count(*) > 1`); len(twice) > 0 {
 		a.t.Errorf("more than one row of %v", twice)
 	}
+	checkTotals(a)
 }
 
 func TestCommitIDs(t *testing.T) {

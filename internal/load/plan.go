@@ -11,93 +11,6 @@ import (
 	"archiver/internal/archive"
 )
 
-// Due picks the functions that have something to do: windows of the order's
-// range that are not complete, whether or not there is a row of them yet; with
-// Older those before it that were begun; records in flight and counts whose
-// time has come. What is oldest comes first: it is what the source forgets
-// first.
-func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Order, at time.Time) ([]archive.Due, error) {
-	ids := make([]int32, len(functions))
-	known := make(map[int32]archive.Known, len(functions))
-	for i, f := range functions {
-		ids[i], known[f.ID] = f.ID, f
-	}
-	rows, err := s.pool.Query(ctx, `
-		WITH decided AS (
-			SELECT w.function_id, count(*) AS windows
-			  FROM windows w
-			  JOIN functions f USING (function_id)
-			 WHERE w.function_id = ANY ($1) AND w.window_start >= $2 AND w.window_start < $3
-			   AND (w.state = 'complete' OR w.state = 'gone' AND f.gone_at IS NOT NULL) AND NOT $5
-			 GROUP BY w.function_id
-		), older AS (
-			SELECT function_id, count(*) AS windows, min(window_start) AS oldest
-			  FROM windows
-			 WHERE function_id = ANY ($1) AND window_start < $2
-			   AND planned AND state NOT IN ('complete', 'gone') AND $6
-			 GROUP BY function_id
-		), due AS (
-			SELECT id, CASE WHEN $7 THEN 0 ELSE $4 - COALESCE(d.windows, 0) + COALESCE(o.windows, 0) END AS windows,
-			       COALESCE(o.oldest, $2) AS oldest,
-			       $8 AND EXISTS (
-				SELECT FROM windows
-				 WHERE function_id = id AND recheck_at <= $9) AS follow,
-			       $7 OR EXISTS (
-				SELECT FROM windows
-				 WHERE function_id = id AND window_start >= $2 AND state = 'complete'
-				   AND verified_at IS NULL AND completed_at <= $10) AS verify
-			  FROM unnest($1::integer[]) AS id
-			  LEFT JOIN decided d ON d.function_id = id
-			  LEFT JOIN older o ON o.function_id = id
-		)
-		SELECT id, windows, oldest
-		  FROM due
-		 WHERE windows > 0 OR follow OR verify
-		 ORDER BY oldest, windows DESC, id`,
-		ids, o.Range.From, o.Range.To, o.Range.Windows(), o.Force, o.Older, o.Compare, o.Follow, at, verifyDue(o, at))
-	if err != nil {
-		return nil, fmt.Errorf("select what is due: %w", err)
-	}
-	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d archive.Due, err error) {
-		var id int32
-		err = row.Scan(&id, &d.Windows, &d.Oldest)
-		d.Known = known[id]
-		return d, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read what is due: %w", err)
-	}
-	return due, nil
-}
-
-// Plan gives the windows that are due a row each, where they have none: what
-// was asked for and not reached is to be seen, and later runs come to it.
-func (s *Store) Plan(ctx context.Context, due []archive.Due, o archive.Order) error {
-	if o.Compare {
-		return nil
-	}
-	var ids []int32
-	for _, d := range due {
-		if d.Windows > 0 {
-			ids = append(ids, d.ID)
-		}
-	}
-	_, err := s.pool.Exec(ctx, `
-		INSERT INTO windows AS w (function_id, window_start, planned)
-		SELECT id, hour, true
-		  FROM unnest($1::integer[]) AS id,
-		       generate_series($2::timestamptz, $3::timestamptz - interval '1 hour', interval '1 hour') AS hour
-		 ORDER BY id, hour
-		    ON CONFLICT (function_id, window_start) DO UPDATE
-		   SET planned = true
-		 WHERE NOT w.planned`,
-		ids, o.Range.From, o.Range.To)
-	if err != nil {
-		return fmt.Errorf("insert the windows of %d functions: %w", len(ids), err)
-	}
-	return nil
-}
-
 // verifyDue is until when a window must have been completed for its
 // verification to be due. Those that are half as old are taken along, so that a
 // steady run compares some windows in one call and not each by itself.
@@ -155,7 +68,8 @@ func (c *claim) windows(ctx context.Context, o archive.Order) ([]time.Time, erro
 		WITH due AS (
 			SELECT hour
 			  FROM generate_series($2::timestamptz, $3::timestamptz - interval '1 hour', interval '1 hour') AS hour
-			  LEFT JOIN windows w ON w.function_id = $1 AND w.window_start = hour
+			  LEFT JOIN windows w
+			    ON w.function_id = $1 AND w.window_start = hour AND w.window_start >= $2 AND w.window_start < $3
 			 WHERE w.state IS NULL OR $4
 			    OR w.state <> 'complete' AND (w.state <> 'gone' OR (
 				SELECT gone_at FROM functions WHERE function_id = $1) IS NULL)

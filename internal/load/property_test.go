@@ -35,6 +35,7 @@ func TestArchiveIsItsModel(t *testing.T) {
 				if diff := cmp.Diff(s.model.tables(), s.tables(t)); diff != "" {
 					t.Fatalf("step %d, %s (-model +archive):\n%s", step, did, diff)
 				}
+				checkTotals(a.in(t))
 			}
 		})
 	}

@@ -112,10 +112,10 @@ func TestCommitStatements(t *testing.T) {
 		trips int
 	}{
 		{"no records", page(span, noted), 6, 2},
-		{"the same again", page(span, noted, many(100, span, "first")...), 16, 3},
-		{"new", page(span, noted, many(1000, span, "new")...), 8, 2},
-		{"changed", page(span, noted, changed...), 16, 3},
-		{"last", lastPage(span, noted, many(1000, span, "last")...), 9, 2},
+		{"the same again", page(span, noted, many(100, span, "first")...), 17, 3},
+		{"new", page(span, noted, many(1000, span, "new")...), 9, 2},
+		{"changed", page(span, noted, changed...), 17, 3},
+		{"last", lastPage(span, noted, many(1000, span, "last")...), 10, 2},
 	} {
 		count.take()
 		commit(t, c, test.batch)

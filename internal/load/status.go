@@ -32,39 +32,11 @@ type FunctionStatus struct {
 	LastError *string    `json:"last_error,omitempty"`
 }
 
-// Status is the state of every function, those with open windows first.
+// Status is the state of every function, those with open windows first. It
+// reads the totals, and windows only of functions with open ones: two look-ups
+// each.
 func (s *Store) Status(ctx context.Context) ([]FunctionStatus, error) {
-	rows, err := s.pool.Query(ctx, `
-		WITH w AS (
-			SELECT function_id,
-			       count(*) FILTER (WHERE planned) AS windows,
-			       count(*) FILTER (WHERE state = 'complete') AS complete,
-			       count(*) FILTER (WHERE planned AND state NOT IN ('complete', 'gone')) AS open,
-			       count(*) FILTER (WHERE state = 'short') AS short,
-			       count(*) FILTER (WHERE state = 'failed') AS failed,
-			       count(*) FILTER (WHERE state = 'gone') AS gone,
-			       sum(records) AS records, sum(pending) AS pending, sum(rejected) AS rejected,
-			       min(window_start) FILTER (WHERE state = 'complete') AS complete_from,
-			       max(window_start) FILTER (WHERE state = 'complete') + interval '1 hour' AS complete_to,
-			       min(window_start) FILTER (WHERE planned AND state NOT IN ('complete', 'gone')) AS open_since
-			  FROM windows
-			 GROUP BY function_id
-		)
-		SELECT f.provider, f.region, f.function_urn, f.function_name, f.gone_at,
-		       COALESCE(w.windows, 0), COALESCE(w.complete, 0), COALESCE(w.open, 0),
-		       COALESCE(w.short, 0), COALESCE(w.failed, 0), COALESCE(w.gone, 0),
-		       COALESCE(w.records, 0), COALESCE(w.pending, 0), COALESCE(w.rejected, 0),
-		       w.complete_from, w.complete_to, w.open_since, e.last_error
-		  FROM functions f
-		  LEFT JOIN w USING (function_id)
-		  LEFT JOIN LATERAL (
-			SELECT last_error
-			  FROM windows
-			 WHERE function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
-			   AND last_error IS NOT NULL
-			 ORDER BY window_start DESC
-			 LIMIT 1) e ON true
-		 ORDER BY COALESCE(w.open, 0) > 0 DESC, w.open_since, f.function_name`)
+	rows, err := s.pool.Query(ctx, selectStatus)
 	if err != nil {
 		return nil, fmt.Errorf("select the state of functions: %w", err)
 	}
@@ -74,6 +46,29 @@ func (s *Store) Status(ctx context.Context) ([]FunctionStatus, error) {
 	}
 	return status, nil
 }
+
+const selectStatus = `
+	SELECT f.provider, f.region, f.function_urn, f.function_name, f.gone_at,
+	       COALESCE(t.windows, 0), COALESCE(t.complete, 0), COALESCE(t.open, 0),
+	       COALESCE(t.short, 0), COALESCE(t.failed, 0), COALESCE(t.gone, 0),
+	       COALESCE(t.records, 0), COALESCE(t.pending, 0), COALESCE(t.rejected, 0),
+	       t.complete_from, t.complete_to, o.open_since, e.last_error
+	  FROM functions f
+	  LEFT JOIN window_totals t USING (function_id)
+	  LEFT JOIN LATERAL (
+		SELECT window_start AS open_since
+		  FROM windows
+		 WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
+		 ORDER BY window_start
+		 LIMIT 1) o ON true
+	  LEFT JOIN LATERAL (
+		SELECT last_error
+		  FROM windows
+		 WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
+		   AND last_error IS NOT NULL
+		 ORDER BY window_start DESC
+		 LIMIT 1) e ON true
+	 ORDER BY COALESCE(t.open, 0) > 0 DESC, o.open_since, f.function_name`
 
 // A RunStatus is one run.
 type RunStatus struct {

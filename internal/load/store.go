@@ -127,6 +127,8 @@ func Config(databaseURL string) (*pgxpool.Config, error) {
 	// Plans must see the days asked for, to leave the other partitions out; a
 	// generic plan would lock each of them.
 	config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
+	// Nothing asked here runs for long enough to be worth compiling.
+	config.ConnConfig.RuntimeParams["jit"] = "off"
 	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	// A process that is stopped in the middle of a commit holds its claims no
 	// longer than one that is stopped elsewhere.

@@ -97,6 +97,19 @@ func (w *windowChanges) starts() []time.Time {
 	return starts
 }
 
+// lockTotals is the first word of whoever writes windows, in each transaction:
+// it takes the totals of their functions, in one order for all. Whoever holds
+// them writes windows of theirs alone, so that nobody waits in a circle.
+const lockTotals = `
+	SELECT
+	  FROM window_totals
+	 WHERE function_id = ANY ($1::integer[])
+	 ORDER BY function_id
+	   FOR NO KEY UPDATE`
+
+// lockAllTotals takes those of all functions.
+const lockAllTotals = `SELECT FROM window_totals ORDER BY function_id FOR NO KEY UPDATE`
+
 // queue upserts the windows, in the order of their keys. A window found by
 // chance, without a state, is not planned: no run reads it for that. One that
 // has records in flight now is asked for them again later, and one that is
@@ -106,6 +119,7 @@ func (w *windowChanges) starts() []time.Time {
 // agreed: what the archive has of a window that it completes is that count.
 func (w *windowChanges) queue(batch *pgx.Batch) {
 	var counted, uncounted []windowKey
+	var functions []int32
 	for key, c := range w.of {
 		switch {
 		case !c.changes():
@@ -114,6 +128,12 @@ func (w *windowChanges) queue(batch *pgx.Batch) {
 		default:
 			counted = append(counted, key)
 		}
+		if c.changes() && !slices.Contains(functions, key.functionID) {
+			functions = append(functions, key.functionID)
+		}
+	}
+	if len(functions) > 0 {
+		batch.Queue(lockTotals, functions)
 	}
 	w.upsert(batch, counted, false)
 	w.upsert(batch, uncounted, true)

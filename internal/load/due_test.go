@@ -1,0 +1,300 @@
+package load
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/archive"
+)
+
+// countedDue is what is due, said as plainly as it can be: by counting the
+// windows. It takes what selectDue takes.
+const countedDue = `
+	WITH decided AS (
+		SELECT w.function_id, count(*) AS windows
+		  FROM windows w
+		  JOIN functions f USING (function_id)
+		 WHERE w.function_id = ANY ($1) AND w.window_start >= $2 AND w.window_start < $3
+		   AND (w.state = 'complete' OR w.state = 'gone' AND f.gone_at IS NOT NULL) AND NOT $5
+		 GROUP BY w.function_id
+	), older AS (
+		SELECT function_id, count(*) AS windows, min(window_start) AS oldest
+		  FROM windows
+		 WHERE function_id = ANY ($1) AND window_start < $2
+		   AND planned AND state NOT IN ('complete', 'gone') AND $6
+		 GROUP BY function_id
+	), due AS (
+		SELECT id, CASE WHEN $7 THEN 0 ELSE $4 - COALESCE(d.windows, 0) + COALESCE(o.windows, 0) END AS windows,
+		       COALESCE(o.oldest, $2) AS oldest,
+		       $8 AND EXISTS (
+			SELECT FROM windows
+			 WHERE function_id = id AND recheck_at <= $9) AS follow,
+		       $7 OR EXISTS (
+			SELECT FROM windows
+			 WHERE function_id = id AND window_start >= $2 AND state = 'complete'
+			   AND verified_at IS NULL AND completed_at <= $10) AS verify
+		  FROM unnest($1::integer[]) AS id
+		  LEFT JOIN decided d ON d.function_id = id
+		  LEFT JOIN older o ON o.function_id = id
+	)
+	SELECT id, windows, oldest
+	  FROM due
+	 WHERE windows > 0 OR follow OR verify
+	 ORDER BY oldest, windows DESC, id`
+
+// countedPlan is the plan that looks at every hour.
+const countedPlan = `
+	INSERT INTO windows AS w (function_id, window_start, planned)
+	SELECT id, hour, true
+	  FROM unnest($1::integer[]) AS id,
+	       generate_series($2::timestamptz, $3::timestamptz - interval '1 hour', interval '1 hour') AS hour
+	    ON CONFLICT (function_id, window_start) DO UPDATE
+	   SET planned = true
+	 WHERE NOT w.planned`
+
+// countedStatus is the status that counts every window.
+const countedStatus = `
+	WITH w AS (
+		SELECT function_id,
+		       count(*) FILTER (WHERE planned) AS windows,
+		       count(*) FILTER (WHERE state = 'complete') AS complete,
+		       count(*) FILTER (WHERE planned AND state NOT IN ('complete', 'gone')) AS open,
+		       count(*) FILTER (WHERE state = 'short') AS short,
+		       count(*) FILTER (WHERE state = 'failed') AS failed,
+		       count(*) FILTER (WHERE state = 'gone') AS gone,
+		       sum(records) AS records, sum(pending) AS pending, sum(rejected) AS rejected,
+		       min(window_start) FILTER (WHERE state = 'complete') AS complete_from,
+		       max(window_start) FILTER (WHERE state = 'complete') + interval '1 hour' AS complete_to,
+		       min(window_start) FILTER (WHERE planned AND state NOT IN ('complete', 'gone')) AS open_since
+		  FROM windows
+		 GROUP BY function_id
+	)
+	SELECT f.provider, f.region, f.function_urn, f.function_name, f.gone_at,
+	       COALESCE(w.windows, 0), COALESCE(w.complete, 0), COALESCE(w.open, 0),
+	       COALESCE(w.short, 0), COALESCE(w.failed, 0), COALESCE(w.gone, 0),
+	       COALESCE(w.records, 0), COALESCE(w.pending, 0), COALESCE(w.rejected, 0),
+	       w.complete_from, w.complete_to, w.open_since, e.last_error
+	  FROM functions f
+	  LEFT JOIN w USING (function_id)
+	  LEFT JOIN LATERAL (
+		SELECT last_error
+		  FROM windows
+		 WHERE function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
+		   AND last_error IS NOT NULL
+		 ORDER BY window_start DESC
+		 LIMIT 1) e ON true
+	 ORDER BY COALESCE(w.open, 0) > 0 DESC, w.open_since, f.function_name`
+
+// randomize gives a function another history: runs of hours of one state each,
+// mostly complete, with hours that are not known at all between them, or none.
+func randomize(a *archiveDB, r *rand.Rand, f archive.Known) {
+	a.exec(`DELETE FROM windows WHERE function_id = $1`, f.ID)
+	states := []string{"complete", "complete", "complete", "pending", "failed", "short", "gone", "chance", ""}
+	kinds := states[:[]int{1, 5, 6, 7, len(states)}[r.IntN(5)]]
+	until := 30 + r.IntN(20)
+	for from := r.IntN(30); from < until; {
+		to := min(until, from+1+r.IntN(12))
+		if state := kinds[r.IntN(len(kinds))]; state != "" {
+			a.exec(`
+				INSERT INTO windows (function_id, window_start, state, planned, last_error, completed_at, verified_at, recheck_at)
+				SELECT $1, hour, CASE WHEN $4 = 'chance' THEN 'pending' ELSE $4 END, $4 <> 'chance',
+				       CASE WHEN $4 = 'failed' THEN hour::text END,
+				       CASE WHEN $4 = 'complete' THEN $5::timestamptz + $6 * interval '1 hour' END,
+				       CASE WHEN $4 = 'complete' AND $7 THEN $5::timestamptz END,
+				       CASE WHEN $8 THEN $5::timestamptz + $6 * interval '1 hour' END
+				  FROM generate_series($2::timestamptz, $3, interval '1 hour') AS hour`,
+				f.ID, hour(from), hour(to-1), state, noted, r.IntN(6), r.IntN(3) > 0, r.IntN(8) == 0)
+		}
+		from = to
+	}
+	a.exec(`UPDATE functions SET gone_at = CASE WHEN $2 THEN $3::timestamptz END WHERE function_id = $1`, f.ID, r.IntN(4) == 0, noted)
+}
+
+// What the totals give is what a count of the windows gives.
+func TestDuePlanAndStatusAreCounted(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	r := rand.New(rand.NewPCG(3, 9))
+	known := make([]archive.Known, 12)
+	ids := make([]int32, len(known))
+	for i := range known {
+		known[i] = a.function(fmt.Sprint("f", i))
+		ids[i] = known[i].ID
+	}
+	flip := func() bool { return r.IntN(2) == 0 }
+	for round := range 40 {
+		for _, f := range known[1:] { // the first has no windows until it is planned
+			randomize(a, r, f)
+		}
+		checkTotals(a)
+		got, err := a.store.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := a.sql.Query(t.Context(), countedStatus)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := pgx.CollectRows(rows, pgx.RowToStructByPos[FunctionStatus])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("status (-counted +got):\n%s", diff)
+		}
+		for range 8 {
+			from := r.IntN(45)
+			o := archive.Order{
+				Range: span(from, from+r.IntN(30)), Older: flip(), Force: r.IntN(8) == 0, Compare: r.IntN(8) == 0,
+				Follow: flip(), VerifyAfter: time.Duration(r.IntN(5)) * time.Hour,
+			}
+			at := noted.Add(time.Duration(r.IntN(8)) * time.Hour)
+			due, err := a.store.Due(t.Context(), known, o, at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plain := a.rows(countedDue, ids, o.Range.From, o.Range.To, o.Range.Windows(),
+				o.Force, o.Older, o.Compare, o.Follow, at, verifyDue(o, at))
+			said := []string{}
+			for _, d := range due {
+				said = append(said, fmt.Sprintf(`(%d,%d,"%s+00")`, d.ID, d.Windows, d.Oldest.UTC().Format(time.DateTime)))
+			}
+			if diff := cmp.Diff(plain, said); diff != "" {
+				t.Errorf("round %d: due of %+v (-counted +got):\n%s", round, o, diff)
+			}
+		}
+		checkPlan(a, r, known)
+	}
+}
+
+// checkPlan plans a range of some of the functions.
+func checkPlan(a *archiveDB, r *rand.Rand, known []archive.Known) {
+	a.t.Helper()
+	var due []archive.Due
+	var ids []int32
+	for _, f := range known {
+		if r.IntN(3) > 0 {
+			due, ids = append(due, archive.Due{Known: f, Windows: 1}), append(ids, f.ID)
+		}
+	}
+	from := r.IntN(45)
+	s := span(from, from+r.IntN(30))
+	const planned = `SELECT function_id, window_start, state, planned FROM windows ORDER BY 1, 2`
+	tx, err := a.sql.Begin(a.t.Context())
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if _, err := tx.Exec(a.t.Context(), countedPlan, ids, s.From, s.To); err != nil {
+		a.t.Fatal(err)
+	}
+	rows, err := tx.Query(a.t.Context(), `SELECT q::text FROM (`+planned+`) AS q`)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	want, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if err := tx.Rollback(a.t.Context()); err != nil {
+		a.t.Fatal(err)
+	}
+	if err := a.store.Plan(a.t.Context(), due, archive.Order{Range: s}); err != nil {
+		a.t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, a.rows(planned)); diff != "" {
+		a.t.Errorf("the plan of %s (-every hour +got):\n%s", s, diff)
+	}
+	checkTotals(a)
+}
+
+// What it costs to say what is due, to plan it and to tell the status does not
+// grow with the history. Costs are counted in blocks read.
+func TestPlanningDoesNotGrow(t *testing.T) {
+	t.Parallel()
+	const functions = 10
+	type costs map[string]int
+	histories := map[string]string{
+		"complete": `SELECT $1::integer + n, hour, 'complete', hour + interval '70 minutes'`,
+		"read a moment ago, verified never": `
+			SELECT $1 + n, hour, 'complete', $3::timestamptz`,
+		"open but for the last day": `
+			SELECT $1 + n, hour, CASE WHEN hour < $3::timestamptz - interval '1 day' THEN 'pending' ELSE 'complete' END, hour`,
+		"one hour failed": `
+			SELECT $1 + n, hour, CASE WHEN hour = $3::timestamptz - interval '9 hours' THEN 'failed' ELSE 'complete' END, hour`,
+		"one hour unknown": `
+			SELECT $1 + n, hour, 'complete', hour`,
+	}
+	cost := func(days int) costs {
+		a := newArchive(t)
+		now := today.AddDate(1, 0, 0)
+		c := costs{}
+		ranges := archive.Span{From: now.AddDate(0, 0, -7), To: now.Add(archive.Hour)}
+		ids := map[string][]int32{}
+		for name, history := range histories {
+			for n := range functions {
+				ids[name] = append(ids[name], a.function(fmt.Sprint(name, n)).ID)
+			}
+			a.exec(`
+				INSERT INTO windows (function_id, window_start, state, completed_at, planned)
+				SELECT w.*, true
+				  FROM (`+history+`
+				  FROM generate_series(0, $4 - 1) AS n,
+				       generate_series($2::timestamptz, $3::timestamptz - interval '1 hour', interval '1 hour') AS hour) AS w`,
+				ids[name][0], now.AddDate(0, 0, -days), now, functions)
+			if name == "one hour unknown" {
+				a.exec(`DELETE FROM windows WHERE function_id = ANY ($1) AND window_start = $2`, ids[name], now.AddDate(0, 0, -3))
+			}
+		}
+		a.exec(`VACUUM ANALYZE windows`)
+		for name, ids := range ids {
+			c["due: "+name] = a.blocks(selectDue, ids, ranges.From, ranges.To, ranges.Windows(),
+				false, true, false, true, now, now.Add(-6*time.Hour))
+			c["plan: "+name] = a.blocks(insertPlanned, ids, ranges.From, ranges.To)
+		}
+		c["status"] = a.blocks(selectStatus)
+		return c
+	}
+	short, long := cost(14), cost(365)
+	t.Log(short, long)
+	for what, blocks := range long {
+		// Indexes are a level or two deeper.
+		if most := short[what] + short[what]/2 + 3*functions; blocks > most {
+			t.Errorf("%s: %d blocks at 365 days, %d at 14", what, blocks, short[what])
+		}
+	}
+}
+
+// blocks is how many blocks a statement asks for, in a transaction that is
+// taken back.
+func (a *archiveDB) blocks(sql string, args ...any) int {
+	a.t.Helper()
+	tx, err := a.store.pool.Begin(a.t.Context())
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer func() {
+		if err := tx.Rollback(a.t.Context()); err != nil {
+			a.t.Error(err)
+		}
+	}()
+	var text []byte
+	if err := tx.QueryRow(a.t.Context(), `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) `+sql, args...).Scan(&text); err != nil {
+		a.t.Fatal(err)
+	}
+	var explained []struct {
+		Plan struct {
+			Hit  int `json:"Shared Hit Blocks"`
+			Read int `json:"Shared Read Blocks"`
+		}
+	}
+	if err := json.Unmarshal(text, &explained); err != nil {
+		a.t.Fatal(err)
+	}
+	return explained[0].Plan.Hit + explained[0].Plan.Read
+}

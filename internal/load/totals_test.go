@@ -1,0 +1,299 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"archiver/internal/archive"
+	"archiver/internal/pgserver/pgtest"
+)
+
+// checkTotals compares the totals with the windows that they sum up.
+func checkTotals(a *archiveDB) {
+	a.t.Helper()
+	wrong := a.rows(`
+		WITH counted AS (
+			SELECT function_id,
+			       count(*) FILTER (WHERE planned) AS windows,
+			       count(*) FILTER (WHERE state = 'complete') AS complete,
+			       count(*) FILTER (WHERE planned AND state NOT IN ('complete', 'gone')) AS open,
+			       count(*) FILTER (WHERE state = 'short') AS short,
+			       count(*) FILTER (WHERE state = 'failed') AS failed,
+			       count(*) FILTER (WHERE state = 'gone') AS gone,
+			       count(*) FILTER (WHERE state = 'complete' AND verified_at IS NULL) AS unverified,
+			       sum(records) AS records, sum(pending) AS pending, sum(rejected) AS rejected,
+			       min(window_start) FILTER (WHERE planned) AS planned_from,
+			       max(window_start) FILTER (WHERE planned) + interval '1 hour' AS planned_to,
+			       min(window_start) FILTER (WHERE state = 'complete') AS complete_from,
+			       max(window_start) FILTER (WHERE state = 'complete') + interval '1 hour' AS complete_to,
+			       min(completed_at) FILTER (WHERE state = 'complete' AND verified_at IS NULL) AS unverified_since
+			  FROM windows
+			 GROUP BY function_id
+		)
+		SELECT c AS counted, t AS totals
+		  FROM counted c
+		  FULL JOIN window_totals t USING (function_id)
+		 WHERE (COALESCE(c.windows, 0), COALESCE(c.complete, 0), COALESCE(c.open, 0), COALESCE(c.short, 0),
+		        COALESCE(c.failed, 0), COALESCE(c.gone, 0), COALESCE(c.unverified, 0), COALESCE(c.records, 0),
+		        COALESCE(c.pending, 0), COALESCE(c.rejected, 0), false)
+		       IS DISTINCT FROM (t.windows, t.complete, t.open, t.short, t.failed, t.gone, t.unverified,
+		        t.records, t.pending, t.rejected, t.ends_lost)
+		    OR (c.planned_from, c.planned_to, c.complete_from, c.complete_to)
+		       IS DISTINCT FROM (t.planned_from, t.planned_to, t.complete_from, t.complete_to)
+		    OR (c.unverified_since IS NULL) <> (t.unverified_since IS NULL)
+		    OR c.unverified_since < t.unverified_since`)
+	if len(wrong) > 0 {
+		a.t.Errorf("totals are not those of the windows (counted, kept):\n%s", strings.Join(wrong, "\n"))
+	}
+}
+
+// Whatever is done to windows, by several at the same time, the totals are what
+// a count of them gives, and nobody gets a deadlock.
+func TestTotals(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	const workers, functions, rounds, steps = 4, 3, 6, 15
+	known := make([]archive.Known, workers*functions)
+	for i := range known {
+		known[i] = a.function(fmt.Sprint("f", i))
+	}
+	for round := range rounds {
+		var all sync.WaitGroup
+		for w := range workers {
+			r := rand.New(rand.NewPCG(uint64(round), uint64(w)))
+			mine := known[w*functions : (w+1)*functions]
+			all.Go(func() {
+				for step := range steps {
+					f := mine[r.IntN(len(mine))]
+					if err := disturb(t, a, r, f, known, noted.Add(time.Duration(step)*time.Minute)); err != nil {
+						t.Errorf("round %d: %v", round, err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		checkTotals(a)
+	}
+	a.exec(`TRUNCATE windows`)
+	checkTotals(a)
+}
+
+// disturb does one thing that writes windows of the function, and of others
+// that give the same records.
+func disturb(t *testing.T, a *archiveDB, r *rand.Rand, f archive.Known, known []archive.Known, at time.Time) error {
+	ctx := t.Context()
+	got, err := a.store.Claim(ctx, f)
+	if err != nil {
+		return err
+	}
+	c := got.(*claim)
+	from := r.IntN(40)
+	s := span(from, from+1+r.IntN(6))
+	what := ""
+	switch n := r.IntN(16); n {
+	case 0:
+		what, err = "Fail", c.Fail(ctx, s, "down", at)
+	case 1:
+		what, err = "Gone", c.Gone(ctx, []archive.Span{s}, at)
+	case 2:
+		what, err = "Differs", c.Differs(ctx, s.From, &archive.ShortError{Saw: 1, Count: 2})
+	case 3:
+		what, err = "Recount", c.Recount(ctx, s)
+	case 4:
+		what = "Follow"
+		record := archive.InFlightRecord{RequestID: fmt.Sprintf("r-%024d", from), Window: s.From}
+		_, err = c.Follow(ctx, record, many(40, span(0, 40), "r")[from:from+1], nil, at)
+	case 5:
+		what, err = "Verified", c.Verified(ctx, s, at)
+	case 6:
+		what, err = "Rechecked", c.Rechecked(ctx, []time.Time{s.From}, at)
+	case 7:
+		what = "Plan"
+		var due []archive.Due
+		for _, k := range known {
+			due = append(due, archive.Due{Known: k, Windows: 1})
+		}
+		err = a.store.Plan(ctx, due, archive.Order{Range: s})
+	case 8:
+		what = "DELETE"
+		err = writeAs(ctx, a, f, `DELETE FROM windows WHERE function_id = $1 AND window_start = $2`, s.From)
+	case 9:
+		what = "DELETE of what comes first"
+		err = writeAs(ctx, a, f, `
+			DELETE FROM windows w
+			 WHERE function_id = $1 AND window_start = (
+				SELECT min(window_start) FROM windows WHERE function_id = $1 AND state = 'complete')`)
+	case 10:
+		what = "UPDATE of what comes last"
+		err = writeAs(ctx, a, f, `
+			UPDATE windows w SET state = 'pending', planned = false
+			 WHERE function_id = $1 AND window_start = (
+				SELECT max(window_start) FROM windows WHERE function_id = $1 AND planned)`)
+	default:
+		what = "Commit"
+		shared := many(40, span(0, 40), "r")
+		for i := range shared {
+			shared[i].Status = []string{archive.StatusWait, archive.StatusSuccess, archive.StatusFail}[r.IntN(3)]
+		}
+		b := page(s, at, shared[from:min(40, from+10)]...)
+		b.Rejected = []archive.Rejected{{Reason: "none", Payload: []byte(fmt.Sprint(r.IntN(9)))}}
+		if n < 15 {
+			b.Outcome = &archive.Outcome{State: outcomes[r.IntN(len(outcomes))]}
+		}
+		_, err = c.Commit(ctx, b)
+	}
+	if err = errors.Join(err, c.Release(ctx)); err != nil {
+		return fmt.Errorf("%s of %s %s: %w", what, f.Name, s, err)
+	}
+	return nil
+}
+
+// writeAs writes windows of the function as all do, its totals first.
+func writeAs(ctx context.Context, a *archiveDB, f archive.Known, statement string, args ...any) error {
+	return pgx.BeginFunc(ctx, a.sql, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockTotals, []int32{f.ID}); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, statement, append([]any{f.ID}, args...)...)
+		return err
+	})
+}
+
+// An end that is lost is looked up where another one has moved it meanwhile.
+func TestTotalsEndsWhenTwoMoveThem(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	f := a.function("f")
+	commit(t, a.claim(f), lastPage(span(3, 6), noted))
+	first, err := a.sql.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const complete = `
+		INSERT INTO windows (function_id, window_start, state, planned, completed_at) VALUES ($1, $2, 'complete', true, $2)`
+	if _, err := first.Exec(t.Context(), complete, f.ID, hour(1)); err != nil {
+		t.Fatal(err)
+	}
+	deleted := make(chan error, 1)
+	go func() {
+		_, err := a.sql.Exec(t.Context(), `DELETE FROM windows WHERE function_id = $1 AND window_start IN ($2, $3)`, f.ID, hour(3), hour(5))
+		deleted <- err
+	}()
+	eventually(t, "the second waits for the first's totals", a.blocked)
+	if err := first.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-deleted; err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`("2026-03-14 01:00:00","2026-03-14 05:00:00",2)`}
+	got := a.rows(`SELECT complete_from AT TIME ZONE 'UTC', complete_to AT TIME ZONE 'UTC', complete FROM window_totals`)
+	if !slices.Equal(want, got) {
+		t.Errorf("complete are %v, want %v", got, want)
+	}
+	checkTotals(a)
+}
+
+// Windows that were there before the totals are counted when these come, and
+// stay when they go.
+func TestMigrateTotals(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	migrateUp(t, url)
+	pool, err := pgxpool.New(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	a := &archiveDB{t: t, url: url, store: openStore(t, url), sql: pool}
+	m := newMigrator(t, url)
+	known := []archive.Known{a.function("f"), a.function("g"), a.function("h")}
+	disturbAll := func(seed uint64) {
+		t.Helper()
+		r := rand.New(rand.NewPCG(seed, 0))
+		for range 60 {
+			if err := disturb(t, a, r, known[r.IntN(2)], known[:2], noted); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	disturbAll(1)
+	checkTotals(a)
+	for {
+		step, err := m.Down(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if step.Version == 3 {
+			break
+		}
+	}
+	if n := value[int](a, `SELECT count(*) FROM windows`); n == 0 {
+		t.Error("the windows went with their totals")
+	}
+	a.exec(`UPDATE windows SET records = records + 1, state = 'complete' WHERE state = 'failed'`)
+	a.exec(`INSERT INTO windows (function_id, window_start) SELECT $1, $2::timestamptz`, known[0].ID, hour(-9))
+	if _, err := m.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	checkTotals(a)
+	disturbAll(2)
+	checkTotals(a)
+}
+
+// Whoever writes windows takes the totals of their functions first: none waits
+// for another that waits for it, and those of other functions do not wait.
+func TestWritersOfSeveralFunctions(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	first, second, third := a.newClaim("first"), a.newClaim("second"), a.newClaim("third")
+	commit(t, first, lastPage(span(0, 1), noted, record("r", archive.StatusWait, hour(0))))
+	holder, err := a.sql.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := holder.Exec(t.Context(), lockTotals, []int32{first.function.ID}); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 3)
+	go func() {
+		_, err := second.Commit(t.Context(), lastPage(span(0, 1), later, record("r", archive.StatusSuccess, hour(0))))
+		ended <- err
+	}()
+	go func() {
+		due := []archive.Due{{Known: first.function, Windows: 1}, {Known: second.function, Windows: 1}}
+		ended <- a.store.Plan(t.Context(), due, archive.Order{Range: span(0, 2)})
+	}()
+	go func() {
+		ended <- first.Verified(t.Context(), span(0, 1), later)
+	}()
+	eventually(t, "all wait", func() bool {
+		return value[int](a, `
+			SELECT count(*) FROM pg_stat_activity
+			 WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 3
+	})
+	// None of those who wait has windows that the holder wants.
+	if _, err := holder.Exec(t.Context(), `UPDATE windows SET attempts = 2 WHERE function_id = $1`, first.function.ID); err != nil {
+		t.Error(err)
+	}
+	commit(t, third, lastPage(span(0, 1), noted, record("s", archive.StatusSuccess, hour(0))))
+	if err := holder.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	checkWindows(a)
+}
