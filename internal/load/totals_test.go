@@ -99,7 +99,7 @@ func disturb(t *testing.T, a *archiveDB, r *rand.Rand, f archive.Known, known []
 	c := got.(*claim)
 	from := r.IntN(40)
 	s := span(from, from+1+r.IntN(6))
-	what := ""
+	var what string
 	switch n := r.IntN(16); n {
 	case 0:
 		what, err = "Fail", c.Fail(ctx, s, "down", at)
