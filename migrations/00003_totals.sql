@@ -27,6 +27,7 @@ CREATE TABLE window_totals (
     complete_from    timestamptz,
     complete_to      timestamptz,
     unverified_since timestamptz,     -- none of them was completed before; a lower bound
+    recorded_to      timestamptz,     -- the end of the last one that had records; an upper bound
     ends_lost        boolean NOT NULL -- from and to may be too wide; never so when a statement ends
 ) WITH (fillfactor = 50);
 
@@ -80,6 +81,7 @@ BEGIN
                min(window_start) FILTER (WHERE complete) AS complete_from,
                max(window_start) FILTER (WHERE complete) + interval '1 hour' AS complete_to,
                min(completed_at) FILTER (WHERE unverified AND n > 0) AS unverified_since,
+               max(window_start) FILTER (WHERE records > 0 AND n > 0) + interval '1 hour' AS recorded_to,
                (min(window_start) FILTER (WHERE planned), max(window_start) FILTER (WHERE planned),
                 min(window_start) FILTER (WHERE complete), max(window_start) FILTER (WHERE complete))
                IS DISTINCT FROM
@@ -99,7 +101,7 @@ BEGIN
           ) AS w
          GROUP BY function_id
       ) AS d
-     WHERE ends_lost OR unverified_since IS NOT NULL
+     WHERE ends_lost OR unverified_since IS NOT NULL OR recorded_to IS NOT NULL
         OR (windows, complete, open, short, failed, gone, unverified, records, pending, rejected) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
      ORDER BY function_id
         ON CONFLICT (function_id) DO UPDATE
@@ -119,6 +121,7 @@ BEGIN
            complete_to = GREATEST(t.complete_to, EXCLUDED.complete_to),
            unverified_since = CASE WHEN t.unverified + EXCLUDED.unverified > 0
                                    THEN LEAST(t.unverified_since, EXCLUDED.unverified_since) END,
+           recorded_to = GREATEST(t.recorded_to, EXCLUDED.recorded_to),
            ends_lost = EXCLUDED.ends_lost AND COALESCE(
                EXCLUDED.planned_from <= t.planned_from OR EXCLUDED.planned_to >= t.planned_to
                OR EXCLUDED.complete_from <= t.complete_from OR EXCLUDED.complete_to >= t.complete_to, false);
@@ -165,7 +168,7 @@ CREATE TRIGGER find_ends AFTER UPDATE ON window_totals
 CREATE FUNCTION begin_totals() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO window_totals
-    VALUES (NEW.function_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, false)
+    VALUES (NEW.function_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, false)
         ON CONFLICT (function_id) DO NOTHING;
     RETURN NULL;
 END
@@ -180,7 +183,7 @@ CREATE FUNCTION forget_windows() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM window_totals;
     INSERT INTO window_totals
-    SELECT function_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, false
+    SELECT function_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, false
       FROM functions;
     RETURN NULL;
 END
@@ -206,6 +209,7 @@ SELECT f.function_id,
        min(window_start) FILTER (WHERE state = 'complete'),
        max(window_start) FILTER (WHERE state = 'complete') + interval '1 hour',
        min(completed_at) FILTER (WHERE state = 'complete' AND verified_at IS NULL),
+       max(window_start) FILTER (WHERE records > 0) + interval '1 hour',
        false
   FROM functions f
   LEFT JOIN windows w ON w.function_id = f.function_id

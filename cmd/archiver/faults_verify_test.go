@@ -144,8 +144,8 @@ func TestVerifyAfter(t *testing.T) {
 			t.Errorf("after %s: %d windows still lack records", since, late)
 		}
 	}
-	if found < 6*time.Hour || found > 9*time.Hour {
-		t.Errorf("late records were found after %s, want 6 to 9 hours", found)
+	if found < 5*time.Hour || found > 9*time.Hour {
+		t.Errorf("late records were found after %s, want 5 to 9 hours", found)
 	}
 	compareAll(in, api, compared{})
 	if n := query[int64](in, `SELECT count(*) FROM windows WHERE state <> 'complete'`); n != 0 {

@@ -51,6 +51,7 @@ func (c *runCommand) Run(ctx context.Context, s streams) error {
 	log.Info("archiver is up", "schedule", c.Schedule, "settle", c.Settle, "listen", c.Listen)
 	schedule.Run(ctx, ticks, archiver.Clock, log, func(ctx context.Context, tick time.Time) {
 		o := c.order("run", tick, archiver.Settle)
+		o.Rest = true // the next tick will come
 		makeAhead(ctx, store, tick, log)
 		pass(ctx, archiver, o, log)
 		upkeep(ctx, store, c.dropBefore(o, tick), log)

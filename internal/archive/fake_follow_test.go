@@ -3,6 +3,7 @@ package archive
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 )
@@ -39,6 +40,28 @@ func (db *database) unverified(id int32, o Order) (windows []time.Time) {
 		}
 	}
 	slices.SortFunc(windows, time.Time.Compare)
+	return windows
+}
+
+// complete are a function's complete windows from the first that is not
+// verified.
+func (db *database) complete(id int32, o Order) (windows []Complete) {
+	if o.Compare || o.VerifyAfter == 0 {
+		return nil
+	}
+	for _, start := range slices.SortedFunc(maps.Keys(db.windows[id]), time.Time.Compare) {
+		w := db.windows[id][start]
+		if w.state != StateComplete || len(windows) == 0 && w.verified {
+			continue
+		}
+		c := Complete{Window: start, Verify: !w.verified}
+		for _, r := range db.rows {
+			if r.function == id && WindowOf(r.Start).Equal(start) {
+				c.Records++
+			}
+		}
+		windows = append(windows, c)
+	}
 	return windows
 }
 

@@ -308,6 +308,7 @@ func (c *fakeClaim) Work(ctx context.Context, o Order, _ time.Time) (work Work, 
 			}
 		}
 		work.Verify = c.store.unverified(c.function.ID, o)
+		work.Complete = c.store.complete(c.function.ID, o)
 		return nil
 	})
 	return work, err

@@ -65,7 +65,7 @@ func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 		seed: maphash.MakeSeed(), hands: hands, denied: r.end,
 	}
 	for len(t.walks) > 0 {
-		if err := r.span(ctx, w, &t); err != nil || w.gone {
+		if err := r.next(ctx, w, &t, &work); err != nil || w.gone {
 			return nil, err
 		}
 		if len(t.walks) > 0 && r.queue.older(t.walks[0].Span.From) {
@@ -125,15 +125,36 @@ func (r *run) leave(t turn) *turn {
 	return &t
 }
 
-// span makes the first of the walks that a turn has left. What came may still
-// wait to be kept when it returns without an error.
-func (r *run) span(ctx context.Context, w *walker, t *turn) error {
+// next makes the first of the walks that a turn has left, and verifies windows
+// on the way where it can.
+func (r *run) next(ctx context.Context, w *walker, t *turn, work *Work) error {
+	again := work.along(&t.walks[0])
+	r.progress.windows.Add(int64(again.Windows()))
+	whole, err := r.span(ctx, w, t)
+	if err != nil || !whole || again.verified.Windows() == 0 {
+		return err
+	}
+	if err := w.keeper.flush(); err != nil {
+		return err
+	}
+	r.progress.compared.Add(int64(again.verified.Windows()))
+	if err := w.claim.Verified(ctx, again.verified, r.Clock.Now()); err != nil {
+		return fmt.Errorf("note that %s %s is verified: %w", w.function.Name, again.verified, err)
+	}
+	work.Verify = slices.DeleteFunc(work.Verify, again.verified.Holds)
+	return nil
+}
+
+// span makes the first of the walks that a turn has left, and reports whether
+// that made its windows complete. What came may still wait to be kept when it
+// returns without an error.
+func (r *run) span(ctx context.Context, w *walker, t *turn) (whole bool, err error) {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return false, context.Cause(ctx)
 	}
 	open := t.walks[0]
 	t.walks = t.walks[1:]
-	err := w.walk(ctx, open)
+	err = w.walk(ctx, open)
 
 	var cut *errCut
 	if errors.As(err, &cut) {
@@ -142,47 +163,47 @@ func (r *run) span(ctx context.Context, w *walker, t *turn) error {
 			pieces = append(pieces, Walk{Span: s})
 		}
 		t.walks = append(pieces, t.walks...)
-		return nil
+		return false, nil
 	}
 	if err != nil || r.order.Force {
 		// Whatever is done about it comes after the pages that it is about.
 		if kept := w.keeper.flush(); kept != nil {
-			return kept
+			return false, kept
 		}
 	}
 	var short *ShortError
 	var failed *SourceError
 	switch {
 	case err == nil:
-		t.failures = 0
+		whole, t.failures = true, 0
 		if r.order.Force {
 			if err := w.claim.Recount(ctx, open.Span); err != nil {
-				return fmt.Errorf("count what was read of %s %s: %w", w.function.Name, open.Span, err)
+				return false, fmt.Errorf("count what was read of %s %s: %w", w.function.Name, open.Span, err)
 			}
 		}
 	case errors.As(err, &short):
 		t.failures = 0 // the source has answered
 		r.trouble(w.function, open.Span, err)
 	case errors.Is(err, ErrGone) && context.Cause(ctx) == nil:
-		return r.gone(ctx, w, append([]Walk{open}, t.walks...))
+		return false, r.gone(ctx, w, append([]Walk{open}, t.walks...))
 	case ends(ctx, err) != nil:
-		return ends(ctx, err)
+		return false, ends(ctx, err)
 	case errors.As(err, &failed):
 		t.failures++
 		if err := w.claim.Fail(ctx, open.Span, failed.Error(), r.Clock.Now()); err != nil {
-			return fmt.Errorf("note that %s failed: %w", w.function.Name, err)
+			return false, fmt.Errorf("note that %s failed: %w", w.function.Name, err)
 		}
 		r.progress.decided(StateFailed, open.Span.Windows())
 		r.trouble(w.function, open.Span, err)
 	}
 	if t.failures < maxFailures {
-		return nil
+		return whole, nil
 	}
 	// What is left of a function that keeps failing is as good as failed in
 	// this run; its windows stay as they were.
 	r.progress.decided(StateFailed, windows(t.walks))
 	t.walks = nil
-	return nil
+	return false, nil
 }
 
 // reread reads spans that are complete once more.
@@ -193,7 +214,7 @@ func (r *run) reread(ctx context.Context, w *walker, spans []Span) error {
 	}
 	r.progress.windows.Add(int64(windows(t.walks)))
 	for len(t.walks) > 0 && !w.gone {
-		if err := r.span(ctx, w, &t); err != nil {
+		if _, err := r.span(ctx, w, &t); err != nil {
 			return err
 		}
 	}

@@ -38,10 +38,19 @@ type Order struct {
 	Follow      bool
 	VerifyAfter time.Duration
 
+	// Rest leaves functions alone for a while that have been empty for long: for
+	// an eighth of that time, and RestAtMost. What they may have had since is
+	// asked for in one call then.
+	Rest bool
+
 	// Compare reads nothing because it is not complete: it compares the counts
 	// of all windows in Range, and with Repair reads again what differs.
 	Compare, Repair bool
 }
+
+// RestAtMost is how long an empty function is left alone: short beside the days
+// for which a source keeps its records.
+const RestAtMost = 6 * time.Hour
 
 // A Due is a function with something to do.
 type Due struct {
@@ -64,6 +73,16 @@ type Work struct {
 	Open    []Walk
 	Windows []time.Time
 	Verify  []time.Time // to be compared with the source's count
+	// Complete are windows that are complete, oldest first, from the first that
+	// is not verified and soon has to be.
+	Complete []Complete
+}
+
+// A Complete is a window that is complete.
+type Complete struct {
+	Window  time.Time
+	Records int  // rejected ones included
+	Verify  bool // it was completed long enough ago to be verified by reading it again
 }
 
 // A Batch is some pages of a walk, one after the other, with the checkpoint

@@ -26,7 +26,8 @@ func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Or
 		ids[i], known[f.ID] = f.ID, f
 	}
 	rows, err := s.pool.Query(ctx, selectDue,
-		ids, o.Range.From, o.Range.To, o.Range.Windows(), o.Force, o.Older, o.Compare, o.Follow, at, verifyDue(o, at))
+		ids, o.Range.From, o.Range.To, o.Range.Windows(), o.Force, o.Older, o.Compare, o.Follow, at, verifyDue(o, at),
+		o.Rest, archive.RestAtMost)
 	if err != nil {
 		return nil, fmt.Errorf("select what is due: %w", err)
 	}
@@ -43,7 +44,8 @@ func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Or
 }
 
 // selectDue takes the functions, the range and its hours, Force, Older,
-// Compare, Follow, now, and until when a window to verify was completed.
+// Compare, Follow, now, until when a window to verify was completed, Rest, and
+// how long that is at most.
 //
 // Between a function's first complete window and the end of its last one lie
 // within hours, shared of them in the range; holes of them are not complete.
@@ -56,6 +58,9 @@ func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Or
 const selectDue = `
 	WITH counted AS (
 		SELECT id, gone_at, complete_from, complete_to, unverified_since,
+		       $11 AND COALESCE(complete > 0 AND open = 0 AND $2 >= complete_from
+			AND EXTRACT(EPOCH FROM complete_to - complete_from)::integer / 3600 = complete
+			AND $3 - complete_to < LEAST($12, (complete_to - COALESCE(recorded_to, complete_from)) / 8), false) AS rests,
 		       COALESCE(complete, 0) AS complete, COALESCE(open, 0) AS open, COALESCE(gone, 0) AS gone,
 		       COALESCE(EXTRACT(EPOCH FROM complete_to - complete_from)::integer / 3600, 0) AS within,
 		       CASE WHEN complete > 0 THEN GREATEST(0,
@@ -100,7 +105,7 @@ const selectDue = `
 		  FROM counted
 	), due AS MATERIALIZED (
 		SELECT id, unverified_since, COALESCE(older, $2) AS oldest,
-		       CASE WHEN $7 THEN 0 ELSE $4 - decided + CASE WHEN older IS NULL THEN 0 ELSE open - (
+		       CASE WHEN $7 OR rests THEN 0 ELSE $4 - decided + CASE WHEN older IS NULL THEN 0 ELSE open - (
 				SELECT count(*)
 				  FROM windows
 				 WHERE function_id = id AND window_start >= $2

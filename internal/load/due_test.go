@@ -254,7 +254,7 @@ func TestPlanningDoesNotGrow(t *testing.T) {
 		a.exec(`VACUUM ANALYZE windows`)
 		for name, ids := range ids {
 			c["due: "+name] = a.blocks(selectDue, ids, ranges.From, ranges.To, ranges.Windows(),
-				false, true, false, true, now, now.Add(-6*time.Hour))
+				false, true, false, true, now, now.Add(-6*time.Hour), true, archive.RestAtMost)
 			c["plan: "+name] = a.blocks(insertPlanned, ids, ranges.From, ranges.To)
 		}
 		c["status"] = a.blocks(selectStatus)

@@ -134,12 +134,17 @@ func (m *model) decide(function int32, s archive.Span, o archive.Outcome, at tim
 		if o.State == archive.StateFailed && o.Err == failed && w.state == archive.StateComplete {
 			continue // what was complete before stays so
 		}
-		w.state, w.planned, w.err, w.completed, w.source = o.State, true, o.Err, time.Time{}, ""
+		if w.state != archive.StateComplete || o.State != archive.StateComplete {
+			w.completed = at
+		}
+		if o.State != archive.StateComplete {
+			w.completed = time.Time{}
+		}
+		w.state, w.planned, w.err, w.source = o.State, true, o.Err, ""
 		if o.State != archive.StatePartial {
 			w.attempts++
 		}
 		if o.State == archive.StateComplete {
-			w.completed = at
 			records, _, rejected := m.count(key)
 			w.source = fmt.Sprint(records + rejected)
 		}

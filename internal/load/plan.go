@@ -32,7 +32,10 @@ func (c *claim) Work(ctx context.Context, o archive.Order, at time.Time) (w arch
 			return w, err
 		}
 	}
-	w.Verify, err = c.unverified(ctx, o, at)
+	if w.Verify, err = c.unverified(ctx, o, at); err != nil {
+		return w, err
+	}
+	w.Complete, err = c.complete(ctx, o, at)
 	return w, err
 }
 
@@ -121,6 +124,37 @@ func (c *claim) unverified(ctx context.Context, o archive.Order, at time.Time) (
 		return nil, fmt.Errorf("select windows to verify: %w", err)
 	}
 	return collectHours(rows)
+}
+
+// complete are the complete windows of the range from the first one on that is
+// soon to be verified: five sixths of the time for it are over. Those of which
+// two thirds are over are verified with it.
+func (c *claim) complete(ctx context.Context, o archive.Order, at time.Time) ([]archive.Complete, error) {
+	if o.Compare || o.VerifyAfter <= 0 {
+		return nil, nil
+	}
+	rows, err := c.store.pool.Query(ctx, `
+		SELECT window_start, records + rejected, verified_at IS NULL AND completed_at <= $4
+		  FROM windows
+		 WHERE function_id = $1 AND state = 'complete' AND window_start >= (
+			SELECT min(window_start)
+			  FROM windows
+			 WHERE function_id = $1 AND window_start >= $2 AND state = 'complete'
+			   AND verified_at IS NULL AND completed_at <= $3)
+		 ORDER BY window_start`,
+		c.function.ID, o.Range.From, at.Add(-o.VerifyAfter*5/6), at.Add(-o.VerifyAfter*2/3))
+	if err != nil {
+		return nil, fmt.Errorf("select complete windows: %w", err)
+	}
+	complete, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (w archive.Complete, err error) {
+		err = row.Scan(&w.Window, &w.Records, &w.Verify)
+		w.Window = w.Window.UTC()
+		return w, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read complete windows: %w", err)
+	}
+	return complete, nil
 }
 
 func collectHours(rows pgx.Rows) ([]time.Time, error) {

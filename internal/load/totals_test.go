@@ -36,7 +36,8 @@ func checkTotals(a *archiveDB) {
 			       max(window_start) FILTER (WHERE planned) + interval '1 hour' AS planned_to,
 			       min(window_start) FILTER (WHERE state = 'complete') AS complete_from,
 			       max(window_start) FILTER (WHERE state = 'complete') + interval '1 hour' AS complete_to,
-			       min(completed_at) FILTER (WHERE state = 'complete' AND verified_at IS NULL) AS unverified_since
+			       min(completed_at) FILTER (WHERE state = 'complete' AND verified_at IS NULL) AS unverified_since,
+			       max(window_start) FILTER (WHERE records > 0) + interval '1 hour' AS recorded_to
 			  FROM windows
 			 GROUP BY function_id
 		)
@@ -51,7 +52,8 @@ func checkTotals(a *archiveDB) {
 		    OR (c.planned_from, c.planned_to, c.complete_from, c.complete_to)
 		       IS DISTINCT FROM (t.planned_from, t.planned_to, t.complete_from, t.complete_to)
 		    OR (c.unverified_since IS NULL) <> (t.unverified_since IS NULL)
-		    OR c.unverified_since < t.unverified_since`)
+		    OR c.unverified_since < t.unverified_since
+		    OR c.recorded_to > COALESCE(t.recorded_to, '-infinity')`)
 	if len(wrong) > 0 {
 		a.t.Errorf("totals are not those of the windows (counted, kept):\n%s", strings.Join(wrong, "\n"))
 	}

@@ -112,8 +112,8 @@ const lockAllTotals = `SELECT FROM window_totals ORDER BY function_id FOR NO KEY
 
 // queue upserts the windows, in the order of their keys. A window found by
 // chance, without a state, is not planned: no run reads it for that. One that
-// has records in flight now is asked for them again later, and one that is
-// completed anew is to be verified anew.
+// has records in flight now is asked for them again later. One that was complete
+// before was so since then; one that is completed anew is to be verified anew.
 //
 // A walk that resumed does not know the source's count a window, but its total
 // agreed: what the archive has of a window that it completes is that count.
@@ -189,8 +189,10 @@ func (w *windowChanges) upsert(batch *pgx.Batch, keys []windowKey, uncounted boo
 		       planned  = w.planned OR EXCLUDED.planned,
 		       state        = CASE WHEN EXCLUDED.planned THEN EXCLUDED.state ELSE w.state END,
 		       last_error   = CASE WHEN EXCLUDED.planned THEN EXCLUDED.last_error ELSE w.last_error END,
-		       completed_at = CASE WHEN EXCLUDED.planned THEN EXCLUDED.completed_at ELSE w.completed_at END,
-		       verified_at  = CASE WHEN EXCLUDED.planned THEN NULL ELSE w.verified_at END,
+		       completed_at = CASE WHEN EXCLUDED.planned AND NOT (w.state = 'complete' AND EXCLUDED.state = 'complete')
+		                           THEN EXCLUDED.completed_at ELSE w.completed_at END,
+		       verified_at  = CASE WHEN EXCLUDED.planned AND NOT (w.state = 'complete' AND EXCLUDED.state = 'complete')
+		                           THEN NULL ELSE w.verified_at END,
 		       rechecks     = CASE WHEN w.pending + EXCLUDED.pending > 0 THEN w.rechecks ELSE 0 END,
 		       recheck_at   = CASE WHEN w.pending + EXCLUDED.pending > 0 THEN COALESCE(w.recheck_at, EXCLUDED.recheck_at) END,
 		       source_count = CASE WHEN EXCLUDED.planned THEN
