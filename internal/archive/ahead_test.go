@@ -99,9 +99,10 @@ func TestInterruptedAhead(t *testing.T) {
 	w.eager()
 	w.source.records[alpha.URN] = many("a", hour(3), 95)
 	ctx, interrupt := context.WithCancelCause(t.Context())
-	behind := make(chan struct{})
+	first, behind := make(chan struct{}), make(chan struct{})
 	w.source.before = func(ctx context.Context, a ask) error {
 		if a.Cursor == "20" {
+			await(t, "the page before it", first)
 			await(t, "a page behind it", behind)
 			interrupt(ErrInterrupted)
 			await(t, "the end of the context", ctx.Done())
@@ -110,7 +111,10 @@ func TestInterruptedAhead(t *testing.T) {
 		return nil
 	}
 	w.source.after = func(a ask) {
-		if a.Cursor == "30" {
+		switch a.Cursor {
+		case "10":
+			close(first)
+		case "30":
 			close(behind)
 		}
 	}
