@@ -99,9 +99,10 @@ func TestArchiveTheDay(t *testing.T) {
 	in := install(t, web.URL)
 	t.Log(in.backfill())
 
-	total := int64(0)
+	total, fewest := int64(0), int64(0)
 	for name, n := range want {
 		total += n
+		fewest += (n + 499) / 500
 		if n == 0 {
 			delete(want, name)
 		}
@@ -125,6 +126,14 @@ func TestArchiveTheDay(t *testing.T) {
 		 USING (function_urn, window_start)
 		 WHERE COALESCE(h.n, 0) IS DISTINCT FROM w.records OR w.source_count IS DISTINCT FROM w.records`); n != 0 {
 		t.Errorf("%d windows whose count is not that of their rows", n)
+	}
+
+	if calls := api.Stats().ListAsyncInvocations; float64(calls) > 1.10*float64(fewest) {
+		t.Errorf("%d pages were asked for, %d are the fewest possible", calls, fewest)
+	}
+	if size := query[int64](in, `
+		SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits WHERE inhparent = 'invocations_dated'::regclass`); size > 230*total {
+		t.Errorf("%d bytes a row", size/total)
 	}
 
 	// A second backfill has nothing to do: no call but the list of functions,
