@@ -37,11 +37,11 @@ func TestClaimedElsewhere(t *testing.T) {
 				return nil
 			}
 			run := w.start(t.Context(), span(4, 6))
-			for range 3 { // it stays busy for a while
-				pass(t, w.clock, claimRetry)
+			for n := range 6 { // it stays busy for a while
+				pass(t, w.clock, min(firstLook<<n, lastLook))
 				await(t, "another look", looked)
 			}
-			asleep(t, w.clock, claimRetry)
+			asleep(t, w.clock, lastLook)
 			w.states(beta, span(4, 6), StateComplete)
 			w.states(alpha, span(4, 6), "")
 			if tc.finish {
@@ -56,7 +56,7 @@ func TestClaimedElsewhere(t *testing.T) {
 			if err := other.Release(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			pass(t, w.clock, claimRetry)
+			pass(t, w.clock, lastLook)
 			done := await(t, "the end of the run", run)
 			if done.err != nil {
 				t.Fatal(done.err)
@@ -99,7 +99,7 @@ func TestClaimLostAtACommit(t *testing.T) {
 // that took it over do what is left.
 func (w *world) finish(s Span, run <-chan ended) {
 	w.t.Helper()
-	asleep(w.t, w.clock, claimRetry)
+	asleep(w.t, w.clock, firstLook)
 	lost := w.store.owner
 	before := len(w.db.commits())
 	held, taken := w.db.claims[1], w.db.functions[0].Known
@@ -115,7 +115,7 @@ func (w *world) finish(s Span, run <-chan ended) {
 			w.t.Errorf("%s wrote after it lost the function", lost)
 		}
 	}
-	pass(w.t, w.clock, claimRetry)
+	pass(w.t, w.clock, firstLook)
 	if done := await(w.t, "the end of the run that lost it", run); done.err != nil {
 		w.t.Errorf("the run that lost the function ended with %v", done.err)
 	}

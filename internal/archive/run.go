@@ -14,9 +14,11 @@ const (
 	// of them is in the log and in the windows.
 	maxFailuresKept = 100
 
-	// claimRetry is how long a run waits before it looks again at functions
-	// that another worker had.
-	claimRetry = 2 * time.Second
+	// A run looks again at functions that another worker had after firstLook,
+	// then after twice as long each time, up to lastLook: the end of work that
+	// is shared does not wait for a pause, and a long wait costs few looks.
+	firstLook = 100 * time.Millisecond
+	lastLook  = 2 * time.Second
 )
 
 // An Archiver brings the windows of a source's functions into a store.
@@ -173,6 +175,7 @@ func (r *run) discover(ctx context.Context, began time.Time) ([]Known, error) {
 // all reads what is due of the functions, the oldest windows first, and comes
 // back to those that another worker had until nothing is due any more.
 func (r *run) all(ctx context.Context, functions []Known) error {
+	pause := firstLook
 	for first := true; ; first = false {
 		due, err := r.Store.Due(ctx, functions, r.order, r.began)
 		if err != nil {
@@ -192,9 +195,10 @@ func (r *run) all(ctx context.Context, functions []Known) error {
 			return err
 		}
 		functions = claimed
-		if err := r.Clock.Sleep(ctx, claimRetry); err != nil {
+		if err := r.Clock.Sleep(ctx, pause); err != nil {
 			return err
 		}
+		pause = min(2*pause, lastLook)
 	}
 }
 
