@@ -70,6 +70,65 @@ func TestClaimedElsewhere(t *testing.T) {
 	}
 }
 
+// A process that another one waits for gives it what it can spare, at the end
+// of a span: all but one function.
+func TestShares(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha, beta)
+	for n := 1; n < 7; n += 2 {
+		w.complete(span(n, n+1)) // so that there are four spans of one hour
+	}
+	w.source.records[alpha.URN] = many("a", hour(0), 5)
+	w.source.records[beta.URN] = many("b", hour(0), 5)
+	other := w.db.connect("other")
+	var began, asked sync.WaitGroup
+	began.Add(2)
+	asked.Add(1)
+	w.source.before = func(_ context.Context, a ask) error {
+		if WindowOf(a.Span.From.Add(pad)).Equal(hour(0)) {
+			began.Done()
+			asked.Wait()
+		}
+		return nil
+	}
+	run := w.start(t.Context(), span(0, 7))
+	began.Wait()
+	if err := other.Want(t.Context(), []Known{w.db.functions[0].Known, w.db.functions[1].Known}); err != nil {
+		t.Fatal(err)
+	}
+	asked.Done()
+	asleep(t, w.clock, firstLook)
+	given := 0
+	for _, f := range w.db.functions {
+		claim, err := other.Claim(t.Context(), f.Known)
+		if err != nil {
+			t.Fatalf("%s is not given back: %v", f.Name, err)
+		}
+		work, err := claim.Work(t.Context(), Order{Range: span(0, 7)}, w.clock.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch n := len(work.Windows); n {
+		case 0:
+		case 3: // of four
+			given++
+		default:
+			t.Errorf("%d windows of %s are left", n, f.Name)
+		}
+		if err := claim.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if given != 1 {
+		t.Errorf("%d functions were given away, want one", given)
+	}
+	pass(t, w.clock, firstLook) // nobody took it: it is taken back
+	if done := await(t, "the end of the run", run); done.err != nil || done.summary.Done != 8 {
+		t.Errorf("the run ended with %v, %+v", done.err, done.summary.Totals)
+	}
+	w.all()
+}
+
 // Whoever has lost the function writes nothing more of it, and leaves it to
 // the other.
 func TestClaimLostAtACommit(t *testing.T) {

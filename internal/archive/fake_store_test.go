@@ -54,6 +54,7 @@ type claimRow struct {
 	store   *fakeStore
 	epoch   int
 	expires time.Time
+	wanted  bool
 }
 
 type committedBatch struct {
@@ -85,6 +86,7 @@ const (
 	opUnseen   = "unseen functions"
 	opDue      = "due"
 	opClaim    = "claim"
+	opWant     = "want"
 	opWork     = "work"
 	opArchived = "archived"
 	opCommit   = "commit"
@@ -248,6 +250,7 @@ func (s *fakeStore) Claim(ctx context.Context, function Known) (Claim, error) {
 			return ErrClaimed
 		}
 		held.store, held.epoch, held.expires = s, held.epoch+1, s.clock.Now().Add(ClaimLife)
+		held.wanted = false
 		c.epoch = held.epoch
 		s.claimed(function.URN)
 		return nil
@@ -256,6 +259,25 @@ func (s *fakeStore) Claim(ctx context.Context, function Known) (Claim, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Want marks all that others have.
+func (s *fakeStore) Want(ctx context.Context, functions []Known) error {
+	return s.do(ctx, opWant, func() error {
+		for _, f := range functions {
+			if held := s.claims[f.ID]; held != nil && held.store != s {
+				held.wanted = true
+			}
+		}
+		return nil
+	})
+}
+
+func (c *fakeClaim) Wanted() bool {
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	held := c.store.claims[c.function.ID]
+	return held.epoch == c.epoch && held.wanted
 }
 
 // A fakeClaim is one worker's hold on one function.

@@ -19,7 +19,9 @@ const maxFailures = 2
 // worker has the function.
 //
 // It gives way to functions with older windows than its next: then left is its
-// turn to wait for, with what is left of it, and its claim is released.
+// turn to wait for, with what is left of it, and its claim is released. It also
+// gives way to another process that has nothing to do, while this one has: that
+// is ErrClaimed as well.
 func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 	claim, err := r.Store.Claim(ctx, t.Known)
 	if err != nil {
@@ -33,9 +35,14 @@ func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 		defer close(renewed)
 		r.renew(ctx, claim, cancel)
 	}()
+	r.working.Add(1)
+	given := false
 	hands := newHands(&r.budget)
 	keeper := newKeeper(keep, claim, t.Function, r.progress, hands, cancel)
 	defer func() {
+		if !given {
+			r.working.Add(-1)
+		}
 		if kept := keeper.close(); kept != nil && err == nil {
 			err = kept
 		}
@@ -70,6 +77,10 @@ func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 		}
 		if len(t.walks) > 0 && r.queue.older(t.walks[0].Span.From) {
 			return r.leave(t), nil
+		}
+		if given = len(t.walks) > 0 && claim.Wanted() && r.spares(); given {
+			r.leave(t)
+			return nil, ErrClaimed
 		}
 	}
 	if err := keeper.flush(); err != nil {
@@ -110,6 +121,19 @@ func (r *run) renew(ctx context.Context, claim Claim, cancel context.CancelCause
 		if err := claim.Renew(ctx); errors.Is(err, ErrClaimLost) {
 			cancel(err)
 			return
+		}
+	}
+}
+
+// spares takes a function off those that are worked on, if others are left.
+func (r *run) spares() bool {
+	for {
+		n := r.working.Load()
+		if n < 2 {
+			return false
+		}
+		if r.working.CompareAndSwap(n, n-1) {
+			return true
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -72,6 +73,7 @@ type run struct {
 	began    time.Time
 	progress *Progress
 	budget   budget
+	working  atomic.Int64 // functions that are worked on
 	queue    *queue
 	end      context.CancelCauseFunc // of all that share reads
 
@@ -194,7 +196,13 @@ func (r *run) all(ctx context.Context, functions []Known) error {
 		if err != nil || len(claimed) == 0 {
 			return err
 		}
+		if len(claimed) < len(due) {
+			pause = firstLook // some have been done: others will be soon
+		}
 		functions = claimed
+		if err := r.Store.Want(ctx, functions); err != nil {
+			return fmt.Errorf("wait for functions of others: %w", err)
+		}
 		if err := r.Clock.Sleep(ctx, pause); err != nil {
 			return err
 		}

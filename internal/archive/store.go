@@ -148,6 +148,9 @@ type Store interface {
 	Plan(ctx context.Context, due []Due, o Order) error
 	// Claim gives the function to this worker alone, or answers ErrClaimed.
 	Claim(ctx context.Context, function Known) (Claim, error)
+	// Want asks other processes for their share of functions that they have
+	// claimed: they see it by Wanted.
+	Want(ctx context.Context, functions []Known) error
 }
 
 // A Claim is one worker's hold on one function: everything written of the
@@ -190,6 +193,9 @@ type Claim interface {
 	// has: it is not complete any more.
 	Differs(ctx context.Context, window time.Time, d *ShortError) error
 
+	// Wanted reports whether another process waits for a share of the work, as
+	// of the last Commit or Renew.
+	Wanted() bool
 	Renew(ctx context.Context) error
 	Release(ctx context.Context) error
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"archiver/internal/archive"
 )
@@ -18,6 +18,8 @@ type claim struct {
 	function archive.Known
 	epoch    int64
 	begun    map[archive.Span]bool // spans with a row in walks
+
+	wanted atomic.Bool // by another process
 
 	past past
 	wary bool // records of its have come from other functions
@@ -77,7 +79,7 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 	// Waiting for it could take as long as that worker is paused.
 	batch.Queue(`
 		UPDATE claims c
-		   SET owner = $2, epoch = c.epoch + 1, expires_at = clock_timestamp() + $3
+		   SET owner = $2, epoch = c.epoch + 1, expires_at = clock_timestamp() + $3, wanted = false
 		  FROM (
 			SELECT function_id
 			  FROM claims
@@ -116,18 +118,69 @@ const fence = `
 	   SET expires_at = clock_timestamp() + $3
 	  FROM unnest($1::integer[], $2::bigint[]) AS held (function_id, epoch)
 	 WHERE c.function_id = held.function_id AND c.epoch = held.epoch
-	RETURNING c.function_id, c.epoch`
+	RETURNING c.function_id, c.epoch, c.wanted`
+
+// Want asks the processes that have these functions for half of them each. A
+// row that is locked is in the middle of a commit: it is asked for the next
+// time.
+func (s *Store) Want(ctx context.Context, functions []archive.Known) error {
+	ids := make([]int32, len(functions))
+	for i, f := range functions {
+		ids[i] = f.ID
+	}
+	_, err := s.pool.Exec(ctx, `
+		UPDATE claims c
+		   SET wanted = true
+		  FROM (
+			SELECT function_id
+			  FROM claims
+			 WHERE NOT wanted AND function_id IN (
+				SELECT function_id
+				  FROM (
+					SELECT function_id,
+					       row_number() OVER (PARTITION BY owner ORDER BY function_id) AS n,
+					       count(*) OVER (PARTITION BY owner) AS owned
+					  FROM claims
+					 WHERE function_id = ANY ($1) AND owner <> $2 AND expires_at > clock_timestamp()) AS held
+				 WHERE 2 * n <= owned)
+			   FOR NO KEY UPDATE SKIP LOCKED) AS half
+		 WHERE c.function_id = half.function_id`, ids, s.owner)
+	if err != nil {
+		return fmt.Errorf("ask for a share of %d functions: %w", len(functions), err)
+	}
+	return nil
+}
+
+// Wanted reports whether another process was seen to wait for the function.
+func (c *claim) Wanted() bool { return c.wanted.Load() }
 
 // Renew keeps the claim for another archive.ClaimLife.
 func (c *claim) Renew(ctx context.Context) error {
-	tag, err := c.store.pool.Exec(ctx, fence, []int32{c.function.ID}, []int64{c.epoch}, archive.ClaimLife)
-	if err != nil {
+	var batch pgx.Batch
+	held := c.queueFence(&batch)
+	if err := c.store.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("renew the claim of %s: %w", c.function.Name, err)
 	}
-	if tag.RowsAffected() == 0 {
+	if !*held {
 		return archive.ErrClaimLost
 	}
 	return nil
+}
+
+// queueFence adds the fence of one claim; held says, later, whether it holds.
+func (c *claim) queueFence(batch *pgx.Batch) (held *bool) {
+	held = new(bool)
+	batch.Queue(fence, []int32{c.function.ID}, []int64{c.epoch}, archive.ClaimLife).Query(func(rows pgx.Rows) error {
+		var key claimKey
+		var wanted bool
+		_, err := pgx.ForEachRow(rows, []any{&key.functionID, &key.epoch, &wanted}, func() error {
+			*held = true
+			c.wanted.Store(wanted)
+			return nil
+		})
+		return err
+	})
+	return held
 }
 
 // Release gives the function back. Where the claim was lost there is nothing
@@ -166,18 +219,13 @@ func (s *Store) release(ctx context.Context, claims []*claim) {
 // begins with the fence.
 func (c *claim) fenced(ctx context.Context, f func(tx pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, c.store.pool, func(tx pgx.Tx) error {
-		function := []int32{c.function.ID}
-		var held int64
 		var batch pgx.Batch
-		batch.Queue(fence, function, []int64{c.epoch}, archive.ClaimLife).Exec(func(tag pgconn.CommandTag) error {
-			held = tag.RowsAffected()
-			return nil
-		})
-		batch.Queue(lockTotals, function)
+		held := c.queueFence(&batch)
+		batch.Queue(lockTotals, []int32{c.function.ID})
 		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 			return fmt.Errorf("check the claim of %s: %w", c.function.Name, err)
 		}
-		if held == 0 {
+		if !*held {
 			return archive.ErrClaimLost
 		}
 		return f(tx)

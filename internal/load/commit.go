@@ -150,15 +150,17 @@ func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool)
 	if exclusive {
 		lock = `SELECT pg_advisory_xact_lock($1)`
 	}
-	holds := make(map[claimKey]bool, n)
+	type isWanted = bool
+	holds := make(map[claimKey]isWanted, n)
 	p := newProbe(writes)
 	var first pgx.Batch
 	first.Queue(`BEGIN`)
 	first.Queue(planOnce)
 	first.Queue(fence, functions, epochs, archive.ClaimLife).Query(func(rows pgx.Rows) error {
 		var key claimKey
-		_, err := pgx.ForEachRow(rows, []any{&key.functionID, &key.epoch}, func() error {
-			holds[key] = true
+		var wanted bool
+		_, err := pgx.ForEachRow(rows, []any{&key.functionID, &key.epoch, &wanted}, func() error {
+			holds[key] = wanted
 			return nil
 		})
 		return err
@@ -173,7 +175,8 @@ func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool)
 	}
 	var held []*write
 	for _, w := range writes {
-		if holds[claimKey{w.claim.function.ID, w.claim.epoch}] {
+		if wanted, ok := holds[claimKey{w.claim.function.ID, w.claim.epoch}]; ok {
+			w.claim.wanted.Store(wanted)
 			held = append(held, w)
 		} else {
 			w.err = archive.ErrClaimLost

@@ -236,7 +236,7 @@ func TestMigrateTotals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if step.Version == 3 {
+		if step.Version == 5 {
 			break
 		}
 	}
