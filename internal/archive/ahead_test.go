@@ -167,10 +167,10 @@ func TestFailsAhead(t *testing.T) {
 // A span that is cut is not read on: no page is asked for ahead of the cut.
 func TestCutAsksForNothingAhead(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1000, alpha)
+	w := newWorld(t, 2000, alpha)
 	w.eager()
 	for n := 3; n >= 0; n-- {
-		w.source.records[alpha.URN] = append(w.source.records[alpha.URN], many(string(rune('a'+n)), hour(n), 6000)...)
+		w.source.records[alpha.URN] = append(w.source.records[alpha.URN], many(string(rune('a'+n)), hour(n), 12_000)...)
 	}
 	summary := w.complete(span(0, 4))
 	w.all()

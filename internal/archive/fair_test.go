@@ -52,12 +52,12 @@ func TestLargeFunctionHoldsUpNobody(t *testing.T) {
 func TestOldestFirst(t *testing.T) {
 	t.Parallel()
 	functions := named(12)
-	w := newWorld(t, 500, functions...)
+	w := newWorld(t, 1000, functions...)
 	for i, f := range functions {
 		for h := 23; h >= 0; h -= 8 {
 			n := 5
 			if i%4 == 0 {
-				n = 7500 // of three such hours, a span is cut
+				n = 15_000 // of three such hours, a span is cut
 			}
 			w.source.records[f.URN] = append(w.source.records[f.URN], many(fmt.Sprintf("%s-%02d", f.Name, h), hour(h), n)...)
 		}

@@ -261,6 +261,13 @@ func (s *fakeStore) Claim(ctx context.Context, function Known) (Claim, error) {
 	return c, nil
 }
 
+// A fakeClaim is one worker's hold on one function.
+type fakeClaim struct {
+	store    *fakeStore
+	function Known
+	epoch    int
+}
+
 // Want marks all that others have.
 func (s *fakeStore) Want(ctx context.Context, functions []Known) error {
 	return s.do(ctx, opWant, func() error {
@@ -278,13 +285,6 @@ func (c *fakeClaim) Wanted() bool {
 	defer c.store.mu.Unlock()
 	held := c.store.claims[c.function.ID]
 	return held.epoch == c.epoch && held.wanted
-}
-
-// A fakeClaim is one worker's hold on one function.
-type fakeClaim struct {
-	store    *fakeStore
-	function Known
-	epoch    int
 }
 
 // of is the function that an operation under a claim is about.

@@ -226,14 +226,14 @@ func TestPieces(t *testing.T) {
 // Where there is no count to go by, a span's own length tells that it is large.
 func TestPiecesWithoutCount(t *testing.T) {
 	t.Parallel()
-	for _, count := range []int{-1, 10_000} { // none, and each page's own length
+	for _, count := range []int{-1, 20_000} { // none, and each page's own length
 		tally := newTally(maphash.MakeSeed(), span(0, 24))
 		for i := range 3 {
 			if got := tally.pieces(); got != 1 {
 				t.Errorf("count %d: cut after %d pages into %d", count, i, got)
 			}
 			page := Page{Count: count}
-			for _, e := range many(string(rune('a'+i)), hour(i), 10_000) {
+			for _, e := range many(string(rune('a'+i)), hour(i), 20_000) {
 				page.Invocations = append(page.Invocations, e.Invocation)
 			}
 			tally.add(&page)

@@ -21,9 +21,9 @@ const (
 	// A span of several windows that holds more than cutAbove records is cut
 	// into pieces of about cutTo. That bounds what a drift makes us read
 	// again, what a walk has to remember, and how long a window stays partial;
-	// it costs one page in forty at worst.
-	cutAbove = 20_000
-	cutTo    = 10_000
+	// it costs one page in eighty at worst.
+	cutAbove = 40_000
+	cutTo    = 20_000
 
 	// commitGrace is how long the pages in hand may still take to be kept after
 	// the run was told to stop, and after that the release of the claim, and

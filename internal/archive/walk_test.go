@@ -256,8 +256,8 @@ func TestAgreesAtTheLastWalk(t *testing.T) {
 // A span with a large count is cut after its first page, which is kept.
 func TestLargeSpanIsCut(t *testing.T) {
 	t.Parallel()
-	const perHour = 6_000
-	w := newWorld(t, 1000, alpha)
+	const perHour = 12_000
+	w := newWorld(t, 2000, alpha)
 	for n := 3; n >= 0; n-- {
 		w.source.records[alpha.URN] = append(w.source.records[alpha.URN], many(fmt.Sprintf("h%d", n), hour(n), perHour)...)
 	}
