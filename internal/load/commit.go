@@ -92,33 +92,31 @@ func (s *Store) commit(ctx context.Context, writes []*write, exclusive bool) (er
 			}
 		}
 	}()
-	found, held, err := begin(ctx, conn, writes, exclusive)
+	d, err := begin(ctx, conn, writes, exclusive)
 	if err != nil {
 		return err
 	}
-	if len(held) == 0 {
+	if len(d.writes) == 0 {
 		_, err := conn.Exec(ctx, `ROLLBACK`)
 		return err
 	}
-	var windows windowChanges
-	rows, err := keep(ctx, conn, held, found, &windows)
-	if err != nil {
+	if err := d.keep(ctx, conn); err != nil {
 		return err
 	}
 	var last pgx.Batch
-	for _, w := range held {
+	for _, w := range d.writes {
 		if w.checkpoint {
-			w.claim.note(&windows, w.batch)
+			w.claim.note(&d.windows, w.batch)
 		}
 	}
-	windows.queue(&last)
-	queueWalks(&last, held)
-	queueStrays(&last, held)
+	d.windows.queue(&last)
+	queueWalks(&last, d.writes)
+	queueStrays(&last, d.writes)
 	last.Queue(`COMMIT`)
 	if err := conn.SendBatch(ctx, &last).Close(); err != nil {
-		return fmt.Errorf("keep the checkpoints of %d pages with %d rows: %w", len(held), len(rows), err)
+		return fmt.Errorf("keep the checkpoints of %d pages with %d rows: %w", len(d.writes), len(d.rows), err)
 	}
-	for _, w := range held {
+	for _, w := range d.writes {
 		w.claim.past.wrote(w.changes.write)
 	}
 	return nil
@@ -138,9 +136,10 @@ type claimKey struct {
 	epoch      int64
 }
 
-// begin opens the transaction: it checks the claims, and looks up what the
-// archive has of the pages of those that hold.
-func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool) (existingRows, []*write, error) {
+// begin opens the transaction: it checks the claims, looks up what the archive
+// has of the pages, and works out what those whose claims hold make of it. On a
+// first load nothing is found: that is worked out while the server looks.
+func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool) (*draft, error) {
 	n := len(writes)
 	functions, epochs := make([]int32, n), make([]int64, n)
 	for i, w := range writes {
@@ -165,11 +164,13 @@ func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool)
 	})
 	first.Queue(lock, int64(commitLock))
 	p.queue(&first)
-	if err := conn.SendBatch(ctx, &first).Close(); err != nil {
-		return nil, nil, fmt.Errorf("look up %d pages with %d request ids: %w", n, len(p.ids), err)
+	looking := conn.SendBatch(ctx, &first)
+	d := newDraft(writes, nil)
+	if err := looking.Close(); err != nil {
+		return nil, fmt.Errorf("look up %d pages with %d request ids: %w", n, len(p.ids), err)
 	}
 	if err := p.finish(ctx, conn); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var held []*write
 	for _, w := range writes {
@@ -179,40 +180,36 @@ func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool)
 			w.err = archive.ErrClaimLost
 		}
 	}
-	return p.found, held, nil
+	if len(held) < n || len(p.found) > 0 {
+		d = newDraft(held, p.found)
+	}
+	return d, nil
 }
 
-// keep writes the rows of pages, and works out what that does to windows.
-func keep(ctx context.Context, conn *pgx.Conn, held []*write, found existingRows, windows *windowChanges) ([]*row, error) {
-	var rows []*row
-	var replaced []string
-	for _, w := range held {
-		w.changes = classify(w.claim.function.ID, w.batch, found, windows)
-		rows = append(rows, w.changes.write...)
-		replaced = append(replaced, w.changes.replace...)
+// keep writes the rows of pages, and what no row can hold.
+func (d *draft) keep(ctx context.Context, conn *pgx.Conn) error {
+	if d.twice {
+		return errTwice
 	}
-	if len(replaced) > 0 {
-		if err := remove(ctx, conn, replaced, found); err != nil {
-			return nil, err
+	if len(d.replaced) > 0 {
+		if err := remove(ctx, conn, d.replaced, d.found); err != nil {
+			return err
 		}
 	}
-	if len(rows) > 0 {
-		if err := inOrder(rows); err != nil {
-			return nil, err
-		}
-		if err := copyIn(ctx, conn, rows); err != nil {
-			return nil, err
+	if len(d.rows) > 0 {
+		if err := copyIn(ctx, conn, d.rows); err != nil {
+			return err
 		}
 	}
-	for _, w := range held {
+	for _, w := range d.writes {
 		if len(w.batch.Rejected) == 0 {
 			continue
 		}
-		if err := w.reject(ctx, conn, windows); err != nil {
-			return nil, err
+		if err := w.reject(ctx, conn, &d.windows); err != nil {
+			return err
 		}
 	}
-	return rows, nil
+	return nil
 }
 
 // remove deletes the rows that make way for their newer selves, each from the
