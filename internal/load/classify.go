@@ -3,11 +3,8 @@ package load
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"math/big"
 	"reflect"
-	"slices"
-	"strings"
 	"time"
 
 	"archiver/internal/archive"
@@ -77,36 +74,6 @@ func (c *changes) add(r *row, windows *windowChanges, at time.Time) {
 	windows.add(r.functionID, r.window(), at, 1, pending(inFlight))
 	c.kept.InFlight += pending(inFlight)
 }
-
-// A draft is what writes of one transaction make of the archive, together.
-type draft struct {
-	writes   []*write
-	found    existingRows // what the archive has of them
-	rows     []*row       // to be written
-	replaced []string     // request ids whose rows make way for them
-	windows  windowChanges
-	twice    bool // rows has one request id twice
-}
-
-// newDraft classifies the pages, and sorts their rows as they are written
-// everywhere: two transactions that meet in an index then wait for each other,
-// and never both ways.
-func newDraft(writes []*write, found existingRows) *draft {
-	d := &draft{writes: writes, found: found}
-	for _, w := range writes {
-		w.changes = classify(w.claim.function.ID, w.batch, found, &d.windows)
-		d.rows = append(d.rows, w.changes.write...)
-		d.replaced = append(d.replaced, w.changes.replace...)
-	}
-	slices.SortFunc(d.rows, func(a, b *row) int { return strings.Compare(a.requestID, b.requestID) })
-	for i := 1; i < len(d.rows); i++ {
-		d.twice = d.twice || d.rows[i].requestID == d.rows[i-1].requestID
-	}
-	return d
-}
-
-// errTwice says that two pages of one transaction hold the same new record.
-var errTwice = errors.New("two functions give one request id at the same moment")
 
 func pending(inFlight bool) int {
 	if inFlight {
