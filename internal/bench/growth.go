@@ -159,6 +159,10 @@ func buildHistory(ctx context.Context, store *load.Store, database string, funct
 	if err := claim.Release(ctx); err != nil {
 		return 0, err
 	}
+	// As after a run: the days get the index on times.
+	if err := store.Analyze(ctx); err != nil {
+		return 0, err
+	}
 	conn, err := pgx.Connect(ctx, database)
 	if err != nil {
 		return 0, err

@@ -24,6 +24,9 @@ type claim struct {
 	past past
 	wary bool // records of its have come from other functions
 
+	// Something was there where a page of its was to be all new.
+	doubtful bool
+
 	err error // of taking it, or of giving it back
 }
 

@@ -3,11 +3,8 @@ package load
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"math/big"
 	"reflect"
-	"slices"
-	"strings"
 	"time"
 
 	"archiver/internal/archive"
@@ -76,21 +73,6 @@ func (c *changes) add(r *row, windows *windowChanges, at time.Time) {
 	c.write = append(c.write, r)
 	windows.add(r.functionID, r.window(), at, 1, pending(inFlight))
 	c.kept.InFlight += pending(inFlight)
-}
-
-// errTwice says that two pages of one transaction hold the same new record.
-var errTwice = errors.New("two functions give one request id at the same moment")
-
-// inOrder sorts rows as they are written everywhere: two transactions that
-// meet in an index then wait for each other, and never both ways.
-func inOrder(rows []*row) error {
-	slices.SortFunc(rows, func(a, b *row) int { return strings.Compare(a.requestID, b.requestID) })
-	for i := 1; i < len(rows); i++ {
-		if rows[i].requestID == rows[i-1].requestID {
-			return errTwice
-		}
-	}
-	return nil
 }
 
 func pending(inFlight bool) int {

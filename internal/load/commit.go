@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
@@ -60,10 +58,13 @@ const commitLock = 0x61726368636f6d6d // "archcomm"
 // commit makes writes of different claims in one transaction. Those whose claim
 // was lost are left out of it and have ErrClaimLost in their err.
 //
-// It takes four round trips, however many rows and claims: what is there, COPY
-// (two), and the checkpoints with COMMIT. A crash before the last leaves
-// nothing; of one while COMMIT is under way we do not know, and the next run
-// finds either.
+// It takes three round trips, however many rows and claims: what is there, the
+// checkpoints, and COPY with COMMIT. The first two are one where no earlier self
+// of a record can be there. A crash before the last leaves nothing; of one while
+// COMMIT is under way we do not know, and the next run finds either.
+//
+// Locks are taken in one order by all: claims, commitLock, totals (see
+// lockTotals), then whatever is written, rows in the order of their ids.
 func (s *Store) commit(ctx context.Context, writes []*write, exclusive bool) (err error) {
 	for _, w := range writes {
 		w.changes, w.err = nil, nil
@@ -92,33 +93,25 @@ func (s *Store) commit(ctx context.Context, writes []*write, exclusive bool) (er
 			}
 		}
 	}()
-	found, held, err := begin(ctx, conn, writes, exclusive)
+	d, err := begin(ctx, conn, writes, exclusive)
 	if err != nil {
 		return err
 	}
-	if len(held) == 0 {
+	if len(d.writes) == 0 {
 		_, err := conn.Exec(ctx, `ROLLBACK`)
 		return err
 	}
-	var windows windowChanges
-	rows, err := keep(ctx, conn, held, found, &windows)
-	if err != nil {
-		return err
-	}
-	var last pgx.Batch
-	for _, w := range held {
-		if w.checkpoint {
-			w.claim.note(&windows, w.batch)
+	if !d.prepared {
+		if err := d.prepare(ctx, conn); err != nil {
+			return err
 		}
 	}
-	windows.queue(&last)
-	queueWalks(&last, held)
-	queueStrays(&last, held)
-	last.Queue(`COMMIT`)
-	if err := conn.SendBatch(ctx, &last).Close(); err != nil {
-		return fmt.Errorf("keep the checkpoints of %d pages with %d rows: %w", len(held), len(rows), err)
+	if len(d.rows) > 0 {
+		if err := copyIn(ctx, conn, d.rows); err != nil {
+			return err
+		}
 	}
-	for _, w := range held {
+	for _, w := range d.writes {
 		w.claim.past.wrote(w.changes.write)
 	}
 	return nil
@@ -138,9 +131,12 @@ type claimKey struct {
 	epoch      int64
 }
 
-// begin opens the transaction: it checks the claims, and looks up what the
-// archive has of the pages of those that hold.
-func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool) (existingRows, []*write, error) {
+// begin opens the transaction: it checks the claims, looks up what the archive
+// has of the pages, and works out what those whose claims hold make of it.
+//
+// On a first load nothing is found. Where that is to be expected, checkpoints go
+// along with the question; where it then is not so, begin begins again.
+func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool) (*draft, error) {
 	n := len(writes)
 	functions, epochs := make([]int32, n), make([]int64, n)
 	for i, w := range writes {
@@ -166,12 +162,19 @@ func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool)
 		return err
 	})
 	first.Queue(lock, int64(commitLock))
-	p.queue(&first)
-	if err := conn.SendBatch(ctx, &first).Close(); err != nil {
-		return nil, nil, fmt.Errorf("look up %d pages with %d request ids: %w", n, len(p.ids), err)
+	asked := p.queue(&first)
+	d := newDraft(writes, nil)
+	if d.prepared = !asked && d.plain(); d.prepared {
+		d.lock(&first)
+		d.checkpoints(&first)
+	}
+	looking := conn.SendBatch(ctx, &first)
+	d.sort() // meanwhile
+	if err := looking.Close(); err != nil {
+		return nil, fmt.Errorf("look up %d pages with %d request ids: %w", n, len(p.ids), err)
 	}
 	if err := p.finish(ctx, conn); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var held []*write
 	for _, w := range writes {
@@ -182,109 +185,21 @@ func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool)
 			w.err = archive.ErrClaimLost
 		}
 	}
-	return p.found, held, nil
-}
-
-// keep writes the rows of pages, and works out what that does to windows.
-func keep(ctx context.Context, conn *pgx.Conn, held []*write, found existingRows, windows *windowChanges) ([]*row, error) {
-	var rows []*row
-	var replaced []string
-	for _, w := range held {
-		w.changes = classify(w.claim.function.ID, w.batch, found, windows)
-		rows = append(rows, w.changes.write...)
-		replaced = append(replaced, w.changes.replace...)
+	if len(held) == n && len(p.found) == 0 {
+		return d, nil
 	}
-	if len(replaced) > 0 {
-		if err := remove(ctx, conn, replaced, found); err != nil {
-			return nil, err
+	if d.prepared {
+		if _, err := conn.Exec(ctx, `ROLLBACK`); err != nil {
+			return nil, fmt.Errorf("begin again: %w", err)
 		}
-	}
-	if len(rows) > 0 {
-		if err := inOrder(rows); err != nil {
-			return nil, err
+		for _, w := range writes {
+			w.claim.doubtful = w.claim.doubtful || w.err != nil || p.found.any(w.batch)
 		}
-		if err := copyIn(ctx, conn, rows); err != nil {
-			return nil, err
-		}
+		return begin(ctx, conn, writes, exclusive)
 	}
-	for _, w := range held {
-		if len(w.batch.Rejected) == 0 {
-			continue
-		}
-		if err := w.reject(ctx, conn, windows); err != nil {
-			return nil, err
-		}
-	}
-	return rows, nil
-}
-
-// remove deletes the rows that make way for their newer selves, each from the
-// partition in which it was found.
-func remove(ctx context.Context, conn *pgx.Conn, ids []string, found existingRows) error {
-	var from, to = found[ids[0]][0].start, found[ids[0]][0].start
-	for _, id := range ids {
-		for i := range found[id] {
-			if t := found[id][i].start; !t.IsZero() {
-				if from.IsZero() || t.Before(from) {
-					from = t
-				}
-				if t.After(to) {
-					to = t
-				}
-			}
-		}
-	}
-	var batch pgx.Batch
-	batch.Queue(`DELETE FROM invocations_in_flight WHERE request_id = ANY ($1)`, ids)
-	batch.Queue(`DELETE FROM invocations_undated WHERE request_id = ANY ($1)`, ids)
-	if !from.IsZero() {
-		batch.Queue(planAlways)
-		batch.Queue(`
-			DELETE FROM invocations_dated
-			 WHERE request_id = ANY ($1) AND start_time BETWEEN $2 AND $3`, ids, from, to)
-		batch.Queue(planOnce)
-	}
-	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
-		return fmt.Errorf("delete %d rows that changed: %w", len(ids), err)
-	}
-	return nil
-}
-
-// reject keeps aside what no row can hold, once however often it is read.
-// Payloads are kept as text.
-func (w *write) reject(ctx context.Context, conn *pgx.Conn, changes *windowChanges) error {
-	b := w.batch
-	n := len(b.Rejected)
-	windows, reasons, payloads := make([]time.Time, n), make([]string, n), make([]string, n)
-	for i := range b.Rejected {
-		r := &b.Rejected[i]
-		windows[i] = b.Walk.Span.WindowOf(r.Start)
-		reasons[i], payloads[i] = storable(r.Reason), storable(string(r.Payload))
-	}
-	rows, err := conn.Query(ctx, `
-		INSERT INTO rejected_records (function_id, window_start, reason, payload, rejected_at)
-		SELECT $1, r.window_start, r.reason, r.payload, $5
-		  FROM unnest($2::timestamptz[], $3::text[], $4::text[]) AS r (window_start, reason, payload)
-		    ON CONFLICT (function_id, md5(payload)) DO NOTHING
-		RETURNING window_start`,
-		w.claim.function.ID, windows, reasons, payloads, b.At)
-	if err != nil {
-		return fmt.Errorf("keep %d rejected records: %w", n, err)
-	}
-	kept, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
-	if err != nil {
-		return fmt.Errorf("keep %d rejected records: %w", n, err)
-	}
-	w.changes.kept.Rejected += len(kept)
-	for _, window := range kept {
-		changes.at(w.claim.function.ID, window, b.At).rejected++
-	}
-	return nil
-}
-
-// storable is a foreign text as PostgreSQL can hold it.
-func storable(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	d = newDraft(held, p.found)
+	d.sort()
+	return d, nil
 }
 
 // again reports whether a transaction failed for what another one did.

@@ -36,17 +36,19 @@ const copyRows = `
 	COPY invocations (
 		first_archived_at, updated_at, start_time, end_time, queried_window, function_id,
 		request_id, status, source_status, error_code, error_message, extra)
-	FROM STDIN BINARY`
+	FROM STDIN BINARY;
+	COMMIT`
 
-// copyIn appends the rows to their partitions. PostgreSQL finds the partition
-// of each by its status and start.
+// copyIn appends the rows, sorted, to their partitions, and commits. PostgreSQL
+// finds the partition of each by its status and start.
 func copyIn(ctx context.Context, conn *pgx.Conn, rows []*row) error {
-	tag, err := conn.PgConn().CopyFrom(ctx, &copyReader{rows: rows}, copyRows)
-	if err != nil {
-		return fmt.Errorf("copy %d rows: %w", len(rows), err)
+	for i := 1; i < len(rows); i++ {
+		if rows[i].requestID == rows[i-1].requestID {
+			return errTwice
+		}
 	}
-	if n := tag.RowsAffected(); n != int64(len(rows)) {
-		return fmt.Errorf("copy %d rows: %d were taken", len(rows), n)
+	if _, err := conn.PgConn().CopyFrom(ctx, &copyReader{rows: rows}, copyRows); err != nil {
+		return fmt.Errorf("copy %d rows and commit: %w", len(rows), err)
 	}
 	return nil
 }

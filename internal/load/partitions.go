@@ -106,16 +106,14 @@ func (s *Store) forget() {
 // autovacuum's own analyze, after 10%, is right as it is.
 const dayStorage = `autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_factor = 0.05`
 
-// makeDay makes one day's table with its indexes and attaches it. Filling and
+// makeDay makes one day's table, with the index that keeps request ids single,
+// and attaches it; the other one comes at the end of a run, see indexDays. Filling and
 // then attaching would lock readers out; CREATE … PARTITION OF locks every
 // writer of the parent. Attaching an empty table does neither.
 //
 // What retention left of the day is empty and closed (see close): a table that
 // is still attached is opened again, one that is not is dropped and made anew.
 // Any other table of the name is an operator's, and is attached as it is.
-//
-// The index on functions and times takes a few bytes for each 16 blocks: rows
-// of one function, or of one hour, come in together.
 func (s *Store) makeDay(ctx context.Context, d time.Time) error {
 	name := dayTable(d)
 	table := pgx.Identifier{name}.Sanitize()
@@ -150,8 +148,6 @@ func (s *Store) makeDay(ctx context.Context, d time.Time) error {
 				`CREATE TABLE IF NOT EXISTS `+table+` (LIKE invocations INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
 					WITH (`+dayStorage+`)`,
 				`CREATE UNIQUE INDEX IF NOT EXISTS `+pgx.Identifier{name + "_request_id"}.Sanitize()+` ON `+table+` (request_id)`,
-				`CREATE INDEX IF NOT EXISTS `+pgx.Identifier{name + "_start_time"}.Sanitize()+` ON `+table+`
-					USING brin (function_id, start_time) WITH (pages_per_range = 16, autosummarize = on)`,
 				`ALTER TABLE invocations_dated ATTACH PARTITION `+table+` FOR VALUES FROM (`+from+`) TO (`+to+`)`)
 		}
 		for _, statement := range statements {

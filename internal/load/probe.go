@@ -26,6 +26,11 @@ type existing struct {
 // existingRows are those found, by request id.
 type existingRows map[string][]existing
 
+// any reports whether some are of the batch.
+func (e existingRows) any(b *archive.Batch) bool {
+	return slices.ContainsFunc(b.Invocations, func(inv archive.Invocation) bool { return len(e[inv.RequestID]) > 0 })
+}
+
 const probeColumns = `
 	first_archived_at, updated_at, start_time, end_time, queried_window, function_id,
 	request_id, status, source_status, error_code, error_message, extra`
@@ -88,16 +93,17 @@ func newProbe(writes []*write) *probe {
 	return p
 }
 
-// queue adds to the batch all that can be asked for now.
-func (p *probe) queue(batch *pgx.Batch) {
+// queue adds to the batch all that can be asked for now. It reports whether
+// days are asked: where they are not, they have nothing of the pages.
+func (p *probe) queue(batch *pgx.Batch) (asked bool) {
 	if len(p.ids) > 0 {
 		batch.Queue(probeUnsettled, p.ids).Query(p.collect)
 	}
-	p.askAll(batch)
+	return p.askAll(batch)
 }
 
-// askAll adds the next questions of all writes.
-func (p *probe) askAll(batch *pgx.Batch) {
+// askAll adds the next questions of all writes, and reports whether there are any.
+func (p *probe) askAll(batch *pgx.Batch) bool {
 	var questions pgx.Batch
 	for _, w := range p.parts {
 		p.ask(&questions, w)
@@ -107,6 +113,7 @@ func (p *probe) askAll(batch *pgx.Batch) {
 		batch.QueuedQueries = append(batch.QueuedQueries, questions.QueuedQueries...)
 		batch.Queue(planOnce)
 	}
+	return questions.Len() > 0
 }
 
 // finish asks for the rest: a claim's first page waits for how many rows each

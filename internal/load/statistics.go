@@ -9,8 +9,8 @@ import (
 )
 
 // Analyze makes statistics of what has changed by a tenth since the last ones,
-// so that they are there when the first query comes: autovacuum looks once a
-// minute, and never at the partitioned parents. It is called when a run has
+// and the indexes that days lack, so that they are there when the first query
+// comes: autovacuum looks once a minute, and never at the partitioned parents. It is called when a run has
 // written its pages; each table is analyzed for itself, in some milliseconds,
 // and one that somebody else is at is left to them. A crash leaves those that
 // are done.
@@ -25,6 +25,9 @@ func (s *Store) Analyze(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
+	if err := indexDays(ctx, conn); err != nil {
+		return err
+	}
 	rows, err := conn.Query(ctx, `
 		WITH archive AS (
 			SELECT n.oid, n.nspname

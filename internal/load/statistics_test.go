@@ -99,3 +99,40 @@ func TestAnalyzeWithoutPrivilege(t *testing.T) {
 		t.Errorf("the log does not say what is left out:\n%s", log)
 	}
 }
+
+// A day has its index on times when a run ends, once there are rows in it, and
+// keeps it; one that is being written to is left to the next run.
+func TestDaysAreIndexed(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	indexed := func() []string {
+		t.Helper()
+		if err := a.store.Analyze(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return a.rows(`SELECT relname FROM pg_class WHERE relname ~ '_start_time$' ORDER BY 1`)
+	}
+	c := a.newClaim("f")
+	if err := a.store.MakeAhead(t.Context(), today); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, c, page(hours(today, 1), noted, record("a", archive.StatusSuccess, today)))
+	open, err := a.sql.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open.Exec(t.Context(), `UPDATE invocations SET error_code = '1'`); err != nil {
+		t.Fatal(err)
+	}
+	if got := indexed(); len(got) != 0 {
+		t.Errorf("indexed under a writer's hands: %s", got)
+	}
+	if err := open.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if diff := cmp.Diff([]string{"(invocations_20260314_start_time)"}, indexed()); diff != "" {
+			t.Errorf("indexed days (-want +got):\n%s", diff)
+		}
+	}
+}

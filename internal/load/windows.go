@@ -119,7 +119,6 @@ const lockAllTotals = `SELECT FROM window_totals ORDER BY function_id FOR NO KEY
 // agreed: what the archive has of a window that it completes is that count.
 func (w *windowChanges) queue(batch *pgx.Batch) {
 	var counted, uncounted []windowKey
-	var functions []int32
 	for key, c := range w.of {
 		switch {
 		case !c.changes():
@@ -128,12 +127,6 @@ func (w *windowChanges) queue(batch *pgx.Batch) {
 		default:
 			counted = append(counted, key)
 		}
-		if c.changes() && !slices.Contains(functions, key.functionID) {
-			functions = append(functions, key.functionID)
-		}
-	}
-	if len(functions) > 0 {
-		batch.Queue(lockTotals, functions)
 	}
 	w.upsert(batch, counted, false)
 	w.upsert(batch, uncounted, true)

@@ -23,7 +23,7 @@ const (
 
 	// maxTransactions is how many commits are under way at once. More of them
 	// would each be smaller, and contend for the same logs and pages.
-	maxTransactions = 2
+	maxTransactions = 3
 )
 
 // newWrites makes pages of many functions share transactions.
