@@ -148,8 +148,8 @@ func TestTestHelpersAreForTests(t *testing.T) {
 	t.Parallel()
 	packages := readModule(t)
 	for name, p := range packages {
-		for _, helpers := range []string{"internal/pgserver/pgtest", "internal/archive/clocktest"} {
-			if within(name, helpers) {
+		for _, helpers := range []string{"internal/pgserver/pgtest", "internal/archive/clocktest", "internal/conformance"} {
+			if within(name, helpers) || within(name, "internal/conformance") {
 				continue
 			}
 			for _, imported := range p.imports {
@@ -158,7 +158,7 @@ func TestTestHelpersAreForTests(t *testing.T) {
 				}
 			}
 		}
-		if slices.Contains(p.imports, "testing") && !within(name, "internal/pgserver/pgtest") {
+		if slices.Contains(p.imports, "testing") && !within(name, "internal/pgserver/pgtest") && !within(name, "internal/conformance") {
 			t.Errorf("%s imports testing outside its tests", name)
 		}
 	}

@@ -1,12 +1,10 @@
 package functiongraph
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"archiver/internal/archive"
@@ -113,65 +111,4 @@ func TestUnreachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	oneLine(t, err)
-}
-
-// Faults pass: each call's first try fails in a way of its own, and nothing is
-// missing in the end.
-func TestFaultsPass(t *testing.T) {
-	t.Parallel()
-	api := simulator(t, 1, 5000)
-	var calls atomic.Int64
-	s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		recorded := httptest.NewRecorder()
-		api.ServeHTTP(recorded, r)
-		whole := recorded.Body.Bytes()
-		switch calls.Add(1) % 8 {
-		case 0:
-			says(429, `{"error_code":"FSS.0429"}`).ServeHTTP(w, r)
-		case 1:
-			says(502, "<html>").ServeHTTP(w, r)
-		case 3:
-			panic(http.ErrAbortHandler)
-		case 4: // half, as if it were whole
-			_, _ = w.Write(whole[:len(whole)/2])
-		case 5: // half of what was announced
-			w.Header().Set("Content-Length", "1000000")
-			_, _ = w.Write(whole[:len(whole)/2])
-		case 6: // nothing
-		default:
-			_, _ = w.Write(whole)
-		}
-	}))
-	day := hour
-	day.Function.URN = api.Functions()[0].URN
-	day.From, day.To = noon.AddDate(0, 0, -1), noon.AddDate(0, 0, 1)
-	ids := make(map[string]bool)
-	pages, err := read(t.Context(), s, day)
-	for _, page := range pages {
-		for _, inv := range page.Invocations {
-			ids[inv.RequestID] = true
-		}
-	}
-	if err != nil || len(ids) != 5000 {
-		t.Errorf("%d records, %v", len(ids), err)
-	}
-}
-
-// After a context's end its cause is the error, with no advice to it.
-func TestCancelled(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithCancelCause(t.Context())
-	s := open(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		cancel(archive.ErrInterrupted)
-		<-r.Context().Done()
-	}))
-	if _, err := read(ctx, s, hour); !errors.Is(err, archive.ErrInterrupted) || err.Error() != archive.ErrInterrupted.Error() {
-		t.Errorf("invocations: %v", err)
-	}
-	if _, err := functions(ctx, s); !errors.Is(err, archive.ErrInterrupted) || err.Error() != archive.ErrInterrupted.Error() {
-		t.Errorf("functions: %v", err)
-	}
-	if s.Stats().Calls != 1 {
-		t.Errorf("%d calls", s.Stats().Calls)
-	}
 }

@@ -1,0 +1,96 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+var errStop = errors.New("stopped by the test")
+
+// A context that ends ends the call under way at once, with its cause for the
+// error; and so does whoever stops reading. Neither leaves a goroutine.
+func (s *Suite) cancelling(t *testing.T) {
+	for name, test := range map[string]func(*testing.T, *world){
+		"before the answer": func(t *testing.T, w *world) { s.cancelled(t, w, "too slow") },
+		"in the body":       func(t *testing.T, w *world) { s.cancelled(t, w, "too slow in its body") },
+		"in a pause":        func(t *testing.T, w *world) { s.cancelled(t, w, "500") },
+		"before the call":   s.cancelledBefore,
+		"by who reads":      s.left,
+	} {
+		before := goleak.IgnoreCurrent()
+		t.Run(name, func(t *testing.T) { test(t, s.open(t, s.plain())) })
+		if err := goleak.Find(before); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// cancelled ends the context once the second page is asked for.
+func (s *Suite) cancelled(t *testing.T, w *world, trouble string) {
+	w.cloud.records = spread("r", noon, 3*s.PageSize)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	w.trouble(trouble, s.plain(), func(n int64, _ *http.Request) bool {
+		if n > 1 {
+			time.AfterFunc(10*time.Millisecond, func() { cancel(errStop) }) // in the middle of what follows
+		}
+		return n > 1
+	})
+	if trouble == "500" {
+		w.disturb = func(n int64, answer http.ResponseWriter, _ *http.Request) bool {
+			if n > 1 {
+				answer.WriteHeader(http.StatusInternalServerError)
+				cancel(errStop)
+			}
+			return n > 1
+		}
+	}
+	pages, err := read(ctx, w.source, w.hour())
+	if !errors.Is(err, errStop) || err.Error() != errStop.Error() || len(pages) != 1 {
+		t.Errorf("%d pages, then %v", len(pages), err)
+	}
+	if n := w.underWay.Load(); n != 0 {
+		t.Errorf("%d calls are left under way", n)
+	}
+	if _, err := list(ctx, w.source); !errors.Is(err, errStop) {
+		t.Errorf("functions: %v", err)
+	}
+	if n := w.calls.Load(); n != 2 {
+		t.Errorf("%d calls", n)
+	}
+}
+
+func (s *Suite) cancelledBefore(t *testing.T, w *world) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errStop)
+	if _, err := read(ctx, w.source, w.hour()); !errors.Is(err, errStop) || w.calls.Load() != 0 {
+		t.Errorf("%v after %d calls", err, w.calls.Load())
+	}
+}
+
+// left stops reading after a page, with others asked for before their turn
+// where the source does that.
+func (s *Suite) left(t *testing.T, w *world) {
+	w.cloud.records = spread("r", noon, 6*s.PageSize)
+	w.trouble("too slow", s.plain(), func(n int64, _ *http.Request) bool { return n > 2 })
+	q := w.hour()
+	left := 3
+	q.Ahead = func() bool { left--; return left >= 0 }
+	n := 0
+	for _, err := range w.source.Pages(t.Context(), q) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n == 2 {
+			break
+		}
+	}
+	if n := w.underWay.Load(); n != 0 {
+		t.Errorf("%d calls are left under way", n)
+	}
+}

@@ -1,0 +1,136 @@
+package conformance
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// A Record is an invocation as the cloud has it.
+type Record struct {
+	ID      string
+	Status  string // one of the five of package archive
+	Message string
+	Start   time.Time
+	End     time.Time // zero where it has not ended
+	Raw     string    // if set, the element in place of all that, but for Start
+}
+
+// A Cloud is a service's functions, and the records of each. Its handler asks it
+// and writes what it answers in the shape of the service.
+type Cloud struct {
+	mu        sync.Mutex
+	functions []archive.Function
+	records   []Record
+
+	leftOpen, rightOpen bool                            // borders of a range that are not of it
+	most                int                             // records a page, whatever is asked for; 0 for all
+	stuck               string                          // "page": the first one again for ever; "marker": it says to go on where it was asked for
+	drift               func(records []Record) []Record // between two pages
+	asked               []Question
+}
+
+// A Question is a call for a page of a function's records.
+type Question struct {
+	Function      string // its URN
+	From, To      time.Time
+	RequestID     string // only this one, if set
+	Offset, Limit int
+	OldestFirst   bool
+}
+
+// An Answer is the page.
+type Answer struct {
+	Records []Record
+	Offset  int  // of the first of them
+	Next    int  // the offset after the last
+	Total   int  // of the whole query
+	More    bool // a page follows
+}
+
+// List answers a call for records. Those that start in [From, To] are listed,
+// the newest first unless the question says otherwise.
+func (c *Cloud) List(q Question) Answer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked = append(c.asked, q)
+	if q.Offset > 0 && c.drift != nil {
+		c.records = c.drift(c.records)
+	}
+	var found []Record
+	for _, r := range c.records {
+		after, before := !r.Start.Before(q.From), !r.Start.After(q.To)
+		if c.leftOpen {
+			after = r.Start.After(q.From)
+		}
+		if c.rightOpen {
+			before = r.Start.Before(q.To)
+		}
+		if after && before && (q.RequestID == "" || q.RequestID == r.ID) {
+			found = append(found, r)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b Record) int {
+		if q.OldestFirst {
+			a, b = b, a
+		}
+		return cmp.Or(b.Start.Compare(a.Start), cmp.Compare(b.ID, a.ID))
+	})
+	limit := q.Limit
+	if c.most > 0 {
+		limit = min(limit, c.most)
+	}
+	from := q.Offset
+	if c.stuck != "" {
+		from = 0
+	}
+	from = min(from, len(found))
+	a := Answer{Offset: from, Next: min(from+limit, len(found)), Total: len(found)}
+	a.Records, a.More = found[from:a.Next], a.Next < len(found)
+	switch c.stuck {
+	case "page":
+		a.Next, a.More = q.Offset+len(a.Records), true
+	case "marker":
+		a.Next, a.More = q.Offset, true
+	}
+	return a
+}
+
+// Functions answers a call for a page of functions.
+func (c *Cloud) Functions(offset, limit int) (page []archive.Function, next, total int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	offset = min(offset, len(c.functions))
+	next = min(offset+limit, len(c.functions))
+	return slices.Clone(c.functions[offset:next]), next, len(c.functions)
+}
+
+// questions are those asked so far.
+func (c *Cloud) questions() []Question {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.asked)
+}
+
+// now are the records as they are now.
+func (c *Cloud) now() []Record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.records)
+}
+
+// spread are n records of an hour, apart from one another.
+func spread(prefix string, from time.Time, n int) []Record {
+	records := make([]Record, n)
+	for i := range records {
+		start := from.Add(time.Duration(i) * time.Hour / time.Duration(n)).Truncate(time.Second)
+		records[i] = Record{
+			ID: fmt.Sprintf("%s-%04d", prefix, i), Status: archive.StatusSuccess, Start: start, End: start.Add(2 * time.Second),
+		}
+	}
+	return records
+}

@@ -1,0 +1,139 @@
+package conformance
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"archiver/internal/extract"
+)
+
+// Calls are as many at once, and as fast, as they may be; a cloud that throttles
+// slows them down, and they come back.
+func (s *Suite) limits(t *testing.T) {
+	t.Run("concurrency", s.concurrency)
+	t.Run("rate", s.rate)
+	t.Run("throttled", s.throttled)
+	for name, header := range map[string]string{"429": "", "429 with Retry-After": "17"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := s.open(t, s.plain())
+			w.disturb = func(n int64, answer http.ResponseWriter, _ *http.Request) bool {
+				if n > 1 {
+					return false
+				}
+				if header != "" {
+					answer.Header().Set("Retry-After", header)
+				}
+				answer.WriteHeader(http.StatusTooManyRequests)
+				return true
+			}
+			least := 2 * time.Second // what FunctionGraph's page asks for, the one cloud that says
+			if header != "" {
+				least = 17 * time.Second
+			}
+			_, err := read(t.Context(), w.source, w.hour())
+			if waited := w.clock.Now().Sub(noon); err != nil || w.calls.Load() != 2 || waited < least || waited > 2*least+time.Second {
+				t.Errorf("%v after %d calls and %v", err, w.calls.Load(), waited)
+			}
+		})
+	}
+}
+
+func (s *Suite) concurrency(t *testing.T) {
+	t.Parallel()
+	const most = 3
+	w := s.open(t, s.plain(), func(o *extract.Options) { o.Concurrency = most })
+	w.cloud.records = spread("r", noon, 4*s.PageSize)
+	var mu sync.Mutex
+	underWay, peak := 0, 0
+	full := make(chan struct{})
+	w.disturb = func(int64, http.ResponseWriter, *http.Request) bool {
+		mu.Lock()
+		underWay++
+		if peak = max(peak, underWay); peak == most && underWay == most {
+			select {
+			case <-full:
+			default:
+				close(full)
+			}
+		}
+		mu.Unlock()
+		select {
+		case <-full:
+		case <-time.After(patience):
+			t.Error("waited in vain for the other calls")
+		}
+		mu.Lock()
+		underWay--
+		mu.Unlock()
+		return false
+	}
+	var readers sync.WaitGroup
+	for range 2 * most {
+		readers.Go(func() {
+			pages, err := read(t.Context(), w.source, w.hour())
+			if err != nil {
+				t.Error(err)
+			}
+			same(t, pages, w.cloud.now())
+		})
+	}
+	readers.Wait()
+	if peak != most {
+		t.Errorf("%d calls at once", peak)
+	}
+}
+
+func (s *Suite) rate(t *testing.T) {
+	t.Parallel()
+	w := s.open(t, s.plain(), func(o *extract.Options) { o.Rate = 4 })
+	w.cloud.records = spread("r", noon, 12*s.PageSize-1)
+	if _, err := read(t.Context(), w.source, w.hour()); err != nil {
+		t.Fatal(err)
+	}
+	if took, least := w.clock.Now().Sub(noon), time.Duration(w.calls.Load()-1)*time.Second/4; took != least {
+		t.Errorf("%d calls at 4 a second took %v", w.calls.Load(), took)
+	}
+}
+
+func (s *Suite) throttled(t *testing.T) {
+	t.Parallel()
+	const allowed = 1
+	w := s.open(t, s.plain(), func(o *extract.Options) { o.Budget = time.Hour })
+	limit := rate.NewLimiter(allowed, allowed)
+	w.disturb = func(_ int64, answer http.ResponseWriter, r *http.Request) bool {
+		_ = w.clock.Sleep(r.Context(), 20*time.Millisecond)
+		if limit.AllowN(w.clock.Now(), 1) {
+			return false
+		}
+		answer.WriteHeader(http.StatusTooManyRequests)
+		return true
+	}
+	minute := func() (calls, refused int64) {
+		before, until := w.source.Stats(), w.clock.Now().Add(time.Minute)
+		for w.clock.Now().Before(until) {
+			if _, err := read(t.Context(), w.source, w.hour()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		after := w.source.Stats()
+		return after.Calls - before.Calls, after.Refused - before.Refused
+	}
+	minute()
+	minute()
+	calls, refused := minute()
+	if refused*15 > calls || calls < 60*allowed*6/10 {
+		t.Errorf("%d calls a minute, %d refused, where %d are allowed", calls, refused, 60*allowed)
+	}
+	limit.SetLimitAt(w.clock.Now(), rate.Inf)
+	for range 3 {
+		minute()
+	}
+	if free, _ := minute(); free < 2*calls {
+		t.Errorf("%d calls a minute after %d while throttled", free, calls)
+	}
+}

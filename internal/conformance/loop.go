@@ -1,0 +1,211 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/archive"
+	"archiver/internal/load"
+	"archiver/internal/pgserver/pgtest"
+)
+
+// loop archives through the real loop into a real database: borders, and lists
+// that move while they are walked.
+func (s *Suite) loop(t *testing.T) {
+	db := newDatabase(t)
+	t.Run("borders", func(t *testing.T) { s.borders(t, db) })
+	t.Run("drift", func(t *testing.T) { s.drift(t, db) })
+}
+
+// A database is one archive for many clouds: each has a function, and records,
+// of its own.
+type database struct {
+	url   string
+	store *load.Store
+	next  atomic.Int64
+}
+
+func newDatabase(t *testing.T) *database {
+	t.Helper()
+	db := &database{url: pgtest.Database(t)}
+	migrator, err := load.NewMigrator(db.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer migrator.Close()
+	if _, err := migrator.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if db.store, err = load.Open(t.Context(), db.url, 4, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.store.Close)
+	return db
+}
+
+// loopWorld is a world whose cloud has a function that no other one has.
+func (s *Suite) loopWorld(t *testing.T, way *Way, db *database) (w *world, prefix string) {
+	t.Helper()
+	w = s.open(t, way)
+	n := int(db.next.Add(1))
+	w.cloud.functions = []archive.Function{s.Function(n)}
+	return w, fmt.Sprintf("r%d", n)
+}
+
+// A nextDay is a clock that stands, a day after noon, but for its pauses: a
+// function may be in other hands for a moment.
+type nextDay struct{ archive.SystemClock }
+
+func (nextDay) Now() time.Time { return noon.AddDate(0, 0, 1) }
+
+// archive makes the hours from noon on complete, as far as one run can.
+func (w *world) archive(t *testing.T, db *database, from, to time.Time) {
+	t.Helper()
+	function := w.cloud.functions[0]
+	archiver := &archive.Archiver{
+		Source: w.source, Store: db.store, Clock: nextDay{}, Log: slog.New(slog.DiscardHandler),
+		Settle: time.Minute, Concurrency: 4,
+		// Those of the other worlds are no longer listed.
+		Match: func(f archive.Function) bool { return f.URN == function.URN },
+	}
+	o := archive.Order{AskedBy: "backfill", Range: archive.Span{From: from, To: to}}
+	_, err := archiver.Archive(t.Context(), o, new(archive.Progress))
+	if incomplete := (*archive.IncompleteError)(nil); err != nil && !errors.As(err, &incomplete) {
+		t.Fatal(err)
+	}
+}
+
+// kept is what the archive has of the function: the ids of its records, and the
+// states of its windows with the records that they count.
+func (w *world) kept(t *testing.T, db *database) (archived []string, windows map[time.Time]string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), db.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	rows, err := conn.Query(t.Context(),
+		`SELECT request_id FROM invocation_history WHERE function_urn = $1`, w.cloud.functions[0].URN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if archived, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(archived)
+	rows, err = conn.Query(t.Context(),
+		`SELECT window_start, state || ' ' || records FROM window_coverage WHERE function_urn = $1`, w.cloud.functions[0].URN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	windows = make(map[time.Time]string)
+	var start time.Time
+	var state string
+	if _, err := pgx.ForEachRow(rows, []any{&start, &state}, func() error {
+		windows[start.UTC()] = state
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return archived, windows
+}
+
+// Records of an hour's first and last second, and of those around them, are each
+// in the archive once, in the window of their start, however the cloud reads
+// the borders of a range.
+func (s *Suite) borders(t *testing.T, db *database) {
+	for _, leftOpen := range []bool{false, true} {
+		for _, rightOpen := range []bool{false, true} {
+			t.Run(fmt.Sprintf("left open %t, right open %t", leftOpen, rightOpen), func(t *testing.T) {
+				t.Parallel()
+				w, prefix := s.loopWorld(t, s.plain(), db)
+				w.cloud.leftOpen, w.cloud.rightOpen = leftOpen, rightOpen
+				for i, after := range []time.Duration{
+					0, time.Second, 59*time.Minute + 58*time.Second, 59*time.Minute + 59*time.Second,
+					time.Hour, time.Hour + time.Second, 2*time.Hour - time.Second,
+				} {
+					start := noon.Add(after)
+					w.cloud.records = append(w.cloud.records, Record{
+						ID: fmt.Sprintf("%s-%d", prefix, i), Status: archive.StatusSuccess, Start: start, End: start,
+					})
+				}
+				w.archive(t, db, noon, noon.Add(time.Hour))
+				w.archive(t, db, noon.Add(time.Hour), noon.Add(2*time.Hour))
+				archived, windows := w.kept(t, db)
+				if want := idsOf(w.cloud.records); !slices.Equal(archived, want) {
+					t.Errorf("%d records, want %d: %s", len(archived), len(want), differences(archived, want))
+				}
+				for start, want := range map[time.Time]string{noon: "complete 4", noon.Add(time.Hour): "complete 3"} {
+					if windows[start] != want {
+						t.Errorf("%s is %s, want %s", start.Format(time.TimeOnly), windows[start], want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// drifts are what happens to a list while it is walked.
+var drifts = map[string]func(records []Record, fresh Record) []Record{
+	"arriving": func(records []Record, fresh Record) []Record {
+		fresh.Start = noon.Add(time.Hour - time.Second)
+		return append(records, fresh)
+	},
+	"arriving below": func(records []Record, fresh Record) []Record {
+		fresh.Start = noon
+		return append(records, fresh)
+	},
+	"vanishing":       func(records []Record, _ Record) []Record { return records[:len(records)-1] },
+	"vanishing below": func(records []Record, _ Record) []Record { return records[1:] },
+}
+
+// A window is not called complete while its list moves, and is so at last: then
+// every record that the cloud has is in the archive.
+func (s *Suite) drift(t *testing.T, db *database) {
+	names := slices.Sorted(maps.Keys(drifts))
+	for i := range s.Ways {
+		way := &s.Ways[i]
+		for j, name := range names {
+			if i > 0 && i%len(names) != j {
+				continue // the plain way meets all of them, the others take turns
+			}
+			happens := drifts[name]
+			t.Run(way.Name+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				w, prefix := s.loopWorld(t, way, db)
+				w.cloud.records = spread(prefix, noon, 3*s.PageSize+2)
+				events := 0
+				w.cloud.drift = func(records []Record) []Record {
+					if events == 2 {
+						return records
+					}
+					events++
+					return happens(records, Record{ID: fmt.Sprintf("%s-new-%d", prefix, events), Status: archive.StatusSuccess})
+				}
+				for range 3 {
+					w.archive(t, db, noon, noon.Add(time.Hour))
+					archived, windows := w.kept(t, db)
+					if want := idsOf(w.cloud.now()); windows[noon] == fmt.Sprint("complete ", len(archived)) {
+						for _, id := range want {
+							if !slices.Contains(archived, id) {
+								t.Errorf("the window says complete, and %s is missing", id)
+							}
+						}
+						return
+					}
+				}
+				_, windows := w.kept(t, db)
+				t.Errorf("the window never became complete: %s", windows[noon])
+			})
+		}
+	}
+}

@@ -1,0 +1,211 @@
+package conformance
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// sizes are lengths of lists around whole pages: none, one short page, exactly
+// full ones, one more.
+func (s *Suite) sizes() []int {
+	p := s.PageSize
+	return []int{0, 1, p - 1, p, p + 1, 2*p - 1, 2 * p, 2*p + 1, 4*p + 3}
+}
+
+// Whatever an answer's count and marker are, all of a list is read and its end
+// found, with one call more than it takes at most.
+func (s *Suite) paging(t *testing.T) {
+	for i := range s.Ways {
+		way := &s.Ways[i]
+		t.Run(way.Name, func(t *testing.T) {
+			t.Parallel()
+			for _, n := range s.sizes() {
+				w := s.open(t, way)
+				w.cloud.records = spread("r", noon, n)
+				pages, err := read(t.Context(), w.source, w.hour())
+				if err != nil {
+					t.Errorf("%d records: %v", n, err)
+					continue
+				}
+				same(t, pages, w.cloud.records)
+				if most := int64(max(1, (n+s.PageSize-1)/s.PageSize) + 1); !way.Overlaps && w.calls.Load() > most {
+					t.Errorf("%d calls for %d records", w.calls.Load(), n)
+				}
+				for i := range pages {
+					if pages[i].Len() > s.PageSize {
+						t.Errorf("page %d of %d records: PageSize is %d", i, pages[i].Len(), s.PageSize)
+					}
+					if way.Counts && pages[i].Count != n {
+						t.Errorf("page %d counts %d of %d records", i, pages[i].Count, n)
+					}
+				}
+			}
+			if !way.ShortPages {
+				return
+			}
+			// The cloud gives fewer than it was asked for, and is not done.
+			w := s.open(t, way)
+			w.cloud.records, w.cloud.most = spread("r", noon, 3*s.PageSize+1), s.PageSize-1
+			pages, err := read(t.Context(), w.source, w.hour())
+			if err != nil {
+				t.Error(err)
+			}
+			same(t, pages, w.cloud.records)
+		})
+	}
+	t.Run("limit", func(t *testing.T) {
+		t.Parallel()
+		w := s.open(t, s.plain())
+		w.cloud.records = spread("r", noon, s.PageSize)
+		q := w.hour()
+		q.Limit = 1
+		for page, err := range w.source.Pages(t.Context(), q) {
+			if err != nil || page.Len() != 1 || page.Last {
+				t.Errorf("%d records of one asked for, last: %t, %v", page.Len(), page.Last, err)
+			}
+			break
+		}
+	})
+	t.Run("question", s.question)
+}
+
+// question checks what reaches the cloud.
+func (s *Suite) question(t *testing.T) {
+	t.Parallel()
+	w := s.open(t, s.plain())
+	w.cloud.records = spread("r", noon, s.PageSize)
+	q := w.hour()
+	// The range is asked for as it is, whatever the zone of its times.
+	q.From, q.To = q.From.In(time.FixedZone("", 8*3600)), q.To.In(time.FixedZone("", -3*3600))
+	pages, err := read(t.Context(), w.source, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, pages, w.cloud.records)
+	for _, asked := range w.cloud.questions() {
+		if asked.Function != q.Function.URN || !asked.From.Equal(q.From) || !asked.To.Equal(q.To) {
+			t.Errorf("asked for %+v", asked)
+		}
+	}
+	q.RequestID = w.cloud.records[1].ID
+	pages, err = read(t.Context(), w.source, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, pages, w.cloud.records[1:2])
+}
+
+// A list that never ends is left: with an error, or where its count tells that
+// records are missing.
+func (s *Suite) endless(t *testing.T) {
+	for i := range s.Ways {
+		way := &s.Ways[i]
+		for _, stuck := range []string{"page", "marker"} {
+			t.Run(way.Name+"/"+stuck, func(t *testing.T) {
+				t.Parallel()
+				w := s.open(t, way)
+				w.cloud.records, w.cloud.stuck = spread("r", noon, 4*s.PageSize), stuck
+				seen, last := make(map[string]bool), archive.Page{}
+				for page, err := range w.source.Pages(t.Context(), w.hour()) {
+					if w.calls.Load() > 20 {
+						t.Fatalf("no end after %d calls", w.calls.Load())
+					}
+					if err != nil {
+						s.fit(t, err)
+						return
+					}
+					for i := range page.Invocations {
+						seen[page.Invocations[i].RequestID] = true
+					}
+					last = page
+				}
+				if last.Count <= len(seen) {
+					t.Errorf("ended with %d records, %d counted, as if that were all", len(seen), last.Count)
+				}
+			})
+		}
+	}
+}
+
+// A list goes on from the cursor after any of its pages.
+func (s *Suite) cursors(t *testing.T) {
+	for i := range s.Ways {
+		way := &s.Ways[i]
+		t.Run(way.Name, func(t *testing.T) {
+			t.Parallel()
+			w := s.open(t, way)
+			w.cloud.records = spread("r", noon, 3*s.PageSize+2)
+			pages, err := read(t.Context(), w.source, w.hour())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range pages {
+				if pages[i].Last {
+					continue
+				}
+				q := w.hour()
+				q.Cursor = pages[i].Next
+				if q.Cursor == "" {
+					t.Fatalf("page %d of %d leaves no cursor", i, len(pages))
+				}
+				// Another process goes on.
+				rest, err := read(t.Context(), w.again(t), q)
+				if err != nil {
+					t.Fatalf("from page %d on: %v", i, err)
+				}
+				same(t, slices.Concat(pages[:i+1], rest), w.cloud.records)
+				if n := len(ids(rest)); !way.Overlaps && n > len(w.cloud.records)-len(ids(pages[:i+1])) {
+					t.Errorf("%d records follow page %d: some come again", n, i)
+				}
+			}
+		})
+	}
+}
+
+// Whether pages are asked for before their turn or not, they are the same.
+func (s *Suite) ahead(t *testing.T) {
+	for i := range s.Ways {
+		way := &s.Ways[i]
+		t.Run(way.Name, func(t *testing.T) {
+			t.Parallel()
+			w := s.open(t, way)
+			w.cloud.records = spread("r", noon, 6*s.PageSize+2)
+			want, err := read(t.Context(), w.source, w.hour())
+			if err != nil {
+				t.Fatal(err)
+			}
+			plain := w.calls.Swap(0)
+			const most = 3
+			asked := 0
+			q := w.hour()
+			q.Ahead = func() bool {
+				if asked == most {
+					return false
+				}
+				asked++
+				return true
+			}
+			var pages []archive.Page
+			for page, err := range w.source.Pages(t.Context(), q) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if page.Ahead > asked {
+					t.Errorf("%d pages are ahead, of %d that were let", page.Ahead, asked)
+				}
+				asked = page.Ahead
+				pages = append(pages, page)
+			}
+			same(t, pages, w.cloud.records)
+			if len(pages) != len(want) || w.calls.Load() != plain {
+				t.Errorf("%d pages by %d calls, %d by %d one after the other", len(pages), w.calls.Load(), len(want), plain)
+			}
+			if n := w.underWay.Load(); n != 0 {
+				t.Errorf("%d calls are left under way", n)
+			}
+		})
+	}
+}

@@ -1,0 +1,135 @@
+package functiongraph
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/conformance"
+	"archiver/internal/extract"
+)
+
+// The page size of the suite's sources.
+const conformancePage = 5
+
+// What holds of every source holds of this one, whatever count and next_marker
+// are (more of these are in TestPagerReadsAll).
+func TestConformance(t *testing.T) {
+	var ways []conformance.Way
+	for _, count := range []string{"right", "absent", "own", "zero", "one"} {
+		for _, next := range []string{"absent at end", "absent", "zero at end", "same at end", "within"} {
+			c := cloud{count: counts[count], next: nexts[next], text: next == "zero at end"}
+			ways = append(ways, conformance.Way{
+				Name: "count " + count + ", next " + next, Counts: count == "right", Overlaps: next == "within",
+				ShortPages: count == "right" || (count == "absent" || count == "zero") && next == "absent at end",
+				Handler:    c.handler,
+			})
+		}
+	}
+	conformance.Test(t, conformance.Suite{
+		Provider: Provider, PageSize: conformancePage, Ways: ways,
+		Function: func(n int) archive.Function {
+			name := fmt.Sprintf("f%d", n)
+			return archive.Function{URN: "urn:fss:cn-north-4:" + testProject + ":function:default:" + name + ":latest", Name: name}
+		},
+		Open: func(t *testing.T, url string, caller *extract.Caller) archive.Source {
+			t.Helper()
+			s, err := New(Options{
+				Region: "cn-north-4", Endpoint: url, ProjectID: testProject,
+				AccessKey: testKey, SecretKey: testSecret, PageSize: conformancePage,
+			}, caller, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		},
+		Denied: []conformance.Refusal{
+			{Status: 401, Body: `{"error_code":"APIGW.0301","error_msg":%q}`},
+			{Status: 403, Body: `{"error_code":"FSS.0403","error_msg":%q}`},
+		},
+		Gone: conformance.Refusal{Status: 404, Body: `{"error_code":"FSS.0404","error_msg":%q}`},
+		Elsewhere: []conformance.Refusal{
+			{Status: 404, Body: `{"error_code":"APIG.0101","error_msg":%q}`},
+			{Status: 404, Body: `{"error_msg":%q}`},
+			{Status: 404, Body: "<html>%s</html>"},
+			{Status: 302, Body: "%s"},
+		},
+		Secrets: []string{testKey, testSecret, "Signature="},
+		Unusable: []string{
+			`{"status":"FAIL"}`, `{"request_id":""}`, `{"request_id":7}`, `{"request_id":"` + strings.Repeat("x", 65) + `"}`,
+			`{"request_id":"a","start_time":"2026-02-30T00:00:00"}`, `7`, `null`,
+		},
+	})
+}
+
+// A cloud writes the answers of FunctionGraph (pages: Querying Functions,
+// Querying Asynchronous Invocation Requests).
+type cloud struct {
+	count func(total, n int) int
+	next  func(offset, n, total int) int
+	text  bool // next_marker is a string
+}
+
+func (c cloud) handler(of *conformance.Cloud) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v2/{project}/fgs/functions", func(w http.ResponseWriter, r *http.Request) {
+		offset, limit := number(r, "marker"), number(r, "maxitems")
+		page, next, total := of.Functions(offset, limit)
+		list := make([]any, len(page))
+		for i, f := range page {
+			list[i] = map[string]any{"func_urn": f.URN, "func_name": f.Name}
+		}
+		c.write(w, "functions", list, offset, next, total)
+	})
+	mux.HandleFunc("GET /v2/{project}/fgs/functions/{urn}/async-invocations", func(w http.ResponseWriter, r *http.Request) {
+		from, _ := time.Parse(time.RFC3339, r.URL.Query().Get("query_begin_time"))
+		to, _ := time.Parse(time.RFC3339, r.URL.Query().Get("query_end_time"))
+		a := of.List(conformance.Question{
+			Function: r.PathValue("urn"), From: from, To: to, RequestID: r.URL.Query().Get("request_id"),
+			Offset: number(r, "marker"), Limit: number(r, "limit"),
+		})
+		list := make([]any, len(a.Records))
+		for i, record := range a.Records {
+			list[i] = element(record)
+		}
+		c.write(w, "invocations", list, number(r, "marker"), a.Next, a.Total)
+	})
+	return mux
+}
+
+func element(r conformance.Record) any {
+	if r.Raw != "" {
+		return json.RawMessage(r.Raw)
+	}
+	e := map[string]any{"request_id": r.ID, "status": r.Status, "error_code": 0, "error_message": r.Message, "start_time": r.Start.Format("2006-01-02T15:04:05")}
+	if !r.End.IsZero() {
+		e["end_time"] = r.End.Format("2006-01-02T15:04:05")
+	}
+	return e
+}
+
+func (c cloud) write(w http.ResponseWriter, name string, list []any, offset, end, total int) {
+	body := map[string]any{name: list}
+	if n := c.count(total, len(list)); n >= 0 {
+		body["count"] = n
+	}
+	if n := c.next(offset, end-offset, total); n >= 0 {
+		body["next_marker"] = n
+		if c.text {
+			body["next_marker"] = strconv.Itoa(n)
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+func number(r *http.Request, name string) int {
+	n, _ := strconv.Atoi(r.URL.Query().Get(name))
+	return n
+}
