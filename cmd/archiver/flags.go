@@ -48,6 +48,7 @@ type archiveFlags struct {
 	Endpoint       string        `help:"URL of the API, in place of the region's own."`
 	Insecure       bool          `help:"Permit an http:// endpoint beyond this machine."`
 	Functions      []string      `help:"Globs on function name or URN; ! excludes. Default all."`
+	Versions       string        `enum:"all,latest" default:"all" help:"Which versions of each function: all that the source lists, or the latest alone."`
 	Settle         time.Duration `default:"10m" help:"How long after its end a window is left alone."`
 	Concurrency    int           `default:"8" help:"Calls under way at once."`
 	RequestTimeout time.Duration `default:"30s" help:"Limit of one call."`
@@ -147,11 +148,15 @@ func (f *archiveFlags) open(ctx context.Context, log *slog.Logger, globs ...stri
 	if err != nil {
 		return nil, nil, connectHint(err)
 	}
-	return &archive.Archiver{
+	a := &archive.Archiver{
 		Source: source, Store: store, Clock: archive.SystemClock{}, Log: log,
 		Match:  func(fn archive.Function) bool { return match(fn) && only(fn) },
 		Settle: f.Settle, Concurrency: f.Concurrency,
-	}, store, nil
+	}
+	if f.Versions == "all" {
+		a.Versions = store
+	}
+	return a, store, nil
 }
 
 // matcher picks functions by globs on name or URN. Those with a ! exclude; no

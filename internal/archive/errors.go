@@ -30,7 +30,7 @@ var (
 // What was archived stays.
 type IncompleteError struct {
 	Short, Failed, NotDue, Differ int     // windows
-	Left                          int     // questions about records in flight, or counts, without an answer
+	Left                          int     // questions about records in flight, counts or versions without an answer
 	First                         Failure // the first trouble, if any
 }
 
@@ -42,7 +42,7 @@ func (e *IncompleteError) Error() string {
 	}{
 		{e.Short + e.Failed, "windows are not complete"},
 		{e.Differ, "windows have fewer records than the source counts (--repair reads them again)"},
-		{e.Left, "questions about records in flight or counts had no answer"},
+		{e.Left, "questions about records in flight, counts or versions had no answer"},
 		{e.NotDue, "windows have not settled yet, run again later"},
 	} {
 		if p.n > 0 {

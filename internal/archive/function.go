@@ -70,6 +70,7 @@ func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 	w := &walker{
 		source: r.Source, claim: claim, keeper: keeper, clock: r.Clock, function: t.Function,
 		seed: maphash.MakeSeed(), hands: hands, denied: r.end,
+		versioned: t.Versioned,
 	}
 	for len(t.walks) > 0 {
 		if err := r.next(ctx, w, &t, &work); err != nil || w.gone {

@@ -31,6 +31,10 @@ type Archiver struct {
 	Match  func(Function) bool // which functions; nil for all
 	Settle time.Duration       // how long after its end a window is left alone
 
+	// Versions, if set, has every version of a function read that the source
+	// lists; else the latest is read alone.
+	Versions VersionStore
+
 	// Concurrency is how many calls the source makes at once. How
 	// many pages are in hand and functions worked on goes by it.
 	Concurrency int
@@ -115,7 +119,15 @@ func (a *Archiver) Archive(ctx context.Context, o Order, p *Progress) (Summary, 
 		if !o.Compare {
 			summary.NotDue = (asked.Windows() - o.Range.Windows()) * len(functions)
 		}
+		err = r.listVersions(ctx, functions)
+	}
+	if err == nil {
 		err = r.all(ctx, functions)
+	}
+	if err == nil {
+		var versions int
+		versions, err = r.allVersions(ctx, functions)
+		summary.Matched += versions
 	}
 
 	after := a.Source.Stats()

@@ -17,6 +17,10 @@ type SourceID struct {
 type Function struct {
 	URN  string
 	Name string
+
+	// Modified is the source's own word for when it was last changed; empty where
+	// it has none.
+	Modified string
 }
 
 // A Cursor says where in a query's answer the next page begins. Its meaning is

@@ -23,6 +23,8 @@ const (
 type Known struct {
 	ID int32
 	Function
+	LatestID  int32 // of the function that this is a version of, beside the latest; 0 for the latest
+	Versioned bool  // it is one of several versions, that may give the same records
 }
 
 // An Order says what a run is asked for.
@@ -137,7 +139,8 @@ type Store interface {
 	// SeeFunctions notes that the source listed the functions at this time.
 	SeeFunctions(ctx context.Context, source SourceID, functions []Function, at time.Time) ([]Known, error)
 	// UnseenFunctions are those of the source that are not gone and were last
-	// listed before this time: the source may have deleted them since.
+	// listed before this time, but for versions beside the latest: the source may
+	// have deleted them since.
 	UnseenFunctions(ctx context.Context, source SourceID, before time.Time) ([]Known, error)
 
 	// Due picks the functions that have something to do, those with the oldest

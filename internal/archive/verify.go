@@ -39,7 +39,8 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 			queue = append(s.Cut(2), queue...)
 			continue
 		}
-		if d != nil && d.Counted < 0 && !r.repairs() {
+		// A record that two versions gave is counted with one of them.
+		if d != nil && (d.Counted < 0 || w.versioned && d.Counted > d.Archived) && !r.repairs() {
 			if d, err = r.compareIDs(ctx, w, s, d); err != nil {
 				return r.survive(ctx, w, s, err)
 			}

@@ -49,6 +49,8 @@ type walker struct {
 	hands    *hands
 	denied   func(error) // ends the whole run
 	gone     bool        // the source does not know the function any more
+
+	versioned bool // there are other versions of it, that may give the same records
 }
 
 // walk reads one span until it is whole, or has been walked maxWalks times.

@@ -127,8 +127,11 @@ func (c *claim) Recount(ctx context.Context, s archive.Span) error {
 	})
 }
 
-// Missing is how many of a page of the span the archive does not have.
+// Missing is how many of a page of the span the archive does not have, be it
+// under another function.
 func (c *claim) Missing(ctx context.Context, s archive.Span, page []archive.Invocation) (n int, err error) {
+	defer func(wary bool) { c.wary = wary }(c.wary)
+	c.wary = true
 	b := archive.Batch{Invocations: page, Walk: archive.Walk{Span: s}}
 	p := newProbe([]*write{{claim: c, batch: &b}})
 	err = c.store.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {

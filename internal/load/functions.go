@@ -31,22 +31,30 @@ func (s *Store) SeeFunctions(ctx context.Context, source archive.SourceID, funct
 		   SET function_name = EXCLUDED.function_name,
 		       last_seen = GREATEST(f.last_seen, EXCLUDED.last_seen),
 		       gone_at = NULL
-		RETURNING f.function_id, f.function_urn, f.function_name`,
+		RETURNING f.function_id, f.function_urn, f.function_name, `+isVersioned,
 		source.Provider, source.Region, source.ProjectID, urns, names, at)
 	if err != nil {
 		return nil, fmt.Errorf("upsert %d functions: %w", len(urns), err)
 	}
-	return collectKnown(rows)
+	known, err := collectKnown(rows)
+	marks := make(map[string]string, len(functions))
+	for _, f := range functions {
+		marks[f.URN] = f.Modified
+	}
+	for i := range known {
+		known[i].Modified = marks[known[i].URN]
+	}
+	return known, err
 }
 
 // UnseenFunctions are those of the source that are not gone and were last
-// listed before the time given.
+// listed before the time given. Versions beside the latest are listed otherwise.
 func (s *Store) UnseenFunctions(ctx context.Context, source archive.SourceID, before time.Time) ([]archive.Known, error) {
 	rows, err := s.pool.Query(ctx, `
-		SELECT function_id, function_urn, function_name
-		  FROM functions
+		SELECT function_id, function_urn, function_name, `+isVersioned+`
+		  FROM functions f
 		 WHERE provider = $1 AND region = $2 AND project_id = $3
-		   AND gone_at IS NULL AND last_seen < $4
+		   AND gone_at IS NULL AND latest_id IS NULL AND last_seen < $4
 		 ORDER BY function_id`,
 		source.Provider, source.Region, source.ProjectID, before)
 	if err != nil {
@@ -55,9 +63,12 @@ func (s *Store) UnseenFunctions(ctx context.Context, source archive.SourceID, be
 	return collectKnown(rows)
 }
 
+// isVersioned reports whether a function f as it is listed has other versions.
+const isVersioned = `EXISTS (SELECT FROM functions v WHERE v.latest_id = f.function_id)`
+
 func collectKnown(rows pgx.Rows) ([]archive.Known, error) {
 	known, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (k archive.Known, err error) {
-		err = row.Scan(&k.ID, &k.URN, &k.Name)
+		err = row.Scan(&k.ID, &k.URN, &k.Name, &k.Versioned)
 		return k, err
 	})
 	if err != nil {

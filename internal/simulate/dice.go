@@ -48,6 +48,7 @@ const (
 	drawSinking
 	drawFunction
 	drawCall
+	drawVersion
 )
 
 // of draws again, for v.

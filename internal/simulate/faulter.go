@@ -107,6 +107,6 @@ func (f *faulter) cutPage(sc *scene, q query, items []item) faultyPage {
 
 // question draws for the content of a query.
 func (f *faulter) question(q query) dice {
-	return f.root.of(drawAnswer).of(dice(q.function)).of(dice(q.begin)).of(dice(q.end)).
+	return f.root.of(drawAnswer).of(dice(q.function)).of(dice(q.version)).of(dice(q.begin)).of(dice(q.end)).
 		of(dice(q.marker)).of(dice(q.limit)).text(string(q.status)).text(q.id)
 }

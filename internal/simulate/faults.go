@@ -19,6 +19,7 @@ type Faults struct {
 	// How the source reads a question.
 	borders, filter, order string
 	limitCap               int // most records of a page; 0 is the API's own
+	versioned              string
 
 	// How it writes an answer.
 	marker, count, code, times string
@@ -52,7 +53,7 @@ func (f Faults) String() string { return f.spec }
 
 func noFaults() Faults {
 	return Faults{
-		borders: "both", filter: "start", order: "newest",
+		borders: "both", filter: "start", order: "newest", versioned: "one",
 		marker: "int", count: "total", code: "int", times: "plain",
 		driftCalls: 12, lateShare: 1, stage: time.Minute, move: "mixed", retryAfter: 1,
 	}

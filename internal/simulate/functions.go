@@ -90,19 +90,6 @@ func (s *Server) listFunctions(w http.ResponseWriter, c call) error {
 	}{list, to, len(s.urns)})
 }
 
-// listVersions answers GET …/versions; every function has one, latest.
-func (s *Server) listVersions(w http.ResponseWriter, c call) error {
-	from, to, err := slice(c, "maxitems", maxItems, maxItems, 1)
-	if err != nil {
-		return err
-	}
-	return answerJSON(w, struct {
-		Versions   []functionJSON `json:"versions"`
-		NextMarker int            `json:"next_marker"`
-		Count      int            `json:"count"`
-	}{[]functionJSON{s.function(c.function)}[from:to], to, 1})
-}
-
 // configJSON is one version's asynchronous settings (page: Querying
 // Asynchronous Execution Notification Settings of a Function's All Versions).
 type configJSON struct {

@@ -26,7 +26,7 @@ func (s *Server) listInvocations(w http.ResponseWriter, c call) error {
 	if err != nil {
 		return err
 	}
-	q.function = c.function
+	q.function, q.version = c.function, c.version
 	if s.options.Faults.active() {
 		body, records := s.faults.answer(q, now)
 		s.stats.records.Add(int64(records))

@@ -6,6 +6,7 @@ import "slices"
 // since the epoch, both included; id and status are empty where any will do.
 type query struct {
 	function      int
+	version       int // index in versions
 	begin, end    int64
 	id            string
 	status        Status

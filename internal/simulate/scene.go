@@ -119,6 +119,9 @@ func (f *faulter) match(q query, i *item) bool {
 	if q.id != "" && (i.unusable != 0 || string(f.data.ids.append(nil, i.position)) != q.id) {
 		return false
 	}
+	if !f.ofVersion(q, i) {
+		return false
+	}
 	if q.status != "" && q.status != i.status {
 		return false
 	}

@@ -57,6 +57,7 @@ func (s *Server) route() {
 	s.handle(functions, &s.stats.listFunctions, s.listFunctions)
 	s.handle(functions+"/async-status-log-detail", &s.stats.showStatusLog, s.showStatusLog)
 	s.handle(functions+"/{function_urn}/versions", &s.stats.listVersions, s.listVersions)
+	s.handle(functions+"/{function_urn}/aliases", &s.stats.listAliases, s.listAliases)
 	s.handle(functions+"/{function_urn}/async-invocations", &s.stats.listInvocations, s.listInvocations)
 	s.handle(functions+"/{function_urn}/async-invoke-configs", &s.stats.listConfigs, s.listConfigs)
 	// Without this, the mux would refuse in its own words.
@@ -67,8 +68,8 @@ func (s *Server) route() {
 
 // call is a request that was let in.
 type call struct {
-	query    url.Values
-	function int // index of the function in the path, if the operation has one
+	query url.Values
+	target
 }
 
 // handle registers an operation; calls counts it.
@@ -97,10 +98,11 @@ func (s *Server) call(r *http.Request) (call, error) {
 	}
 	c := call{query: query}
 	if urn := r.PathValue("function_urn"); urn != "" {
-		function, ok := s.functions[urn]
+		target, ok := s.functions[urn]
 		if !ok {
 			return call{}, errNoFunction
 		}
+		function := target.function
 		switch now := s.options.Now; {
 		case !s.options.Faults.active():
 		case s.faults.isGone(function, now()):
@@ -108,7 +110,7 @@ func (s *Server) call(r *http.Request) (call, error) {
 		case s.faults.isBroken(function):
 			return call{}, errBroken
 		}
-		c.function = function
+		c.target = target
 	}
 	return c, nil
 }

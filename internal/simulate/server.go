@@ -54,8 +54,8 @@ type Options struct {
 type Server struct {
 	options   Options
 	data      *Data
-	functions map[string]int // index by URN, with its version and without
-	urns      []string       // by index, with version
+	functions map[string]target // by URN, with its version and without
+	urns      []string          // by index, with version
 	mux       *http.ServeMux
 	limiter   *rate.Limiter // nil: no limit
 	faults    *faulter
@@ -85,11 +85,13 @@ func New(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{options: o, data: o.Data, functions: map[string]int{}, mux: http.NewServeMux()}
+	s := &Server{options: o, data: o.Data, functions: map[string]target{}, mux: http.NewServeMux()}
 	for i, name := range o.Data.names {
 		urn := "urn:fss:" + o.Region + ":" + o.ProjectID + ":function:default:" + name
-		s.functions[urn] = i
-		s.functions[urn+":latest"] = i
+		s.functions[urn] = target{function: i}
+		for n, version := range o.Faults.versions() {
+			s.functions[urn+":"+version] = target{function: i, version: n}
+		}
 		s.urns = append(s.urns, urn+":latest")
 	}
 	if o.RateLimit > 0 {

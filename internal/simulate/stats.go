@@ -10,6 +10,7 @@ import (
 type Stats struct {
 	ListFunctions                 int64
 	ListFunctionVersions          int64
+	ListVersionAliases            int64
 	ListAsyncInvocations          int64
 	ListFunctionAsyncInvokeConfig int64
 	ShowProjectAsyncStatusLogInfo int64
@@ -26,7 +27,7 @@ type Stats struct {
 
 // counters are Stats in the making.
 type counters struct {
-	listFunctions, listVersions, listInvocations, listConfigs, showStatusLog atomic.Int64
+	listFunctions, listVersions, listAliases, listInvocations, listConfigs, showStatusLog atomic.Int64
 
 	forbidden, throttled, invalid, notFound, failed, disturbed atomic.Int64
 
@@ -55,6 +56,7 @@ func (s *Server) Stats() Stats {
 	return Stats{
 		ListFunctions:                 c.listFunctions.Load(),
 		ListFunctionVersions:          c.listVersions.Load(),
+		ListVersionAliases:            c.listAliases.Load(),
 		ListAsyncInvocations:          c.listInvocations.Load(),
 		ListFunctionAsyncInvokeConfig: c.listConfigs.Load(),
 		ShowProjectAsyncStatusLogInfo: c.showStatusLog.Load(),

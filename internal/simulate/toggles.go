@@ -119,6 +119,8 @@ var troubles = slices.Concat(disturbed(), []toggle{
 	shareOf("gone", "functions that answer 404, at least one", func(f *Faults) *float64 { return &f.gone }),
 	duration("gone-after", "how long after the server's start they do (default at once)", func(f *Faults) *time.Duration { return &f.goneAfter }),
 	shareOf("broken", "functions that always answer 500, at least one", func(f *Faults) *float64 { return &f.broken }),
+	words("versions", "versions of each function and what each answers for: there is the latest alone, or of three each its own records, all of them the whole function's, or the latest the whole's and the others their own", func(f *Faults) *string { return &f.versioned },
+		"one", "own", "whole", "latest"),
 	{name: "seed", short: "N", value: "a whole number", help: "draw from this number in place of the data's own seed", set: func(f *Faults, value string) (err error) {
 		f.seeded = true
 		if f.seed, err = strconv.ParseUint(value, 10, 64); err != nil {

@@ -95,6 +95,8 @@ func decodeFunctions(body io.Reader) (functionList, error) {
 				f.URN = texts.text(value)
 			case "func_name":
 				f.Name = texts.text(value)
+			case "last_modified":
+				f.Modified = texts.text(value)
 			}
 		}
 		if f.URN == "" {
@@ -154,10 +156,15 @@ func decodeList(body io.Reader, name string, count, next *int, element func(json
 		return fmt.Errorf("the answer is cut or broken behind its end: %w", err)
 	}
 	if !listed && *count < 0 {
-		return fmt.Errorf("the answer has no %s", name)
+		return &unlistedError{name}
 	}
 	return nil
 }
+
+// An unlistedError says that an answer is not one to our question.
+type unlistedError struct{ name string }
+
+func (e *unlistedError) Error() string { return "the answer has no " + e.name }
 
 // withoutMark leaves out a byte order mark at the beginning, which RFC 8259
 // lets a reader of JSON do.

@@ -1,0 +1,205 @@
+package functiongraph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+	functiongraph "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2/model"
+
+	"archiver/internal/archive"
+	"archiver/internal/extract"
+)
+
+// latest is the version that ListFunctions lists; it can be changed, the others
+// are what was published of it.
+const latest = "latest"
+
+// maxVersions is how many versions are asked for at a time: no page says how
+// many may be.
+const maxVersions = 100
+
+const permissionVersions = `to list versions and aliases (the policy "FunctionGraph ReadOnlyAccess" has it), or give --versions latest`
+
+// Versions lists a function's versions and aliases (pages: Querying the Versions
+// of a Function, Querying All Version Aliases of a Function).
+func (s *Source) Versions(ctx context.Context, f archive.Function) (v archive.Versions, err error) {
+	if v.Functions, err = s.versions(ctx, f); err == nil {
+		v.Aliases, err = s.aliases(ctx, f)
+	}
+	if err == nil || context.Cause(ctx) != nil {
+		return v, err
+	}
+	return archive.Versions{}, fmt.Errorf("list the versions of %s: %w", f.Name, unlistedOr(goneOr(err)))
+}
+
+// unlistedOr tells a service that has no such list, of which another's words or
+// a gateway's speak, from one that fails.
+func unlistedOr(err error) error {
+	var status *extract.StatusError
+	if errors.As(err, &status) && !ofService(status) &&
+		slices.Contains([]int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}, status.Status) {
+		return fmt.Errorf("%w: %w", archive.ErrNoVersions, status)
+	}
+	if errors.As(err, new(*unlistedError)) {
+		return fmt.Errorf("%w: %w", archive.ErrNoVersions, err)
+	}
+	return err
+}
+
+func (s *Source) versions(ctx context.Context, f archive.Function) (versions []archive.Function, err error) {
+	base := withoutVersion(f.URN)
+	for p := newPager(0, maxVersions); !p.last; {
+		marker, limit := p.marker(), strconv.Itoa(maxVersions)
+		var list versionList
+		var strange *unlistedError
+		err := s.client.call(ctx, functiongraph.GenReqDefForListFunctionVersions,
+			&model.ListFunctionVersionsRequest{FunctionUrn: f.URN, Marker: &marker, Maxitems: &limit, ContentType: contentType},
+			permissionVersions,
+			func(body io.Reader) (err error) {
+				list, err = decodeVersions(body)
+				if errors.As(err, &strange) {
+					return nil // it will say so again
+				}
+				return err
+			})
+		if err == nil && strange != nil {
+			err = strange
+		}
+		if err == nil {
+			err = p.advance(list.answered(p.seed))
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, version := range list.versions {
+			if version != latest {
+				versions = append(versions, archive.Function{URN: base + ":" + version, Name: f.Name})
+			}
+		}
+	}
+	return versions, nil
+}
+
+// withoutVersion is a function's URN without its version:
+// urn:fss:region:project:function:package:name:version.
+func withoutVersion(urn string) string {
+	if parts := strings.Split(urn, ":"); len(parts) > 7 {
+		return strings.Join(parts[:7], ":")
+	}
+	return urn
+}
+
+// A versionList is one answer of the list of versions.
+type versionList struct {
+	versions    []string
+	unusable    int
+	count, next int // -1 for none
+}
+
+func (l *versionList) answered(seed maphash.Seed) answered {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	for _, version := range l.versions {
+		_, _ = h.WriteString(version)
+		_ = h.WriteByte(0)
+	}
+	return answered{len(l.versions) + l.unusable, l.count, l.next, h.Sum64()}
+}
+
+// decodeVersions reads a page of versions. A version's name is that of its field,
+// or the last part of its URN.
+func decodeVersions(body io.Reader) (versionList, error) {
+	l := versionList{count: -1, next: -1}
+	var objects objectReader
+	var texts textReader
+	err := decodeList(body, "versions", &l.count, &l.next, func(element jsontext.Value) {
+		var urn, version string
+		objects.open(element)
+		for {
+			name, value, ok := objects.next()
+			if !ok {
+				break
+			}
+			switch {
+			case value.Kind() != '"':
+			case string(name) == "func_urn":
+				urn = texts.text(value)
+			case string(name) == "version":
+				version = texts.text(value)
+			}
+		}
+		if parts := strings.Split(urn, ":"); version == "" && len(parts) == 8 {
+			version = parts[7]
+		}
+		if version == "" || strings.ContainsAny(version, ":/?#%!") {
+			l.unusable++ // of no version that a URN could name
+			return
+		}
+		l.versions = append(l.versions, version)
+	})
+	return l, err
+}
+
+func (s *Source) aliases(ctx context.Context, f archive.Function) (aliases []archive.Alias, err error) {
+	err = s.client.call(ctx, functiongraph.GenReqDefForListVersionAliases,
+		&model.ListVersionAliasesRequest{FunctionUrn: f.URN, ContentType: contentType},
+		permissionVersions,
+		func(body io.Reader) (err error) {
+			aliases, err = decodeAliases(body)
+			return err
+		})
+	return aliases, err
+}
+
+// decodeAliases reads the list of aliases, which is not in pages and has nothing
+// around it. Anything else that is JSON holds none.
+func decodeAliases(body io.Reader) (aliases []archive.Alias, err error) {
+	d := jsontext.NewDecoder(withoutMark(io.LimitReader(body, maxBody)), lenient...)
+	if d.PeekKind() != '[' {
+		if err := d.SkipValue(); err != nil {
+			return nil, fmt.Errorf("the answer is not JSON: %w", err)
+		}
+		return nil, nil
+	}
+	var objects objectReader
+	var texts textReader
+	err = decodeElements(d, "the answer", func(element jsontext.Value) {
+		var a archive.Alias
+		objects.open(element)
+		for {
+			name, value, ok := objects.next()
+			if !ok {
+				break
+			}
+			switch {
+			case string(name) == "additional_version_weights" && value.Kind() == '{':
+				a.Additional, _ = mend(value)
+			case value.Kind() != '"':
+			case string(name) == "name":
+				a.Name = texts.text(value)
+			case string(name) == "version":
+				a.Version = texts.text(value)
+			case string(name) == "description":
+				a.Description = texts.text(value)
+			}
+		}
+		if a.Name != "" && a.Version != "" {
+			aliases = append(aliases, a)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the answer is cut or broken: %w", err)
+	}
+	return aliases, nil
+}
+
+var _ archive.Versioner = (*Source)(nil)

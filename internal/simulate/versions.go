@@ -1,0 +1,87 @@
+package simulate
+
+import (
+	"net/http"
+	"time"
+)
+
+// target is what a URN names: a version of a function.
+type target struct {
+	function int // its index
+	version  int // index in versions
+}
+
+// published are the versions of each function beside the latest, where it has
+// such. Their names are made up by whoever publishes them.
+var published = []string{"v1", "v2"}
+
+// versions are those of each function, the latest first.
+func (f *Faults) versions() []string {
+	if f.versioned == "" || f.versioned == "one" {
+		return []string{"latest"}
+	}
+	return append([]string{"latest"}, published...)
+}
+
+// ofVersion reports whether a record is one that the version asked for answers
+// for. Each was run by one of the versions.
+func (f *faulter) ofVersion(q query, i *item) bool {
+	switch f.versioned {
+	case "own":
+	case "latest":
+		if q.version == 0 {
+			return true
+		}
+	default:
+		return true
+	}
+	return i.draw.of(drawVersion).upTo(int64(len(published)+1)) == int64(q.version)
+}
+
+// listVersions answers GET …/versions, the latest first.
+func (s *Server) listVersions(w http.ResponseWriter, c call) error {
+	versions := s.options.Faults.versions()
+	from, to, err := slice(c, "maxitems", maxItems, maxItems, len(versions))
+	if err != nil {
+		return err
+	}
+	list := make([]functionJSON, 0, to-from)
+	for _, version := range versions[from:to] {
+		f := s.function(c.function)
+		f.Version = version
+		f.FuncURN = f.FuncURN[:len(f.FuncURN)-len("latest")] + version
+		list = append(list, f)
+	}
+	return answerJSON(w, struct {
+		Versions   []functionJSON `json:"versions"`
+		NextMarker int            `json:"next_marker"`
+		Count      int            `json:"count"`
+	}{list, to, len(versions)})
+}
+
+// aliasJSON has the fields of the SDK's model ListVersionAliasResult.
+type aliasJSON struct {
+	Name         string         `json:"name"`
+	Version      string         `json:"version"`
+	Description  string         `json:"description"`
+	LastModified string         `json:"last_modified"`
+	AliasURN     string         `json:"alias_urn"`
+	Additional   map[string]int `json:"additional_version_weights,omitempty"`
+}
+
+// listAliases answers GET …/aliases (page: Querying All Version Aliases of a
+// Function): a list with nothing around it. A function of several versions has
+// one, of two of them.
+func (s *Server) listAliases(w http.ResponseWriter, c call) error {
+	aliases := []aliasJSON{}
+	if len(s.options.Faults.versions()) > 1 {
+		urn := s.urns[c.function]
+		aliases = append(aliases, aliasJSON{
+			Name: "live", Version: published[0], Description: "what is called",
+			LastModified: s.configured().Format(time.RFC3339),
+			AliasURN:     urn[:len(urn)-len("latest")] + "!live",
+			Additional:   map[string]int{published[1]: 10},
+		})
+	}
+	return answerJSON(w, aliases)
+}
