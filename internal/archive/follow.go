@@ -38,7 +38,7 @@ func (r *run) settle(ctx context.Context, w *walker) error {
 		return err
 	}
 	if len(records) > followAlone {
-		if err := r.reread(ctx, w, Spans(windowsOf(records))); err != nil || w.gone {
+		if _, err := r.reread(ctx, w, Spans(windowsOf(records))); err != nil || w.gone {
 			return err
 		}
 		// What that did not settle may have moved to another window: some of

@@ -21,7 +21,7 @@ const (
 	// A span of several windows that holds more than cutAbove records is cut
 	// into pieces of about cutTo. That bounds what a drift makes us read
 	// again, what a walk has to remember, and how long a window stays partial;
-	// it costs one page in eighty at worst.
+	// a piece costs two pages more than its records fill at worst, of forty.
 	cutAbove = 40_000
 	cutTo    = 20_000
 
