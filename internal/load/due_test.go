@@ -273,8 +273,9 @@ func TestPlanningDoesNotGrow(t *testing.T) {
 	short, long := cost(14), cost(365)
 	t.Log(short, long)
 	for what, blocks := range long {
-		// Indexes are a level or two deeper.
-		if most := short[what] + short[what]/2 + 3*functions; blocks > most {
+		// Indexes are a level or two deeper, and which blocks a vacuum has seen to
+		// differs from run to run. The history is 26 times as long.
+		if most := 3 * (short[what] + functions); blocks > most {
 			t.Errorf("%s: %d blocks at 365 days, %d at 14", what, blocks, short[what])
 		}
 	}
