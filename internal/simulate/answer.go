@@ -51,6 +51,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	s.stats.refused(e.status)
 	s.log(r, slog.LevelDebug, "call refused", slog.Int("status", e.status), slog.String("error", e.Error()))
 	body := `{"error_code":` + quote(e.code) + `,"error_msg":` + quote(e.message) + `}`
+	if ofCompute(r) {
+		body = e.compute()
+	}
 	write(w, e.status, []byte(body))
 }
 
