@@ -38,7 +38,7 @@ func (s *Server) verifyCompute(r *http.Request) *refusal {
 	signed := strings.Split(fields["SignedHeaders"], ";")
 	for name := range r.Header {
 		if name = strings.ToLower(name); strings.HasPrefix(name, "x-acs-") && !slices.Contains(signed, name) {
-			return forbidden(name + " is not signed")
+			return forbidden("a header that begins with x-acs- is not signed")
 		}
 	}
 	if !slices.Contains(signed, "host") || !slices.IsSorted(signed) {

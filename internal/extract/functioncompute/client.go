@@ -168,7 +168,7 @@ func (c *carrier) Call(req *http.Request, _ *http.Transport) (*http.Response, er
 }
 
 // call makes one call of the API and has its answer read.
-func (c *client) call(ctx context.Context, permission string, make func(*fc.Client) error, read func(io.Reader) error) error {
+func (c *client) call(ctx context.Context, permission string, ask func(*fc.Client) error, read func(io.Reader) error) error {
 	err := c.caller.Do(ctx, func(transport http.RoundTripper) error {
 		signing, err := c.signing()
 		if err != nil {
@@ -177,7 +177,7 @@ func (c *client) call(ctx context.Context, permission string, make func(*fc.Clie
 		carrier := &carrier{transport: transport, read: read}
 		sdk := *c.sdk
 		sdk.Credential, sdk.HttpClient = signing, carrier
-		if err := make(&sdk); err != nil && carrier.err == nil {
+		if err := ask(&sdk); err != nil && carrier.err == nil {
 			// Of several lines, with all that came of the answer. What the
 			// answer was, the Caller knows.
 			return fmt.Errorf("the SDK gave up: %s", strings.Join(strings.Fields(err.Error()), " "))
