@@ -26,6 +26,7 @@ const (
 type InFlightRecord struct {
 	RequestID string
 	Window    time.Time // that it counts into
+	Extra     []byte    // see Invocation
 }
 
 // settle asks for the function's records in flight whose time has come, and
@@ -81,7 +82,7 @@ func windowsOf(records []InFlightRecord) []time.Time {
 func (r *run) follow(ctx context.Context, w *walker, rec InFlightRecord) error {
 	now := r.Clock.Now()
 	q := Query{
-		Function: w.function, RequestID: rec.RequestID,
+		Function: w.function, RequestID: rec.RequestID, Extra: rec.Extra,
 		From: rec.Window.Add(-maxSpan).Add(-pad), To: now.Truncate(time.Second).Add(pad),
 	}
 	var found []Invocation

@@ -69,6 +69,10 @@ func (w *walker) walk(ctx context.Context, open Walk) error {
 			t.resume(open, known)
 		}
 		again, err := w.pages(ctx, open, t, before, n == maxWalks)
+		if errors.Is(err, ErrCursor) && n < maxWalks {
+			open, before = Walk{Span: open.Span}, nil // what this one saw is no walk to agree with
+			continue
+		}
 		if err != nil || !again {
 			return err
 		}

@@ -48,6 +48,9 @@ const (
 	drawSinking
 	drawFunction
 	drawCall
+	drawShort
+	drawWord
+	drawChosen
 )
 
 // of draws again, for v.

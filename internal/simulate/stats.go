@@ -14,6 +14,9 @@ type Stats struct {
 	ListFunctionAsyncInvokeConfig int64
 	ShowProjectAsyncStatusLogInfo int64
 
+	ListStatefulAsyncInvocations         int64
+	ListStatefulAsyncInvocationFunctions int64
+
 	Forbidden int64 // answered 403
 	Throttled int64 // answered 429
 	Invalid   int64 // answered 400
@@ -27,6 +30,7 @@ type Stats struct {
 // counters are Stats in the making.
 type counters struct {
 	listFunctions, listVersions, listInvocations, listConfigs, showStatusLog atomic.Int64
+	listStateful, listStatefulFunctions                                      atomic.Int64
 
 	forbidden, throttled, invalid, notFound, failed, disturbed atomic.Int64
 
@@ -58,6 +62,9 @@ func (s *Server) Stats() Stats {
 		ListAsyncInvocations:          c.listInvocations.Load(),
 		ListFunctionAsyncInvokeConfig: c.listConfigs.Load(),
 		ShowProjectAsyncStatusLogInfo: c.showStatusLog.Load(),
+
+		ListStatefulAsyncInvocations:         c.listStateful.Load(),
+		ListStatefulAsyncInvocationFunctions: c.listStatefulFunctions.Load(),
 
 		Forbidden: c.forbidden.Load(),
 		Throttled: c.throttled.Load(),
