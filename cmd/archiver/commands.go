@@ -18,7 +18,7 @@ type commands struct {
 	Verify   verifyCommand   `cmd:"" help:"Compare the archive's counts with the source's."`
 	Status   statusCommand   `cmd:"" help:"Show what is archived, what is not, and since when."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the schema forward or back."`
-	Simulate simulateCommand `cmd:"" help:"Serve the FunctionGraph API, for trying and testing."`
+	Simulate simulateCommand `cmd:"" help:"Serve the APIs of both clouds, for trying and testing."`
 	Demo     demoCommand     `cmd:"" help:"All of it in one go on this machine: PostgreSQL, simulator, archive."`
 
 	Version kong.VersionFlag `env:"-" help:"Print the version."`

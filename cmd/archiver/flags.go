@@ -43,10 +43,11 @@ func isTerminal(w io.Writer) bool {
 // archiveFlags are what run, once and backfill share.
 type archiveFlags struct {
 	logFlags
-	Provider       string        `enum:"functiongraph" default:"functiongraph" help:"The cloud service to read."`
+	Provider       string        `enum:"${providers}" default:"functiongraph" help:"The cloud service to read: ${enum}."`
 	Region         string        `help:"The region, such as cn-north-4."`
 	Endpoint       string        `help:"URL of the API, in place of the region's own."`
 	Insecure       bool          `help:"Permit an http:// endpoint beyond this machine."`
+	IncludePayload bool          `help:"Of functioncompute: ask for what each function was called with as well, and keep it."`
 	Functions      []string      `help:"Globs on function name or URN; ! excludes. Default all."`
 	Versions       string        `enum:"all,latest" default:"all" help:"Which versions of each function: all that the source lists, or the latest alone."`
 	Settle         time.Duration `default:"10m" help:"How long after its end a window is left alone."`
@@ -94,6 +95,18 @@ func (f *archiveFlags) source(log *slog.Logger) (archive.Source, error) {
 	if f.Concurrency < 1 {
 		return nil, usagef("--concurrency must be at least 1")
 	}
+	caller := extract.NewCaller(extract.Options{
+		Concurrency: f.Concurrency, Rate: f.Rate, Timeout: f.RequestTimeout,
+		Clock: archive.SystemClock{}, Log: log,
+	})
+	return sources[f.Provider](f, caller, log)
+}
+
+// functionGraph prepares the source that reads Huawei Cloud.
+func (f *archiveFlags) functionGraph(caller *extract.Caller, log *slog.Logger) (archive.Source, error) {
+	if f.IncludePayload {
+		return nil, usagef("--include-payload is for --provider functioncompute: FunctionGraph gives no payloads")
+	}
 	o := functiongraph.Options{Region: f.Region, Endpoint: f.Endpoint, Insecure: f.Insecure}
 	for name, value := range map[string]*string{
 		"HUAWEICLOUD_SDK_AK":             &o.AccessKey,
@@ -107,10 +120,6 @@ func (f *archiveFlags) source(log *slog.Logger) (archive.Source, error) {
 			return nil, err
 		}
 	}
-	caller := extract.NewCaller(extract.Options{
-		Concurrency: f.Concurrency, Rate: f.Rate, Timeout: f.RequestTimeout,
-		Clock: archive.SystemClock{}, Log: log,
-	})
 	source, err := functiongraph.New(o, caller, log)
 	if errors.Is(err, functiongraph.ErrOptions) {
 		return nil, &usageError{err}

@@ -114,7 +114,7 @@ func command(ctx context.Context, args []string, s streams) (err error) {
 			"Exit codes: 0 everything asked for is archived; 1 something could not be archived; "+
 			"2 wrong usage or configuration, nothing was tried; 130 interrupted, progress kept."),
 		kong.DefaultEnvars("ARCHIVER"),
-		kong.Vars{"version": version(), "project": simulate.DefaultProjectID, "region": simulate.DefaultRegion},
+		kong.Vars{"version": version(), "project": simulate.DefaultProjectID, "region": simulate.DefaultRegion, "providers": providers()},
 		kong.Writers(s.out, s.err),
 		kong.Exit(func(int) { panic(helpPrinted{}) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),

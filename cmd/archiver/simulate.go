@@ -13,7 +13,7 @@ import (
 	"archiver/internal/simulate"
 )
 
-// simulateCommand serves the FunctionGraph API.
+// simulateCommand serves the APIs of FunctionGraph and Function Compute.
 type simulateCommand struct {
 	logFlags
 	Listen    string        `default:"127.0.0.1:8090" help:"Address to serve on."`

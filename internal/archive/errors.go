@@ -15,6 +15,10 @@ var (
 	// ErrGone is matched where a source does not know the function.
 	ErrGone = errors.New("function is gone")
 
+	// ErrCursor is matched where a source does not go on from a cursor that it
+	// gave: it has run out, say. The walk is to be begun anew.
+	ErrCursor = errors.New("the cursor does not hold any more")
+
 	// ErrInterrupted is the cause of a context that the user ended.
 	ErrInterrupted = errors.New("interrupted, progress is kept")
 

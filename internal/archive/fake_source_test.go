@@ -33,6 +33,7 @@ type ask struct {
 	Span   Span // with the padding
 	Cursor Cursor
 	nth    int // call for a page of this function, from 1
+	limit  int // of the page, 0 for the largest
 }
 
 // A fakeSource holds records in memory, in the order in which it lists them.
@@ -163,7 +164,7 @@ func (s *fakeSource) answer(ctx context.Context, q Query, cursor Cursor) (Page, 
 	s.mu.Lock()
 	s.calls++
 	s.nth[urn]++
-	a := ask{URN: urn, Span: Span{From: q.From, To: q.To}, Cursor: cursor, nth: s.nth[urn]}
+	a := ask{URN: urn, Span: Span{From: q.From, To: q.To}, Cursor: cursor, nth: s.nth[urn], limit: q.Limit}
 	s.asks = append(s.asks, a)
 	if walked {
 		s.open++

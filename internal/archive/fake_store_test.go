@@ -433,6 +433,9 @@ func (db *database) decide(id int32, span Span, o Outcome) {
 		db.windows[id] = make(map[time.Time]windowRow)
 	}
 	for w := span.From; w.Before(span.To); w = w.Add(Hour) {
+		if db.windows[id][w].state == StateComplete && o.State != StateComplete && o.State != StateShort {
+			continue // what was complete before stays so
+		}
 		r := windowRow{state: o.State, err: o.Err, count: -1}
 		if o.Counts != nil {
 			r.count = o.Counts[w]

@@ -26,6 +26,7 @@ const (
 type InFlightRecord struct {
 	RequestID string
 	Window    time.Time // that it counts into
+	Extra     []byte    // see Invocation
 }
 
 // settle asks for the function's records in flight whose time has come, and
@@ -38,7 +39,7 @@ func (r *run) settle(ctx context.Context, w *walker) error {
 		return err
 	}
 	if len(records) > followAlone {
-		if err := r.reread(ctx, w, Spans(windowsOf(records))); err != nil || w.gone {
+		if _, err := r.reread(ctx, w, Spans(windowsOf(records))); err != nil || w.gone {
 			return err
 		}
 		// What that did not settle may have moved to another window: some of
@@ -81,7 +82,7 @@ func windowsOf(records []InFlightRecord) []time.Time {
 func (r *run) follow(ctx context.Context, w *walker, rec InFlightRecord) error {
 	now := r.Clock.Now()
 	q := Query{
-		Function: w.function, RequestID: rec.RequestID,
+		Function: w.function, RequestID: rec.RequestID, Extra: rec.Extra,
 		From: rec.Window.Add(-maxSpan).Add(-pad), To: now.Truncate(time.Second).Add(pad),
 	}
 	var found []Invocation

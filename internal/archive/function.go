@@ -76,13 +76,22 @@ func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 		if err := r.next(ctx, w, &t, &work); err != nil || w.gone {
 			return nil, err
 		}
-		if len(t.walks) > 0 && r.queue.older(t.walks[0].Span.From) {
-			return r.leave(t), nil
+		if len(t.walks) == 0 {
+			break
 		}
-		if given = len(t.walks) > 0 && claim.Wanted() && r.spares(); given {
-			r.leave(t)
+		older := r.queue.older(t.walks[0].Span.From)
+		given = !older && claim.Wanted() && r.spares()
+		if !older && !given {
+			continue
+		}
+		if err := keeper.flush(); err != nil {
+			return nil, err // what lies before is not decided
+		}
+		left := r.leave(t)
+		if given {
 			return nil, ErrClaimed
 		}
+		return left, nil
 	}
 	if err := keeper.flush(); err != nil {
 		return nil, err
@@ -154,10 +163,20 @@ func (r *run) leave(t turn) *turn {
 // on the way where it can.
 func (r *run) next(ctx context.Context, w *walker, t *turn, work *Work) error {
 	again := work.along(&t.walks[0])
+	t.again = again.Span
 	r.progress.windows.Add(int64(again.Windows()))
 	whole, err := r.span(ctx, w, t)
-	if err != nil || !whole || again.verified.Windows() == 0 {
+	t.again = Span{}
+	if err != nil || w.gone {
 		return err
+	}
+	if !whole {
+		// The walk that it has left, or its pieces, are kept where they begin.
+		work.Complete = nil
+		return nil
+	}
+	if again.verified.Windows() == 0 {
+		return nil
 	}
 	if err := w.keeper.flush(); err != nil {
 		return err
@@ -178,7 +197,7 @@ func (r *run) span(ctx context.Context, w *walker, t *turn) (whole bool, err err
 		return false, context.Cause(ctx)
 	}
 	open := t.walks[0]
-	t.walks = t.walks[1:]
+	t.walks, t.cut = t.walks[1:], false
 	err = w.walk(ctx, open)
 
 	var cut *errCut
@@ -187,8 +206,13 @@ func (r *run) span(ctx context.Context, w *walker, t *turn) (whole bool, err err
 		for _, s := range cut.pieces {
 			pieces = append(pieces, Walk{Span: s})
 		}
-		t.walks = append(pieces, t.walks...)
+		t.walks, t.cut = append(pieces, t.walks...), true
 		return false, nil
+	}
+	if err != nil && t.again.Windows() > 0 {
+		// What was complete before stays so, and is not asked for.
+		r.progress.windows.Add(-int64(t.again.Windows()))
+		open.Span.From = t.again.To
 	}
 	if err != nil || r.order.Force {
 		// Whatever is done about it comes after the pages that it is about.
@@ -231,19 +255,23 @@ func (r *run) span(ctx context.Context, w *walker, t *turn) (whole bool, err err
 	return false, nil
 }
 
-// reread reads spans that are complete once more.
-func (r *run) reread(ctx context.Context, w *walker, spans []Span) error {
+// reread reads spans that are complete once more, and reports whether all of
+// them are so again.
+func (r *run) reread(ctx context.Context, w *walker, spans []Span) (whole bool, err error) {
 	var t turn
 	for _, s := range spans {
 		t.walks = append(t.walks, Walk{Span: s})
 	}
 	r.progress.windows.Add(int64(windows(t.walks)))
+	whole = true
 	for len(t.walks) > 0 && !w.gone {
-		if _, err := r.span(ctx, w, &t); err != nil {
-			return err
+		ok, err := r.span(ctx, w, &t)
+		if err != nil {
+			return false, err
 		}
+		whole = whole && (ok || t.cut)
 	}
-	return w.keeper.flush()
+	return whole, w.keeper.flush()
 }
 
 // ends is the error of a span that ends the run as well: the user stopped it,

@@ -14,6 +14,8 @@ type turn struct {
 	Due
 	begun    time.Time // windows before this have been decided in this run; zero for none
 	walks    []Walk    // to be made, while it is worked on
+	again    Span      // what the first of them reads again on its way
+	cut      bool      // the last one was cut: its pieces are the next ones
 	failures int       // walks that have failed in a row
 }
 

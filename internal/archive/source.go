@@ -34,6 +34,7 @@ type Query struct {
 	Function  Function
 	From, To  time.Time
 	RequestID string // only this one, if set
+	Extra     []byte // with RequestID: the record's Extra as the archive has it
 	Limit     int    // of a page; 0 for the largest
 	Cursor    Cursor
 
@@ -69,8 +70,9 @@ type SourceStats struct {
 //
 // Both sequences end at the first error. Errors match [ErrDenied] where the
 // credentials or their permissions are refused, and [ErrGone] where the
-// function does not exist (any more); everything else has been tried again
-// within the source's budget already. Cancelling ctx ends a call at once. What
+// function does not exist (any more), and [ErrCursor] where a cursor leads
+// nowhere (any more); everything else has been tried again within the source's
+// budget already. Cancelling ctx ends a call at once. What
 // was yielded stays the caller's while the next is made.
 type Source interface {
 	ID() SourceID

@@ -12,8 +12,9 @@ import (
 type Difference struct {
 	Function Function
 	Window   time.Time
-	Archived int // records the archive has, rejected ones included
-	Counted  int // by the source; -1 where there was no count to compare with
+	Archived int  // records the archive has, rejected ones included
+	Counted  int  // by the source; -1 where there was no count to compare with
+	unasked  bool // the source was not asked for its count
 }
 
 // maxDifferencesKept bounds what a run remembers of them; every one is in the
@@ -22,7 +23,8 @@ const maxDifferencesKept = 10_000
 
 // verify compares the archive's counts with the source's, for records that the
 // source showed late. Where a span differs its halves are asked for, down to
-// the hours that differ, and these are read again.
+// the hours that differ, and these are read again. Of a source that gives no
+// counts, the whole span is.
 //
 // A crash in here leaves what was not compared to the next run.
 func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error {
@@ -35,7 +37,9 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 		if err != nil {
 			return r.survive(ctx, w, s, err)
 		}
-		if d != nil && s.Windows() > 1 {
+		// Halves of a span have no count either, where the source gives none.
+		uncounted := d != nil && d.Counted < 0 && !d.unasked && r.repairs()
+		if d != nil && s.Windows() > 1 && !uncounted {
 			queue = append(s.Cut(2), queue...)
 			continue
 		}
@@ -57,9 +61,15 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 			}
 			continue
 		default:
-			r.differs(*d)
-			if err := r.reread(ctx, w, []Span{s}); err != nil || w.gone {
+			if !uncounted {
+				r.differs(*d)
+			}
+			whole, err := r.reread(ctx, w, []Span{s})
+			if err != nil || w.gone {
 				return err
+			}
+			if !whole {
+				continue // it is compared again by the next run
 			}
 			if err := w.claim.Recount(ctx, s); err != nil {
 				return fmt.Errorf("count what was read of %s %s: %w", w.function.Name, s, err)
@@ -131,6 +141,7 @@ func (r *run) compare(ctx context.Context, w *walker, s Span) (*Difference, erro
 	}
 	d := &Difference{Function: w.function, Window: s.From, Archived: archived.Records, Counted: -1}
 	if archived.Undated {
+		d.unasked = true
 		return d, nil
 	}
 	d.Counted, err = w.count(ctx, archived.From, archived.To, archived.Records)

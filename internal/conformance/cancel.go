@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"archiver/internal/extract"
 )
 
 var errStop = errors.New("stopped by the test")
@@ -18,12 +20,17 @@ func (s *Suite) cancelling(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *world){
 		"before the answer": func(t *testing.T, w *world) { s.cancelled(t, w, "too slow") },
 		"in the body":       func(t *testing.T, w *world) { s.cancelled(t, w, "too slow in its body") },
-		"in a pause":        func(t *testing.T, w *world) { s.cancelled(t, w, "500") },
+		"before a pause":    func(t *testing.T, w *world) { s.cancelled(t, w, "500") },
 		"before the call":   s.cancelledBefore,
 		"by who reads":      s.left,
 	} {
 		before := goleak.IgnoreCurrent()
-		t.Run(name, func(t *testing.T) { test(t, s.open(t, s.plain())) })
+		t.Run(name, func(t *testing.T) {
+			test(t, s.open(t, s.plain(), func(o *extract.Options) {
+				// For one that goes on in spite of it: it is to fail soon.
+				o.Timeout, o.Budget = 5*time.Second, time.Nanosecond
+			}))
+		})
 		if err := goleak.Find(before); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

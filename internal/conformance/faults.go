@@ -89,7 +89,7 @@ func (s *Suite) faults(t *testing.T) {
 			w.cloud.records = spread("r", noon, 2*s.PageSize+1)
 			w.trouble(name, s.plain(), func(n int64, _ *http.Request) bool { return n > 1 })
 			pages, err := read(t.Context(), w.source, w.hour())
-			if err == nil || len(pages) != 1 || errors.Is(err, archive.ErrGone) || errors.Is(err, archive.ErrDenied) {
+			if err == nil || len(pages) != 1 || errors.Is(err, errEnded) || errors.Is(err, archive.ErrGone) || errors.Is(err, archive.ErrDenied) {
 				t.Errorf("%d pages, then %v", len(pages), err)
 			}
 			s.fit(t, err)

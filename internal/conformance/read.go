@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,9 @@ func (w *world) hour() archive.Query {
 	}
 }
 
+// errEnded is what read says of a sequence that just ends.
+var errEnded = errors.New("the sequence ended without an error and without a last page")
+
 // read is all that a query gives, page by page. It is looked at once all of it
 // is there: what was yielded stays as it is.
 func read(ctx context.Context, source archive.Source, q archive.Query) (pages []archive.Page, err error) {
@@ -33,7 +37,7 @@ func read(ctx context.Context, source archive.Source, q archive.Query) (pages []
 		ended = page.Last
 	}
 	if !ended {
-		return pages, fmt.Errorf("the last of %d pages does not say so", len(pages))
+		return pages, fmt.Errorf("%w of %d", errEnded, len(pages))
 	}
 	return pages, nil
 }

@@ -211,7 +211,7 @@ func (b *bound) RoundTrip(req *http.Request) (*http.Response, error) {
 	b.caller.answered.Store(true)
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		b.refusal = newStatusError(resp, req.Header, b.caller.options.Clock.Now())
-		if resp.StatusCode == http.StatusTooManyRequests {
+		if b.refusal.throttled() {
 			b.caller.refused.Add(1)
 			b.caller.pace.refuse(b.refusal.RetryAfter)
 		} else {
@@ -231,7 +231,7 @@ func judge(err error) (throttled, worth bool) {
 	var status *StatusError
 	if errors.As(err, &status) {
 		switch {
-		case status.Status == http.StatusTooManyRequests:
+		case status.throttled():
 			return true, true
 		case status.Status == http.StatusRequestTimeout, status.Status >= 500:
 			return false, true

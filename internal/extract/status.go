@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -37,6 +38,16 @@ func (e *StatusError) Error() string {
 	return b.String()
 }
 
+// throttled reports whether the answer says that calls are too many: by its
+// status, or by a code of Alibaba Cloud's (Function Compute: 429
+// ResourceExhausted and 503 ResourceThrottled; its gateways: Throttling and
+// Throttling.User, with a status of their own).
+func (e *StatusError) throttled() bool {
+	return e.Status == http.StatusTooManyRequests ||
+		e.Status == http.StatusServiceUnavailable && e.Code == "ResourceThrottled" ||
+		e.Code == "Throttling" || strings.HasPrefix(e.Code, "Throttling.")
+}
+
 // Limits of what is read of an answer that is not a success, in bytes.
 const (
 	maxErrorBody    = 64 << 10
@@ -49,7 +60,7 @@ func newStatusError(resp *http.Response, sent http.Header, now time.Time) *Statu
 	hide := hider(sent)
 	e := &StatusError{
 		Status:     resp.StatusCode,
-		RequestID:  clip(hide.Replace(resp.Header.Get("X-Request-Id"))),
+		RequestID:  clip(hide.Replace(cmp.Or(resp.Header.Get("X-Request-Id"), resp.Header.Get("X-Fc-Request-Id"), resp.Header.Get("X-Acs-Request-Id")))),
 		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now),
 	}
 	defer resp.Body.Close()
@@ -67,13 +78,14 @@ func newStatusError(resp *http.Response, sent http.Header, now time.Time) *Statu
 
 // errorBody reads a cloud's own words for an error. The two clouds write
 // error_code and error_msg (page: Querying Asynchronous Invocation Requests,
-// Tables 6 to 8), or code and message.
+// Tables 6 to 8), or ErrorCode and ErrorMessage, or Code and Message (as the SDK
+// of the other reads them), or the latter in small letters.
 func errorBody(body []byte) (code, message string) {
 	var said map[string]json.RawMessage
 	if json.Unmarshal(body, &said) != nil {
 		return "", ""
 	}
-	for _, keys := range [][2]string{{"error_code", "error_msg"}, {"code", "message"}, {"ErrorCode", "ErrorMessage"}} {
+	for _, keys := range [][2]string{{"error_code", "error_msg"}, {"code", "message"}, {"ErrorCode", "ErrorMessage"}, {"Code", "Message"}} {
 		if code = word(said[keys[0]]); code != "" {
 			return code, word(said[keys[1]])
 		}
@@ -103,10 +115,13 @@ func hider(sent http.Header) *strings.Replacer {
 			pairs = append(pairs, secret, "***")
 		}
 	}
-	for _, name := range []string{"Authorization", "X-Auth-Token", "X-Security-Token"} {
+	for _, name := range []string{
+		"Authorization", "X-Auth-Token", "X-Security-Token", "X-Acs-Security-Token", "X-Acs-Accesskey-Id",
+	} {
 		hide(sent.Get(name))
 	}
-	// SDK-HMAC-SHA256 Access=…, SignedHeaders=…, Signature=…
+	// SDK-HMAC-SHA256 Access=…, SignedHeaders=…, Signature=…, or
+	// ACS3-HMAC-SHA256 Credential=…,SignedHeaders=…,Signature=…
 	for part := range strings.FieldsFuncSeq(sent.Get("Authorization"), func(r rune) bool { return r == ' ' || r == ',' }) {
 		if name, value, ok := strings.Cut(part, "="); ok && name != "SignedHeaders" {
 			hide(value)

@@ -17,6 +17,8 @@ func TestStatusError(t *testing.T) {
 	cases := map[string]struct{ kind, body, want string }{
 		"the API's own":  {"application/json", `{"error_code":"FSS.0403","error_msg":"invalid token"}`, "answered 403 FSS.0403 invalid token (call r-1)"},
 		"the other's":    {"application/json", `{"code":"Denied","message":"no"}`, "answered 403 Denied no (call r-1)"},
+		"its gateway's":  {"application/json", `{"Code":"Denied","Message":"no"}`, "answered 403 Denied no (call r-1)"},
+		"its service's":  {"application/json", `{"ErrorCode":"Denied","ErrorMessage":"no"}`, "answered 403 Denied no (call r-1)"},
 		"a number":       {"application/json", `{"error_code":403,"error_msg":null}`, "answered 403 403 (call r-1)"},
 		"HTML":           {"text/html; charset=utf-8", "<html>\n</html>", "answered 403 with a body of text/html (call r-1)"},
 		"nothing":        {"", "", "answered 403 (call r-1)"},
@@ -70,5 +72,60 @@ func TestLoopback(t *testing.T) {
 		if got := extract.Loopback(host); got != want {
 			t.Errorf("%q: %t", host, got)
 		}
+	}
+}
+
+// Function Compute's gateway repeats all that was signed. Its call ids are in a
+// header of their own.
+func TestStatusErrorFunctionCompute(t *testing.T) {
+	t.Parallel()
+	sent := http.Header{
+		"Authorization":        {"ACS3-HMAC-SHA256 Credential=LTAIEXAMPLE,SignedHeaders=host;x-acs-date,Signature=fedcba9876543210"},
+		"X-Acs-Security-Token": {"CAISsecurity"}, "X-Acs-Accesskey-Id": {"LTAIEXAMPLE"},
+	}
+	url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Fc-Request-Id", "fc-1")
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"ErrorCode":"SignatureNotMatch","ErrorMessage":"x-acs-accesskey-id:LTAIEXAMPLE\nx-acs-security-token:CAISsecurity\nfedcba9876543210"}`)
+	})
+	err := newCaller(t, newClock(), extract.Options{}).Do(t.Context(), get(url, sent))
+	const want = "answered 403 SignatureNotMatch x-acs-accesskey-id:*** x-acs-security-token:*** *** (call fc-1)"
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// Too many calls are said with more than one status.
+func TestThrottled(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status    int
+		code      string
+		throttled bool
+	}{
+		"429":                      {http.StatusTooManyRequests, "ResourceExhausted", true},
+		"503 of Function Compute":  {http.StatusServiceUnavailable, "ResourceThrottled", true},
+		"400 of its gateway":       {http.StatusBadRequest, "Throttling.User", true},
+		"503":                      {http.StatusServiceUnavailable, "ServiceUnavailable", false},
+		"500 with the code of 503": {http.StatusInternalServerError, "ResourceThrottled", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := serve(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+				if n == 0 {
+					w.WriteHeader(c.status)
+					fmt.Fprintf(w, `{"ErrorCode":%q,"ErrorMessage":"no"}`, c.code)
+					return
+				}
+				fmt.Fprint(w, "good")
+			})
+			caller := newCaller(t, newClock(), extract.Options{})
+			if err := caller.Do(t.Context(), get(url, nil)); err != nil {
+				t.Fatal(err)
+			}
+			if refused := caller.Stats().Refused == 1; refused != c.throttled {
+				t.Errorf("counted as refused: %t", refused)
+			}
+		})
 	}
 }

@@ -39,7 +39,6 @@ func (c *claim) Commit(ctx context.Context, b archive.Batch) (archive.Kept, erro
 // transaction got in between.
 func (s *Store) alone(ctx context.Context, w *write) error {
 	for try := 1; ; try++ {
-		w.claim.wary = w.claim.wary || try > 1
 		err := s.commit(ctx, []*write{w}, try > 1)
 		if err == nil {
 			return w.err
@@ -47,6 +46,7 @@ func (s *Store) alone(ctx context.Context, w *write) error {
 		if try == maxTries || !again(err) {
 			return err
 		}
+		w.claim.wary = w.claim.wary || foreign(err)
 		s.forget()
 	}
 }
@@ -161,6 +161,11 @@ func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool)
 		})
 		return err
 	})
+	if exclusive {
+		// All others wait behind this one: not for as long as one that is
+		// stopped in the middle of COPY.
+		first.Queue(`SELECT set_config('lock_timeout', $1, true)`, fmt.Sprint(archive.ClaimLife.Milliseconds()))
+	}
 	first.Queue(lock, int64(commitLock))
 	asked := p.queue(&first)
 	d := newDraft(writes, nil)
@@ -202,9 +207,16 @@ func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool)
 	return d, nil
 }
 
+// foreign reports whether a transaction failed because a record is there that
+// was not looked up: it came from another function.
+func foreign(err error) bool {
+	var pg *pgconn.PgError
+	return errors.Is(err, errTwice) || errors.As(err, &pg) && pg.Code == pgerrcode.UniqueViolation
+}
+
 // again reports whether a transaction failed for what another one did.
 func again(err error) bool {
-	if errors.Is(err, errTwice) {
+	if foreign(err) {
 		return true
 	}
 	var pg *pgconn.PgError
@@ -212,7 +224,7 @@ func again(err error) bool {
 		return false
 	}
 	switch pg.Code {
-	case pgerrcode.UniqueViolation, pgerrcode.CheckViolation, pgerrcode.SerializationFailure,
+	case pgerrcode.CheckViolation, pgerrcode.SerializationFailure,
 		pgerrcode.DeadlockDetected, pgerrcode.UndefinedTable:
 		return true
 	}

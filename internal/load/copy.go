@@ -53,18 +53,18 @@ func copyIn(ctx context.Context, conn *pgx.Conn, rows []*row) error {
 	return nil
 }
 
-// copyReader encodes rows in COPY's binary format, some at a time: written by
-// hand, it allocates one buffer a page and no value is boxed.
+// copyReader encodes rows in COPY's binary format, some at a time, and right
+// where they are sent from: written by hand, nothing is allocated and no value
+// is boxed.
 type copyReader struct {
 	rows   []*row
 	begun  bool
 	ended  bool
-	buffer []byte
-	unread []byte
+	unread []byte // what did not fit
 }
 
 // copyChunk is how many bytes are encoded at a time, a little more at most
-// than a row.
+// than a row: the server is at work on the first while the next are encoded.
 const copyChunk = 32 << 10
 
 func (c *copyReader) Read(p []byte) (int, error) {
@@ -72,15 +72,16 @@ func (c *copyReader) Read(p []byte) (int, error) {
 		if c.ended {
 			return 0, io.EOF
 		}
-		c.fill()
+		// Where it all fits, it lies in p already.
+		c.unread = c.fill(p[:0:len(p)])
 	}
 	n := copy(p, c.unread)
 	c.unread = c.unread[n:]
 	return n, nil
 }
 
-func (c *copyReader) fill() {
-	b := c.buffer[:0]
+// fill appends the next rows to b.
+func (c *copyReader) fill(b []byte) []byte {
 	if !c.begun {
 		c.begun = true
 		b = append(b, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
@@ -93,7 +94,7 @@ func (c *copyReader) fill() {
 		c.ended = true
 		b = binary.BigEndian.AppendUint16(b, 0xffff)
 	}
-	c.buffer, c.unread = b, b
+	return b
 }
 
 func appendRow(b []byte, r *row) []byte {

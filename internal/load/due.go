@@ -104,7 +104,7 @@ const selectDue = `
 				   AND planned AND state NOT IN ('complete', 'gone')) END AS older
 		  FROM counted
 	), due AS MATERIALIZED (
-		SELECT id, unverified_since, COALESCE(older, $2) AS oldest,
+		SELECT id, unverified_since, decided, older, gone_at, gone, complete, within, complete_from, complete_to,
 		       CASE WHEN $7 OR rests THEN 0 ELSE $4 - decided + CASE WHEN older IS NULL THEN 0 ELSE open - (
 				SELECT count(*)
 				  FROM windows
@@ -112,7 +112,16 @@ const selectDue = `
 				   AND planned AND state NOT IN ('complete', 'gone')) END END AS windows
 		  FROM decided
 	)
-	SELECT id, windows, oldest
+	SELECT id, windows, COALESCE(older, CASE
+			WHEN $5 OR decided = $4 THEN $2
+			WHEN gone_at IS NULL AND complete = within THEN
+				CASE WHEN $2 < complete_from OR complete = 0 THEN $2 ELSE GREATEST($2, complete_to) END
+			ELSE (
+				SELECT min(hour)
+				  FROM generate_series($2, $3 - interval '1 hour', interval '1 hour') AS hour
+				  LEFT JOIN windows ON function_id = id AND window_start = hour AND window_start >= $2 AND window_start < $3
+				 WHERE state IS NULL OR state <> 'complete' AND (state <> 'gone' OR gone_at IS NULL))
+			END, $2) AS oldest
 	  FROM due
 	 WHERE windows > 0 OR $7 OR $8 AND EXISTS (
 			SELECT FROM windows

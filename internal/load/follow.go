@@ -15,7 +15,7 @@ import (
 // window their order is another each time, so that none is always the last.
 func (c *claim) InFlight(ctx context.Context, at time.Time) ([]archive.InFlightRecord, error) {
 	rows, err := c.store.pool.Query(ctx, `
-		SELECT i.request_id, w.window_start
+		SELECT i.request_id, w.window_start, i.extra::text
 		  FROM invocations_in_flight i
 		  JOIN windows w
 		    ON w.function_id = i.function_id
@@ -26,7 +26,7 @@ func (c *claim) InFlight(ctx context.Context, at time.Time) ([]archive.InFlightR
 		return nil, fmt.Errorf("select what is in flight: %w", err)
 	}
 	records, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r archive.InFlightRecord, err error) {
-		err = row.Scan(&r.RequestID, &r.Window)
+		err = row.Scan(&r.RequestID, &r.Window, &r.Extra)
 		r.Window = r.Window.UTC()
 		return r, err
 	})

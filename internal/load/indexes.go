@@ -36,7 +36,9 @@ func indexDays(ctx context.Context, conn *pgx.Conn) error {
 		if state.pending || state.closed {
 			continue
 		}
-		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return indexDay(ctx, tx, dayTable(d), dayNumber(d)) })
+		err := persist(func() error {
+			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return indexDay(ctx, tx, dayTable(d), dayNumber(d)) })
+		})
 		if err != nil && !inTheWay(err) {
 			return fmt.Errorf("index %s: %w", dayTable(d), err)
 		}
@@ -45,8 +47,9 @@ func indexDays(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // indexPatience is how long those who write to a day wait at most behind the
-// wish to index it.
-const indexPatience = `SET LOCAL lock_timeout = '100ms'`
+// wish to index it, at a time: longer than it takes until a vacuum that comes
+// after the first load makes way.
+const indexPatience = `SET LOCAL lock_timeout = '1500ms'`
 
 func indexDay(ctx context.Context, tx pgx.Tx, name string, number int32) error {
 	var mine bool

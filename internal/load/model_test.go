@@ -134,6 +134,10 @@ func (m *model) decide(function int32, s archive.Span, o archive.Outcome, at tim
 		if o.State == archive.StateFailed && o.Err == failed && w.state == archive.StateComplete {
 			continue // what was complete before stays so
 		}
+		if o.State == archive.StatePartial && w.state == archive.StateComplete {
+			m.windows[key] = w
+			continue
+		}
 		if w.state != archive.StateComplete || o.State != archive.StateComplete {
 			w.completed = at
 		}

@@ -111,7 +111,7 @@ const dayStorage = `autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scal
 // then attaching would lock readers out; CREATE … PARTITION OF locks every
 // writer of the parent. Attaching an empty table does neither.
 //
-// What retention left of the day is empty and closed (see close): a table that
+// What retention left of the day is empty and closed (see retention.empty): a table that
 // is still attached is opened again, one that is not is dropped and made anew.
 // Any other table of the name is an operator's, and is attached as it is.
 func (s *Store) makeDay(ctx context.Context, d time.Time) error {
@@ -163,7 +163,7 @@ func (s *Store) makeDay(ctx context.Context, d time.Time) error {
 type dayState struct {
 	attached bool // to invocations_dated
 	pending  bool // attached, and a DETACH … CONCURRENTLY of it has begun
-	closed   bool // emptied by retention, see close
+	closed   bool // emptied by retention, see its empty
 	bytes    int64
 }
 

@@ -89,7 +89,7 @@ func TestDueAndWork(t *testing.T) {
 				archive.StateComplete: {span(0, 1)}, archive.StateShort: {span(1, 2)}, archive.StateGone: {span(2, 3)},
 				archive.StatePending: {span(3, 4)}, archive.StateFailed: {span(4, 5)},
 			}},
-			order: archive.Order{Range: all}, windows: []int{1, 3, 4, 5}, due: 4,
+			order: archive.Order{Range: all}, windows: []int{1, 3, 4, 5}, due: 4, oldest: 1,
 		},
 		"failed without having begun": {
 			history: history{fails: []archive.Span{span(2, 4)}},
@@ -209,7 +209,7 @@ func TestDueOrder(t *testing.T) {
 	want := []archive.Due{
 		{Known: old, Windows: 7, Oldest: hour(-3)},
 		{Known: many, Windows: 6, Oldest: hour(0)},
-		{Known: few, Windows: 1, Oldest: hour(0)},
+		{Known: few, Windows: 1, Oldest: hour(5)},
 	}
 	if diff := cmp.Diff(want, due); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

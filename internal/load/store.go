@@ -84,9 +84,19 @@ func Open(ctx context.Context, databaseURL string, conns int, log *slog.Logger) 
 func (s *Store) live(ctx context.Context) error {
 	s.aliveMu.Lock()
 	defer s.aliveMu.Unlock()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if s.alive != nil {
-		if s.alive.Ping(ctx) == nil {
+		// Not by ctx: one that ends would cut the session off.
+		ping, stop := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
+		defer stop()
+		if s.alive.Ping(ping) == nil {
 			return nil
+		}
+		// Closed, and not only given back: it may hold the lock still.
+		if err := s.alive.Conn().Close(ping); err != nil {
+			s.log.Debug("a session that does not answer is not closed either", "error", err)
 		}
 		s.alive.Release()
 		s.alive = nil
@@ -132,7 +142,14 @@ func Config(databaseURL string) (*pgxpool.Config, error) {
 	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	// A process that is stopped in the middle of a commit holds its claims no
 	// longer than one that is stopped elsewhere.
-	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(archive.ClaimLife.Milliseconds())
+	life := archive.ClaimLife.Milliseconds()
+	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(life)
+	// Nor one whose machine is gone, in the middle of COPY too, where a session
+	// is not idle. Ignored on a Unix socket.
+	config.ConnConfig.RuntimeParams["tcp_keepalives_idle"] = "15"
+	config.ConnConfig.RuntimeParams["tcp_keepalives_interval"] = "10"
+	config.ConnConfig.RuntimeParams["tcp_keepalives_count"] = "3"
+	config.ConnConfig.RuntimeParams["tcp_user_timeout"] = fmt.Sprint(life)
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = connectTimeout
 	}

@@ -97,8 +97,8 @@ func (w *windowChanges) starts() []time.Time {
 	return starts
 }
 
-// lockTotals is the first word of whoever writes windows, in each transaction:
-// it takes the totals of their functions, in one order for all. Whoever holds
+// lockTotals comes before the first window that is written, in each transaction,
+// and after the fence: it takes the totals of their functions, in one order for all. Whoever holds
 // them writes windows of theirs alone, so that nobody waits in a circle.
 const lockTotals = `
 	SELECT
@@ -109,6 +109,10 @@ const lockTotals = `
 
 // lockAllTotals takes those of all functions.
 const lockAllTotals = `SELECT FROM window_totals ORDER BY function_id FOR NO KEY UPDATE`
+
+// decides is where an upsert says how reading a window went. To begin reading
+// one again that is complete takes nothing back.
+const decides = `EXCLUDED.planned AND NOT (w.state = 'complete' AND EXCLUDED.state = 'partial')`
 
 // queue upserts the windows, in the order of their keys. A window found by
 // chance, without a state, is not planned: no run reads it for that. One that
@@ -180,15 +184,15 @@ func (w *windowChanges) upsert(batch *pgx.Batch, keys []windowKey, uncounted boo
 		       rejected = w.rejected + EXCLUDED.rejected,
 		       attempts = w.attempts + EXCLUDED.attempts,
 		       planned  = w.planned OR EXCLUDED.planned,
-		       state        = CASE WHEN EXCLUDED.planned THEN EXCLUDED.state ELSE w.state END,
-		       last_error   = CASE WHEN EXCLUDED.planned THEN EXCLUDED.last_error ELSE w.last_error END,
-		       completed_at = CASE WHEN EXCLUDED.planned AND NOT (w.state = 'complete' AND EXCLUDED.state = 'complete')
+		       state        = CASE WHEN `+decides+` THEN EXCLUDED.state ELSE w.state END,
+		       last_error   = CASE WHEN `+decides+` THEN EXCLUDED.last_error ELSE w.last_error END,
+		       completed_at = CASE WHEN `+decides+` AND NOT (w.state = 'complete' AND EXCLUDED.state = 'complete')
 		                           THEN EXCLUDED.completed_at ELSE w.completed_at END,
-		       verified_at  = CASE WHEN EXCLUDED.planned AND NOT (w.state = 'complete' AND EXCLUDED.state = 'complete')
+		       verified_at  = CASE WHEN `+decides+` AND NOT (w.state = 'complete' AND EXCLUDED.state = 'complete')
 		                           THEN NULL ELSE w.verified_at END,
 		       rechecks     = CASE WHEN w.pending + EXCLUDED.pending > 0 THEN w.rechecks ELSE 0 END,
 		       recheck_at   = CASE WHEN w.pending + EXCLUDED.pending > 0 THEN COALESCE(w.recheck_at, EXCLUDED.recheck_at) END,
-		       source_count = CASE WHEN EXCLUDED.planned THEN
+		       source_count = CASE WHEN `+decides+` THEN
 			       CASE WHEN EXCLUDED.state = 'complete' AND $12
 			            THEN w.records + w.rejected + EXCLUDED.records + EXCLUDED.rejected
 			            ELSE EXCLUDED.source_count END

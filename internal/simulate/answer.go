@@ -51,6 +51,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	s.stats.refused(e.status)
 	s.log(r, slog.LevelDebug, "call refused", slog.Int("status", e.status), slog.String("error", e.Error()))
 	body := `{"error_code":` + quote(e.code) + `,"error_msg":` + quote(e.message) + `}`
+	if ofCompute(r) {
+		body = e.compute()
+	}
 	write(w, e.status, []byte(body))
 }
 
@@ -71,5 +74,5 @@ func write(w http.ResponseWriter, status int, body []byte) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body)
+	_, _ = w.Write(body) //nolint:gosec // G705: it is JSON, and of a question it repeats a token that was made here
 }

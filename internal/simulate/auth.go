@@ -32,6 +32,9 @@ const (
 // authenticate returns nil for a request with the right token or the right
 // signature, else the refusal to answer with.
 func (s *Server) authenticate(r *http.Request) *refusal {
+	if ofCompute(r) {
+		return s.verifyCompute(r)
+	}
 	if token := r.Header.Get("X-Auth-Token"); token != "" && s.options.Token != "" && same(token, s.options.Token) {
 		return nil
 	}

@@ -48,6 +48,9 @@ const (
 	drawSinking
 	drawFunction
 	drawCall
+	drawShort
+	drawWord
+	drawChosen
 	drawVersion
 )
 

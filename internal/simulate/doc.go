@@ -1,5 +1,7 @@
 // Package simulate serves the part of the FunctionGraph API that an archive
-// reads, over HTTP and from memory, for trying, testing and benchmarks.
+// reads, over HTTP and from memory, for trying, testing and benchmarks. Under
+// /2021-04-06/ it shows the same records as Function Compute would (see
+// compute.go).
 //
 // A [Data] holds functions and their invocations: a published trace
 // ([LoadTrace]), one generated day ([Generate]), or days that go on with the

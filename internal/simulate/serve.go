@@ -60,6 +60,7 @@ func (s *Server) route() {
 	s.handle(functions+"/{function_urn}/aliases", &s.stats.listAliases, s.listAliases)
 	s.handle(functions+"/{function_urn}/async-invocations", &s.stats.listInvocations, s.listInvocations)
 	s.handle(functions+"/{function_urn}/async-invoke-configs", &s.stats.listConfigs, s.listConfigs)
+	s.routeCompute()
 	// Without this, the mux would refuse in its own words.
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, errNoPath)
@@ -102,17 +103,24 @@ func (s *Server) call(r *http.Request) (call, error) {
 		if !ok {
 			return call{}, errNoFunction
 		}
-		function := target.function
-		switch now := s.options.Now; {
-		case !s.options.Faults.active():
-		case s.faults.isGone(function, now()):
-			return call{}, errNoFunction
-		case s.faults.isBroken(function):
-			return call{}, errBroken
+		if err := s.fit(target.function); err != nil {
+			return call{}, err
 		}
 		c.target = target
 	}
 	return c, nil
+}
+
+// fit is why a function does not answer, by the Options' Faults.
+func (s *Server) fit(function int) error {
+	switch now := s.options.Now; {
+	case !s.options.Faults.active():
+	case s.faults.isGone(function, now()):
+		return errNoFunction
+	case s.faults.isBroken(function):
+		return errBroken
+	}
+	return nil
 }
 
 func (s *Server) log(r *http.Request, level slog.Level, message string, attrs ...slog.Attr) {

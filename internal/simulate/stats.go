@@ -15,6 +15,9 @@ type Stats struct {
 	ListFunctionAsyncInvokeConfig int64
 	ShowProjectAsyncStatusLogInfo int64
 
+	ListStatefulAsyncInvocations         int64
+	ListStatefulAsyncInvocationFunctions int64
+
 	Forbidden int64 // answered 403
 	Throttled int64 // answered 429
 	Invalid   int64 // answered 400
@@ -28,6 +31,7 @@ type Stats struct {
 // counters are Stats in the making.
 type counters struct {
 	listFunctions, listVersions, listAliases, listInvocations, listConfigs, showStatusLog atomic.Int64
+	listStateful, listStatefulFunctions                                                   atomic.Int64
 
 	forbidden, throttled, invalid, notFound, failed, disturbed atomic.Int64
 
@@ -60,6 +64,9 @@ func (s *Server) Stats() Stats {
 		ListAsyncInvocations:          c.listInvocations.Load(),
 		ListFunctionAsyncInvokeConfig: c.listConfigs.Load(),
 		ShowProjectAsyncStatusLogInfo: c.showStatusLog.Load(),
+
+		ListStatefulAsyncInvocations:         c.listStateful.Load(),
+		ListStatefulAsyncInvocationFunctions: c.listStatefulFunctions.Load(),
 
 		Forbidden: c.forbidden.Load(),
 		Throttled: c.throttled.Load(),

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"unicode"
 
@@ -40,7 +39,7 @@ type Options struct {
 }
 
 // ErrOptions is matched by errors of the options themselves: nothing was tried.
-var ErrOptions = errors.New("source configuration")
+var ErrOptions = extract.ErrOptions
 
 // A client makes calls of one project in one region.
 type client struct {
@@ -87,8 +86,7 @@ func newClient(o Options, caller *extract.Caller) (*client, error) {
 	return c, nil
 }
 
-// endpoint is the base URL of the calls. Keys and tokens go over it, so that
-// it is https unless it cannot leave the machine.
+// endpoint is the base URL of the calls.
 func endpoint(o Options) (string, error) {
 	if o.Endpoint == "" {
 		if o.Region == "" {
@@ -100,18 +98,11 @@ func endpoint(o Options) (string, error) {
 		}
 		return r.Endpoints[0], nil
 	}
-	u, err := url.Parse(o.Endpoint)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return "", fmt.Errorf("%w: ARCHIVER_ENDPOINT is not an http(s) URL", ErrOptions)
+	u, err := extract.Endpoint(o.Endpoint, o.Insecure)
+	if err != nil {
+		return "", fmt.Errorf("%w: ARCHIVER_ENDPOINT %w", ErrOptions, err)
 	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		// It is shown in errors and logs, where a password has no place.
-		return "", fmt.Errorf("%w: ARCHIVER_ENDPOINT has more than a host in it", ErrOptions)
-	}
-	if u.Scheme == "http" && !o.Insecure && !extract.Loopback(u.Hostname()) {
-		return "", fmt.Errorf("%w: ARCHIVER_ENDPOINT is http:// beyond this machine: use https://, or --insecure", ErrOptions)
-	}
-	return strings.TrimRight(o.Endpoint, "/"), nil
+	return strings.TrimRight(u.String(), "/"), nil
 }
 
 // lookUpProject asks the identity service for the region's project and puts it

@@ -1,20 +1,14 @@
 package functiongraph
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
 	"hash/maphash"
 	"io"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"archiver/internal/archive"
+	"archiver/internal/extract/answer"
 )
-
-// maxBody bounds an answer in bytes: 500 records with a message of a megabyte
-// each would still pass, an endless body does not fill the memory.
-const maxBody = 640 << 20
 
 // An invocationList is one answer, each of its elements an invocation or
 // rejected.
@@ -77,13 +71,13 @@ func (l *functionList) answered(seed maphash.Seed) answered {
 // decodeFunctions reads a page of functions (page: Querying Functions).
 func decodeFunctions(body io.Reader) (functionList, error) {
 	l := functionList{count: -1, next: -1}
-	var objects objectReader
-	var texts textReader
+	var objects answer.ObjectReader
+	var texts answer.TextReader
 	err := decodeList(body, "functions", &l.count, &l.next, func(element jsontext.Value) {
 		var f archive.Function
-		objects.open(element)
+		objects.Open(element)
 		for {
-			name, value, ok := objects.next()
+			name, value, ok := objects.Next()
 			if !ok {
 				break
 			}
@@ -92,11 +86,11 @@ func decodeFunctions(body io.Reader) (functionList, error) {
 			}
 			switch string(name) {
 			case "func_urn":
-				f.URN = texts.text(value)
+				f.URN = texts.Text(value)
 			case "func_name":
-				f.Name = texts.text(value)
+				f.Name = texts.Text(value)
 			case "last_modified":
-				f.Modified = texts.text(value)
+				f.Modified = texts.Text(value)
 			}
 		}
 		if f.URN == "" {
@@ -112,99 +106,32 @@ func decodeFunctions(body io.Reader) (functionList, error) {
 }
 
 // decodeList reads an object with a list of this name, a count and a
-// next_marker, to the end of the body, so that its connection can be used
-// again. A list that is null or absent is empty, but an object that has
+// next_marker. A list that is null or absent is empty, but an object that has
 // neither it nor a count is not an answer to our question.
 func decodeList(body io.Reader, name string, count, next *int, element func(jsontext.Value)) error {
-	d := jsontext.NewDecoder(withoutMark(io.LimitReader(body, maxBody)), lenient...)
-	opening, err := d.ReadToken()
-	switch {
-	case errors.Is(err, io.EOF):
-		return errors.New("the answer is empty")
-	case err != nil:
-		return fmt.Errorf("the answer is not JSON: %w", err)
-	case opening.Kind() != '{':
-		return errors.New("the answer is not an object")
-	}
 	listed := false
-	for d.PeekKind() != '}' {
-		member, err := d.ReadToken()
-		if err != nil {
-			return fmt.Errorf("the answer is cut or broken: %w", err)
-		}
-		switch member.String() {
+	err := answer.ReadObject(body, func(member string, d *jsontext.Decoder) error {
+		switch member {
 		case name:
-			listed, err = true, decodeElements(d, name, element)
+			listed = true
+			return answer.ReadElements(d, name, element)
 		case "count":
-			err = decodeInteger(d, count)
+			return decodeInteger(d, count)
 		case "next_marker":
-			err = decodeInteger(d, next)
-		default:
-			err = d.SkipValue()
+			return decodeInteger(d, next)
 		}
-		if err != nil {
-			return fmt.Errorf("the answer is cut or broken: %w", err)
-		}
+		return d.SkipValue()
+	})
+	if err == nil && !listed && *count < 0 {
+		err = &unlistedError{name}
 	}
-	if _, err := d.ReadToken(); err != nil {
-		return fmt.Errorf("the answer is cut or broken: %w", err)
-	}
-	switch _, err := d.ReadToken(); {
-	case err == nil:
-		return errors.New("the answer goes on behind its end")
-	case !errors.Is(err, io.EOF):
-		return fmt.Errorf("the answer is cut or broken behind its end: %w", err)
-	}
-	if !listed && *count < 0 {
-		return &unlistedError{name}
-	}
-	return nil
+	return err
 }
 
 // An unlistedError says that an answer is not one to our question.
 type unlistedError struct{ name string }
 
 func (e *unlistedError) Error() string { return "the answer has no " + e.name }
-
-// withoutMark leaves out a byte order mark at the beginning, which RFC 8259
-// lets a reader of JSON do.
-func withoutMark(body io.Reader) io.Reader {
-	head := make([]byte, 3)
-	n, err := io.ReadFull(body, head)
-	if n < len(head) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return errorReader{err}
-	}
-	if head = head[:n]; string(head) == "\uFEFF" {
-		return body
-	}
-	return io.MultiReader(bytes.NewReader(head), body)
-}
-
-// An errorReader fails.
-type errorReader struct{ err error }
-
-func (r errorReader) Read([]byte) (int, error) { return 0, r.err }
-
-func decodeElements(d *jsontext.Decoder, name string, element func(jsontext.Value)) error {
-	opening, err := d.ReadToken()
-	switch {
-	case err != nil:
-		return err
-	case opening.Kind() == 'n':
-		return nil
-	case opening.Kind() != '[':
-		return fmt.Errorf("%s is not a list", name)
-	}
-	for d.PeekKind() != ']' {
-		value, err := d.ReadValue()
-		if err != nil {
-			return err
-		}
-		element(value)
-	}
-	_, err = d.ReadToken()
-	return err
-}
 
 // decodeInteger reads an integer or a string that holds one; anything else,
 // null included, is as good as absent.
@@ -213,6 +140,6 @@ func decodeInteger(d *jsontext.Decoder, n *int) error {
 	if err != nil {
 		return err
 	}
-	*n = integer(value)
+	*n = answer.Integer(value)
 	return nil
 }

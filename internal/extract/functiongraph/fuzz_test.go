@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"archiver/internal/archive"
+	"archiver/internal/extract/answer"
 )
 
 // FuzzDecodeInvocations: no body makes the decoder panic, none loses an
@@ -114,7 +115,7 @@ func checkFits(t *testing.T, inv *archive.Invocation) {
 // checkJSONB looks for what jsonb refuses.
 func checkJSONB(t *testing.T, v any, depth int) {
 	t.Helper()
-	if depth > maxDepth+1 {
+	if depth > answer.MaxDepth+1 {
 		t.Errorf("%d deep", depth)
 		return
 	}
@@ -133,7 +134,7 @@ func checkJSONB(t *testing.T, v any, depth int) {
 			t.Errorf("a text that jsonb cannot hold: %q", v)
 		}
 	case json.Number:
-		if len(v) > maxNumber {
+		if len(v) > answer.MaxNumber {
 			t.Errorf("a number of %d characters", len(v))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"archiver/internal/extract/answer"
 	"archiver/internal/pgserver/pgtest"
 )
 
@@ -51,7 +52,7 @@ func TestPostgreSQLTakesExtra(t *testing.T) {
 	for name, filling := range map[string]string{
 		"numbers": "1,", "lists": "[],", "texts": `"",`, "objects": `{"":1},`, "large numbers": "1e999,", "small numbers": "1e-999,",
 	} {
-		list := strings.TrimSuffix(strings.Repeat(filling, (maxExtra-100)/len(filling)), ",")
+		list := strings.TrimSuffix(strings.Repeat(filling, (answer.MaxExtra-100)/len(filling)), ",")
 		inv, why := decodeOne(t, `{"request_id":"a","odd":[`+list+`],"more":[`+list+`]}`)
 		if why != nil {
 			t.Fatal(why.Reason)

@@ -1,31 +1,19 @@
 package functiongraph
 
 import (
-	"bytes"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"archiver/internal/archive"
-)
-
-const (
-	// statusUnknown stands for the status of a record that has none.
-	statusUnknown = "UNKNOWN"
-
-	// maxElement is the length in bytes of the largest element that is taken
-	// for a record. Sixteen messages of a megabyte are less; and within it
-	// nothing grows beyond what a column of text or jsonb holds (256 MB),
-	// whatever it is made of.
-	maxElement = 16 << 20
+	"archiver/internal/extract/answer"
 )
 
 // A recordReader turns elements into invocations, one after the other.
 type recordReader struct {
-	objects objectReader
-	texts   textReader
+	objects answer.ObjectReader
+	texts   answer.TextReader
 	id      []byte
 }
 
@@ -33,78 +21,55 @@ type recordReader struct {
 // (page: Querying Asynchronous Invocation Requests, Table 5). The element is
 // valid for the call only.
 func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archive.Rejected) {
-	inv := archive.Invocation{Status: statusUnknown}
+	inv := archive.Invocation{Status: answer.StatusUnknown}
 	switch {
 	case element.Kind() != '{':
-		return inv, rejected(element, time.Time{}, "not an object")
-	case len(element) > maxElement:
-		return inv, rejected(element, time.Time{}, fmt.Sprintf("longer than %d bytes", maxElement))
+		return inv, answer.Rejected(element, time.Time{}, "not an object")
+	case len(element) > answer.MaxElement:
+		return inv, answer.Rejected(element, time.Time{}, fmt.Sprintf("longer than %d bytes", answer.MaxElement))
 	}
-	var extra extraFields
+	var extra answer.ExtraFields
 	start := true // is a time, or absent
 	idReason := "request_id is absent"
-	r.objects.open(element)
+	r.objects.Open(element)
 	for {
-		name, value, ok := r.objects.next()
+		name, value, ok := r.objects.Next()
 		if !ok {
 			break
 		}
 		switch string(name) {
 		case "request_id":
-			idReason = r.readID(value)
+			r.id, idReason = answer.RequestID(r.id[:0], "request_id", value)
 		case "status":
-			if inv.Status = r.texts.text(value); inv.Status == "" {
-				inv.Status = statusUnknown
+			if inv.Status = r.texts.Text(value); inv.Status == "" {
+				inv.Status = answer.StatusUnknown
 			}
 		case "error_code":
 			inv.ErrorCode = r.errorCode(value)
 		case "error_message":
-			inv.ErrorMessage = r.texts.text(value)
+			inv.ErrorMessage = r.texts.Text(value)
 		case "start_time":
 			inv.Start, start = parseTime(value)
 		case "end_time":
 			end, ok := parseTime(value)
 			if !ok {
 				// The record stands without it, and what came is kept.
-				extra.add(name, value)
+				extra.Add(name, value)
 			}
 			inv.End = end
 		default:
-			extra.add(name, value)
+			extra.Add(name, value)
 		}
 	}
 	switch {
 	case idReason != "":
-		return inv, rejected(element, inv.Start, idReason)
+		return inv, answer.Rejected(element, inv.Start, idReason)
 	case !start:
-		return inv, rejected(element, time.Time{}, "start_time is no time of the calendar")
+		return inv, answer.Rejected(element, time.Time{}, "start_time is no time of the calendar")
 	}
 	inv.RequestID = string(r.id)
-	inv.Extra = extra.object()
+	inv.Extra = extra.Object()
 	return inv, nil
-}
-
-func rejected(element jsontext.Value, start time.Time, reason string) *archive.Rejected {
-	return &archive.Rejected{Reason: reason, Start: start, Payload: bytes.Clone(element)}
-}
-
-// readID reads a request id, or says what is wrong with it. An id in which
-// something would have to be replaced is not one to find a record by.
-func (r *recordReader) readID(value jsontext.Value) (reason string) {
-	if value.Kind() != '"' {
-		return "request_id is not a string"
-	}
-	var err error
-	r.id, err = jsontext.AppendUnquote(r.id[:0], value)
-	switch {
-	case len(r.id) == 0:
-		return "request_id is empty"
-	case err != nil || bytes.IndexByte(r.id, 0) >= 0:
-		return "request_id has characters that no text can hold"
-	case utf8.RuneCount(r.id) > archive.MaxRequestID:
-		return fmt.Sprintf("request_id is longer than %d characters", archive.MaxRequestID)
-	}
-	return ""
 }
 
 // errorCode reads an error code: an integer on the page, 0 for none; other
@@ -113,7 +78,7 @@ func (r *recordReader) errorCode(value jsontext.Value) string {
 	if value.Kind() == '0' && zero(value) {
 		return ""
 	}
-	if code := r.texts.text(value); code != "0" {
+	if code := r.texts.Text(value); code != "0" {
 		return code
 	}
 	return ""

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/archive"
+	"archiver/internal/extract/answer"
 )
 
 func decodeOne(t testing.TB, element string) (archive.Invocation, *archive.Rejected) {
@@ -127,7 +128,7 @@ func TestRecordSize(t *testing.T) {
 	if inv, why := decodeOne(t, element(1<<20)); why != nil || len(inv.ErrorMessage) != 1<<20 {
 		t.Errorf("a megabyte: %d bytes, %v", len(inv.ErrorMessage), why)
 	}
-	if _, why := decodeOne(t, element(maxElement)); why == nil || !strings.HasPrefix(why.Reason, "longer than") || len(why.Payload) < maxElement {
+	if _, why := decodeOne(t, element(answer.MaxElement)); why == nil || !strings.HasPrefix(why.Reason, "longer than") || len(why.Payload) < answer.MaxElement {
 		t.Errorf("more than the limit: %v", why != nil)
 	}
 }

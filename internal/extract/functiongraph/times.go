@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"archiver/internal/extract/answer"
 )
 
 // parseTime reads a time. Without a zone it is UTC (page: Querying
@@ -24,7 +26,7 @@ func parseTime(value jsontext.Value) (t time.Time, ok bool) {
 		return time.Time{}, false
 	}
 	var buffer [64]byte
-	s := scanner{rest: unquote(buffer[:0], value)}
+	s := scanner{rest: answer.Unquote(buffer[:0], value)}
 	if len(s.rest) == 0 {
 		return time.Time{}, true
 	}

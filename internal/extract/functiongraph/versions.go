@@ -17,6 +17,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/extract"
+	"archiver/internal/extract/answer"
 )
 
 // latest is the version that ListFunctions lists; it can be changed, the others
@@ -119,22 +120,22 @@ func (l *versionList) answered(seed maphash.Seed) answered {
 // or the last part of its URN.
 func decodeVersions(body io.Reader) (versionList, error) {
 	l := versionList{count: -1, next: -1}
-	var objects objectReader
-	var texts textReader
+	var objects answer.ObjectReader
+	var texts answer.TextReader
 	err := decodeList(body, "versions", &l.count, &l.next, func(element jsontext.Value) {
 		var urn, version string
-		objects.open(element)
+		objects.Open(element)
 		for {
-			name, value, ok := objects.next()
+			name, value, ok := objects.Next()
 			if !ok {
 				break
 			}
 			switch {
 			case value.Kind() != '"':
 			case string(name) == "func_urn":
-				urn = texts.text(value)
+				urn = texts.Text(value)
 			case string(name) == "version":
-				version = texts.text(value)
+				version = texts.Text(value)
 			}
 		}
 		if parts := strings.Split(urn, ":"); version == "" && len(parts) == 8 {
@@ -163,43 +164,33 @@ func (s *Source) aliases(ctx context.Context, f archive.Function) (aliases []arc
 // decodeAliases reads the list of aliases, which is not in pages and has nothing
 // around it. Anything else that is JSON holds none.
 func decodeAliases(body io.Reader) (aliases []archive.Alias, err error) {
-	d := jsontext.NewDecoder(withoutMark(io.LimitReader(body, maxBody)), lenient...)
-	if d.PeekKind() != '[' {
-		if err := d.SkipValue(); err != nil {
-			return nil, fmt.Errorf("the answer is not JSON: %w", err)
-		}
-		return nil, nil
-	}
-	var objects objectReader
-	var texts textReader
-	err = decodeElements(d, "the answer", func(element jsontext.Value) {
+	var objects answer.ObjectReader
+	var texts answer.TextReader
+	err = answer.ReadList(body, func(element jsontext.Value) {
 		var a archive.Alias
-		objects.open(element)
+		objects.Open(element)
 		for {
-			name, value, ok := objects.next()
+			name, value, ok := objects.Next()
 			if !ok {
 				break
 			}
 			switch {
 			case string(name) == "additional_version_weights" && value.Kind() == '{':
-				a.Additional, _ = mend(value)
+				a.Additional = answer.Value(value)
 			case value.Kind() != '"':
 			case string(name) == "name":
-				a.Name = texts.text(value)
+				a.Name = texts.Text(value)
 			case string(name) == "version":
-				a.Version = texts.text(value)
+				a.Version = texts.Text(value)
 			case string(name) == "description":
-				a.Description = texts.text(value)
+				a.Description = texts.Text(value)
 			}
 		}
 		if a.Name != "" && a.Version != "" {
 			aliases = append(aliases, a)
 		}
 	})
-	if err != nil {
-		return nil, fmt.Errorf("the answer is cut or broken: %w", err)
-	}
-	return aliases, nil
+	return aliases, err
 }
 
 var _ archive.Versioner = (*Source)(nil)

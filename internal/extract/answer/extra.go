@@ -1,4 +1,4 @@
-package functiongraph
+package answer
 
 import (
 	"bytes"
@@ -8,9 +8,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// extraFields collects the fields that no column takes, as a JSON object that
+// ExtraFields collects the fields that no column takes, as a JSON object that
 // jsonb can hold.
-type extraFields struct{ buffer []byte }
+type ExtraFields struct{ buffer []byte }
 
 // Limits of what is kept as JSON. What is beyond them is kept as a string of
 // what was written: jsonb has limits of its own (its numbers are numeric's,
@@ -18,13 +18,14 @@ type extraFields struct{ buffer []byte }
 // full when they are read; its depth is that of the server's stack), and one
 // odd field must not cost the record.
 const (
-	maxDepth    = 64
-	maxNumber   = 60      // characters
+	MaxDepth    = 64
+	MaxNumber   = 60      // characters
 	maxExponent = 3       // digits
-	maxExtra    = 1 << 20 // bytes of all fields together
+	MaxExtra    = 1 << 20 // bytes of all fields together
 )
 
-func (e *extraFields) add(name []byte, value jsontext.Value) {
+// Add adds a field.
+func (e *ExtraFields) Add(name []byte, value jsontext.Value) {
 	if e.buffer == nil {
 		e.buffer = append(e.buffer, '{')
 	} else {
@@ -32,7 +33,7 @@ func (e *extraFields) add(name []byte, value jsontext.Value) {
 	}
 	e.buffer = appendString(e.buffer, name)
 	e.buffer = append(e.buffer, ':')
-	if len(e.buffer)+len(value) <= maxExtra {
+	if len(e.buffer)+len(value) <= MaxExtra {
 		if plain(value) {
 			e.buffer = append(e.buffer, value...)
 			return
@@ -45,8 +46,8 @@ func (e *extraFields) add(name []byte, value jsontext.Value) {
 	e.buffer = appendString(e.buffer, value)
 }
 
-// object is nil where nothing was added.
-func (e *extraFields) object() []byte {
+// Object is nil where nothing was added.
+func (e *ExtraFields) Object() []byte {
 	if e.buffer == nil {
 		return nil
 	}
@@ -65,7 +66,7 @@ func plain(value jsontext.Value) bool {
 			inText = !inText
 		case inText:
 		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
+			if depth++; depth > MaxDepth {
 				return false
 			}
 		case c == '}' || c == ']':
@@ -84,18 +85,24 @@ func plain(value jsontext.Value) bool {
 	return true
 }
 
+// Value is a value as jsonb can hold it; nil where that cannot be.
+func Value(value jsontext.Value) []byte {
+	mended, _ := mend(value)
+	return mended
+}
+
 // mend writes a value anew with what jsonb cannot hold replaced. ok is false
 // where it is too deep.
 func mend(value jsontext.Value) (mended []byte, ok bool) {
-	d := jsontext.NewDecoder(bytes.NewReader(value), lenient...)
+	d := jsontext.NewDecoder(bytes.NewReader(value), Lenient...)
 	var out bytes.Buffer
-	e := jsontext.NewEncoder(&out, lenient...)
+	e := jsontext.NewEncoder(&out, Lenient...)
 	for {
 		token, err := d.ReadToken()
 		if errors.Is(err, io.EOF) {
 			return bytes.TrimSpace(out.Bytes()), true
 		}
-		if err != nil || d.StackDepth() > maxDepth {
+		if err != nil || d.StackDepth() > MaxDepth {
 			return nil, false
 		}
 		switch token.Kind() {
@@ -118,7 +125,7 @@ func mend(value jsontext.Value) (mended []byte, ok bool) {
 
 // ordinary reports whether a number is surely within what numeric holds.
 func ordinary(number jsontext.Value) bool {
-	if len(number) > maxNumber {
+	if len(number) > MaxNumber {
 		return false
 	}
 	at := bytes.IndexAny(number, "eE")

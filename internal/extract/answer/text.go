@@ -1,4 +1,4 @@
-package functiongraph
+package answer
 
 import (
 	"bytes"
@@ -7,22 +7,22 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// lenient reads what the API may send: names twice, of which the later counts,
+// Lenient reads what the API may send: names twice, of which the later counts,
 // and text that is not UTF-8, of which what is broken becomes U+FFFD.
-var lenient = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
+var Lenient = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 
-// unquote appends the text of a JSON string that has been read once already,
+// Unquote appends the text of a JSON string that has been read once already,
 // bytes that are not UTF-8 and halves of surrogate pairs replaced by U+FFFD.
-func unquote(b []byte, quoted jsontext.Value) []byte {
+func Unquote(b []byte, quoted jsontext.Value) []byte {
 	// An error says that something was replaced, which is what is wanted.
 	b, _ = jsontext.AppendUnquote(b, quoted)
 	return b
 }
 
-// A textReader reads values as texts that PostgreSQL can hold: a NUL character
+// A TextReader reads values as texts that PostgreSQL can hold: a NUL character
 // becomes U+FFFD as well. It keeps short texts, because a page says the same
 // ones over and over.
-type textReader struct {
+type TextReader struct {
 	buffer []byte
 	kept   map[string]string
 }
@@ -34,13 +34,13 @@ const (
 	maxKeptLen = 128 // bytes
 )
 
-// text reads a string, or anything else as it is written; null is empty.
-func (t *textReader) text(value jsontext.Value) string {
+// Text reads a string, or anything else as it is written; null is empty.
+func (t *TextReader) Text(value jsontext.Value) string {
 	switch value.Kind() {
 	case 'n':
 		return ""
 	case '"':
-		t.buffer = unquote(t.buffer[:0], value)
+		t.buffer = Unquote(t.buffer[:0], value)
 	default:
 		t.buffer = append(t.buffer[:0], value...)
 	}
@@ -66,12 +66,12 @@ func storable(b []byte) string {
 	return strings.ReplaceAll(s, "\x00", "\uFFFD")
 }
 
-// integer reads an integer of at most 15 digits, or a string that holds one;
+// Integer reads an integer of at most 15 digits, or a string that holds one;
 // -1 for anything else, a negative one included.
-func integer(value jsontext.Value) int {
+func Integer(value jsontext.Value) int {
 	digits := []byte(value)
 	if value.Kind() == '"' {
-		digits = unquote(nil, value)
+		digits = Unquote(nil, value)
 	}
 	if len(digits) == 0 || len(digits) > 15 {
 		return -1

@@ -1,0 +1,213 @@
+package functioncompute
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
+
+	"archiver/internal/archive"
+)
+
+func decode(t *testing.T, body string) (invocationList, error) {
+	t.Helper()
+	of := name{"serviceName", "functionName"}
+	return decodeInvocations(strings.NewReader(body), &recordReader{of: of, payloads: true})
+}
+
+func decodeOne(t *testing.T, element string) (archive.Invocation, *archive.Rejected) {
+	t.Helper()
+	l, err := decode(t, `{"invocations":[`+element+`]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(l.rejected) == 1 && len(l.invocations) == 0 {
+		return archive.Invocation{}, &l.rejected[0]
+	}
+	if len(l.invocations) != 1 || len(l.rejected) != 0 {
+		t.Fatalf("%d records, %d rejected", len(l.invocations), len(l.rejected))
+	}
+	return l.invocations[0], nil
+}
+
+// The page's own sample.
+func TestDecodeSample(t *testing.T) {
+	t.Parallel()
+	l, err := decode(t, `{"nextToken": "8bj81uI8n****","invocations": [{
+		"functionName": "functionName","serviceName": "serviceName","qualifier": "LATEST","invocationId": "cxxdfd",
+		"status": "Running","startedTime": 1633449590,"endTime": 1633449599,"destinationStatus": "Succeeded",
+		"invocationErrorMessage": "UnhandledInvocationError","invocationPayload": "\"body\"","alreadyRetriedTimes": 3,
+		"requestId": "ABA740D4-4BA6-5293-9FD1-882707EADC37","instanceId": "D4-4BA6-5293-9FD1-882707E",
+		"events": [{"eventId": 1,"status": "Enqueued","timestamp": 1647420449721,"eventDetail": "{\"Error\":\"UnhandledInvocationError\"}"}],
+		"durationMs": 100,"returnPayload": "my-result"}]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := invocationList{next: "8bj81uI8n****", invocations: []archive.Invocation{{
+		RequestID: "ABA740D4-4BA6-5293-9FD1-882707EADC37", Status: "RUNNING", SourceStatus: "Running",
+		ErrorMessage: "UnhandledInvocationError",
+		Start:        time.Date(2021, 10, 5, 15, 59, 50, 0, time.UTC), End: time.Date(2021, 10, 5, 15, 59, 59, 0, time.UTC),
+		Extra: []byte(`{"qualifier":"LATEST","invocationId":"cxxdfd","destinationStatus":"Succeeded","invocationPayload":"\"body\"","alreadyRetriedTimes":3,` +
+			`"instanceId":"D4-4BA6-5293-9FD1-882707E","events":[{"eventId":1,"status":"Enqueued","timestamp":1647420449721,"eventDetail":"{\"Error\":\"UnhandledInvocationError\"}"}],` +
+			`"durationMs":100,"returnPayload":"my-result"}`),
+	}}}
+	// Spaces are jsonb's to leave out.
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, l.invocations[0].Extra); err != nil {
+		t.Fatal(err)
+	}
+	l.invocations[0].Extra = compact.Bytes()
+	if diff := cmp.Diff(want, l, cmp.AllowUnexported(invocationList{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestStatuses(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string][2]string{
+		`"Enqueued"`: {"WAIT", "Enqueued"}, `"Dequeued"`: {"WAIT", "Dequeued"},
+		`"Running"`: {"RUNNING", "Running"}, `"Retrying"`: {"RUNNING", "Retrying"}, `"Stopping"`: {"RUNNING", "Stopping"},
+		`"Succeeded"`: {"SUCCESS", "Succeeded"}, `"Failed"`: {"FAIL", "Failed"}, `"Stopped"`: {"FAIL", "Stopped"},
+		`"Invalid"`: {"DISCARD", "Invalid"}, `"Expired"`: {"DISCARD", "Expired"},
+		`"Paused"`: {"Paused", ""}, `"succeeded"`: {"succeeded", ""}, `7`: {"7", ""}, `""`: {"UNKNOWN", ""}, `null`: {"UNKNOWN", ""},
+		`"Failed","status":"Paused"`: {"Paused", ""},
+	} {
+		inv, why := decodeOne(t, `{"requestId":"a","status":`+word+`}`)
+		if why != nil || inv.Status != want[0] || inv.SourceStatus != want[1] {
+			t.Errorf("%s: %q, %q, %v", word, inv.Status, inv.SourceStatus, why)
+		}
+	}
+	if inv, _ := decodeOne(t, `{"requestId":"a"}`); inv.Status != "UNKNOWN" {
+		t.Error(inv.Status)
+	}
+}
+
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2021, 12, 31, 16, 0, 0, 0, time.UTC)
+	for value, want := range map[string]time.Time{
+		`1640966400000`: at, `1640966400001`: at.Add(time.Millisecond), `1640966400`: at, `"1640966400000"`: at, `1640966400000.9`: at,
+		`1.6409664e12`: at, `0`: {}, `""`: {}, `null`: {}, `-62135596800000`: {}, `-62135596800`: {}, `0.0`: {},
+		`99999999999`: time.Date(5138, 11, 16, 9, 46, 39, 0, time.UTC), `100000000000`: time.Date(1973, 3, 3, 9, 46, 40, 0, time.UTC),
+		`253402300799999`: time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC),
+	} {
+		got, ok := parseTime(jsontext.Value(value))
+		if !ok || !got.Equal(want) || got.Location() != time.UTC {
+			t.Errorf("%s: %v, %t, want %v", value, got, ok, want)
+		}
+	}
+	for _, value := range []string{
+		`-1`, `253402300800000`, `1640966400000000`, `1640966400000000000`, `9223372036854775807`, `99999999999999999999999`, `1e400`,
+		`"NaN"`, `"Inf"`, `"yesterday"`, `" 1640966400000"`, `true`, `[1640966400000]`, `{}`,
+	} {
+		if got, ok := parseTime(jsontext.Value(value)); ok || !got.IsZero() {
+			t.Errorf("%s: %v, %t", value, got, ok)
+		}
+	}
+}
+
+// A record that no row can hold is kept aside as it came, with the reason; one
+// odd field does not cost the record, nor its page.
+func TestRejected(t *testing.T) {
+	t.Parallel()
+	for element, reason := range map[string]string{
+		`7`: "not an object", `null`: "not an object", `[{"requestId":"a"}]`: "not an object",
+		`{}`: "requestId is absent", `{"requestId":""}`: "requestId is empty", `{"requestId":null}`: "requestId is not a string",
+		`{"requestId":7}`:                                 "requestId is not a string",
+		`{"requestId":"a\u0000"}`:                         "requestId has characters that no text can hold",
+		`{"requestId":"\ud800"}`:                          "requestId has characters that no text can hold",
+		`{"requestId":"` + strings.Repeat("a", 65) + `"}`: "requestId is longer than 64 characters",
+		`{"invocationId":"job-1","status":"Enqueued"}`:    "requestId is absent",
+		`{"requestId":"a","startedTime":"yesterday"}`:     "startedTime is no time of the calendar",
+	} {
+		_, why := decodeOne(t, element)
+		if why == nil || why.Reason != reason || string(why.Payload) != element {
+			t.Errorf("%s: %+v", element, why)
+		}
+	}
+	if _, why := decodeOne(t, `{"startedTime":1640966400000}`); why == nil || why.Start.IsZero() {
+		t.Errorf("%+v", why)
+	}
+}
+
+// What no column takes is kept, the function's own names only where they are
+// others than those of the question.
+func TestExtra(t *testing.T) {
+	t.Parallel()
+	for fields, want := range map[string]string{
+		`"endTime":"late"`:        `{"endTime":"late"}`,
+		`"serviceName":"another"`: `{"serviceName":"another"}`,
+		`"functionName":["x"]`:    `{"functionName":["x"]}`,
+		`"serviceName":"serviceName","functionName":"functionName"`: ``,
+		`"events":[{"eventDetail":"\u0000"}],"x":1e99999`:           "{\"events\":[{\"eventDetail\":\"\uFFFD\"}],\"x\":\"1e99999\"}",
+	} {
+		inv, why := decodeOne(t, `{"requestId":"a",`+fields+`}`)
+		if why != nil || string(inv.Extra) != want {
+			t.Errorf("%s: %s, %v", fields, inv.Extra, why)
+		}
+	}
+}
+
+// FuzzDecodeInvocations: no body makes the decoder panic, none loses an element
+// silently, and what it takes for a record fits into a row.
+func FuzzDecodeInvocations(f *testing.F) {
+	for _, body := range []string{
+		`{"invocations":[{"requestId":"a","startedTime":1633449590,"status":"Running","events":[1e999]},7,null],"nextToken":"x"}`,
+		"\uFEFF{\"invocations\":null,\"nextToken\":null,\"invocations\":[{\"requestId\":\"\\ud83d\\ude00\",\"invocationErrorMessage\":\"\\u0000\"}]} ",
+		`{"nextToken":7}`, `{}`, `{"RequestId":"x"}`, `{"nextToken":{}}`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		l, err := decodeInvocations(bytes.NewReader(body), &recordReader{payloads: true})
+		if err != nil {
+			return
+		}
+		var all map[string]json.RawMessage
+		var list []json.RawMessage
+		if !bytes.Contains(body, []byte(`\u`)) && json.Unmarshal(body, &all) == nil && bytes.Count(body, []byte("invocations")) == 1 &&
+			json.Unmarshal(all["invocations"], &list) == nil && len(list) != len(l.invocations)+len(l.rejected) {
+			t.Errorf("of %d elements %d came", len(list), len(l.invocations)+len(l.rejected))
+		}
+		for i := range l.invocations {
+			inv := &l.invocations[i]
+			if inv.RequestID == "" || utf8.RuneCountInString(inv.RequestID) > archive.MaxRequestID || inv.Status == "" {
+				t.Errorf("%+v", inv)
+			}
+			for _, text := range []string{inv.RequestID, inv.Status, inv.SourceStatus, inv.ErrorMessage, string(inv.Extra)} {
+				if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+					t.Errorf("%q cannot be kept", text)
+				}
+			}
+			if inv.Extra != nil && !json.Valid(inv.Extra) {
+				t.Errorf("extra %q", inv.Extra)
+			}
+			for _, at := range []time.Time{inv.Start, inv.End} {
+				if !at.IsZero() && (at.Year() < 1970 || at.Year() > 9999) {
+					t.Errorf("%v", at)
+				}
+			}
+		}
+	})
+}
+
+func FuzzDecodeFunctions(f *testing.F) {
+	f.Add([]byte(`{"data":[{"serviceName":"s","functionName":"f","qualifier":null},{"serviceName":7}],"nextToken":""}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		l, err := decodeFunctions(bytes.NewReader(body))
+		if err != nil {
+			return
+		}
+		for _, fn := range l.functions {
+			urn := address{}.urn(fn.name)
+			if back, err := parseURN(urn); err != nil || back != fn.name {
+				t.Errorf("%q: %q, %v", urn, back, err)
+			}
+		}
+	})
+}

@@ -1,0 +1,280 @@
+package simulate
+
+import (
+	"cmp"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// The same records, as Function Compute would show them: under the paths of its
+// page, and in its words. All functions are of one service, and ids are in
+// capitals, as they are there, so that one archive can hold both clouds'.
+const (
+	computePath    = "/2021-04-06/"
+	computeService = "default"
+
+	// Bounds of limit (page: ListStatefulAsyncInvocations).
+	defaultStateful = 20
+	maxStateful     = 100
+)
+
+// ofCompute reports whether a request is for Function Compute.
+func ofCompute(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, computePath) }
+
+// compute is a refusal in the shape of Function Compute's.
+func (e *refusal) compute() string {
+	code := map[int]string{
+		http.StatusBadRequest: "InvalidArgument", http.StatusForbidden: "AccessDenied",
+		http.StatusNotFound: "PathNotSupported", http.StatusTooManyRequests: "ResourceExhausted",
+	}[e.status]
+	if e == errNoFunction {
+		code = "FunctionNotFound"
+	}
+	return `{"ErrorCode":` + quote(cmp.Or(code, "InternalServerError")) + `,"ErrorMessage":` + quote(e.message) + `}`
+}
+
+// routeCompute registers the operations (page: ListStatefulAsyncInvocations; SDK:
+// ListStatefulAsyncInvocationFunctions).
+func (s *Server) routeCompute() {
+	const functions = "GET " + computePath + "stateful-async-invocation-functions"
+	s.handleCompute(functions, &s.stats.listStatefulFunctions, s.listStatefulFunctions)
+	const invocations = "GET " + computePath + "services/{service}/functions/{function}/stateful-async-invocations"
+	s.handleCompute(invocations, &s.stats.listStateful, s.listStateful)
+}
+
+// handleCompute registers an operation; calls counts it.
+func (s *Server) handleCompute(pattern string, calls *atomic.Int64, answer func(http.ResponseWriter, call) error) {
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		c, err := s.computeCall(r)
+		if err == nil {
+			err = answer(w, c)
+		}
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		s.log(r, slog.LevelDebug, "call answered")
+	})
+}
+
+func (s *Server) computeCall(r *http.Request) (c call, err error) {
+	if c.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
+		return c, invalid("malformed query string")
+	}
+	name := r.PathValue("function")
+	if name == "" {
+		return c, nil
+	}
+	c.function = slices.Index(s.data.names, name)
+	if c.function < 0 || r.PathValue("service") != computeService {
+		return c, errNoFunction
+	}
+	return c, s.fit(c.function)
+}
+
+// A statefulQuery is what one call asks of a function's records, from an offset
+// in the order that it asks for.
+type statefulQuery struct {
+	query
+	at         statefulToken
+	descending bool
+	prefix     string // of the invocation id
+	word       string // the status
+	payload    bool
+}
+
+// A statefulToken is where a list goes on: its offset, and how many pages came
+// before, so that an empty page does not lead back to itself.
+type statefulToken struct{ offset, step int }
+
+func (t statefulToken) String() string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d.%d", t.offset, t.step))
+}
+
+func parseToken(text string) (t statefulToken, err error) {
+	if text == "" {
+		return t, nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err == nil {
+		_, err = fmt.Sscanf(string(raw), "%d.%d", &t.offset, &t.step)
+	}
+	if err != nil || t.offset < 0 || t.String() != text {
+		return t, invalid("nextToken is invalid")
+	}
+	return t, nil
+}
+
+// parseStateful reads the query parameters. Which range is meant where a border
+// is left out is on no page; here it is everything.
+func parseStateful(c call, now time.Time) (q statefulQuery, err error) {
+	values := c.query
+	q.function, q.now = c.function, now.Unix()
+	q.prefix, q.word = values.Get("invocationIdPrefix"), values.Get("status")
+	if q.at, err = parseToken(values.Get("nextToken")); err != nil {
+		return q, err
+	}
+	if q.limit, err = parseLimit(values); err != nil {
+		return q, err
+	}
+	for name, to := range map[string]*int64{"startedTimeBegin": &q.begin, "startedTimeEnd": &q.end} {
+		*to = 0
+		if text := values.Get(name); text != "" {
+			if *to, err = strconv.ParseInt(text, 10, 64); err != nil || *to < 0 {
+				return q, invalid(name + " is not a time in milliseconds")
+			}
+		}
+	}
+	// Records start at whole seconds.
+	q.begin = (q.begin + 999) / 1000
+	if q.end /= 1000; q.end == 0 {
+		q.end = now.Unix()
+	}
+	switch order := values.Get("sortOrderByTime"); order {
+	case "", "asc":
+	case "desc":
+		q.descending = true
+	default:
+		return q, invalid("sortOrderByTime is neither asc nor desc")
+	}
+	q.payload = values.Get("includePayload") == "true"
+	return q, nil
+}
+
+func parseLimit(values url.Values) (int, error) {
+	limit, err := parseOffset(values, "limit")
+	if err == nil && (limit > maxStateful || limit == 0 && values.Get("limit") != "") {
+		err = invalid("limit is not from 1 to 100")
+	}
+	return cmp.Or(limit, defaultStateful), err
+}
+
+// listStateful answers GET …/stateful-async-invocations.
+func (s *Server) listStateful(w http.ResponseWriter, c call) error {
+	now := s.options.Now()
+	q, err := parseStateful(c, now)
+	if err != nil {
+		return err
+	}
+	if qualifier := c.query.Get("qualifier"); qualifier != "" && qualifier != computeQualifier {
+		write(w, http.StatusOK, []byte(`{"invocations":[]}`))
+		return nil
+	}
+	f := s.faults
+	if f.limitCap > 0 {
+		q.limit = min(q.limit, f.limitCap)
+	}
+	sc := &f.scenes[q.function]
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	n := f.short(q)
+	items, more := s.statefulItems(sc, q, n, now)
+	next := statefulToken{q.at.offset + len(items), q.at.step + 1}
+	write(w, http.StatusOK, f.renderStateful(q, s.data.names[q.function], items, next, more || f.trailing(q)))
+	s.stats.records.Add(int64(len(items)))
+	return nil
+}
+
+// short is how many records a page has: fewer than asked for now and then, or
+// none, for a page that is short is not the last one (page:
+// ListStatefulAsyncInvocations, nextToken).
+func (f *faulter) short(q statefulQuery) int {
+	switch u := f.statefulDraw(q).of(drawShort).share(); {
+	case u < 0.05:
+		return 0
+	case u < 0.2:
+		return q.limit / 2
+	}
+	return q.limit
+}
+
+// trailing reports whether a page that is the last one gives a token all the
+// same, for an empty one.
+func (f *faulter) trailing(q statefulQuery) bool {
+	return q.at.step == 0 && f.statefulDraw(q).of(drawMarker).share() < 0.1
+}
+
+func (f *faulter) statefulDraw(q statefulQuery) dice {
+	return f.root.of(drawAnswer).of(dice(q.function)).of(dice(q.begin)).of(dice(q.at.offset)).of(dice(q.at.step))
+}
+
+// statefulItems are up to n records of the list from the query's offset on, and
+// whether others follow them.
+func (s *Server) statefulItems(sc *scene, q statefulQuery, n int, now time.Time) (items []item, more bool) {
+	f := s.faults
+	if !s.options.Faults.active() && q.prefix == "" && q.word == "" {
+		// Positions can be counted, from the newest on.
+		q.limit, q.marker = 0, 0
+		_, count := s.data.page(q.query, nil)
+		from := min(q.at.offset, count)
+		to := min(from+n, count)
+		q.marker, q.limit = count-to, to-from
+		if q.descending {
+			q.marker = from
+		}
+		hits, _ := s.data.page(q.query, nil)
+		m := moment{wall: now, data: s.data.settledBy(now.Unix())}
+		for _, h := range hits {
+			i, _ := f.item(q.function, h, m)
+			items = append(items, i)
+		}
+		if !q.descending {
+			slices.Reverse(items)
+		}
+		return items, to < count
+	}
+	q.marker = q.at.offset
+	all := f.list(sc, q.query, now)
+	if f.order != "none" && (f.order == "newest") != q.descending {
+		slices.Reverse(all)
+	}
+	all = slices.DeleteFunc(all, func(i item) bool {
+		return !strings.HasPrefix(f.invocationID(&i), q.prefix) || q.word != "" && q.word != i.word()
+	})
+	from := min(q.at.offset, len(all))
+	to := min(from+n, len(all))
+	sc.answers++
+	if f.drifting(sc, q.query) {
+		sc.show(all[from:to])
+	}
+	return all[from:to], to < len(all)
+}
+
+// listStatefulFunctions answers GET …/stateful-async-invocation-functions.
+func (s *Server) listStatefulFunctions(w http.ResponseWriter, c call) error {
+	at, err := parseToken(c.query.Get("nextToken"))
+	if err != nil {
+		return err
+	}
+	limit, err := parseLimit(c.query)
+	if err != nil {
+		return err
+	}
+	type meta struct {
+		ServiceName  string `json:"serviceName"`
+		FunctionName string `json:"functionName"`
+		Qualifier    string `json:"qualifier"`
+	}
+	answer := struct {
+		Data      []meta `json:"data"`
+		NextToken string `json:"nextToken,omitempty"`
+	}{Data: []meta{}}
+	from := min(at.offset, len(s.data.names))
+	to := min(from+limit, len(s.data.names))
+	for _, name := range s.data.names[from:to] {
+		answer.Data = append(answer.Data, meta{computeService, name, computeQualifier})
+	}
+	if to < len(s.data.names) {
+		answer.NextToken = statefulToken{to, at.step + 1}.String()
+	}
+	return answerJSON(w, answer)
+}

@@ -1,0 +1,122 @@
+package simulate
+
+import (
+	"strconv"
+	"strings"
+)
+
+// computeQualifier is the one version of all functions.
+const computeQualifier = "LATEST"
+
+// word is the status in Function Compute's words, of which there are more than
+// one for most.
+func (i *item) word() string {
+	words := map[Status][2]string{
+		StatusWait: {"Enqueued", "Dequeued"}, StatusRunning: {"Running", "Retrying"}, StatusSuccess: {"Succeeded", "Succeeded"},
+		StatusFail: {"Failed", "Stopped"}, StatusDiscard: {"Expired", "Invalid"},
+	}[i.status]
+	switch {
+	case words[0] == "":
+		return string(i.status)
+	case i.draw.of(drawWord).share() < 0.2:
+		return words[1]
+	}
+	return words[0]
+}
+
+// computeID is a record's request id as Function Compute writes it.
+func (f *faulter) computeID(i *item) string {
+	return strings.ToUpper(string(f.data.ids.append(nil, i.position)))
+}
+
+// invocationID is the request id, but for some records whose caller chose
+// another one.
+func (f *faulter) invocationID(i *item) string {
+	id := f.computeID(i)
+	if i.draw.of(drawChosen).share() < 0.25 {
+		return "job-" + strings.ToLower(id)
+	}
+	return id
+}
+
+// renderStateful writes an answer.
+func (f *faulter) renderStateful(q statefulQuery, name string, items []item, next statefulToken, more bool) []byte {
+	b := []byte(`{"invocations":`)
+	if len(items) == 0 && f.nullList {
+		b = append(b, `null`...)
+	} else {
+		b = append(b, '[')
+		for n := range items {
+			if n > 0 {
+				b = append(b, ',')
+			}
+			b = f.appendStateful(b, name, &items[n], q.payload)
+		}
+		b = append(b, ']')
+	}
+	switch {
+	case more:
+		b = append(b, `,"nextToken":"`+next.String()+`"`...)
+	case f.marker == "null":
+		b = append(b, `,"nextToken":null`...)
+	case f.marker != "int": // what it can be is empty
+		b = append(b, `,"nextToken":""`...)
+	}
+	return append(b, '}')
+}
+
+// appendStateful writes a record, with the fields of the page's sample.
+func (f *faulter) appendStateful(b []byte, name string, i *item, payload bool) []byte {
+	id := f.computeID(i)
+	if i.unusable == unusableObject {
+		return appendThing(b, id, i.draw)
+	}
+	b = append(b, `{"functionName":`+quote(name)+`,"serviceName":"`+computeService+`","qualifier":"`+computeQualifier+
+		`","invocationId":"`+f.invocationID(i)+`","status":`+quote(i.word())...)
+	switch i.unusable {
+	case unusableAbsent:
+	case unusableEmpty:
+		b = append(b, `,"requestId":""`...)
+	case unusableLong:
+		b = append(b, `,"requestId":"`+id+"-"+id+`"`...)
+	case unusableNumber:
+		b = append(b, `,"requestId":`+number(id)...)
+	default:
+		b = append(b, `,"requestId":"`+id+`"`...)
+	}
+	raw, _ := f.texts(i)
+	b = append(b, `,"invocationErrorMessage":`+raw...)
+	switch {
+	case i.unusable == unusableStart:
+		b = append(b, `,"startedTime":`+quote(impossibleStart(i.draw))...)
+	case i.started:
+		b = f.appendMilliseconds(append(b, `,"startedTime":`...), i, i.start)
+	}
+	if i.settled {
+		b = f.appendMilliseconds(append(b, `,"endTime":`...), i, i.end)
+		b = append(b, `,"durationMs":`+strconv.FormatInt((i.end-i.start)*1000, 10)+`,"destinationStatus":"Succeeded","returnPayload":"\"ok\""`...)
+	}
+	b = append(b, `,"alreadyRetriedTimes":0,"instanceId":"c-`+strconv.FormatUint(uint64(i.draw), 16)+`","events":[{"eventId":1,"status":"Enqueued","timestamp":`+
+		strconv.FormatInt(i.queued*1000, 10)+`,"eventDetail":"{}"}]`...)
+	if payload {
+		b = append(b, `,"invocationPayload":"{\"n\":`+strconv.FormatInt(int64(i.index), 10)+`}"`...)
+	}
+	if extras := f.extras(i); extras != "" {
+		b = append(b, ","+extras...)
+	}
+	return append(b, '}')
+}
+
+// appendMilliseconds writes one of a record's times. The shapes of the times
+// switch are here: ms, seconds as in the page's sample (z), a text (offset), ms
+// that are no whole seconds (fraction).
+func (f *faulter) appendMilliseconds(b []byte, i *item, unix int64) []byte {
+	ms := unix*1000 + f.fraction(i)/1000
+	switch f.shape(i) {
+	case "z":
+		return strconv.AppendInt(b, unix, 10)
+	case "offset":
+		return append(strconv.AppendInt(append(b, '"'), ms, 10), '"')
+	}
+	return strconv.AppendInt(b, ms, 10)
+}
