@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -84,7 +86,23 @@ func (s *Suite) cancelledBefore(t *testing.T, w *world) {
 // where the source does that.
 func (s *Suite) left(t *testing.T, w *world) {
 	w.cloud.records = spread("r", noon, 6*s.PageSize)
-	w.trouble("too slow", s.plain(), func(n int64, _ *http.Request) bool { return n > 2 })
+	var mu sync.Mutex
+	var first []string // calls, as they are made one after the other
+	w.disturb = func(_ int64, _ http.ResponseWriter, r *http.Request) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		first = append(first, r.URL.String())
+		return false
+	}
+	if _, err := read(t.Context(), w.source, w.hour()); err != nil {
+		t.Fatal(err)
+	}
+	w = s.open(t, s.plain())
+	w.cloud.records = spread("r", noon, 6*s.PageSize)
+	mu.Lock()
+	first = first[:2]
+	mu.Unlock()
+	w.trouble("too slow", s.plain(), func(_ int64, r *http.Request) bool { return !slices.Contains(first, r.URL.String()) })
 	q := w.hour()
 	left := 3
 	q.Ahead = func() bool { left--; return left >= 0 }
