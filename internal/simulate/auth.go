@@ -32,7 +32,8 @@ const (
 // authenticate returns nil for a request with the right token or the right
 // signature, else the refusal to answer with.
 func (s *Server) authenticate(r *http.Request) *refusal {
-	if token := r.Header.Get("X-Auth-Token"); token != "" && s.options.Token != "" && same(token, s.options.Token) {
+	if token := r.Header.Get("X-Auth-Token"); token != "" &&
+		(s.options.Token != "" && same(token, s.options.Token) || s.tokens.valid(token, s.options.Now())) {
 		return nil
 	}
 	authorization := r.Header.Get("Authorization")

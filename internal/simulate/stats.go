@@ -14,6 +14,11 @@ type Stats struct {
 	ListFunctionAsyncInvokeConfig int64
 	ShowProjectAsyncStatusLogInfo int64
 
+	KeystoneCreateUserTokenByPassword int64
+	KeystoneListProjects              int64
+
+	Unauthorized int64 // answered 401, by the identity service
+
 	Forbidden int64 // answered 403
 	Throttled int64 // answered 429
 	Invalid   int64 // answered 400
@@ -28,13 +33,17 @@ type Stats struct {
 type counters struct {
 	listFunctions, listVersions, listInvocations, listConfigs, showStatusLog atomic.Int64
 
-	forbidden, throttled, invalid, notFound, failed, disturbed atomic.Int64
+	createTokens, listProjects atomic.Int64
+
+	unauthorized, forbidden, throttled, invalid, notFound, failed, disturbed atomic.Int64
 
 	records atomic.Int64
 }
 
 func (c *counters) refused(status int) {
 	switch status {
+	case http.StatusUnauthorized:
+		c.unauthorized.Add(1)
 	case http.StatusForbidden:
 		c.forbidden.Add(1)
 	case http.StatusTooManyRequests:
@@ -58,6 +67,11 @@ func (s *Server) Stats() Stats {
 		ListAsyncInvocations:          c.listInvocations.Load(),
 		ListFunctionAsyncInvokeConfig: c.listConfigs.Load(),
 		ShowProjectAsyncStatusLogInfo: c.showStatusLog.Load(),
+
+		KeystoneCreateUserTokenByPassword: c.createTokens.Load(),
+		KeystoneListProjects:              c.listProjects.Load(),
+
+		Unauthorized: c.unauthorized.Load(),
 
 		Forbidden: c.forbidden.Load(),
 		Throttled: c.throttled.Load(),
