@@ -44,6 +44,7 @@ func isTerminal(w io.Writer) bool {
 // archiveFlags are what run, once and backfill share.
 type archiveFlags struct {
 	logFlags
+	signInFlags
 	Provider       string        `enum:"functiongraph,functioncompute" default:"functiongraph" help:"The cloud service to read: ${enum}."`
 	Region         string        `help:"The region, such as cn-north-4."`
 	Endpoint       string        `help:"URL of the API, in place of the region's own."`
@@ -58,28 +59,11 @@ type archiveFlags struct {
 	Pprof          string        `placeholder:"ADDRESS" help:"Serve profiles on this loopback address. Default none."`
 }
 
-// secret reads a secret from the environment, or from the file that X_FILE
-// names.
-func secret(name string) (string, error) {
-	if value := os.Getenv(name); value != "" {
-		return value, nil
-	}
-	file := os.Getenv(name + "_FILE")
-	if file == "" {
-		return "", nil
-	}
-	value, err := os.ReadFile(file)
-	if err != nil {
-		return "", usagef("read %s_FILE: %w", name, err)
-	}
-	return strings.TrimSpace(string(value)), nil
-}
-
 // databaseURL is where the archive is.
 func databaseURL() (string, error) {
-	address, err := secret("DATABASE_URL")
+	address, err := extract.SecretFrom("DATABASE_URL").Read()
 	if err != nil {
-		return "", err
+		return "", &usageError{err}
 	}
 	if address == "" {
 		return "", usagef("DATABASE_URL is not set: name the database, such as postgres://user:password@host:5432/archiver")
@@ -91,7 +75,7 @@ func databaseURL() (string, error) {
 }
 
 // source prepares the source that the flags and the environment name.
-func (f *archiveFlags) source(log *slog.Logger) (archive.Source, error) {
+func (f *archiveFlags) source(ctx context.Context, log *slog.Logger) (archive.Source, error) {
 	if f.Concurrency < 1 {
 		return nil, usagef("--concurrency must be at least 1")
 	}
@@ -105,20 +89,11 @@ func (f *archiveFlags) source(log *slog.Logger) (archive.Source, error) {
 	if f.IncludePayload {
 		return nil, usagef("--include-payload is for --provider functioncompute: FunctionGraph gives no payloads")
 	}
-	o := functiongraph.Options{Region: f.Region, Endpoint: f.Endpoint, Insecure: f.Insecure}
-	for name, value := range map[string]*string{
-		"HUAWEICLOUD_SDK_AK":             &o.AccessKey,
-		"HUAWEICLOUD_SDK_SK":             &o.SecretKey,
-		"HUAWEICLOUD_SDK_PROJECT_ID":     &o.ProjectID,
-		"HUAWEICLOUD_SDK_SECURITY_TOKEN": &o.SecurityToken,
-		"ARCHIVER_AUTH_TOKEN":            &o.AuthToken,
-	} {
-		var err error
-		if *value, err = secret(name); err != nil {
-			return nil, err
-		}
+	o, err := f.functionGraph()
+	if err != nil {
+		return nil, err
 	}
-	source, err := functiongraph.New(o, caller, log)
+	source, err := functiongraph.New(ctx, o, caller, log)
 	if errors.Is(err, functiongraph.ErrOptions) {
 		return nil, &usageError{err}
 	}
@@ -142,7 +117,7 @@ func (f *archiveFlags) open(ctx context.Context, log *slog.Logger, globs ...stri
 	if err != nil {
 		return nil, nil, err
 	}
-	source, err := f.source(log)
+	source, err := f.source(ctx, log)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -41,8 +41,8 @@ func alibabaKeys() (k functioncompute.Keys, err error) {
 		"ALIBABA_CLOUD_ACCESS_KEY_SECRET": &k.AccessKeySecret,
 		"ALIBABA_CLOUD_SECURITY_TOKEN":    &k.SecurityToken,
 	} {
-		if *value, err = secret(name); err != nil {
-			return k, err
+		if *value, err = extract.SecretFrom(name).Read(); err != nil {
+			return k, &usageError{err}
 		}
 	}
 	return k, nil
