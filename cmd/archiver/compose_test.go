@@ -146,7 +146,7 @@ func TestComposeConfinement(t *testing.T) {
 // run in, and each variable is one that they read.
 func TestComposeCommands(t *testing.T) {
 	besides := []string{ // what is no flag
-		"DATABASE_URL", "PGPASSWORD", "ARCHIVER_AUTH_TOKEN",
+		"DATABASE_URL", "PGPASSWORD", "ARCHIVER_AUTH_TOKEN", "ARCHIVER_PASSWORD",
 		"HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_PROJECT_ID", "HUAWEICLOUD_SDK_SECURITY_TOKEN",
 	}
 	for name, s := range built(compose(t, nil, withDemo)) {

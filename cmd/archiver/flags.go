@@ -59,9 +59,13 @@ type archiveFlags struct {
 	Pprof          string        `placeholder:"ADDRESS" help:"Serve profiles on this loopback address. Default none."`
 }
 
+// databaseSecret is where the archive is, as the environment or the file has it
+// now.
+func databaseSecret() (string, error) { return extract.SecretFrom("DATABASE_URL").Read() }
+
 // databaseURL is where the archive is.
 func databaseURL() (string, error) {
-	address, err := extract.SecretFrom("DATABASE_URL").Read()
+	address, err := databaseSecret()
 	if err != nil {
 		return "", &usageError{err}
 	}
@@ -126,7 +130,7 @@ func (f *archiveFlags) open(ctx context.Context, log *slog.Logger, globs ...stri
 			return nil, nil, err
 		}
 	}
-	store, err := load.Open(ctx, address, f.Concurrency, log)
+	store, err := load.Open(ctx, address, f.Concurrency, log, load.Rotated(databaseSecret))
 	if err != nil {
 		return nil, nil, connectHint(err)
 	}

@@ -43,7 +43,7 @@ func (c *statusCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	store, err := load.Open(ctx, address, 1, c.logger(s.err))
+	store, err := load.Open(ctx, address, 1, c.logger(s.err), load.Rotated(databaseSecret))
 	if err != nil {
 		return connectHint(err)
 	}
