@@ -110,8 +110,8 @@ func decodeFunctions(body io.Reader) (functionList, error) {
 }
 
 // decodeList reads an object with a list of this name, a count and a
-// next_marker, to the end of the body, so that its connection can be used
-// again. A list that is null or absent is empty, but an object that has
+// next_marker (of its own, or in its page_info), to the end of the body, so that
+// its connection can be used again. A list that is null or absent is empty, but an object that has
 // neither it nor a count is not an answer to our question.
 func decodeList(body io.Reader, name string, count, next *int, element func(jsontext.Value)) error {
 	d := jsontext.NewDecoder(withoutMark(io.LimitReader(body, maxBody)), lenient...)
@@ -137,6 +137,8 @@ func decodeList(body io.Reader, name string, count, next *int, element func(json
 			err = decodeInteger(d, count)
 		case "next_marker":
 			err = decodeInteger(d, next)
+		case "page_info":
+			err = decodePageInfo(d, next)
 		default:
 			err = d.SkipValue()
 		}
@@ -197,6 +199,25 @@ func decodeElements(d *jsontext.Decoder, name string, element func(jsontext.Valu
 	}
 	_, err = d.ReadToken()
 	return err
+}
+
+// decodePageInfo reads the next_marker in an object.
+func decodePageInfo(d *jsontext.Decoder, next *int) error {
+	value, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	var objects objectReader
+	objects.open(value)
+	for {
+		name, value, ok := objects.next()
+		if !ok {
+			return nil
+		}
+		if string(name) == "next_marker" {
+			*next = integer(value)
+		}
+	}
 }
 
 // decodeInteger reads an integer or a string that holds one; anything else,

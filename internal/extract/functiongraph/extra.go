@@ -32,17 +32,22 @@ func (e *extraFields) add(name []byte, value jsontext.Value) {
 	}
 	e.buffer = appendString(e.buffer, name)
 	e.buffer = append(e.buffer, ':')
-	if len(e.buffer)+len(value) <= maxExtra {
-		if plain(value) {
-			e.buffer = append(e.buffer, value...)
-			return
-		}
-		if mended, ok := mend(value); ok {
-			e.buffer = append(e.buffer, mended...)
-			return
-		}
+	if len(e.buffer)+len(value) > maxExtra {
+		e.buffer = appendString(e.buffer, value)
+		return
 	}
-	e.buffer = appendString(e.buffer, value)
+	e.buffer = appendValue(e.buffer, value)
+}
+
+// appendValue appends a value as JSON that jsonb can hold.
+func appendValue(b []byte, value jsontext.Value) []byte {
+	if plain(value) {
+		return append(b, value...)
+	}
+	if mended, ok := mend(value); ok {
+		return append(b, mended...)
+	}
+	return appendString(b, value)
 }
 
 // object is nil where nothing was added.
