@@ -105,7 +105,8 @@ func decodeFunctions(body io.Reader) (functionList, error) {
 }
 
 // decodeList reads an object with a list of this name, a count and a
-// next_marker. A list that is null or absent is empty, but an object that has
+// next_marker (of its own, or in its page_info). A list that is null or absent
+// is empty, but an object that has
 // neither it nor a count is not an answer to our question.
 func decodeList(body io.Reader, name string, count, next *int, element func(jsontext.Value)) error {
 	listed := false
@@ -118,6 +119,8 @@ func decodeList(body io.Reader, name string, count, next *int, element func(json
 			return decodeInteger(d, count)
 		case "next_marker":
 			return decodeInteger(d, next)
+		case "page_info":
+			return decodePageInfo(d, next)
 		}
 		return d.SkipValue()
 	})
@@ -125,6 +128,25 @@ func decodeList(body io.Reader, name string, count, next *int, element func(json
 		err = fmt.Errorf("the answer has no %s", name)
 	}
 	return err
+}
+
+// decodePageInfo reads the next_marker in an object.
+func decodePageInfo(d *jsontext.Decoder, next *int) error {
+	value, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	var objects answer.ObjectReader
+	objects.Open(value)
+	for {
+		name, value, ok := objects.Next()
+		if !ok {
+			return nil
+		}
+		if string(name) == "next_marker" {
+			*next = answer.Integer(value)
+		}
+	}
 }
 
 // decodeInteger reads an integer or a string that holds one; anything else,
