@@ -284,8 +284,8 @@ func (s *fakeStore) Want(ctx context.Context, functions []Known) error {
 }
 
 func (c *fakeClaim) Wanted() bool {
-	c.store.mu.Lock()
-	defer c.store.mu.Unlock()
+	c.store.database.mu.Lock()
+	defer c.store.database.mu.Unlock()
 	held := c.store.claims[c.function.ID]
 	return held.epoch == c.epoch && held.wanted
 }
