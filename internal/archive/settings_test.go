@@ -88,8 +88,9 @@ func TestSettingsAskedByAnother(t *testing.T) {
 // run asks again.
 func TestSettingsFail(t *testing.T) {
 	t.Parallel()
+	const together = pagesPerCall * 2 // functions that are worked on
 	var functions []Function
-	for i := range 9 {
+	for i := range 3 * together {
 		functions = append(functions, Function{URN: fmt.Sprint("urn:", i), Name: fmt.Sprint(i)})
 	}
 	for _, tc := range []struct {
@@ -98,10 +99,10 @@ func TestSettingsFail(t *testing.T) {
 		most int // questions of one run
 		says string
 	}{
-		// Two workers may both ask before one of them is denied.
-		{"denied", fmt.Errorf("403: %w", ErrDenied), 2, "settings are denied, no more are asked for in this run"},
-		{"failing", errors.New("500"), maxSettingsFailures + 1, "settings could not be kept, no more are asked for in this run"},
-		{"gone", fmt.Errorf("404: %w", ErrGone), maxSettingsFailures + 1, "settings could not be kept, no more"},
+		// All workers may ask before one of them is denied.
+		{"denied", fmt.Errorf("403: %w", ErrDenied), together, "settings are denied, no more are asked for in this run"},
+		{"failing", errors.New("500"), maxSettingsFailures + together - 1, "settings could not be kept, no more are asked for in this run"},
+		{"gone", fmt.Errorf("404: %w", ErrGone), maxSettingsFailures + together - 1, "settings could not be kept, no more"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
