@@ -215,7 +215,7 @@ func (b *bound) RoundTrip(req *http.Request) (*http.Response, error) {
 	b.caller.answered.Store(true)
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		b.refusal = newStatusError(resp, hide, b.caller.options.Clock.Now())
-		if b.refusal.throttled() {
+		if b.refusal.Throttled() {
 			b.caller.refused.Add(1)
 			b.caller.pace.refuse(b.refusal.RetryAfter)
 		} else {
@@ -235,7 +235,7 @@ func judge(err error) (throttled, worth bool) {
 	var status *StatusError
 	if errors.As(err, &status) {
 		switch {
-		case status.throttled():
+		case status.Throttled():
 			return true, true
 		case status.Status == http.StatusRequestTimeout, status.Status >= 500:
 			return false, true

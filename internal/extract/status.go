@@ -38,11 +38,11 @@ func (e *StatusError) Error() string {
 	return b.String()
 }
 
-// throttled reports whether the answer says that calls are too many: by its
+// Throttled reports whether the answer says that calls are too many: by its
 // status, or by a code of Alibaba Cloud's (Function Compute: 429
 // ResourceExhausted and 503 ResourceThrottled; its gateways: Throttling and
 // Throttling.User, with a status of their own).
-func (e *StatusError) throttled() bool {
+func (e *StatusError) Throttled() bool {
 	return e.Status == http.StatusTooManyRequests ||
 		e.Status == http.StatusServiceUnavailable && e.Code == "ResourceThrottled" ||
 		e.Code == "Throttling" || strings.HasPrefix(e.Code, "Throttling.")
