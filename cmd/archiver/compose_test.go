@@ -146,8 +146,9 @@ func TestComposeConfinement(t *testing.T) {
 // run in, and each variable is one that they read.
 func TestComposeCommands(t *testing.T) {
 	besides := []string{ // what is no flag
-		"DATABASE_URL", "PGPASSWORD", "ARCHIVER_AUTH_TOKEN",
+		"DATABASE_URL", "PGPASSWORD", "ARCHIVER_AUTH_TOKEN", "ARCHIVER_PASSWORD",
 		"HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_PROJECT_ID", "HUAWEICLOUD_SDK_SECURITY_TOKEN",
+		"ALIBABA_CLOUD_ACCOUNT_ID", "ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_SECURITY_TOKEN",
 	}
 	for name, s := range built(compose(t, nil, withDemo)) {
 		for variable := range s.Environment {

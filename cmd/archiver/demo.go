@@ -101,9 +101,10 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 	defer web.Close()
 
 	caller := extract.NewCaller(extract.Options{Concurrency: 8, Timeout: 30 * time.Second, Clock: archive.SystemClock{}, Log: log})
-	source, err := functiongraph.New(functiongraph.Options{
+	source, err := functiongraph.New(ctx, functiongraph.Options{
 		Region: simulate.DefaultRegion, Endpoint: "http://" + listener.Addr().String(),
-		ProjectID: simulate.DefaultProjectID, AccessKey: accessKey, SecretKey: secretKey,
+		ProjectID: simulate.DefaultProjectID,
+		AccessKey: extract.FixedSecret("access key", accessKey), SecretKey: extract.FixedSecret("secret key", secretKey),
 	}, caller, log)
 	if err != nil {
 		return err

@@ -42,8 +42,8 @@ func (in *installation) impatient(endpoint string, timeout time.Duration) *archi
 	in.t.Helper()
 	archiver := in.inProcess(endpoint, archive.SystemClock{})
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	source, err := functiongraph.New(functiongraph.Options{
-		Region: simulate.DefaultRegion, Endpoint: endpoint, ProjectID: simulate.DefaultProjectID, AuthToken: testToken,
+	source, err := functiongraph.New(in.t.Context(), functiongraph.Options{
+		Region: simulate.DefaultRegion, Endpoint: endpoint, ProjectID: simulate.DefaultProjectID, AuthToken: extract.FixedSecret("token", testToken),
 	}, extract.NewCaller(extract.Options{
 		Concurrency: 4, Timeout: timeout, Clock: clocktest.NewInstant(day), Log: log,
 	}), log)

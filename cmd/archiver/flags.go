@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -14,7 +13,6 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/extract"
-	"archiver/internal/extract/functiongraph"
 	"archiver/internal/load"
 )
 
@@ -43,6 +41,7 @@ func isTerminal(w io.Writer) bool {
 // archiveFlags are what run, once and backfill share.
 type archiveFlags struct {
 	logFlags
+	signInFlags
 	Provider       string        `enum:"${providers}" default:"functiongraph" help:"The cloud service to read: ${enum}."`
 	Region         string        `help:"The region, such as cn-north-4."`
 	Endpoint       string        `help:"URL of the API, in place of the region's own."`
@@ -58,28 +57,15 @@ type archiveFlags struct {
 	Pprof          string        `placeholder:"ADDRESS" help:"Serve profiles on this loopback address. Default none."`
 }
 
-// secret reads a secret from the environment, or from the file that X_FILE
-// names.
-func secret(name string) (string, error) {
-	if value := os.Getenv(name); value != "" {
-		return value, nil
-	}
-	file := os.Getenv(name + "_FILE")
-	if file == "" {
-		return "", nil
-	}
-	value, err := os.ReadFile(file)
-	if err != nil {
-		return "", usagef("read %s_FILE: %w", name, err)
-	}
-	return strings.TrimSpace(string(value)), nil
-}
+// databaseSecret is where the archive is, as the environment or the file has it
+// now.
+func databaseSecret() (string, error) { return extract.SecretFrom("DATABASE_URL").Read() }
 
 // databaseURL is where the archive is.
 func databaseURL() (string, error) {
-	address, err := secret("DATABASE_URL")
+	address, err := databaseSecret()
 	if err != nil {
-		return "", err
+		return "", &usageError{err}
 	}
 	if address == "" {
 		return "", usagef("DATABASE_URL is not set: name the database, such as postgres://user:password@host:5432/archiver")
@@ -91,7 +77,7 @@ func databaseURL() (string, error) {
 }
 
 // source prepares the source that the flags and the environment name.
-func (f *archiveFlags) source(log *slog.Logger) (archive.Source, error) {
+func (f *archiveFlags) source(ctx context.Context, log *slog.Logger) (archive.Source, error) {
 	if f.Concurrency < 1 {
 		return nil, usagef("--concurrency must be at least 1")
 	}
@@ -99,35 +85,7 @@ func (f *archiveFlags) source(log *slog.Logger) (archive.Source, error) {
 		Concurrency: f.Concurrency, Rate: f.Rate, Timeout: f.RequestTimeout,
 		Clock: archive.SystemClock{}, Log: log,
 	})
-	return sources[f.Provider](f, caller, log)
-}
-
-// functionGraph prepares the source that reads Huawei Cloud.
-func (f *archiveFlags) functionGraph(caller *extract.Caller, log *slog.Logger) (archive.Source, error) {
-	if f.IncludePayload {
-		return nil, usagef("--include-payload is for --provider functioncompute: FunctionGraph gives no payloads")
-	}
-	o := functiongraph.Options{Region: f.Region, Endpoint: f.Endpoint, Insecure: f.Insecure}
-	for name, value := range map[string]*string{
-		"HUAWEICLOUD_SDK_AK":             &o.AccessKey,
-		"HUAWEICLOUD_SDK_SK":             &o.SecretKey,
-		"HUAWEICLOUD_SDK_PROJECT_ID":     &o.ProjectID,
-		"HUAWEICLOUD_SDK_SECURITY_TOKEN": &o.SecurityToken,
-		"ARCHIVER_AUTH_TOKEN":            &o.AuthToken,
-	} {
-		var err error
-		if *value, err = secret(name); err != nil {
-			return nil, err
-		}
-	}
-	source, err := functiongraph.New(o, caller, log)
-	if errors.Is(err, functiongraph.ErrOptions) {
-		return nil, &usageError{err}
-	}
-	if err != nil {
-		return nil, err // not to be returned as a source that is not nil
-	}
-	return source, nil
+	return sources[f.Provider](ctx, f, caller, log)
 }
 
 // open prepares an archiver. Close the store that comes with it.
@@ -144,7 +102,7 @@ func (f *archiveFlags) open(ctx context.Context, log *slog.Logger, globs ...stri
 	if err != nil {
 		return nil, nil, err
 	}
-	source, err := f.source(log)
+	source, err := f.source(ctx, log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -153,7 +111,7 @@ func (f *archiveFlags) open(ctx context.Context, log *slog.Logger, globs ...stri
 			return nil, nil, err
 		}
 	}
-	store, err := load.Open(ctx, address, f.Concurrency, log)
+	store, err := load.Open(ctx, address, f.Concurrency, log, load.Rotated(databaseSecret))
 	if err != nil {
 		return nil, nil, connectHint(err)
 	}

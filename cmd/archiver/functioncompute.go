@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -10,8 +11,8 @@ import (
 	"archiver/internal/extract/functioncompute"
 )
 
-// functionCompute prepares the source that reads Alibaba Cloud.
-func (f *archiveFlags) functionCompute(caller *extract.Caller, log *slog.Logger) (archive.Source, error) {
+// openFunctionCompute prepares the source that reads Alibaba Cloud.
+func openFunctionCompute(_ context.Context, f *archiveFlags, caller *extract.Caller, log *slog.Logger) (archive.Source, error) {
 	o := functioncompute.Options{
 		Region: f.Region, Endpoint: f.Endpoint, Insecure: f.Insecure, IncludePayload: f.IncludePayload,
 		AccountID: os.Getenv("ALIBABA_CLOUD_ACCOUNT_ID"),
@@ -41,8 +42,8 @@ func alibabaKeys() (k functioncompute.Keys, err error) {
 		"ALIBABA_CLOUD_ACCESS_KEY_SECRET": &k.AccessKeySecret,
 		"ALIBABA_CLOUD_SECURITY_TOKEN":    &k.SecurityToken,
 	} {
-		if *value, err = secret(name); err != nil {
-			return k, err
+		if *value, err = extract.SecretFrom(name).Read(); err != nil {
+			return k, &usageError{err}
 		}
 	}
 	return k, nil

@@ -84,7 +84,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	if errors.Is(context.Cause(ctx), archive.ErrInterrupted) {
 		err = archive.ErrInterrupted // whatever else it made fail
 	}
-	fmt.Fprintf(s.err, "archiver: %s\n", strings.Join(strings.Fields(err.Error()), " "))
+	fmt.Fprintf(s.err, "archiver: %s\n", oneLine(err.Error()))
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
@@ -94,6 +94,9 @@ func run(ctx context.Context, args []string, s streams) int {
 		return exitIncomplete
 	}
 }
+
+// oneLine is a text without line breaks.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // helpPrinted ends a command that only printed its help or version: kong wants
 // to exit then.

@@ -40,9 +40,9 @@ func (in *installation) inProcess(endpoint string, clock archive.Clock) *archive
 		in.t.Fatal(err)
 	}
 	in.t.Cleanup(store.Close)
-	source, err := functiongraph.New(functiongraph.Options{
+	source, err := functiongraph.New(ctx, functiongraph.Options{
 		Region: simulate.DefaultRegion, Endpoint: endpoint, ProjectID: simulate.DefaultProjectID,
-		AuthToken: testToken, // a signature would go by the machine's own clock
+		AuthToken: extract.FixedSecret("token", testToken), // a signature would go by the machine's own clock
 	}, extract.NewCaller(extract.Options{Concurrency: 4, Timeout: time.Minute, Clock: archive.SystemClock{}, Log: log}), log)
 	if err != nil {
 		in.t.Fatal(err)

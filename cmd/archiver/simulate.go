@@ -20,6 +20,9 @@ type simulateCommand struct {
 	AK        string        `name:"ak" default:"demo-access-key" help:"Access key that requests are signed with."`
 	SK        string        `name:"sk" default:"demo-secret-key" help:"Secret key."`
 	Token     string        `help:"Accept this X-Auth-Token as well."`
+	User      string        `help:"An IAM user who may sign in for a token, with --password and --domain; the identity service answers in the same place."`
+	Password  string        `help:"The user's password."`
+	Domain    string        `help:"The account that the user belongs to."`
 	ProjectID string        `name:"project-id" default:"${project}" help:"The project served."`
 	Region    string        `default:"${region}" help:"The region in the functions' URNs."`
 	Functions int           `default:"36" help:"Functions of the built-in generator."`
@@ -52,7 +55,7 @@ func (c *simulateCommand) Run(ctx context.Context, s streams) error {
 	}
 	server, err := simulate.New(simulate.Options{
 		Data: data, Region: c.Region, ProjectID: c.ProjectID,
-		AccessKey: c.AK, SecretKey: c.SK, Token: c.Token,
+		AccessKey: c.AK, SecretKey: c.SK, Token: c.Token, User: c.User, Password: c.Password, Domain: c.Domain,
 		Latency: c.Latency, RateLimit: c.RateLimit, Faults: faults, Log: log,
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"maps"
 	"slices"
@@ -15,9 +16,9 @@ import (
 // sources are those there are, by what --provider calls them, with what opens
 // each from the flags and the environment. All calls of a source go through the
 // caller. docs/sources.md says how another one is added.
-var sources = map[string]func(*archiveFlags, *extract.Caller, *slog.Logger) (archive.Source, error){
-	functiongraph.Provider:   (*archiveFlags).functionGraph,
-	functioncompute.Provider: (*archiveFlags).functionCompute,
+var sources = map[string]func(context.Context, *archiveFlags, *extract.Caller, *slog.Logger) (archive.Source, error){
+	functiongraph.Provider:   openFunctionGraph,
+	functioncompute.Provider: openFunctionCompute,
 }
 
 // providers are the names of the sources, for the flag.

@@ -43,7 +43,7 @@ func (c *statusCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	store, err := load.Open(ctx, address, 1, c.logger(s.err))
+	store, err := load.Open(ctx, address, 1, c.logger(s.err), load.Rotated(databaseSecret))
 	if err != nil {
 		return connectHint(err)
 	}
@@ -70,6 +70,7 @@ func (s *status) print(w io.Writer) error {
 		total.Records += f.Records
 		total.Pending += f.Pending
 		total.Rejected += f.Rejected
+		total.Off += f.Off
 		if f.OpenSince != nil && (total.OpenSince == nil || f.OpenSince.Before(*total.OpenSince)) {
 			total.OpenSince = f.OpenSince
 		}
@@ -78,6 +79,9 @@ func (s *status) print(w io.Writer) error {
 		len(s.Functions), total.Complete, total.Windows, total.Records, total.Pending, total.Rejected)
 	if total.OpenSince != nil {
 		fmt.Fprintf(w, "%d windows are not complete, the first of %s\n", total.Open, minute(total.OpenSince))
+	}
+	if total.Off > 0 {
+		fmt.Fprintf(w, "%d windows are off: the source kept no records then\n", total.Off)
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if len(s.Functions) > 0 {
@@ -90,6 +94,8 @@ func (s *status) print(w io.Writer) error {
 			why = "gone"
 		case f.LastError != nil:
 			why = *f.LastError
+		case f.OffSince != nil:
+			why = fmt.Sprintf("status log off since %s: the source keeps no records", minute(f.OffSince))
 		}
 		fmt.Fprintf(table, "%s\t%d/%d\t%s\t%s\t%d\t%d\t%s\t%s\n", shorten(f.Name), f.Complete, f.Windows,
 			minute(f.From), minute(f.To), f.Records, f.Pending, minute(f.OpenSince), why)

@@ -11,6 +11,7 @@
 //	walk        one way through all pages of a span
 //	in hand     of a page: asked for, and not yet kept
 //	checkpoint  what is known of a window, committed with the rows it speaks of
+//	setting     how one version of a function is invoked, see settings.go
 //	in flight   WAIT or RUNNING; every other status is settled
 //
 // The loop, in the order in which the files are best read:

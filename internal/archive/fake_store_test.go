@@ -36,6 +36,9 @@ type functionRow struct {
 	Known
 	lastSeen time.Time
 	gone     bool
+
+	settingsAsked time.Time
+	settings      []FunctionSettings // as they were kept
 }
 
 type windowRow struct {
@@ -220,12 +223,12 @@ func (db *database) due(id int32, o Order) (windows []time.Time) {
 	return windows
 }
 
-func (s *fakeStore) Due(ctx context.Context, functions []Known, o Order, _ time.Time) (due []Due, err error) {
+func (s *fakeStore) Due(ctx context.Context, functions []Known, o Order, at time.Time) (due []Due, err error) {
 	err = s.do(ctx, opDue, func() error {
 		for _, f := range functions {
 			windows := s.due(f.ID, o)
 			if len(windows) > 0 {
-				due = append(due, Due{Known: f, Windows: len(windows), Oldest: windows[0]})
+				due = append(due, Due{Known: f, Windows: len(windows), Oldest: windows[0], Settings: s.settingsDue(f.ID, at)})
 			} else if o.Follow && len(s.inFlight(f.ID)) > 0 || len(s.unverified(f.ID, o)) > 0 {
 				due = append(due, Due{Known: f, Oldest: o.Range.From})
 			}
@@ -281,8 +284,8 @@ func (s *fakeStore) Want(ctx context.Context, functions []Known) error {
 }
 
 func (c *fakeClaim) Wanted() bool {
-	c.store.mu.Lock()
-	defer c.store.mu.Unlock()
+	c.store.database.mu.Lock()
+	defer c.store.database.mu.Unlock()
 	held := c.store.claims[c.function.ID]
 	return held.epoch == c.epoch && held.wanted
 }

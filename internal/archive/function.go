@@ -96,6 +96,9 @@ func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 	if err := keeper.flush(); err != nil {
 		return nil, err
 	}
+	if err := r.settings(ctx, w, &t); err != nil {
+		return nil, err
+	}
 	if r.order.Follow {
 		if err := r.settle(ctx, w); err != nil || w.gone {
 			return nil, err

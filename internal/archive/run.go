@@ -73,13 +73,14 @@ func (s *Summary) Err() error {
 // A run is one pass of an Archiver.
 type run struct {
 	*Archiver
-	order    Order
-	began    time.Time
-	progress *Progress
-	budget   budget
-	working  atomic.Int64 // functions that are worked on
-	queue    *queue
-	end      context.CancelCauseFunc // of all that share reads
+	order            Order
+	began            time.Time
+	progress         *Progress
+	budget           budget
+	working          atomic.Int64 // functions that are worked on
+	settingsFailures atomic.Int64 // in this run
+	queue            *queue
+	end              context.CancelCauseFunc // of all that share reads
 
 	mu          sync.Mutex
 	begun       map[int32]time.Time // of functions that gave way: windows before this have been decided

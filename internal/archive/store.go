@@ -59,6 +59,9 @@ type Due struct {
 	Known
 	Windows int       // to read
 	Oldest  time.Time // the first of them
+	// Settings says that windows are read and the function's settings have not
+	// been asked for since SettingsEvery.
+	Settings bool
 }
 
 // A Walk is a way through a span's pages that a commit has left open.
@@ -195,6 +198,12 @@ type Claim interface {
 	// Differs notes that the source counts more of a window than the archive
 	// has: it is not complete any more.
 	Differs(ctx context.Context, window time.Time, d *ShortError) error
+
+	// SettingsAsked is when the function's settings were asked for last, zero
+	// for never.
+	SettingsAsked(ctx context.Context) (time.Time, error)
+	// KeepSettings keeps what the source said of them at this time.
+	KeepSettings(ctx context.Context, s FunctionSettings, at time.Time) error
 
 	// Wanted reports whether another process waits for a share of the work, as
 	// of the last Commit or Renew.

@@ -86,9 +86,9 @@ func (b *bench) callsHourly(ctx context.Context) ([]measure, error) {
 		return nil, err
 	}
 	defer store.Close()
-	client, err := functiongraph.New(functiongraph.Options{
+	client, err := functiongraph.New(ctx, functiongraph.Options{
 		Region: simulate.DefaultRegion, Endpoint: source.url, ProjectID: simulate.DefaultProjectID,
-		AuthToken: token, // a signature would go by the machine's own clock
+		AuthToken: extract.FixedSecret("token", token), // a signature would go by the machine's own clock
 	}, extract.NewCaller(extract.Options{Concurrency: workers, Timeout: time.Minute, Clock: archive.SystemClock{}, Log: b.log}), b.log)
 	if err != nil {
 		return nil, err

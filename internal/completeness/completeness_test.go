@@ -136,8 +136,8 @@ func history(seed uint64, db *database) (complete, open int, err error) {
 	clock := clocktest.New(rangeTo.Add(5 * time.Minute))
 	net := &transport{service: s, now: clock.Now, limit: 12}
 	log := slog.New(slog.DiscardHandler)
-	source, err := functiongraph.New(functiongraph.Options{
-		Endpoint: "https://functiongraph.example.com", ProjectID: fmt.Sprint(seed), AuthToken: "t", PageSize: s.reading.page,
+	source, err := functiongraph.New(ctx, functiongraph.Options{
+		Endpoint: "https://functiongraph.example.com", ProjectID: fmt.Sprint(seed), AuthToken: extract.FixedSecret("token", "t"), PageSize: s.reading.page,
 	}, extract.NewCaller(extract.Options{
 		Concurrency: s.reading.concurrency, Timeout: time.Minute, Transport: net, Clock: clocktest.NewInstant(rangeTo), Log: log,
 	}), log)

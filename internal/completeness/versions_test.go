@@ -61,8 +61,9 @@ func newVersioned(t *testing.T, faults string) *versioned {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	t.Cleanup(transport.CloseIdleConnections)
 	log := slog.New(slog.DiscardHandler)
-	source, err := functiongraph.New(functiongraph.Options{
-		Region: simulate.DefaultRegion, Endpoint: api.URL, ProjectID: simulate.DefaultProjectID, AccessKey: accessKey, SecretKey: secretKey,
+	source, err := functiongraph.New(t.Context(), functiongraph.Options{
+		Region: simulate.DefaultRegion, Endpoint: api.URL, ProjectID: simulate.DefaultProjectID,
+		AccessKey: extract.FixedSecret("key", accessKey), SecretKey: extract.FixedSecret("secret", secretKey),
 	}, extract.NewCaller(extract.Options{Concurrency: 4, Transport: transport, Clock: clocktest.NewInstant(day), Log: log}), log)
 	if err != nil {
 		t.Fatal(err)

@@ -83,6 +83,9 @@ func (c *Caller) Stats() archive.SourceStats {
 	return archive.SourceStats{Calls: c.calls.Load(), Refused: c.refused.Load()}
 }
 
+// Clock is what times the calls.
+func (c *Caller) Clock() archive.Clock { return c.options.Clock }
+
 // Answered reports whether the source has ever answered, be it with an error.
 func (c *Caller) Answered() bool { return c.answered.Load() }
 
@@ -203,15 +206,16 @@ type bound struct {
 func (b *bound) RoundTrip(req *http.Request) (*http.Response, error) {
 	b.refusal, b.failed = nil, nil
 	b.caller.calls.Add(1)
+	hide := hider(b.ctx, req.Header)
 	resp, err := b.caller.options.Transport.RoundTrip(req.WithContext(b.ctx))
 	if err != nil {
-		b.failed = err
-		return nil, err
+		b.failed = hidden(err, hide)
+		return nil, b.failed
 	}
 	b.caller.answered.Store(true)
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		b.refusal = newStatusError(resp, req.Header, b.caller.options.Clock.Now())
-		if b.refusal.throttled() {
+		b.refusal = newStatusError(resp, hide, b.caller.options.Clock.Now())
+		if b.refusal.Throttled() {
 			b.caller.refused.Add(1)
 			b.caller.pace.refuse(b.refusal.RetryAfter)
 		} else {
@@ -231,7 +235,7 @@ func judge(err error) (throttled, worth bool) {
 	var status *StatusError
 	if errors.As(err, &status) {
 		switch {
-		case status.throttled():
+		case status.Throttled():
 			return true, true
 		case status.Status == http.StatusRequestTimeout, status.Status >= 500:
 			return false, true

@@ -38,11 +38,11 @@ func (e *StatusError) Error() string {
 	return b.String()
 }
 
-// throttled reports whether the answer says that calls are too many: by its
+// Throttled reports whether the answer says that calls are too many: by its
 // status, or by a code of Alibaba Cloud's (Function Compute: 429
 // ResourceExhausted and 503 ResourceThrottled; its gateways: Throttling and
 // Throttling.User, with a status of their own).
-func (e *StatusError) throttled() bool {
+func (e *StatusError) Throttled() bool {
 	return e.Status == http.StatusTooManyRequests ||
 		e.Status == http.StatusServiceUnavailable && e.Code == "ResourceThrottled" ||
 		e.Code == "Throttling" || strings.HasPrefix(e.Code, "Throttling.")
@@ -54,10 +54,8 @@ const (
 	maxErrorMessage = 300
 )
 
-// newStatusError reads such an answer to a request with these headers and
-// closes its body.
-func newStatusError(resp *http.Response, sent http.Header, now time.Time) *StatusError {
-	hide := hider(sent)
+// newStatusError reads such an answer and closes its body.
+func newStatusError(resp *http.Response, hide *strings.Replacer, now time.Time) *StatusError {
 	e := &StatusError{
 		Status:     resp.StatusCode,
 		RequestID:  clip(hide.Replace(cmp.Or(resp.Header.Get("X-Request-Id"), resp.Header.Get("X-Fc-Request-Id"), resp.Header.Get("X-Acs-Request-Id")))),
@@ -79,11 +77,16 @@ func newStatusError(resp *http.Response, sent http.Header, now time.Time) *Statu
 // errorBody reads a cloud's own words for an error. The two clouds write
 // error_code and error_msg (page: Querying Asynchronous Invocation Requests,
 // Tables 6 to 8), or ErrorCode and ErrorMessage, or Code and Message (as the SDK
-// of the other reads them), or the latter in small letters.
+// of the other reads them), or the latter in small letters; their identity
+// service puts these into an object of the name error.
 func errorBody(body []byte) (code, message string) {
 	var said map[string]json.RawMessage
 	if json.Unmarshal(body, &said) != nil {
 		return "", ""
+	}
+	var inner map[string]json.RawMessage
+	if json.Unmarshal(said["error"], &inner) == nil {
+		said = inner
 	}
 	for _, keys := range [][2]string{{"error_code", "error_msg"}, {"code", "message"}, {"ErrorCode", "ErrorMessage"}, {"Code", "Message"}} {
 		if code = word(said[keys[0]]); code != "" {
@@ -104,30 +107,6 @@ func word(value json.RawMessage) string {
 		return n.String()
 	}
 	return ""
-}
-
-// hider replaces what authenticates a request: gateways that refuse a
-// signature like to repeat the key, the signature and all that was signed.
-func hider(sent http.Header) *strings.Replacer {
-	var pairs []string
-	hide := func(secret string) {
-		if len(secret) >= 4 { // a shorter one is no key, and would be all over the text
-			pairs = append(pairs, secret, "***")
-		}
-	}
-	for _, name := range []string{
-		"Authorization", "X-Auth-Token", "X-Security-Token", "X-Acs-Security-Token", "X-Acs-Accesskey-Id",
-	} {
-		hide(sent.Get(name))
-	}
-	// SDK-HMAC-SHA256 Access=…, SignedHeaders=…, Signature=…, or
-	// ACS3-HMAC-SHA256 Credential=…,SignedHeaders=…,Signature=…
-	for part := range strings.FieldsFuncSeq(sent.Get("Authorization"), func(r rune) bool { return r == ' ' || r == ',' }) {
-		if name, value, ok := strings.Cut(part, "="); ok && name != "SignedHeaders" {
-			hide(value)
-		}
-	}
-	return strings.NewReplacer(pairs...)
 }
 
 // clip makes a foreign text fit for one line.

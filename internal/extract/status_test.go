@@ -25,6 +25,9 @@ func TestStatusError(t *testing.T) {
 		"lines":          {"application/json", `{"error_code":"A","error_msg":"two\r\nlines\tand \u001b[31mred\u0000"}`, "answered 403 A two lines and \uFFFD[31mred\uFFFD (call r-1)"},
 		"all secrets":    {"application/json", `{"error_code":"A","error_msg":"` + signature + ` MIIFtoken gQpjsecurity"}`, "answered 403 A *** *** *** (call r-1)"},
 		"key, signature": {"application/json", `{"error_code":"A","error_msg":"ak AKIDEXAMPLE: 0123456789abcdef"}`, "answered 403 A ak ***: *** (call r-1)"},
+		"IAM's":          {"application/json", `{"error":{"message":"The username or password is wrong.","code":401,"title":"Unauthorized"}}`, "answered 403 401 The username or password is wrong. (call r-1)"},
+		"a bare error":   {"application/json", `{"error":"no"}`, "answered 403 with a body of application/json (call r-1)"},
+		"of the context": {"application/json", `{"error_code":"A","error_msg":"{\"password\":\"hun\\\"ter2\"} hun\"ter2"}`, `answered 403 A {"password":"***"} *** (call r-1)`},
 		"not JSON":       {"application/json", `{"error_code":`, "answered 403 with a body of application/json (call r-1)"},
 		"a list":         {"application/json", `["error_code"]`, "answered 403 with a body of application/json (call r-1)"},
 	}
@@ -40,7 +43,7 @@ func TestStatusError(t *testing.T) {
 				w.WriteHeader(http.StatusForbidden)
 				fmt.Fprint(w, c.body)
 			})
-			err := newCaller(t, newClock(), extract.Options{}).Do(t.Context(), get(url, sent))
+			err := newCaller(t, newClock(), extract.Options{}).Do(extract.Hide(t.Context(), `hun"ter2`), get(url, sent))
 			if err == nil || err.Error() != c.want {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
@@ -127,5 +130,24 @@ func TestThrottled(t *testing.T) {
 				t.Errorf("counted as refused: %t", refused)
 			}
 		})
+	}
+}
+
+// An answer that is no HTTP is quoted in the error, without the secrets that it
+// repeats.
+func TestBrokenAnswerHidden(t *testing.T) {
+	t.Parallel()
+	url := serve(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nX-Auth-Token %s\r\n\r\n", r.Header.Get("X-Auth-Token"))
+	})
+	err := newCaller(t, newClock(), extract.Options{}).Do(t.Context(), get(url, http.Header{"X-Auth-Token": {"hunter2"}}))
+	if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "X-Auth-Token ***") {
+		t.Errorf("got %v", err)
 	}
 }

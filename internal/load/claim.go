@@ -278,7 +278,7 @@ func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) erro
 		if err != nil {
 			return fmt.Errorf("update the windows of %s: %w", c.function.Name, err)
 		}
-		return nil
+		return c.goneSettings(ctx, tx, at)
 	})
 }
 

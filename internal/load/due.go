@@ -27,13 +27,13 @@ func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Or
 	}
 	rows, err := s.pool.Query(ctx, selectDue,
 		ids, o.Range.From, o.Range.To, o.Range.Windows(), o.Force, o.Older, o.Compare, o.Follow, at, verifyDue(o, at),
-		o.Rest, archive.RestAtMost)
+		o.Rest, archive.RestAtMost, archive.SettingsEvery)
 	if err != nil {
 		return nil, fmt.Errorf("select what is due: %w", err)
 	}
 	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d archive.Due, err error) {
 		var id int32
-		err = row.Scan(&id, &d.Windows, &d.Oldest)
+		err = row.Scan(&id, &d.Windows, &d.Oldest, &d.Settings)
 		d.Known = known[id]
 		return d, err
 	})
@@ -44,8 +44,8 @@ func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Or
 }
 
 // selectDue takes the functions, the range and its hours, Force, Older,
-// Compare, Follow, now, until when a window to verify was completed, Rest, and
-// how long that is at most.
+// Compare, Follow, now, until when a window to verify was completed, Rest, how
+// long that is at most, and how often settings are asked for.
 //
 // Between a function's first complete window and the end of its last one lie
 // within hours, shared of them in the range; holes of them are not complete.
@@ -57,7 +57,8 @@ func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Or
 // would be a scan.
 const selectDue = `
 	WITH counted AS (
-		SELECT id, gone_at, complete_from, complete_to, unverified_since,
+		SELECT id, gone_at, COALESCE(settings_asked_at <= $9::timestamptz - $13::interval OR settings_asked_at >= $9::timestamptz + $13::interval, true) AS settings,
+		       complete_from, complete_to, unverified_since,
 		       $11 AND COALESCE(complete > 0 AND open = 0 AND $2 >= complete_from
 			AND EXTRACT(EPOCH FROM complete_to - complete_from)::integer / 3600 = complete
 			AND $3 - complete_to < LEAST($12, (complete_to - COALESCE(recorded_to, complete_from)) / 8), false) AS rests,
@@ -104,7 +105,7 @@ const selectDue = `
 				   AND planned AND state NOT IN ('complete', 'gone')) END AS older
 		  FROM counted
 	), due AS MATERIALIZED (
-		SELECT id, unverified_since, decided, older, gone_at, gone, complete, within, complete_from, complete_to,
+		SELECT id, settings, unverified_since, decided, older, gone_at, gone, complete, within, complete_from, complete_to,
 		       CASE WHEN $7 OR rests THEN 0 ELSE $4 - decided + CASE WHEN older IS NULL THEN 0 ELSE open - (
 				SELECT count(*)
 				  FROM windows
@@ -121,7 +122,8 @@ const selectDue = `
 				  FROM generate_series($2, $3 - interval '1 hour', interval '1 hour') AS hour
 				  LEFT JOIN windows ON function_id = id AND window_start = hour AND window_start >= $2 AND window_start < $3
 				 WHERE state IS NULL OR state <> 'complete' AND (state <> 'gone' OR gone_at IS NULL))
-			END, $2) AS oldest
+			END, $2) AS oldest,
+	       settings AND windows > 0
 	  FROM due
 	 WHERE windows > 0 OR $7 OR $8 AND EXISTS (
 			SELECT FROM windows

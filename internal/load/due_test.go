@@ -89,7 +89,7 @@ const countedStatus = `
 	       COALESCE(w.windows, 0), COALESCE(w.complete, 0), COALESCE(w.open, 0),
 	       COALESCE(w.short, 0), COALESCE(w.failed, 0), COALESCE(w.gone, 0),
 	       COALESCE(w.records, 0), COALESCE(w.pending, 0), COALESCE(w.rejected, 0),
-	       w.complete_from, w.complete_to, w.open_since, e.last_error
+	       w.complete_from, w.complete_to, w.open_since, e.last_error, 0, NULL
 	  FROM functions f
 	  LEFT JOIN w USING (function_id)
 	  LEFT JOIN LATERAL (
@@ -264,7 +264,7 @@ func TestPlanningDoesNotGrow(t *testing.T) {
 		a.exec(`VACUUM ANALYZE windows`)
 		for name, ids := range ids {
 			c["due: "+name] = a.blocks(selectDue, ids, ranges.From, ranges.To, ranges.Windows(),
-				false, true, false, true, now, now.Add(-6*time.Hour), true, archive.RestAtMost)
+				false, true, false, true, now, now.Add(-6*time.Hour), true, archive.RestAtMost, archive.SettingsEvery)
 			c["plan: "+name] = a.blocks(insertPlanned, ids, ranges.From, ranges.To)
 		}
 		c["status"] = a.blocks(selectStatus)

@@ -169,7 +169,7 @@ func TestDueAndWork(t *testing.T) {
 			}
 			var wantDue []archive.Due
 			if test.due >= 0 {
-				wantDue = []archive.Due{{Known: f, Windows: test.due, Oldest: hour(test.oldest)}}
+				wantDue = []archive.Due{{Known: f, Windows: test.due, Oldest: hour(test.oldest), Settings: test.due > 0}}
 			}
 			if diff := cmp.Diff(wantDue, due); diff != "" && len(due)+len(wantDue) > 0 {
 				t.Errorf("due (-want +got):\n%s", diff)
@@ -207,9 +207,9 @@ func TestDueOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []archive.Due{
-		{Known: old, Windows: 7, Oldest: hour(-3)},
-		{Known: many, Windows: 6, Oldest: hour(0)},
-		{Known: few, Windows: 1, Oldest: hour(5)},
+		{Known: old, Windows: 7, Oldest: hour(-3), Settings: true},
+		{Known: many, Windows: 6, Oldest: hour(0), Settings: true},
+		{Known: few, Windows: 1, Oldest: hour(5), Settings: true},
 	}
 	if diff := cmp.Diff(want, due); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

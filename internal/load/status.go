@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,11 +31,15 @@ type FunctionStatus struct {
 	// OpenSince is the first window that is not complete.
 	OpenSince *time.Time `json:"open_since,omitempty"`
 	LastError *string    `json:"last_error,omitempty"`
+	// Off are windows in all of which the source kept no records: not counted
+	// as complete. OffSince is since when it keeps none.
+	Off      int64      `json:"off,omitempty"`
+	OffSince *time.Time `json:"status_log_off_since,omitempty"`
 }
 
 // Status is the state of every function, those with open windows first. It
-// reads the totals, and windows only of functions with open ones: two look-ups
-// each.
+// reads the totals, and windows only of functions with open ones, two look-ups
+// each, and of those whose status log is, or was, off.
 func (s *Store) Status(ctx context.Context) ([]FunctionStatus, error) {
 	rows, err := s.pool.Query(ctx, selectStatus)
 	if err != nil {
@@ -49,10 +54,12 @@ func (s *Store) Status(ctx context.Context) ([]FunctionStatus, error) {
 
 const selectStatus = `
 	SELECT f.provider, f.region, f.function_urn, f.function_name, f.gone_at,
-	       COALESCE(t.windows, 0), COALESCE(t.complete, 0), COALESCE(t.open, 0),
+	       COALESCE(t.windows, 0), COALESCE(t.complete, 0) - COALESCE(l.off, 0), COALESCE(t.open, 0),
 	       COALESCE(t.short, 0), COALESCE(t.failed, 0), COALESCE(t.gone, 0),
 	       COALESCE(t.records, 0), COALESCE(t.pending, 0), COALESCE(t.rejected, 0),
-	       t.complete_from, t.complete_to, o.open_since, e.last_error
+	       CASE WHEN l.off > 0 THEN l.complete_from ELSE t.complete_from END,
+	       CASE WHEN l.off > 0 THEN l.complete_to ELSE t.complete_to END,
+	       o.open_since, e.last_error, COALESCE(l.off, 0), l.off_since
 	  FROM functions f
 	  LEFT JOIN window_totals t USING (function_id)
 	  LEFT JOIN LATERAL (
@@ -68,6 +75,19 @@ const selectStatus = `
 		   AND last_error IS NOT NULL
 		 ORDER BY window_start DESC
 		 LIMIT 1) e ON true
+	  LEFT JOIN (
+		SELECT k.function_id,
+		       max(p.off_from) FILTER (WHERE p.off_to IS NULL) AS off_since,
+		       max(c.off) AS off, max(c.complete_from) AS complete_from, max(c.complete_to) AS complete_to
+		  FROM status_log_off p
+		  JOIN functions k USING (function_urn, provider, region, project_id)
+		 CROSS JOIN LATERAL (
+			SELECT count(*) FILTER (WHERE state = 'off') AS off,
+			       min(window_start) FILTER (WHERE state = 'complete') AS complete_from,
+			       max(window_start) FILTER (WHERE state = 'complete') + interval '1 hour' AS complete_to
+			  FROM window_states
+			 WHERE function_id = k.function_id) AS c
+		 GROUP BY k.function_id) l USING (function_id)
 	 ORDER BY COALESCE(t.open, 0) > 0 DESC, o.open_since, f.function_name`
 
 // A RunStatus is one run.
@@ -115,3 +135,24 @@ func (s *Store) Ping(ctx context.Context) error {
 	}
 	return nil
 }
+
+// MayCreate reports what keeps the schema from being made here.
+func (s *Store) MayCreate(ctx context.Context) error {
+	var version int
+	var may bool
+	err := s.pool.QueryRow(ctx, `
+		SELECT current_setting('server_version_num')::integer,
+		       COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false)`).Scan(&version, &may)
+	switch {
+	case err != nil:
+		return fmt.Errorf("ask the database: %w", err)
+	case version < minVersion:
+		return fmt.Errorf("the server is older than PostgreSQL %d", minVersion/10_000)
+	case !may:
+		return errors.New("this role may not create tables: GRANT CREATE ON SCHEMA to it, or have another role run archiver migrate up")
+	}
+	return nil
+}
+
+// minVersion is the oldest server that the schema is for.
+const minVersion = 13_00_00

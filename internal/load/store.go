@@ -59,8 +59,8 @@ type Store struct {
 
 // Open connects to the database, with at most conns connections beside the one
 // that shows that this process is alive. Close it.
-func Open(ctx context.Context, databaseURL string, conns int, log *slog.Logger) (*Store, error) {
-	config, err := Config(databaseURL)
+func Open(ctx context.Context, databaseURL string, conns int, log *slog.Logger, options ...Option) (*Store, error) {
+	config, err := configured(databaseURL, options)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +171,13 @@ func Address(databaseURL string) string {
 // session is a connection of its own, whose settings and locks end with it.
 // What the server warns of goes to the log.
 func (s *Store) session(ctx context.Context, settings map[string]string) (*pgx.Conn, error) {
-	config := s.pool.Config().ConnConfig
+	pooled := s.pool.Config()
+	config := pooled.ConnConfig
+	if pooled.BeforeConnect != nil {
+		if err := pooled.BeforeConnect(ctx, config); err != nil {
+			return nil, fmt.Errorf("connect: %w", err)
+		}
+	}
 	maps.Copy(config.RuntimeParams, settings)
 	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
 		if n.SeverityUnlocalized == "WARNING" {

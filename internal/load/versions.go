@@ -50,11 +50,10 @@ func (s *Store) SeeVersions(ctx context.Context, latest archive.Known, v archive
 	}
 	slices.SortFunc(v.Aliases, func(a, b archive.Alias) int { return cmp.Compare(a.Name, b.Name) })
 	v.Aliases = slices.CompactFunc(v.Aliases, func(a, b archive.Alias) bool { return a.Name == b.Name })
-	var aliases, versions []string
-	var descriptions, additional []*string
+	var aliases, versions, descriptions, additional []string
 	for _, a := range v.Aliases {
 		aliases, versions = append(aliases, a.Name), append(versions, a.Version)
-		descriptions, additional = append(descriptions, orNull(a.Description)), append(additional, orNull(string(a.Additional)))
+		descriptions, additional = append(descriptions, a.Description), append(additional, string(a.Additional))
 	}
 	var batch pgx.Batch // one transaction
 	batch.Queue(`
@@ -76,7 +75,7 @@ func (s *Store) SeeVersions(ctx context.Context, latest archive.Known, v archive
 	batch.Queue(`DELETE FROM function_aliases WHERE function_id = $1 AND alias_name <> ALL ($2)`, latest.ID, append([]string{}, aliases...))
 	batch.Queue(`
 		INSERT INTO function_aliases (function_id, alias_name, version, description, additional_versions, last_seen)
-		SELECT $1, a.name, a.version, a.description, a.additional::jsonb, $6
+		SELECT $1, a.name, a.version, NULLIF(a.description, ''), NULLIF(a.additional, '')::jsonb, $6
 		  FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS a (name, version, description, additional)
 		    ON CONFLICT (function_id, alias_name) DO UPDATE
 		   SET version = EXCLUDED.version,
@@ -87,13 +86,6 @@ func (s *Store) SeeVersions(ctx context.Context, latest archive.Known, v archive
 		return fmt.Errorf("upsert %d versions and %d aliases: %w", len(urns), len(aliases), err)
 	}
 	return nil
-}
-
-func orNull(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
 }
 
 // Versions are those of the source's functions, beside the latest, that are not

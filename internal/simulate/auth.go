@@ -35,7 +35,8 @@ func (s *Server) authenticate(r *http.Request) *refusal {
 	if ofCompute(r) {
 		return s.verifyCompute(r)
 	}
-	if token := r.Header.Get("X-Auth-Token"); token != "" && s.options.Token != "" && same(token, s.options.Token) {
+	if token := r.Header.Get("X-Auth-Token"); token != "" &&
+		(s.options.Token != "" && same(token, s.options.Token) || s.tokens.valid(token, s.options.Now())) {
 		return nil
 	}
 	authorization := r.Header.Get("Authorization")

@@ -8,7 +8,8 @@
 // clock ([Live]). The same seed and date give the very same records, whatever
 // asks for them and in whatever order. A [Server] answers from a Data as the
 // API's pages describe, and checks signatures and tokens as strictly as the
-// real gateway does. [Faults] make it read and answer otherwise: in each of the
+// real gateway does; so much of the identity service as signing in needs is
+// there as well. [Faults] make it read and answer otherwise: in each of the
 // ways that the pages leave open, and in those in which a source fails; what an
 // archive should have of it in the end is the Server's Truth.
 //

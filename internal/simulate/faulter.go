@@ -19,6 +19,7 @@ type faulter struct {
 
 	scenes       []scene // by function
 	gone, broken []bool  // by function; gone only once goneAfter has passed
+	off          []bool  // by function: those whose status log is switched off
 
 	calls   atomic.Int64 // let in so far
 	mu      sync.Mutex
@@ -41,11 +42,11 @@ func newFaulter(faults Faults, data *Data, started time.Time) *faulter {
 	return f
 }
 
-// pickFunctions draws which functions are gone and which are broken: so many of
-// them, no function both.
+// pickFunctions draws which functions are gone, which are broken and whose
+// status log is off: so many of them, no function two of these.
 func (f *faulter) pickFunctions() {
 	n := len(f.data.names)
-	f.gone, f.broken = make([]bool, n), make([]bool, n)
+	f.gone, f.broken, f.off = make([]bool, n), make([]bool, n), make([]bool, n)
 	order := make([]int, n)
 	for i := range order {
 		order[i] = i
@@ -60,6 +61,10 @@ func (f *faulter) pickFunctions() {
 	}
 	for _, function := range order[gone : gone+broken] {
 		f.broken[function] = true
+	}
+	off := min(int(math.Ceil(f.logOff*float64(n))), n-gone-broken)
+	for _, function := range order[gone+broken : gone+broken+off] {
+		f.off[function] = true
 	}
 }
 

@@ -41,6 +41,10 @@ type Faults struct {
 	stage, goneAfter time.Duration
 	move             string
 
+	// What becomes of settings.
+	logOff                      float64
+	logOffAfter, settingsChange time.Duration
+
 	// What becomes of calls and of functions.
 	disturb      [disturbanceCount]float64 // share of the calls that meet each
 	retryAfter   int                       // seconds

@@ -7,14 +7,9 @@ import (
 	"time"
 )
 
-// Bounds of pages of functions and versions (SDK model ListFunctionsRequest)
-// and of asynchronous settings (SDK model ListFunctionAsyncInvokeConfigRequest:
-// 0 is the default, more than the most is the most).
-const (
-	maxItems           = 400
-	defaultConfigLimit = 10
-	maxConfigLimit     = 100
-)
+// maxItems bounds pages of functions and versions (SDK model
+// ListFunctionsRequest).
+const maxItems = 400
 
 // beijing is the zone in which the pages' samples show when something was
 // configured.
@@ -88,45 +83,6 @@ func (s *Server) listFunctions(w http.ResponseWriter, c call) error {
 		NextMarker int            `json:"next_marker"`
 		Count      int            `json:"count"`
 	}{list, to, len(s.urns)})
-}
-
-// configJSON is one version's asynchronous settings (page: Querying
-// Asynchronous Execution Notification Settings of a Function's All Versions).
-type configJSON struct {
-	FuncURN              string   `json:"func_urn"`
-	MaxEventAge          int      `json:"max_async_event_age_in_seconds"`
-	MaxRetryAttempts     int      `json:"max_async_retry_attempts"`
-	DestinationConfig    struct{} `json:"destination_config"`
-	CreatedTime          string   `json:"created_time"`
-	LastModified         string   `json:"last_modified"`
-	EnableAsyncStatusLog bool     `json:"enable_async_status_log"`
-}
-
-// listConfigs answers GET …/async-invoke-configs. Its two times differ in shape
-// as they do in the page's sample.
-func (s *Server) listConfigs(w http.ResponseWriter, c call) error {
-	from, to, err := slice(c, "limit", defaultConfigLimit, maxConfigLimit, 1)
-	if err != nil {
-		return err
-	}
-	configs := []configJSON{{
-		FuncURN:              s.urns[c.function],
-		MaxEventAge:          3600,
-		MaxRetryAttempts:     3,
-		CreatedTime:          s.configured().Format(time.RFC3339),
-		LastModified:         s.configured().Format(time.DateTime),
-		EnableAsyncStatusLog: true,
-	}}
-	type pageInfo struct {
-		NextMarker     int `json:"next_marker"`
-		PreviousMarker int `json:"previous_marker"`
-		CurrentCount   int `json:"current_count"`
-	}
-	return answerJSON(w, struct {
-		Configs  []configJSON `json:"async_invoke_configs"`
-		Count    int          `json:"count"`
-		PageInfo pageInfo     `json:"page_info"`
-	}{configs[from:to], len(configs), pageInfo{NextMarker: to, CurrentCount: to - from}})
 }
 
 // showStatusLog answers GET …/async-status-log-detail: where the records are

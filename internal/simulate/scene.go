@@ -71,7 +71,7 @@ func (f *faulter) all(sc *scene, function int, now time.Time) iter.Seq[item] {
 					i.unusable = unusableAbsent + unusable(rejected%unusableKinds)
 					rejected++
 				}
-				if !listed || sc.vanished[i.position] {
+				if !listed || sc.vanished[i.position] || f.unlogged(&i, function) {
 					continue
 				}
 				if moved, ok := sc.moves[i.position]; ok {

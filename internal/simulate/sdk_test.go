@@ -100,7 +100,7 @@ func TestSDKOtherOperations(t *testing.T) {
 	}
 	config := (*configs.AsyncInvokeConfigs)[0]
 	if !*config.EnableAsyncStatusLog || config.FuncUrn != urn || configs.PageInfo.CurrentCount != 1 ||
-		*config.CreatedTime != "2026-02-12T08:00:00+08:00" || *config.LastModified != "2026-02-12 08:00:00" {
+		*config.CreatedTime != "2026-02-12T08:00:00+08:00" || *config.LastModified != "2026-02-12 00:00:00" {
 		t.Errorf("async-invoke-configs: %v", configs)
 	}
 	log, err := c.ShowProjectAsyncStatusLogInfo(&model.ShowProjectAsyncStatusLogInfoRequest{})

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path"
 	"strconv"
+	"strings"
 	"sync/atomic"
 )
 
@@ -27,6 +28,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 	if s.options.Latency > 0 && s.options.Sleep(r.Context(), s.options.Latency) != nil {
 		return // the caller is gone
+	}
+	if strings.HasPrefix(r.URL.Path, identityPrefix) {
+		s.serveIdentity(w, r)
+		return
 	}
 	if err := s.authenticate(r); err != nil {
 		s.refuse(w, r, err)

@@ -18,17 +18,23 @@ const (
 	DefaultProjectID = "5a11e0ca7ed05ed7a6a4c0de5eed0001"
 )
 
-// Options configure a Server. Data and a way to authenticate, a key pair or a
-// token, are required.
+// Options configure a Server. Data and a way to authenticate, a key pair, a
+// token or a user, are required.
 type Options struct {
 	Data      *Data
 	Region    string // default DefaultRegion
 	ProjectID string // default DefaultProjectID
 
+	ProjectName string // default the region's name, as the region's own project has it
+
 	// Requests signed with SDK-HMAC-SHA256 by this key pair are let in.
 	AccessKey, SecretKey string
 	// So are requests with this X-Auth-Token.
 	Token string
+	// So are those with a token that the identity service gave this user, of
+	// this account. It answers beside the API, in the same place.
+	User, Password, Domain string
+	TokenLife              time.Duration // default DefaultTokenLife
 
 	// Latency is added to every answer, refusals included.
 	Latency time.Duration
@@ -60,6 +66,7 @@ type Server struct {
 	limiter   *rate.Limiter // nil: no limit
 	faults    *faulter
 	stats     counters
+	tokens    tokens
 }
 
 // New returns a Server for the given options.
@@ -69,13 +76,17 @@ func New(o Options) (*Server, error) {
 		return nil, errors.New("simulate: no data")
 	case (o.AccessKey == "") != (o.SecretKey == ""):
 		return nil, errors.New("simulate: access key and secret key go together")
-	case o.AccessKey == "" && o.Token == "":
-		return nil, errors.New("simulate: neither a key pair nor a token to check requests against")
+	case (o.User == "") != (o.Password == "") || (o.User == "") != (o.Domain == ""):
+		return nil, errors.New("simulate: user, password and domain go together")
+	case o.AccessKey == "" && o.Token == "" && o.User == "":
+		return nil, errors.New("simulate: neither a key pair nor a token nor a user to check requests against")
 	case o.RateLimit < 0 || math.IsNaN(o.RateLimit):
 		return nil, errors.New("simulate: the rate limit must not be negative")
 	}
 	o.Region = cmp.Or(o.Region, DefaultRegion)
 	o.ProjectID = cmp.Or(o.ProjectID, DefaultProjectID)
+	o.ProjectName = cmp.Or(o.ProjectName, o.Region)
+	o.TokenLife = cmp.Or(o.TokenLife, DefaultTokenLife)
 	if o.Now == nil {
 		o.Now = o.Data.clock
 	}

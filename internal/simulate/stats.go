@@ -17,6 +17,10 @@ type Stats struct {
 
 	ListStatefulAsyncInvocations         int64
 	ListStatefulAsyncInvocationFunctions int64
+	KeystoneCreateUserTokenByPassword    int64
+	KeystoneListProjects                 int64
+
+	Unauthorized int64 // answered 401, by the identity service
 
 	Forbidden int64 // answered 403
 	Throttled int64 // answered 429
@@ -33,13 +37,17 @@ type counters struct {
 	listFunctions, listVersions, listAliases, listInvocations, listConfigs, showStatusLog atomic.Int64
 	listStateful, listStatefulFunctions                                                   atomic.Int64
 
-	forbidden, throttled, invalid, notFound, failed, disturbed atomic.Int64
+	createTokens, listProjects atomic.Int64
+
+	unauthorized, forbidden, throttled, invalid, notFound, failed, disturbed atomic.Int64
 
 	records atomic.Int64
 }
 
 func (c *counters) refused(status int) {
 	switch status {
+	case http.StatusUnauthorized:
+		c.unauthorized.Add(1)
 	case http.StatusForbidden:
 		c.forbidden.Add(1)
 	case http.StatusTooManyRequests:
@@ -67,6 +75,10 @@ func (s *Server) Stats() Stats {
 
 		ListStatefulAsyncInvocations:         c.listStateful.Load(),
 		ListStatefulAsyncInvocationFunctions: c.listStatefulFunctions.Load(),
+		KeystoneCreateUserTokenByPassword:    c.createTokens.Load(),
+		KeystoneListProjects:                 c.listProjects.Load(),
+
+		Unauthorized: c.unauthorized.Load(),
 
 		Forbidden: c.forbidden.Load(),
 		Throttled: c.throttled.Load(),

@@ -101,6 +101,9 @@ var changes = []toggle{
 	duration("stage", "how long, at most, a record waits, runs, or rests before it is retried (default 1m)", func(f *Faults) *time.Duration { return &f.stage }),
 	words("move", "how far the start of these moves: within the day, over midnight, over the end of the month", func(f *Faults) *string { return &f.move },
 		"mixed", "none", "day", "midnight", "month"),
+	shareOf("log-off", "functions whose enable_async_status_log is off, at least one: none of their records is listed", func(f *Faults) *float64 { return &f.logOff }),
+	duration("log-off-after", "how long after the server's start it was switched off; what started before is listed (default: it was never on)", func(f *Faults) *time.Duration { return &f.logOffAfter }),
+	duration("settings-change", "how often the asynchronous settings of all functions change", func(f *Faults) *time.Duration { return &f.settingsChange }),
 }
 
 // troubles are what becomes of calls, and of whole functions.

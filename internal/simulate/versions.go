@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -21,6 +22,11 @@ func (f *Faults) versions() []string {
 		return []string{"latest"}
 	}
 	return append([]string{"latest"}, published...)
+}
+
+// ofVersion is the URN of a version of a function.
+func (s *Server) ofVersion(function int, version string) string {
+	return strings.TrimSuffix(s.urns[function], "latest") + version
 }
 
 // ofVersion reports whether a record is one that the version asked for answers
@@ -49,7 +55,7 @@ func (s *Server) listVersions(w http.ResponseWriter, c call) error {
 	for _, version := range versions[from:to] {
 		f := s.function(c.function)
 		f.Version = version
-		f.FuncURN = f.FuncURN[:len(f.FuncURN)-len("latest")] + version
+		f.FuncURN = s.ofVersion(c.function, version)
 		list = append(list, f)
 	}
 	return answerJSON(w, struct {
@@ -75,11 +81,10 @@ type aliasJSON struct {
 func (s *Server) listAliases(w http.ResponseWriter, c call) error {
 	aliases := []aliasJSON{}
 	if len(s.options.Faults.versions()) > 1 {
-		urn := s.urns[c.function]
 		aliases = append(aliases, aliasJSON{
 			Name: "live", Version: published[0], Description: "what is called",
 			LastModified: s.configured().Format(time.RFC3339),
-			AliasURN:     urn[:len(urn)-len("latest")] + "!live",
+			AliasURN:     s.ofVersion(c.function, "!live"),
 			Additional:   map[string]int{published[1]: 10},
 		})
 	}

@@ -33,17 +33,22 @@ func (e *ExtraFields) Add(name []byte, value jsontext.Value) {
 	}
 	e.buffer = appendString(e.buffer, name)
 	e.buffer = append(e.buffer, ':')
-	if len(e.buffer)+len(value) <= MaxExtra {
-		if plain(value) {
-			e.buffer = append(e.buffer, value...)
-			return
-		}
-		if mended, ok := mend(value); ok {
-			e.buffer = append(e.buffer, mended...)
-			return
-		}
+	if len(e.buffer)+len(value) > MaxExtra {
+		e.buffer = appendString(e.buffer, value)
+		return
 	}
-	e.buffer = appendString(e.buffer, value)
+	e.buffer = AppendValue(e.buffer, value)
+}
+
+// AppendValue appends a value as JSON that jsonb can hold.
+func AppendValue(b []byte, value jsontext.Value) []byte {
+	if plain(value) {
+		return append(b, value...)
+	}
+	if mended, ok := mend(value); ok {
+		return append(b, mended...)
+	}
+	return appendString(b, value)
 }
 
 // Object is nil where nothing was added.

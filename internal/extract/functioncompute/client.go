@@ -204,7 +204,7 @@ func (c *client) explained(err error, permission string) error {
 	case denied(status):
 		return fmt.Errorf("%w: %w: check the credentials and this machine's clock, and that the user has the permission %s",
 			archive.ErrDenied, err, permission)
-	case status.Status == http.StatusTooManyRequests:
+	case status.Throttled():
 		return fmt.Errorf("%w: lower ARCHIVER_RATE or ARCHIVER_CONCURRENCY", err)
 	case status.Status < 400, status.Status == http.StatusNotFound && !gone(status):
 		return fmt.Errorf("%w: check ARCHIVER_ENDPOINT or ARCHIVER_REGION: this does not look like Function Compute", err)

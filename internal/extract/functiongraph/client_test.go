@@ -3,6 +3,7 @@ package functiongraph
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -27,15 +28,15 @@ func TestOptions(t *testing.T) {
 		"password in it":     {func(o *Options) { o.Endpoint = "https://u:hunter2@example.com" }, "more than a host"},
 		"query in it":        {func(o *Options) { o.Endpoint = "https://example.com?a" }, "more than a host"},
 		"no project":         {func(o *Options) { o.ProjectID = "" }, "HUAWEICLOUD_SDK_PROJECT_ID"},
-		"token, no project":  {func(o *Options) { o.AuthToken, o.ProjectID = "t", "" }, "HUAWEICLOUD_SDK_PROJECT_ID"},
-		"half a key pair":    {func(o *Options) { o.SecretKey = "" }, "HUAWEICLOUD_SDK_SK"},
-		"the other half":     {func(o *Options) { o.AccessKey = "" }, "HUAWEICLOUD_SDK_AK"},
-		"a line in a secret": {func(o *Options) { o.AuthToken = "hunter2\n" }, "ARCHIVER_AUTH_TOKEN has a space or a line break"},
+		"token, no project":  {func(o *Options) { o.AuthToken, o.ProjectID = secret("t"), "" }, "HUAWEICLOUD_SDK_PROJECT_ID"},
+		"half a key pair":    {func(o *Options) { o.SecretKey = extract.Secret{} }, "HUAWEICLOUD_SDK_SK"},
+		"the other half":     {func(o *Options) { o.AccessKey = extract.Secret{} }, "HUAWEICLOUD_SDK_AK"},
+		"a line in a secret": {func(o *Options) { o.AuthToken = extract.FixedSecret("ARCHIVER_AUTH_TOKEN", "hunter2\n") }, "ARCHIVER_AUTH_TOKEN has a space, a line break"},
 	}
 	for name, c := range cases {
-		o := Options{Region: "cn-north-4", Endpoint: "http://127.0.0.1:1", ProjectID: "p", AccessKey: "a", SecretKey: "s"}
+		o := Options{Region: "cn-north-4", Endpoint: "http://127.0.0.1:1", ProjectID: "p", AccessKey: secret("a"), SecretKey: secret("s")}
 		c.change(&o)
-		_, err := New(o, extract.NewCaller(extract.Options{}), nil)
+		_, err := New(t.Context(), o, extract.NewCaller(extract.Options{}), slog.New(slog.DiscardHandler))
 		switch {
 		case c.fails == "" && err != nil:
 			t.Errorf("%s: %v", name, err)
@@ -47,12 +48,12 @@ func TestOptions(t *testing.T) {
 }
 
 // An identity service in memory.
-type identity struct {
+type iamAnswer struct {
 	status int
 	body   string
 }
 
-func (i identity) RoundTrip(req *http.Request) (*http.Response, error) {
+func (i iamAnswer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !strings.HasSuffix(req.URL.Path, "/v3/projects") || req.Header.Get("Authorization") == "" {
 		return nil, errors.New("not what was to be asked")
 	}
@@ -65,16 +66,15 @@ func (i identity) RoundTrip(req *http.Request) (*http.Response, error) {
 // A project that is not given is looked up, by the rules of all calls.
 func TestProjectLookUp(t *testing.T) {
 	t.Parallel()
-	// The SDK remembers projects by key, so each case has its own.
-	look := func(key string, i identity) (*Source, error) {
+	look := func(key string, i iamAnswer) (*Source, error) {
 		caller := extract.NewCaller(extract.Options{Transport: i, Clock: &fakeClock{now: noon}})
-		return New(Options{Region: "cn-north-4", AccessKey: key, SecretKey: testSecret}, caller, nil)
+		return New(t.Context(), Options{Region: "cn-north-4", AccessKey: secret(key), SecretKey: secret(testSecret)}, caller, slog.New(slog.DiscardHandler))
 	}
-	s, err := look("KEY-ONE", identity{200, `{"projects":[{"id":"p-1","name":"cn-north-4"}]}`})
+	s, err := look("KEY-ONE", iamAnswer{200, `{"projects":[{"id":"p-1","name":"cn-north-4"}]}`})
 	if err != nil || s.ID().ProjectID != "p-1" || s.Stats().Calls != 1 {
 		t.Errorf("one: %v", err)
 	}
-	for key, i := range map[string]identity{
+	for key, i := range map[string]iamAnswer{
 		"KEY-NONE":   {200, `{"projects":[]}`},
 		"KEY-MANY":   {200, `{"projects":[{"id":"p-1"},{"id":"p-2"}]}`},
 		"KEY-DENIED": {401, `{"error_code":"IAM.0101","error_msg":"bad KEY-DENIED"}`},

@@ -24,7 +24,7 @@ func TestConformance(t *testing.T) {
 	var ways []conformance.Way
 	for _, count := range []string{"right", "absent", "own", "zero", "one"} {
 		for _, next := range []string{"absent at end", "absent", "zero at end", "same at end", "within"} {
-			c := cloud{count: counts[count], next: nexts[next], text: next == "zero at end"}
+			c := shape{count: counts[count], next: nexts[next], text: next == "zero at end"}
 			ways = append(ways, conformance.Way{
 				Name: "count " + count + ", next " + next, Counts: count == "right", Overlaps: next == "within",
 				ShortPages: count == "right" || (count == "absent" || count == "zero") && next == "absent at end",
@@ -40,9 +40,10 @@ func TestConformance(t *testing.T) {
 		},
 		Open: func(t *testing.T, url string, caller *extract.Caller) archive.Source {
 			t.Helper()
-			s, err := New(Options{
+			s, err := New(t.Context(), Options{
 				Region: "cn-north-4", Endpoint: url, ProjectID: testProject,
-				AccessKey: testKey, SecretKey: testSecret, PageSize: conformancePage,
+				AccessKey: extract.FixedSecret("key", testKey), SecretKey: extract.FixedSecret("secret", testSecret),
+				PageSize: conformancePage,
 			}, caller, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
@@ -68,15 +69,15 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// A cloud writes the answers of FunctionGraph (pages: Querying Functions,
+// A shape writes the answers of FunctionGraph (pages: Querying Functions,
 // Querying Asynchronous Invocation Requests).
-type cloud struct {
+type shape struct {
 	count func(total, n int) int
 	next  func(offset, n, total int) int
 	text  bool // next_marker is a string
 }
 
-func (c cloud) handler(of *conformance.Cloud) http.Handler {
+func (c shape) handler(of *conformance.Cloud) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v2/{project}/fgs/functions", func(w http.ResponseWriter, r *http.Request) {
 		offset, limit := number(r, "marker"), number(r, "maxitems")
@@ -114,7 +115,7 @@ func element(r conformance.Record) any {
 	return e
 }
 
-func (c cloud) write(w http.ResponseWriter, name string, list []any, offset, end, total int) {
+func (c shape) write(w http.ResponseWriter, name string, list []any, offset, end, total int) {
 	body := map[string]any{name: list}
 	if n := c.count(total, len(list)); n >= 0 {
 		body["count"] = n

@@ -106,7 +106,8 @@ func decodeFunctions(body io.Reader) (functionList, error) {
 }
 
 // decodeList reads an object with a list of this name, a count and a
-// next_marker. A list that is null or absent is empty, but an object that has
+// next_marker (of its own, or in its page_info). A list that is null or absent
+// is empty, but an object that has
 // neither it nor a count is not an answer to our question.
 func decodeList(body io.Reader, name string, count, next *int, element func(jsontext.Value)) error {
 	listed := false
@@ -119,6 +120,8 @@ func decodeList(body io.Reader, name string, count, next *int, element func(json
 			return decodeInteger(d, count)
 		case "next_marker":
 			return decodeInteger(d, next)
+		case "page_info":
+			return decodePageInfo(d, next)
 		}
 		return d.SkipValue()
 	})
@@ -132,6 +135,25 @@ func decodeList(body io.Reader, name string, count, next *int, element func(json
 type unlistedError struct{ name string }
 
 func (e *unlistedError) Error() string { return "the answer has no " + e.name }
+
+// decodePageInfo reads the next_marker in an object.
+func decodePageInfo(d *jsontext.Decoder, next *int) error {
+	value, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	var objects answer.ObjectReader
+	objects.Open(value)
+	for {
+		name, value, ok := objects.Next()
+		if !ok {
+			return nil
+		}
+		if string(name) == "next_marker" {
+			*next = answer.Integer(value)
+		}
+	}
+}
 
 // decodeInteger reads an integer or a string that holds one; anything else,
 // null included, is as good as absent.

@@ -34,9 +34,9 @@ func TestDenied(t *testing.T) {
 func TestDeniedBySimulator(t *testing.T) {
 	t.Parallel()
 	for name, wrong := range map[string]func(*Options){
-		"secret key": func(o *Options) { o.SecretKey = "another" },
+		"secret key": func(o *Options) { o.SecretKey = secret("another") },
 		"project":    func(o *Options) { o.ProjectID = "another" },
-		"token":      func(o *Options) { o.AuthToken = "another-token" },
+		"token":      func(o *Options) { o.AuthToken = secret("another-token") },
 	} {
 		if _, err := functions(t.Context(), open(t, simulator(t, 1, 10), wrong)); !errors.Is(err, archive.ErrDenied) {
 			t.Errorf("wrong %s: %v", name, err)

@@ -28,6 +28,9 @@ var (
 	hour = archive.Query{Function: archive.Function{URN: testURN}, From: noon.Add(-time.Second), To: noon.Add(time.Hour + time.Second)}
 )
 
+// secret is one that never changes.
+func secret(value string) extract.Secret { return extract.FixedSecret("the secret", value) }
+
 // A fakeClock goes on as soon as someone sleeps.
 type fakeClock struct {
 	mu  sync.Mutex
@@ -84,14 +87,14 @@ func newGauge(t *testing.T) *gauge {
 
 func openAt(t *testing.T, url string, change ...func(*Options)) *Source {
 	t.Helper()
-	o := Options{Region: "cn-north-4", Endpoint: url, ProjectID: testProject, AccessKey: testKey, SecretKey: testSecret}
+	o := Options{Region: "cn-north-4", Endpoint: url, ProjectID: testProject, AccessKey: secret(testKey), SecretKey: secret(testSecret)}
 	for _, c := range change {
 		c(&o)
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	t.Cleanup(transport.CloseIdleConnections)
 	caller := extract.NewCaller(extract.Options{Concurrency: 4, Transport: transport, Clock: &fakeClock{now: noon}})
-	s, err := New(o, caller, slog.New(slog.DiscardHandler))
+	s, err := New(t.Context(), o, caller, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,10 +49,11 @@ type Source struct {
 	log    *slog.Logger
 }
 
-// New prepares a source. Its errors match ErrOptions where the options are to
-// blame and nothing was tried.
-func New(o Options, caller *extract.Caller, log *slog.Logger) (*Source, error) {
-	c, err := newClient(o, caller)
+// New prepares a source, for which it may have to ask who it is and for its
+// project. Its errors match ErrOptions where the options are to blame and
+// nothing was tried.
+func New(ctx context.Context, o Options, caller *extract.Caller, log *slog.Logger) (*Source, error) {
+	c, err := newClient(ctx, o, caller, log)
 	if err != nil {
 		return nil, err
 	}

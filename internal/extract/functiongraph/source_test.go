@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"archiver/internal/archive"
+	"archiver/internal/extract"
 	"archiver/internal/simulate"
 )
 
@@ -38,7 +39,9 @@ func TestSourceReadsSimulator(t *testing.T) {
 	t.Parallel()
 	ways := map[string]func(*Options){
 		"signed": func(*Options) {},
-		"token":  func(o *Options) { o.AccessKey, o.SecretKey, o.AuthToken = "", "", "a-user-token" },
+		"token": func(o *Options) {
+			o.AccessKey, o.SecretKey, o.AuthToken = extract.Secret{}, extract.Secret{}, secret("a-user-token")
+		},
 	}
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {

@@ -20,8 +20,8 @@ import (
 	"archiver/internal/extract/answer"
 )
 
-// latest is the version that ListFunctions lists; it can be changed, the others
-// are what was published of it.
+// latest is the version that ListFunctions lists, and that a URN without one is
+// of; it can be changed, the others are what was published of it.
 const latest = "latest"
 
 // maxVersions is how many versions are asked for at a time: no page says how

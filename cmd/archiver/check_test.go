@@ -1,0 +1,106 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// deny refuses the calls whose path ends so.
+func deny(next http.Handler, suffix string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, suffix) {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte(`{"error_code":"FSS.0403","error_msg":"no permission"}`))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// unset answers settings without any.
+func unset(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/async-invoke-configs") {
+			_, _ = w.Write([]byte(`{"async_invoke_configs":[],"count":0}`))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// check says of each thing whether it is well, and what to do; its exit code
+// says it of all.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	data := generated(t, 3, 300, 1)
+	well, web := simulator(t, data)
+	wellURL, off := web.URL, newServer(t, faulty(t, data, "log-off", nil))
+	for _, test := range []struct {
+		name  string
+		url   string
+		env   []string
+		args  []string
+		code  int
+		says  []string // on standard output, or standard error where nothing was tried
+		ready bool     // migrated
+	}{
+		{
+			name: "all is well", url: wellURL, ready: true, code: exitDone,
+			says: []string{"ok configuration: complete", "ok credentials: accepted, 3 functions listed", "ok invocations: may be read", "ok database 127.0.0.1:", "the schema is up to date"},
+		},
+		{name: "an empty database", url: wellURL, code: exitDone, says: []string{"there is no archive in it yet: the first run makes it"}},
+		{name: "not to be migrated", url: wellURL, args: []string{"--no-migrate"}, code: exitIncomplete, says: []string{"FAIL database", "run archiver migrate up"}},
+		{
+			name: "no database", url: wellURL, env: []string{"DATABASE_URL=postgres://someone:very-secret@127.0.0.1:1/archive"},
+			code: exitIncomplete, says: []string{"FAIL database 127.0.0.1:1/archive", "check DATABASE_URL", "ok credentials"},
+		},
+		{name: "status log off", url: off, ready: true, code: exitIncomplete, says: []string{"status log off, the source keeps no records: turn enable_async_status_log on"}},
+		{name: "the others", url: off, ready: true, args: []string{"--functions", "!*"}, code: exitIncomplete, says: []string{"FAIL functions: none was found"}},
+		{name: "no settings", url: newServer(t, unset(well)), ready: true, code: exitDone, says: []string{"does not say whether it keeps records"}},
+		{name: "wrong key", url: wellURL, env: []string{"HUAWEICLOUD_SDK_SK=wrong"}, ready: true, code: exitIncomplete, says: []string{"FAIL credentials", "check the credentials", "ok database"}},
+		{
+			name: "settings denied", url: newServer(t, deny(well, "/async-invoke-configs")), ready: true, code: exitIncomplete,
+			says: []string{"FAIL settings", "FSS.0403", "to read asynchronous invocation settings"},
+		},
+		{
+			name: "invocations denied", url: newServer(t, deny(well, "/async-invocations")), ready: true, code: exitIncomplete,
+			says: []string{"FAIL invocations", "to read asynchronous invocations"},
+		},
+		{name: "no credentials", url: wellURL, env: []string{"HUAWEICLOUD_SDK_AK=", "HUAWEICLOUD_SDK_SK="}, code: exitUsage, says: []string{"set HUAWEICLOUD_SDK_AK"}},
+		{name: "no database address", url: wellURL, env: []string{"DATABASE_URL="}, code: exitUsage, says: []string{"DATABASE_URL is not set"}},
+		{name: "a bad glob", url: wellURL, args: []string{"--functions", "a["}, code: exitUsage, says: []string{"glob"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			in := install(t, test.url)
+			if test.ready {
+				if code, _, stderr := in.run(nil, "migrate", "up"); code != exitDone {
+					t.Fatal(stderr)
+				}
+			}
+			code, stdout, stderr := in.run(append([]string{"ARCHIVER_LOG_LEVEL=error"}, test.env...), append([]string{"check"}, test.args...)...)
+			said := stdout
+			if test.code == exitUsage {
+				said = stderr
+			}
+			for _, part := range test.says {
+				if !strings.Contains(oneLine(said), part) {
+					t.Errorf("it does not say %q", part)
+				}
+			}
+			if code != test.code || strings.Contains(stdout+stderr, "very-secret") || test.code == exitUsage && stdout != "" {
+				t.Errorf("exit %d, want %d", code, test.code)
+			}
+			if fails := strings.Count(stdout, "FAIL  "); fails > 1 || (fails == 1) != (code == exitIncomplete) {
+				t.Errorf("%d checks failed, exit %d", fails, code)
+			}
+			if !test.ready && strings.Contains(stdout, "no archive in it yet") && query[int64](in, `SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace`) != 0 {
+				t.Error("it made something in the database")
+			}
+			if t.Failed() {
+				t.Logf("stdout:\n%s\nstderr:\n%s", stdout, stderr)
+			}
+		})
+	}
+}

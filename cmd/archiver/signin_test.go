@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"archiver/internal/simulate"
+)
+
+// Who may sign in to the tests' simulators, beside their keys and token.
+const (
+	testUser     = "test-reader"
+	testPassword = `test "pass" word`
+	testDomain   = "test-account"
+)
+
+// signInServer serves data to everybody whom the tests know. Its clock is the
+// machine's, so that signatures are good.
+func signInServer(t *testing.T, change ...func(*simulate.Options)) (*simulate.Server, string) {
+	t.Helper()
+	o := simulate.Options{
+		Data: generated(t, 3, 300, 1), AccessKey: testAccessKey, SecretKey: testSecretKey, Token: testToken,
+		User: testUser, Password: testPassword, Domain: testDomain, ProjectName: "eu-de_shop",
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	api, err := simulate.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return api, newServer(t, api)
+}
+
+// nobody takes from an installation what it signs in with.
+func (in *installation) nobody(endpoint string) *installation {
+	in.env = append(in.env, "HUAWEICLOUD_SDK_AK=", "HUAWEICLOUD_SDK_SK=", "HUAWEICLOUD_SDK_PROJECT_ID=",
+		"ARCHIVER_IAM_ENDPOINT="+endpoint)
+	return in
+}
+
+// A file holds a text for the length of the test.
+func file(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// ways are the ways to sign in, with these secrets.
+func ways(t *testing.T, access, secret, security, token, password string) map[string][]string {
+	t.Helper()
+	return map[string][]string{
+		"keys": {"HUAWEICLOUD_SDK_AK=" + access, "HUAWEICLOUD_SDK_SK=" + secret},
+		"temporary keys": {
+			"HUAWEICLOUD_SDK_AK=" + access, "HUAWEICLOUD_SDK_SK=" + secret, "HUAWEICLOUD_SDK_SECURITY_TOKEN=" + security,
+		},
+		"keys in files": {
+			"HUAWEICLOUD_SDK_AK_FILE=" + file(t, access), "HUAWEICLOUD_SDK_SK_FILE=" + file(t, secret+"\n"),
+			"HUAWEICLOUD_SDK_SECURITY_TOKEN_FILE=" + file(t, security),
+		},
+		"profile":         {"HUAWEICLOUD_SDK_CREDENTIALS_FILE=" + file(t, fmt.Sprintf("[basic]\nak = %s\nsk = %s\nsecurity_token = %s\n", access, secret, security))},
+		"token":           {"ARCHIVER_AUTH_TOKEN=" + token},
+		"token in a file": {"ARCHIVER_AUTH_TOKEN_FILE=" + file(t, token)},
+		"user":            {"ARCHIVER_USERNAME=" + testUser, "ARCHIVER_DOMAIN=" + testDomain, "ARCHIVER_PASSWORD=" + password},
+		"user, password in a file": {
+			"ARCHIVER_USERNAME=" + testUser, "ARCHIVER_DOMAIN=" + testDomain, "ARCHIVER_PASSWORD_FILE=" + file(t, password+"\n"),
+		},
+	}
+}
+
+// TestSignIn archives a day by each way to sign in, with the project by its name.
+func TestSignIn(t *testing.T) {
+	t.Parallel()
+	_, endpoint := signInServer(t)
+	for name, env := range ways(t, testAccessKey, testSecretKey, "any", testToken, testPassword) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := install(t, endpoint).nobody(endpoint)
+			in.env = append(in.env, env...)
+			in.backfill("--project", "eu-de_shop")
+			if n := query[int64](in, `SELECT count(*) FROM invocation_history WHERE project_id = $1`, simulate.DefaultProjectID); n != 300 {
+				t.Errorf("%d rows", n)
+			}
+		})
+	}
+}
+
+// echo refuses every call with this status, and repeats all of it in every
+// place that an error message is read from.
+func echo(status int) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		var heard strings.Builder
+		_ = r.Header.Write(&heard)
+		all := r.Method + " " + r.RequestURI + " " + heard.String() + " " + string(body)
+		answer, _ := json.Marshal(map[string]any{
+			"error_code": all, "error_msg": all, "error": map[string]string{"code": all, "message": all, "title": all},
+		})
+		flat := strings.Join(strings.Fields(all), " ")
+		for _, name := range []string{"X-Request-Id", "Location", "Retry-After"} {
+			w.Header().Set(name, flat)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = w.Write(answer)
+	})
+}
+
+// TestSecretsAreNeverShown runs a backfill with each kind of credentials against
+// a service that refuses all of them and repeats what it was sent: nothing of
+// that is in the log, in what is printed, in the database or among the
+// arguments of the process.
+func TestSecretsAreNeverShown(t *testing.T) {
+	t.Parallel()
+	const access, secret, security, token, password = "ACCESSKEYOFTHETEST", "secretkeyofthetest", "securitytokenofthetest", "usertokenofthetest", `pass "word" of the test`
+	quoted, err := json.Marshal(password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	never := []string{
+		access, secret, security, token, password, strings.Trim(string(quoted), `"`), url.QueryEscape(password),
+		"of the test", "Signature=",
+	}
+	statuses := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest, http.StatusFound, http.StatusOK, http.StatusInternalServerError, http.StatusNotFound}
+	endpoints := make([]string, len(statuses))
+	for i, status := range statuses {
+		endpoints[i] = newServer(t, echo(status))
+	}
+	n := 0
+	all := ways(t, access, secret, security, token, password)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		for _, project := range []string{"ARCHIVER_PROJECT=eu-de_shop", "HUAWEICLOUD_SDK_PROJECT_ID=p"} {
+			status, endpoint := statuses[n%len(statuses)], endpoints[n%len(statuses)]
+			n++
+			t.Run(fmt.Sprintf("%s, %s, %d", name, project, status), func(t *testing.T) {
+				t.Parallel()
+				in := install(t, endpoint).nobody(endpoint)
+				in.env = append(append(in.env, all[name]...), project, "ARCHIVER_LOG_LEVEL=debug")
+				cmd := in.command(nil, "backfill", "--from", "2026-03-29", "--to", "2026-03-30")
+				var out bytes.Buffer
+				cmd.Stdout, cmd.Stderr = &out, &out
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				arguments, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid))
+				if err != nil {
+					t.Error(err)
+				}
+				var exit *exec.ExitError
+				if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitIncomplete {
+					t.Errorf("ended with %v:\n%s", err, out.String())
+				}
+				kept := ""
+				if query[bool](in, `SELECT to_regclass('runs') IS NOT NULL`) {
+					kept = query[string](in, `SELECT concat((SELECT string_agg(runs::text, '|') FROM runs), (SELECT string_agg(windows::text, '|') FROM windows))`)
+				}
+				for _, secret := range never {
+					for where, text := range map[string]string{"log": out.String(), "database": kept, "arguments": string(arguments)} {
+						if strings.Contains(text, secret) {
+							t.Errorf("%q is in the %s:\n%s", secret, where, text)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestNoSecretFlags looks at every flag of every command that archives: none
+// takes a secret, which every process of the machine could see.
+func TestNoSecretFlags(t *testing.T) {
+	t.Parallel()
+	var all commands
+	parser, err := kong.New(&all, kong.Vars{"version": "", "project": "", "region": ""}, durations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, command := range parser.Model.Children {
+		if command.Name == "simulate" {
+			continue // its secrets are made up
+		}
+		for _, group := range command.AllFlags(false) {
+			for _, flag := range group {
+				seen++
+				for _, word := range []string{"password", "secret", "token", "ak", "sk", "key", "credential"} {
+					if flag.Name == word || strings.Contains(flag.Name, "-"+word) || strings.Contains(flag.Name, word+"-") {
+						t.Errorf("%s --%s", command.Name, flag.Name)
+					}
+				}
+			}
+		}
+	}
+	if seen < 30 {
+		t.Errorf("only %d flags were looked at", seen)
+	}
+	in := install(t, "http://127.0.0.1:1")
+	if code, _, stderr := in.run(nil, "once", "--password=hunter2"); code != exitUsage || strings.Contains(stderr, "hunter2") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+// TestInterruptedLookUp interrupts a command that waits for the project's look-up.
+func TestInterruptedLookUp(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{})
+	var once sync.Once
+	endpoint := newServer(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		once.Do(func() { close(asked) })
+		<-r.Context().Done()
+	}))
+	in := install(t, endpoint).nobody(endpoint)
+	in.env = append(in.env, "HUAWEICLOUD_SDK_AK=a", "HUAWEICLOUD_SDK_SK=s", "ARCHIVER_REQUEST_TIMEOUT=10m")
+	cmd := in.command(nil, "backfill", "--from", "2026-03-29", "--to", "2026-03-30")
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	signalled := time.Now()
+	if err := cmd.Process.Signal(interrupt); err != nil {
+		t.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
+		t.Errorf("%v, want exit %d: %s", err, exitInterrupted, errs.String())
+	}
+	if took := time.Since(signalled); took > 10*time.Second {
+		t.Errorf("ended %s after the signal", took)
+	}
+}
+
+// TestMetadataService signs in as a cloud host's agency. The SDK knows one
+// address of the metadata service, so that the double stands in as the proxy to
+// it. The keys it gives first are no longer good once a few calls were made: the
+// run goes on with those that it gives next.
+func TestMetadataService(t *testing.T) {
+	t.Parallel()
+	var given, calls atomic.Int64
+	api, _ := signInServer(t)
+	endpoint := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v2/") && r.Header.Get("X-Security-Token") == "temporary-1" && calls.Add(1) > 3 {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		if !strings.HasPrefix(r.Header.Get("X-Security-Token"), "temporary-") {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		api.ServeHTTP(w, r)
+	}))
+	metadata := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Host != "169.254.169.254":
+			w.WriteHeader(http.StatusBadGateway)
+		case r.Method == http.MethodPut && r.URL.Path == "/meta-data/latest/api/token":
+			fmt.Fprint(w, "metadata-token")
+		case r.URL.Path == "/openstack/latest/securitykey" && r.Header.Get("X-Metadata-Token") == "metadata-token":
+			fmt.Fprintf(w, `{"credential":{"access":%q,"secret":%q,"securitytoken":"temporary-%d","expires_at":%q}}`,
+				testAccessKey, testSecretKey, given.Add(1), time.Now().Add(24*time.Hour).UTC().Format("2006-01-02T15:04:05.000000Z"))
+		default:
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	in := install(t, endpoint).nobody(endpoint)
+	in.env = append(in.env, "HTTP_PROXY="+metadata, "ARCHIVER_PROJECT=eu-de_shop")
+	in.backfill()
+	if n := query[int64](in, `SELECT count(*) FROM invocation_history`); n != 300 {
+		t.Errorf("%d rows", n)
+	}
+	if given.Load() != 2 {
+		t.Errorf("keys were asked for %d times, want 2", given.Load())
+	}
+}

@@ -1,0 +1,225 @@
+package functiongraph
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"archiver/internal/archive"
+	"archiver/internal/extract"
+)
+
+// A vault has keys in files that change.
+type vault struct {
+	t   *testing.T
+	dir string
+}
+
+func newVault(t *testing.T) *vault {
+	t.Helper()
+	v := &vault{t, t.TempDir()}
+	for _, name := range []string{"TEST_AK", "TEST_SK", "TEST_ST"} {
+		t.Setenv(name+"_FILE", filepath.Join(v.dir, "now", name))
+	}
+	return v
+}
+
+// put writes one key in place.
+func (v *vault) put(name, value string) {
+	v.t.Helper()
+	if err := os.WriteFile(filepath.Join(v.dir, "now", name), []byte(value+"\n"), 0o600); err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+// swap puts a whole set in place at once, as a mounted Kubernetes secret is.
+func (v *vault) swap(version string) {
+	v.t.Helper()
+	dir := filepath.Join(v.dir, version)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		v.t.Fatal(err)
+	}
+	for _, name := range []string{"TEST_AK", "TEST_SK", "TEST_ST"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(version), 0o600); err != nil {
+			v.t.Fatal(err)
+		}
+	}
+	next := filepath.Join(v.dir, "next")
+	if err := os.Symlink(version, next); err != nil {
+		v.t.Fatal(err)
+	}
+	if err := os.Rename(next, filepath.Join(v.dir, "now")); err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+func (v *vault) options() Options {
+	return Options{
+		AccessKey: extract.SecretFrom("TEST_AK"), SecretKey: extract.SecretFrom("TEST_SK"), SecurityToken: extract.SecretFrom("TEST_ST"),
+	}
+}
+
+func (v *vault) pair(clock archive.Clock) *keyPair {
+	v.t.Helper()
+	k, err := newKeyPair(v.options(), clock)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return k
+}
+
+func mustProof(t *testing.T, who identity) keys {
+	t.Helper()
+	p, err := who.proof(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.keys
+}
+
+// Keys of which only some have changed are used in no call.
+func TestKeysChangeTogether(t *testing.T) {
+	v := newVault(t)
+	v.swap("one")
+	k := v.pair(&fakeClock{now: noon})
+	one, two := keys{"one", "one", "one"}, keys{"two", "two", "two"}
+	for _, step := range []struct {
+		name, value string
+		want        keys
+	}{
+		{"TEST_AK", "one", one}, {"TEST_AK", "two", one}, {"TEST_SK", "", one}, {"TEST_SK", "two", one}, {"TEST_ST", "two", two},
+	} {
+		v.put(step.name, step.value)
+		if got := mustProof(t, k); got != step.want {
+			t.Errorf("after %s=%s: %v", step.name, step.value, got)
+		}
+	}
+	v.swap("three")
+	if got := mustProof(t, k); got != (keys{"three", "three", "three"}) {
+		t.Errorf("after a swap: %v", got)
+	}
+}
+
+// While sets are swapped under them, calls only ever see whole ones.
+func TestKeysAreNeverMixed(t *testing.T) {
+	v := newVault(t)
+	v.swap("0")
+	k := v.pair(&fakeClock{now: noon})
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	seen := make([]map[string]bool, 4)
+	for i := range seen {
+		seen[i] = make(map[string]bool)
+		readers.Go(func() {
+			for {
+				p, err := k.proof(t.Context())
+				if err != nil || p.keys.access != p.keys.secret || p.keys.secret != p.keys.security {
+					t.Errorf("%v, %v", p.keys, err)
+				}
+				seen[i][p.keys.access] = true
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for n := range 100 {
+		v.swap(strings.Repeat("n", n%7+1))
+	}
+	close(done)
+	readers.Wait()
+	all := make(map[string]bool)
+	for _, s := range seen {
+		maps.Copy(all, s)
+	}
+	if len(all) < 3 {
+		t.Errorf("only %v were seen: the test shows nothing", slices.Collect(maps.Keys(all)))
+	}
+}
+
+// What is refused is read again once: the same is refused for good, another is
+// tried, and for the rest of a half there is some patience.
+func TestKeysRefused(t *testing.T) {
+	v := newVault(t)
+	v.swap("one")
+	clock := &fakeClock{now: noon}
+	k := v.pair(clock)
+	one := proof{keys: keys{"one", "one", "one"}}
+	if p, err := k.another(t.Context(), one); p != one || err != nil || !clock.Now().Equal(noon) {
+		t.Errorf("the same: %v, %v at %s", p, err, clock.Now())
+	}
+	v.put("TEST_AK", "two")
+	if p, err := k.another(t.Context(), one); p.keys != (keys{"two", "one", "one"}) || err != nil || clock.Now().Sub(noon) != (pairLooks-1)*pairPause {
+		t.Errorf("half: %v, %v at %s", p, err, clock.Now())
+	}
+	v.swap("three")
+	now := clock.Now()
+	if p, err := k.another(t.Context(), one); p.keys != (keys{"three", "three", "three"}) || err != nil || !clock.Now().Equal(now) {
+		t.Errorf("whole: %v, %v", p, err)
+	}
+	v.put("TEST_SK", "")
+	if _, err := k.another(t.Context(), one); err == nil || !strings.Contains(err.Error(), "TEST_SK_FILE") {
+		t.Errorf("empty: %v", err)
+	}
+}
+
+// Through the API: keys that are replaced between two calls, or between a call
+// and its refusal, are used without a word; signatures are checked.
+func TestKeysRotated(t *testing.T) {
+	v := newVault(t)
+	v.swap("before")
+	c := newCloud(t, machineClock)
+	o := v.options()
+	o.ProjectID, o.SecurityToken = testProject, extract.Secret{}
+	s := c.mustOpen(t, o)
+	_, err := functions(t.Context(), s)
+	if !errors.Is(err, archive.ErrDenied) || !strings.Contains(err.Error(), "TEST_AK_FILE, TEST_SK_FILE") || c.Stats().Forbidden != 1 {
+		t.Errorf("got %v after %d refusals", err, c.Stats().Forbidden)
+	}
+	v.put("TEST_AK", testKey)
+	v.put("TEST_SK", testSecret)
+	works(t, s)
+	if c.Stats().Forbidden != 1 {
+		t.Errorf("%d refusals", c.Stats().Forbidden)
+	}
+
+	v.put("TEST_AK", "other-key")
+	v.put("TEST_SK", "other-secret")
+	c.intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.Contains(r.Header.Get("Authorization"), "other-key") {
+			v.put("TEST_AK", testKey)
+			v.put("TEST_SK", testSecret)
+		}
+		return false
+	})
+	works(t, s)
+	if c.Stats().Forbidden != 2 {
+		t.Errorf("%d refusals", c.Stats().Forbidden)
+	}
+}
+
+// A file that is not there, or has what no header may, is a mistake to begin
+// with.
+func TestKeysUnreadable(t *testing.T) {
+	v := newVault(t)
+	v.swap("one")
+	v.put("TEST_SK", "hunter2 hunter2")
+	if _, err := newKeyPair(v.options(), &fakeClock{now: noon}); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), "TEST_SK_FILE") || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %v", err)
+	}
+	if err := os.Remove(filepath.Join(v.dir, "now", "TEST_ST")); err != nil {
+		t.Fatal(err)
+	}
+	v.put("TEST_SK", "one")
+	if _, err := newKeyPair(v.options(), &fakeClock{now: noon}); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), "TEST_ST_FILE") {
+		t.Errorf("got %v", err)
+	}
+}

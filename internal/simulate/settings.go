@@ -1,0 +1,114 @@
+package simulate
+
+import (
+	"net/http"
+	"time"
+)
+
+// Bounds of pages of asynchronous settings (SDK model
+// ListFunctionAsyncInvokeConfigRequest: 0 is the default, more than the most is
+// the most).
+const (
+	defaultConfigLimit = 10
+	maxConfigLimit     = 100
+)
+
+// configJSON is one version's asynchronous settings (page: Querying
+// Asynchronous Execution Notification Settings of a Function's All Versions).
+type configJSON struct {
+	FuncURN              string            `json:"func_urn"`
+	MaxEventAge          int               `json:"max_async_event_age_in_seconds"`
+	MaxRetryAttempts     int               `json:"max_async_retry_attempts"`
+	DestinationConfig    destinationConfig `json:"destination_config"`
+	CreatedTime          string            `json:"created_time"`
+	LastModified         string            `json:"last_modified"`
+	EnableAsyncStatusLog bool              `json:"enable_async_status_log"`
+}
+
+type destinationConfig struct {
+	OnFailure destination `json:"on_failure"`
+}
+
+type destination struct {
+	Destination string `json:"destination"`
+	Param       string `json:"param"`
+}
+
+// Setting is how a function is invoked asynchronously by now.
+type Setting struct {
+	Retries  int
+	Log      bool // its records are listed
+	Modified time.Time
+}
+
+// Setting returns a function's setting, by the Options' clock.
+func (s *Server) Setting(function int) Setting {
+	return s.faults.setting(function, s.configured(), s.options.Now())
+}
+
+// retries is how often a failed invocation is tried again until that changes
+// (page: the same, max_async_retry_attempts, default and range).
+const (
+	retries    = 3
+	maxRetries = 8
+)
+
+// setting is as it was configured, but for what the faults have changed since.
+func (f *faulter) setting(function int, configured, now time.Time) Setting {
+	set := Setting{Retries: retries, Log: true, Modified: configured}
+	if f.settingsChange > 0 && now.After(f.started) {
+		changes := now.Sub(f.started) / f.settingsChange
+		set.Retries = (retries + int(changes%(maxRetries+1))) % (maxRetries + 1)
+		if changes > 0 {
+			set.Modified = f.started.Add(changes * f.settingsChange)
+		}
+	}
+	if off := f.started.Add(f.logOffAfter); f.off[function] && !now.Before(off) {
+		set.Log = false
+		if f.logOffAfter > 0 {
+			set.Modified = later(set.Modified, off)
+		}
+	}
+	return set
+}
+
+// unlogged reports whether a record is not listed because the status log was
+// off when it started.
+func (f *faulter) unlogged(i *item, function int) bool {
+	return f.off[function] && (f.logOffAfter == 0 || !time.Unix(i.start, 0).Before(f.started.Add(f.logOffAfter)))
+}
+
+// listConfigs answers GET …/async-invoke-configs. Its two times differ in shape
+// as they do in the page's sample; the one without a zone is UTC.
+func (s *Server) listConfigs(w http.ResponseWriter, c call) error {
+	versions := s.options.Faults.versions()
+	from, to, err := slice(c, "limit", defaultConfigLimit, maxConfigLimit, len(versions))
+	if err != nil {
+		return err
+	}
+	set := s.Setting(c.function)
+	configs := make([]configJSON, 0, to-from)
+	for _, version := range versions[from:to] {
+		configs = append(configs, configJSON{
+			FuncURN:          s.ofVersion(c.function, version),
+			MaxEventAge:      3600,
+			MaxRetryAttempts: set.Retries,
+			DestinationConfig: destinationConfig{OnFailure: destination{
+				Destination: "SMN", Param: `{"topic_urn":` + quote("urn:smn:"+s.options.Region+":"+s.options.ProjectID+":failed") + `}`,
+			}},
+			CreatedTime:          s.configured().Format(time.RFC3339),
+			LastModified:         set.Modified.UTC().Format(time.DateTime),
+			EnableAsyncStatusLog: set.Log,
+		})
+	}
+	type pageInfo struct {
+		NextMarker     int `json:"next_marker"`
+		PreviousMarker int `json:"previous_marker"`
+		CurrentCount   int `json:"current_count"`
+	}
+	return answerJSON(w, struct {
+		Configs  []configJSON `json:"async_invoke_configs"`
+		Count    int          `json:"count"`
+		PageInfo pageInfo     `json:"page_info"`
+	}{configs, len(versions), pageInfo{NextMarker: to, CurrentCount: to - from}})
+}
