@@ -39,6 +39,7 @@ type versioned struct {
 	calls map[string]int        // by version and list asked for
 	gone  map[string]bool       // versions that answer 404
 	fail  map[string]func() int // status of lists that fail
+	byID  http.Handler          // answers where an id is asked for
 }
 
 const (
@@ -95,11 +96,14 @@ func (w *versioned) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	w.calls[version+" "+asked]++
 	gone, fail := w.gone[version] && asked == "async-invocations", w.fail[asked]
+	byID := w.byID
 	w.mu.Unlock()
 	switch {
 	case gone:
 		answer.WriteHeader(http.StatusNotFound)
 		fmt.Fprint(answer, `{"error_code":"FSS.1051","error_msg":"Not found the function"}`)
+	case byID != nil && r.URL.Query().Get("request_id") != "":
+		byID.ServeHTTP(answer, r)
 	case fail != nil:
 		answer.WriteHeader(fail())
 	default:
@@ -207,6 +211,13 @@ func TestVersions(t *testing.T) {
 			}
 			if calls["latest versions"] != 3 || calls["latest aliases"] != 3 {
 				t.Errorf("%v", calls)
+			}
+			// One answer has the settings of all versions.
+			if calls["latest async-invoke-configs"] != 3 || calls["v1 async-invoke-configs"]+calls["v2 async-invoke-configs"] > 0 {
+				t.Errorf("asked for settings: %v", calls)
+			}
+			if n := w.count(t, `SELECT 'all', count(*) FROM notification_settings`); n["all"] != 9 {
+				t.Errorf("%v settings", n)
 			}
 			// Looking takes two calls, and reading what nothing is known of one.
 			if n := calls["v1 async-invocations"]; mode != "own" && n > 3*2+(3-busy) {
@@ -335,13 +346,31 @@ func TestVersionsLatest(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name := range calls {
-		if name != " " && name != "latest async-invocations" && name != " functions" {
+		if name != " " && !strings.HasPrefix(name, "latest async-invo") && name != " functions" {
 			t.Errorf("%s was asked for", name)
 		}
 	}
 	after := w.count(t, `SELECT split_part(function_urn, ':', 8), count(*) FROM invocation_history GROUP BY 1`)
 	if after["v1"] != before["v1"] || after["latest"] <= before["latest"] {
 		t.Errorf("%v before, %v after", before, after)
+	}
+}
+
+// Where an id is found whatever version is asked for it, that is no sign that
+// the latest lists it.
+func TestVersionsByID(t *testing.T) {
+	t.Parallel()
+	w := newVersioned(t, "versions=whole")
+	w.byID = w.server.Load()
+	w.answersBy(t, "versions=own")
+	if _, _, err := w.pass(t); err != nil {
+		t.Fatal(err)
+	}
+	if of := w.holds(t); of["v1"] == 0 || of["v2"] == 0 {
+		t.Errorf("%v", of)
+	}
+	if n := w.count(t, covered); len(n) != 0 {
+		t.Errorf("covered: %v", n)
 	}
 }
 
