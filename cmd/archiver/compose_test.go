@@ -182,7 +182,7 @@ func TestComposeCommands(t *testing.T) {
 func commandLine(t *testing.T, c *commands) *kong.Kong {
 	t.Helper()
 	parser, err := kong.New(c, kong.DefaultEnvars("ARCHIVER"), durations,
-		kong.Vars{"version": "", "project": "", "region": ""})
+		vars())
 	if err != nil {
 		t.Fatal(err)
 	}

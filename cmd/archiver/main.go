@@ -102,6 +102,11 @@ func oneLine(text string) string { return strings.Join(strings.Fields(text), " "
 // to exit then.
 type helpPrinted struct{}
 
+// vars are what the tags of the flags refer to.
+func vars() kong.Vars {
+	return kong.Vars{"version": version(), "project": simulate.DefaultProjectID, "region": simulate.DefaultRegion, "providers": providers()}
+}
+
 func command(ctx context.Context, args []string, s streams) (err error) {
 	defer func() {
 		switch r := recover().(type) {
@@ -117,7 +122,7 @@ func command(ctx context.Context, args []string, s streams) (err error) {
 			"Exit codes: 0 everything asked for is archived; 1 something could not be archived; "+
 			"2 wrong usage or configuration, nothing was tried; 130 interrupted, progress kept."),
 		kong.DefaultEnvars("ARCHIVER"),
-		kong.Vars{"version": version(), "project": simulate.DefaultProjectID, "region": simulate.DefaultRegion, "providers": providers()},
+		vars(),
 		kong.Writers(s.out, s.err),
 		kong.Exit(func(int) { panic(helpPrinted{}) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),

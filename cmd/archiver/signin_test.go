@@ -191,7 +191,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 func TestNoSecretFlags(t *testing.T) {
 	t.Parallel()
 	var all commands
-	parser, err := kong.New(&all, kong.Vars{"version": "", "project": "", "region": ""}, durations)
+	parser, err := kong.New(&all, vars(), durations)
 	if err != nil {
 		t.Fatal(err)
 	}
