@@ -11,7 +11,7 @@
 //	func TestConformance(t *testing.T) { // not in parallel: it looks for goroutines left
 //		conformance.Test(t, conformance.Suite{
 //			Provider: Provider,
-//			PageSize: 5,
+//			PageSize: 5, FunctionPage: 100,
 //			Function: func(n int) archive.Function {
 //				return archive.Function{URN: fmt.Sprintf("service/f%d", n), Name: fmt.Sprintf("f%d", n)}
 //			},

@@ -23,10 +23,11 @@ func (s *Suite) identity(t *testing.T) {
 
 // All functions are listed, each once, however many pages that takes.
 func (s *Suite) functions(t *testing.T) {
+	p := s.FunctionPage
 	for i := range s.Ways {
-		sizes := []int{0, 401}
+		sizes := []int{0, p + 1}
 		if i == 0 {
-			sizes = []int{0, 1, 99, 100, 101, 400, 401, 850} // around the largest pages of both clouds
+			sizes = []int{0, 1, p, p + 1, 2*p - 1, 2 * p, 2*p + 1, 3*p + 3}
 		}
 		for _, n := range sizes {
 			t.Run(fmt.Sprint(n, "/", s.Ways[i].Name), func(t *testing.T) {
@@ -46,6 +47,9 @@ func (s *Suite) functions(t *testing.T) {
 				var got []string
 				for _, f := range all {
 					got = append(got, f.URN+" "+f.Name)
+				}
+				if least := int64((n + p - 1) / p); w.calls.Load() < least {
+					t.Errorf("%d functions by %d calls, where pages of %d take %d", n, w.calls.Load(), p, least)
 				}
 				slices.Sort(got)
 				slices.Sort(want)

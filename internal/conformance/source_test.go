@@ -52,7 +52,7 @@ var defects = map[string]string{
 func TestSource(t *testing.T) {
 	defect := os.Getenv(defectEnv)
 	conformance.Test(t, conformance.Suite{
-		Provider: "test", PageSize: pageSize,
+		Provider: "test", PageSize: pageSize, FunctionPage: 100,
 		Function: func(n int) archive.Function {
 			return archive.Function{URN: fmt.Sprintf("test:f%d", n), Name: fmt.Sprintf("f%d", n)}
 		},

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +19,10 @@ import (
 type Suite struct {
 	Provider string // of the source's ID
 	PageSize int    // the most records a page of a source as Open opens it; small, so that few records make many pages
+
+	// FunctionPage is the most functions a page that the source asks for, or that
+	// the handlers give.
+	FunctionPage int
 
 	// Function is the n-th function of a cloud, as the source lists it.
 	Function func(n int) archive.Function
@@ -36,8 +42,8 @@ type Suite struct {
 	Gone      Refusal
 	Elsewhere []Refusal
 
-	// Secrets are words of what authenticates a call: no error shows them, though
-	// a refusal repeats all of it.
+	// Secrets are words of what authenticates a call, at least one of them of
+	// every call: no error shows them, though a refusal repeats the whole call.
 	Secrets []string
 
 	// Unusable are elements of a page that no row can hold, as JSON.
@@ -61,23 +67,70 @@ type Refusal struct {
 	Body   string
 }
 
+// mute reports whether it could not tell what it has to.
+func (r Refusal) mute() bool {
+	return r.Status < 300 || !strings.Contains(r.Body, "%q") && !strings.Contains(r.Body, "%s")
+}
+
 // Test holds a source to what the loop relies on. It is called from a test that
 // is not parallel, and whose package has pgtest.Main for its TestMain.
 func Test(t *testing.T, s Suite) {
 	t.Helper()
+	for _, lacking := range s.lacking() {
+		t.Errorf("the Suite lacks %s", lacking)
+	}
+	if t.Failed() {
+		t.FailNow()
+	}
 	// First of all: what it looks for is left by nobody else meanwhile.
 	t.Run("cancelling", s.cancelling)
-	for name, test := range map[string]func(*testing.T){
-		"identity": s.identity, "functions": s.functions, "records": s.records, "paging": s.paging,
-		"endless": s.endless, "cursors": s.cursors, "ahead": s.ahead,
-		"faults": s.faults, "unusable": s.unusable, "limits": s.limits, "denied": s.denied, "gone": s.gone,
-		"stats": s.stats, "loop": s.loop,
-	} {
+	for name, test := range s.parts() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t)
 		})
 	}
+}
+
+// parts are those that run beside each other.
+func (s *Suite) parts() map[string]func(*testing.T) {
+	return map[string]func(*testing.T){
+		"identity": s.identity, "functions": s.functions, "records": s.records, "paging": s.paging,
+		"endless": s.endless, "cursors": s.cursors, "ahead": s.ahead,
+		"faults": s.faults, "unusable": s.unusable, "limits": s.limits, "denied": s.denied, "gone": s.gone,
+		"stats": s.stats, "loop": s.loop,
+	}
+}
+
+// lacking is what a suite does not say and has to: without it, a part would
+// look for nothing, and pass.
+func (s *Suite) lacking() (lacking []string) {
+	for _, field := range []struct {
+		said bool
+		what string
+	}{
+		{s.Provider != "", "Provider, the name in the source's ID"},
+		{s.PageSize >= 2, "PageSize, of two records or more"},
+		{s.FunctionPage >= 1, "FunctionPage, the most functions a page"},
+		{s.Function != nil, "Function, which names functions"},
+		{s.Open != nil, "Open, which opens a source"},
+		{len(s.Ways) > 0, "Ways, how the cloud may answer"},
+		{!slices.ContainsFunc(s.Ways, func(w Way) bool { return w.Name == "" || w.Handler == nil }), "the name or the handler of one of Ways"},
+		{len(s.Denied) > 0, "Denied, what the cloud says where it refuses credentials"},
+		{s.Gone != Refusal{}, "Gone, what the cloud says where it does not know a function"},
+		{len(s.Elsewhere) > 0, "Elsewhere, what others say at a wrong address"},
+		{
+			!slices.ContainsFunc(slices.Concat(s.Denied, s.Elsewhere, []Refusal{s.Gone}), Refusal.mute),
+			"a status of 300 or more, or a verb for the message, in one of Denied, Gone and Elsewhere",
+		},
+		{len(s.Secrets) > 0 && !slices.Contains(s.Secrets, ""), "Secrets, words that no error may show"},
+		{len(s.Unusable) > 0, "Unusable, elements that no row can hold"},
+	} {
+		if !field.said {
+			lacking = append(lacking, field.what)
+		}
+	}
+	return lacking
 }
 
 // noon is in the middle of a day in which nothing else happens.

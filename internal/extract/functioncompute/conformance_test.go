@@ -30,7 +30,7 @@ func TestConformance(t *testing.T) {
 		ways = append(ways, conformance.Way{Name: name, ShortPages: true, Handler: c.handler})
 	}
 	conformance.Test(t, conformance.Suite{
-		Provider: Provider, PageSize: conformancePage, Ways: ways,
+		Provider: Provider, PageSize: conformancePage, FunctionPage: maxLimit, Ways: ways,
 		Function: func(n int) archive.Function {
 			return archive.Function{
 				URN:  fmt.Sprintf("acs:fc:cn-hangzhou:%s:services/service/functions/f%d", testAccount, n),

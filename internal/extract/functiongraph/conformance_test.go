@@ -33,7 +33,7 @@ func TestConformance(t *testing.T) {
 		}
 	}
 	conformance.Test(t, conformance.Suite{
-		Provider: Provider, PageSize: conformancePage, Ways: ways,
+		Provider: Provider, PageSize: conformancePage, FunctionPage: maxFunctions, Ways: ways,
 		Function: func(n int) archive.Function {
 			name := fmt.Sprintf("f%d", n)
 			return archive.Function{URN: "urn:fss:cn-north-4:" + testProject + ":function:default:" + name + ":latest", Name: name}
