@@ -3,8 +3,9 @@ package conformance
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
-	"slices"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -86,36 +87,63 @@ func (s *Suite) cancelledBefore(t *testing.T, w *world) {
 // where the source does that.
 func (s *Suite) left(t *testing.T, w *world) {
 	w.cloud.records = spread("r", noon, 6*s.PageSize)
-	var mu sync.Mutex
-	var first []string // calls, as they are made one after the other
-	w.disturb = func(_ int64, _ http.ResponseWriter, r *http.Request) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		first = append(first, r.URL.String())
-		return false
-	}
 	if _, err := read(t.Context(), w.source, w.hour()); err != nil {
 		t.Fatal(err)
 	}
+	second := w.cloud.questions()[1].Offset
+	if second == 0 {
+		t.Fatal("the second page is asked for where the first began")
+	}
 	w = s.open(t, s.plain())
 	w.cloud.records = spread("r", noon, 6*s.PageSize)
-	mu.Lock()
-	first = first[:2]
-	mu.Unlock()
-	w.trouble("too slow", s.plain(), func(_ int64, r *http.Request) bool { return !slices.Contains(first, r.URL.String()) })
+	hanging := w.hang(second)
 	q := w.hour()
 	left := 3
 	q.Ahead = func() bool { left--; return left >= 0 }
 	n := 0
-	for _, err := range w.source.Pages(t.Context(), q) {
+	for page, err := range w.source.Pages(t.Context(), q) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n++; n == 2 {
-			break
+		if n++; n < 2 {
+			continue
 		}
+		for range page.Ahead {
+			select {
+			case <-hanging:
+			case <-time.After(patience):
+				t.Fatalf("%d pages are ahead, and not all of them were asked for", page.Ahead)
+			}
+		}
+		break
 	}
 	if n := w.underWay.Load(); n != 0 {
 		t.Errorf("%d calls are left under way", n)
 	}
+}
+
+// hang leaves calls for pages beyond an offset without an answer, and tells of
+// each. What a call asks for is known from the cloud: calls may have one URL and
+// differ in their bodies, or in the time that they were signed at.
+func (w *world) hang(beyond int) (hanging <-chan struct{}) {
+	var mu sync.Mutex
+	cloud, told := w.suite.plain().Handler(w.cloud), make(chan struct{}, 100)
+	w.disturb = func(_ int64, answer http.ResponseWriter, r *http.Request) bool {
+		mu.Lock()
+		before := len(w.cloud.questions())
+		recorded := httptest.NewRecorder()
+		cloud.ServeHTTP(recorded, r)
+		asked := w.cloud.questions()[before:]
+		mu.Unlock()
+		if len(asked) > 0 && asked[0].Offset > beyond {
+			told <- struct{}{}
+			<-r.Context().Done()
+			return true
+		}
+		maps.Copy(answer.Header(), recorded.Header())
+		answer.WriteHeader(recorded.Code)
+		_, _ = answer.Write(recorded.Body.Bytes())
+		return true
+	}
+	return told
 }
