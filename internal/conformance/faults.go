@@ -28,6 +28,7 @@ var troubles = map[string]func(w http.ResponseWriter, r *http.Request, whole []b
 	"cut short": func(w http.ResponseWriter, _ *http.Request, whole []byte) {
 		w.Header().Set("Content-Length", fmt.Sprint(len(whole)))
 		_, _ = w.Write(whole[:len(whole)/2])
+		w.(http.Flusher).Flush() // or nothing at all would leave
 		panic(http.ErrAbortHandler)
 	},
 	"half as if whole": func(w http.ResponseWriter, _ *http.Request, whole []byte) { _, _ = w.Write(whole[:len(whole)/2]) },
