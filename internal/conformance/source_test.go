@@ -1,6 +1,7 @@
 package conformance_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,215 +9,216 @@ import (
 	"io"
 	"iter"
 	"net/http"
-	"net/url"
-	"os"
-	"os/exec"
 	"strconv"
 	"strings"
-	"testing"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/conformance"
 	"archiver/internal/extract"
-	"archiver/internal/pgserver/pgtest"
 )
-
-func TestMain(m *testing.M) { pgtest.Main(m) }
-
-// defectEnv makes the source of these tests defective.
-const defectEnv = "CONFORMANCE_TEST_DEFECT"
-
-// defects are what a source may do wrong, with the part of the suite that has
-// to see it.
-var defects = map[string]string{
-	"a short page ends the list":       "paging",
-	"the list is asked for in its own": "paging/question",
-	"a page is forgotten":              "cursors",
-	"the cursor is that of the page":   "cursors",
-	"the list never ends":              "endless",
-	"functions have one page":          "functions",
-	"times are local":                  "records",
-	"unusable is dropped":              "unusable",
-	"an error is an end":               "faults",
-	"the caller is passed by":          "stats",
-	"refused is an error like others":  "denied",
-	"the refusal is shown":             "denied",
-	"any 404 is gone":                  "gone",
-	"the context is not heeded":        "cancelling",
-	"only the first page is kept":      "loop/drift",
-	"the last second is left out":      "loop/borders",
-}
-
-// A source that keeps to the rules passes.
-func TestSource(t *testing.T) {
-	defect := os.Getenv(defectEnv)
-	conformance.Test(t, conformance.Suite{
-		Provider: "test", PageSize: pageSize, FunctionPage: 100,
-		Function: func(n int) archive.Function {
-			return archive.Function{URN: fmt.Sprintf("test:f%d", n), Name: fmt.Sprintf("f%d", n)}
-		},
-		Open: func(_ *testing.T, url string, caller *extract.Caller) archive.Source {
-			return &source{url: url, caller: caller, defect: defect}
-		},
-		Ways:      []conformance.Way{{Name: "plain", Handler: handler, ShortPages: true}},
-		Denied:    []conformance.Refusal{{Status: 403, Body: `{"code":"Denied","message":%q}`}},
-		Gone:      conformance.Refusal{Status: 404, Body: `{"code":"NoFunction","message":%q}`},
-		Elsewhere: []conformance.Refusal{{Status: 404, Body: `{"code":"NoPath","message":%q}`}},
-		Secrets:   []string{secret}, Unusable: []string{`{}`, `7`},
-	})
-}
-
-// A source that does not, fails where it should: each in a process of its own.
-func TestDefects(t *testing.T) {
-	t.Parallel()
-	for defect, part := range defects {
-		t.Run(defect, func(t *testing.T) {
-			t.Parallel()
-			pattern := "^TestSource$/^" + strings.ReplaceAll(part, "/", "$/^") + "$"
-			c := exec.CommandContext(t.Context(), os.Args[0], "-test.run="+pattern, "-test.timeout=2m")
-			c.Env = append(os.Environ(), defectEnv+"="+defect)
-			out, err := c.CombinedOutput()
-			if err == nil || !strings.Contains(string(out), "--- FAIL: TestSource/"+strings.Split(part, "/")[0]) {
-				t.Errorf("%s was not seen: %v\n%s", defect, err, out)
-			}
-		})
-	}
-}
 
 const (
-	pageSize = 4
-	secret   = "a-secret-of-the-test"
+	pageSize      = 4
+	functionsPage = 30
+	secret        = "a-secret-of-the-test"
+	signature     = "a-signature-of-the-test"
 )
 
-// A source is a small one of a cloud that is no other's.
+// A source is a small one of a cloud that is no other's. All that it asks for is
+// in the bodies of its calls.
 type source struct {
-	url, defect string
-	caller      *extract.Caller
+	url    string
+	caller *extract.Caller
+	defective
+
+	one sync.Mutex   // held by the one call there may be
+	ids atomic.Int64 // how often its ID was asked for
+	got atomic.Int64 // answers
+
+	calls, refused atomic.Int64 // through other callers than its own
 }
 
-func (s *source) ID() archive.SourceID       { return archive.SourceID{Provider: "test"} }
-func (s *source) Stats() archive.SourceStats { return s.caller.Stats() }
+func (s *source) ID() archive.SourceID {
+	id := archive.SourceID{Provider: "test"}
+	if s.has("the name is another's") {
+		id.Provider = "other"
+	}
+	if s.has("the identity changes") {
+		id.Region = fmt.Sprint(s.ids.Add(1))
+	}
+	return id
+}
 
-// An element of a page of records, and the page.
+func (s *source) Stats() archive.SourceStats {
+	stats := s.caller.Stats()
+	if s.has("refusals are not counted") {
+		stats.Refused = 0
+	}
+	stats.Calls, stats.Refused = stats.Calls+s.calls.Load(), stats.Refused+s.refused.Load()
+	if s.has("only answers are counted") {
+		stats.Calls = s.got.Load()
+	}
+	return stats
+}
+
+// What is asked for, what comes, and an element of the list of records.
 type (
-	element struct {
-		ID, Status, Message string
-		Start, End          time.Time
+	question struct {
+		URN, ID       string
+		From, To      time.Time
+		Offset, Limit int
+		Signature     string // by one that should not sign there
 	}
 	page struct {
 		Records []json.RawMessage
 		Names   []string
 		Next    *int
 		More    *bool
+		Total   *int
+	}
+	element struct {
+		ID, Status, Message string
+		Start, End          time.Time
 	}
 )
 
 // get asks for a page of a list.
-func (s *source) get(ctx context.Context, path string, q url.Values) (p page, err error) {
-	call := func(transport http.RoundTripper) error {
-		callCtx := ctx
-		if s.defect == "the context is not heeded" {
-			callCtx = context.Background()
-		}
-		req, err := http.NewRequestWithContext(callCtx, http.MethodGet, s.url+path+"?"+q.Encode(), nil)
-		if err != nil {
-			return err
-		}
-		req.Header.Set("Authorization", secret)
-		resp, err := transport.RoundTrip(req)
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			return err
-		}
-		p = page{}
-		if err := json.Unmarshal(body, &p); err != nil {
-			return err
-		}
-		if p.Next == nil || p.More == nil {
-			return errors.New("not a page")
-		}
-		return nil
+func (s *source) get(ctx context.Context, path string, q question) (p page, err error) {
+	if s.has("the context is not heeded") {
+		ctx = context.WithoutCancel(ctx)
 	}
-	if s.defect == "the context is not heeded" {
-		err = s.caller.Do(context.WithoutCancel(ctx), call)
-	} else {
+	call := func(transport http.RoundTripper) error {
+		if s.has("calls are one at a time") {
+			s.one.Lock()
+			defer s.one.Unlock()
+		}
+		p, err = s.send(ctx, transport, path, q)
+		for try := 0; try < 1000 && throttled(err) && s.has("429 is tried again at once"); try++ {
+			p, err = s.send(ctx, transport, path, q)
+		}
+		return err
+	}
+	if s.has("the caller is passed by") {
+		_ = call(http.DefaultTransport)
+	}
+	switch {
+	case s.has("nothing is tried again"):
+		_ = s.caller.Do(ctx, func(transport http.RoundTripper) error { _ = call(transport); return nil })
+	case s.has("calls wait for nobody"):
+		err = call(http.DefaultTransport)
+	case s.has("refusals are forgotten at once"):
+		another := extract.NewCaller(extract.Options{Clock: s.caller.Clock(), Budget: time.Hour, Transport: http.DefaultTransport})
+		err = another.Do(ctx, call)
+		s.calls.Add(another.Stats().Calls)
+		s.refused.Add(another.Stats().Refused)
+	case s.has("a refusal is never forgotten") && s.caller.Stats().Refused > 0:
+		if err = s.caller.Clock().Sleep(ctx, time.Second); err == nil {
+			err = s.caller.Do(ctx, call)
+		}
+	default:
 		err = s.caller.Do(ctx, call)
 	}
-	if s.defect == "the caller is passed by" && err == nil {
-		err = call(http.DefaultTransport)
+	for try := 0; try < 10 && err != nil && s.has("tried for ever"); try++ {
+		err = s.caller.Do(ctx, call)
 	}
+	if err == nil {
+		s.got.Add(1)
+		return p, nil
+	}
+	return p, s.explained(ctx, err)
+}
+
+func throttled(err error) bool {
 	var status *extract.StatusError
-	switch {
-	case !errors.As(err, &status):
-	case status.Status == http.StatusForbidden && s.defect == "the refusal is shown":
-		return p, fmt.Errorf("%w: %w with %s", archive.ErrDenied, err, secret)
-	case status.Status == http.StatusForbidden && s.defect != "refused is an error like others":
-		return p, fmt.Errorf("%w: %w", archive.ErrDenied, err)
+	return errors.As(err, &status) && status.Throttled()
+}
+
+// send makes one call.
+func (s *source) send(ctx context.Context, transport http.RoundTripper, path string, q question) (p page, err error) {
+	url := s.url + path
+	if s.has("it signs in the URL") {
+		url += "?signature=" + signature
+	}
+	if s.has("it signs in the body") {
+		q.Signature = signature
+	}
+	body, err := json.Marshal(q)
+	if err != nil {
+		return p, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return p, err
+	}
+	req.Header.Set("Authorization", secret)
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return p, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err == nil {
+		err = json.Unmarshal(answer, &p)
+	}
+	if err == nil && (p.Next == nil || p.More == nil) {
+		err = errors.New("not a page")
+	}
+	if err != nil && s.has("any answer is a page") {
+		return page{Next: new(int), More: new(bool)}, nil
 	}
 	return p, err
+}
+
+// explained gives an error the meaning that the loop knows.
+func (s *source) explained(ctx context.Context, err error) error {
+	var status *extract.StatusError
+	switch {
+	case context.Cause(ctx) != nil && s.has("the cause is not told"):
+		return ctx.Err()
+	case s.has("errors have lines"):
+		return fmt.Errorf("it went wrong:\n%w", err)
+	case !errors.As(err, &status):
+	case status.Status == http.StatusForbidden && s.has("the refusal is shown"):
+		return fmt.Errorf("%w: %w with %s", archive.ErrDenied, err, secret)
+	case status.Status == http.StatusForbidden && !s.has("refused is an error like others"):
+		return fmt.Errorf("%w: %w", archive.ErrDenied, err)
+	}
+	return err
+}
+
+// gone tells whether it is the function that the cloud does not know.
+func (s *source) gone(err error) error {
+	var status *extract.StatusError
+	switch {
+	case s.has("trouble is gone"):
+	case !errors.As(err, &status) || status.Status != http.StatusNotFound || s.has("gone is an error like others"):
+		return err
+	case status.Code != "NoFunction" && !s.has("any 404 is gone"):
+		return err
+	}
+	return fmt.Errorf("%w: %w", archive.ErrGone, err)
 }
 
 func (s *source) Functions(ctx context.Context) iter.Seq2[[]archive.Function, error] {
 	return func(yield func([]archive.Function, error) bool) {
 		for offset := 0; ; {
-			p, err := s.get(ctx, "/functions", url.Values{"offset": {fmt.Sprint(offset)}})
+			p, err := s.get(ctx, "/functions", question{Offset: offset})
+			if err != nil && s.has("functions are gone") {
+				err = s.gone(err)
+			}
 			var functions []archive.Function
 			for _, name := range p.Names {
-				functions = append(functions, archive.Function{URN: "test:" + name, Name: name})
-			}
-			if !yield(functions, err) || err != nil || !*p.More || s.defect == "functions have one page" {
-				return
-			}
-			offset = *p.Next
-		}
-	}
-}
-
-func (s *source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.Page, error] {
-	return func(yield func(archive.Page, error) bool) {
-		limit := pageSize
-		if q.Limit > 0 {
-			limit = min(q.Limit, limit)
-		}
-		offset, _ := strconv.Atoi(string(q.Cursor))
-		from, to := q.From.UTC(), q.To.UTC()
-		switch s.defect {
-		case "the list is asked for in its own":
-			from = from.Add(-time.Hour)
-		case "the last second is left out":
-			from, to = from.Add(2*time.Second), to.Add(-2*time.Second)
-		}
-		for last := ""; ; {
-			p, err := s.get(ctx, "/records/"+q.Function.URN, url.Values{
-				"offset": {fmt.Sprint(offset)}, "limit": {fmt.Sprint(limit)}, "id": {q.RequestID},
-				"from": {from.Format(time.RFC3339)}, "to": {to.Format(time.RFC3339)},
-			})
-			if err == nil && len(p.Records) > 0 && fmt.Sprint(p.Records) == last && s.defect != "the list never ends" {
-				err = errors.New("the same page again")
-			}
-			last = fmt.Sprint(p.Records)
-			if err != nil {
-				if s.defect != "an error is an end" {
-					yield(archive.Page{}, s.gone(err))
+				f := archive.Function{URN: "test:" + name, Name: name}
+				if s.has("functions have no names") {
+					f.Name = ""
 				}
-				return
+				if functions = append(functions, f); s.has("functions come twice") {
+					functions = append(functions, f)
+				}
 			}
-			out := s.page(p)
-			out.Last = !*p.More || s.defect == "a short page ends the list" && len(p.Records) < limit ||
-				s.defect == "only the first page is kept"
-			out.Next = archive.Cursor(fmt.Sprint(*p.Next))
-			switch s.defect {
-			case "the cursor is that of the page":
-				out.Next = archive.Cursor(fmt.Sprint(offset))
-			case "a page is forgotten":
-				out.Next = archive.Cursor(fmt.Sprint(*p.Next + limit))
-			}
-			if !yield(out, nil) || out.Last {
+			if !yield(functions, err) || err != nil || !*p.More || s.has("functions have one page") {
 				return
 			}
 			offset = *p.Next
@@ -224,26 +226,38 @@ func (s *source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 	}
 }
 
-func (s *source) gone(err error) error {
-	var status *extract.StatusError
-	if errors.As(err, &status) && status.Status == http.StatusNotFound && (status.Code == "NoFunction" || s.defect == "any 404 is gone") {
-		return fmt.Errorf("%w: %w", archive.ErrGone, err)
+// page makes a page of an answer.
+func (s *source) page(p page, buffer []archive.Invocation) archive.Page {
+	out := archive.Page{Count: -1, Invocations: buffer}
+	if p.Total != nil {
+		out.Count = *p.Total
 	}
-	return err
-}
-
-func (s *source) page(p page) archive.Page {
-	out := archive.Page{Count: -1}
+	if s.has("the count is the page's") {
+		out.Count = len(p.Records)
+	}
 	for _, raw := range p.Records {
 		var e element
 		if err := json.Unmarshal(raw, &e); err != nil || e.ID == "" {
-			if s.defect != "unusable is dropped" {
-				out.Rejected = append(out.Rejected, archive.Rejected{Reason: "no id", Payload: raw})
+			rejected := archive.Rejected{Reason: "no id", Payload: raw}
+			if s.has("unusable has no reason") {
+				rejected.Reason = ""
+			}
+			if s.has("unusable is not kept as it came") {
+				rejected.Payload = []byte(`"` + strings.Repeat("?", len(raw)) + `"`)
+			}
+			if !s.has("unusable is dropped") {
+				out.Rejected = append(out.Rejected, rejected)
 			}
 			continue
 		}
-		if s.defect == "times are local" {
+		if s.has("times are local") {
 			e.Start = e.Start.In(time.FixedZone("", 3600))
+		}
+		if s.has("the message is dropped") {
+			e.Message = ""
+		}
+		if s.has("all have an end") && e.End.IsZero() {
+			e.End = e.Start
 		}
 		out.Invocations = append(out.Invocations, archive.Invocation{
 			RequestID: e.ID, Status: e.Status, ErrorMessage: e.Message, Start: e.Start, End: e.End,
@@ -252,38 +266,21 @@ func (s *source) page(p page) archive.Page {
 	return out
 }
 
-// handler is the cloud's side.
-func handler(of *conformance.Cloud) http.Handler {
-	number := func(r *http.Request, name string) int {
-		n, _ := strconv.Atoi(r.URL.Query().Get(name))
-		return n
+// cursor is where the page after an answer begins, parse where one leads.
+func (s *source) cursor(offset, limit int, p page) archive.Cursor {
+	switch {
+	case s.has("the cursor is that of the page"):
+		return archive.Cursor(fmt.Sprint(offset))
+	case s.has("a page is forgotten"):
+		return archive.Cursor(fmt.Sprint(*p.Next + limit))
+	case s.has("cursors are known to one process"):
+		return archive.Cursor(fmt.Sprintf("%p %d", s, *p.Next))
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /functions", func(w http.ResponseWriter, r *http.Request) {
-		list, next, total := of.Functions(number(r, "offset"), 100)
-		more := next < total
-		p := page{Next: &next, More: &more}
-		for _, f := range list {
-			p.Names = append(p.Names, f.Name)
-		}
-		_ = json.NewEncoder(w).Encode(p)
-	})
-	mux.HandleFunc("GET /records/{urn}", func(w http.ResponseWriter, r *http.Request) {
-		from, _ := time.Parse(time.RFC3339, r.URL.Query().Get("from"))
-		to, _ := time.Parse(time.RFC3339, r.URL.Query().Get("to"))
-		a := of.List(conformance.Question{
-			Function: r.PathValue("urn"), From: from, To: to, RequestID: r.URL.Query().Get("id"),
-			Offset: number(r, "offset"), Limit: number(r, "limit"),
-		})
-		p := page{Next: &a.Next, More: &a.More}
-		for _, record := range a.Records {
-			raw := []byte(record.Raw)
-			if record.Raw == "" {
-				raw, _ = json.Marshal(element{record.ID, record.Status, record.Message, record.Start, record.End})
-			}
-			p.Records = append(p.Records, raw)
-		}
-		_ = json.NewEncoder(w).Encode(p)
-	})
-	return mux
+	return archive.Cursor(fmt.Sprint(*p.Next))
+}
+
+func (s *source) parse(c archive.Cursor) int {
+	text := strings.TrimPrefix(string(c), fmt.Sprintf("%p ", s))
+	offset, _ := strconv.Atoi(text)
+	return offset
 }

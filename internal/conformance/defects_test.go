@@ -1,0 +1,225 @@
+package conformance_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"archiver/internal/archive"
+	"archiver/internal/conformance"
+	"archiver/internal/extract"
+	"archiver/internal/pgserver/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// defectEnv names what is wrong in this process: with the source, or with what
+// the suite is told.
+const defectEnv = "CONFORMANCE_TEST_DEFECT"
+
+// A seen defect is one with a part of the suite that has to see it, and what is
+// said of it there.
+type seen struct{ defect, part, says string }
+
+// defects are what a source may do wrong.
+var defects = []seen{
+	{"the name is another's", "identity", "Provider:other"},
+	{"the identity changes", "identity", "Provider:test Region:"},
+	{"it calls when it is opened", "identity", "1 calls before anything was asked"},
+	{"functions have one page", "functions", "is missing"},
+	{"functions come twice", "functions", "2 functions, want 1"},
+	{"functions have no names", "functions", "f0 is missing"},
+	{"times are local", "records", "want {ID:r-0"},
+	{"the message is dropped", "records", "want {ID:r-3"},
+	{"all have an end", "records", "want {ID:r-1"},
+	{"a short page ends the list", "paging", "is missing"},
+	{"pages share their memory", "paging", "is missing"},
+	{"the count is the page's", "paging", "page 0 counts 4 of 5 records"},
+	{"a page follows the last one", "paging", "page 2 follows the last one"},
+	{"the end is asked for again", "paging", "3 calls for 0 records"},
+	{"the limit is not kept to", "paging/limit", "4 records of one asked for"},
+	{"the range is another", "paging/question", "asked for {"},
+	{"the id is not asked for", "paging/question", "want 1:"},
+	{"the list never ends", "endless", "no end after"},
+	{"an endless list is all", "endless", "as if that were all"},
+	{"a page is forgotten", "cursors", "is missing"},
+	{"the cursor is that of the page", "cursors", "some come again"},
+	{"cursors are known to one process", "cursors", "some come again"},
+	{"pages are ahead that may not be", "ahead", "pages are ahead, of 3 that were let"},
+	{"pages ahead are asked for again", "ahead", "one after the other"},
+	{"a page ahead is lost", "ahead", "is missing"},
+	{"calls ahead are left", "cancelling/by who reads", "calls are left under way"},
+	{"the context is not heeded", "cancelling/before the answer", "pages, then"},
+	{"the context is not heeded", "cancelling/in the body", "pages, then"},
+	{"the cause is not told", "cancelling/before a pause", "context canceled"},
+	{"the cause is not told", "cancelling/before the call", "context canceled"},
+	{"a goroutine is left", "cancelling", "found unexpected goroutines"},
+	{"an error is an end", "faults/500, for good", "ended without an error"},
+	{"nothing is tried again", "faults/reset, once", "by 2 calls: EOF"},
+	{"any answer is a page", "faults/cut short, once", "2 pages by 2 calls"},
+	{"any answer is a page", "faults/another's JSON, once", "2 pages by 2 calls"},
+	{"trouble is gone", "faults/500, for good", "function is gone"},
+	{"tried for ever", "faults/500, for good", "calls"},
+	{"errors have lines", "faults/500, for good", `the error shows "\n"`},
+	{"unusable is dropped", "unusable", "is not kept with a reason"},
+	{"unusable has no reason", "unusable", "is not kept with a reason"},
+	{"unusable is not kept as it came", "unusable", "is not kept with a reason"},
+	{"calls are one at a time", "limits/concurrency", "1 calls at once"},
+	{"calls wait for nobody", "limits/concurrency", "calls at once"},
+	{"calls wait for nobody", "limits/rate", "calls at 4 a second took 0s"},
+	{"429 is tried again at once", "limits/429", "calls and 0s"},
+	{"429 is tried again at once", "limits/429 with Retry-After", "calls and 0s"},
+	{"refusals are forgotten at once", "limits/throttled", "where 60 are allowed"},
+	{"a refusal is never forgotten", "limits/throttled", "while throttled"},
+	{"refused is an error like others", "denied", "invocations, 403"},
+	{"the refusal is shown", "denied", "the error shows"},
+	{"it signs in the URL", "denied", "the error shows"},
+	{"it signs in the body", "denied", "the error shows"},
+	{"tried for ever", "denied", "calls for what two had to be told"},
+	{"any 404 is gone", "gone", "NoPath"},
+	{"gone is an error like others", "gone", "after 1 calls"},
+	{"functions are gone", "gone", "functions: function is gone"},
+	{"tried for ever", "gone", "after 11 calls"},
+	{"the caller is passed by", "stats", "Refused:2}, want"},
+	{"refusals are not counted", "stats", "Refused:0}, want"},
+	{"only answers are counted", "stats", "Refused:2}, want"},
+	{"only the first page is kept", "loop/drift", "never became complete"},
+	{"the first second is left out", "loop/borders", "is missing"},
+	{"the last second is left out", "loop/borders", "is missing"},
+}
+
+// mistakes are what a suite may be told wrongly, so that it would look for
+// nothing.
+var mistakes = []seen{
+	{"no provider", "", "the Suite lacks Provider"},
+	{"pages of one", "", "the Suite lacks PageSize"},
+	{"no page of functions", "", "the Suite lacks FunctionPage"},
+	{"no function", "", "the Suite lacks Function,"},
+	{"nothing to open", "", "the Suite lacks Open"},
+	{"no ways", "", "the Suite lacks Ways"},
+	{"a way without a handler", "", "the Suite lacks the name or the handler"},
+	{"nothing is denied", "", "the Suite lacks Denied"},
+	{"nothing is gone", "", "the Suite lacks Gone"},
+	{"nothing is elsewhere", "", "the Suite lacks Elsewhere"},
+	{"a refusal repeats nothing", "", "the Suite lacks a status"},
+	{"no secrets", "", "the Suite lacks Secrets"},
+	{"nothing is unusable", "", "the Suite lacks Unusable"},
+	{"the secrets are another's", "denied", "none of the Secrets is in the call"},
+	{"all functions are in one page", "functions", "31 functions by 1 calls"},
+	{"the handler makes the pages", "loop/drift", "0 of 2 records came or went: no"},
+	{"the handler makes the pages", "cancelling/by who reads", "where the first began"},
+}
+
+// suite is that of a source that keeps to the rules, but for what is wrong.
+func suite(wrong string) conformance.Suite {
+	m := mistaken{wrong}
+	s := conformance.Suite{
+		Provider: "test", PageSize: pageSize, FunctionPage: functionsPage,
+		Function: func(n int) archive.Function {
+			return archive.Function{URN: fmt.Sprintf("test:f%d", n), Name: fmt.Sprintf("f%d", n)}
+		},
+		Open: func(t *testing.T, url string, caller *extract.Caller) archive.Source {
+			t.Helper()
+			s := &source{url: url, caller: caller, defective: defective{wrong}}
+			if s.has("it calls when it is opened") {
+				_, _ = s.get(t.Context(), "/functions", question{})
+			}
+			return s
+		},
+		Ways: []conformance.Way{
+			{Name: "counted", Handler: cloud{true, m}.handler, ShortPages: true, Counts: true},
+			{Name: "uncounted", Handler: cloud{false, m}.handler, ShortPages: true},
+		},
+		Denied:    []conformance.Refusal{{Status: 403, Body: `{"code":"Denied","message":%q}`}},
+		Gone:      conformance.Refusal{Status: 404, Body: `{"code":"NoFunction","message":%q}`},
+		Elsewhere: []conformance.Refusal{{Status: 404, Body: `{"code":"NoPath","message":%q}`}},
+		Secrets:   []string{secret, signature}, Unusable: []string{`{}`, `7`},
+	}
+	for mistake, make := range map[string]func(){
+		"no provider":               func() { s.Provider = "" },
+		"pages of one":              func() { s.PageSize = 1 },
+		"no page of functions":      func() { s.FunctionPage = 0 },
+		"no function":               func() { s.Function = nil },
+		"nothing to open":           func() { s.Open = nil },
+		"no ways":                   func() { s.Ways = nil },
+		"a way without a handler":   func() { s.Ways[1].Handler = nil },
+		"nothing is denied":         func() { s.Denied = nil },
+		"nothing is gone":           func() { s.Gone = conformance.Refusal{} },
+		"nothing is elsewhere":      func() { s.Elsewhere = nil },
+		"a refusal repeats nothing": func() { s.Elsewhere[0].Body = "not found" },
+		"no secrets":                func() { s.Secrets = nil },
+		"nothing is unusable":       func() { s.Unusable = nil },
+		"the secrets are another's": func() { s.Secrets = []string{"another's"} },
+	} {
+		if m.makes(mistake) {
+			make()
+		}
+	}
+	return s
+}
+
+// A defective source is one with one of the defects, or with none.
+type defective struct{ defect string }
+
+// has reports whether it has this defect, which is one of those above.
+func (d defective) has(defect string) bool { return is(defects, d.defect, defect) }
+
+// A mistaken suite is one with one of the mistakes, or with none.
+type mistaken struct{ mistake string }
+
+// makes reports whether it makes this mistake, which is one of those above.
+func (m mistaken) makes(mistake string) bool { return is(mistakes, m.mistake, mistake) }
+
+func is(all []seen, wrong, what string) bool {
+	if !slices.ContainsFunc(all, func(s seen) bool { return s.defect == what }) {
+		panic("nothing sees whether " + what)
+	}
+	return wrong == what
+}
+
+// A source that keeps to the rules passes.
+func TestSource(t *testing.T) { conformance.Test(t, suite(os.Getenv(defectEnv))) }
+
+// A source that does not, fails where it should, and so does a suite that would
+// look for nothing: each in a process of its own.
+func TestDefects(t *testing.T) {
+	t.Parallel()
+	for _, s := range slices.Concat(defects, mistakes) {
+		t.Run(s.defect+"/"+s.part, func(t *testing.T) {
+			t.Parallel()
+			pattern, failed := "^TestSource$", "--- FAIL: TestSource"
+			if s.part != "" {
+				pattern += "/^" + strings.ReplaceAll(s.part, "/", "$/^") + "$"
+				failed += "/" + strings.ReplaceAll(s.part, " ", "_")
+			}
+			c := exec.CommandContext(t.Context(), os.Args[0], "-test.run="+pattern, "-test.timeout=2m")
+			c.Env = append(os.Environ(), defectEnv+"="+s.defect)
+			out, err := c.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), failed) || !strings.Contains(string(out), s.says) {
+				t.Errorf("it was not seen, as %q: %v\n%s", s.says, err, out)
+			}
+		})
+	}
+}
+
+// No part is without a defect that it has to see, and none without a word in the
+// documentation.
+func TestParts(t *testing.T) {
+	t.Parallel()
+	documented, err := os.ReadFile("../../docs/sources.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := suite("")
+	for _, part := range s.Parts() {
+		if !slices.ContainsFunc(defects, func(s seen) bool { return strings.HasPrefix(s.part+"/", part+"/") }) {
+			t.Errorf("nothing shows what %s sees", part)
+		}
+		if !strings.Contains(string(documented), "\n| `"+part) {
+			t.Errorf("%s is not in docs/sources.md", part)
+		}
+	}
+}
