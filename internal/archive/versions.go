@@ -39,7 +39,7 @@ const VersionsAge = 24 * time.Hour
 
 // A Version is a version of a function, beside the latest.
 type Version struct {
-	Known // LatestID is set
+	Known               // LatestID is set
 	Latest    Known     // of the same function
 	Covered   bool      // the answers for the latest held all that those for this one did, where that was looked at
 	LookAgain bool      // that was long ago, or never
