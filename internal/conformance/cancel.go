@@ -20,13 +20,19 @@ var errStop = errors.New("stopped by the test")
 // A context that ends ends the call under way at once, with its cause for the
 // error; and so does whoever stops reading. Neither leaves a goroutine.
 func (s *Suite) cancelling(t *testing.T) {
-	for name, test := range map[string]func(*testing.T, *world){
+	tests := map[string]func(*testing.T, *world){
 		"before the answer": func(t *testing.T, w *world) { s.cancelled(t, w, "too slow") },
 		"in the body":       func(t *testing.T, w *world) { s.cancelled(t, w, "too slow in its body") },
 		"before a pause":    func(t *testing.T, w *world) { s.cancelled(t, w, "500") },
 		"before the call":   s.cancelledBefore,
 		"by who reads":      s.left,
-	} {
+	}
+	for _, l := range s.listings() {
+		tests[l.name+" before the answer"] = func(t *testing.T, w *world) { cancelledList(t, w, &l, "too slow") }
+		tests[l.name+" in the body"] = func(t *testing.T, w *world) { cancelledList(t, w, &l, "too slow in its body") }
+		tests[l.name+" before a pause"] = func(t *testing.T, w *world) { cancelledList(t, w, &l, "500") }
+	}
+	for name, test := range tests {
 		before := goleak.IgnoreCurrent()
 		t.Run(name, func(t *testing.T) {
 			test(t, s.open(t, s.plain(), func(o *extract.Options) {
@@ -45,21 +51,7 @@ func (s *Suite) cancelled(t *testing.T, w *world, trouble string) {
 	w.cloud.records = spread("r", noon, 3*s.PageSize)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
-	w.trouble(trouble, s.plain(), func(n int64, _ *http.Request) bool {
-		if n > 1 {
-			time.AfterFunc(10*time.Millisecond, func() { cancel(errStop) }) // in the middle of what follows
-		}
-		return n > 1
-	})
-	if trouble == "500" {
-		w.disturb = func(n int64, answer http.ResponseWriter, _ *http.Request) bool {
-			if n > 1 {
-				answer.WriteHeader(http.StatusInternalServerError)
-				cancel(errStop)
-			}
-			return n > 1
-		}
-	}
+	w.cancelAt(2, trouble, cancel)
 	pages, err := read(ctx, w.source, w.hour())
 	if !errors.Is(err, errStop) || err.Error() != errStop.Error() || len(pages) != 1 {
 		t.Errorf("%d pages, then %v", len(pages), err)
@@ -72,6 +64,46 @@ func (s *Suite) cancelled(t *testing.T, w *world, trouble string) {
 	}
 	if n := w.calls.Load(); n != 2 {
 		t.Errorf("%d calls", n)
+	}
+}
+
+// cancelAt makes calls from the n-th on meet a trouble, and ends the context in
+// the middle of it.
+func (w *world) cancelAt(nth int64, trouble string, cancel context.CancelCauseFunc) {
+	w.trouble(trouble, w.suite.plain(), func(n int64, _ *http.Request) bool {
+		if n >= nth {
+			time.AfterFunc(10*time.Millisecond, func() { cancel(errStop) })
+		}
+		return n >= nth
+	})
+	if trouble != "500" {
+		return
+	}
+	w.disturb = func(n int64, answer http.ResponseWriter, _ *http.Request) bool {
+		if n >= nth {
+			answer.WriteHeader(http.StatusInternalServerError)
+			cancel(errStop)
+		}
+		return n >= nth
+	}
+}
+
+// cancelledList is the same for a list that only some sources have.
+func cancelledList(t *testing.T, w *world, l *listing, trouble string) {
+	l.fill(w.cloud, 2*l.page+1)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	w.cancelAt(l.later(), trouble, cancel)
+	for range 2 { // and what is asked for after its end makes no call
+		if err := l.read(ctx, w.source).err; !errors.Is(err, errStop) || err.Error() != errStop.Error() {
+			t.Errorf("%s: %v", l.name, err)
+		}
+	}
+	if n := w.calls.Load(); n != l.later() {
+		t.Errorf("%d calls", n)
+	}
+	if n := w.underWay.Load(); n != 0 {
+		t.Errorf("%d calls are left under way", n)
 	}
 }
 

@@ -26,6 +26,9 @@ type Cloud struct {
 	mu        sync.Mutex
 	functions []archive.Function
 	records   []Record
+	versions  []Element[archive.Function] // of the first of the functions, and so are these:
+	aliases   []Element[archive.Alias]
+	settings  []Element[archive.Setting]
 
 	leftOpen, rightOpen bool                            // borders of a range that are not of it
 	most                int                             // records a page, whatever is asked for; 0 for all
@@ -107,6 +110,38 @@ func (c *Cloud) Functions(offset, limit int) (page []archive.Function, next, tot
 	offset = min(offset, len(c.functions))
 	next = min(offset+limit, len(c.functions))
 	return slices.Clone(c.functions[offset:next]), next, len(c.functions)
+}
+
+// An Element is one of a list.
+type Element[T any] struct {
+	Is  T
+	Raw string // if set, the element in place of that
+}
+
+// Versions answers a call for a page of a function's versions, the latest among
+// them, Aliases and Settings for one of those.
+func (c *Cloud) Versions(function string, offset, limit int) (page []Element[archive.Function], next, total int) {
+	return pageOf(c, function, c.versions, offset, limit)
+}
+
+// Aliases is like Versions.
+func (c *Cloud) Aliases(function string, offset, limit int) (page []Element[archive.Alias], next, total int) {
+	return pageOf(c, function, c.aliases, offset, limit)
+}
+
+// Settings is like Versions.
+func (c *Cloud) Settings(function string, offset, limit int) (page []Element[archive.Setting], next, total int) {
+	return pageOf(c, function, c.settings, offset, limit)
+}
+
+// pageOf cuts a page out of a list that does not change once it is asked for.
+func pageOf[T any](c *Cloud, function string, all []Element[T], offset, limit int) (page []Element[T], next, total int) {
+	if function != c.functions[0].URN {
+		return nil, 0, 0
+	}
+	offset = min(offset, len(all))
+	next = min(offset+limit, len(all))
+	return all[offset:next], next, len(all)
 }
 
 // questions are those asked so far.

@@ -53,6 +53,7 @@ func (c cloud) handler(of *conformance.Cloud) http.Handler {
 		}
 		_ = json.NewEncoder(w).Encode(p)
 	})
+	c.lists(of, mux)
 	return mux
 }
 

@@ -86,6 +86,43 @@ var defects = []seen{
 	{"the caller is passed by", "stats", "Refused:2}, want"},
 	{"refusals are not counted", "stats", "Refused:0}, want"},
 	{"only answers are counted", "stats", "Refused:2}, want"},
+	{"lists have one page", "versions/paging", "is missing"},
+	{"the latest is listed as well", "versions/paging", "1 versions, want 0: test:f0 f0 is none"},
+	{"versions come twice", "versions/paging", "2 versions, want 1"},
+	{"an error is an end", "versions/faults/500, for good", "versions: <nil>"},
+	{"nothing is tried again", "versions/faults/reset, once", "versions: EOF"},
+	{"any answer is a page", "versions/faults/cut short, once", "is missing"},
+	{"trouble is gone", "versions/faults/500, for good", "function is gone"},
+	{"tried for ever", "versions/faults/500, for good", "calls"},
+	{"the context is not heeded", "cancelling/versions before the answer", "versions: "},
+	{"the cause is not told", "cancelling/versions before a pause", "context canceled"},
+	{"refused is an error like others", "versions/denied", "versions, 403"},
+	{"it signs in the body", "versions/denied", "the error shows"},
+	{"gone is an error like others", "versions/gone", "versions of none"},
+	{"any 404 is gone", "versions/gone", "NoPath"},
+	{"no list is an error like others", "versions/gone", "versions that are no list"},
+	{"unusable is dropped", "versions/unusable", "the error is <nil>"},
+	{"unusable ends a list", "versions/unusable", "is missing"},
+	{"aliases have no shares", "aliases/paging", "is missing"},
+	{"an error is an end", "aliases/faults/500, for good", "aliases: <nil>"},
+	{"nothing is tried again", "aliases/faults/reset, once", "aliases: EOF"},
+	{"the context is not heeded", "cancelling/aliases in the body", "aliases: "},
+	{"refused is an error like others", "aliases/denied", "aliases, 403"},
+	{"gone is an error like others", "aliases/gone", "aliases of none"},
+	{"no list is an error like others", "aliases/gone", "aliases that are no list"},
+	{"unusable ends a list", "aliases/unusable", "is missing"},
+	{"lists have one page", "settings/paging", "is missing"},
+	{"the count is the page's", "settings/paging", "a page counts 20 of 250 settings"},
+	{"settings have nothing raw", "settings/paging", "without what was said is none"},
+	{"an error is an end", "settings/faults/500, for good", "settings: <nil>"},
+	{"nothing is tried again", "settings/faults/reset, once", "settings: EOF"},
+	{"the context is not heeded", "cancelling/settings in the body", "settings: "},
+	{"the cause is not told", "cancelling/settings before the answer", "context canceled"},
+	{"refused is an error like others", "settings/denied", "settings, 403"},
+	{"it signs in the URL", "settings/denied", "the error shows"},
+	{"gone is an error like others", "settings/gone", "settings of none"},
+	{"any 404 is gone", "settings/gone", "NoPath"},
+	{"unusable is dropped", "settings/unusable", "is not kept with a reason"},
 	{"only the first page is kept", "loop/drift", "never became complete"},
 	{"the first second is left out", "loop/borders", "is missing"},
 	{"the last second is left out", "loop/borders", "is missing"},
@@ -107,6 +144,19 @@ var mistakes = []seen{
 	{"a refusal repeats nothing", "", "the Suite lacks a status"},
 	{"no secrets", "", "the Suite lacks Secrets"},
 	{"nothing is unusable", "", "the Suite lacks Unusable"},
+	{"no version", "", "the Suite lacks Version and Alias"},
+	{"no page of versions", "", "the Suite lacks Page of its Versions"},
+	{"no version is unusable", "", "the Suite lacks Unusable and"},
+	{"there are always versions", "", "the Suite lacks None"},
+	{"no setting", "", "the Suite lacks Setting of"},
+	{"no page of settings", "", "the Suite lacks Page of its Settings"},
+	{"no setting is unusable", "", "the Suite lacks Unusable of its Settings"},
+	{"versions are not told of", "versions", "the Suite lacks what they are"},
+	{"versions are not told of", "aliases", "the Suite lacks what they are"},
+	{"settings are not told of", "settings", "the Suite lacks what they are"},
+	{"the source has no such lists", "versions", "the source does not list them"},
+	{"the source has no such lists", "settings", "the source does not list them"},
+	{"all settings are in one page", "settings/paging", "250 settings by 1 calls"},
 	{"the secrets are another's", "denied", "none of the Secrets is in the call"},
 	{"all functions are in one page", "functions", "31 functions by 1 calls"},
 	{"the handler makes the pages", "loop/drift", "0 of 2 records came or went: no"},
@@ -127,7 +177,10 @@ func suite(wrong string) conformance.Suite {
 			if s.has("it calls when it is opened") {
 				_, _ = s.get(t.Context(), "/functions", question{})
 			}
-			return s
+			if m.makes("the source has no such lists") {
+				return s
+			}
+			return &versioned{s}
 		},
 		Ways: []conformance.Way{
 			{Name: "counted", Handler: cloud{true, m}.handler, ShortPages: true, Counts: true},
@@ -137,6 +190,7 @@ func suite(wrong string) conformance.Suite {
 		Gone:      conformance.Refusal{Status: 404, Body: `{"code":"NoFunction","message":%q}`},
 		Elsewhere: []conformance.Refusal{{Status: 404, Body: `{"code":"NoPath","message":%q}`}},
 		Secrets:   []string{secret, signature}, Unusable: []string{`{}`, `7`},
+		Versions: versionsOf(), Settings: settingsOf(),
 	}
 	for mistake, make := range map[string]func(){
 		"no provider":               func() { s.Provider = "" },
@@ -152,6 +206,15 @@ func suite(wrong string) conformance.Suite {
 		"a refusal repeats nothing": func() { s.Elsewhere[0].Body = "not found" },
 		"no secrets":                func() { s.Secrets = nil },
 		"nothing is unusable":       func() { s.Unusable = nil },
+		"no version":                func() { s.Versions.Version = nil },
+		"no page of versions":       func() { s.Versions.Page = 0 },
+		"no version is unusable":    func() { s.Versions.Unusable = nil },
+		"there are always versions": func() { s.Versions.None = nil },
+		"no setting":                func() { s.Settings.Setting = nil },
+		"no page of settings":       func() { s.Settings.Page = 0 },
+		"no setting is unusable":    func() { s.Settings.Unusable = nil },
+		"versions are not told of":  func() { s.Versions = nil },
+		"settings are not told of":  func() { s.Settings = nil },
 		"the secrets are another's": func() { s.Secrets = []string{"another's"} },
 	} {
 		if m.makes(mistake) {
@@ -218,7 +281,7 @@ func TestParts(t *testing.T) {
 		if !slices.ContainsFunc(defects, func(s seen) bool { return strings.HasPrefix(s.part+"/", part+"/") }) {
 			t.Errorf("nothing shows what %s sees", part)
 		}
-		if !strings.Contains(string(documented), "\n| `"+part) {
+		if !strings.Contains(string(documented), "`"+part+"`") && !strings.Contains(string(documented), "`"+part+"/") {
 			t.Errorf("%s is not in docs/sources.md", part)
 		}
 	}

@@ -48,6 +48,11 @@ type Suite struct {
 
 	// Unusable are elements of a page that no row can hold, as JSON.
 	Unusable []string
+
+	// Versions are of a source that implements archive.Versioner, Settings of one
+	// that implements archive.SettingsSource, and of no other.
+	Versions *Versions
+	Settings *Settings
 }
 
 // A Way is one of the shapes of a cloud's answers.
@@ -99,6 +104,7 @@ func (s *Suite) parts() map[string]func(*testing.T) {
 		"endless": s.endless, "cursors": s.cursors, "ahead": s.ahead,
 		"faults": s.faults, "unusable": s.unusable, "limits": s.limits, "denied": s.denied, "gone": s.gone,
 		"stats": s.stats, "loop": s.loop,
+		"versions": s.versions, "aliases": s.aliases, "settings": s.settings,
 	}
 }
 
@@ -130,7 +136,7 @@ func (s *Suite) lacking() (lacking []string) {
 			lacking = append(lacking, field.what)
 		}
 	}
-	return lacking
+	return slices.Concat(lacking, s.Versions.lacking(), s.Settings.lacking())
 }
 
 // noon is in the middle of a day in which nothing else happens.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -66,11 +67,40 @@ func TestConformance(t *testing.T) {
 			`{"status":"FAIL"}`, `{"request_id":""}`, `{"request_id":7}`, `{"request_id":"` + strings.Repeat("x", 65) + `"}`,
 			`{"request_id":"a","start_time":"2026-02-30T00:00:00"}`, `7`, `null`,
 		},
+		Versions: &conformance.Versions{
+			Version: func(n int) archive.Function {
+				return archive.Function{URN: fmt.Sprintf("urn:fss:cn-north-4:%s:function:default:f0:v%d", testProject, n), Name: "f0"}
+			},
+			Alias: func(n int) archive.Alias {
+				a := archive.Alias{Name: fmt.Sprintf("alias%d", n), Version: fmt.Sprintf("v%d", n), Description: "it's \"n\""}
+				if n%2 > 0 {
+					a.Additional = []byte(`{"v0":10}`)
+				}
+				return a
+			},
+			Page: maxVersions,
+			None: []conformance.Refusal{
+				{Status: 404, Body: `{"error_code":"APIG.0101","error_msg":%q}`},
+				{Status: 405, Body: "<html>%s</html>"},
+			},
+			Unusable: []string{`{}`, `{"version":"a b"}`, `{"version":null}`, `7`}, UnusableAliases: []string{`{}`, `{"name":"a"}`, `7`, `null`},
+		},
+		Settings: &conformance.Settings{
+			Setting: func(n int) archive.Setting {
+				return archive.Setting{
+					URN:         fmt.Sprintf("urn:fss:cn-north-4:%s:function:default:f0:v%d", testProject, n),
+					MaxEventAge: 60 + n, MaxRetries: n % 4, OnSuccess: "SMN", OnFailure: "FunctionGraph", StatusLog: new(bool),
+					Created: noon, Modified: noon.Add(time.Duration(n) * time.Second),
+				}
+			},
+			Page: maxSettings, Unusable: []string{`{}`, `{"func_urn":7}`, `7`, `null`},
+		},
 	})
 }
 
 // A shape writes the answers of FunctionGraph (pages: Querying Functions,
-// Querying Asynchronous Invocation Requests).
+// Querying Asynchronous Invocation Requests, and those of versions, aliases and
+// settings).
 type shape struct {
 	count func(total, n int) int
 	next  func(offset, n, total int) int
@@ -101,7 +131,49 @@ func (c shape) handler(of *conformance.Cloud) http.Handler {
 		}
 		c.write(w, "invocations", list, number(r, "marker"), a.Next, a.Total)
 	})
+	mux.HandleFunc("GET /v2/{project}/fgs/functions/{urn}/versions", func(w http.ResponseWriter, r *http.Request) {
+		offset := number(r, "marker")
+		page, next, total := of.Versions(r.PathValue("urn"), offset, number(r, "maxitems"))
+		list := written(page, func(f archive.Function) any {
+			return map[string]any{"func_urn": f.URN, "version": f.URN[strings.LastIndex(f.URN, ":")+1:]}
+		})
+		c.write(w, "versions", list, offset, next, total)
+	})
+	mux.HandleFunc("GET /v2/{project}/fgs/functions/{urn}/aliases", func(w http.ResponseWriter, r *http.Request) {
+		page, _, _ := of.Aliases(r.PathValue("urn"), 0, math.MaxInt32)
+		list := written(page, func(a archive.Alias) any {
+			return map[string]any{
+				"name": a.Name, "version": a.Version, "description": a.Description, "additional_version_weights": json.RawMessage(a.Additional),
+			}
+		})
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(list)
+	})
+	mux.HandleFunc("GET /v2/{project}/fgs/functions/{urn}/async-invoke-configs", func(w http.ResponseWriter, r *http.Request) {
+		offset := number(r, "marker")
+		page, next, total := of.Settings(r.PathValue("urn"), offset, number(r, "limit"))
+		list := written(page, func(s archive.Setting) any {
+			to := func(kind string) any { return map[string]any{"destination": kind, "param": "{}"} }
+			return map[string]any{
+				"func_urn": s.URN, "max_async_event_age_in_seconds": s.MaxEventAge, "max_async_retry_attempts": s.MaxRetries,
+				"destination_config":      map[string]any{"on_success": to(s.OnSuccess), "on_failure": to(s.OnFailure)},
+				"enable_async_status_log": s.StatusLog, "created_time": s.Created, "last_modified": s.Modified,
+			}
+		})
+		c.write(w, "async_invoke_configs", list, offset, next, total)
+	})
 	return mux
+}
+
+// written are elements as the cloud writes them.
+func written[T any](page []conformance.Element[T], write func(T) any) []any {
+	list := make([]any, len(page))
+	for i, e := range page {
+		if list[i] = json.RawMessage(e.Raw); e.Raw == "" {
+			list[i] = write(e.Is)
+		}
+	}
+	return list
 }
 
 func element(r conformance.Record) any {
