@@ -170,12 +170,7 @@ func decodeVersions(body io.Reader) (versionList, error) {
 	var texts answer.TextReader
 	err := decodeList(body, "versions", &l.count, &l.next, func(element jsontext.Value) {
 		var urn, version string
-		objects.Open(element)
-		for {
-			name, value, ok := objects.Next()
-			if !ok {
-				break
-			}
+		for name, value := range objects.Members(element) {
 			switch {
 			case value.Kind() != '"' && value.Kind() != '0':
 			case string(name) == "func_urn":
@@ -208,12 +203,7 @@ func decodeAliases(body io.Reader) (aliases []archive.Alias, err error) {
 	var texts answer.TextReader
 	listed, err := answer.ReadList(body, func(element jsontext.Value) {
 		var a archive.Alias
-		objects.Open(element)
-		for {
-			name, value, ok := objects.Next()
-			if !ok {
-				break
-			}
+		for name, value := range objects.Members(element) {
 			switch {
 			case string(name) == "additional_version_weights" && value.Kind() == '{':
 				a.Additional = answer.Value(value)
