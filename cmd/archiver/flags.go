@@ -13,7 +13,6 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/extract"
-	"archiver/internal/load"
 )
 
 // logFlags say how to log. Logs go to standard error.
@@ -38,9 +37,20 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// archiveFlags are what run, once and backfill share.
+// ofSource is the group of the flags that each source may have values of its
+// own for; all others are the process's.
+const ofSource = "source"
+
+// archiveFlags are what run, once, backfill, verify and check share.
 type archiveFlags struct {
 	logFlags
+	sourceFlags `group:"source"`
+	NoMigrate   bool   `help:"Do not bring the schema up first."`
+	Pprof       string `placeholder:"ADDRESS" help:"Serve profiles on this loopback address. Default none."`
+}
+
+// sourceFlags say which source is read, and how.
+type sourceFlags struct {
 	signInFlags
 	Provider       string        `enum:"${providers}" default:"functiongraph" help:"The cloud service to read: ${enum}."`
 	Region         string        `help:"The region, such as cn-north-4."`
@@ -53,31 +63,10 @@ type archiveFlags struct {
 	Concurrency    int           `default:"8" help:"Calls under way at once."`
 	RequestTimeout time.Duration `default:"30s" help:"Limit of one call."`
 	Rate           float64       `help:"Calls a second at most; 0 for no limit."`
-	NoMigrate      bool          `help:"Do not bring the schema up first."`
-	Pprof          string        `placeholder:"ADDRESS" help:"Serve profiles on this loopback address. Default none."`
-}
-
-// databaseSecret is where the archive is, as the environment or the file has it
-// now.
-func databaseSecret() (string, error) { return extract.SecretFrom("DATABASE_URL").Read() }
-
-// databaseURL is where the archive is.
-func databaseURL() (string, error) {
-	address, err := databaseSecret()
-	if err != nil {
-		return "", &usageError{err}
-	}
-	if address == "" {
-		return "", usagef("DATABASE_URL is not set: name the database, such as postgres://user:password@host:5432/archiver")
-	}
-	if _, err := load.Config(address); err != nil {
-		return "", usagef("DATABASE_URL: %w", err)
-	}
-	return address, nil
 }
 
 // source prepares the source that the flags and the environment name.
-func (f *archiveFlags) source(ctx context.Context, log *slog.Logger) (archive.Source, error) {
+func (f *sourceFlags) source(ctx context.Context, log *slog.Logger) (archive.Source, error) {
 	if f.Concurrency < 1 {
 		return nil, usagef("--concurrency must be at least 1")
 	}
@@ -86,44 +75,6 @@ func (f *archiveFlags) source(ctx context.Context, log *slog.Logger) (archive.So
 		Clock: archive.SystemClock{}, Log: log,
 	})
 	return sources[f.Provider](ctx, f, caller, log)
-}
-
-// open prepares an archiver. Close the store that comes with it.
-func (f *archiveFlags) open(ctx context.Context, log *slog.Logger, globs ...string) (*archive.Archiver, *load.Store, error) {
-	match, err := matcher(f.Functions)
-	if err != nil {
-		return nil, nil, err
-	}
-	only, err := matcher(globs)
-	if err != nil {
-		return nil, nil, err
-	}
-	address, err := databaseURL()
-	if err != nil {
-		return nil, nil, err
-	}
-	source, err := f.source(ctx, log)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !f.NoMigrate {
-		if err := migrateUp(ctx, address, log); err != nil {
-			return nil, nil, err
-		}
-	}
-	store, err := load.Open(ctx, address, f.Concurrency, log, load.Rotated(databaseSecret))
-	if err != nil {
-		return nil, nil, connectHint(err)
-	}
-	a := &archive.Archiver{
-		Source: source, Store: store, Clock: archive.SystemClock{}, Log: log,
-		Match:  func(fn archive.Function) bool { return match(fn) && only(fn) },
-		Settle: f.Settle, Concurrency: f.Concurrency,
-	}
-	if f.Versions == "all" {
-		a.Versions = store
-	}
-	return a, store, nil
 }
 
 // matcher picks functions by globs on name or URN. Those with a ! exclude; no

@@ -12,7 +12,7 @@ import (
 )
 
 // openFunctionCompute prepares the source that reads Alibaba Cloud.
-func openFunctionCompute(_ context.Context, f *archiveFlags, caller *extract.Caller, log *slog.Logger) (archive.Source, error) {
+func openFunctionCompute(_ context.Context, f *sourceFlags, caller *extract.Caller, log *slog.Logger) (archive.Source, error) {
 	o := functioncompute.Options{
 		Region: f.Region, Endpoint: f.Endpoint, Insecure: f.Insecure, IncludePayload: f.IncludePayload,
 		AccountID: os.Getenv("ALIBABA_CLOUD_ACCOUNT_ID"),

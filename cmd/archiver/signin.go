@@ -21,7 +21,7 @@ type signInFlags struct {
 
 // openFunctionGraph prepares the source that reads Huawei Cloud, or another that
 // answers as it does.
-func openFunctionGraph(ctx context.Context, f *archiveFlags, caller *extract.Caller, log *slog.Logger) (archive.Source, error) {
+func openFunctionGraph(ctx context.Context, f *sourceFlags, caller *extract.Caller, log *slog.Logger) (archive.Source, error) {
 	if f.IncludePayload {
 		return nil, usagef("--include-payload is for --provider functioncompute: FunctionGraph gives no payloads")
 	}
@@ -40,7 +40,7 @@ func openFunctionGraph(ctx context.Context, f *archiveFlags, caller *extract.Cal
 }
 
 // functionGraph is what the flags and the environment say of FunctionGraph.
-func (f *archiveFlags) functionGraph() (functiongraph.Options, error) {
+func (f *sourceFlags) functionGraph() (functiongraph.Options, error) {
 	project, err := extract.SecretFrom("HUAWEICLOUD_SDK_PROJECT_ID").Read()
 	if err != nil {
 		return functiongraph.Options{}, &usageError{err}

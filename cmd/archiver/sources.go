@@ -16,7 +16,7 @@ import (
 // sources are those there are, by what --provider calls them, with what opens
 // each from the flags and the environment. All calls of a source go through the
 // caller. docs/sources.md says how another one is added.
-var sources = map[string]func(context.Context, *archiveFlags, *extract.Caller, *slog.Logger) (archive.Source, error){
+var sources = map[string]func(context.Context, *sourceFlags, *extract.Caller, *slog.Logger) (archive.Source, error){
 	functiongraph.Provider:   openFunctionGraph,
 	functioncompute.Provider: openFunctionCompute,
 }

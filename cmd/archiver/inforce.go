@@ -1,0 +1,37 @@
+package main
+
+import (
+	"archiver/internal/extract"
+	"archiver/internal/load"
+)
+
+// inForce is what a command works on: the database, and the sources it is for.
+type inForce struct {
+	database extract.Secret
+	sources  []*configured
+}
+
+// A configured source is one that the command is for, with the command's flags
+// as they are for it.
+type configured struct {
+	name     string // empty where flags and environment alone say which source it is
+	commands commands
+}
+
+// A picker picks a command's own flags.
+type picker func(*commands) *archiveFlags
+
+// databaseURL is where the archive is.
+func (in *inForce) databaseURL() (string, error) {
+	address, err := in.database.Read()
+	if err != nil {
+		return "", &usageError{err}
+	}
+	if address == "" {
+		return "", usagef("DATABASE_URL is not set: name the database, such as postgres://user:password@host:5432/archiver")
+	}
+	if _, err := load.Config(address); err != nil {
+		return "", usagef("%s: %w", in.database.Name(), err)
+	}
+	return address, nil
+}
