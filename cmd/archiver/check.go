@@ -24,8 +24,7 @@ func (c *checkCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	if err != nil {
 		return err
 	}
-	pick := func(c *commands) *archiveFlags { return &c.Check.archiveFlags }
-	set, err := in.openSources(ctx, log, pick)
+	set, err := in.openSources(ctx, log)
 	if err != nil {
 		return err
 	}

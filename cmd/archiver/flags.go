@@ -45,36 +45,36 @@ const ofSource = "source"
 type archiveFlags struct {
 	logFlags
 	sourceFlags `group:"source"`
-	NoMigrate   bool   `help:"Do not bring the schema up first."`
-	Pprof       string `placeholder:"ADDRESS" help:"Serve profiles on this loopback address. Default none."`
+	NoMigrate   bool     `help:"Do not bring the schema up first."`
+	Source      []string `placeholder:"NAME,…" help:"Of a configuration file with several sources: these alone."`
+	Pprof       string   `placeholder:"ADDRESS" help:"Serve profiles on this loopback address. Default none."`
 }
+
+func (f *archiveFlags) shared() *archiveFlags { return f }
 
 // sourceFlags say which source is read, and how.
 type sourceFlags struct {
 	signInFlags
-	Provider       string        `enum:"${providers}" default:"functiongraph" help:"The cloud service to read: ${enum}."`
-	Region         string        `help:"The region, such as cn-north-4."`
-	Endpoint       string        `help:"URL of the API, in place of the region's own."`
+	Provider       string        `enum:"${providers}" default:"functiongraph" account:"" help:"The cloud service to read: ${enum}."`
+	Region         string        `account:"" placeholder:"NAME" help:"The region, such as cn-north-4."`
+	Endpoint       string        `account:"" placeholder:"URL" help:"URL of the API, in place of the region's own."`
 	Insecure       bool          `help:"Permit an http:// endpoint beyond this machine."`
-	IncludePayload bool          `help:"Of functioncompute: ask for what each function was called with as well, and keep it."`
-	Functions      []string      `help:"Globs on function name or URN; ! excludes. Default all."`
+	IncludePayload bool          `of:"functioncompute" help:"Of functioncompute: ask for what each function was called with as well, and keep it."`
+	Functions      []string      `type:"globs" placeholder:"GLOB,…" help:"Globs on function name or URN; ! excludes. Default all."`
 	Versions       string        `enum:"all,latest" default:"all" help:"Which versions of each function: all that the source lists, or the latest alone."`
 	Settle         time.Duration `default:"10m" help:"How long after its end a window is left alone."`
-	Concurrency    int           `default:"8" help:"Calls under way at once."`
+	Concurrency    int           `type:"count" default:"8" help:"Calls under way at once."`
 	RequestTimeout time.Duration `default:"30s" help:"Limit of one call."`
-	Rate           float64       `help:"Calls a second at most; 0 for no limit."`
+	Rate           float64       `type:"rate" placeholder:"NUMBER" help:"Calls a second at most; 0 for no limit."`
 }
 
 // source prepares the source that the flags and the environment name.
 func (f *sourceFlags) source(ctx context.Context, log *slog.Logger) (archive.Source, error) {
-	if f.Concurrency < 1 {
-		return nil, usagef("--concurrency must be at least 1")
-	}
 	caller := extract.NewCaller(extract.Options{
 		Concurrency: f.Concurrency, Rate: f.Rate, Timeout: f.RequestTimeout,
 		Clock: archive.SystemClock{}, Log: log,
 	})
-	return sources[f.Provider](ctx, f, caller, log)
+	return sources[f.Provider].open(ctx, f, caller, log)
 }
 
 // matcher picks functions by globs on name or URN. Those with a ! exclude; no

@@ -7,19 +7,22 @@ import (
 
 // inForce is what a command works on: the database, and the sources it is for.
 type inForce struct {
+	*configuring
 	database extract.Secret
 	sources  []*configured
+	warnings []string
 }
 
 // A configured source is one that the command is for, with the command's flags
 // as they are for it.
 type configured struct {
-	name     string // empty where flags and environment alone say which source it is
-	commands commands
+	layered
+	name       string // empty where there is no list of sources
+	commands   commands
+	flags      *archiveFlags // of the command, nil for one that has none
+	lacking    bool          // what the file says of it is not enough, as was told
+	consistent consistent    // the command, nil for one that has nothing to fit together
 }
-
-// A picker picks a command's own flags.
-type picker func(*commands) *archiveFlags
 
 // databaseURL is where the archive is.
 func (in *inForce) databaseURL() (string, error) {

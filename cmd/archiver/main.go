@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -116,6 +117,13 @@ func command(ctx context.Context, args []string, s streams) (err error) {
 	parsed, in, err := parse(args, s)
 	if err != nil {
 		return err
+	}
+	if command, ok := parsed.Selected().Target.Addr().Interface().(interface {
+		logger(io.Writer) *slog.Logger
+	}); ok {
+		for _, warning := range in.warnings {
+			command.logger(s.err).Warn(warning)
+		}
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	parsed.Bind(s, in)

@@ -43,10 +43,7 @@ type onceCommand struct {
 // Run is called by the command line.
 func (c *onceCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	for _, of := range in.sources {
-		if err := of.named(of.commands.Once.check()); err != nil {
-			return err
-		}
-		of.commands.Once.NoMigrate = c.NoMigrate || c.DryRun
+		of.flags.NoMigrate = c.NoMigrate || c.DryRun
 	}
 	log := c.logger(s.err)
 	stopProfiles, err := c.profiles(log)
@@ -54,7 +51,7 @@ func (c *onceCommand) Run(ctx context.Context, s streams, in *inForce) error {
 		return err
 	}
 	defer stopProfiles()
-	set, err := in.open(ctx, log, func(c *commands) *archiveFlags { return &c.Once.archiveFlags })
+	set, err := in.open(ctx, log)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ const mostConnections = 32
 // Mistakes in the configuration of any source are an error. A source that
 // cannot be signed in to or reached is one where it is the only one; beside
 // others it is left to them to go on.
-func (in *inForce) open(ctx context.Context, log *slog.Logger, pick picker, globs ...string) (*opened, error) {
+func (in *inForce) open(ctx context.Context, log *slog.Logger, globs ...string) (*opened, error) {
 	only, err := matcher(globs)
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func (in *inForce) open(ctx context.Context, log *slog.Logger, pick picker, glob
 	if err != nil {
 		return nil, err
 	}
-	set, err := in.openSources(ctx, log, pick)
+	set, err := in.openSources(ctx, log)
 	if err != nil {
 		return nil, err
 	}
@@ -59,10 +59,9 @@ func (in *inForce) open(ctx context.Context, log *slog.Logger, pick picker, glob
 	}
 	conns, most := 0, 0
 	for _, c := range in.sources {
-		flags := pick(&c.commands)
-		conns, most = conns+flags.Concurrency, max(most, flags.Concurrency)
+		conns, most = conns+c.flags.Concurrency, max(most, c.flags.Concurrency)
 	}
-	if !pick(&in.sources[0].commands).NoMigrate {
+	if !in.sources[0].flags.NoMigrate {
 		if err := migrateUp(ctx, address, log); err != nil {
 			return nil, err
 		}
@@ -72,13 +71,13 @@ func (in *inForce) open(ctx context.Context, log *slog.Logger, pick picker, glob
 		return nil, connectHint(err)
 	}
 	for _, s := range set.sources {
-		s.into(set.store, pick(&s.commands), only)
+		s.into(set.store, only)
 	}
 	return set, nil
 }
 
 // openSources opens all sources at once, without a store yet.
-func (in *inForce) openSources(ctx context.Context, log *slog.Logger, pick picker) (*opened, error) {
+func (in *inForce) openSources(ctx context.Context, log *slog.Logger) (*opened, error) {
 	set := &opened{}
 	var opening sync.WaitGroup
 	for _, c := range in.sources {
@@ -87,7 +86,7 @@ func (in *inForce) openSources(ctx context.Context, log *slog.Logger, pick picke
 			s.log = log.With("source", c.name)
 		}
 		set.sources = append(set.sources, s)
-		opening.Go(func() { s.err = s.open(ctx, pick(&c.commands)) })
+		opening.Go(func() { s.err = s.open(ctx) })
 	}
 	opening.Wait()
 	if ctx.Err() != nil {
@@ -111,41 +110,41 @@ func (in *inForce) openSources(ctx context.Context, log *slog.Logger, pick picke
 }
 
 // open signs in to the source.
-func (s *openedSource) open(ctx context.Context, flags *archiveFlags) error {
-	match, err := matcher(flags.Functions)
+func (s *openedSource) open(ctx context.Context) error {
+	match, err := matcher(s.flags.Functions)
 	if err != nil {
 		return err
 	}
-	source, err := flags.source(ctx, s.log)
+	source, err := s.flags.source(ctx, s.log)
 	if err != nil {
 		return err
 	}
 	s.archiver = &archive.Archiver{
 		Source: source, Clock: archive.SystemClock{}, Log: s.log,
-		Match: match, Settle: flags.Settle, Concurrency: flags.Concurrency,
+		Match: match, Settle: s.flags.Settle, Concurrency: s.flags.Concurrency,
 	}
 	return nil
 }
 
 // into says where the archiver archives, and which functions alone.
-func (s *openedSource) into(store *load.Store, flags *archiveFlags, only func(archive.Function) bool) {
+func (s *openedSource) into(store *load.Store, only func(archive.Function) bool) {
 	if s.archiver == nil {
 		return
 	}
 	match := s.archiver.Match
 	s.archiver.Match = func(f archive.Function) bool { return match(f) && only(f) }
 	s.archiver.Store = store
-	if flags.Versions == "all" {
+	if s.flags.Versions == "all" {
 		s.archiver.Versions = store
 	}
 }
 
 // named is an error with the name of the source, where it has one.
-func (c *configured) named(err error) error {
-	if c.name == "" || err == nil {
+func (of *configured) named(err error) error {
+	if of.name == "" || err == nil {
 		return err
 	}
-	return fmt.Errorf("source %s: %w", c.name, err)
+	return fmt.Errorf("source %s: %w", of.name, err)
 }
 
 // each does the work for every source at the same time. What one of several

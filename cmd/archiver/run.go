@@ -18,8 +18,8 @@ import (
 type runCommand struct {
 	archiveFlags
 	dueFlags
-	Schedule string `default:"7 * * * *" group:"source" help:"When to archive: cron, five fields, UTC."`
-	Listen   string `default:"127.0.0.1:8080" help:"Address of health and status; empty for none."`
+	Schedule string `type:"cron" default:"7 * * * *" group:"source" help:"When to archive: cron, five fields, UTC."`
+	Listen   string `type:"address" default:"127.0.0.1:8080" help:"Address of health and status; empty for none."`
 }
 
 // Run is called by the command line. It ends with nil at a signal.
@@ -32,16 +32,13 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *inForce) error {
 			return of.named(usagef("--schedule: %w", err))
 		}
 		ticks[of] = t
-		if err := of.named(of.commands.Run.check()); err != nil {
-			return err
-		}
 	}
 	stopProfiles, err := c.profiles(log)
 	if err != nil {
 		return err
 	}
 	defer stopProfiles()
-	set, err := in.open(ctx, log, func(c *commands) *archiveFlags { return &c.Run.archiveFlags })
+	set, err := in.open(ctx, log)
 	if err != nil && errors.Is(context.Cause(ctx), archive.ErrInterrupted) {
 		return nil // before there was anything to keep
 	}
@@ -89,12 +86,11 @@ func runOrder(tick time.Time) func(*openedSource) archive.Order {
 // opened now.
 func (s *openedSource) pass(ctx context.Context, store *load.Store, tick time.Time) {
 	if s.archiver == nil {
-		flags := &s.commands.Run.archiveFlags
-		if err := s.open(ctx, flags); err != nil {
+		if err := s.open(ctx); err != nil {
 			s.log.Error("source cannot be opened, the next tick tries again", "error", err)
 			return
 		}
-		s.into(store, flags, func(archive.Function) bool { return true })
+		s.into(store, func(archive.Function) bool { return true })
 	}
 	pass(ctx, s.archiver, runOrder(tick)(s), s.log)
 }

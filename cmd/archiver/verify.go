@@ -28,7 +28,7 @@ func (c *verifyCommand) Run(ctx context.Context, s streams, in *inForce) error {
 		return err
 	}
 	defer stopProfiles()
-	set, err := in.open(ctx, log, func(c *commands) *archiveFlags { return &c.Verify.archiveFlags }, c.Function...)
+	set, err := in.open(ctx, log, c.Function...)
 	if err != nil {
 		return err
 	}
