@@ -81,21 +81,19 @@ func dryRun(ctx context.Context, archiver *archive.Archiver, store *load.Store, 
 	if err != nil {
 		return err
 	}
-	if archiver.Versions != nil {
-		versions, err := store.Versions(ctx, archiver.Source.ID(), now)
-		if err != nil {
-			return err
-		}
-		for _, v := range versions {
-			if !v.Covered {
-				known = append(known, v.Known)
-			}
-		}
-	}
 	matched := known[:0]
 	for _, f := range known {
 		if archiver.Match(f.Function) {
 			matched = append(matched, f)
+		}
+	}
+	versions, err := archiver.KnownVersions(ctx, matched, o, now)
+	if err != nil {
+		return err
+	}
+	for i := range versions {
+		if !versions[i].Covered {
+			matched = append(matched, versions[i].Known)
 		}
 	}
 	due, err := store.Due(ctx, matched, o, now)

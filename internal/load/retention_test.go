@@ -407,7 +407,18 @@ func TestRetainBesideCommits(t *testing.T) {
 				b.Rejected = []archive.Rejected{{Reason: "none", Payload: []byte(fmt.Sprint(i, n))}}
 				switch _, err := c.Commit(t.Context(), b); {
 				case errors.Is(err, archive.ErrClaimLost):
-					c = claimOf(t, s, f)
+					eventually(t, "retention lets go of the claim", func() bool {
+						got, err := s.Claim(t.Context(), f)
+						if err != nil && !errors.Is(err, archive.ErrClaimed) {
+							t.Error(err)
+							return true
+						}
+						again, free := got.(*claim)
+						if free {
+							c = again
+						}
+						return free
+					})
 				case err != nil:
 					t.Error(err)
 				}

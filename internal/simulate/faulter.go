@@ -110,8 +110,13 @@ func (f *faulter) cutPage(sc *scene, q query, items []item) faultyPage {
 	return faultyPage{items: items[from:to], count: len(items), next: to, last: to == len(items)}
 }
 
-// question draws for the content of a query.
+// question draws for the content of a query. The latest version's draws are what
+// they are where there are no others.
 func (f *faulter) question(q query) dice {
-	return f.root.of(drawAnswer).of(dice(q.function)).of(dice(q.version)).of(dice(q.begin)).of(dice(q.end)).
+	d := f.root.of(drawAnswer).of(dice(q.function))
+	if q.version > 0 {
+		d = d.of(drawVersion).of(dice(q.version))
+	}
+	return d.of(dice(q.begin)).of(dice(q.end)).
 		of(dice(q.marker)).of(dice(q.limit)).text(string(q.status)).text(q.id)
 }

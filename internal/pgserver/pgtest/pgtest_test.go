@@ -5,14 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"go/parser"
-	"go/token"
 	"io/fs"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -143,41 +140,6 @@ func TestLeftoversAreRemoved(t *testing.T) {
 			t.Fatalf("the folder of a killed process, %s, is still there", left)
 		case <-tick.C:
 		}
-	}
-}
-
-// A program that imported this package would start clusters for tests.
-func TestOnlyTestsImportThis(t *testing.T) {
-	t.Parallel()
-	home, err := moduleHome()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := filepath.Dir(home)
-	err = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // another test's, gone meanwhile
-			return nil
-		case err != nil:
-			return err
-		case d.IsDir() && name != root && strings.HasPrefix(d.Name(), "."):
-			return filepath.SkipDir
-		case d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go"):
-			return nil
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
-		if err != nil {
-			return nil // no program either
-		}
-		for _, spec := range file.Imports {
-			if path, err := strconv.Unquote(spec.Path.Value); err != nil || path == "archiver/internal/pgserver/pgtest" {
-				t.Errorf("%s imports it, and is not a test", name)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Error(err)
 	}
 }
 
