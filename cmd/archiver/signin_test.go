@@ -19,8 +19,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"archiver/internal/simulate"
 )
 
@@ -191,10 +189,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 func TestNoSecretFlags(t *testing.T) {
 	t.Parallel()
 	var all commands
-	parser, err := kong.New(&all, vars(), durations)
-	if err != nil {
-		t.Fatal(err)
-	}
+	parser := commandLine(t, &all)
 	seen := 0
 	for _, command := range parser.Model.Children {
 		if command.Name == "simulate" {
