@@ -45,9 +45,11 @@ func (c *backfillCommand) Run(ctx context.Context, s streams, in *inForce) error
 		return err
 	}
 	defer set.store.Close()
+	stop := figuresMeanwhile(ctx, set.store, archive.SystemClock{}, log)
 	err = set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
 		return archiveShown(ctx, o.archiver, archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}, o.log, s)
 	})
+	stop()
 	upkeep(ctx, set.store, time.Time{}, log)
 	return err
 }

@@ -71,9 +71,11 @@ func (c *onceCommand) Run(ctx context.Context, s streams, in *inForce) error {
 		return dryDrop(ctx, set.store, before, s.out)
 	}
 	makeAhead(ctx, set.store, now, log)
+	stop := figuresMeanwhile(ctx, set.store, archive.SystemClock{}, log)
 	err = set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
 		return archiveShown(ctx, o.archiver, order(o), o.log, s)
 	})
+	stop()
 	upkeep(ctx, set.store, before, log)
 	return err
 }

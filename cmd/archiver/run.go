@@ -61,7 +61,9 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *inForce) error {
 		running.Go(func() {
 			schedule.Run(ctx, ticks[o.configured], archive.SystemClock{}, o.log, func(ctx context.Context, tick time.Time) {
 				makeAhead(ctx, set.store, tick, o.log)
+				stop := figuresMeanwhile(ctx, set.store, archive.SystemClock{}, o.log)
 				o.pass(ctx, set.store, tick)
+				stop()
 				keeping.Lock()
 				defer keeping.Unlock()
 				upkeep(ctx, set.store, set.dropBefore(tick, func(c *commands) *dueFlags { return &c.Run.dueFlags }, runOrder(tick)), o.log)

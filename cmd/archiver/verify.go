@@ -33,9 +33,13 @@ func (c *verifyCommand) Run(ctx context.Context, s streams, in *inForce) error {
 		return err
 	}
 	defer set.store.Close()
-	return set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
+	err = set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
 		return verify(ctx, o.archiver, archive.Order{AskedBy: "verify", Compare: true, Repair: c.Repair, Range: span}, s)
 	})
+	if c.Repair && ctx.Err() == nil {
+		countFigures(ctx, set.store, log)
+	}
+	return err
 }
 
 // verify compares, and prints what differs.
