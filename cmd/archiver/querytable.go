@@ -16,7 +16,7 @@ import (
 const (
 	leastWidth = 80 // of a table; a request id alone takes 36
 	leastError = 30 // of the column of errors; where it is less, each stands below its line
-	mostStatus = 12 // a status of ours has 7 at most
+	mostStatus = 8  // ours have 7 at most; with 9 a request id would be cut
 	gap        = "  "
 )
 
