@@ -16,6 +16,7 @@ type commands struct {
 	Once     onceCommand     `cmd:"" help:"Archive everything that is due, then end."`
 	Backfill backfillCommand `cmd:"" help:"Archive the hours in [from, to), whatever the schedule."`
 	Verify   verifyCommand   `cmd:"" help:"Compare the archive's counts with the source's."`
+	Query    queryCommand    `cmd:"" help:"Look up invocations of one function: at the source, live, or in the archive."`
 	Status   statusCommand   `cmd:"" help:"Show what is archived, what is not, and since when."`
 	Check    checkCommand    `cmd:"" help:"Check configuration, credentials, database, and whether the source keeps records."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the schema forward or back."`
@@ -60,22 +61,26 @@ func parseDuration(s string) (time.Duration, error) {
 // An hour is a flag that names a whole UTC hour.
 type hour struct{ time.Time }
 
-// hourShapes are the ways to write one; without a zone it is UTC.
-var hourShapes = []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly}
+// timeShapes are the ways to write a time; without a zone it is UTC.
+var timeShapes = []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly}
 
 // UnmarshalText reads an hour, and names the two nearest where it is not whole.
-func (h *hour) UnmarshalText(text []byte) error {
-	for _, shape := range hourShapes {
-		t, err := time.ParseInLocation(shape, string(text), time.UTC)
-		if err != nil {
-			continue
-		}
-		h.Time = t.UTC()
-		if before := h.Truncate(time.Hour); !before.Equal(h.Time) {
-			return fmt.Errorf("%s is not a whole hour: use %s or %s", text,
-				before.Format(time.RFC3339), before.Add(time.Hour).Format(time.RFC3339))
-		}
-		return nil
+func (h *hour) UnmarshalText(text []byte) (err error) {
+	if h.Time, err = parseTime(string(text)); err != nil {
+		return err
 	}
-	return fmt.Errorf("%q is not a time such as 2026-11-20 or 2026-11-20T15:00:00Z", text)
+	if before := h.Truncate(time.Hour); !before.Equal(h.Time) {
+		return fmt.Errorf("%s is not a whole hour: use %s or %s", text,
+			before.Format(time.RFC3339), before.Add(time.Hour).Format(time.RFC3339))
+	}
+	return nil
+}
+
+func parseTime(text string) (time.Time, error) {
+	for _, shape := range timeShapes {
+		if t, err := time.ParseInLocation(shape, text, time.UTC); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is not a time such as 2026-11-20 or 2026-11-20T15:00:00Z", text)
 }

@@ -35,8 +35,16 @@ type Query struct {
 	From, To  time.Time
 	RequestID string // only this one, if set
 	Extra     []byte // with RequestID: the record's Extra as the archive has it
-	Limit     int    // of a page; 0 for the largest
-	Cursor    Cursor
+	// Search, with RequestID, has a source that cannot ask for one look through
+	// all of its records, where what it can ask for does not find it.
+	Search bool
+	// Status is one of the five, or the source's own word: only those, where the
+	// source can ask for that. Others may come as well. Empty for all.
+	Status string
+	// Newest asks for the newest records first, where the source can ask for that.
+	Newest bool
+	Limit  int // of a page; 0 for the largest
+	Cursor Cursor
 
 	// Ahead, if set, may be asked by a source that knows where the next pages
 	// begin: true lets it ask for one page more before its turn. It is called
@@ -54,6 +62,7 @@ type Page struct {
 	Count       int    // the source's count of the whole query, -1 where it gives none
 	Next        Cursor // the cursor after this page
 	Last        bool   // no page follows
+	Lists       int    // how many lists follow the one that this page is of, each with an order of its own
 	Ahead       int    // how many of the pages that follow have been asked for already
 }
 

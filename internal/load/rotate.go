@@ -29,6 +29,13 @@ func Rotated(address func() (string, error)) Option {
 	}
 }
 
+// ReadOnly has the database refuse every write of these connections.
+func ReadOnly() Option {
+	return func(config *pgxpool.Config) {
+		config.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
+	}
+}
+
 // configured reads a database address and applies the options.
 func configured(databaseURL string, options []Option) (*pgxpool.Config, error) {
 	config, err := Config(databaseURL)

@@ -26,6 +26,10 @@ const (
 	maxStateful     = 100
 )
 
+// computeWords are what can be asked for (page: ListStatefulAsyncInvocations,
+// status). Dequeued, which records may be in, is not among them.
+var computeWords = []string{"Enqueued", "Succeeded", "Failed", "Running", "Stopped", "Stopping", "Invalid", "Expired", "Retrying"}
+
 // ofCompute reports whether a request is for Function Compute.
 func ofCompute(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, computePath) }
 
@@ -120,6 +124,9 @@ func parseStateful(c call, now time.Time) (q statefulQuery, err error) {
 	values := c.query
 	q.function, q.now = c.function, now.Unix()
 	q.prefix, q.word = values.Get("invocationIdPrefix"), values.Get("status")
+	if q.word != "" && !slices.Contains(computeWords, q.word) {
+		return q, invalid("status is not one of " + strings.Join(computeWords, ", "))
+	}
 	if q.at, err = parseToken(values.Get("nextToken")); err != nil {
 		return q, err
 	}

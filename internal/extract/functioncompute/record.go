@@ -1,6 +1,7 @@
 package functioncompute
 
 import (
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -23,6 +24,29 @@ var statuses = map[string]string{
 	"Stopped":   archive.StatusFail,
 	"Invalid":   archive.StatusDiscard,
 	"Expired":   archive.StatusDiscard,
+}
+
+// Statuses are the source's own words that can be asked for (page:
+// ListStatefulAsyncInvocations, status).
+var Statuses = []string{"Enqueued", "Running", "Retrying", "Stopping", "Succeeded", "Failed", "Stopped", "Invalid", "Expired"}
+
+// statusWords are those to ask for, one after the other, for what is in a status; an
+// empty one is for all there is. A status that settles later is not asked for by
+// several words: what goes from Retrying to Running between two questions would
+// be in the answer to neither. Nor is a word that the page does not have.
+func statusWords(status string) (words []string) {
+	if slices.Contains(Statuses, status) {
+		return []string{status}
+	}
+	for _, word := range Statuses {
+		if statuses[word] == status && !archive.InFlight(status) {
+			words = append(words, word)
+		}
+	}
+	if len(words) == 0 {
+		return []string{""}
+	}
+	return words
 }
 
 // A recordReader turns elements of one function's list into invocations.

@@ -130,7 +130,8 @@ func (s *Source) functions(ctx context.Context, token string) (list functionList
 }
 
 // Pages asks for a function's invocations from the cursor on: those of all of
-// its qualifiers, one after the other where it has several.
+// its qualifiers, one after the other where it has several, and of all the
+// source's words for a status.
 func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.Page, error] {
 	return func(yield func(archive.Page, error) bool) {
 		of, err := parseURN(q.Function.URN)
@@ -138,7 +139,7 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 			yield(archive.Page{}, err)
 			return
 		}
-		walk, err := newWalk(s.qualifiers.of(q.Function.URN), q.Cursor)
+		walk, err := newWalk(lists(q, s.qualifiers.of(q.Function.URN)), q.Cursor)
 		if err != nil {
 			yield(archive.Page{}, err)
 			return
@@ -152,7 +153,7 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 				yield(archive.Page{}, err)
 				return
 			}
-			page := archive.Page{Invocations: list.invocations, Rejected: list.rejected, Count: -1}
+			page := archive.Page{Invocations: list.invocations, Rejected: list.rejected, Count: -1, Lists: len(walk.left)}
 			if q.RequestID != "" {
 				page = only(q.RequestID, page)
 			}
@@ -181,16 +182,16 @@ func (s *Source) invocations(ctx context.Context, of name, q archive.Query, at *
 		limit = min(int32(q.Limit), limit)
 	}
 	begin, end, order := q.From.UnixMilli(), q.To.UnixMilli(), "asc"
+	if q.Newest {
+		order = "desc"
+	}
 	req := &fc.ListStatefulAsyncInvocationsRequest{
-		Qualifier: orNil(at.qualifier), NextToken: orNil(at.token), Limit: &limit,
+		Qualifier: orNil(at.qualifier), Status: orNil(at.status), InvocationIdPrefix: orNil(at.prefix),
+		NextToken: orNil(at.token), Limit: &limit,
 		StartedTimeBegin: &begin, StartedTimeEnd: &end, SortOrderByTime: &order,
 	}
 	if s.payloads {
 		req.IncludePayload = &s.payloads
-	}
-	if q.RequestID != "" {
-		prefix := invocationID(q)
-		req.InvocationIdPrefix = &prefix
 	}
 	records := &recordReader{of: of, payloads: s.payloads}
 	err = s.client.call(ctx, permissionInvocations, func(sdk *fc.Client) error {

@@ -53,12 +53,38 @@ func (t *tokens) advance(next string) error {
 	return nil
 }
 
-// A walk is a way through the lists of all qualifiers of a function.
+// A list is one question, of the several that a query may take. What is empty
+// is not asked for.
+type list struct {
+	qualifier string
+	status    string // in the source's words
+	prefix    string // of the invocation id
+}
+
+// lists are those that answer a query, of a function with these qualifiers.
+func lists(q archive.Query, qualifiers []string) (all []list) {
+	add := func(prefix string) {
+		for _, qualifier := range qualifiers {
+			for _, word := range statusWords(q.Status) {
+				all = append(all, list{qualifier, word, prefix})
+			}
+		}
+	}
+	if q.RequestID != "" {
+		add(invocationID(q))
+	}
+	if q.RequestID == "" || q.Search {
+		add("")
+	}
+	return all
+}
+
+// A walk is a way through the lists that answer a query.
 type walk struct {
 	*tokens
-	qualifier string   // whose list it is in; empty for none
-	left      []string // those after it
-	last      bool     // no page is left to ask for
+	list        // that it is in
+	left []list // those after it
+	last bool   // no page is left to ask for
 
 	page    uint64 // digest of the last page
 	repeats int    // how often it has come again since
@@ -94,19 +120,19 @@ var pageSeed = maphash.MakeSeed()
 
 // newWalk begins at the cursor, or at the beginning where it is empty. A cursor
 // that leads nowhere matches archive.ErrCursor.
-func newWalk(qualifiers []string, c archive.Cursor) (*walk, error) {
+func newWalk(lists []list, c archive.Cursor) (*walk, error) {
 	if c == "" {
-		return &walk{tokens: newTokens(""), qualifier: qualifiers[0], left: qualifiers[1:]}, nil
+		return &walk{tokens: newTokens(""), list: lists[0], left: lists[1:]}, nil
 	}
 	at, err := url.ParseQuery(string(c))
 	if err != nil {
 		return nil, fmt.Errorf("%w: it cannot be read", archive.ErrCursor)
 	}
-	i := slices.Index(qualifiers, at.Get("qualifier"))
+	i := slices.Index(lists, list{at.Get("qualifier"), at.Get("status"), at.Get("invocationIdPrefix")})
 	if i < 0 {
 		return nil, fmt.Errorf("%w: it is of a qualifier that is not listed any more", archive.ErrCursor)
 	}
-	return &walk{tokens: newTokens(at.Get("nextToken")), qualifier: qualifiers[i], left: qualifiers[i+1:]}, nil
+	return &walk{tokens: newTokens(at.Get("nextToken")), list: lists[i], left: lists[i+1:]}, nil
 }
 
 // advance takes in the token that a page ends with.
@@ -115,7 +141,8 @@ func (w *walk) advance(next string) error {
 		return err
 	}
 	if w.last = len(w.left) == 0; !w.last {
-		w.tokens, w.qualifier, w.left = newTokens(""), w.left[0], w.left[1:]
+		w.tokens, w.list, w.left = newTokens(""), w.left[0], w.left[1:]
+		w.page, w.repeats = 0, 0 // the next list may well hold the same
 	}
 	return nil
 }
@@ -127,11 +154,12 @@ func (w *walk) cursor() archive.Cursor {
 		return ""
 	}
 	at := make(url.Values)
-	if w.qualifier != "" {
-		at.Set("qualifier", w.qualifier)
-	}
-	if w.token != "" {
-		at.Set("nextToken", w.token)
+	for name, value := range map[string]string{
+		"qualifier": w.qualifier, "status": w.status, "invocationIdPrefix": w.prefix, "nextToken": w.token,
+	} {
+		if value != "" {
+			at.Set(name, value)
+		}
 	}
 	return archive.Cursor(at.Encode())
 }
@@ -145,6 +173,10 @@ type qualifiers struct {
 	mu     sync.Mutex
 	listed map[string][]string // by URN
 }
+
+// AsksAsListed says that what is asked of a function goes by its list: its
+// records are found by the qualifiers that Functions has last seen.
+func (*Source) AsksAsListed() {}
 
 // latest is what a qualifier is that is left out.
 const latest = "LATEST"

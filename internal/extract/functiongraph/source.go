@@ -21,6 +21,10 @@ import (
 	"archiver/internal/extract"
 )
 
+// Statuses are those that can be asked for (page: Querying Asynchronous
+// Invocation Requests, status).
+var Statuses = []string{archive.StatusWait, archive.StatusRunning, archive.StatusSuccess, archive.StatusFail, archive.StatusDiscard}
+
 const (
 	// Provider is this source's name.
 	Provider = "functiongraph"
@@ -158,9 +162,12 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 		}
 		// SdkTime prints a literal Z and does not convert.
 		from, to := sdktime.SdkTime(q.From.UTC()), sdktime.SdkTime(q.To.UTC())
-		var requestID *string
+		var requestID, status *string
 		if q.RequestID != "" {
 			requestID = &q.RequestID
+		}
+		if slices.Contains(Statuses, q.Status) {
+			status = &q.Status
 		}
 		most := s.page
 		if q.Limit > 0 {
@@ -175,7 +182,7 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 					return functiongraph.GenReqDefForListAsyncInvocations()
 				},
 				&model.ListAsyncInvocationsRequest{
-					FunctionUrn: q.Function.URN, RequestId: requestID, Marker: &marker, Limit: &limit,
+					FunctionUrn: q.Function.URN, RequestId: requestID, Status: status, Marker: &marker, Limit: &limit,
 					QueryBeginTime: &from, QueryEndTime: &to, ContentType: contentType,
 				},
 				permissionInvocations,

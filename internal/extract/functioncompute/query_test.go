@@ -1,0 +1,158 @@
+package functioncompute
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// asks answers each call with nothing, and keeps what was asked for.
+func asks(asked *[]string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		*asked = append(*asked, strings.TrimSpace(q.Get("qualifier")+" "+q.Get("status")+" "+q.Get("invocationIdPrefix")))
+		fmt.Fprint(w, `{}`)
+	})
+}
+
+// A status is asked for by each of the source's words for it; one that settles
+// later, or a word that the page does not have, by none.
+func TestStatusIsAskedFor(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[string][]string{
+		"":                    {""},
+		archive.StatusSuccess: {"Succeeded"},
+		archive.StatusFail:    {"Failed", "Stopped"},
+		archive.StatusDiscard: {"Invalid", "Expired"},
+		archive.StatusRunning: {""},
+		archive.StatusWait:    {""},
+		"Retrying":            {"Retrying"},
+		"Dequeued":            {""},
+		"ODD":                 {""},
+	} {
+		var asked []string
+		q := hour
+		q.Status = status
+		if _, err := read(t.Context(), open(t, asks(&asked)), q); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(asked, want) {
+			t.Errorf("%q is asked for by %q, want %q", status, asked, want)
+		}
+	}
+}
+
+// One request is asked for by what its invocation id may be; a search then goes
+// through all there is, of each qualifier.
+func TestSearch(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	s := open(t, asks(&asked))
+	s.qualifiers.set(map[string][]string{testURN: {"LATEST", "prod"}})
+	q := hour
+	q.RequestID, q.Search = "r-1", true
+	got, err := read(t.Context(), s, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"LATEST  r-1", "prod  r-1", "LATEST", "prod"}
+	if !slices.Equal(asked, want) {
+		t.Errorf("asked for %q, want %q", asked, want)
+	}
+	for i, p := range got {
+		if p.Lists != 3-i || p.Last != (i == 3) {
+			t.Errorf("page %d: %d lists follow, last %t", i, p.Lists, p.Last)
+		}
+		if i == 3 {
+			break
+		}
+		// From the cursor after any of them the rest is read.
+		q := q
+		q.Cursor, asked = p.Next, nil
+		if _, err := read(t.Context(), s, q); err != nil || !slices.Equal(asked, want[i+1:]) {
+			t.Errorf("from %s: asked for %q, %v", p.Next, asked, err)
+		}
+	}
+}
+
+// Newest first is asked for, and otherwise oldest first, as hours are archived.
+func TestOrderIsAskedFor(t *testing.T) {
+	t.Parallel()
+	for newest, want := range map[bool]string{true: "desc", false: "asc"} {
+		order := ""
+		s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			order = r.URL.Query().Get("sortOrderByTime")
+			fmt.Fprint(w, `{}`)
+		}))
+		q := hour
+		q.Newest = newest
+		if _, err := read(t.Context(), s, q); err != nil || order != want {
+			t.Errorf("newest %t: asked for %s, %v", newest, order, err)
+		}
+	}
+}
+
+// The lists of many qualifiers may all hold the same: that is no list without an
+// end.
+func TestQualifiersWithTheSameRecords(t *testing.T) {
+	t.Parallel()
+	s := open(t, says(http.StatusOK, `{"invocations":[{"requestId":"a"}]}`))
+	s.qualifiers.set(map[string][]string{testURN: {"1", "2", "3", "4", "5", "LATEST"}})
+	got, err := read(t.Context(), s, hour)
+	if err != nil || len(got) != 6 {
+		t.Errorf("%d pages, %v", len(got), err)
+	}
+}
+
+// The simulator answers as the page has it: each word is a filter of its own, and
+// another is refused.
+func TestSimulatorFiltersByStatus(t *testing.T) {
+	t.Parallel()
+	_, url := simulator(t, "")
+	s := open(t, http.NotFoundHandler(), at(url))
+	listed, err := functions(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := archive.Query{Function: listed[0], From: day, To: day.Add(24 * time.Hour), Newest: true}
+	all, err := read(t.Context(), s, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make(map[string]int)
+	var last time.Time
+	for _, p := range all {
+		for _, inv := range p.Invocations {
+			want[inv.SourceStatus]++
+			want[inv.Status]++
+			if !last.IsZero() && inv.Start.After(last) {
+				t.Fatalf("%s is listed after an older one", inv.RequestID)
+			}
+			last = inv.Start
+		}
+	}
+	for _, status := range []string{"Succeeded", "Failed", "Stopped", "Expired", "Invalid", archive.StatusFail, archive.StatusSuccess, archive.StatusDiscard} {
+		q.Status = status
+		got, err := read(t.Context(), s, q)
+		n := 0
+		for _, p := range got {
+			for _, inv := range p.Invocations {
+				if inv.SourceStatus != status && inv.Status != status {
+					t.Fatalf("asked for %s: %+v", status, inv)
+				}
+				n++
+			}
+		}
+		if err != nil || n != want[status] {
+			t.Errorf("%s: %d of %d, %v", status, n, want[status], err)
+		}
+	}
+	if want["Failed"] == 0 || want["Stopped"] == 0 {
+		t.Errorf("the test shows nothing: %v", want)
+	}
+}

@@ -1,0 +1,201 @@
+package load
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"archiver/internal/archive"
+)
+
+func lookedUp(t *testing.T, s *Store, ids []int32, q archive.Question, limit int) (found []archive.Invocation) {
+	t.Helper()
+	for inv, err := range s.Lookup(t.Context(), ids, q, limit) {
+		if err != nil {
+			t.Fatalf("%+v: %v", q, err)
+		}
+		found = append(found, inv)
+	}
+	return found
+}
+
+// Whatever is asked for, what the archive answers is what matches of all that was
+// kept, newest first.
+func TestLookupAnswersTheQuestion(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	c, other := a.newClaim("f"), a.newClaim("g")
+	r := rand.New(rand.NewPCG(3, 4))
+	days := hours(today.AddDate(0, 0, -2), 72)
+	words := [][2]string{
+		{archive.StatusSuccess, "Succeeded"}, {archive.StatusFail, "Failed"}, {archive.StatusFail, "Stopped"},
+		{archive.StatusRunning, "Running"}, {archive.StatusSuccess, ""}, {"ODD", ""},
+	}
+	var all []archive.Invocation
+	for i := range 400 {
+		word := words[r.IntN(len(words))]
+		inv := record(fmt.Sprintf("r-%03d", i), word[0], days.From.Add(time.Duration(r.IntN(3*24*12))*5*time.Minute+time.Duration(r.IntN(2))*time.Microsecond))
+		inv.SourceStatus = word[1]
+		if word[0] == archive.StatusFail {
+			inv.ErrorCode, inv.ErrorMessage, inv.Extra = "4101", "it \"broke\"\n\u202e", []byte(`{"n": 1.50}`)
+		}
+		if !inv.InFlight() {
+			inv.End = inv.Start.Add(time.Duration(r.IntN(5000)) * time.Millisecond)
+		}
+		all = append(all, inv)
+	}
+	commit(t, c, lastPage(days, noted, all...))
+	commit(t, other, lastPage(days, noted, record("of another", archive.StatusSuccess, today)))
+	newestFirst := func(a, b archive.Invocation) int {
+		return cmp.Or(b.Start.Compare(a.Start), cmp.Compare(a.RequestID, b.RequestID))
+	}
+	slices.SortFunc(all, newestFirst)
+	found := 0
+	for range 200 {
+		var q archive.Question
+		if r.IntN(4) > 0 {
+			q.From = all[r.IntN(len(all))].Start
+		}
+		if r.IntN(4) > 0 {
+			q.To = all[r.IntN(len(all))].Start
+		}
+		for range r.IntN(3) {
+			q.Statuses = append(q.Statuses, []string{archive.StatusFail, archive.StatusRunning, archive.StatusSuccess, "Stopped", "ODD", "none"}[r.IntN(6)])
+		}
+		if r.IntN(4) == 0 {
+			q.RequestID = []string{all[r.IntN(len(all))].RequestID, "of another"}[r.IntN(2)]
+		}
+		limit := r.IntN(3) * 20
+		want := slices.DeleteFunc(slices.Clone(all), func(inv archive.Invocation) bool { return !q.Matches(&inv) })
+		if limit > 0 {
+			want = want[:min(limit, len(want))]
+		}
+		got := lookedUp(t, a.store, []int32{c.function.ID}, q, limit)
+		found += len(got)
+		if diff := gocmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("%+v, limit %d (-kept +found):\n%.3000s", q, limit, diff)
+		}
+	}
+	if found == 0 {
+		t.Error("nothing was found: the test shows nothing")
+	}
+	if n, err := a.store.Complete(t.Context(), []int32{c.function.ID}, days.From.Add(30*time.Minute), days.From.Add(2*time.Hour)); n != 2 || err != nil {
+		t.Errorf("%d hours are complete, %v", n, err)
+	}
+	if n, err := a.store.Complete(t.Context(), []int32{c.function.ID, other.function.ID}, days.From, days.To.Add(24*time.Hour)); n != 72 || err != nil {
+		t.Errorf("%d hours are complete, %v", n, err)
+	}
+}
+
+// Records without a start are those of the window in which they were found.
+func TestLookupWithoutStart(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	c := a.newClaim("f")
+	s := hours(today.Add(10*time.Hour), 1)
+	commit(t, c, lastPage(s, noted, record("waits", archive.StatusWait, time.Time{}), record("discarded", archive.StatusDiscard, time.Time{}),
+		record("first", archive.StatusSuccess, s.From), record("last", archive.StatusSuccess, s.To.Add(-time.Second))))
+	for _, q := range []struct {
+		from, to time.Time
+		want     string
+	}{
+		{s.From, s.To, "discarded waits last first"},
+		{s.From.Add(59 * time.Minute), s.To, "discarded waits last"},
+		{s.From.Add(-time.Minute), s.From.Add(time.Second), "discarded waits first"},
+		{s.To, s.To.Add(time.Hour), ""},
+		{s.From.Add(-time.Hour), s.From, ""},
+		{time.Time{}, time.Time{}, "discarded waits last first"},
+	} {
+		var ids []string
+		for _, inv := range lookedUp(t, a.store, []int32{c.function.ID}, archive.Question{From: q.from, To: q.to}, 0) {
+			ids = append(ids, inv.RequestID)
+		}
+		if got := strings.Join(ids, " "); got != q.want {
+			t.Errorf("%s to %s: %s, want %s", q.from, q.to, got, q.want)
+		}
+	}
+}
+
+// Days that were not asked for are not looked at, and one request is a look-up in
+// an index a day.
+func TestLookupPlans(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	c := a.newClaim("f")
+	days := hours(today.AddDate(0, 0, -5), 240)
+	commit(t, c, lastPage(days, noted, many(5000, days, "r")...))
+	a.exec(`ANALYZE`)
+	explained := func(from, to time.Time, id string) string {
+		var lines []string
+		rows, err := a.store.pool.Query(t.Context(), `EXPLAIN `+selectMatching, []int32{c.function.ID}, orNull(from), orNull(to), []string(nil), id, 100)
+		if err == nil {
+			lines, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(lines, "\n")
+	}
+	plan := explained(today.Add(time.Hour), today.Add(2*time.Hour), "")
+	if !strings.Contains(plan, dayTable(today)) || strings.Contains(plan, dayTable(today.AddDate(0, 0, -1))) || strings.Contains(plan, dayTable(today.AddDate(0, 0, 1))) {
+		t.Errorf("an hour of a day looks at others:\n%s", plan)
+	}
+	plan = explained(time.Time{}, time.Time{}, "r-000000000000000000000001")
+	if n := strings.Count(plan, "_request_id on invocations_2026"); n != 10 || strings.Contains(plan, "Seq Scan on invocations_2026") {
+		t.Errorf("a request is looked up in %d indexes of 10 days:\n%s", n, plan)
+	}
+}
+
+// What is opened to be read cannot be written to.
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	s, err := Open(t.Context(), a.url, 1, slog.New(slog.DiscardHandler), ReadOnly())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	_, err = s.SeeFunctions(t.Context(), testSource, []archive.Function{{URN: "urn:f", Name: "f"}}, noted)
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) || refused.Code != "25006" {
+		t.Errorf("%v", err)
+	}
+	if functions, err := s.Functions(t.Context()); err != nil || len(functions) != 0 {
+		t.Errorf("%v, %v", functions, err)
+	}
+}
+
+// Functions are told with their latest version, and whose list has their records.
+func TestArchivedFunctions(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	latest := a.function("b")
+	a.function("a")
+	if err := a.store.SeeVersions(t.Context(), latest, archive.Versions{Functions: []archive.Function{{URN: "urn:b:1", Name: "b"}}}, noted); err != nil {
+		t.Fatal(err)
+	}
+	a.exec(`UPDATE functions SET covered_since = $1 WHERE function_urn = 'urn:b:1'`, noted)
+	got, err := a.store.Functions(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for _, f := range got {
+		said = append(said, fmt.Sprint(f.URN, " ", f.Name, " ", f.LatestURN, " ", f.Covered, " ", f.Source == testSource))
+	}
+	want := []string{"urn:a a  false true", "urn:b b  false true", "urn:b:1 b urn:b true true"}
+	if diff := gocmp.Diff(want, said); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

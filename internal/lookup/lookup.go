@@ -1,0 +1,160 @@
+// Package lookup asks a source, live, what the archive would be asked. It keeps
+// nothing.
+package lookup
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// An Asked is one look-up.
+type Asked struct {
+	Function archive.Function
+	Question archive.Question
+	Limit    int // so many of the newest, newest first; 0 for all, as the source lists them
+}
+
+// A Found is what came of a look-up.
+type Found struct {
+	Shown   int
+	More    bool // others match
+	Outside int  // records that came back and start outside of what was asked for
+	Missing int  // records that the source counted and did not give
+	// Rejected are records without what a row needs, Reason is what the first of
+	// them lacks.
+	Rejected int
+	Reason   string
+}
+
+// Live asks the source and shows each record that matches once, with its times
+// to the microsecond, as the archive has them. Where the source fails, or show
+// does, what was found before is shown all the same.
+func Live(ctx context.Context, source archive.Source, a Asked, show func(archive.Invocation) error) (Found, error) {
+	l := &look{Asked: a, query: a.Question.Query(a.Function), show: show, seed: maphash.MakeSeed(), seen: make(map[uint64]struct{})}
+	l.query.Search, l.query.Newest = true, true
+	l.newest.most = a.Limit
+	err := l.pages(ctx, source)
+	for _, inv := range l.newest.sorted() {
+		if shown := l.out(inv); shown != nil && err == nil {
+			err = shown
+		}
+	}
+	return l.found, err
+}
+
+// A look is one under way.
+type look struct {
+	Asked
+	query  archive.Query
+	show   func(archive.Invocation) error
+	found  Found
+	newest newest
+	seed   maphash.Seed
+	seen   map[uint64]struct{} // of the request ids so far: a list that moves repeats some
+	order  order
+}
+
+func (l *look) pages(ctx context.Context, source archive.Source) error {
+	elements := 0
+	for page, err := range source.Pages(ctx, l.query) {
+		if err != nil {
+			return fmt.Errorf("ask for %s: %w", l.Function.URN, err)
+		}
+		for i := range page.Rejected {
+			if l.found.Rejected++; l.found.Reason == "" {
+				l.found.Reason = page.Rejected[i].Reason
+			}
+		}
+		elements += len(page.Rejected)
+		for _, inv := range page.Invocations {
+			if l.again(inv.RequestID) {
+				continue
+			}
+			elements++
+			if err := l.take(inv); err != nil {
+				return err
+			}
+		}
+		if l.enough(page.Lists) {
+			l.found.Missing = 0
+			return nil
+		}
+		l.found.Missing = max(0, page.Count-elements) // as of the last page
+	}
+	return context.Cause(ctx)
+}
+
+func (l *look) again(id string) bool {
+	h := maphash.String(l.seed, id)
+	_, again := l.seen[h]
+	l.seen[h] = struct{}{}
+	return again
+}
+
+// take takes in a record.
+func (l *look) take(inv archive.Invocation) error {
+	inv.Start, inv.End = inv.Start.Truncate(time.Microsecond), inv.End.Truncate(time.Microsecond)
+	place := l.order.place(inv.Start, l.query.To)
+	switch {
+	case !l.Question.Matches(&inv):
+		if !inv.Start.IsZero() && (inv.Start.Before(l.query.From) || inv.Start.After(l.query.To)) {
+			l.found.Outside++
+		}
+		return nil
+	case l.Limit == 0:
+		return l.out(inv)
+	}
+	if l.newest.add(placed{inv, place}) {
+		l.found.More = true
+	}
+	return nil
+}
+
+func (l *look) out(inv archive.Invocation) error {
+	if err := l.show(inv); err != nil {
+		return fmt.Errorf("show %s: %w", inv.RequestID, err)
+	}
+	l.found.Shown++
+	return nil
+}
+
+// enough reports whether what follows can be left unread: the one record asked
+// for is there, or so many newer ones than what follows, as far as the order in
+// which the source lists them shows.
+func (l *look) enough(lists int) bool {
+	if l.Question.RequestID != "" {
+		return l.found.Shown+len(l.newest.kept) > 0
+	}
+	return l.found.More && lists == 0 && l.order.newestFirst() && l.order.last.Before(l.newest.kept[0].at)
+}
+
+// An order is that in which records come, as far as their starts show it.
+type order struct {
+	last        time.Time // start of the last record that has one
+	falls, rose bool
+}
+
+// place takes in a start, and is where the record stands among the others: one
+// that has none stands where the source lists it.
+func (o *order) place(start, end time.Time) time.Time {
+	if start.IsZero() {
+		if o.last.IsZero() {
+			return end
+		}
+		return o.last
+	}
+	if !o.last.IsZero() {
+		o.falls = o.falls || start.Before(o.last)
+		o.rose = o.rose || start.After(o.last)
+	}
+	o.last = start
+	return start
+}
+
+// newestFirst reports whether all records so far came that way, so that those to
+// come will. No page says that they do.
+func (o *order) newestFirst() bool { return o.falls && !o.rose }
