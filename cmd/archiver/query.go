@@ -56,7 +56,7 @@ func (i *instant) UnmarshalText(text []byte) (err error) {
 }
 
 // Run is called by the command line.
-func (c *queryCommand) Run(ctx context.Context, s streams) error {
+func (c *queryCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	q, err := c.question(time.Now().UTC(), s.err)
 	if err != nil {
 		return err
@@ -71,9 +71,9 @@ func (c *queryCommand) Run(ctx context.Context, s streams) error {
 		limit = 0
 	}
 	if c.Archived {
-		return c.ofArchive(ctx, q, limit, s)
+		return c.ofArchive(ctx, q, limit, s, in)
 	}
-	return c.ofSource(ctx, q, limit, s)
+	return c.ofSource(ctx, q, limit, s, in)
 }
 
 // question is what the flags ask for, at a time.
@@ -111,12 +111,16 @@ func note(w io.Writer, format string, args ...any) {
 }
 
 // ofSource asks the source.
-func (c *queryCommand) ofSource(ctx context.Context, q archive.Question, limit int, s streams) error {
+func (c *queryCommand) ofSource(ctx context.Context, q archive.Question, limit int, s streams, in *inForce) error {
+	if len(in.sources) > 1 {
+		return usagef("%d sources are configured, and one is asked: name it with --source", len(in.sources))
+	}
+	flags := in.sources[0].flags
 	var err error
-	if q.Statuses, err = statusWords(c.Provider, q.Statuses); err != nil {
+	if q.Statuses, err = statusWords(flags.Provider, q.Statuses); err != nil {
 		return err
 	}
-	source, err := c.source(ctx, c.logger(s.err))
+	source, err := flags.source(ctx, c.logger(s.err))
 	if err != nil {
 		return err
 	}
@@ -130,7 +134,7 @@ func (c *queryCommand) ofSource(ctx context.Context, q archive.Question, limit i
 		return err
 	}
 	tell(s.err, found, f.URN)
-	if found.Shown == 0 && q.RequestID != "" && c.From.IsZero() && c.To.IsZero() && c.Provider == functioncompute.Provider {
+	if found.Shown == 0 && q.RequestID != "" && c.From.IsZero() && c.To.IsZero() && flags.Provider == functioncompute.Provider {
 		note(s.err, "Function Compute finds a request by its invocation id alone, which its caller may have chosen: --from and --to have all of that time looked through")
 	}
 	return nil
