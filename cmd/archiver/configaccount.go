@@ -155,7 +155,7 @@ func (c *configuring) checkSources(all []*configured) {
 		if of.consistent != nil {
 			of.note(of.consistent.check())
 		}
-		if sound[of] {
+		if sound[of] && !of.unasked {
 			of.note(sources[of.flags.Provider].check(&of.flags.sourceFlags))
 		}
 	}

@@ -21,6 +21,7 @@ type configured struct {
 	commands   commands
 	flags      *archiveFlags // of the command, nil for one that has none
 	lacking    bool          // what the file says of it is not enough, as was told
+	unasked    bool          // by the command
 	consistent consistent    // the command, nil for one that has nothing to fit together
 }
 

@@ -106,11 +106,17 @@ func (c *configuring) parse(of *configured, own *config.Section) (*kong.Context,
 	if command, ok := parsed.Selected().Target.Addr().Interface().(consistent); ok {
 		of.consistent = command
 	}
+	if command, ok := parsed.Selected().Target.Addr().Interface().(unasking); ok {
+		of.unasked = command.unasking()
+	}
 	return parsed, nil
 }
 
 // An archiving command is one that works on sources.
 type archiving interface{ shared() *archiveFlags }
+
+// An unasking command may leave the sources alone: then they need no credentials.
+type unasking interface{ unasking() bool }
 
 // A consistent command has flags that have to fit together.
 type consistent interface{ check() error }

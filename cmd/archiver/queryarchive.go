@@ -9,6 +9,8 @@ import (
 	"archiver/internal/lookup"
 )
 
+func (c *queryCommand) unasking() bool { return c.Archived }
+
 // ofArchive asks the archive, which it cannot change.
 func (c *queryCommand) ofArchive(ctx context.Context, q archive.Question, limit int, s streams, in *inForce) error {
 	address, err := in.databaseURL()
