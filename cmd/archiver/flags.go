@@ -14,6 +14,7 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/extract"
 	"archiver/internal/load"
+	"archiver/internal/metrics"
 )
 
 // logFlags say how to log. Logs go to standard error.
@@ -55,6 +56,8 @@ type archiveFlags struct {
 	Rate           float64       `help:"Calls a second at most; 0 for no limit."`
 	NoMigrate      bool          `help:"Do not bring the schema up first."`
 	Pprof          string        `placeholder:"ADDRESS" help:"Serve profiles on this loopback address. Default none."`
+
+	metrics *metrics.Metrics // what is counted where a command serves them; else nil
 }
 
 // databaseSecret is where the archive is, as the environment or the file has it
@@ -81,11 +84,14 @@ func (f *archiveFlags) source(ctx context.Context, log *slog.Logger) (archive.So
 	if f.Concurrency < 1 {
 		return nil, usagef("--concurrency must be at least 1")
 	}
-	caller := extract.NewCaller(extract.Options{
+	o := extract.Options{
 		Concurrency: f.Concurrency, Rate: f.Rate, Timeout: f.RequestTimeout,
 		Clock: archive.SystemClock{}, Log: log,
-	})
-	return sources[f.Provider](ctx, f, caller, log)
+	}
+	if f.metrics != nil {
+		o.Observe = f.metrics.Call(f.Provider)
+	}
+	return sources[f.Provider](ctx, f, extract.NewCaller(o), log)
 }
 
 // open prepares an archiver. Close the store that comes with it.
@@ -122,6 +128,9 @@ func (f *archiveFlags) open(ctx context.Context, log *slog.Logger, globs ...stri
 	}
 	if f.Versions == "all" {
 		a.Versions = store
+	}
+	if f.metrics != nil {
+		a.Store = f.metrics.Store(store, f.Provider)
 	}
 	return a, store, nil
 }

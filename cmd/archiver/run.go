@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"archiver/internal/archive"
+	"archiver/internal/extract"
+	"archiver/internal/metrics"
 	"archiver/internal/schedule"
 )
 
@@ -15,7 +17,7 @@ type runCommand struct {
 	archiveFlags
 	dueFlags
 	Schedule string `default:"7 * * * *" help:"When to archive: cron, five fields, UTC."`
-	Listen   string `default:"127.0.0.1:8080" help:"Address of health and status; empty for none."`
+	Listen   string `default:"127.0.0.1:8080" help:"Address of health, metrics and status; empty for none."`
 }
 
 // Run is called by the command line. It ends with nil at a signal.
@@ -33,6 +35,8 @@ func (c *runCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer stopProfiles()
+	c.metrics = metrics.New(release)
+	c.metrics.Begin(c.Provider, extract.Outcomes, c.Lookback)
 	archiver, store, err := c.open(ctx, log)
 	if err != nil && errors.Is(context.Cause(ctx), archive.ErrInterrupted) {
 		return nil // before there was anything to keep
@@ -41,8 +45,9 @@ func (c *runCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer store.Close()
+	c.metrics.Watch(store, archiver.Clock, log)
 	if c.Listen != "" {
-		stop, err := listen(c.Listen, store, log)
+		stop, err := listen(c.Listen, store, c.metrics, log)
 		if err != nil {
 			return err
 		}
