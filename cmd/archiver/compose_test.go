@@ -58,7 +58,7 @@ func values(s types.ServiceConfig) map[string]string { return s.Environment.ToMa
 func TestComposeServices(t *testing.T) {
 	t.Parallel()
 	always := []string{"archiver", "postgres"}
-	all := []string{"archiver", "archiver-demo", "postgres", "postgres-demo", "simulator"}
+	all := []string{"archiver", "archiver-demo", "grafana", "postgres", "postgres-demo", "prometheus", "simulator"}
 	for _, env := range []map[string]string{nil, account} {
 		if diff := cmp.Diff(always, compose(t, env).ServiceNames()); diff != "" {
 			t.Errorf("without a profile:\n%s", diff)
@@ -98,7 +98,7 @@ func TestComposeRestart(t *testing.T) {
 }
 
 var (
-	imageTag   = regexp.MustCompile(`^[a-z]+:\d+\.\d+(\.\d+)?-[a-z]+$`)
+	imageTag   = regexp.MustCompile(`^[a-z]+(:\d+\.\d+(\.\d+)?-[a-z]+|/[a-z]+:v?\d+\.\d+\.\d+)$`)
 	postgres17 = regexp.MustCompile(`^postgres:17\.\d+-`)
 )
 
