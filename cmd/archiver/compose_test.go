@@ -59,7 +59,7 @@ func values(s types.ServiceConfig) map[string]string { return s.Environment.ToMa
 func TestComposeServices(t *testing.T) {
 	t.Parallel()
 	always := []string{"archiver", "postgres"}
-	all := []string{"archiver", "archiver-demo", "postgres", "postgres-demo", "simulator"}
+	all := []string{"archiver", "archiver-demo", "grafana", "postgres", "postgres-demo", "prometheus", "simulator"}
 	for _, env := range []map[string]string{nil, account} {
 		if diff := cmp.Diff(always, compose(t, env).ServiceNames()); diff != "" {
 			t.Errorf("without a profile:\n%s", diff)
@@ -99,7 +99,7 @@ func TestComposeRestart(t *testing.T) {
 }
 
 var (
-	imageTag   = regexp.MustCompile(`^[a-z]+:\d+\.\d+(\.\d+)?-[a-z]+$`)
+	imageTag   = regexp.MustCompile(`^[a-z]+(:\d+\.\d+(\.\d+)?-[a-z]+|/[a-z]+:v?\d+\.\d+\.\d+)$`)
 	postgres17 = regexp.MustCompile(`^postgres:17\.\d+-`)
 )
 
@@ -143,14 +143,16 @@ func TestComposeConfinement(t *testing.T) {
 	}
 }
 
+// besides are the variables that are read and are no flag's.
+var besides = []string{
+	"DATABASE_URL", "PGPASSWORD", "ARCHIVER_AUTH_TOKEN", "ARCHIVER_PASSWORD",
+	"HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_PROJECT_ID", "HUAWEICLOUD_SDK_SECURITY_TOKEN",
+	"ALIBABA_CLOUD_ACCOUNT_ID", "ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_SECURITY_TOKEN",
+}
+
 // The commands are ones that the command line takes, with the environment they
 // run in, and each variable is one that they read.
 func TestComposeCommands(t *testing.T) {
-	besides := []string{ // what is no flag
-		"DATABASE_URL", "PGPASSWORD", "ARCHIVER_AUTH_TOKEN", "ARCHIVER_PASSWORD",
-		"HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_PROJECT_ID", "HUAWEICLOUD_SDK_SECURITY_TOKEN",
-		"ALIBABA_CLOUD_ACCOUNT_ID", "ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_SECURITY_TOKEN",
-	}
 	for name, s := range built(compose(t, nil, withDemo)) {
 		for variable := range s.Environment {
 			if !slices.Contains(besides, variable) && !slices.Contains(variables(t, s.Command[0]), variable) {

@@ -13,6 +13,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/extract"
+	"archiver/internal/metrics"
 )
 
 // logFlags say how to log. Logs go to standard error.
@@ -66,15 +67,20 @@ type sourceFlags struct {
 	Concurrency    int           `type:"count" default:"8" help:"Calls under way at once."`
 	RequestTimeout time.Duration `default:"30s" help:"Limit of one call."`
 	Rate           float64       `type:"rate" placeholder:"NUMBER" help:"Calls a second at most; 0 for no limit."`
+
+	metrics *metrics.Metrics // what is counted where a command serves them; else nil
 }
 
 // source prepares the source that the flags and the environment name.
 func (f *sourceFlags) source(ctx context.Context, log *slog.Logger) (archive.Source, error) {
-	caller := extract.NewCaller(extract.Options{
+	o := extract.Options{
 		Concurrency: f.Concurrency, Rate: f.Rate, Timeout: f.RequestTimeout,
 		Clock: archive.SystemClock{}, Log: log,
-	})
-	return sources[f.Provider].open(ctx, f, caller, log)
+	}
+	if f.metrics != nil {
+		o.Observe = f.metrics.Call(f.Provider)
+	}
+	return sources[f.Provider].open(ctx, f, extract.NewCaller(o), log)
 }
 
 // matcher picks functions by globs on name or URN. Those with a ! exclude; no

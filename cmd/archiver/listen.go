@@ -9,23 +9,26 @@ import (
 	"net/http"
 	"time"
 
+	"archiver/internal/archive"
 	"archiver/internal/load"
+	"archiver/internal/metrics"
 )
 
 // readyTimeout bounds what a page of ours asks of the database.
 const readyTimeout = 5 * time.Second
 
-// listen serves health and status. It only reads.
+// listen serves health, metrics and status. It only reads.
 //
 //	/healthz  200 as long as the process answers
 //	/readyz   200 where the database answers and is migrated, else 503
+//	/metrics  what the process does and the archive amounts to, for Prometheus
 //	/         archiver status, as text
-func listen(address string, store *load.Store, log *slog.Logger) (stop func(), err error) {
+func listen(address string, store *load.Store, m *metrics.Metrics, log *slog.Logger) (stop func(), err error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s (set --listen to another address): %w", address, err)
 	}
-	server := &http.Server{Handler: pages(store), ReadHeaderTimeout: readyTimeout}
+	server := &http.Server{Handler: pages(store, m, log), ReadHeaderTimeout: readyTimeout}
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("health and status are no longer served", "error", err)
@@ -40,20 +43,13 @@ func listen(address string, store *load.Store, log *slog.Logger) (stop func(), e
 	}, nil
 }
 
-func pages(store *load.Store) http.Handler {
+func pages(store *load.Store, m *metrics.Metrics, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-		defer cancel()
-		if err := store.Ping(ctx); err != nil {
-			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ok")
-	})
+	mux.Handle("GET /readyz", &readiness{ping: store.Ping, clock: archive.SystemClock{}, log: log})
+	mux.Handle("GET /metrics", m.Handler(log))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()

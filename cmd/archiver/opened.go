@@ -134,6 +134,9 @@ func (s *openedSource) into(store *load.Store, only func(archive.Function) bool)
 	match := s.archiver.Match
 	s.archiver.Match = func(f archive.Function) bool { return match(f) && only(f) }
 	s.archiver.Store = store
+	if m := s.flags.metrics; m != nil {
+		s.archiver.Store = m.Store(store, s.flags.Provider)
+	}
 	if s.flags.Versions == "all" {
 		s.archiver.Versions = store
 	}

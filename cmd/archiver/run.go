@@ -10,7 +10,9 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"archiver/internal/archive"
+	"archiver/internal/extract"
 	"archiver/internal/load"
+	"archiver/internal/metrics"
 	"archiver/internal/schedule"
 )
 
@@ -19,7 +21,7 @@ type runCommand struct {
 	archiveFlags
 	dueFlags
 	Schedule string `type:"cron" default:"7 * * * *" group:"source" help:"When to archive: cron, five fields, UTC."`
-	Listen   string `type:"address" default:"127.0.0.1:8080" help:"Address of health and status; empty for none."`
+	Listen   string `type:"address" default:"127.0.0.1:8080" help:"Address of health, metrics and status; empty for none."`
 }
 
 // Run is called by the command line. It ends with nil at a signal.
@@ -38,6 +40,11 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *inForce) error {
 		return err
 	}
 	defer stopProfiles()
+	m := metrics.New(release)
+	for _, of := range in.sources {
+		of.flags.metrics = m
+		m.Begin(of.flags.Provider, extract.Outcomes, of.commands.Run.Lookback)
+	}
 	set, err := in.open(ctx, log)
 	if err != nil && errors.Is(context.Cause(ctx), archive.ErrInterrupted) {
 		return nil // before there was anything to keep
@@ -46,8 +53,9 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *inForce) error {
 		return err
 	}
 	defer set.store.Close()
+	m.Watch(set.store, archive.SystemClock{}, log)
 	if c.Listen != "" {
-		stop, err := listen(c.Listen, set.store, log)
+		stop, err := listen(c.Listen, set.store, m, log)
 		if err != nil {
 			return err
 		}

@@ -135,7 +135,7 @@ func TestRunServesAndEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, "archiver run to be ready", func() bool { return get("http://"+address+"/readyz") == http.StatusOK })
-	for path, want := range map[string]int{"/healthz": 200, "/": 200, "/elsewhere": 404} {
+	for path, want := range map[string]int{"/healthz": 200, "/": 200, "/metrics": 200, "/elsewhere": 404} {
 		if got := get("http://" + address + path); got != want {
 			t.Errorf("GET %s: %d, want %d", path, got, want)
 		}

@@ -16,6 +16,7 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/load"
+	"archiver/internal/metrics"
 	"archiver/internal/simulate"
 )
 
@@ -112,7 +113,7 @@ func TestSettingsAreArchived(t *testing.T) {
 	}
 	t.Cleanup(store.Close)
 	page := httptest.NewRecorder()
-	pages(store).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/", nil))
+	pages(store, metrics.New("test"), archiver.Log).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/", nil))
 	if strings.Count(page.Body.String(), said) != 1 {
 		t.Errorf("page:\n%s", page.Body)
 	}

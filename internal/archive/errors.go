@@ -30,6 +30,22 @@ var (
 	ErrClaimLost = errors.New("claim was lost to another worker")
 )
 
+// RunOutcome is the word for how a run ended, as the archive keeps it: complete,
+// incomplete, interrupted or failed.
+func RunOutcome(ended error) string {
+	var incomplete *IncompleteError
+	switch {
+	case ended == nil:
+		return "complete"
+	case errors.As(ended, &incomplete):
+		return "incomplete"
+	case errors.Is(ended, ErrInterrupted):
+		return "interrupted"
+	default:
+		return "failed"
+	}
+}
+
 // An IncompleteError says that a run ended with windows that are not complete.
 // What was archived stays.
 type IncompleteError struct {

@@ -26,6 +26,11 @@ type Options struct {
 	Transport   http.RoundTripper // what carries the calls; default one of the Caller's own
 	Clock       archive.Clock     // default archive.SystemClock
 	Log         *slog.Logger      // default none
+
+	// Observe, if set, is told of each call that was made, those tried again
+	// included, when it ended: what it came to, one of Outcomes, and how long that
+	// took. Several goroutines may do so at once.
+	Observe func(outcome string, took time.Duration)
 }
 
 const (
@@ -178,6 +183,7 @@ func (c *Caller) once(ctx context.Context, call func(http.RoundTripper) error) e
 	defer cancel()
 	b := &bound{caller: c, ctx: try}
 	err := call(b)
+	b.observe(outcome(ctx, b, err))
 	switch {
 	case err == nil:
 		return nil
@@ -199,13 +205,16 @@ type bound struct {
 	ctx     context.Context
 	refusal *StatusError
 	failed  error
+	sent    time.Time // the last request; zero for none that is to be observed
 }
 
 // RoundTrip carries one request. An answer that is not a success, a redirect
 // included, is an error: nothing that is signed follows one.
 func (b *bound) RoundTrip(req *http.Request) (*http.Response, error) {
+	b.observe(OutcomeOK) // whatever followed by another request of the same call
 	b.refusal, b.failed = nil, nil
 	b.caller.calls.Add(1)
+	b.sent = b.caller.options.Clock.Now()
 	hide := hider(b.ctx, req.Header)
 	resp, err := b.caller.options.Transport.RoundTrip(req.WithContext(b.ctx))
 	if err != nil {

@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -25,16 +24,7 @@ func (s *Store) BeginRun(ctx context.Context, o archive.Order, at time.Time) (id
 // EndRun notes what a run did and how it ended. A run that was killed stays
 // without an end.
 func (s *Store) EndRun(ctx context.Context, id archive.RunID, sum archive.Summary, ended error, at time.Time) error {
-	outcome, message := "complete", (*string)(nil)
-	var incomplete *archive.IncompleteError
-	switch {
-	case errors.As(ended, &incomplete):
-		outcome = "incomplete"
-	case errors.Is(ended, archive.ErrInterrupted):
-		outcome = "interrupted"
-	case ended != nil:
-		outcome = "failed"
-	}
+	var message *string
 	if ended != nil {
 		text := storable(ended.Error())
 		message = &text
@@ -44,7 +34,7 @@ func (s *Store) EndRun(ctx context.Context, id archive.RunID, sum archive.Summar
 		   SET finished_at = $2, windows = $3, complete = $4, records = $5, inserted = $6,
 		       rejected = $7, calls = $8, outcome = $9, error = $10
 		 WHERE run_id = $1`,
-		id, at, sum.Windows, sum.Complete, sum.Records(), sum.Inserted, sum.Rejected, sum.Calls, outcome, message)
+		id, at, sum.Windows, sum.Complete, sum.Records(), sum.Inserted, sum.Rejected, sum.Calls, archive.RunOutcome(ended), message)
 	if err != nil {
 		return fmt.Errorf("update run %d: %w", id, err)
 	}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"archiver/internal/archive/clocktest"
+)
+
+// The database is asked every so often, however many probe, with a limit of
+// time; the log says it once.
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	clock := clocktest.New(day)
+	var log strings.Builder
+	var down error
+	asked := 0
+	r := &readiness{
+		clock: clock, log: slog.New(slog.NewTextHandler(&log, nil)),
+		ping: func(ctx context.Context) error {
+			asked++
+			if _, limited := ctx.Deadline(); !limited {
+				t.Error("asked without a limit of time")
+			}
+			return down
+		},
+	}
+	probe := func(want int) {
+		t.Helper()
+		for range 3 {
+			page := httptest.NewRecorder()
+			// Whoever probed has left already.
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			r.ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/readyz", nil).WithContext(ctx))
+			if page.Code != want {
+				t.Errorf("%d, want %d: %s", page.Code, want, page.Body)
+			}
+			if strings.Contains(page.Body.String(), "db.internal") {
+				t.Errorf("whoever probes reads %s", page.Body)
+			}
+		}
+	}
+	probe(http.StatusOK)
+	down = errors.New("dial db.internal: refused")
+	probe(http.StatusOK)
+	clock.Advance(readyEvery)
+	probe(http.StatusServiceUnavailable)
+	clock.Advance(readyEvery)
+	probe(http.StatusServiceUnavailable)
+	down = nil
+	clock.Advance(readyEvery)
+	probe(http.StatusOK)
+	if asked != 4 {
+		t.Errorf("the database was asked %d times, want 4", asked)
+	}
+	if n := strings.Count(log.String(), "\n"); n != 2 {
+		t.Errorf("the log has %d lines, want one for each change:\n%s", n, &log)
+	}
+}

@@ -1,0 +1,106 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Amounts are what the archive comes to, for whoever watches it.
+type Amounts struct {
+	Providers []ProviderAmounts
+	// LastSuccess is when a pass over everything due last ended with all of it
+	// archived; nil for never.
+	LastSuccess *time.Time
+}
+
+// ProviderAmounts are those of one provider's functions.
+type ProviderAmounts struct {
+	Provider  string
+	Listed    int64 // functions that are not gone
+	Gone      int64
+	StatusOff int64 // of those listed: the source keeps no records of them now
+
+	// Windows by state; complete ones include those that are off.
+	WindowsPending, WindowsPartial, WindowsComplete, WindowsShort, WindowsFailed, WindowsGone int64
+
+	Records, InFlight, Rejected int64
+
+	OldestIncomplete *time.Time // the first window that is neither complete nor gone
+	OldestInFlight   *time.Time // the start of the record in flight for longest
+}
+
+// Amounts reads them. It costs the totals, and a look-up for each function with
+// open windows, however long the history.
+func (s *Store) Amounts(ctx context.Context) (f Amounts, err error) {
+	rows, err := s.pool.Query(ctx, selectAmounts)
+	if err != nil {
+		return f, fmt.Errorf("select the amounts of the archive: %w", err)
+	}
+	if f.Providers, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ProviderAmounts]); err != nil {
+		return f, fmt.Errorf("read the amounts of the archive: %w", err)
+	}
+	// The newest are looked at first. A backfill says nothing of what is due.
+	err = s.pool.QueryRow(ctx, `
+		SELECT (SELECT finished_at
+		          FROM runs
+		         WHERE outcome = 'complete' AND asked_by IN ('run', 'once')
+		         ORDER BY run_id DESC
+		         LIMIT 1)`).Scan(&f.LastSuccess)
+	if err != nil {
+		return f, fmt.Errorf("select the last success: %w", err)
+	}
+	return f, nil
+}
+
+// The totals do not tell pending windows from partial ones: a partial one has a
+// walk that goes through it.
+const selectAmounts = `
+	WITH partial AS (
+		SELECT k.function_id, count(*) AS windows
+		  FROM walks k
+		  JOIN windows w
+		    ON w.function_id = k.function_id
+		   AND w.window_start >= k.span_from AND w.window_start < k.span_to
+		 WHERE w.planned AND w.state = 'partial'
+		 GROUP BY k.function_id
+	), in_flight AS (
+		SELECT function_id, min(COALESCE(start_time, queried_window, first_archived_at)) AS oldest
+		  FROM invocations_in_flight
+		 GROUP BY function_id
+	), off AS (
+		SELECT DISTINCT f.function_id
+		  FROM functions f
+		  JOIN status_log_off o USING (function_urn, provider, region, project_id)
+		 WHERE o.off_to IS NULL
+	)
+	SELECT f.provider,
+	       count(*) FILTER (WHERE f.gone_at IS NULL),
+	       count(*) FILTER (WHERE f.gone_at IS NOT NULL),
+	       count(off.function_id) FILTER (WHERE f.gone_at IS NULL),
+	       sum(GREATEST(t.open - t.short - t.failed - COALESCE(p.windows, 0), 0))::bigint,
+	       COALESCE(sum(p.windows), 0)::bigint,
+	       sum(t.complete)::bigint,
+	       sum(t.short)::bigint,
+	       sum(t.failed)::bigint,
+	       sum(t.gone)::bigint,
+	       sum(t.records)::bigint,
+	       sum(t.pending)::bigint,
+	       sum(t.rejected)::bigint,
+	       min(o.open_since),
+	       min(i.oldest)
+	  FROM functions f
+	  JOIN window_totals t USING (function_id)
+	  LEFT JOIN partial p USING (function_id)
+	  LEFT JOIN in_flight i USING (function_id)
+	  LEFT JOIN off USING (function_id)
+	  LEFT JOIN LATERAL (
+		SELECT window_start AS open_since
+		  FROM windows
+		 WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
+		 ORDER BY window_start
+		 LIMIT 1) o ON true
+	 GROUP BY f.provider
+	 ORDER BY f.provider`

@@ -1,0 +1,105 @@
+package metrics
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"archiver/internal/archive/clocktest"
+	"archiver/internal/extract"
+	"archiver/internal/load"
+)
+
+// everything is a process of which every metric there is has a value.
+func everything(t *testing.T) (names []string, words map[string][]string) {
+	t.Helper()
+	m := New("test")
+	m.Begin("functiongraph", extract.Outcomes, time.Hour)
+	m.Watch(&fakeReader{amounts: load.Amounts{LastSuccess: &noon, Providers: []load.ProviderAmounts{{
+		Provider: "functiongraph", OldestIncomplete: &noon, OldestInFlight: &noon,
+	}}}}, clocktest.New(noon), quiet)
+	families, err := m.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	words = make(map[string][]string)
+	for _, f := range families {
+		if !strings.HasPrefix(f.GetName(), "archiver_") {
+			continue
+		}
+		names = append(names, f.GetName())
+		for _, series := range f.GetMetric() {
+			for _, label := range series.GetLabel() {
+				words[label.GetName()] = append(words[label.GetName()], label.GetValue())
+			}
+		}
+	}
+	return names, words
+}
+
+var (
+	name = regexp.MustCompile(`\barchiver_[a-z0-9_]+`)
+	// A label with what it is compared to, as in an expression or in JSON.
+	matcher = regexp.MustCompile(`\b(state|outcome|result)=~?\\?"([a-z_|]+)\\?"`)
+)
+
+// Whatever watches the archiver asks for metrics that there are, and for words
+// that their labels have; and each is described.
+func TestWhatWatches(t *testing.T) {
+	t.Parallel()
+	names, words := everything(t)
+	root := filepath.Join("..", "..")
+	boards, err := filepath.Glob(filepath.Join(root, "deploy", "grafana", "dashboards", "*.json"))
+	if err != nil || len(boards) == 0 {
+		t.Fatal("there is no dashboard", err)
+	}
+	doc := filepath.Join(root, "docs", "monitoring.md")
+	files := append(boards, filepath.Join(root, "deploy", "prometheus", "alerts.yml"), filepath.Join(root, "deploy", "prometheus", "alerts_test.yml"), doc)
+	watched := make(map[string]bool)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range name.FindAllString(string(text), -1) {
+			base := found
+			for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+				if cut, ok := strings.CutSuffix(found, suffix); ok {
+					base = cut
+				}
+			}
+			if found == "archiver_reader" { // a role of the database
+				continue
+			}
+			if !slices.Contains(names, base) {
+				t.Errorf("%s names %s, which there is not", file, found)
+			}
+			if file != doc {
+				watched[base] = true
+			}
+		}
+		for _, found := range matcher.FindAllStringSubmatch(string(text), -1) {
+			for word := range strings.SplitSeq(found[2], "|") {
+				if !slices.Contains(words[found[1]], word) {
+					t.Errorf("%s asks for %s %s, which there is not", file, found[1], word)
+				}
+			}
+		}
+		if file == doc {
+			for _, n := range names {
+				if !strings.Contains(string(text), "| `"+n+"` |") {
+					t.Errorf("%s is not described in %s", n, file)
+				}
+			}
+		}
+	}
+	for _, n := range names {
+		if !watched[n] && n != "archiver_rejected_records" {
+			t.Errorf("nothing watches %s", n)
+		}
+	}
+}

@@ -1,0 +1,314 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"archiver/internal/archive"
+	"archiver/internal/archive/clocktest"
+	"archiver/internal/load"
+)
+
+var (
+	noon  = time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
+	quiet = slog.New(slog.DiscardHandler)
+)
+
+// A fakeStore does what a test says; what is not said panics.
+type fakeStore struct {
+	archive.Store
+	kept       archive.Kept
+	begin, end error
+	commit     error
+}
+
+func (s *fakeStore) BeginRun(context.Context, archive.Order, time.Time) (archive.RunID, error) {
+	return 1, s.begin
+}
+
+func (s *fakeStore) EndRun(context.Context, archive.RunID, archive.Summary, error, time.Time) error {
+	return s.end
+}
+
+func (s *fakeStore) Claim(_ context.Context, f archive.Known) (archive.Claim, error) {
+	if f.Name == "taken" {
+		return nil, archive.ErrClaimed
+	}
+	return &fakeClaim{store: s}, nil
+}
+
+type fakeClaim struct {
+	archive.Claim
+	store *fakeStore
+}
+
+func (c *fakeClaim) Commit(context.Context, archive.Batch) (archive.Kept, error) {
+	return c.store.kept, c.store.commit
+}
+
+func (c *fakeClaim) Follow(context.Context, archive.InFlightRecord, []archive.Invocation, []archive.Rejected, time.Time) (archive.Kept, error) {
+	return c.store.kept, c.store.commit
+}
+
+func (c *fakeClaim) Wanted() bool { return true }
+
+// compare checks the metrics of these names against what Prometheus would read.
+func compare(t *testing.T, m *Metrics, want string, names ...string) {
+	t.Helper()
+	if err := testutil.GatherAndCompare(m.registry, strings.NewReader(want), names...); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is kept is counted once, by what became of it; a commit that fails keeps
+// nothing.
+func TestRecords(t *testing.T) {
+	t.Parallel()
+	m, inner := New("test"), &fakeStore{kept: archive.Kept{Inserted: 5, Updated: 3, Unchanged: 2, Rejected: 1, InFlight: 4}}
+	s := m.Store(inner, "functiongraph")
+	c, err := s.Claim(t.Context(), archive.Known{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Claim(t.Context(), archive.Known{Function: archive.Function{Name: "taken"}}); !errors.Is(err, archive.ErrClaimed) {
+		t.Errorf("a claimed function: %v", err)
+	}
+	if !c.Wanted() {
+		t.Error("what is not counted is not handed on")
+	}
+	if kept, err := c.Commit(t.Context(), archive.Batch{}); err != nil || kept != inner.kept {
+		t.Errorf("%+v, %v", kept, err)
+	}
+	if kept, err := c.Follow(t.Context(), archive.InFlightRecord{}, nil, nil, noon); err != nil || kept != inner.kept {
+		t.Errorf("%+v, %v", kept, err)
+	}
+	for _, failure := range []error{errors.New("disk full"), archive.ErrClaimLost} {
+		inner.commit = failure
+		if _, err := c.Commit(t.Context(), archive.Batch{}); !errors.Is(err, failure) {
+			t.Errorf("%v in place of %v", err, failure)
+		}
+	}
+	compare(t, m, `
+# HELP archiver_records_total Records that the source gave, by what became of them: inserted, updated, unchanged (known before as they are) or rejected (no row can hold them).
+# TYPE archiver_records_total counter
+archiver_records_total{provider="functiongraph",result="inserted"} 10
+archiver_records_total{provider="functiongraph",result="rejected"} 2
+archiver_records_total{provider="functiongraph",result="unchanged"} 4
+archiver_records_total{provider="functiongraph",result="updated"} 6
+# HELP archiver_commit_failures_total Commits that the database did not take.
+# TYPE archiver_commit_failures_total counter
+archiver_commit_failures_total{provider="functiongraph"} 1
+`, "archiver_records_total", "archiver_commit_failures_total")
+	if n := commits(t, m); n != 4 {
+		t.Errorf("%d commits were timed", n)
+	}
+}
+
+// commits is how many were timed.
+func commits(t *testing.T, m *Metrics) uint64 {
+	t.Helper()
+	families, err := m.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "archiver_commit_duration_seconds" {
+			return f.GetMetric()[0].GetHistogram().GetSampleCount()
+		}
+	}
+	return 0
+}
+
+// Each run counts once, as how it ended; one that could not be noted has failed.
+func TestRuns(t *testing.T) {
+	t.Parallel()
+	m, inner := New("test"), new(fakeStore)
+	m.Begin("functiongraph", nil, 48*time.Hour)
+	s := m.Store(inner, "functiongraph")
+	running := func(want string) {
+		t.Helper()
+		compare(t, m, `
+# HELP archiver_runs_in_progress Runs of this process that go on now.
+# TYPE archiver_runs_in_progress gauge
+archiver_runs_in_progress{provider="functiongraph"} `+want+"\n", "archiver_runs_in_progress")
+	}
+	ctx := t.Context()
+	for _, ended := range []error{nil, nil, &archive.IncompleteError{Short: 1}, archive.ErrInterrupted, errors.New("denied")} {
+		if _, err := s.BeginRun(ctx, archive.Order{}, noon); err != nil {
+			t.Fatal(err)
+		}
+		running("1")
+		if err := s.EndRun(ctx, 1, archive.Summary{}, ended, noon); err != nil {
+			t.Fatal(err)
+		}
+		running("0")
+	}
+	inner.end = errors.New("connection lost")
+	if _, err := s.BeginRun(ctx, archive.Order{}, noon); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.EndRun(ctx, 1, archive.Summary{}, nil, noon); !errors.Is(err, inner.end) {
+		t.Errorf("%v", err)
+	}
+	inner.begin = errors.New("no connection")
+	if _, err := s.BeginRun(ctx, archive.Order{}, noon); !errors.Is(err, inner.begin) {
+		t.Errorf("%v", err)
+	}
+	running("0")
+	compare(t, m, `
+# HELP archiver_runs_total Runs that ended, by how: complete, incomplete, interrupted or failed, as in the table runs.
+# TYPE archiver_runs_total counter
+archiver_runs_total{outcome="complete",provider="functiongraph"} 2
+archiver_runs_total{outcome="failed",provider="functiongraph"} 3
+archiver_runs_total{outcome="incomplete",provider="functiongraph"} 1
+archiver_runs_total{outcome="interrupted",provider="functiongraph"} 1
+# HELP archiver_lookback_seconds How far back windows are due (--lookback): as long as the source keeps its records.
+# TYPE archiver_lookback_seconds gauge
+archiver_lookback_seconds{provider="functiongraph"} 172800
+`, "archiver_runs_total", "archiver_lookback_seconds")
+}
+
+// A fakeReader counts how often the database is asked.
+type fakeReader struct {
+	mu      sync.Mutex
+	asked   int
+	amounts load.Amounts
+	err     error
+}
+
+func (r *fakeReader) Amounts(ctx context.Context) (load.Amounts, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked++
+	if _, limited := ctx.Deadline(); !limited {
+		return load.Amounts{}, errors.New("asked without a limit of time")
+	}
+	return r.amounts, r.err
+}
+
+const (
+	upHelp = `
+# HELP archiver_database_up Whether the database answered, when it was last asked.
+# TYPE archiver_database_up gauge
+archiver_database_up `
+	windowsHelp = `
+# HELP archiver_windows Windows of one function and hour, by state: pending, partial, complete, short, failed or gone.
+# TYPE archiver_windows gauge
+`
+)
+
+// The amounts are the database's; it is asked every so often, however many
+// scrape. While it does not answer they are left out, and all else is there.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	clock := clocktest.New(noon)
+	oldest := noon.Add(-72 * time.Hour)
+	r := &fakeReader{amounts: load.Amounts{Providers: []load.ProviderAmounts{{
+		Provider: "functiongraph", Listed: 3, Gone: 1, StatusOff: 2,
+		WindowsPending: 1, WindowsPartial: 2, WindowsComplete: 3, WindowsShort: 4, WindowsFailed: 5, WindowsGone: 6,
+		Records: 100, InFlight: 7, Rejected: 8, OldestIncomplete: &oldest,
+	}}}}
+	m := New("test")
+	m.Watch(r, clock, quiet)
+	web := httptest.NewServer(m.Handler(quiet))
+	t.Cleanup(web.Close)
+
+	var scrapes sync.WaitGroup
+	for range 5 {
+		scrapes.Go(func() {
+			resp, err := http.Get(web.URL)
+			if err != nil || resp.StatusCode != http.StatusOK {
+				t.Errorf("%v, %v", resp, err)
+				return
+			}
+			_ = resp.Body.Close()
+		})
+	}
+	scrapes.Wait()
+	compare(t, m, upHelp+"1"+windowsHelp+`archiver_windows{provider="functiongraph",state="complete"} 3
+archiver_windows{provider="functiongraph",state="failed"} 5
+archiver_windows{provider="functiongraph",state="gone"} 6
+archiver_windows{provider="functiongraph",state="partial"} 2
+archiver_windows{provider="functiongraph",state="pending"} 1
+archiver_windows{provider="functiongraph",state="short"} 4
+# HELP archiver_functions Functions: listed, gone, or log_off (of those listed, the source keeps no records).
+# TYPE archiver_functions gauge
+archiver_functions{provider="functiongraph",state="gone"} 1
+archiver_functions{provider="functiongraph",state="listed"} 3
+archiver_functions{provider="functiongraph",state="log_off"} 2
+# HELP archiver_archived_records Records that the archive holds.
+# TYPE archiver_archived_records gauge
+archiver_archived_records{provider="functiongraph"} 100
+# HELP archiver_records_in_flight Records that wait or run, and are asked for again.
+# TYPE archiver_records_in_flight gauge
+archiver_records_in_flight{provider="functiongraph"} 7
+# HELP archiver_rejected_records Records in the table rejected_records.
+# TYPE archiver_rejected_records gauge
+archiver_rejected_records{provider="functiongraph"} 8
+# HELP archiver_oldest_incomplete_window_timestamp_seconds Start of the oldest window that is neither complete nor gone; not there where there is none.
+# TYPE archiver_oldest_incomplete_window_timestamp_seconds gauge
+archiver_oldest_incomplete_window_timestamp_seconds{provider="functiongraph"} 1.7732304e+09
+# HELP archiver_last_success_timestamp_seconds When a pass over everything due, by run or once of any process, last ended with all of it archived; 0 for never.
+# TYPE archiver_last_success_timestamp_seconds gauge
+archiver_last_success_timestamp_seconds 0
+`, "archiver_database_up", "archiver_windows", "archiver_functions", "archiver_archived_records", "archiver_records_in_flight",
+		"archiver_rejected_records", "archiver_oldest_incomplete_window_timestamp_seconds",
+		"archiver_oldest_record_in_flight_timestamp_seconds", "archiver_last_success_timestamp_seconds")
+	if r.asked != 1 {
+		t.Errorf("the database was asked %d times at once", r.asked)
+	}
+
+	r.err = errors.New("connection refused")
+	clock.Advance(readEvery - time.Second)
+	compare(t, m, upHelp+"1\n", "archiver_database_up")
+	clock.Advance(time.Second)
+	for range 3 {
+		compare(t, m, upHelp+"0\n", "archiver_database_up", "archiver_windows", "archiver_functions", "archiver_last_success_timestamp_seconds")
+	}
+	if n, err := testutil.GatherAndCount(m.registry, "go_goroutines", "process_start_time_seconds", "archiver_build_info"); n != 3 || err != nil {
+		t.Errorf("%d of the process's own metrics are there: %v", n, err)
+	}
+	if r.asked != 2 {
+		t.Errorf("the database was asked %d times, want 2", r.asked)
+	}
+	r.err, r.amounts.LastSuccess = nil, &noon
+	clock.Advance(readEvery)
+	compare(t, m, upHelp+`1
+# HELP archiver_last_success_timestamp_seconds When a pass over everything due, by run or once of any process, last ended with all of it archived; 0 for never.
+# TYPE archiver_last_success_timestamp_seconds gauge
+archiver_last_success_timestamp_seconds 1.7734896e+09
+`, "archiver_database_up", "archiver_last_success_timestamp_seconds")
+}
+
+// Names, units and help are as Prometheus' own lint wants them.
+func TestLint(t *testing.T) {
+	t.Parallel()
+	m := New("test")
+	m.Begin("functiongraph", []string{"ok"}, time.Hour)
+	m.Call("functiongraph")("ok", time.Second)
+	m.Watch(&fakeReader{amounts: load.Amounts{Providers: []load.ProviderAmounts{{
+		Provider: "functiongraph", OldestIncomplete: &noon, OldestInFlight: &noon,
+	}}}}, clocktest.New(noon), quiet)
+	problems, err := testutil.GatherAndLint(m.registry)
+	if err != nil || len(problems) != 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+	families, err := m.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if name := f.GetName(); !strings.HasPrefix(name, "archiver_") && !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
+			t.Errorf("%s is nobody's", name)
+		}
+	}
+}
