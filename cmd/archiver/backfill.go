@@ -29,7 +29,8 @@ type backfillCommand struct {
 }
 
 // Run is called by the command line.
-func (c *backfillCommand) Run(ctx context.Context, s streams) error {
+func (c *backfillCommand) Run(ctx context.Context, s streams, line typed) error {
+	s.err = newConsole(s.err)
 	span, err := c.span()
 	if err != nil {
 		return err
@@ -45,7 +46,7 @@ func (c *backfillCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer store.Close()
-	err = archiveShown(ctx, archiver, archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}, log, s)
+	err = archiveShown(ctx, archiver, archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}, log, s, line)
 	upkeep(ctx, store, time.Time{}, log)
 	return err
 }
