@@ -12,6 +12,8 @@ import (
 	"archiver/internal/archive"
 )
 
+var errNoFunction = errors.New("no function was found: check the project, the region, and --function or ARCHIVER_FUNCTIONS")
+
 // logInterval is how often a run says how far it has come where there is no bar.
 const logInterval = 5 * time.Second
 
@@ -22,7 +24,7 @@ func archiveShown(ctx context.Context, archiver *archive.Archiver, o archive.Ord
 	summary, took, err := watch(ctx, archiver, o, log, s.err)
 	fmt.Fprintln(s.out, summaryLine(o, summary, took, err, again))
 	if err == nil && summary.Matched == 0 {
-		return errors.New("no function was found: check the project, the region, and --function or ARCHIVER_FUNCTIONS")
+		return errNoFunction
 	}
 	return err
 }
