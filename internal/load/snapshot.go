@@ -198,28 +198,32 @@ func (s *Snapshot) OpenWindows(ctx context.Context, functions []int32, starts []
 		 ORDER BY w.window_start, w.function_id`, functions, starts)
 }
 
-// A Trouble is an error that windows ended with and that still stands.
+// A Trouble is an error that windows ended with and that still stands, and errors
+// that say the same of other functions and requests.
 type Trouble struct {
-	Error     string
-	Functions int64
-	Sample    int32 // one of these functions
-	First     time.Time
-	Last      time.Time
+	Error      string
+	Functions  int64
+	FunctionID int32 // whose error it is
+	Start      time.Time
 }
 
 // Troubles are the last errors of functions with open windows, the newest first.
 func (s *Snapshot) Troubles(ctx context.Context, functions []int32, n int) ([]Trouble, error) {
 	return collect[Trouble](ctx, s.tx, "the last errors", `
-		SELECT e.last_error, count(*), min(e.function_id), min(e.window_start), max(e.window_start)
-		  FROM unnest($1::integer[]) AS f (function_id)
-		 CROSS JOIN LATERAL (
-			SELECT function_id, last_error, window_start
-			  FROM windows
-			 WHERE function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone') AND last_error IS NOT NULL
-			 ORDER BY window_start DESC
-			 LIMIT 1) e
-		 GROUP BY e.last_error
-		 ORDER BY max(e.window_start) DESC, e.last_error
+		SELECT (array_agg(last_error ORDER BY window_start DESC, function_id))[1], count(*),
+		       (array_agg(function_id ORDER BY window_start DESC, function_id))[1], max(window_start)
+		  FROM (
+			SELECT e.*, regexp_replace(replace(e.last_error, f.function_name, ''), '[0-9A-Fa-f-]{5,}', '', 'g') AS alike
+			  FROM functions f
+			 CROSS JOIN LATERAL (
+				SELECT function_id, last_error, window_start
+				  FROM windows
+				 WHERE function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone') AND last_error IS NOT NULL
+				 ORDER BY window_start DESC
+				 LIMIT 1) e
+			 WHERE f.function_id = ANY ($1::integer[])) e
+		 GROUP BY alike
+		 ORDER BY max(window_start) DESC, alike
 		 LIMIT $2`, functions, n)
 }
 
@@ -234,4 +238,63 @@ func collect[T any](ctx context.Context, tx pgx.Tx, what, sql string, args ...an
 		return nil, fmt.Errorf("read %s: %w", what, err)
 	}
 	return collected, nil
+}
+
+// A Figure is what the invocations of an hour, or a UTC day, came to.
+type Figure struct {
+	At      time.Time
+	Records int64
+	Failed  int64 // failed and discarded
+}
+
+// Figures are those of the functions together in [from, to), in the order of
+// time; with none named, of all functions. They follow the records by some
+// seconds.
+func (s *Snapshot) Figures(ctx context.Context, functions []int32, from, to time.Time, grain Grain) ([]Figure, error) {
+	const what = "the figures"
+	switch {
+	case functions == nil:
+		return collect[Figure](ctx, s.tx, what, `
+			SELECT date_trunc($3, window_start, 'UTC'), sum(records)::bigint, sum(fail + discard)::bigint
+			  FROM source_figures
+			 WHERE window_start >= $1 AND window_start < $2
+			 GROUP BY 1
+			 ORDER BY 1`, from, to, string(grain))
+	case grain == Daily:
+		return collect[Figure](ctx, s.tx, what, `
+			SELECT day::timestamp AT TIME ZONE 'UTC', sum(records)::bigint, sum(fail + discard)::bigint
+			  FROM daily_figures
+			 WHERE function_id = ANY ($1::integer[]) AND day >= ($2::timestamptz AT TIME ZONE 'UTC')::date AND day < ($3::timestamptz AT TIME ZONE 'UTC')::date
+			 GROUP BY 1
+			 ORDER BY 1`, functions, from, to)
+	default:
+		return collect[Figure](ctx, s.tx, what, `
+			SELECT window_start, sum(records)::bigint, sum(fail + discard)::bigint
+			  FROM hourly_figures
+			 WHERE function_id = ANY ($1::integer[]) AND window_start >= $2 AND window_start < $3
+			 GROUP BY 1
+			 ORDER BY 1`, functions, from, to)
+	}
+}
+
+// Runs are the newest runs, and all that go on: those whose process has said so
+// since the time given. The newest come first.
+func (s *Snapshot) Runs(ctx context.Context, n int, seenSince time.Time) ([]RunStatus, error) {
+	return collect[RunStatus](ctx, s.tx, "runs", `
+		SELECT run_id, asked_by, range_from, range_to, started_at, finished_at,
+		       windows, complete, records, calls, outcome, error,
+		       seen_at, windows_planned, windows_done, records_done, calls_done, refused_done
+		  FROM runs
+		 WHERE run_id > (SELECT COALESCE(max(run_id), 0) FROM runs) - $1
+		    OR outcome = 'running' AND seen_at >= $2
+		 ORDER BY run_id DESC`, n, seenSince)
+}
+
+// GoesOn reports whether this archive is kept up to now, by run or once, and not
+// filled by hand alone.
+func (s *Snapshot) GoesOn(ctx context.Context) (goesOn bool, err error) {
+	if err := s.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM runs WHERE asked_by IN ('run', 'once'))`).Scan(&goesOn); err != nil {
+		return false, fmt.Errorf("ask which runs there were: %w", err)
+	}
+	return goesOn, nil
 }
