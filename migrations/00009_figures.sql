@@ -9,9 +9,9 @@
 --
 -- The middle of a bucket is 4.4% from its ends, at most.
 CREATE FUNCTION duration_bucket(seconds double precision) RETURNS integer
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 SELECT CASE WHEN seconds < 0.001 THEN 0
-            ELSE LEAST(255, 1 + floor(8 * ln(seconds * 1000) / ln(2::double precision))::integer)
+            WHEN seconds >= 0.001 THEN LEAST(255, 1 + floor(8 * ln(seconds * 1000) / ln(2::double precision)))::integer
        END
 $$;
 
@@ -78,7 +78,7 @@ DECLARE
     wanted numeric := ceil(LEAST(GREATEST(fraction, 0), 1)::numeric * (SELECT sum(n) FROM unnest(histogram) AS n));
     passed bigint := 0;
 BEGIN
-    FOR bucket IN array_lower(histogram, 1) .. array_upper(histogram, 1) LOOP
+    FOR bucket IN COALESCE(array_lower(histogram, 1), 0) .. COALESCE(array_upper(histogram, 1), -1) LOOP
         passed := passed + histogram[bucket];
         IF passed > 0 AND passed >= wanted THEN
             RETURN CASE bucket WHEN 0 THEN 0 ELSE 0.001 * 2 ^ ((bucket - 0.5::double precision) / 8) END;
@@ -91,10 +91,11 @@ $$;
 
 -- One row a function and hour that has records, the hour being that of their
 -- start, as in windows. timed are the settled ones with both times; seconds and
--- the histogram are of those.
+-- the histogram are of those, where an end before the start is as good as none
+-- between them.
 --
--- Rows that retention dropped stay counted: dropped_to is when the last of them
--- had been archived first, NULL while all that is counted is there.
+-- Rows that retention dropped stay counted: then dropped_to is set, and whatever
+-- was archived first since then is not of them. NULL where all rows are there.
 CREATE TABLE hourly_figures (
     function_id   integer NOT NULL,
     window_start  timestamptz NOT NULL,
