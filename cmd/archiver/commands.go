@@ -17,6 +17,7 @@ type commands struct {
 	Backfill backfillCommand `cmd:"" help:"Archive the hours in [from, to), whatever the schedule."`
 	Verify   verifyCommand   `cmd:"" help:"Compare the archive's counts with the source's."`
 	Status   statusCommand   `cmd:"" help:"Show what is archived, what is not, and since when."`
+	Report   reportCommand   `cmd:"" help:"Write the status page as one file."`
 	Check    checkCommand    `cmd:"" help:"Check configuration, credentials, database, and whether the source keeps records."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the schema forward or back."`
 	Simulate simulateCommand `cmd:"" help:"Serve the APIs of both clouds, for trying and testing."`

@@ -19,13 +19,13 @@ const readyTimeout = 5 * time.Second
 //
 //	/healthz  200 as long as the process answers
 //	/readyz   200 where the database answers and is migrated, else 503
-//	/         archiver status, as text
-func listen(address string, store *load.Store, log *slog.Logger) (stop func(), err error) {
+//	/         the status page
+func listen(address string, store *load.Store, page http.Handler, log *slog.Logger) (stop func(), err error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s (set --listen to another address): %w", address, err)
 	}
-	server := &http.Server{Handler: pages(store), ReadHeaderTimeout: readyTimeout}
+	server := &http.Server{Handler: pages(store, page), ReadHeaderTimeout: readyTimeout}
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("health and status are no longer served", "error", err)
@@ -40,7 +40,7 @@ func listen(address string, store *load.Store, log *slog.Logger) (stop func(), e
 	}, nil
 }
 
-func pages(store *load.Store) http.Handler {
+func pages(store *load.Store, page http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
@@ -54,17 +54,6 @@ func pages(store *load.Store) http.Handler {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-		defer cancel()
-		status, err := readStatus(ctx, store)
-		if err != nil {
-			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
-			return
-		}
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		// Whoever asked may have left.
-		_ = status.print(w)
-	})
+	mux.Handle("GET /{$}", page)
 	return mux
 }

@@ -42,7 +42,7 @@ func (c *runCommand) Run(ctx context.Context, s streams) error {
 	}
 	defer store.Close()
 	if c.Listen != "" {
-		stop, err := listen(c.Listen, store, log)
+		stop, err := listen(c.Listen, store, statusPage(store, c.Lookback, log), log)
 		if err != nil {
 			return err
 		}
