@@ -25,16 +25,19 @@ func (f *rangeFlags) span() (archive.Span, error) {
 type backfillCommand struct {
 	archiveFlags
 	rangeFlags
-	Force bool `help:"Read complete windows again as well."`
+	Force  bool `help:"Read complete windows again as well."`
+	DryRun bool `help:"Show what is due, and how many calls it takes at least; write nothing and ask the source for its list of functions alone."`
 }
 
 // Run is called by the command line.
-func (c *backfillCommand) Run(ctx context.Context, s streams) error {
+func (c *backfillCommand) Run(ctx context.Context, s streams, line typed) error {
+	s.err = newConsole(s.err)
 	span, err := c.span()
 	if err != nil {
 		return err
 	}
 	log := c.logger(s.err)
+	c.NoMigrate = c.NoMigrate || c.DryRun
 	stopProfiles, err := c.profiles(log)
 	if err != nil {
 		return err
@@ -45,7 +48,11 @@ func (c *backfillCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer store.Close()
-	err = archiveShown(ctx, archiver, archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}, log, s)
+	o := archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}
+	if c.DryRun {
+		return dryBackfill(ctx, archiver, store, o, s.out)
+	}
+	err = archiveShown(ctx, archiver, o, log, s, line)
 	upkeep(ctx, store, time.Time{}, log)
 	return err
 }

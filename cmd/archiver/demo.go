@@ -33,7 +33,8 @@ type demoCommand struct {
 
 // Run is called by the command line.
 func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
-	log := c.logger(s.err)
+	screen := newConsole(s.err)
+	log := c.logger(screen)
 	dir := filepath.Join(c.Dir, "demo")
 	if c.Psql {
 		if _, err := os.Stat(dir); err != nil {
@@ -51,7 +52,7 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 	if c.Psql {
 		return psql(ctx, server, s)
 	}
-	if err := c.archive(ctx, server.URL(), log, s); err != nil {
+	if err := c.archive(ctx, server.URL(), log, streams{out: s.out, err: screen}); err != nil {
 		return err
 	}
 	store, err := load.Open(ctx, server.URL(), 4, log)
@@ -156,7 +157,7 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 	archiver := &archive.Archiver{Source: source, Store: store, Clock: archive.SystemClock{}, Log: log, Settle: 10 * time.Minute, Concurrency: 8}
 	order := archive.Order{AskedBy: "demo", Range: archive.Span{From: day, To: day.Add(24 * time.Hour)}}
 	fmt.Fprintf(s.err, "archiving %s of %d functions …\n", day.Format(time.DateOnly), c.Functions)
-	if err := archiveShown(ctx, archiver, order, log, s); err != nil {
+	if err := archiveShown(ctx, archiver, order, log, s, nil); err != nil {
 		return err
 	}
 	return findings(ctx, store, s.out)

@@ -41,7 +41,8 @@ type onceCommand struct {
 }
 
 // Run is called by the command line.
-func (c *onceCommand) Run(ctx context.Context, s streams) error {
+func (c *onceCommand) Run(ctx context.Context, s streams, line typed) error {
+	s.err = newConsole(s.err)
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func (c *onceCommand) Run(ctx context.Context, s streams) error {
 		return dryRun(ctx, archiver, store, o, c.dropBefore(o, archiver.Clock.Now()), s.out)
 	}
 	makeAhead(ctx, store, archiver.Clock.Now(), log)
-	err = archiveShown(ctx, archiver, o, log, s)
+	err = archiveShown(ctx, archiver, o, log, s, line)
 	upkeep(ctx, store, c.dropBefore(o, archiver.Clock.Now()), log)
 	return err
 }

@@ -66,15 +66,5 @@ func pass(ctx context.Context, archiver *archive.Archiver, o archive.Order, log 
 	began := archiver.Clock.Now()
 	summary, err := archiver.Archive(ctx, o, new(archive.Progress))
 	took := archiver.Clock.Now().Sub(began)
-	var incomplete *archive.IncompleteError
-	switch {
-	case err == nil:
-		log.Info("run ended", summaryKeys(summary, took)...)
-	case errors.Is(err, archive.ErrInterrupted):
-		log.Info("run was interrupted, progress is kept", summaryKeys(summary, took)...)
-	case errors.As(err, &incomplete):
-		log.Warn("run ended, not complete", append(summaryKeys(summary, took), "error", err)...)
-	default:
-		log.Error("run failed", append(summaryKeys(summary, took), "error", err)...)
-	}
+	logEnd(log, slog.LevelError, o, summary, took, err)
 }

@@ -18,6 +18,7 @@ type verifyCommand struct {
 
 // Run is called by the command line.
 func (c *verifyCommand) Run(ctx context.Context, s streams) error {
+	s.err = newConsole(s.err)
 	span, err := c.span()
 	if err != nil {
 		return err
@@ -33,11 +34,10 @@ func (c *verifyCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer store.Close()
-	began := time.Now()
-	summary, err := archiver.Archive(ctx, archive.Order{
+	summary, took, err := watch(ctx, archiver, archive.Order{
 		AskedBy: "verify", Compare: true, Repair: c.Repair,
 		Range: span,
-	}, new(archive.Progress))
+	}, log, s.err)
 
 	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	if len(summary.Differences) > 0 {
@@ -57,6 +57,6 @@ func (c *verifyCommand) Run(ctx context.Context, s streams) error {
 		err = fmt.Errorf("print what differs: %w", flushed)
 	}
 	fmt.Fprintf(s.out, "%s: %d windows compared, %d differ, %d read again, %d calls, %s\n", summary.Range,
-		summary.Compared, summary.Differ, summary.Done, summary.Calls, time.Since(began).Round(time.Millisecond))
+		summary.Compared, summary.Differ, summary.Done, summary.Calls, took.Round(time.Millisecond))
 	return err
 }
