@@ -281,9 +281,7 @@ func (s *Snapshot) Figures(ctx context.Context, functions []int32, from, to time
 // since the time given. The newest come first.
 func (s *Snapshot) Runs(ctx context.Context, n int, seenSince time.Time) ([]RunStatus, error) {
 	return collect[RunStatus](ctx, s.tx, "runs", `
-		SELECT run_id, asked_by, range_from, range_to, started_at, finished_at,
-		       windows, complete, records, calls, outcome, error,
-		       seen_at, windows_planned, windows_done, records_done, calls_done, refused_done
+		SELECT `+runColumns+`
 		  FROM runs
 		 WHERE run_id > (SELECT COALESCE(max(run_id), 0) FROM runs) - $1
 		    OR outcome = 'running' AND seen_at >= $2

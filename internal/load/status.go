@@ -114,12 +114,15 @@ type RunStatus struct {
 	RefusedDone    *int64     `json:"refused_done,omitempty"`
 }
 
+// runColumns are those of a RunStatus.
+const runColumns = `run_id, asked_by, range_from, range_to, started_at, finished_at,
+		       windows, complete, records, calls, outcome, error,
+		       seen_at, windows_planned, windows_done, records_done, calls_done, refused_done`
+
 // LastRuns are the newest runs, newest first.
 func (s *Store) LastRuns(ctx context.Context, n int) ([]RunStatus, error) {
 	rows, err := s.pool.Query(ctx, `
-		SELECT run_id, asked_by, range_from, range_to, started_at, finished_at,
-		       windows, complete, records, calls, outcome, error,
-		       seen_at, windows_planned, windows_done, records_done, calls_done, refused_done
+		SELECT `+runColumns+`
 		  FROM runs
 		 ORDER BY run_id DESC
 		 LIMIT $1`, n)

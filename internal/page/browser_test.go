@@ -18,16 +18,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// A tab is a page of a real browser, and what it noticed.
-type tab struct {
-	t    testing.TB
-	ctx  context.Context
-	base string
-
-	mu      sync.Mutex
-	errors  []string
-	foreign []string // addresses of other hosts that it asked
-}
+// patient bounds what a browser is waited for.
+const patient = 2 * time.Minute
 
 // chromium is where the browser is.
 func chromium(t testing.TB) string {
@@ -41,98 +33,148 @@ func chromium(t testing.TB) string {
 	return ""
 }
 
-// browse opens a tab in a browser of its own.
-func browse(t testing.TB, base string) *tab {
+// A browser is a real one, of the test's own.
+type browser struct{ ctx context.Context }
+
+func newBrowser(t testing.TB) *browser {
 	t.Helper()
-	b := &tab{t: t, base: base}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		// Chromium's sandbox does not start as root, nor in most containers.
 		chromedp.ExecPath(chromium(t)), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-lcd-text", true), chromedp.Flag("font-render-hinting", "none"),
 	)
-	// The context of the test ends before its cleanup, and the browser with it.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
+	// The test's own context ends before its cleanup, in which the browser is
+	// asked to end.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patient)
 	t.Cleanup(cancel)
-	ctx, _ = chromedp.NewExecAllocator(ctx, options...)
-	b.ctx, _ = chromedp.NewContext(ctx, chromedp.WithListener(b.notice))
+	ctx, stop := chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(stop)
+	ctx, end := chromedp.NewContext(ctx)
+	t.Cleanup(end)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start the browser: %v", err)
+	}
 	t.Cleanup(func() {
-		if err := chromedp.Cancel(b.ctx); err != nil {
-			t.Errorf("close the browser: %v", err)
-		}
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		for _, e := range b.errors {
-			t.Errorf("the console says: %s", e)
-		}
-		for _, u := range b.foreign {
-			t.Errorf("the page asked another host: %s", u)
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Errorf("end the browser: %v", err)
 		}
 	})
-	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, network.Enable, network.EnableParams{})
-		return err
-	}), chromedp.EmulateViewport(1360, 900))
-	return b
+	return &browser{ctx}
 }
 
-func (b *tab) notice(event any) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// A tab is a page of a browser, and what it noticed. When its test ends, nothing
+// was said on the console, and no host but the page's own was asked.
+type tab struct {
+	t    testing.TB
+	ctx  context.Context
+	base string
+
+	mu      sync.Mutex
+	errors  []string
+	foreign []string
+}
+
+func (b *browser) tab(t testing.TB, base string) *tab {
+	t.Helper()
+	p := &tab{t: t, base: base}
+	var end context.CancelFunc
+	p.ctx, end = chromedp.NewContext(b.ctx, chromedp.WithListener(p.notice))
+	t.Cleanup(func() {
+		end()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, e := range p.errors {
+			t.Errorf("the console says: %s", e)
+		}
+		for _, u := range p.foreign {
+			t.Errorf("another host was asked: %s", u)
+		}
+	})
+	send(p, network.Enable, network.EnableParams{})
+	p.size(1360, 900)
+	return p
+}
+
+func (p *tab) notice(event any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
-		b.errors = append(b.errors, e.ExceptionDetails.Text+" "+e.ExceptionDetails.Exception.Description)
+		p.errors = append(p.errors, e.ExceptionDetails.Text)
 	case *log.EventEntryAdded:
-		b.errors = append(b.errors, e.Entry.Text+" "+e.Entry.URL)
+		p.errors = append(p.errors, e.Entry.Text+" "+e.Entry.URL)
 	case *runtime.EventConsoleAPICalled:
-		b.errors = append(b.errors, "a call of console."+string(e.Type))
+		p.errors = append(p.errors, "a call of console."+string(e.Type))
 	case *network.EventRequestWillBeSent:
-		u, err := url.Parse(e.Request.URL)
-		if ours, _ := url.Parse(b.base); err != nil || u.Scheme != "data" && (u.Scheme != ours.Scheme || u.Host != ours.Host) {
-			b.foreign = append(b.foreign, e.Request.URL)
+		if !strings.HasPrefix(e.Request.URL, p.base) && !strings.HasPrefix(e.Request.URL, "data:") {
+			p.foreign = append(p.foreign, e.Request.URL)
 		}
 	}
 }
 
-func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
-	b.t.Helper()
-	if err := chromedp.Do(b.ctx, steps...); err != nil {
-		b.t.Fatal(err)
+// send sends a command to the tab.
+func send[P, R any](p *tab, command cdp.Command[P, R], params P) {
+	p.t.Helper()
+	if _, err := chromedp.Call(p.ctx, command, params); err != nil {
+		p.t.Fatal(err)
 	}
 }
 
-// open shows an address of the page.
-func (b *tab) open(path string) {
-	b.t.Helper()
-	b.do(chromedp.Navigate(b.base + path))
-}
-
-// click follows a link, and waits for where it leads.
-func (b *tab) click(selector string) {
-	b.t.Helper()
-	if _, err := chromedp.RunResponse(b.ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
-		b.t.Fatalf("click %s: %v", selector, err)
+func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	if err := chromedp.Do(p.ctx, steps...); err != nil {
+		p.t.Fatal(err)
 	}
 }
 
-func (b *tab) dark(dark bool) {
-	b.t.Helper()
+// open shows an address.
+func (p *tab) open(path string) {
+	p.t.Helper()
+	p.do(chromedp.Navigate(p.base + path))
+}
+
+// follow does what leads to another page, and waits for that.
+func (p *tab) follow(steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patient/4)
+	defer cancel()
+	if _, err := chromedp.RunResponse(ctx, steps...); err != nil {
+		p.t.Fatalf("no page follows: %v", err)
+	}
+}
+
+// query is a part of the address that is shown.
+func (p *tab) query(name string) string {
+	p.t.Helper()
+	u, err := url.Parse(eval[string](p, `location.href`))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return u.Query().Get(name)
+}
+
+func (p *tab) size(width, height int64) {
+	p.t.Helper()
+	p.do(chromedp.EmulateViewport(width, height))
+}
+
+func (p *tab) dark(dark bool) {
+	p.t.Helper()
 	scheme := "light"
 	if dark {
 		scheme = "dark"
 	}
-	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-		})
-		return err
-	}))
+	send(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+	})
 }
 
 // eval is what an expression is in the page.
-func eval[T any](b *tab, expression string) T {
-	b.t.Helper()
-	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+func eval[T any](p *tab, expression string) T {
+	p.t.Helper()
+	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
-		b.t.Fatalf("%s: %v", expression, err)
+		p.t.Fatalf("%s: %v", expression, err)
 	}
 	return v
 }
@@ -141,5 +183,5 @@ func eval[T any](b *tab, expression string) T {
 func serve(a *archiveDB) string {
 	web := httptest.NewServer(a.page)
 	a.t.Cleanup(web.Close)
-	return strings.TrimSuffix(web.URL, "/")
+	return web.URL
 }

@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -21,7 +22,9 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 var now = time.Date(2026, 3, 14, 9, 25, 0, 0, time.UTC)
 
 // at is an hour of so many days before today.
-func at(days, hour int) time.Time { return dayOf(now).AddDate(0, 0, -days).Add(time.Duration(hour) * time.Hour) }
+func at(days, hour int) time.Time {
+	return dayOf(now).AddDate(0, 0, -days).Add(time.Duration(hour) * time.Hour)
+}
 
 // An archiveDB is a database of the test's own and its page.
 type archiveDB struct {
@@ -65,7 +68,7 @@ func (a *archiveDB) exec(sql string, args ...any) {
 func (a *archiveDB) get(path string) string {
 	a.t.Helper()
 	w := httptest.NewRecorder()
-	a.page.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	a.page.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	if w.Code != 200 {
 		a.t.Fatalf("GET %s: %d\n%s", path, w.Code, w.Body)
 	}

@@ -78,11 +78,11 @@ func (l *look) make(ctx context.Context) (m *model, err error) {
 	m = &model{Report: l.report, Match: l.match, Legend: words}
 	m.Verdict, m.Facts = l.verdict(), l.facts()
 	m.Off, m.MoreOff = l.off()
-	runs, err := l.Snapshot.Runs(ctx, lastRuns, l.now.Add(-died))
+	runs, err := l.Runs(ctx, lastRuns, l.now.Add(-died))
 	if err != nil {
 		return nil, err
 	}
-	m.Running, m.Runs = l.runs(runs)
+	m.Running, m.Runs = l.tell(runs)
 	for _, z := range zooms {
 		chosen := l.chosen(z)
 		if !chosen && !l.report {

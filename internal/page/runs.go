@@ -18,8 +18,8 @@ type running struct {
 // A runRow is a run that has been.
 type runRow struct{ ID, What, Began, Took, Windows, Records, Calls, Outcome, Class, Error string }
 
-// runs tells those that go on from those that have been.
-func (l *look) runs(all []load.RunStatus) (on []running, been []runRow) {
+// tell tells runs that go on from those that have been.
+func (l *look) tell(all []load.RunStatus) (on []running, been []runRow) {
 	for i := range all {
 		r := &all[i]
 		if l.goes(r) {

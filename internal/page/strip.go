@@ -19,9 +19,8 @@ type strip struct {
 
 type column struct {
 	tally
-	expected         int64
-	cell             load.Cell
-	records, pending int64
+	expected int64
+	cell     load.Cell
 }
 
 func newStrip(z zoom, from, to time.Time) *strip {

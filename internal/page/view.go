@@ -65,7 +65,8 @@ func (l *look) view(ctx context.Context, z zoom) (v view, err error) {
 	if err := l.rows(ctx, &v, z, from, to); err != nil {
 		return v, err
 	}
-	return v, l.charts(ctx, &v, z, from, to)
+	err = l.charts(ctx, &v, z, from, to)
+	return v, err
 }
 
 // around are the links to what is earlier and later.
