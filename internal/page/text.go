@@ -177,7 +177,7 @@ func (l *look) printRuns(ctx context.Context, p *printer) error {
 	if err != nil {
 		return err
 	}
-	on, been := l.runs(all)
+	on, been := l.tell(all)
 	if len(on) > 0 {
 		p.title("RUNNING")
 	}
