@@ -25,16 +25,19 @@ func (f *rangeFlags) span() (archive.Span, error) {
 type backfillCommand struct {
 	archiveFlags
 	rangeFlags
-	Force bool `help:"Read complete windows again as well."`
+	Force  bool `help:"Read complete windows again as well."`
+	DryRun bool `help:"Show what is due, and how many calls it takes at least; write nothing and ask the source for its list of functions alone."`
 }
 
 // Run is called by the command line.
-func (c *backfillCommand) Run(ctx context.Context, s streams, in *inForce) error {
+func (c *backfillCommand) Run(ctx context.Context, s streams, in *inForce, line typed) error {
+	s.err = newConsole(s.err)
 	span, err := c.span()
 	if err != nil {
 		return err
 	}
 	log := c.logger(s.err)
+	c.NoMigrate = c.NoMigrate || c.DryRun
 	stopProfiles, err := c.profiles(log)
 	if err != nil {
 		return err
@@ -45,9 +48,15 @@ func (c *backfillCommand) Run(ctx context.Context, s streams, in *inForce) error
 		return err
 	}
 	defer set.store.Close()
+	order := archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}
+	if c.DryRun {
+		return set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
+			return dryBackfill(ctx, o.archiver, set.store, order, s.out)
+		})
+	}
 	stop := figuresMeanwhile(ctx, set.store, archive.SystemClock{}, log)
 	err = set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
-		return archiveShown(ctx, o.archiver, archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}, o.log, s)
+		return archiveShown(ctx, o.archiver, order, o.log, s, line)
 	})
 	stop()
 	upkeep(ctx, set.store, time.Time{}, log)

@@ -18,6 +18,7 @@ type commands struct {
 	Verify   verifyCommand   `cmd:"" help:"Compare the archive's counts with the source's."`
 	Query    queryCommand    `cmd:"" help:"Look up invocations of one function: at the source, live, or in the archive."`
 	Status   statusCommand   `cmd:"" help:"Show what is archived, what is not, and since when."`
+	Report   reportCommand   `cmd:"" help:"Write the status page as one file."`
 	Check    checkCommand    `cmd:"" help:"Check configuration, credentials, database, and whether the source keeps records."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the schema forward or back."`
 	Simulate simulateCommand `cmd:"" help:"Serve the APIs of both clouds, for trying and testing."`

@@ -28,11 +28,13 @@ type demoCommand struct {
 	Psql      bool   `help:"Open psql on what the last demo archived."`
 	Functions int    `env:"-" default:"36" help:"Functions of the built-in day."`
 	Seed      uint64 `default:"1" help:"The same seed gives the same records."`
+	Serve     bool   `help:"Keep the status page of the demo up until Ctrl-C."`
 }
 
 // Run is called by the command line.
 func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
-	log := c.logger(s.err)
+	screen := newConsole(s.err)
+	log := c.logger(screen)
 	dir := filepath.Join(c.Dir, "demo")
 	if c.Psql {
 		if _, err := os.Stat(dir); err != nil {
@@ -50,11 +52,46 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 	if c.Psql {
 		return psql(ctx, server, s)
 	}
-	if err := c.archive(ctx, server.URL(), log, s); err != nil {
+	if err := c.archive(ctx, server.URL(), log, streams{out: s.out, err: screen}); err != nil {
 		return err
 	}
+	store, err := load.Open(ctx, server.URL(), 4, log)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	shown, report := statusPage(store, demoKeeps, log), filepath.Join(dir, "report.html")
+	if err := writeReport(ctx, shown, report); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "\nThe status page, as a file to open: %s\n", report)
 	fmt.Fprintf(s.out, "\nThe archive stays in %s. Open psql on it:\n\n    %s demo --psql%s\n\n"+
 		"and begin with: SELECT * FROM invocation_history LIMIT 10;\n", dir, os.Args[0], dirFlag(c.Dir))
+	if c.Serve {
+		return serveDemo(ctx, shown, s)
+	}
+	return nil
+}
+
+// demoKeeps is how long the simulator is taken to keep its records.
+const demoKeeps = 30 * 24 * time.Hour
+
+// serveDemo keeps the page up until the context ends, which is as it should be.
+func serveDemo(ctx context.Context, page http.Handler, s streams) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:8080")
+	if err != nil { // somebody else is there
+		listener, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		return fmt.Errorf("listen for the status page: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", page)
+	web := &http.Server{Handler: mux, ReadHeaderTimeout: readyTimeout}
+	defer web.Close()
+	go func() { _ = web.Serve(listener) }() // it ends with an error by design
+	fmt.Fprintf(s.out, "\nThe status page is up until Ctrl-C: http://%s\n", listener.Addr())
+	<-ctx.Done()
 	return nil
 }
 
@@ -120,7 +157,7 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 	archiver := &archive.Archiver{Source: source, Store: store, Clock: archive.SystemClock{}, Log: log, Settle: 10 * time.Minute, Concurrency: 8}
 	order := archive.Order{AskedBy: "demo", Range: archive.Span{From: day, To: day.Add(24 * time.Hour)}}
 	fmt.Fprintf(s.err, "archiving %s of %d functions …\n", day.Format(time.DateOnly), c.Functions)
-	if err := archiveShown(ctx, archiver, order, log, s); err != nil {
+	if err := archiveShown(ctx, archiver, order, log, s, nil); err != nil {
 		return err
 	}
 	return findings(ctx, store, s.out)

@@ -4,12 +4,9 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"os"
 	"path"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
 
 	"archiver/internal/archive"
 	"archiver/internal/extract"
@@ -27,15 +24,10 @@ func (f *logFlags) logger(w io.Writer) *slog.Logger {
 	// The flag's enum has no word that a level does not know.
 	_ = level.UnmarshalText([]byte(f.LogLevel))
 	options := &slog.HandlerOptions{Level: level}
-	if f.LogFormat == "json" || f.LogFormat == "auto" && !isTerminal(w) {
+	if f.LogFormat == "json" || f.LogFormat == "auto" && terminal(w) == nil {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // ofSource is the group of the flags that each source may have values of its

@@ -21,14 +21,14 @@ const readyTimeout = 5 * time.Second
 //
 //	/healthz  200 as long as the process answers
 //	/readyz   200 where the database answers and is migrated, else 503
-//	/metrics  what the process does and the archive amounts to, for Prometheus
-//	/         archiver status, as text
-func listen(address string, store *load.Store, m *metrics.Metrics, log *slog.Logger) (stop func(), err error) {
+//	/metrics  what the process does and the archive comes to, for Prometheus
+//	/         the status page
+func listen(address string, store *load.Store, page http.Handler, m *metrics.Metrics, log *slog.Logger) (stop func(), err error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s (set --listen to another address): %w", address, err)
 	}
-	server := &http.Server{Handler: pages(store, m, log), ReadHeaderTimeout: readyTimeout}
+	server := &http.Server{Handler: pages(store, page, m, log), ReadHeaderTimeout: readyTimeout}
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("health and status are no longer served", "error", err)
@@ -43,24 +43,13 @@ func listen(address string, store *load.Store, m *metrics.Metrics, log *slog.Log
 	}, nil
 }
 
-func pages(store *load.Store, m *metrics.Metrics, log *slog.Logger) http.Handler {
+func pages(store *load.Store, page http.Handler, m *metrics.Metrics, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
 	})
 	mux.Handle("GET /readyz", &readiness{ping: store.Ping, clock: archive.SystemClock{}, log: log})
 	mux.Handle("GET /metrics", m.Handler(log))
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-		defer cancel()
-		status, err := readStatus(ctx, store)
-		if err != nil {
-			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
-			return
-		}
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		// Whoever asked may have left.
-		_ = status.print(w)
-	})
+	mux.Handle("GET /{$}", page)
 	return mux
 }

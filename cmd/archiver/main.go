@@ -48,14 +48,18 @@ func main() {
 }
 
 // interruptible ends the context at the first SIGINT or SIGTERM, and the
-// process at the second.
+// process at the second. Who presses Ctrl-C sees what goes on and can press it
+// again; who sends SIGTERM waits for ten seconds as a rule.
 func interruptible(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		select {
-		case <-signals:
+		case s := <-signals:
+			if s == os.Interrupt {
+				cancel(archive.ErrFinish)
+			}
 			cancel(archive.ErrInterrupted)
 		case <-ctx.Done():
 			return
@@ -126,6 +130,6 @@ func command(ctx context.Context, args []string, s streams) (err error) {
 		}
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	parsed.Bind(s, in)
+	parsed.Bind(s, in, typed(args))
 	return parsed.Run()
 }

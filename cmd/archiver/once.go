@@ -41,7 +41,8 @@ type onceCommand struct {
 }
 
 // Run is called by the command line.
-func (c *onceCommand) Run(ctx context.Context, s streams, in *inForce) error {
+func (c *onceCommand) Run(ctx context.Context, s streams, in *inForce, line typed) error {
+	s.err = newConsole(s.err)
 	for _, of := range in.sources {
 		of.flags.NoMigrate = c.NoMigrate || c.DryRun
 	}
@@ -73,7 +74,7 @@ func (c *onceCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	makeAhead(ctx, set.store, now, log)
 	stop := figuresMeanwhile(ctx, set.store, archive.SystemClock{}, log)
 	err = set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
-		return archiveShown(ctx, o.archiver, order(o), o.log, s)
+		return archiveShown(ctx, o.archiver, order(o), o.log, s, line)
 	})
 	stop()
 	upkeep(ctx, set.store, before, log)

@@ -55,7 +55,7 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	defer set.store.Close()
 	m.Watch(set.store, archive.SystemClock{}, log)
 	if c.Listen != "" {
-		stop, err := listen(c.Listen, set.store, m, log)
+		stop, err := listen(c.Listen, set.store, statusPage(set.store, c.Lookback, log), m, log)
 		if err != nil {
 			return err
 		}
@@ -111,15 +111,5 @@ func pass(ctx context.Context, archiver *archive.Archiver, o archive.Order, log 
 	began := archiver.Clock.Now()
 	summary, err := archiver.Archive(ctx, o, new(archive.Progress))
 	took := archiver.Clock.Now().Sub(began)
-	var incomplete *archive.IncompleteError
-	switch {
-	case err == nil:
-		log.Info("run ended", summaryKeys(summary, took)...)
-	case errors.Is(err, archive.ErrInterrupted):
-		log.Info("run was interrupted, progress is kept", summaryKeys(summary, took)...)
-	case errors.As(err, &incomplete):
-		log.Warn("run ended, not complete", append(summaryKeys(summary, took), "error", err)...)
-	default:
-		log.Error("run failed", append(summaryKeys(summary, took), "error", err)...)
-	}
+	logEnd(log, slog.LevelError, o, summary, took, err)
 }

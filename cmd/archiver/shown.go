@@ -6,100 +6,94 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
-
-	"github.com/schollz/progressbar/v3"
 
 	"archiver/internal/archive"
 )
 
-const (
-	barInterval = 100 * time.Millisecond
-	logInterval = 5 * time.Second
-)
+var errNoFunction = errors.New("no function was found: check the project, the region, and --function or ARCHIVER_FUNCTIONS")
+
+// logInterval is how often a run says how far it has come where there is no bar.
+const logInterval = 5 * time.Second
 
 // archiveShown archives with a progress bar on a terminal and a log line every
-// few seconds elsewhere, and prints a last line to paste into a ticket.
-func archiveShown(ctx context.Context, archiver *archive.Archiver, o archive.Order, log *slog.Logger, s streams) error {
-	began := time.Now()
-	progress := new(archive.Progress)
-	stop := show(progress, archiver.Source, s.err, log)
-	summary, err := archiver.Archive(ctx, o, progress)
-	stop()
-	fmt.Fprintln(s.out, summaryLine(summary, time.Since(began)))
+// few seconds elsewhere, and prints a last line to paste into a ticket. again is
+// the command that goes on where something is missing.
+func archiveShown(ctx context.Context, archiver *archive.Archiver, o archive.Order, log *slog.Logger, s streams, again typed) error {
+	summary, took, err := watch(ctx, archiver, o, log, s.err)
+	fmt.Fprintln(s.out, summaryLine(o, summary, took, err, again))
 	if err == nil && summary.Matched == 0 {
-		return errors.New("no function was found: check the project, the region, and --function or ARCHIVER_FUNCTIONS")
+		return errNoFunction
 	}
 	return err
 }
 
-// show reports progress until the function it returns is called.
-func show(p *archive.Progress, source archive.Source, w io.Writer, log *slog.Logger) (stop func()) {
-	interval, report, end := logInterval, logReport(p, source, log), func() {}
-	if isTerminal(w) {
-		interval = barInterval
-		report, end = barReport(p, w)
+// watch archives and shows how far it has come.
+func watch(ctx context.Context, archiver *archive.Archiver, o archive.Order, log *slog.Logger, w io.Writer) (archive.Summary, time.Duration, error) {
+	began := time.Now()
+	progress := new(archive.Progress)
+	stop := show(progress, archiver.Source, w, log, o.Compare)
+	told := context.AfterFunc(ctx, func() {
+		if errors.Is(context.Cause(ctx), archive.ErrFinish) {
+			fmt.Fprintln(w, "archiver: finishing the pages in hand; Ctrl-C again stops at once")
+		}
+	})
+	summary, err := archiver.Archive(ctx, o, progress)
+	told()
+	bar := stop()
+	took := time.Since(began)
+	if !bar { // the last line says the same
+		logEnd(log, slog.LevelWarn, o, summary, took, err)
+	}
+	return summary, took, err
+}
+
+// show reports progress until the function it returns is called, which says
+// whether that was by a bar.
+func show(p *archive.Progress, source archive.Source, w io.Writer, log *slog.Logger, compares bool) (stop func() (bar bool)) {
+	m := newMeter(p, source, time.Now)
+	if c, ok := w.(*console); ok && terminal(w) != nil && os.Getenv("TERM") != "dumb" {
+		stop := drawBar(terminal(w), c, m.read, compares)
+		return func() bool { stop(); return true }
 	}
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		ticker := time.NewTicker(interval)
+		ticker := time.NewTicker(logInterval)
 		defer ticker.Stop()
 		for {
 			select {
 			case <-ticker.C:
-				report()
+				logProgress(log, m.read())
 			case <-done:
 				return
 			}
 		}
 	}()
-	return func() {
+	return func() bool {
 		close(done)
 		<-ended
-		end()
+		return false
 	}
 }
 
-func logReport(p *archive.Progress, source archive.Source, log *slog.Logger) func() {
-	return func() {
-		t := p.Totals()
-		log.Info("archiving", "windows_done", t.Done, "windows", t.Windows,
-			"records", t.Records(), "calls", source.Stats().Calls)
-	}
-}
-
-func barReport(p *archive.Progress, w io.Writer) (report, end func()) {
-	bar := progressbar.NewOptions64(-1,
-		progressbar.OptionSetWriter(w),
-		progressbar.OptionSetDescription("windows"),
-		progressbar.OptionShowCount(),
-		progressbar.OptionFullWidth(),
-		progressbar.OptionThrottle(0),
-		progressbar.OptionClearOnFinish(),
-	)
-	report = func() {
-		t := p.Totals()
-		if t.Windows == 0 {
-			return // what is due is not known yet
-		}
-		bar.ChangeMax64(t.Windows)
-		bar.Describe(fmt.Sprintf("windows, %d records", t.Records()))
-		// A bar that cannot be drawn is no reason to stop archiving.
-		_ = bar.Set64(t.Done)
-	}
-	return report, func() { _ = bar.Finish() }
+func logProgress(log *slog.Logger, f figures) {
+	log.Info("archiving", "windows_done", f.Done, "windows", f.Windows, "compared", f.Compared,
+		"records", f.Records(), "records_per_second", int64(f.rate), "calls", f.calls, "throttled", f.refused,
+		"seconds_left", int64(f.left.Seconds()))
 }
 
 // summaryLine is a run in one line.
-func summaryLine(s archive.Summary, took time.Duration) string {
-	line := fmt.Sprintf("%s: %d of %d windows complete, %d functions, %d new records, %d changed, %d as they were, %d calls, %s",
-		s.Range, s.Complete, s.Windows, s.Functions, s.Inserted, s.Updated, s.Unchanged, s.Calls, took.Round(time.Millisecond))
+func summaryLine(o archive.Order, s archive.Summary, took time.Duration, err error, again typed) string {
+	line := fmt.Sprintf("%s %s: %d of %d windows complete, %d functions, %d new records, %d changed, %d as they were, %d calls, %s",
+		o.AskedBy, s.Range, s.Complete, s.Windows, s.Functions, s.Inserted, s.Updated, s.Unchanged, s.Calls, took.Round(time.Millisecond))
 	for _, part := range []struct {
 		n    int64
 		what string
 	}{
 		{s.Short, "windows short"}, {s.Failed, "windows failed"}, {s.Gone, "windows gone"},
+		{s.Windows - s.Done - s.Elsewhere, "windows not reached"},
 		{int64(s.NotDue), "windows not settled yet"}, {s.Elsewhere, "windows done by another worker"},
 		{s.Differ, "windows differed and were read again"}, {s.Left, "questions left to the next run"},
 		{s.Rejected, "records rejected"}, {s.Refused, "calls throttled"},
@@ -108,10 +102,30 @@ func summaryLine(s archive.Summary, took time.Duration) string {
 			line += fmt.Sprintf(", %d %s", part.n, part.what)
 		}
 	}
+	if err != nil && len(again) > 0 {
+		line += "; to go on: " + again.String()
+	}
 	return line
 }
 
-// summaryKeys are the same for the log.
+// logEnd is a run in one line of the log. failed is the level of one that ended
+// with an error other than windows that are not complete.
+func logEnd(log *slog.Logger, failed slog.Level, o archive.Order, s archive.Summary, took time.Duration, err error) {
+	keys := append([]any{"run", o.AskedBy, "from", s.Range.From.Format(time.RFC3339), "to", s.Range.To.Format(time.RFC3339)}, summaryKeys(s, took)...)
+	var incomplete *archive.IncompleteError
+	switch {
+	case err == nil:
+		log.Info("run ended", keys...)
+	case errors.Is(err, archive.ErrInterrupted):
+		log.Info("run was interrupted, progress is kept", keys...)
+	case errors.As(err, &incomplete):
+		log.Warn("run ended, not complete", append(keys, "error", err)...)
+	default:
+		log.Log(context.Background(), failed, "run failed", append(keys, "error", err)...)
+	}
+}
+
+// summaryKeys are the numbers of a run for the log.
 func summaryKeys(s archive.Summary, took time.Duration) []any {
 	return []any{
 		"windows", s.Windows, "complete", s.Complete, "short", s.Short, "failed", s.Failed, "gone", s.Gone,

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
-	"text/tabwriter"
 	"time"
 
 	"archiver/internal/archive"
@@ -96,83 +94,4 @@ func upkeep(ctx context.Context, store *load.Store, dropBefore time.Time, log *s
 	if err := store.Analyze(ctx); err != nil && ctx.Err() == nil {
 		log.Warn("statistics are left as they were", "error", err)
 	}
-}
-
-// dryRun prints what a pass would read, as far as the archive knows without
-// asking for the list of functions.
-func dryRun(ctx context.Context, archiver *archive.Archiver, store *load.Store, o archive.Order, out io.Writer) error {
-	if err := store.Ping(ctx); err != nil {
-		return connectHint(err)
-	}
-	now := archiver.Clock.Now()
-	known, err := store.UnseenFunctions(ctx, archiver.Source.ID(), now)
-	if err != nil {
-		return err
-	}
-	matched := known[:0]
-	for _, f := range known {
-		if archiver.Match(f.Function) {
-			matched = append(matched, f)
-		}
-	}
-	versions, err := archiver.KnownVersions(ctx, matched, o, now)
-	if err != nil {
-		return err
-	}
-	for i := range versions {
-		if !versions[i].Covered {
-			matched = append(matched, versions[i].Known)
-		}
-	}
-	due, err := store.Due(ctx, matched, o, now)
-	if err != nil {
-		return err
-	}
-	windows, functions := 0, 0
-	oldest := o.Range.To
-	for _, d := range due {
-		if d.Windows == 0 {
-			continue // only records in flight or counts to ask for
-		}
-		windows, functions = windows+d.Windows, functions+1
-		if d.Oldest.Before(oldest) {
-			oldest = d.Oldest
-		}
-	}
-	fmt.Fprintf(out, "%d windows of %d functions are due and would be read", windows, functions)
-	if windows > 0 {
-		fmt.Fprintf(out, ", the oldest of %s", oldest.UTC().Format(time.RFC3339))
-	}
-	fmt.Fprintf(out, "; %d functions are known\n", len(matched))
-	return nil
-}
-
-// dryDrop prints what would be dropped after the pass.
-func dryDrop(ctx context.Context, store *load.Store, dropBefore time.Time, out io.Writer) error {
-	if dropBefore.IsZero() {
-		return nil
-	}
-	older, err := store.Older(ctx, dropBefore)
-	if err != nil {
-		return err
-	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	if len(older) > 0 {
-		fmt.Fprint(table, "DAY\tPARTITION\tROWS\tBYTES\n")
-	}
-	var rows, bytes int64
-	for _, o := range older {
-		partition := o.Partition
-		if partition == "" {
-			partition = "-"
-		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\n", o.Day.Format(time.DateOnly), partition, o.Rows, o.Bytes)
-		rows, bytes = rows+o.Rows, bytes+o.Bytes
-	}
-	if err := table.Flush(); err != nil {
-		return fmt.Errorf("print what would be dropped: %w", err)
-	}
-	fmt.Fprintf(out, "%d days would be dropped, all before %s: %d rows, %d bytes\n",
-		len(older), dropBefore.UTC().Format(time.DateOnly), rows, bytes)
-	return nil
 }

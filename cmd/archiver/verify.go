@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"text/tabwriter"
 	"time"
 
@@ -18,6 +19,7 @@ type verifyCommand struct {
 
 // Run is called by the command line.
 func (c *verifyCommand) Run(ctx context.Context, s streams, in *inForce) error {
+	s.err = newConsole(s.err)
 	span, err := c.span()
 	if err != nil {
 		return err
@@ -34,7 +36,7 @@ func (c *verifyCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	}
 	defer set.store.Close()
 	err = set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
-		return verify(ctx, o.archiver, archive.Order{AskedBy: "verify", Compare: true, Repair: c.Repair, Range: span}, s)
+		return verify(ctx, o.archiver, archive.Order{AskedBy: "verify", Compare: true, Repair: c.Repair, Range: span}, o.log, s)
 	})
 	if c.Repair && ctx.Err() == nil {
 		countFigures(ctx, set.store, log)
@@ -43,9 +45,8 @@ func (c *verifyCommand) Run(ctx context.Context, s streams, in *inForce) error {
 }
 
 // verify compares, and prints what differs.
-func verify(ctx context.Context, archiver *archive.Archiver, o archive.Order, s streams) error {
-	began := time.Now()
-	summary, err := archiver.Archive(ctx, o, new(archive.Progress))
+func verify(ctx context.Context, archiver *archive.Archiver, o archive.Order, log *slog.Logger, s streams) error {
+	summary, took, err := watch(ctx, archiver, o, log, s.err)
 
 	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	if len(summary.Differences) > 0 {
@@ -65,6 +66,6 @@ func verify(ctx context.Context, archiver *archive.Archiver, o archive.Order, s 
 		err = fmt.Errorf("print what differs: %w", flushed)
 	}
 	fmt.Fprintf(s.out, "%s: %d windows compared, %d differ, %d read again, %d calls, %s\n", summary.Range,
-		summary.Compared, summary.Differ, summary.Done, summary.Calls, time.Since(began).Round(time.Millisecond))
+		summary.Compared, summary.Differ, summary.Done, summary.Calls, took.Round(time.Millisecond))
 	return err
 }

@@ -22,6 +22,11 @@ var (
 	// ErrInterrupted is the cause of a context that the user ended.
 	ErrInterrupted = errors.New("interrupted, progress is kept")
 
+	// ErrFinish matches ErrInterrupted. It is the cause of a context that was
+	// ended by somebody who can wait: the pages in hand are still answered, and
+	// kept, while after any other cause only what has come already is.
+	ErrFinish = fmt.Errorf("%w", ErrInterrupted)
+
 	// ErrClaimed is matched where another worker has the function.
 	ErrClaimed = errors.New("function is claimed by another worker")
 

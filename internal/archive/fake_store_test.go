@@ -68,6 +68,7 @@ type committedBatch struct {
 
 type runRow struct {
 	order   Order
+	noted   Noted
 	ended   bool
 	summary Summary
 	err     error
@@ -84,6 +85,7 @@ func newDatabase(t testing.TB, clock Clock) *database {
 // The operations that a test can make fail.
 const (
 	opBegin    = "begin run"
+	opNote     = "note run"
 	opEnd      = "end run"
 	opSee      = "see functions"
 	opUnseen   = "unseen functions"
@@ -164,6 +166,17 @@ func (s *fakeStore) BeginRun(ctx context.Context, o Order, _ time.Time) (id RunI
 		return nil
 	})
 	return id, err
+}
+
+func (s *fakeStore) NoteRun(ctx context.Context, id RunID, n Noted, _ time.Time) error {
+	return s.do(ctx, opNote, func() error {
+		run := &s.runs[id-1]
+		if run.ended {
+			s.t.Errorf("run %d was noted after its end", id)
+		}
+		run.noted = n
+		return nil
+	})
 }
 
 func (s *fakeStore) EndRun(ctx context.Context, id RunID, sum Summary, ended error, _ time.Time) error {

@@ -27,7 +27,7 @@ func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("claim %s: %w", t.Name, err)
 	}
-	keep, stop := grace(ctx, r.Clock)
+	keep, stop := grace(ctx, r.Clock, keepGrace)
 	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	renewed := make(chan struct{})

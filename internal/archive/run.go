@@ -113,6 +113,7 @@ func (a *Archiver) Archive(ctx context.Context, o Order, p *Progress) (Summary, 
 		begun: make(map[int32]time.Time),
 	}
 	r.budget.pages = pagesPerCall * max(a.Concurrency, 1)
+	stopNotes := r.notes(ctx, id, before)
 
 	functions, err := r.discover(ctx, began)
 	if err == nil {
@@ -131,6 +132,7 @@ func (a *Archiver) Archive(ctx context.Context, o Order, p *Progress) (Summary, 
 		summary.Matched += versions
 	}
 
+	stopNotes()
 	after := a.Source.Stats()
 	summary.Totals, summary.Failures = p.Totals(), r.failures
 	summary.Differences, summary.noted = r.differences, o.Compare && !o.Repair

@@ -137,6 +137,8 @@ type RunID int64
 // A Store keeps functions, windows, invocations and runs.
 type Store interface {
 	BeginRun(ctx context.Context, o Order, at time.Time) (RunID, error)
+	// NoteRun notes how far a run has come, for whoever looks at it meanwhile.
+	NoteRun(ctx context.Context, id RunID, n Noted, at time.Time) error
 	EndRun(ctx context.Context, id RunID, s Summary, err error, at time.Time) error
 
 	// SeeFunctions notes that the source listed the functions at this time.

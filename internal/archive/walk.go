@@ -24,12 +24,6 @@ const (
 	// a piece costs two pages more than its records fill at worst, of forty.
 	cutAbove = 40_000
 	cutTo    = 20_000
-
-	// commitGrace is how long the pages in hand may still take to be kept after
-	// the run was told to stop, and after that the release of the claim, and
-	// the note of the run's end: in all less than the 10 seconds that a
-	// container engine waits.
-	commitGrace = 3 * time.Second
 )
 
 // errCut says that the span was cut: it is to be read in pieces, for which the
@@ -126,7 +120,9 @@ func (w *walker) pages(ctx context.Context, at Walk, t, before *tally, final boo
 		return false, err
 	}
 	asked = 1
-	for page, err := range w.source.Pages(ctx, q) {
+	calls, release := grace(ctx, w.clock, callGrace)
+	defer release()
+	for page, err := range w.source.Pages(calls, q) {
 		if err != nil {
 			err = sourceError(ctx, err)
 			if errors.Is(err, ErrDenied) {
@@ -226,18 +222,4 @@ func (t *tally) pieces() int {
 	default:
 		return 1
 	}
-}
-
-// grace is the context in which pages are kept: it goes on for a while after
-// ctx has ended, because asking for what is in hand again later would cost
-// more than the moment it takes to keep it.
-func grace(ctx context.Context, clock Clock) (keep context.Context, release func()) {
-	keep, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		// An error here means that there was nothing left to keep.
-		if clock.Sleep(keep, commitGrace) == nil {
-			cancel()
-		}
-	})
-	return keep, func() { stop(); cancel() }
 }

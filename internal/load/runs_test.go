@@ -18,7 +18,7 @@ func TestRuns(t *testing.T) {
 	a := newArchive(t)
 	order := archive.Order{AskedBy: "backfill", Range: span(0, 6)}
 	summary := archive.Summary{
-		Totals: archive.Totals{Windows: 6, Complete: 5, Inserted: 10, Updated: 2, Unchanged: 3, Rejected: 1},
+		Totals: archive.Totals{Windows: 6, Done: 5, Complete: 5, Inserted: 10, Updated: 2, Unchanged: 3, Rejected: 1},
 		Calls:  4,
 	}
 	const done = `backfill,"2026-03-14 00:00:00","2026-03-14 06:00:00","2026-03-20 08:00:00","2026-03-20 09:00:00",6,5,15,10,1,4`
@@ -45,11 +45,24 @@ func TestRuns(t *testing.T) {
 		if diff := cmp.Diff(begun, a.rows(run, id)); diff != "" {
 			t.Errorf("begun (-want +got):\n%s", diff)
 		}
+		noting := archive.Noted{Totals: archive.Totals{Windows: 6, Done: 2, Inserted: 3, Unchanged: 1}, Calls: 2, Refused: 1}
+		if err := a.store.NoteRun(t.Context(), id, noting, noted.Add(archive.NoteEvery)); err != nil {
+			t.Fatal(err)
+		}
+		const far = `
+			SELECT seen_at AT TIME ZONE 'UTC', windows_planned, windows_done, records_done, calls_done, refused_done
+			  FROM runs WHERE run_id = $1`
+		if diff := cmp.Diff([]string{`("2026-03-20 08:00:05",6,2,4,2,1)`}, a.rows(far, id)); diff != "" {
+			t.Errorf("noted (-want +got):\n%s", diff)
+		}
 		if err := a.store.EndRun(t.Context(), id, summary, test.err, later); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff([]string{"(" + test.want + ")"}, a.rows(run, id)); diff != "" {
 			t.Errorf("ended with %v (-want +got):\n%s", test.err, diff)
+		}
+		if diff := cmp.Diff([]string{`("2026-03-20 09:00:00",6,5,15,4,0)`}, a.rows(far, id)); diff != "" {
+			t.Errorf("how far it came in the end (-want +got):\n%s", diff)
 		}
 	}
 	if _, err := a.store.BeginRun(t.Context(), order, later); err != nil {
@@ -59,7 +72,7 @@ func TestRuns(t *testing.T) {
 	if err != nil || len(runs) != 2 {
 		t.Fatalf("%+v, %v", runs, err)
 	}
-	if r := runs[0]; r.Outcome != "running" || r.Finished != nil || !r.Started.Equal(later) {
+	if r := runs[0]; r.Outcome != "running" || r.Finished != nil || !r.Started.Equal(later) || !r.Seen.Equal(later) {
 		t.Errorf("the newest run: %+v", r)
 	}
 	if r := runs[1]; r.Outcome != "failed" || r.Error == nil || *r.Error != "no route" || *r.Records != 15 {

@@ -104,13 +104,25 @@ type RunStatus struct {
 	Calls    *int64     `json:"calls,omitempty"`
 	Outcome  string     `json:"outcome"`
 	Error    *string    `json:"error,omitempty"`
+
+	// How far it has come, as its process last noted, at Seen.
+	Seen           *time.Time `json:"seen_at,omitempty"`
+	WindowsPlanned *int64     `json:"windows_planned,omitempty"`
+	WindowsDone    *int64     `json:"windows_done,omitempty"`
+	RecordsDone    *int64     `json:"records_done,omitempty"`
+	CallsDone      *int64     `json:"calls_done,omitempty"`
+	RefusedDone    *int64     `json:"refused_done,omitempty"`
 }
+
+// runColumns are those of a RunStatus.
+const runColumns = `run_id, asked_by, range_from, range_to, started_at, finished_at,
+		       windows, complete, records, calls, outcome, error,
+		       seen_at, windows_planned, windows_done, records_done, calls_done, refused_done`
 
 // LastRuns are the newest runs, newest first.
 func (s *Store) LastRuns(ctx context.Context, n int) ([]RunStatus, error) {
 	rows, err := s.pool.Query(ctx, `
-		SELECT run_id, asked_by, range_from, range_to, started_at, finished_at,
-		       windows, complete, records, calls, outcome, error
+		SELECT `+runColumns+`
 		  FROM runs
 		 ORDER BY run_id DESC
 		 LIMIT $1`, n)

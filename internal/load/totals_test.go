@@ -18,7 +18,7 @@ import (
 	"archiver/internal/pgserver/pgtest"
 )
 
-// checkTotals compares the totals with the windows that they sum up.
+// checkTotals compares the totals, and the days, with the windows that they sum up.
 func checkTotals(a *archiveDB) {
 	a.t.Helper()
 	wrong := a.rows(`
@@ -57,6 +57,7 @@ func checkTotals(a *archiveDB) {
 	if len(wrong) > 0 {
 		a.t.Errorf("totals are not those of the windows (counted, kept):\n%s", strings.Join(wrong, "\n"))
 	}
+	checkDays(a)
 }
 
 // Whatever is done to windows, by several at the same time, the totals are what

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-runewidth"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+const (
+	barRefresh = 150 * time.Millisecond
+	leastBar   = 6 // columns
+)
+
+// drawBar draws a run's progress on the last line of a terminal until the
+// function it returns is called. It fits the terminal at each drawing, however
+// narrow it has become.
+func drawBar(on *os.File, c *console, read func() figures, compares bool) (stop func()) {
+	drawn := mpb.New(mpb.WithOutput(on), mpb.WithRefreshRate(barRefresh), mpb.WithAutoRefresh())
+	style := mpb.BarStyle().Build()
+	bar := drawn.MustAdd(0, mpb.BarFillerFunc(func(w io.Writer, stat decor.Statistics) error {
+		f := read()
+		parts, text := barText(f, compares, stat.AvailableWidth)
+		room := stat.AvailableWidth - runewidth.StringWidth(text) - 1
+		if parts && room >= leastBar {
+			var drawn bytes.Buffer
+			if err := style.Fill(&drawn, decor.Statistics{AvailableWidth: room, RequestedWidth: room, Current: f.Done, Total: f.Windows}); err != nil {
+				return err
+			}
+			text = drawn.String() + " " + text
+		}
+		_, err := io.WriteString(w, text)
+		return err
+	}), mpb.BarFillerTrim(), mpb.BarRemoveOnComplete())
+	c.draw(drawn)
+	return func() {
+		bar.Abort(true)
+		drawn.Wait()
+		c.draw(nil)
+	}
+}
+
+// barText is what is said beside a bar in so many columns: what matters most
+// first, as much as fits. planned is false as long as there is nothing to draw a
+// bar of.
+func barText(f figures, compares bool, columns int) (planned bool, text string) {
+	type part struct {
+		text string
+		rank int // the least is left out last
+	}
+	var parts []part
+	add := func(rank int, format string, args ...any) {
+		parts = append(parts, part{fmt.Sprintf(format, args...), rank})
+	}
+	switch {
+	case compares && f.Done == 0:
+		add(0, "%s windows compared", brief(f.Compared))
+		add(2, "%d differ", f.Differ)
+	case f.Windows == 0:
+		add(0, "looking for what is due")
+	default:
+		planned = true
+		add(0, "%s/%s windows", brief(f.Done), brief(f.Windows))
+		add(3, "%s records", brief(f.Records()))
+		add(4, "%s/s", brief(int64(f.rate)))
+	}
+	add(5, "%s calls", brief(f.calls))
+	if f.throttled {
+		add(1, "throttled")
+	}
+	if f.left > 0 {
+		add(2, "%s left", roughly(f.left))
+	}
+	most := 5
+	for ; most > 0; most-- {
+		width := -len(", ")
+		for _, p := range parts {
+			if p.rank <= most {
+				width += len(", ") + runewidth.StringWidth(p.text)
+			}
+		}
+		if width <= columns {
+			break
+		}
+	}
+	var said []string
+	for _, p := range parts {
+		if p.rank <= most {
+			said = append(said, p.text)
+		}
+	}
+	return planned, runewidth.Truncate(strings.Join(said, ", "), columns, "")
+}

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mattn/go-runewidth"
+
+	"archiver/internal/archive"
+)
+
+// A gate lets so many pages of invocations through, and holds the others until
+// it is opened.
+type gate struct {
+	next  http.Handler
+	after int
+
+	mu     sync.Mutex
+	pages  int
+	asked  map[string]bool
+	held   chan struct{} // closed when the first page is held
+	opened chan struct{}
+}
+
+func newGate(next http.Handler, after int) *gate {
+	return &gate{next: next, after: after, asked: make(map[string]bool), held: make(chan struct{}), opened: make(chan struct{})}
+}
+
+func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "/async-invocations") {
+		g.mu.Lock()
+		g.pages++
+		g.asked[r.URL.RequestURI()] = true
+		hold, first := g.pages > g.after, g.pages == g.after+1
+		g.mu.Unlock()
+		if first {
+			close(g.held)
+		}
+		if hold {
+			select {
+			case <-g.opened:
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}
+	g.next.ServeHTTP(w, r)
+}
+
+func (g *gate) count() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.pages
+}
+
+var dayFlags = []string{"--from", "2026-03-29", "--to", "2026-03-30"}
+
+// TestBarFitsTheTerminal runs a backfill on terminals of several widths: a bar
+// that is there while it runs, is never wider than the terminal, also when that
+// becomes narrower, does not tear the log's lines, and is gone in the end.
+func TestBarFitsTheTerminal(t *testing.T) {
+	t.Parallel()
+	for _, columns := range []int{24, 40, 80, 160} {
+		t.Run(fmt.Sprint(columns), func(t *testing.T) {
+			t.Parallel()
+			api, _ := simulator(t, generated(t, 12, 20_000, 5))
+			g := newGate(api, 20)
+			in := install(t, newServer(t, g))
+			// The log's lines are wider than some of the terminals, and wrap: they
+			// are not the bar's to cut.
+			s := in.onTerminal(t, columns, []string{"ARCHIVER_LOG_LEVEL=error"}, append([]string{"backfill", "--concurrency", "2"}, dayFlags...)...)
+			<-g.held
+			drawn := regexp.MustCompile(`\d+/288 windows`)
+			s.awaitThat("a bar", func(text string) bool { return drawn.MatchString(text) })
+			s.mu.Lock()
+			if s.widest > columns {
+				t.Errorf("%d columns were drawn:\n%s", s.widest, strings.Join(s.lines, "\n"))
+			}
+			s.mu.Unlock()
+			if columns >= 80 && !regexp.MustCompile(`\[[=>-]+\] \d+/288 windows, [\d.k]+ records, \d+/s, \d+ calls`).MatchString(s.text()) {
+				t.Errorf("the bar is\n%s", s.text())
+			}
+			s.resize(columns / 2)
+			narrow := s.bytesRead()
+			s.awaitThat("a bar after the resize", func(string) bool { return s.bytesRead() > narrow+500 })
+			s.mu.Lock()
+			if s.widest > columns { // one drawing may have begun before
+				t.Errorf("%d columns were drawn on %d", s.widest, columns/2)
+			}
+			last := s.lines[max(0, len(s.lines)-2)]
+			s.mu.Unlock()
+			if runewidth.StringWidth(last) > columns/2 {
+				t.Errorf("the last line on %d columns is %q", columns/2, last)
+			}
+			close(g.opened)
+			if code := s.end(); code != exitDone {
+				t.Errorf("exit %d", code)
+			}
+			text := strings.TrimSpace(s.text())
+			if !strings.HasPrefix(text, "backfill 2026-03-29T00:00Z/2026-03-30T00:00Z: 288 of 288 windows complete, 12 functions, 20000 new records") || strings.Contains(text, "\n") {
+				t.Errorf("on the screen in the end:\n%s", text)
+			}
+		})
+	}
+}
+
+func (s *screen) bytesRead() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bytes
+}
+
+// TestBarAndLogShareTheScreen logs every page while a bar is drawn: each line of
+// the log is whole.
+func TestBarAndLogShareTheScreen(t *testing.T) {
+	t.Parallel()
+	api, _ := simulator(t, generated(t, 12, 20_000, 5))
+	refused := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/async-invocations") && strings.Contains(r.URL.Path, "-00") {
+			http.Error(w, `{"error_code":"FSS.0400","error_msg":"no such luck"}`, http.StatusBadRequest)
+			return
+		}
+		api.ServeHTTP(w, r)
+	}))
+	in := install(t, refused)
+	s := in.onTerminal(t, 100, nil, append([]string{"backfill"}, dayFlags...)...)
+	if code := s.end(); code != exitIncomplete {
+		t.Errorf("exit %d", code)
+	}
+	lines := 0
+	for line := range strings.SplitSeq(s.text(), "\n") {
+		switch {
+		case strings.HasPrefix(line, "time="):
+			lines++
+			if strings.Contains(line, "span is not complete") && !strings.Contains(line, "no such luck") {
+				t.Errorf("a line of the log is torn: %s", line)
+			}
+		case strings.Contains(line, "level="):
+			t.Errorf("a line of the log begins within another: %s", line)
+		}
+	}
+	if lines < 10 {
+		t.Errorf("%d lines of the log are on\n%s", lines, s.text())
+	}
+}
+
+// TestCtrlC presses it on a real terminal while pages are in hand: once, and
+// they are finished and kept, no other is asked for; twice, and it ends at once.
+func TestCtrlC(t *testing.T) {
+	t.Parallel()
+	for _, twice := range []bool{false, true} {
+		t.Run(fmt.Sprintf("twice %v", twice), func(t *testing.T) {
+			t.Parallel()
+			api, _ := simulator(t, generated(t, 12, 20_000, 5))
+			g := newGate(api, 20)
+			in := install(t, newServer(t, g))
+			s := in.onTerminal(t, 80, nil, append([]string{"backfill", "--concurrency", "2", "--function", "*-0*"}, dayFlags...)...)
+			<-g.held
+			s.press()
+			s.await("finishing the pages in hand; Ctrl-C again stops at once")
+			if twice {
+				s.press() // the page in hand is never answered
+				if code := s.end(); code != exitInterrupted {
+					t.Errorf("exit %d", code)
+				}
+				close(g.opened)
+				return
+			}
+			asked := g.count()
+			close(g.opened)
+			if code := s.end(); code != exitInterrupted {
+				t.Errorf("exit %d", code)
+			}
+			if n := g.count(); n > asked+1 { // a second call may have been on its way
+				t.Errorf("%d pages were asked for after Ctrl-C", n-asked)
+			}
+			for _, want := range []string{
+				"windows not reached; to go on: archiver backfill --concurrency 2 --function '*-0*' --from 2026-03-29 --to 2026-03-30",
+				"archiver: interrupted, progress is kept",
+			} {
+				if !strings.Contains(s.text(), want) {
+					t.Errorf("%q is not on\n%s", want, s.text())
+				}
+			}
+			if outcome := query[string](in, `SELECT outcome FROM runs`); outcome != "interrupted" {
+				t.Errorf("the run's outcome is %s", outcome)
+			}
+			// Nothing that was in hand is asked for again.
+			r := &recorder{next: api, asked: g.asked, run: make(map[string]bool)}
+			in.env = append(in.env, "ARCHIVER_ENDPOINT="+newServer(t, r))
+			in.backfill()
+			if r.again != 0 {
+				t.Errorf("%d pages were asked for again", r.again)
+			}
+		})
+	}
+}
+
+// TestBarText shows what is left out first where there is less and less room.
+func TestBarText(t *testing.T) {
+	t.Parallel()
+	f := figures{
+		Totals: archive.Totals{Windows: 8760, Done: 1234, Inserted: 123_456}, calls: 3400, refused: 2,
+		rate: 1543, left: 72 * time.Minute, throttled: true,
+	}
+	for columns, want := range map[int]string{
+		100: "1234/8760 windows, 123k records, 1543/s, 3400 calls, throttled, 1h12m left",
+		70:  "1234/8760 windows, 123k records, 1543/s, throttled, 1h12m left",
+		60:  "1234/8760 windows, 123k records, throttled, 1h12m left",
+		45:  "1234/8760 windows, throttled, 1h12m left",
+		30:  "1234/8760 windows, throttled",
+		20:  "1234/8760 windows",
+		9:   "1234/8760",
+		0:   "",
+	} {
+		if planned, got := barText(f, false, columns); !planned || got != want {
+			t.Errorf("%d columns: %q, want %q", columns, got, want)
+		}
+	}
+	for _, f := range []struct {
+		figures
+		compares bool
+		want     string
+	}{
+		{figures{}, false, "looking for what is due, 0 calls"},
+		{figures{Totals: archive.Totals{Compared: 44, Differ: 2}, calls: 7}, true, "44 windows compared, 2 differ, 7 calls"},
+	} {
+		if planned, got := barText(f.figures, f.compares, 80); planned || got != f.want {
+			t.Errorf("%q, want %q", got, f.want)
+		}
+	}
+}

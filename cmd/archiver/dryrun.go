@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/load"
+)
+
+// dryRun prints what a pass would read, as far as the archive knows without
+// asking for the list of functions.
+func dryRun(ctx context.Context, archiver *archive.Archiver, store *load.Store, o archive.Order, out io.Writer) error {
+	if err := store.Ping(ctx); err != nil {
+		return connectHint(err)
+	}
+	known, err := knownFunctions(ctx, archiver, store, o)
+	if err != nil {
+		return err
+	}
+	due, err := store.Due(ctx, known, o, archiver.Clock.Now())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s; %d functions are known\n", dueLine(due, o), len(known))
+	return nil
+}
+
+// dryBackfill prints what a backfill would read. It asks the source for its list
+// of functions alone, and writes nothing; what is not archived yet, or has no
+// archive at all, is due as a whole.
+func dryBackfill(ctx context.Context, archiver *archive.Archiver, store *load.Store, o archive.Order, out io.Writer) error {
+	asked := o.Range
+	if due := archive.DueBefore(archiver.Clock.Now(), archiver.Settle); o.Range.To.After(due) {
+		o.Range.To = due
+	}
+	if o.Range.To.Before(o.Range.From) {
+		o.Range.To = o.Range.From
+	}
+	var functions []archive.Known
+	err := store.Ping(ctx)
+	empty := errors.Is(err, load.ErrNoSchema)
+	switch {
+	case empty:
+	case err != nil:
+		return connectHint(err)
+	default:
+		if functions, err = knownFunctions(ctx, archiver, store, o); err != nil {
+			return err
+		}
+	}
+	known := len(functions)
+	seen := make(map[string]bool, known)
+	for _, f := range functions {
+		seen[f.URN] = true
+	}
+	before := archiver.Source.Stats().Calls
+	for page, err := range archiver.Source.Functions(ctx) {
+		if err != nil {
+			return fmt.Errorf("list functions: %w", err)
+		}
+		for _, f := range page {
+			if !seen[f.URN] && archiver.Match(f) {
+				seen[f.URN] = true
+				// A number that no function of the archive has.
+				functions = append(functions, archive.Known{ID: int32(-1 - len(functions)), Function: f})
+			}
+		}
+	}
+	listed := archiver.Source.Stats().Calls - before
+	if len(functions) == 0 {
+		return errNoFunction
+	}
+	var due []archive.Due
+	switch {
+	case !empty:
+		if due, err = store.Due(ctx, functions, o, archiver.Clock.Now()); err != nil {
+			return err
+		}
+	case o.Range.Windows() > 0:
+		for _, f := range functions {
+			due = append(due, archive.Due{Known: f, Windows: o.Range.Windows(), Oldest: o.Range.From})
+		}
+	}
+	fmt.Fprintf(out, "%s; %d functions match, %d of them are known\n", dueLine(due, o), len(functions), known)
+	fmt.Fprintf(out, "that takes at least %d calls, and more where the records of a function fill more than a page\n", listed+leastCalls(due))
+	if left := (asked.Windows() - o.Range.Windows()) * len(functions); left > 0 {
+		fmt.Fprintf(out, "%d windows have not settled yet, and would be left out\n", left)
+	}
+	return nil
+}
+
+// knownFunctions are the functions of the archive that match, versions included.
+func knownFunctions(ctx context.Context, archiver *archive.Archiver, store *load.Store, o archive.Order) ([]archive.Known, error) {
+	now := archiver.Clock.Now()
+	known, err := store.UnseenFunctions(ctx, archiver.Source.ID(), now)
+	if err != nil {
+		return nil, err
+	}
+	known = slices.DeleteFunc(known, func(f archive.Known) bool { return !archiver.Match(f.Function) })
+	versions, err := archiver.KnownVersions(ctx, known, o, now)
+	if err != nil {
+		return nil, err
+	}
+	for i := range versions {
+		if !versions[i].Covered {
+			known = append(known, versions[i].Known)
+		}
+	}
+	return known, nil
+}
+
+// dueLine says what would be read.
+func dueLine(due []archive.Due, o archive.Order) string {
+	windows, functions := 0, 0
+	oldest := o.Range.To
+	for _, d := range due {
+		if d.Windows == 0 {
+			continue // only records in flight or counts to ask for
+		}
+		windows, functions = windows+d.Windows, functions+1
+		if d.Oldest.Before(oldest) {
+			oldest = d.Oldest
+		}
+	}
+	line := fmt.Sprintf("%d windows of %d functions are due and would be read", windows, functions)
+	if windows > 0 {
+		line += ", the oldest of " + oldest.UTC().Format(time.RFC3339)
+	}
+	return line
+}
+
+// leastCalls is how many calls reading what is due takes if all of it lies side
+// by side and each span is one page.
+func leastCalls(due []archive.Due) (calls int64) {
+	for _, d := range due {
+		hours := make([]time.Time, d.Windows)
+		for i := range hours {
+			hours[i] = d.Oldest.Add(time.Duration(i) * archive.Hour)
+		}
+		calls += int64(len(archive.Spans(hours)))
+	}
+	return calls
+}
+
+// dryDrop prints what would be dropped after a pass.
+func dryDrop(ctx context.Context, store *load.Store, dropBefore time.Time, out io.Writer) error {
+	if dropBefore.IsZero() {
+		return nil
+	}
+	older, err := store.Older(ctx, dropBefore)
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	if len(older) > 0 {
+		fmt.Fprint(table, "DAY\tPARTITION\tROWS\tBYTES\n")
+	}
+	var rows, bytes int64
+	for _, o := range older {
+		partition := o.Partition
+		if partition == "" {
+			partition = "-"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\n", o.Day.Format(time.DateOnly), partition, o.Rows, o.Bytes)
+		rows, bytes = rows+o.Rows, bytes+o.Bytes
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("print what would be dropped: %w", err)
+	}
+	fmt.Fprintf(out, "%d days would be dropped, all before %s: %d rows, %d bytes\n",
+		len(older), dropBefore.UTC().Format(time.DateOnly), rows, bytes)
+	return nil
+}

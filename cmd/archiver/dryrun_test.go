@@ -1,0 +1,90 @@
+package main
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"archiver/internal/simulate"
+)
+
+// TestBackfillDryRun asks what a backfill would do, of an empty database, of one
+// where a part is archived, and where all is. It says how much, and no more
+// calls than are then made; it writes nothing.
+func TestBackfillDryRun(t *testing.T) {
+	t.Parallel()
+	api, web := simulator(t, generated(t, 12, 20_000, 5))
+	in := install(t, web.URL)
+	say := func(args ...string) string {
+		t.Helper()
+		before := api.Stats().ListAsyncInvocations
+		code, stdout, stderr := in.run(nil, append([]string{"backfill", "--dry-run", "--from", "2026-03-29", "--to", "2026-03-30"}, args...)...)
+		if code != exitDone {
+			t.Fatalf("exit %d\n%s", code, stderr)
+		}
+		if api.Stats().ListAsyncInvocations != before {
+			t.Error("a dry run asked for invocations")
+		}
+		return stdout
+	}
+	says := func(got string, want ...string) {
+		t.Helper()
+		for _, part := range want {
+			if !strings.Contains(got, part) {
+				t.Errorf("a dry run does not print %q:\n%s", part, got)
+			}
+		}
+	}
+	const tables = `SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace`
+
+	got := say()
+	says(got, "288 windows of 12 functions are due and would be read, the oldest of 2026-03-29T00:00:00Z; 12 functions match, 0 of them are known\n",
+		"at least 13 calls")
+	if n := query[int64](in, tables); n != 0 {
+		t.Errorf("a dry run made %d relations", n)
+	}
+	before := readingCalls(api)
+	code, _, stderr := in.run(nil, "backfill", "--from", "2026-03-29", "--to", "2026-03-29T12:00:00Z")
+	if code != exitDone {
+		t.Fatalf("exit %d\n%s", code, stderr)
+	}
+	if made := readingCalls(api) - before; made < atLeast(t, got) {
+		t.Errorf("half of it took %d calls, at least %d were foreseen", made, atLeast(t, got))
+	}
+
+	const rows = `SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM (
+		SELECT w::text FROM windows w UNION ALL SELECT r::text FROM runs r UNION ALL SELECT f::text FROM functions f) AS t`
+	written := query[string](in, rows)
+	says(say(), "144 windows of 12 functions are due and would be read, the oldest of 2026-03-29T12:00:00Z; 12 functions match, 12 of them are known\n")
+	says(say("--force"), "288 windows of 12 functions")
+	says(say("--function", "*-00*"), "functions match")
+	if after := query[string](in, rows); after != written {
+		t.Error("a dry run changed the archive")
+	}
+	in.backfill()
+	says(say(), "0 windows of 0 functions are due and would be read; 12 functions match", "at least 1 calls")
+	code, _, stderr = in.run(nil, "backfill", "--dry-run", "--from", "2026-03-29", "--to", "2026-03-30", "--function", "nothing-*")
+	if code != exitIncomplete || !strings.Contains(stderr, "no function was found") {
+		t.Errorf("of no function: exit %d\n%s", code, stderr)
+	}
+}
+
+// readingCalls are those for the list of functions and for invocations.
+func readingCalls(api *simulate.Server) int64 {
+	s := api.Stats()
+	return s.ListFunctions + s.ListAsyncInvocations
+}
+
+func atLeast(t *testing.T, said string) int64 {
+	t.Helper()
+	found := regexp.MustCompile(`at least (\d+) calls`).FindStringSubmatch(said)
+	if found == nil {
+		t.Fatalf("no calls are said: %s", said)
+	}
+	n, err := strconv.ParseInt(found[1], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

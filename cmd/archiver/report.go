@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/load"
+	"archiver/internal/page"
+)
+
+// reportCommand writes the status page as a file.
+type reportCommand struct {
+	logFlags
+	Out      string        `required:"" type:"path" placeholder:"FILE" help:"The file to write; it needs nothing else to be read."`
+	Lookback time.Duration `default:"30d" help:"How long the source keeps its records, for what is at risk next."`
+}
+
+// Run is called by the command line.
+func (c *reportCommand) Run(ctx context.Context, s streams, in *inForce) error {
+	address, err := in.databaseURL()
+	if err != nil {
+		return err
+	}
+	log := c.logger(s.err)
+	store, err := load.Open(ctx, address, 1, log, load.Rotated(in.database.Read))
+	if err != nil {
+		return connectHint(err)
+	}
+	defer store.Close()
+	if err := store.Ping(ctx); err != nil {
+		return err
+	}
+	return writeReport(ctx, statusPage(store, c.Lookback, log), c.Out)
+}
+
+// statusPage shows what is in the store.
+func statusPage(store *load.Store, keeps time.Duration, log *slog.Logger) *page.Page {
+	return &page.Page{Store: store, Clock: archive.SystemClock{}, Log: log, Version: version(), Keeps: keeps}
+}
+
+// writeReport writes the page to a file: all of it, or what was there stays.
+func writeReport(ctx context.Context, p *page.Page, name string) error {
+	var report bytes.Buffer
+	if err := p.Report(ctx, &report); err != nil {
+		return err
+	}
+	part := name + ".part"
+	file, err := os.Create(part)
+	if err != nil {
+		return &usageError{fmt.Errorf("write the report: %w", err)}
+	}
+	_, err = file.Write(report.Bytes())
+	err = errors.Join(err, file.Close())
+	if err == nil {
+		err = os.Rename(part, name)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write the report: %w", err), os.Remove(part))
+	}
+	return nil
+}

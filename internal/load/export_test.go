@@ -1,0 +1,82 @@
+package load
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// An Asked is a statement as it went to the database.
+type Asked struct {
+	SQL  string
+	Args []any
+}
+
+type asking struct {
+	mu  sync.Mutex
+	all []Asked
+}
+
+func (a *asking) TraceQueryStart(ctx context.Context, _ *pgx.Conn, d pgx.TraceQueryStartData) context.Context {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all = append(a.all, Asked{d.SQL, d.Args})
+	return ctx
+}
+
+func (a *asking) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// Watched is a database of the test's own for a package that shows what is in it,
+// with the statements that its store has asked since the last call.
+type Watched struct {
+	*archiveDB
+	Store *Store
+	asked *asking
+}
+
+// NewWatched makes one.
+func NewWatched(t *testing.T) *Watched {
+	t.Helper()
+	w := &Watched{archiveDB: newArchive(t), asked: &asking{}}
+	config, err := Config(w.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.ConnConfig.Tracer = w.asked
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Store = openStore(t, w.url)
+	plain := w.Store.pool
+	w.Store.pool = pool
+	t.Cleanup(func() {
+		pool.Close()
+		w.Store.pool = plain
+	})
+	return w
+}
+
+// Exec runs a statement beside the store.
+func (w *Watched) Exec(sql string, args ...any) { w.exec(sql, args...) }
+
+// Asked are the questions of the store since the last call, BEGIN and its like
+// left out.
+func (w *Watched) Asked() (all []Asked) {
+	w.asked.mu.Lock()
+	defer w.asked.mu.Unlock()
+	for _, a := range w.asked.all {
+		if sql := strings.TrimSpace(a.SQL); strings.HasPrefix(sql, "SELECT") || strings.HasPrefix(sql, "WITH") {
+			all = append(all, a)
+		}
+	}
+	w.asked.all = nil
+	return all
+}
+
+// Blocks is how many blocks a question asks for.
+func (w *Watched) Blocks(a Asked) int { return w.blocks(a.SQL, a.Args...) }

@@ -1,0 +1,99 @@
+package load_test
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"archiver/internal/archive/clocktest"
+	"archiver/internal/load"
+	"archiver/internal/page"
+)
+
+// The page shows 1,000 functions and 90 days without a way through their 2.2
+// million windows. What it costs is counted in questions, and in blocks that
+// these ask for.
+func TestPageCost(t *testing.T) {
+	t.Parallel()
+	const functions, days = 1000, 90
+	w := load.NewWatched(t)
+	now := time.Date(2026, 3, 14, 9, 25, 0, 0, time.UTC)
+	generate(w, functions, days, now.Truncate(time.Hour))
+
+	p := &page.Page{Store: w.Store, Clock: clocktest.New(now), Log: slog.New(slog.DiscardHandler), Keeps: 720 * time.Hour}
+	for _, test := range []struct {
+		path   string
+		blocks int // at most
+	}{
+		{"/", 12_000},
+		{"/?zoom=day", 9_000},
+		{"/?zoom=week", 12_000},
+		{"/?zoom=month", 25_000},
+		{"/?zoom=quarter", 25_000},
+		{"/?zoom=year", 25_000},
+		{"/?zoom=quarter&page=9", 25_000},
+		{"/?zoom=quarter&q=function-7", 9_000},
+	} {
+		w.Asked()
+		answer := httptest.NewRecorder()
+		began := time.Now()
+		p.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, test.path, nil))
+		took := time.Since(began)
+		if answer.Code != http.StatusOK {
+			t.Fatalf("GET %s: %d", test.path, answer.Code)
+		}
+		asked, blocks := w.Asked(), 0
+		for _, a := range asked {
+			blocks += w.Blocks(a)
+		}
+		t.Logf("GET %s: %d questions, %d blocks, %d KB, %s", test.path, len(asked), blocks, answer.Body.Len()>>10, took.Round(time.Millisecond))
+		if len(asked) != 8 || blocks > test.blocks || answer.Body.Len() > 1<<20 {
+			t.Errorf("GET %s: %d questions, %d blocks and %d bytes, want 8, and %d and 1 MB at most", test.path, len(asked), blocks, answer.Body.Len(), test.blocks)
+		}
+	}
+}
+
+// generate makes the windows of functions, and what is kept beside them: by one
+// statement each, for triggers would hold all of them in memory.
+func generate(w *load.Watched, functions, days int, now time.Time) {
+	w.Exec(`
+		INSERT INTO functions (provider, region, project_id, function_urn, function_name, first_seen, last_seen)
+		SELECT 'functiongraph', 'r', 'p', 'urn:' || n, 'function-' || n, $2, $2
+		  FROM generate_series(1, $1::integer) AS n`, functions, now)
+	w.Exec(`ALTER TABLE windows DISABLE TRIGGER USER, DROP CONSTRAINT windows_pkey`)
+	w.Exec(`
+		INSERT INTO windows (function_id, window_start, state, planned, records, source_count, attempts, completed_at, verified_at, last_error)
+		SELECT function_id, h, CASE WHEN bad THEN 'failed' ELSE 'complete' END, true, n, n, 1, h, h, CASE WHEN bad THEN 'down' END
+		  FROM (
+			SELECT function_id, h, function_id % 20 = 0 AND h >= $1::timestamptz - interval '9 hours' AS bad, CASE WHEN function_id % 3 = 0 THEN 0 ELSE 5 END AS n
+			  FROM functions
+			 CROSS JOIN LATERAL generate_series($1::timestamptz - $2::integer * interval '1 day', $1 - interval '3 hours', interval '1 hour') AS h
+			 ORDER BY function_id, h) AS w`, now, days)
+	w.Exec(`ALTER TABLE windows ENABLE TRIGGER USER, ADD PRIMARY KEY (function_id, window_start)`)
+	w.Exec(`
+		UPDATE window_totals t
+		   SET windows = w.windows, complete = w.windows - w.failed, failed = w.failed, open = w.failed, records = w.records,
+		       planned_from = w.planned_from, planned_to = w.planned_to
+		  FROM (
+			SELECT function_id, count(*) AS windows, sum(records) AS records, count(*) FILTER (WHERE state = 'failed') AS failed,
+			       min(window_start) AS planned_from, max(window_start) + interval '1 hour' AS planned_to
+			  FROM windows
+			 GROUP BY 1) AS w
+		 WHERE w.function_id = t.function_id`)
+	w.Exec(`
+		INSERT INTO window_days
+		SELECT function_id, date_trunc('day', window_start, 'UTC'), count(*), 0, count(*) FILTER (WHERE state = 'complete'),
+		       count(*) FILTER (WHERE state = 'complete' AND records = 0), 0, 0,
+		       count(*) FILTER (WHERE state = 'failed'), 0, sum(records), 0
+		  FROM windows
+		 GROUP BY 1, 2
+		 ORDER BY 2, 1`)
+	w.Exec(`
+		INSERT INTO notification_setting_versions (function_id, provider, region, project_id, function_urn, valid_from, seen_at, enable_async_status_log, raw)
+		SELECT function_id, provider, region, project_id, function_urn, $1::timestamptz - function_id * interval '2 hours', $1, false, '{}'
+		  FROM functions
+		 WHERE function_id % 3 = 0`, now)
+	w.Exec(`VACUUM ANALYZE windows, window_days, window_totals, functions, notification_setting_versions`)
+}

@@ -1,0 +1,187 @@
+package page
+
+import (
+	"context"
+	"net/http/httptest"
+	"net/url"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// patient bounds what a browser is waited for.
+const patient = 2 * time.Minute
+
+// chromium is where the browser is.
+func chromium(t testing.TB) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Fatal("there is no chromium, which these tests look at the page with: apt-get install chromium, or run them by make test as a user who may")
+	return ""
+}
+
+// A browser is a real one, of the test's own.
+type browser struct{ ctx context.Context }
+
+func newBrowser(t testing.TB) *browser {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		// Chromium's sandbox does not start as root, nor in most containers.
+		chromedp.ExecPath(chromium(t)), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-lcd-text", true), chromedp.Flag("font-render-hinting", "none"),
+	)
+	// The test's own context ends before its cleanup, in which the browser is
+	// asked to end.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patient)
+	t.Cleanup(cancel)
+	ctx, stop := chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(stop)
+	ctx, end := chromedp.NewContext(ctx)
+	t.Cleanup(end)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start the browser: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Errorf("end the browser: %v", err)
+		}
+	})
+	return &browser{ctx}
+}
+
+// A tab is a page of a browser, and what it noticed. When its test ends, nothing
+// was said on the console, and no host but the page's own was asked.
+type tab struct {
+	t    testing.TB
+	ctx  context.Context
+	base string
+
+	mu      sync.Mutex
+	errors  []string
+	foreign []string
+}
+
+func (b *browser) tab(t testing.TB, base string) *tab {
+	t.Helper()
+	p := &tab{t: t, base: base}
+	var end context.CancelFunc
+	p.ctx, end = chromedp.NewContext(b.ctx, chromedp.WithListener(p.notice))
+	t.Cleanup(func() {
+		end()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, e := range p.errors {
+			t.Errorf("the console says: %s", e)
+		}
+		for _, u := range p.foreign {
+			t.Errorf("another host was asked: %s", u)
+		}
+	})
+	send(p, network.Enable, network.EnableParams{})
+	p.size(1360, 900)
+	return p
+}
+
+func (p *tab) notice(event any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e := event.(type) {
+	case *runtime.EventExceptionThrown:
+		p.errors = append(p.errors, e.ExceptionDetails.Text)
+	case *log.EventEntryAdded:
+		p.errors = append(p.errors, e.Entry.Text+" "+e.Entry.URL)
+	case *runtime.EventConsoleAPICalled:
+		p.errors = append(p.errors, "a call of console."+string(e.Type))
+	case *network.EventRequestWillBeSent:
+		if !strings.HasPrefix(e.Request.URL, p.base) && !strings.HasPrefix(e.Request.URL, "data:") {
+			p.foreign = append(p.foreign, e.Request.URL)
+		}
+	}
+}
+
+// send sends a command to the tab.
+func send[P, R any](p *tab, command cdp.Command[P, R], params P) {
+	p.t.Helper()
+	if _, err := chromedp.Call(p.ctx, command, params); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	if err := chromedp.Do(p.ctx, steps...); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// open shows an address.
+func (p *tab) open(path string) {
+	p.t.Helper()
+	p.do(chromedp.Navigate(p.base + path))
+}
+
+// follow does what leads to another page, and waits for that.
+func (p *tab) follow(steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patient/4)
+	defer cancel()
+	if _, err := chromedp.RunResponse(ctx, steps...); err != nil {
+		p.t.Fatalf("no page follows: %v", err)
+	}
+}
+
+// query is a part of the address that is shown.
+func (p *tab) query(name string) string {
+	p.t.Helper()
+	u, err := url.Parse(eval[string](p, `location.href`))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return u.Query().Get(name)
+}
+
+func (p *tab) size(width, height int64) {
+	p.t.Helper()
+	p.do(chromedp.EmulateViewport(width, height))
+}
+
+func (p *tab) dark(dark bool) {
+	p.t.Helper()
+	scheme := "light"
+	if dark {
+		scheme = "dark"
+	}
+	send(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+	})
+}
+
+// eval is what an expression is in the page.
+func eval[T any](p *tab, expression string) T {
+	p.t.Helper()
+	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		p.t.Fatalf("%s: %v", expression, err)
+	}
+	return v
+}
+
+// serve serves the archive's page.
+func serve(a *archiveDB) string {
+	web := httptest.NewServer(a.page)
+	a.t.Cleanup(web.Close)
+	return web.URL
+}

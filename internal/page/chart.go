@@ -1,0 +1,107 @@
+package page
+
+import (
+	"fmt"
+	"html/template"
+	"math"
+	"strings"
+	"time"
+)
+
+// A bar is one column of a chart.
+type bar struct {
+	at    time.Time
+	value float64
+	known bool // else nothing is drawn: the time has not come
+}
+
+// A chart is bars over time, with its axes and what it says in a sentence.
+type chart struct {
+	Title, Said string
+	Class       string
+	Levels      []string // of the axis, from the top down
+	Times       []string
+	Bars        template.HTML // of an SVG that is as wide as its bars are many, and 100 high
+	Width       int
+}
+
+// chartOf draws bars.
+func chartOf(title, class, what string, z zoom, bars []bar) chart {
+	c := chart{Title: title, Class: class, Width: len(bars) * barWidth}
+	var most, sum float64
+	var peak bar
+	for _, b := range bars {
+		sum += b.value
+		if b.value > most {
+			most, peak = b.value, b
+		}
+	}
+	top := niceTop(most)
+	for _, part := range []float64{1, 0.5, 0} {
+		c.Levels = append(c.Levels, rough(top*part))
+	}
+	shape := timeShape(z)
+	for i := range axisTimes {
+		c.Times = append(c.Times, bars[i*(len(bars)-1)/(axisTimes-1)].at.Format(shape))
+	}
+	var b strings.Builder
+	for i, v := range bars {
+		if !v.known || v.value == 0 {
+			continue
+		}
+		height := max(1, 100*v.value/top) // what is there is seen
+		fmt.Fprintf(&b, `<rect x="%d" y="%.1f" width="%d" height="%.1f"><title>%s: %s</title></rect>`,
+			i*barWidth, 100-height, barWidth-barGap, height, v.at.Format(pointShape(z)), value(v.value))
+	}
+	c.Bars = template.HTML(b.String()) //nolint:gosec // numbers and times alone
+	switch {
+	case sum == 0:
+		c.Said = "No " + what + " in this time."
+	case z.unit() == "hour":
+		c.Said = fmt.Sprintf("%s in all, at most %s an hour, %s.", number(int64(sum)), value(most), peak.at.Format("2 Jan 15:04"))
+	default:
+		c.Said = fmt.Sprintf("The mean of each %s; at most %s an hour, the %s of %s.", z.unit(), value(most), z.unit(), peak.at.Format("2 Jan"))
+	}
+	return c
+}
+
+const (
+	barWidth, barGap = 10, 2
+	axisTimes        = 5
+)
+
+// niceTop is the round number that an axis ends at.
+func niceTop(most float64) float64 {
+	if most <= 0 {
+		return 1
+	}
+	size := math.Pow(10, math.Floor(math.Log10(most)))
+	for _, step := range []float64{1, 2, 4, 5, 10} {
+		if most <= step*size {
+			return max(step*size, 1)
+		}
+	}
+	return 10 * size
+}
+
+// value is what a bar says: a mean need not be whole.
+func value(v float64) string {
+	if v >= 100 || v == math.Trunc(v) {
+		return number(int64(math.Round(v)))
+	}
+	return fmt.Sprintf("%.2g", v)
+}
+
+func timeShape(z zoom) string {
+	if z.Key == "day" {
+		return "15:04"
+	}
+	return "2 Jan"
+}
+
+func pointShape(z zoom) string {
+	if z.unit() == "hour" {
+		return "2 Jan 15:04"
+	}
+	return "2 Jan 2006"
+}

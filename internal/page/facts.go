@@ -1,0 +1,235 @@
+package page
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/load"
+)
+
+// A verdict is the first thing that one reads.
+type verdict struct{ Class, Text, More string }
+
+// A fact is a number with its name.
+type fact struct{ Name, Value, Note string }
+
+// open sums up what is not archived.
+func (l *look) open() (hours, functions int64, oldest time.Time) {
+	for i := range l.functions {
+		f := &l.functions[i]
+		late, since := l.missing(f)
+		if late == 0 {
+			continue
+		}
+		hours += late
+		functions++
+		if oldest.IsZero() || since.Before(oldest) {
+			oldest = since
+		}
+	}
+	return hours, functions, oldest
+}
+
+// missing is how many hours of a function are due and not archived, and the first
+// of these: those planned, and those that nobody planned yet.
+func (l *look) missing(f *load.FunctionTotals) (hours int64, first time.Time) {
+	hours = f.Open
+	if f.OpenSince != nil {
+		first = f.OpenSince.UTC()
+	}
+	if _, to := expected(f, l.now, l.goesOn); f.PlannedTo != nil && f.PlannedTo.Before(to) {
+		hours += int64(to.Sub(*f.PlannedTo) / archive.Hour)
+		if first.IsZero() {
+			first = f.PlannedTo.UTC()
+		}
+	}
+	return hours, first
+}
+
+func (l *look) verdict() verdict {
+	var failed, short, windows int64
+	for i := range l.functions {
+		failed += l.functions[i].Failed
+		short += l.functions[i].Short
+		windows += l.functions[i].Windows
+	}
+	hours, functions, oldest := l.open()
+	switch {
+	case windows == 0:
+		return verdict{"wait", "Nothing is archived yet.", "The first run plans the hours that are due."}
+	case hours == 0:
+		return verdict{"good", "Every hour that is due is archived.", ""}
+	}
+	v := verdict{Class: "wait"}
+	v.Text = fmt.Sprintf("%s of %s %s not archived yet.", count(hours, "hour", "hours"), count(functions, "function", "functions"), is(hours))
+	v.More = "The oldest is of " + minute(oldest) + " UTC, " + ago(oldest, l.now) + "."
+	if failed+short > 0 {
+		v.Class = "bad"
+		v.More += fmt.Sprintf(" %s failed, %s short: every run tries them again.", number(failed), number(short))
+	}
+	return v
+}
+
+func is(n int64) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+func (l *look) facts() []fact {
+	var t load.FunctionTotals
+	goneFunctions := int64(0)
+	for i := range l.functions {
+		f := &l.functions[i]
+		t.Windows += f.Windows
+		t.Complete += f.Complete
+		t.Gone += f.Gone
+		t.Records += f.Records
+		t.Pending += f.Pending
+		t.Rejected += f.Rejected
+		if f.GoneAt != nil {
+			goneFunctions++
+		}
+	}
+	functions := fact{"Functions", number(int64(len(l.functions))), ""}
+	if goneFunctions > 0 {
+		functions.Note = number(goneFunctions) + " gone"
+	}
+	complete := fact{"Hours complete", number(t.Complete), "of " + number(t.Windows) + " planned"}
+	if t.Gone > 0 {
+		complete.Note += ", " + number(t.Gone) + " gone"
+	}
+	records := fact{"Records", number(t.Records), ""}
+	if t.Rejected > 0 {
+		records.Note = number(t.Rejected) + " rejected"
+	}
+	return []fact{functions, complete, records, {"In flight", number(t.Pending), "wait or run still"}}
+}
+
+// An offLog is a function that the source keeps nothing of.
+type offLog struct{ Name, Said string }
+
+const mostOff = 20
+
+// off are the functions whose status log is off, those of late first.
+func (l *look) off() (all []offLog, more int) {
+	var found []*load.FunctionTotals
+	for i := range l.functions {
+		if f := &l.functions[i]; f.OffSince != nil && f.GoneAt == nil && f.CoveredSince == nil {
+			found = append(found, f)
+		}
+	}
+	slices.SortFunc(found, func(a, b *load.FunctionTotals) int {
+		return cmp.Or(b.OffSince.Compare(*a.OffSince), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	for _, f := range found[:min(len(found), mostOff)] {
+		all = append(all, offLog{l.names[f.ID], "status log off since " + f.OffSince.UTC().Format("2006-01-02 15:04Z") + ": the source keeps no records"})
+	}
+	return all, len(found) - len(all)
+}
+
+// A risk is the oldest hour of a function that is not archived.
+type risk struct{ Name, Href, Hour, Why, More, Left, Class string }
+
+// risks are the oldest hours that are not archived: what the source forgets next.
+func (l *look) risks(ctx context.Context) ([]risk, error) {
+	type late struct {
+		f     *load.FunctionTotals
+		first time.Time
+		hours int64
+	}
+	var all []late
+	for i := range l.shown {
+		f := &l.shown[i]
+		if hours, first := l.missing(f); hours > 0 {
+			all = append(all, late{f, first, hours})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b late) int {
+		return cmp.Or(a.first.Compare(b.first), cmp.Compare(b.hours, a.hours))
+	})
+	all = all[:min(len(all), mostRisks)]
+	functions, starts := make([]int32, len(all)), make([]time.Time, len(all))
+	for i, a := range all {
+		functions[i], starts[i] = a.f.ID, a.first
+	}
+	open, err := l.OpenWindows(ctx, functions, starts)
+	if err != nil {
+		return nil, err
+	}
+	why := make(map[int32]load.OpenWindow, len(open))
+	for _, w := range open {
+		why[w.FunctionID] = w
+	}
+	risks := make([]risk, len(all))
+	for i, a := range all {
+		w, planned := why[a.f.ID]
+		r := risk{Name: l.names[a.f.ID], Href: l.link("day", dayOf(a.first), a.f.URN, 1), Hour: minute(a.first), Why: "not read"}
+		switch {
+		case !planned:
+			r.Why = "not planned yet"
+		case w.State == string(archive.StatePartial):
+			r.Why = "begun, and not read to its end"
+		case w.State != string(archive.StatePending):
+			r.Why = w.State
+		}
+		if w.LastError != nil && *w.LastError != "" {
+			r.Why += ": " + *w.LastError
+		}
+		if a.hours > 1 {
+			r.More = "and " + count(a.hours-1, "later hour", "later hours")
+		}
+		r.Left, r.Class = l.left(a.first)
+		risks[i] = r
+	}
+	return risks, nil
+}
+
+// riskNote says what is not known of it.
+func (l *look) riskNote() string {
+	return "How long the source keeps records is a setting of its own that no answer tells. This counts with " +
+		length(l.keeps) + " from the end of the hour."
+}
+
+// left is how long the source is taken to keep an hour's records from now on.
+func (l *look) left(hour time.Time) (words, class string) {
+	switch left := hour.Add(archive.Hour + l.keeps).Sub(l.now); {
+	case left <= 0:
+		return "may be forgotten already", "bad"
+	case left < 3*day:
+		return "in " + length(left), "bad"
+	case left < 7*day:
+		return "in " + length(left), "wait"
+	default:
+		return "in " + length(left), ""
+	}
+}
+
+// A trouble is an error in words, and where it was seen.
+type trouble struct{ Error, Where, When string }
+
+func (l *look) troubles(ctx context.Context) ([]trouble, error) {
+	var open []int32
+	for i := range l.shown {
+		if l.shown[i].Open > 0 {
+			open = append(open, l.shown[i].ID)
+		}
+	}
+	found, err := l.Troubles(ctx, open, mostErrors)
+	if err != nil {
+		return nil, err
+	}
+	troubles := make([]trouble, len(found))
+	for i, t := range found {
+		troubles[i] = trouble{Error: t.Error, Where: l.names[t.FunctionID], When: "of " + minute(t.Start) + " UTC"}
+		if t.Functions > 1 {
+			troubles[i].Where += fmt.Sprintf(" and %s", count(t.Functions-1, "other function", "other functions"))
+		}
+	}
+	return troubles, nil
+}

@@ -1,0 +1,233 @@
+package page
+
+import (
+	"cmp"
+	"context"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/load"
+)
+
+const (
+	pageRows   = 40  // functions a page
+	reportRows = 100 // functions in a report
+	lastRuns   = 10
+	mostRisks  = 10
+	mostErrors = 8
+
+	// died is how long a run that goes on may have said nothing.
+	died = archive.DeadAfter
+)
+
+// A model is what the page says.
+type model struct {
+	Version, Now string
+	Report       bool
+	Verdict      verdict
+	Facts        []fact
+	Running      []running
+	Match        string
+	Views        []view
+	Legend       [states]word
+	Risks        []risk
+	RiskNote     string
+	Off          []offLog
+	MoreOff      int
+	Troubles     []trouble
+	Runs         []runRow
+}
+
+// A look is one way through the archive for a page.
+type look struct {
+	*load.Snapshot
+	request
+	now       time.Time
+	keeps     time.Duration
+	goesOn    bool
+	functions []load.FunctionTotals // all
+	shown     []load.FunctionTotals // that match, those with trouble first
+	names     map[int32]string
+}
+
+func (p *Page) model(ctx context.Context, asked request) (m *model, err error) {
+	err = p.Store.Snapshot(ctx, func(s *load.Snapshot) error {
+		l := &look{Snapshot: s, request: asked, now: p.Clock.Now().UTC(), keeps: p.Keeps}
+		m, err = l.make(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.Version, m.Now = p.Version, minute(p.Clock.Now())
+	return m, nil
+}
+
+func (l *look) make(ctx context.Context) (m *model, err error) {
+	if l.functions, err = l.Functions(ctx); err != nil {
+		return nil, err
+	}
+	if l.goesOn, err = l.GoesOn(ctx); err != nil {
+		return nil, err
+	}
+	l.choose()
+	m = &model{Report: l.report, Match: l.match, Legend: words}
+	m.Verdict, m.Facts = l.verdict(), l.facts()
+	m.Off, m.MoreOff = l.off()
+	runs, err := l.Runs(ctx, lastRuns, l.now.Add(-died))
+	if err != nil {
+		return nil, err
+	}
+	m.Running, m.Runs = l.tell(runs)
+	for _, z := range zooms {
+		chosen := l.chosen(z)
+		if !chosen && !l.report {
+			continue
+		}
+		v, err := l.view(ctx, z)
+		if err != nil {
+			return nil, err
+		}
+		v.Default = chosen
+		m.Views = append(m.Views, v)
+	}
+	if m.Risks, err = l.risks(ctx); err != nil {
+		return nil, err
+	}
+	m.RiskNote = l.riskNote()
+	m.Troubles, err = l.troubles(ctx)
+	return m, err
+}
+
+// choose sorts the functions, and picks those to be shown. A version whose
+// records another one's list has, and that was never read, is none of them.
+func (l *look) choose() {
+	alike := make(map[string]int)
+	for i := range l.functions {
+		alike[l.functions[i].Name]++
+	}
+	l.names = make(map[int32]string, len(l.functions))
+	wanted := strings.ToLower(l.match)
+	for i := range l.functions {
+		f := &l.functions[i]
+		l.names[f.ID] = f.Name
+		if alike[f.Name] > 1 {
+			l.names[f.ID] = f.Name + " (" + tail(f) + ")"
+		}
+		if f.CoveredSince != nil && f.Windows == 0 {
+			continue
+		}
+		if strings.Contains(strings.ToLower(f.Name), wanted) || strings.Contains(strings.ToLower(f.URN), wanted) {
+			l.shown = append(l.shown, *f)
+		}
+	}
+	slices.SortFunc(l.shown, func(a, b load.FunctionTotals) int {
+		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), compareTimes(a.OpenSince, b.OpenSince),
+			cmp.Compare(a.Name, b.Name), cmp.Compare(a.URN, b.URN), cmp.Compare(a.ID, b.ID))
+	})
+}
+
+// tail tells a function from others of its name.
+func tail(f *load.FunctionTotals) string {
+	return f.Region + ", " + f.URN[strings.LastIndexByte(f.URN, ':')+1:]
+}
+
+// rank is low for those with trouble.
+func rank(f *load.FunctionTotals) int {
+	switch {
+	case f.Failed+f.Short > 0:
+		return 0
+	case f.Open > 0:
+		return 1
+	case f.Windows == 0:
+		return 3
+	default:
+		return 2
+	}
+}
+
+func compareTimes(a, b *time.Time) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return 1
+	case b == nil:
+		return -1
+	default:
+		return a.Compare(*b)
+	}
+}
+
+// extent is the first and the end of all hours that are expected.
+func (l *look) extent() (from, to time.Time) {
+	for i := range l.functions {
+		f, t := expected(&l.functions[i], l.now, l.goesOn)
+		if t.After(f) {
+			if from.IsZero() || f.Before(from) {
+				from = f
+			}
+			to = later(to, t)
+		}
+	}
+	return from, to
+}
+
+// newest is the last day that there is something to say of.
+func (l *look) newest() time.Time {
+	if _, to := l.extent(); !l.goesOn && !to.IsZero() {
+		return dayOf(to.Add(-1))
+	}
+	return dayOf(l.now)
+}
+
+// last is the last day shown.
+func (l *look) last() time.Time {
+	if l.at.IsZero() {
+		return l.newest()
+	}
+	return l.at
+}
+
+// chosen reports whether this zoom is the one asked for: a week, unless all that
+// there is fits into a day.
+func (l *look) chosen(z zoom) bool {
+	if l.zoom != "" {
+		return z.Key == zoomOf(l.zoom).Key
+	}
+	if from, to := l.extent(); to.Sub(from) <= day && dayOf(from).Equal(dayOf(to.Add(-1))) && dayOf(from).Equal(l.last()) {
+		return z.Key == "day"
+	}
+	return z.Key == "week"
+}
+
+// link leads to another look at the same.
+func (l *look) link(zoom string, at time.Time, match string, page int) string {
+	if l.report {
+		return ""
+	}
+	q := url.Values{"zoom": {zoom}}
+	if !at.IsZero() {
+		q.Set("at", at.Format(time.DateOnly))
+	}
+	if match != "" {
+		q.Set("q", match)
+	}
+	if page > 1 {
+		q.Set("page", strconv.Itoa(page))
+	}
+	return "/?" + q.Encode()
+}
+
+// ids are those of functions.
+func ids(functions []load.FunctionTotals) []int32 {
+	all := make([]int32, len(functions))
+	for i := range functions {
+		all[i] = functions[i].ID
+	}
+	return all
+}

@@ -1,0 +1,130 @@
+"use strict";
+// All of the page works without this. It shows what a cell says, moves over the
+// map by arrow keys, and keeps the page fresh.
+(() => {
+	const every = 60000;
+	const main = document.getElementById("main");
+	const report = document.body.classList.contains("report");
+
+	const cellsOf = (map) => [...map.tBodies[0].rows].filter((row) => row.cells.length > 1).map((row) => [...row.cells].slice(1));
+
+	// zoomOf is the link over a column.
+	const zoomOf = (map, column) => {
+		for (const row of [...map.tHead.rows].reverse()) {
+			let at = -1;
+			for (const cell of row.cells) {
+				at += cell.colSpan;
+				if (at > column && cell.querySelector("a")) return cell.querySelector("a");
+			}
+		}
+		return null;
+	};
+
+	const say = (cell) => {
+		const view = cell.closest(".view");
+		const name = cell.parentElement.cells[0].querySelector("bdi");
+		view.querySelector(".cell").textContent = name.textContent + ", " + (cell.title || "nothing expected");
+	};
+
+	const ready = () => {
+		for (const map of document.querySelectorAll(".map")) {
+			const first = map.querySelector("tbody th + td");
+			if (first) first.tabIndex = 0;
+			const box = map.closest(".box");
+			if (!box.dataset.at) box.scrollLeft = box.scrollWidth;
+		}
+	};
+
+	const go = (from, to) => {
+		from.tabIndex = -1;
+		to.tabIndex = 0;
+		to.focus();
+		to.scrollIntoView({ block: "nearest", inline: "nearest" });
+	};
+
+	const move = (map, cell, key) => {
+		const rows = cellsOf(map);
+		let y = rows.findIndex((row) => row.includes(cell));
+		let x = rows[y].indexOf(cell);
+		switch (key) {
+			case "ArrowLeft": x--; break;
+			case "ArrowRight": x++; break;
+			case "ArrowUp": y--; break;
+			case "ArrowDown": y++; break;
+			case "Home": x = 0; break;
+			case "End": x = rows[y].length - 1; break;
+			case "Enter": {
+				const link = zoomOf(map, x);
+				if (link) link.click();
+				return true;
+			}
+			default: return false;
+		}
+		const to = rows[y] && rows[y][x];
+		if (to) go(cell, to);
+		return true;
+	};
+
+	document.addEventListener("keydown", (event) => {
+		const cell = event.target.closest(".map tbody td:not(.empty)");
+		if (!cell || event.altKey || event.ctrlKey || event.metaKey) return;
+		if (move(cell.closest("table"), cell, event.key)) event.preventDefault();
+	});
+	for (const kind of ["focusin", "mouseover", "click"]) {
+		document.addEventListener(kind, (event) => {
+			const cell = event.target.closest && event.target.closest(".map tbody td:not(.empty)");
+			if (cell) say(cell);
+		});
+	}
+	ready();
+	addEventListener("hashchange", ready);
+	if (report) return;
+
+	// What was scrolled, opened and focused stays so.
+	const keep = () => {
+		const boxes = [...main.querySelectorAll(".box")].map((box) => [box.scrollLeft, box.scrollTop]);
+		const open = [...main.querySelectorAll("details")].map((d) => d.open);
+		const able = "a, td[tabindex], button, summary, .box";
+		const focused = [...main.querySelectorAll(able)].indexOf(document.activeElement);
+		const cell = document.activeElement.closest(".map tbody td");
+		const at = cell && [cell.parentElement.rowIndex, cell.cellIndex];
+		return () => {
+			main.querySelectorAll("details").forEach((d, i) => { d.open = open[i]; });
+			main.querySelectorAll(".box").forEach((box, i) => { if (boxes[i]) { box.dataset.at = "1"; [box.scrollLeft, box.scrollTop] = boxes[i]; } });
+			ready();
+			const map = main.querySelector(".map");
+			const again = at && map.rows[at[0]] && map.rows[at[0]].cells[at[1]];
+			if (again) go(map.querySelector("td[tabindex='0']") || again, again);
+			else if (focused >= 0) main.querySelectorAll(able)[focused]?.focus({ preventScroll: true });
+		};
+	};
+
+	const said = document.createElement("span");
+	const button = document.createElement("button");
+	button.type = "button";
+	let paused = false;
+	const tell = () => {
+		button.textContent = paused ? "Refresh every minute" : "Stop refreshing";
+	};
+	button.addEventListener("click", () => { paused = !paused; tell(); });
+	tell();
+	document.getElementById("refresh").append(said, button);
+
+	const refresh = async () => {
+		if (document.hidden || main.querySelector("input:focus")) return;
+		try {
+			const answer = await fetch(location.href, { cache: "no-store" });
+			if (!answer.ok) throw new Error(String(answer.status));
+			const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+			const put = keep();
+			main.replaceChildren(...fresh.getElementById("main").childNodes);
+			document.querySelector(".top time").textContent = fresh.querySelector(".top time").textContent;
+			said.textContent = "";
+			put();
+		} catch {
+			said.textContent = ", and could not be refreshed since";
+		}
+	};
+	setInterval(() => { if (!paused) refresh(); }, every);
+	document.addEventListener("visibilitychange", () => { if (!document.hidden && !paused) refresh(); });
+})();

@@ -1,0 +1,164 @@
+package page
+
+import (
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/load"
+)
+
+const (
+	day  = 24 * time.Hour
+	week = 7 * day
+)
+
+// A zoom is how much time the page shows, and how much of it a column is.
+type zoom struct {
+	Key, Word string
+	days      int           // that it shows
+	column    time.Duration // an hour, a day or a week
+}
+
+// zooms are the ways to look, the nearest first.
+var zooms = []zoom{
+	{"day", "Day", 1, archive.Hour},
+	{"week", "Week", 7, archive.Hour},
+	{"month", "Month", 30, day},
+	{"quarter", "90 days", 90, day},
+	{"year", "Year", 53 * 7, week},
+}
+
+// zoomOf is the one of this name; the week where there is none.
+func zoomOf(key string) zoom {
+	for _, z := range zooms {
+		if z.Key == key {
+			return z
+		}
+	}
+	return zooms[1]
+}
+
+// grain is what the archive is asked for.
+func (z zoom) grain() load.Grain {
+	if z.column < day {
+		return load.Hourly
+	}
+	return load.Daily
+}
+
+// unit is a column, in a word.
+func (z zoom) unit() string {
+	switch z.column {
+	case archive.Hour:
+		return "hour"
+	case day:
+		return "day"
+	default:
+		return "week"
+	}
+}
+
+// span is what is shown when the last day is this one. Weeks are whole, from
+// Monday on.
+func (z zoom) span(last time.Time) (from, to time.Time) {
+	to = last.Add(day)
+	if z.column == week {
+		to = monday(last).Add(week)
+	}
+	return to.AddDate(0, 0, -z.days), to
+}
+
+// columns is how many there are.
+func (z zoom) columns() int { return int(time.Duration(z.days) * day / z.column) }
+
+// monday is the beginning of a day's week.
+func monday(t time.Time) time.Time {
+	return t.AddDate(0, 0, -(int(t.Weekday())+6)%7)
+}
+
+// dayOf is the beginning of a moment's day, UTC.
+func dayOf(t time.Time) time.Time { return t.UTC().Truncate(day) }
+
+// A heading stands over one column or several.
+type heading struct {
+	Text  string
+	Href  string // to look at it more closely
+	Title string
+	Span  int
+}
+
+// headings are the rows over the map: what leads to a closer look, where there
+// is one, and what it is called.
+func (z zoom) headings(from, to time.Time, link func(zoom string, at time.Time) string) [][]heading {
+	over := func(end func(time.Time) time.Time, text func(from, to time.Time) heading) (row []heading) {
+		for at := from; at.Before(to); {
+			next := earlier(end(at), to)
+			h := text(at, next)
+			h.Span = int(next.Sub(at) / z.column)
+			row = append(row, h)
+			at = next
+		}
+		return row
+	}
+	hour := func(at time.Time) time.Time { return at.Add(archive.Hour) }
+	nextDay := func(at time.Time) time.Time { return at.Add(day) }
+	nextWeek := func(at time.Time) time.Time { return monday(at).Add(week) }
+	month := func(at time.Time) time.Time {
+		next := time.Date(at.Year(), at.Month()+1, 1, 0, 0, 0, 0, time.UTC)
+		if z.column == week { // a week is of the month that it begins in
+			next = monday(next.Add(week - day))
+		}
+		return next
+	}
+	months := func(shape string) []heading {
+		return over(month, func(at, next time.Time) heading {
+			h := heading{Text: at.Format(shape), Title: at.Format("January 2006")}
+			if next.Sub(at) < 3*z.column {
+				h.Text = ""
+			}
+			return h
+		})
+	}
+	toDay := func(shape string) []heading {
+		return over(nextDay, func(at, _ time.Time) heading {
+			return heading{Text: at.Format(shape), Href: link("day", at), Title: "Show " + at.Format("Monday, 2 January 2006")}
+		})
+	}
+	toWeek := func(shape string, least int) []heading {
+		return over(nextWeek, func(at, next time.Time) heading {
+			h := heading{Text: at.Format(shape), Href: link("week", next.Add(-day)), Title: "Show the week of " + at.Format("2 January 2006")}
+			if int(next.Sub(at)/z.column) < least {
+				h.Text = "·"
+			}
+			return h
+		})
+	}
+	switch z.Key {
+	case "day":
+		return [][]heading{over(hour, func(at, _ time.Time) heading {
+			return heading{Text: at.Format("15"), Title: at.Format("15:04 UTC")}
+		})}
+	case "week":
+		return [][]heading{toDay("Mon 2 Jan")}
+	case "month":
+		return [][]heading{months("January 2006"), toDay("2")}
+	case "quarter":
+		return [][]heading{months("January 2006"), toWeek("2 Jan", 3)}
+	default:
+		return [][]heading{months("Jan 06"), toWeek("2", 1)}
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
