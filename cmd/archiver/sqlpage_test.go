@@ -24,13 +24,13 @@ import (
 	"archiver/internal/simulate"
 )
 
-// The archive that docs/sql.md asks: what the demo archives, on ten evenings.
+// The archive that docs/sql.md asks: what the demo archives, on seven evenings.
 const (
-	pageFunctions = 12
-	pageDays      = 10
+	pageFunctions = 10
+	pageDays      = 7
 )
 
-var pageFrom = time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC)
+var pageFrom = time.Date(2026, 11, 14, 0, 0, 0, 0, time.UTC)
 
 // question is a block of SQL and the block of text below it.
 var question = regexp.MustCompile("(?s)```sql\n(.*?)```\n(?:\n```text\n(.*?)```\n)?")
