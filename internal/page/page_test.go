@@ -272,7 +272,7 @@ func TestPages(t *testing.T) {
 			a.state(id, at(1, 3), at(1, 4), "failed", "down")
 		}
 		if i == 78 {
-			a.state(id, at(1, 3), at(1, 4), "pending", "")
+			a.state(id, at(1, 1), at(1, 2), "pending", "")
 		}
 	}
 	seen := make(map[string]bool)
