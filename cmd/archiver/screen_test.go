@@ -33,6 +33,7 @@ type screen struct {
 	part    []byte // of a rune
 	esc     []byte
 	widest  int
+	colours int
 	bytes   int64
 	unknown []string // sequences that this screen does not know
 }
@@ -111,6 +112,7 @@ func (s *screen) sequence(arg string, command rune) {
 	case command == 'J' && arg == "":
 		s.lines = append(s.lines[:s.row:s.row], "")
 	case command == 'm':
+		s.colours++
 	default:
 		s.unknown = append(s.unknown, arg+string(command))
 	}

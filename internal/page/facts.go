@@ -190,6 +190,12 @@ func (l *look) risks(ctx context.Context) ([]risk, error) {
 	return risks, nil
 }
 
+// riskNote says what is not known of it.
+func (l *look) riskNote() string {
+	return "How long the source keeps records is a setting of its own that no answer tells. This counts with " +
+		length(l.keeps) + " from the end of the hour."
+}
+
 // left is how long the source is taken to keep an hour's records from now on.
 func (l *look) left(hour time.Time) (words, class string) {
 	switch left := hour.Add(archive.Hour + l.keeps).Sub(l.now); {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"archiver/internal/archive"
 	"archiver/internal/load"
 )
 
@@ -20,7 +21,7 @@ const (
 	mostErrors = 8
 
 	// died is how long a run that goes on may have said nothing.
-	died = time.Minute
+	died = archive.DeadAfter
 )
 
 // A model is what the page says.
@@ -97,8 +98,7 @@ func (l *look) make(ctx context.Context) (m *model, err error) {
 	if m.Risks, err = l.risks(ctx); err != nil {
 		return nil, err
 	}
-	m.RiskNote = "How long the source keeps records is a setting of its own that no answer tells. This counts with " +
-		length(l.keeps) + " from the end of the hour."
+	m.RiskNote = l.riskNote()
 	m.Troubles, err = l.troubles(ctx)
 	return m, err
 }

@@ -22,7 +22,7 @@ type runRow struct{ ID, What, Began, Took, Windows, Records, Calls, Outcome, Cla
 func (l *look) tell(all []load.RunStatus) (on []running, been []runRow) {
 	for i := range all {
 		r := &all[i]
-		if r.Outcome == "running" && r.Seen != nil && l.now.Sub(*r.Seen) < died {
+		if l.goes(r) {
 			on = append(on, l.running(r))
 			continue
 		}
@@ -31,6 +31,11 @@ func (l *look) tell(all []load.RunStatus) (on []running, been []runRow) {
 		}
 	}
 	return on, been
+}
+
+// goes reports whether a run goes on, as far as its process has said.
+func (l *look) goes(r *load.RunStatus) bool {
+	return r.Outcome == "running" && r.Seen != nil && l.now.Sub(*r.Seen) < died
 }
 
 // what is what a run was asked for.

@@ -40,7 +40,7 @@ func zoomOf(key string) zoom {
 
 // grain is what the archive is asked for.
 func (z zoom) grain() load.Grain {
-	if z.column == archive.Hour {
+	if z.column < day {
 		return load.Hourly
 	}
 	return load.Daily

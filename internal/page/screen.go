@@ -1,0 +1,227 @@
+package page
+
+import (
+	"bytes"
+	"strings"
+	"unicode"
+
+	"github.com/mattn/go-runewidth"
+)
+
+// A Screen is what a terminal, or whatever reads in its place, can show.
+type Screen struct {
+	Columns int
+	Color   bool
+	All     bool // every function, and not only those that fit
+}
+
+// leastColumns is as narrow as it gets: what is cut off beyond says nothing.
+const leastColumns = 24
+
+// measure counts columns. A character that is as wide as two in some fonts of
+// East Asia alone is taken for one column: our blocks are such.
+var measure = &runewidth.Condition{}
+
+// clean makes a text fit for one line of a terminal: what moves the cursor,
+// changes colours or the direction of writing is shown as what it is.
+func clean(s string) string {
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+// cut shortens a text to so many columns.
+func cut(s string, columns int) string {
+	if columns <= 0 {
+		return ""
+	}
+	return measure.Truncate(s, columns, "…")
+}
+
+// A style is how a part of a line is drawn, in the colours that most people who
+// take some for others still tell apart (Okabe and Ito's). No part is told from
+// another by that alone.
+type style string
+
+const (
+	plain  style = ""
+	bold   style = "1"
+	faint  style = "38;5;245"
+	blue   style = "38;5;32"
+	sky    style = "38;5;117"
+	orange style = "38;5;214"
+	red    style = "1;38;5;202"
+	purple style = "1;38;5;175"
+)
+
+// styleOf is that of the page's classes.
+func styleOf(class string) style {
+	switch class {
+	case "good":
+		return blue
+	case "wait":
+		return orange
+	case "bad":
+		return red
+	default:
+		return plain
+	}
+}
+
+// A part is a piece of a line.
+type part struct {
+	style style
+	text  string
+}
+
+// A printer writes lines.
+type printer struct {
+	Screen
+	out bytes.Buffer
+}
+
+// line writes one of its parts, as far as they fit.
+func (p *printer) line(parts ...part) {
+	room := p.Columns
+	var b strings.Builder
+	for i, part := range parts {
+		text := part.text
+		if i == len(parts)-1 {
+			text = strings.TrimRight(text, " ")
+		}
+		text = cut(text, room)
+		room -= measure.StringWidth(text)
+		if p.Color && part.style != plain && text != "" {
+			text = "\x1b[" + string(part.style) + "m" + text + "\x1b[0m"
+		}
+		b.WriteString(text)
+	}
+	p.out.WriteString(b.String() + "\n")
+}
+
+// title begins a section.
+func (p *printer) title(text string) {
+	p.line()
+	p.line(part{bold, text})
+}
+
+// text writes a text in as many lines as it needs, most of them at the most,
+// each so far from the left.
+func (p *printer) text(s style, indent, most int, text string) {
+	room := max(1, p.Columns-indent)
+	left := strings.Repeat(" ", indent)
+	words := strings.Fields(clean(text))
+	for lines := 1; len(words) > 0; lines++ {
+		line := words[0]
+		words = words[1:]
+		for len(words) > 0 && measure.StringWidth(line)+1+measure.StringWidth(words[0]) <= room {
+			line += " " + words[0]
+			words = words[1:]
+		}
+		if lines == most && len(words) > 0 {
+			line += " " + strings.Join(words, " ")
+			words = nil
+		}
+		if over := measure.StringWidth(line) - room; over > 0 && lines < most {
+			// A word that is longer than a line.
+			whole := measure.Truncate(line, room, "")
+			if rest := strings.TrimPrefix(line, whole); whole != "" {
+				line, words = whole, append([]string{rest}, words...)
+			}
+		}
+		p.line(part{s, left + cut(line, room)})
+	}
+}
+
+// A tableHead is the head of a table's column.
+type tableHead struct {
+	text  string
+	right bool // numbers
+	rank  int  // the highest is left out first where there is no room; 0 never is
+	give  bool // it is shortened before another is left out
+}
+
+// leastGiven is to what a column is shortened.
+const leastGiven = 10
+
+// mostGiven is how wide such a column becomes.
+const mostGiven = 48
+
+const between = 2 // columns of a table
+
+// table writes one; a row may have a style.
+func (p *printer) table(heads []tableHead, rows [][]string, styles []style) {
+	widths := make([]int, len(heads))
+	for i, h := range heads {
+		for _, row := range rows {
+			row[i] = clean(row[i])
+			widths[i] = max(widths[i], measure.StringWidth(row[i]))
+		}
+		if widths[i] > 0 {
+			widths[i] = max(widths[i], measure.StringWidth(h.text))
+		}
+		if h.give {
+			widths[i] = min(widths[i], mostGiven)
+		}
+	}
+	shown := fit(heads, widths, p.Columns)
+	write := func(s style, cells func(i int) string) {
+		var b strings.Builder
+		for n, i := range shown {
+			text := cut(cells(i), widths[i])
+			pad := strings.Repeat(" ", widths[i]-measure.StringWidth(text))
+			if n > 0 {
+				b.WriteString(strings.Repeat(" ", between))
+			}
+			if heads[i].right {
+				text, pad = pad, text
+			}
+			b.WriteString(text + pad)
+		}
+		p.line(part{s, b.String()})
+	}
+	write(faint, func(i int) string { return heads[i].text })
+	for n, row := range rows {
+		s := plain
+		if styles != nil {
+			s = styles[n]
+		}
+		write(s, func(i int) string { return row[i] })
+	}
+}
+
+// fit chooses the columns that fit, and shortens those that give.
+func fit(heads []tableHead, widths []int, columns int) (shown []int) {
+	for i := range heads {
+		if widths[i] > 0 { // else there is nothing in it
+			shown = append(shown, i)
+		}
+	}
+	for {
+		width := -between
+		for _, i := range shown {
+			width += between + widths[i]
+		}
+		for _, i := range shown {
+			if over := width - columns; over > 0 && heads[i].give {
+				less := min(over, max(0, widths[i]-leastGiven))
+				widths[i] -= less
+				width -= less
+			}
+		}
+		last := -1
+		for n, i := range shown {
+			if heads[i].rank > 0 && (last < 0 || heads[i].rank > heads[shown[last]].rank) {
+				last = n
+			}
+		}
+		if width <= columns || last < 0 {
+			return shown
+		}
+		shown = append(shown[:last:last], shown[last+1:]...)
+	}
+}

@@ -1,0 +1,248 @@
+package page
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"archiver/internal/load"
+)
+
+const (
+	screenRows   = 20 // functions on a terminal
+	screenRisks  = 5
+	screenRuns   = 5
+	screenErrors = 5
+)
+
+// Print writes what the page shows as text for a terminal.
+func (p *Page) Print(ctx context.Context, w io.Writer, s Screen) error {
+	s.Columns = max(s.Columns, leastColumns)
+	out := &printer{Screen: s}
+	err := p.Store.Snapshot(ctx, func(snapshot *load.Snapshot) error {
+		l := &look{Snapshot: snapshot, request: request{page: 1}, now: p.Clock.Now().UTC(), keeps: p.Keeps}
+		return l.print(ctx, out)
+	})
+	if err != nil {
+		return fmt.Errorf("read the archive's status: %w", err)
+	}
+	if _, err := w.Write(out.out.Bytes()); err != nil {
+		return fmt.Errorf("print the archive's status: %w", err)
+	}
+	return nil
+}
+
+func (l *look) print(ctx context.Context, p *printer) (err error) {
+	if l.functions, err = l.Functions(ctx); err != nil {
+		return err
+	}
+	if l.goesOn, err = l.GoesOn(ctx); err != nil {
+		return err
+	}
+	l.choose()
+	shown := l.shown
+	if len(shown) > screenRows && !p.All {
+		shown = shown[:screenRows]
+	}
+
+	off, err := l.Off(ctx)
+	if err != nil {
+		return err
+	}
+	windowsOff := make(map[int32]int64, len(off))
+	for _, f := range off {
+		windowsOff[f.FunctionID] = f.Windows
+	}
+	l.printSummary(p, windowsOff)
+	if from, to := l.extent(); from.Before(to) {
+		if err := l.coverage(ctx, p, shown); err != nil {
+			return err
+		}
+	}
+	l.printFunctions(p, shown, windowsOff)
+	if err := l.printRisks(ctx, p); err != nil {
+		return err
+	}
+	l.printOff(p)
+	if err := l.printRuns(ctx, p); err != nil {
+		return err
+	}
+	return l.printErrors(ctx, p)
+}
+
+func (l *look) printSummary(p *printer, windowsOff map[int32]int64) {
+	var t load.FunctionTotals
+	var off int64
+	for i := range l.functions {
+		f := &l.functions[i]
+		t.Windows += f.Windows
+		t.Complete += f.Complete - windowsOff[f.ID]
+		off += windowsOff[f.ID]
+		t.Records += f.Records
+		t.Pending += f.Pending
+		t.Rejected += f.Rejected
+	}
+	p.text(bold, 0, 3, fmt.Sprintf("%d functions, %d of %d windows complete, %d records, %d in flight, %d rejected",
+		len(l.functions), t.Complete, t.Windows, t.Records, t.Pending, t.Rejected))
+	v := l.verdict()
+	p.text(styleOf(v.Class), 0, 5, v.Text+" "+v.More)
+	if off > 0 {
+		p.text(plain, 0, 2, fmt.Sprintf("%d windows are off: the source kept no records then", off))
+	}
+}
+
+func (l *look) printFunctions(p *printer, shown []load.FunctionTotals, windowsOff map[int32]int64) {
+	if len(shown) == 0 {
+		return
+	}
+	p.line()
+	heads := []tableHead{
+		{text: "FUNCTION", give: true}, {text: "COMPLETE", right: true}, {text: "RECORDS", right: true, rank: 2},
+		{text: "IN FLIGHT", right: true, rank: 4}, {text: "OPEN SINCE", rank: 1}, {text: "NOTE", rank: 3},
+	}
+	var rows [][]string
+	var styles []style
+	for i := range shown {
+		f := &shown[i]
+		_, since := l.missing(f)
+		open, s := "-", plain
+		if !since.IsZero() {
+			open, s = moment(since, l.now), orange
+		}
+		if f.Failed+f.Short > 0 {
+			s = red
+		}
+		rows = append(rows, []string{
+			l.names[f.ID], fmt.Sprintf("%d/%d", f.Complete-windowsOff[f.ID], f.Windows), number(f.Records), number(f.Pending), open, note(f),
+		})
+		styles = append(styles, s)
+	}
+	p.table(heads, rows, styles)
+}
+
+// note is what is to be known of a function, in few words.
+func note(f *load.FunctionTotals) string {
+	var parts []string
+	for _, state := range []struct {
+		n    int64
+		name string
+	}{{f.Failed, "failed"}, {f.Short, "short"}, {f.Gone, "gone"}, {f.Rejected, "rejected"}} {
+		if state.n > 0 {
+			parts = append(parts, number(state.n)+" "+state.name)
+		}
+	}
+	if said := tag(f); said != "" && (f.GoneAt == nil || f.Gone == 0) {
+		parts = append(parts, said)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (l *look) printRisks(ctx context.Context, p *printer) error {
+	risks, err := l.risks(ctx)
+	if err != nil || len(risks) == 0 {
+		return err
+	}
+	p.title("AT RISK NEXT")
+	for _, r := range risks[:min(len(risks), screenRisks)] {
+		p.line(part{plain, clean(r.Hour) + "Z  "}, part{styleOf(r.Class), r.Left}, part{plain, "  " + clean(r.Name)})
+		why := r.Why
+		if r.More != "" {
+			why = r.More + "; " + why
+		}
+		p.text(faint, 2, 2, why)
+	}
+	p.text(faint, 0, 4, l.riskNote())
+	return nil
+}
+
+func (l *look) printOff(p *printer) {
+	all, more := l.off()
+	if len(all) == 0 {
+		return
+	}
+	p.title("STATUS LOG OFF")
+	for _, o := range all {
+		p.text(plain, 0, 1, o.Name)
+		p.text(faint, 2, 3, o.Said)
+	}
+	if more > 0 {
+		p.text(faint, 0, 1, fmt.Sprintf("… and %s", count(int64(more), "more function", "more functions")))
+	}
+}
+
+func (l *look) printRuns(ctx context.Context, p *printer) error {
+	all, err := l.Runs(ctx, screenRuns, l.now.Add(-died))
+	if err != nil {
+		return err
+	}
+	on, been := l.tell(all)
+	if len(on) > 0 {
+		p.title("RUNNING")
+	}
+	for _, r := range on {
+		p.text(plain, 0, 2, r.Title)
+		if r.Due > 0 {
+			width := min(40, p.Columns-2-6-between)
+			done := int(int64(width) * r.Done / r.Due)
+			p.line(part{plain, "  "}, part{blue, strings.Repeat("█", done)}, part{faint, strings.Repeat("░", width-done)}, part{plain, "  " + r.Share})
+		}
+		p.text(plain, 2, 5, r.Said)
+	}
+	if len(been) == 0 {
+		return nil
+	}
+	p.title("LAST RUNS")
+	heads := []tableHead{
+		{text: "RUN"}, {text: "BEGAN", rank: 4}, {text: "TOOK", rank: 5}, {text: "WINDOWS", right: true, rank: 1},
+		{text: "RECORDS", right: true, rank: 2}, {text: "CALLS", right: true, rank: 3}, {text: "ENDED"},
+	}
+	var rows [][]string
+	var styles []style
+	var errors []part
+	for i := range all {
+		r := &all[i]
+		if l.goes(r) || len(rows) == screenRuns {
+			continue
+		}
+		row := l.been(r)
+		rows = append(rows, []string{
+			fmt.Sprintf("%d %s", r.ID, r.AskedBy), moment(r.Started, l.now), row.Took, row.Windows, row.Records, row.Calls, row.Outcome,
+		})
+		s := plain
+		if row.Class != "good" {
+			s = styleOf(row.Class)
+		}
+		styles = append(styles, s)
+		if row.Error != "" {
+			errors = append(errors, part{s, fmt.Sprintf("%d: %s", r.ID, row.Error)})
+		}
+	}
+	p.table(heads, rows, styles)
+	for _, e := range errors {
+		p.text(e.style, 0, 3, e.text)
+	}
+	return nil
+}
+
+func (l *look) printErrors(ctx context.Context, p *printer) error {
+	troubles, err := l.troubles(ctx)
+	if err != nil || len(troubles) == 0 {
+		return err
+	}
+	p.title("LAST ERRORS")
+	for _, t := range troubles[:min(len(troubles), screenErrors)] {
+		p.text(plain, 0, 1, t.Where+", "+t.When)
+		p.text(red, 2, 3, t.Error)
+	}
+	return nil
+}
+
+// moment is a time of late, UTC, in twelve columns.
+func moment(t, now time.Time) string {
+	if t = t.UTC(); now.Sub(t).Abs() > 300*day {
+		return t.Format("2 Jan 2006")
+	}
+	return t.Format("2 Jan 15:04")
+}

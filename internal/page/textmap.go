@@ -1,0 +1,203 @@
+package page
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/load"
+)
+
+// A glyph is a state on a terminal: a block where all is well, else a letter.
+type glyph struct {
+	text  string
+	style style
+}
+
+var glyphs = [states]glyph{
+	failed:   {"F", red},
+	short:    {"S", purple},
+	notRead:  {"·", orange},
+	gone:     {"G", faint},
+	inFlight: {"▓", sky},
+	off:      {"-", faint},
+	complete: {"█", blue},
+}
+
+// partly is a column of which some hours are not read and the others are.
+var partly = glyph{"▄", orange}
+
+// mostHours bounds how many hours of functions a map is made of; beyond that it
+// is made of days.
+const mostHours = 200_000
+
+// columnsOf are the widths of a column of the map, the nearest first.
+var columnsOf = []struct {
+	length time.Duration
+	word   string
+}{
+	{archive.Hour, "an hour"}, {3 * archive.Hour, "three hours"}, {6 * archive.Hour, "six hours"},
+	{12 * archive.Hour, "half a day"}, {day, "a day"}, {week, "a week"},
+}
+
+// scale is what of the archive so many columns show: the time for which the
+// source keeps its records, as near as fits, and what fits of the time before.
+func (l *look) scale(columns int) (z zoom, from, to time.Time, word string) {
+	first, last := l.extent()
+	for i, c := range columnsOf {
+		if c.length < day && columns*int(c.length/archive.Hour)*len(l.shown) > mostHours {
+			continue
+		}
+		from, to = dayOf(first), dayOf(last.Add(day-1))
+		if c.length == week {
+			from, to = monday(from), monday(to.Add(-day)).Add(week)
+		}
+		z = zoom{days: int(to.Sub(from) / day), column: c.length}
+		word = c.word
+		fits := int(time.Duration(columns) * c.length / day)
+		if c.length == week {
+			fits = 7 * columns
+		}
+		if z.days <= fits || to.Add(-l.keeps).After(to.AddDate(0, 0, -fits)) || i == len(columnsOf)-1 {
+			z.days = min(z.days, fits)
+			return z, to.AddDate(0, 0, -z.days), to, word
+		}
+	}
+	return z, from, to, word
+}
+
+// coverage prints the map of these functions.
+func (l *look) coverage(ctx context.Context, p *printer, shown []load.FunctionTotals) error {
+	all := fmt.Sprintf("all %s", count(int64(len(l.shown)), "function", "functions"))
+	names := measure.StringWidth(all)
+	for i := range shown {
+		names = max(names, measure.StringWidth(clean(l.names[shown[i].ID])))
+	}
+	names = min(names, max(leastGiven, p.Columns*28/100))
+	z, from, to, word := l.scale(p.Columns - names - between)
+
+	sums, err := l.Sums(ctx, ids(l.shown), from, to, z.grain())
+	if err != nil {
+		return err
+	}
+	cells, err := l.Cells(ctx, ids(shown), from, to, z.grain())
+	if err != nil {
+		return err
+	}
+	p.line()
+	p.text(bold, 0, 2, fmt.Sprintf("COVERAGE, %s a column: %s, UTC", word, spanWords(from, to)))
+	p.line(part{faint, strings.Repeat(" ", names+between) + z.ruler(from)})
+	sum := newStrip(z, from, to)
+	for i := range l.shown {
+		sum.expect(expected(&l.shown[i], l.now, l.goesOn))
+	}
+	sum.fill(sums)
+	if len(l.shown) > 1 {
+		p.strip(names, all, sum)
+	}
+	for i := range shown {
+		f := &shown[i]
+		strip := newStrip(z, from, to)
+		strip.expect(expected(f, l.now, l.goesOn))
+		strip.fill(cellsFor(cells, f.ID))
+		p.strip(names, l.names[f.ID], strip)
+	}
+	if more := len(l.shown) - len(shown); more > 0 {
+		p.text(faint, 0, 2, fmt.Sprintf("… and %s: --all shows them", count(int64(more), "more function", "more functions")))
+	}
+	p.legend()
+	return nil
+}
+
+// strip prints a row of the map.
+func (p *printer) strip(names int, name string, s *strip) {
+	name = cut(clean(name), names)
+	parts := []part{{plain, name + strings.Repeat(" ", names-measure.StringWidth(name)+between)}}
+	for i := range s.columns {
+		g := s.columns[i].glyph()
+		if last := &parts[len(parts)-1]; len(parts) > 1 && last.style == g.style {
+			last.text += g.text
+		} else {
+			parts = append(parts, part{g.style, g.text})
+		}
+	}
+	p.line(parts...)
+}
+
+// glyph is the worst that there is in a column.
+func (c *column) glyph() glyph {
+	worst := c.worst()
+	switch {
+	case worst == states:
+		return glyph{" ", plain}
+	case worst == notRead && c.tally[notRead] < c.all():
+		return partly
+	default:
+		return glyphs[worst]
+	}
+}
+
+// legend says what the map's characters mean.
+func (p *printer) legend() {
+	said := []struct {
+		glyph
+		name string
+	}{
+		{glyphs[complete], "complete"}, {glyphs[inFlight], "records in flight"}, {partly, "partly read"},
+		{glyphs[notRead], "not read"}, {glyphs[failed], "failed"}, {glyphs[short], "short"},
+		{glyphs[gone], "gone"}, {glyphs[off], "off: the source kept no records"},
+	}
+	var parts []part
+	room := p.Columns
+	for _, s := range said {
+		if width := measure.StringWidth(s.text + " " + s.name); width > room && len(parts) > 0 {
+			p.line(parts...)
+			parts, room = nil, p.Columns
+		}
+		parts = append(parts, part{s.style, s.text}, part{plain, " " + s.name + strings.Repeat(" ", between)})
+		room -= measure.StringWidth(s.text+" "+s.name) + between
+	}
+	p.line(parts...)
+}
+
+// ruler names the columns of which there is room to do so.
+func (z zoom) ruler(from time.Time) string {
+	var b strings.Builder
+	width := 0
+	for i := range z.columns() {
+		at := from.Add(time.Duration(i) * z.column)
+		label := z.tick(at, i == 0)
+		if label == "" || width > 0 && i < width+between || i+len(label) > z.columns() && i > 0 {
+			continue
+		}
+		b.WriteString(strings.Repeat(" ", i-width) + label)
+		width = i + len(label)
+	}
+	return b.String()
+}
+
+// tick is what a column is called, where it begins something.
+func (z zoom) tick(at time.Time, first bool) string {
+	switch {
+	case z.column == week:
+		switch last := at.Add(week - day); {
+		case first:
+			return at.Format("Jan 2006")
+		case last.YearDay() <= 7:
+			return last.Format("2006")
+		case last.Day() <= 7:
+			return last.Format("Jan")
+		}
+		return ""
+	case z.column >= 12*archive.Hour && at.Weekday() != time.Monday && !first:
+		return ""
+	case at.Hour() == 0:
+		return at.Format("2 Jan")
+	case z.column == archive.Hour && at.Hour()%6 == 0:
+		return at.Format("15h")
+	default:
+		return ""
+	}
+}
