@@ -52,7 +52,9 @@ func (c *backfillCommand) Run(ctx context.Context, s streams, line typed) error 
 	if c.DryRun {
 		return dryBackfill(ctx, archiver, store, o, s.out)
 	}
+	stop := figuresMeanwhile(ctx, store, archiver.Clock, log)
 	err = archiveShown(ctx, archiver, o, log, s, line)
+	stop()
 	upkeep(ctx, store, time.Time{}, log)
 	return err
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/archive"
 )
 
 // Figures are what the rows of an hour amount to: see migrations/00009_figures.sql.
@@ -83,10 +85,17 @@ func (s *Store) CountFigures(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
+// planCounts keeps a planner that does not know yet how many rows a new day has
+// from sorting them all, twice. One transaction counts at a time.
+const planCounts = `SET LOCAL enable_mergejoin = off; SET LOCAL enable_sort = off; SET LOCAL work_mem = '64MB'`
+
 // countDay takes the day's notes and counts the hours that they name. The caller
 // holds figuresLock.
 func countDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 	to := d.AddDate(0, 0, 1)
+	if _, err := tx.Exec(ctx, planCounts); err != nil {
+		return fmt.Errorf("prepare: %w", err)
+	}
 	rows, err := tx.Query(ctx, `
 		WITH taken AS (
 			DELETE FROM hourly_figures_due
@@ -99,30 +108,32 @@ func countDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 	if err != nil {
 		return fmt.Errorf("take notes: %w", err)
 	}
-	var due dueHours
-	var function int32
-	var window time.Time
-	_, err = pgx.ForEachRow(rows, []any{&function, &window}, func() error {
-		due.functions, due.windows = append(due.functions, function), append(due.windows, window)
-		return nil
-	})
+	taken, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
+		Function int32
+		Window   time.Time
+	}])
 	if err != nil {
 		return fmt.Errorf("take notes: %w", err)
+	}
+	var due dueHours
+	for _, n := range taken {
+		due.functions, due.windows = append(due.functions, n.Function), append(due.windows, n.Window)
 	}
 	if len(due.functions) == 0 {
 		return nil
 	}
 	functions := slices.Compact(slices.Sorted(slices.Values(due.functions)))
 	windows := slices.CompactFunc(slices.Clone(due.windows), time.Time.Equal)
+	from, until := windows[0], windows[len(windows)-1].Add(archive.Hour)
 	var batch pgx.Batch
 	batch.Queue(keepDropped, due.functions, due.windows)
 	batch.Queue(replaceDropped, due.functions, due.windows)
-	batch.Queue(countHours, due.functions, due.windows, d, to)
+	batch.Queue(countHours, due.functions, due.windows, from, until)
 	batch.Queue(`
 		DELETE FROM hourly_error_codes e
 		 USING unnest($1::integer[], $2::timestamptz[]) AS n (function_id, window_start)
 		 WHERE e.function_id = n.function_id AND e.window_start = n.window_start AND NOT e.dropped`, due.functions, due.windows)
-	batch.Queue(countErrorCodes, due.functions, due.windows, d, to)
+	batch.Queue(countErrorCodes, due.functions, due.windows, from, until)
 	batch.Queue(sumDay, functions, d, to)
 	batch.Queue(`DELETE FROM daily_figures WHERE function_id = ANY ($1) AND day = ($2::timestamptz AT TIME ZONE 'UTC')::date AND records = 0 AND complete_hours IS NULL`, functions, d)
 	batch.Queue(`DELETE FROM source_figures WHERE window_start = ANY ($1)`, windows)
@@ -133,38 +144,48 @@ func countDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 	return nil
 }
 
-// dayRows are the rows of a day, $3 to $4, each with its window.
-const dayRows = `
-	SELECT function_id, date_trunc('hour', start_time, 'UTC') AS window_start, start_time, end_time,
-	       first_archived_at, request_id, status, error_code, error_message
-	  FROM invocations_dated
-	 WHERE start_time >= $3 AND start_time < $4
-	UNION ALL
-	SELECT function_id, queried_window, start_time, end_time,
-	       first_archived_at, request_id, status, error_code, error_message
-	  FROM invocations_undated
-	 WHERE queried_window >= $3 AND queried_window < $4
-	UNION ALL
-	SELECT function_id, date_trunc('hour', COALESCE(start_time, queried_window), 'UTC'), start_time, end_time,
-	       first_archived_at, request_id, status, error_code, error_message
-	  FROM invocations_in_flight
-	 WHERE COALESCE(start_time, queried_window) >= $3 AND COALESCE(start_time, queried_window) < $4`
+// dueRows are the rows of the hours, $1 and $2, all of them within $3 and $4. Of
+// hours that were dropped they are those that were there then.
+//
+// Each row is looked up in a hash of the hours, and in one of those dropped:
+// IS TRUE sees to that.
+const dueRows = `
+	SELECT r.*
+	  FROM (
+		SELECT function_id, date_trunc('hour', start_time, 'UTC') AS window_start, start_time, end_time,
+		       first_archived_at, request_id, status, error_code, error_message
+		  FROM invocations_dated
+		 WHERE start_time >= $3 AND start_time < $4
+		UNION ALL
+		SELECT function_id, queried_window, start_time, end_time,
+		       first_archived_at, request_id, status, error_code, error_message
+		  FROM invocations_undated
+		 WHERE queried_window >= $3 AND queried_window < $4
+		UNION ALL
+		SELECT function_id, date_trunc('hour', COALESCE(start_time, queried_window), 'UTC'), start_time, end_time,
+		       first_archived_at, request_id, status, error_code, error_message
+		  FROM invocations_in_flight
+		 WHERE COALESCE(start_time, queried_window) >= $3 AND COALESCE(start_time, queried_window) < $4) AS r
+	 WHERE ((function_id, window_start) IN (
+			SELECT * FROM unnest($1::integer[], $2::timestamptz[]))) IS TRUE
+	   AND (((function_id, window_start) IN (
+			SELECT function_id, window_start FROM hourly_figures_dropped)) IS NOT TRUE
+	        OR first_archived_at <= (
+			SELECT dropped_to
+			  FROM hourly_figures_dropped d
+			 WHERE d.function_id = r.function_id AND d.window_start = r.window_start))`
 
 // countHours counts the rows of hours, and adds what was dropped of them.
 // Durations are those of settled records: what was dropped has no others.
 const countHours = `
-	WITH noted AS MATERIALIZED (
-		SELECT n.function_id, n.window_start, d.dropped_to
-		  FROM unnest($1::integer[], $2::timestamptz[]) AS n (function_id, window_start)
-		  LEFT JOIN hourly_figures_dropped d USING (function_id, window_start)
+	WITH noted AS (
+		SELECT * FROM unnest($1::integer[], $2::timestamptz[]) AS n (function_id, window_start)
 	), timed AS (
 		SELECT r.function_id, r.window_start, r.status,
 		       CASE WHEN r.status IN ('WAIT', 'RUNNING') THEN NULL
 		            WHEN r.end_time < r.start_time THEN 0
 		            ELSE date_part('epoch', r.end_time - r.start_time) END AS seconds
-		  FROM noted n
-		  JOIN (` + dayRows + `) AS r USING (function_id, window_start)
-		 WHERE n.dropped_to IS NULL OR r.first_archived_at <= n.dropped_to
+		  FROM (` + dueRows + `) AS r
 	), by_bucket AS (
 		SELECT function_id, window_start, duration_bucket(seconds) AS bucket,
 		       count(*) AS records,
@@ -219,7 +240,7 @@ const countHours = `
 	       timed = EXCLUDED.timed, total_seconds = EXCLUDED.total_seconds, max_seconds = EXCLUDED.max_seconds,
 	       histogram = EXCLUDED.histogram, dropped_to = EXCLUDED.dropped_to`
 
-// countErrorCodes counts the codes of hours that have failures. A code or a
+// countErrorCodes counts the codes of failures. A code or a
 // message may be of any length: a key may not.
 const countErrorCodes = `
 	INSERT INTO hourly_error_codes (function_id, window_start, error_code, records, first_seen, last_seen, sample_message)
@@ -229,12 +250,8 @@ const countErrorCodes = `
 	  FROM (
 		SELECT r.function_id, r.window_start, left(COALESCE(r.error_code, ''), 200) AS error_code,
 		       COALESCE(r.start_time, r.window_start) AS seen, left(r.error_message, 500) AS message, r.request_id
-		  FROM unnest($1::integer[], $2::timestamptz[]) AS n (function_id, window_start)
-		  JOIN hourly_figures h USING (function_id, window_start)
-		  JOIN (` + dayRows + `) AS r USING (function_id, window_start)
-		  LEFT JOIN hourly_figures_dropped d USING (function_id, window_start)
-		 WHERE h.fail + h.discard > 0 AND r.status IN ('FAIL', 'DISCARD')
-		   AND (d.dropped_to IS NULL OR r.first_archived_at <= d.dropped_to)) AS f
+		  FROM (` + dueRows + `) AS r
+		 WHERE r.status IN ('FAIL', 'DISCARD')) AS f
 	WINDOW code AS (PARTITION BY function_id, window_start, error_code)
 	 ORDER BY function_id, window_start, error_code, message IS NULL, seen DESC, request_id`
 
