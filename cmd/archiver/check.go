@@ -61,7 +61,7 @@ func (r *checked) line(how, what, format string, args ...any) {
 	if r.source != "" {
 		what = r.source + ": " + what
 	}
-	fmt.Fprintf(r.out, "%-4s  %s: %s\n", how, what, oneLine(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(r.out, "%-4s  %s: %s\n", how, oneLine(what), oneLine(fmt.Sprintf(format, args...)))
 }
 
 func (r *checked) well(what, format string, args ...any) { r.line("ok", what, format, args...) }

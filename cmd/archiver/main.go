@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"archiver/internal/archive"
 )
@@ -107,8 +108,17 @@ func apart(err error) []error {
 	return []error{err}
 }
 
-// oneLine is a text without line breaks.
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+// oneLine is a text without line breaks, fit for a terminal: what would move the
+// cursor or change colours is shown as what it is. Names and errors come from
+// the source.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, strings.Join(strings.Fields(text), " "))
+}
 
 func command(ctx context.Context, args []string, s streams) (err error) {
 	defer func() {

@@ -65,7 +65,7 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	var keeping sync.Mutex // one upkeep at a time
 	for _, o := range set.sources {
 		flags := &o.commands.Run
-		o.log.Info("archiver is up", "schedule", flags.Schedule, "settle", flags.Settle, "listen", c.Listen)
+		o.log.Info("archiver is up", "schedule", flags.Schedule, "settle", flags.Settle.String(), "address", c.Listen)
 		running.Go(func() {
 			schedule.Run(ctx, ticks[o.configured], archive.SystemClock{}, o.log, func(ctx context.Context, tick time.Time) {
 				makeAhead(ctx, set.store, tick, o.log)

@@ -137,7 +137,7 @@ func (r *run) look(ctx context.Context, v *Version) (records bool, err error) {
 			return false, err
 		case errors.As(err, &failed) && v.Covered:
 			r.progress.left.Add(1)
-			r.Log.Warn("version could not be looked at, the next run does", "function", v.URN, "error", err)
+			r.Log.Warn("version could not be looked at, the next run does", append([]any{"function", v.URN}, ErrorKeys(err)...)...)
 			return true, nil
 		case errors.As(err, &failed):
 			// It is read as if nothing were known of it: that meets the same

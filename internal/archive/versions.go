@@ -108,7 +108,7 @@ func (r *run) listVersions(ctx context.Context, latest []Known) error {
 			failures.Add(1)
 		}
 		r.progress.left.Add(1)
-		r.Log.Warn("versions could not be listed, the next run asks again", "function", f.URN, "error", err)
+		r.Log.Warn("versions could not be listed, the next run asks again", append([]any{"function", f.URN}, ErrorKeys(err)...)...)
 		return nil
 	})
 }
@@ -123,7 +123,7 @@ func (r *run) seeVersions(ctx context.Context, versioner Versioner, latest Known
 		}
 	}
 	if errors.Is(err, ErrNoVersions) {
-		r.Log.Info("the latest version of the function is read alone", "function", latest.URN, "reason", err)
+		r.Log.Info("the latest version of the function is read alone", "function", latest.URN, "error", err)
 	} else if err != nil {
 		return sourceError(ctx, err)
 	}
