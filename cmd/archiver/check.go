@@ -61,7 +61,7 @@ type checked struct {
 
 func (r *checked) line(how, what, format string, args ...any) {
 	r.lines++
-	fmt.Fprintf(r.out, "%-4s  %s: %s\n", how, what, oneLine(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(r.out, "%-4s  %s: %s\n", how, oneLine(what), oneLine(fmt.Sprintf(format, args...)))
 }
 
 func (r *checked) well(what, format string, args ...any) { r.line("ok", what, format, args...) }

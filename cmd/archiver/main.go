@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 
@@ -99,8 +100,17 @@ func run(ctx context.Context, args []string, s streams) int {
 	}
 }
 
-// oneLine is a text without line breaks.
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+// oneLine is a text without line breaks, fit for a terminal: what would move the
+// cursor or change colours is shown as what it is. Names and errors come from
+// the source.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, strings.Join(strings.Fields(text), " "))
+}
 
 // helpPrinted ends a command that only printed its help or version: kong wants
 // to exit then.

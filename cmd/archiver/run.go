@@ -48,7 +48,7 @@ func (c *runCommand) Run(ctx context.Context, s streams) error {
 		}
 		defer stop()
 	}
-	log.Info("archiver is up", "schedule", c.Schedule, "settle", c.Settle, "listen", c.Listen)
+	log.Info("archiver is up", "schedule", c.Schedule, "settle", c.Settle.String(), "address", c.Listen)
 	schedule.Run(ctx, ticks, archiver.Clock, log, func(ctx context.Context, tick time.Time) {
 		o := c.order("run", tick, archiver.Settle)
 		o.Rest = true // the next tick will come

@@ -111,7 +111,7 @@ func summaryLine(o archive.Order, s archive.Summary, took time.Duration, err err
 // logEnd is a run in one line of the log. failed is the level of one that ended
 // with an error other than windows that are not complete.
 func logEnd(log *slog.Logger, failed slog.Level, o archive.Order, s archive.Summary, took time.Duration, err error) {
-	keys := append([]any{"run", o.AskedBy, "from", s.Range.From.Format(time.RFC3339), "to", s.Range.To.Format(time.RFC3339)}, summaryKeys(s, took)...)
+	keys := append([]any{"run_id", s.Run, "asked_by", o.AskedBy, "from", s.Range.From.Format(time.RFC3339), "to", s.Range.To.Format(time.RFC3339)}, summaryKeys(s, took)...)
 	var incomplete *archive.IncompleteError
 	switch {
 	case err == nil:
@@ -119,9 +119,9 @@ func logEnd(log *slog.Logger, failed slog.Level, o archive.Order, s archive.Summ
 	case errors.Is(err, archive.ErrInterrupted):
 		log.Info("run was interrupted, progress is kept", keys...)
 	case errors.As(err, &incomplete):
-		log.Warn("run ended, not complete", append(keys, "error", err)...)
+		log.Warn("run ended, not complete", append(keys, archive.ErrorKeys(err)...)...)
 	default:
-		log.Log(context.Background(), failed, "run failed", append(keys, "error", err)...)
+		log.Log(context.Background(), failed, "run failed", append(keys, archive.ErrorKeys(err)...)...)
 	}
 }
 
@@ -129,7 +129,7 @@ func logEnd(log *slog.Logger, failed slog.Level, o archive.Order, s archive.Summ
 func summaryKeys(s archive.Summary, took time.Duration) []any {
 	return []any{
 		"windows", s.Windows, "complete", s.Complete, "short", s.Short, "failed", s.Failed, "gone", s.Gone,
-		"functions", s.Functions, "records", s.Records(), "new", s.Inserted, "changed", s.Updated,
+		"compared", s.Compared, "functions", s.Functions, "records", s.Records(), "inserted", s.Inserted, "updated", s.Updated,
 		"rejected", s.Rejected, "differed", s.Differ, "calls", s.Calls, "throttled", s.Refused, "seconds", took.Seconds(),
 	}
 }

@@ -51,7 +51,7 @@ func (c *verifyCommand) Run(ctx context.Context, s streams) error {
 		if d.Counted < 0 {
 			counted = "cannot be compared"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\n", d.Function.Name, d.Window.Format(time.RFC3339), d.Archived, counted)
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\n", oneLine(d.Function.Name), d.Window.Format(time.RFC3339), d.Archived, counted)
 	}
 	if more := int(summary.Differ) - len(summary.Differences); more > 0 {
 		fmt.Fprintf(table, "… and %d more, in the log\n", more)

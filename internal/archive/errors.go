@@ -65,6 +65,9 @@ func (e *IncompleteError) Error() string {
 	return msg
 }
 
+// CallID is that of the first trouble.
+func (e *IncompleteError) CallID() string { return CallID(e.First.Err) }
+
 // A Failure is what kept a span from becoming complete.
 type Failure struct {
 	Function Function

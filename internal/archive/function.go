@@ -327,6 +327,6 @@ func (r *run) trouble(f Function, s Span, err error) {
 	if len(r.failures) < maxFailuresKept {
 		r.failures = append(r.failures, Failure{Function: f, Span: s, Err: err})
 	}
-	r.Log.Warn("span is not complete", "function", f.URN,
-		"from", s.From.Format(time.RFC3339), "to", s.To.Format(time.RFC3339), "error", err)
+	r.Log.Warn("span is not complete", append([]any{"function", f.URN,
+		"from", s.From.Format(time.RFC3339), "to", s.To.Format(time.RFC3339)}, ErrorKeys(err)...)...)
 }

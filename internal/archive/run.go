@@ -43,6 +43,7 @@ type Archiver struct {
 // A Summary is what a run did.
 type Summary struct {
 	Totals
+	Run      RunID
 	Range    Span
 	Matched  int   // functions that the run was for, with windows due or without
 	NotDue   int   // windows asked for that have not settled yet
@@ -107,6 +108,7 @@ func (a *Archiver) Archive(ctx context.Context, o Order, p *Progress) (Summary, 
 	if err != nil {
 		return summary, fmt.Errorf("note the beginning of a run: %w", err)
 	}
+	summary.Run = id
 	before := a.Source.Stats()
 	r := &run{
 		Archiver: a, order: o, began: began, progress: p,

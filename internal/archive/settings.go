@@ -110,7 +110,7 @@ func (r *run) settings(ctx context.Context, w *walker, t *turn) error {
 		return err
 	case errors.Is(err, ErrDenied):
 		if r.settingsFailures.Swap(maxSettingsFailures) < maxSettingsFailures {
-			r.Log.Warn("settings are denied, no more are asked for in this run", "function", t.URN, "error", err)
+			r.Log.Warn("settings are denied, no more are asked for in this run", append([]any{"function", t.URN}, ErrorKeys(err)...)...)
 		}
 		return nil
 	}
@@ -118,6 +118,6 @@ func (r *run) settings(ctx context.Context, w *walker, t *turn) error {
 	if r.settingsFailures.Add(1) == maxSettingsFailures {
 		message = "settings could not be kept, no more are asked for in this run"
 	}
-	r.Log.Warn(message, "function", t.URN, "error", err)
+	r.Log.Warn(message, append([]any{"function", t.URN}, ErrorKeys(err)...)...)
 	return nil
 }

@@ -152,10 +152,10 @@ func (r *run) seeVersions(ctx context.Context, versioner Versioner, latest Known
 		return nil
 	case errors.Is(err, ErrNoVersions):
 		// Asked for again when a list would have become old.
-		r.Log.Info("the latest version of the function is read alone", "function", latest.URN, "reason", err)
+		r.Log.Info("the latest version of the function is read alone", "function", latest.URN, "error", err)
 	case err != nil:
 		r.progress.left.Add(1)
-		r.Log.Warn("versions could not be listed", "function", latest.URN, "error", err)
+		r.Log.Warn("versions could not be listed", append([]any{"function", latest.URN}, ErrorKeys(err)...)...)
 		return errUnlisted
 	}
 	if err := r.Versions.SeeVersions(ctx, latest, v, r.began); err != nil {

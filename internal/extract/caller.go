@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,6 +47,9 @@ const (
 	firstPause    = 500 * time.Millisecond
 	firstThrottle = 2 * time.Second
 	maxPause      = 30 * time.Second
+
+	// throttleQuiet is how long no call is refused until refusals are said anew.
+	throttleQuiet = 5 * time.Minute
 )
 
 // A Caller carries the calls of one source. It slows down where the source
@@ -57,6 +61,9 @@ type Caller struct {
 	calls    atomic.Int64
 	refused  atomic.Int64
 	answered atomic.Bool
+
+	throttledMu sync.Mutex
+	throttled   time.Time // the last time
 }
 
 // NewCaller makes a Caller.
@@ -119,10 +126,23 @@ func (c *Caller) Do(ctx context.Context, call func(http.RoundTripper) error) err
 		if c.options.Clock.Now().Add(pause).Sub(began) > c.options.Budget {
 			return after(try, err)
 		}
-		c.options.Log.Debug("call is tried again", "try", try, "pause", pause, "error", err)
+		c.options.Log.Debug("call is tried again", append([]any{"try", try, "seconds", pause.Seconds()}, archive.ErrorKeys(err)...)...)
 		if err := c.options.Clock.Sleep(ctx, pause); err != nil {
 			return err
 		}
+	}
+}
+
+// sayThrottled says so when the source begins to refuse calls, and not for each
+// of them.
+func (c *Caller) sayThrottled(refused *StatusError) {
+	now := c.options.Clock.Now()
+	c.throttledMu.Lock()
+	begins := c.throttled.IsZero() || now.Sub(c.throttled) >= throttleQuiet
+	c.throttled = now
+	c.throttledMu.Unlock()
+	if begins {
+		c.options.Log.Info("the source refuses calls as too many, they slow down", archive.ErrorKeys(refused)...)
 	}
 }
 
@@ -218,6 +238,7 @@ func (b *bound) RoundTrip(req *http.Request) (*http.Response, error) {
 		if b.refusal.Throttled() {
 			b.caller.refused.Add(1)
 			b.caller.pace.refuse(b.refusal.RetryAfter)
+			b.caller.sayThrottled(b.refusal)
 		} else {
 			b.caller.pace.pass()
 		}

@@ -38,6 +38,9 @@ func (e *StatusError) Error() string {
 	return b.String()
 }
 
+// CallID is the request's id at the source, for a support ticket.
+func (e *StatusError) CallID() string { return e.RequestID }
+
 // Throttled reports whether the answer says that calls are too many: by its
 // status, or by a code of Alibaba Cloud's (Function Compute: 429
 // ResourceExhausted and 503 ResourceThrottled; its gateways: Throttling and
@@ -66,7 +69,9 @@ func newStatusError(resp *http.Response, hide *strings.Replacer, now time.Time) 
 	if err != nil {
 		return e // the status says enough
 	}
-	if code, message := errorBody(body); code != "" {
+	code, message, id := errorBody(body)
+	e.RequestID = cmp.Or(e.RequestID, clip(hide.Replace(id)))
+	if code != "" {
 		e.Code, e.Message = clip(hide.Replace(code)), clip(hide.Replace(message))
 	} else if kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil {
 		e.Message = "with a body of " + clip(kind)
@@ -78,11 +83,15 @@ func newStatusError(resp *http.Response, hide *strings.Replacer, now time.Time) 
 // error_code and error_msg (page: Querying Asynchronous Invocation Requests,
 // Tables 6 to 8), or ErrorCode and ErrorMessage, or Code and Message (as the SDK
 // of the other reads them), or the latter in small letters; their identity
-// service puts these into an object of the name error.
-func errorBody(body []byte) (code, message string) {
+// service puts these into an object of the name error. The id of the request is
+// beside them, under names as many.
+func errorBody(body []byte) (code, message, id string) {
 	var said map[string]json.RawMessage
 	if json.Unmarshal(body, &said) != nil {
-		return "", ""
+		return "", "", ""
+	}
+	for _, key := range []string{"request_id", "requestId", "RequestId", "RequestID"} {
+		id = cmp.Or(id, word(said[key]))
 	}
 	var inner map[string]json.RawMessage
 	if json.Unmarshal(said["error"], &inner) == nil {
@@ -90,10 +99,10 @@ func errorBody(body []byte) (code, message string) {
 	}
 	for _, keys := range [][2]string{{"error_code", "error_msg"}, {"code", "message"}, {"ErrorCode", "ErrorMessage"}, {"Code", "Message"}} {
 		if code = word(said[keys[0]]); code != "" {
-			return code, word(said[keys[1]])
+			return code, word(said[keys[1]]), id
 		}
 	}
-	return "", ""
+	return "", "", id
 }
 
 // word reads a string or a number; anything else is empty.

@@ -1,12 +1,16 @@
 package extract_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"archiver/internal/archive"
 	"archiver/internal/extract"
 )
 
@@ -48,6 +52,71 @@ func TestStatusError(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
 		})
+	}
+}
+
+// The id of a call is in a header or in the body, by whichever name.
+func TestCallID(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ header, body, want string }{
+		"FunctionGraph":    {"X-Request-Id", `{"error_code":"A","request_id":"of the body"}`, "of the header"},
+		"Function Compute": {"X-Fc-Request-Id", `{"ErrorCode":"A"}`, "of the header"},
+		"the body":         {"", `{"error_code":"A","error_msg":"no","request_id":"of the body"}`, "of the body"},
+		"without a code":   {"", `{"RequestId":"of the body"}`, "of the body"},
+		"a number":         {"", `{"request_id":7}`, "7"},
+		"lines":            {"", `{"request_id":"of\n the \u001bbody"}`, "of the \uFFFDbody"},
+		"none":             {"", `{"error_code":"A"}`, ""},
+	} {
+		url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+			if c.header != "" {
+				w.Header().Set(c.header, "of the header")
+			}
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, c.body)
+		})
+		err := newCaller(t, newClock(), extract.Options{}).Do(t.Context(), get(url, nil))
+		if got := archive.CallID(fmt.Errorf("wrapped: %w", err)); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+	if archive.CallID(errors.New("other")) != "" {
+		t.Error("an error of no call has an id")
+	}
+}
+
+// That calls are refused is said once, and again where that had ended.
+func TestThrottlingIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	clock := newClock()
+	answers := 0
+	url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		if answers++; answers%3 != 0 {
+			w.Header().Set("X-Request-Id", fmt.Sprint("r-", answers))
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+		fmt.Fprint(w, "good")
+	})
+	c := newCaller(t, clock, extract.Options{Log: slog.New(slog.NewJSONHandler(&log, nil))})
+	said := func(want int) {
+		t.Helper()
+		for range 2 {
+			if err := c.Do(t.Context(), get(url, nil)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := strings.Count(log.String(), "refuses calls"); n != want || strings.Count(log.String(), "\n") != want {
+			t.Errorf("said %d times, want %d:\n%s", n, want, log.String())
+		}
+	}
+	said(1)
+	said(1)
+	if err := clock.Sleep(t.Context(), 6*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	said(2)
+	if !strings.Contains(log.String(), `"call_request_id":"r-1"`) {
+		t.Errorf("no id of the call: %s", log.String())
 	}
 }
 

@@ -181,7 +181,7 @@ func (s *Store) session(ctx context.Context, settings map[string]string) (*pgx.C
 	maps.Copy(config.RuntimeParams, settings)
 	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
 		if n.SeverityUnlocalized == "WARNING" {
-			s.log.Warn("the database warns", "message", n.Message)
+			s.log.Warn("the database warns", "error", n.Message)
 		}
 	}
 	conn, err := pgx.ConnectConfig(ctx, config)

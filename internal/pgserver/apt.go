@@ -48,7 +48,7 @@ func fetchWithApt(ctx context.Context, dir string, log *slog.Logger) error {
 	}
 	err = errors.Join(err, os.RemoveAll(work))
 	if err == nil {
-		log.Info("fetched a PostgreSQL server", "took", time.Since(begun).Round(time.Second))
+		log.Info("fetched a PostgreSQL server", "seconds", time.Since(begun).Seconds())
 	}
 	return err
 }

@@ -137,7 +137,7 @@ func (u *user) fetch(ctx context.Context, refused string) (proof, error) {
 	switch {
 	case err == nil:
 	case good && now.Before(before.expires) && context.Cause(ctx) == nil:
-		u.log.Warn("the token cannot be renewed yet", "expires", before.expires, "error", err)
+		u.log.Warn("the token cannot be renewed yet", append([]any{"expires", before.expires.Format(time.RFC3339)}, archive.ErrorKeys(err)...)...)
 		t, renew = before, now.Add(loginPause)
 	default:
 		return proof{}, err

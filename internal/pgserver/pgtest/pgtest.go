@@ -129,7 +129,7 @@ func startServer() (string, error) {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	if err := removeLeftovers(ctx, home); err != nil {
 		// Another user's, say: they stand in nobody's way.
-		log.Warn("clusters of killed tests are left", "err", err)
+		log.Warn("clusters of killed tests are left", "error", err)
 	}
 	folder = filepath.Join(home, fmt.Sprintf("test-%d-%s", os.Getpid(), strings.ToLower(rand.Text()[:8])))
 	server, err = pgserver.Start(ctx, pgserver.Options{
