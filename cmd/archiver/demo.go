@@ -53,7 +53,7 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 	if err := c.archive(ctx, server.URL(), log, streams{out: s.out, err: screen}); err != nil {
 		return err
 	}
-	store, err := load.Open(ctx, server.URL(), 4, log)
+	store, err := load.Open(ctx, server.URL(), pageConnections, log)
 	if err != nil {
 		return err
 	}
@@ -71,8 +71,12 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 	return nil
 }
 
-// demoKeeps is how long the simulator is taken to keep its records.
-const demoKeeps = 30 * 24 * time.Hour
+const (
+	// demoKeeps is how long the simulator is taken to keep its records.
+	demoKeeps = 30 * 24 * time.Hour
+	// pageConnections are for as many who look at the page at once.
+	pageConnections = 4
+)
 
 // serveDemo keeps the page up until the context ends, which is as it should be.
 func serveDemo(ctx context.Context, page http.Handler, s streams) error {
@@ -136,7 +140,7 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 	if err := archiveShown(ctx, archiver, order, log, s, nil); err != nil {
 		return err
 	}
-	countFigures(ctx, store, log)
+	upkeep(ctx, store, time.Time{}, log)
 	return findings(ctx, store, s.out)
 }
 

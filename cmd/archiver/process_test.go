@@ -100,6 +100,16 @@ func TestDemo(t *testing.T) {
 			t.Errorf("the demo does not print %q:\n%s", part, stdout)
 		}
 	}
+	report := filepath.Join(dir, "demo", "report.html")
+	if !strings.Contains(stdout, report+"\n") {
+		t.Errorf("the demo does not say that its report is %s:\n%s", report, stdout)
+	}
+	page, err := os.ReadFile(report)
+	for _, part := range []string{"Every hour that is due is archived.", "33,600", "288", "failures", ` in all, at most `} {
+		if !strings.Contains(string(page), part) {
+			t.Errorf("the report does not say %q, %v", part, err)
+		}
+	}
 	noPostgres(t, dir)
 
 	psql := in.command(nil, "demo", "--dir", dir, "--psql")

@@ -104,12 +104,12 @@ func closure(packages map[string]*sourcePackage, of string) map[string]bool {
 }
 
 // Who may know whom: the loop knows nobody, sources and the database know the
-// loop and never each other, and the simulator, which stands in for the cloud,
+// loop and never each other, the page knows the database alone, and the simulator, which stands in for the cloud,
 // shares nothing with what is tested against it.
 func TestImports(t *testing.T) {
 	t.Parallel()
 	packages := readModule(t)
-	for _, must := range []string{"internal/archive", "internal/extract", "internal/load", "internal/simulate", "internal/pgserver/pgtest", "cmd/archiver"} {
+	for _, must := range []string{"internal/archive", "internal/extract", "internal/load", "internal/page", "internal/simulate", "internal/pgserver/pgtest", "cmd/archiver"} {
 		if packages[path.Join(module, must)] == nil {
 			t.Errorf("there is no %s: what is said of it here is said of nothing", must)
 		}
@@ -119,8 +119,9 @@ func TestImports(t *testing.T) {
 		never []string
 	}{
 		{"internal/extract", []string{"internal/load"}},
-		{"internal/load", []string{"internal/extract"}},
-		{"internal/metrics", []string{"internal/extract"}},
+		{"internal/load", []string{"internal/extract", "internal/metrics", "internal/page"}},
+		{"internal/metrics", []string{"internal/extract", "internal/page"}},
+		{"internal/page", []string{"internal/extract", "internal/metrics", "internal/pgserver", "internal/simulate"}},
 		{"internal/simulate", []string{"internal/archive", "internal/extract", "internal/load"}},
 	} {
 		for _, name := range slices.Sorted(maps.Keys(packages)) {

@@ -86,6 +86,10 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.Log.Warn("the status page could not be made", "error", err)
 		status, name, m = http.StatusServiceUnavailable, "down", &model{Version: p.Version, Now: minute(p.Clock.Now())}
 	}
+	if r.Method == http.MethodHead {
+		w.WriteHeader(status)
+		return
+	}
 	var out io.Writer = w
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")
@@ -94,9 +98,6 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		out = zipped
 	}
 	w.WriteHeader(status)
-	if r.Method == http.MethodHead {
-		out = io.Discard
-	}
 	// Whoever asked may have left.
 	_ = templates.ExecuteTemplate(out, name, m)
 }

@@ -41,30 +41,30 @@ func TestStates(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	from, to := at(3, 0), at(0, 0)
-	make_ := func(name string) int32 {
+	add := func(name string) int32 {
 		id := a.function(name)
 		a.windows(id, from, to, 100)
 		return id
 	}
-	make_("complete")
-	a.state(make_("failed"), at(2, 1), at(2, 3), "failed", "down")
-	a.state(make_("short"), at(2, 1), at(2, 14), "short", "less")
-	a.state(make_("pending"), at(2, 1), at(2, 2), "pending", "")
-	a.state(make_("partial"), at(2, 1), at(2, 2), "partial", "")
-	a.state(make_("gone"), at(2, 1), at(2, 2), "gone", "")
-	a.exec(`UPDATE windows SET pending = 1 WHERE function_id = $1 AND window_start = $2`, make_("in flight"), at(2, 1))
-	a.exec(`DELETE FROM windows WHERE function_id = $1 AND window_start = $2`, make_("hole"), at(2, 1))
-	a.exec(`DELETE FROM windows WHERE function_id = $1 AND window_start < $2`, make_("young"), at(2, 3))
-	old := make_("went away")
+	add("complete")
+	a.state(add("failed"), at(2, 1), at(2, 3), "failed", "down")
+	a.state(add("short"), at(2, 1), at(2, 14), "short", "less")
+	a.state(add("pending"), at(2, 1), at(2, 2), "pending", "")
+	a.state(add("partial"), at(2, 1), at(2, 2), "partial", "")
+	a.state(add("gone"), at(2, 1), at(2, 2), "gone", "")
+	a.exec(`UPDATE windows SET pending = 1 WHERE function_id = $1 AND window_start = $2`, add("in flight"), at(2, 1))
+	a.exec(`DELETE FROM windows WHERE function_id = $1 AND window_start = $2`, add("hole"), at(2, 1))
+	a.exec(`DELETE FROM windows WHERE function_id = $1 AND window_start < $2`, add("young"), at(2, 3))
+	old := add("went away")
 	a.exec(`DELETE FROM windows WHERE function_id = $1 AND window_start >= $2`, old, at(2, 3))
 	a.exec(`UPDATE functions SET gone_at = $2 WHERE function_id = $1`, old, at(2, 3))
-	off := make_("off")
+	off := add("off")
 	a.exec(`UPDATE windows SET records = 0 WHERE function_id = $1 AND window_start = $2`, off, at(2, 1))
 	a.exec(`
 		INSERT INTO notification_setting_versions (function_id, provider, region, project_id, function_urn, valid_from, seen_at, enable_async_status_log, raw)
 		SELECT function_id, provider, region, project_id, function_urn, $2, $2, false, '{}'
 		  FROM functions WHERE function_id = $1`, off, at(2, 0))
-	unread := make_("not since")
+	unread := add("not since")
 	a.exec(`DELETE FROM windows WHERE function_id = $1 AND window_start >= $2`, unread, at(0, -2))
 	a.function("never planned")
 	covered := a.function("covered by another version")
@@ -206,12 +206,12 @@ func TestAnswers(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	a.function("f")
-	ask := func(method, path, encoding string) *http.Response {
+	ask := func(method, path, encoding string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(method, path, nil)
 		r.Header.Set("Accept-Encoding", encoding)
 		w := httptest.NewRecorder()
 		a.page.ServeHTTP(w, r)
-		return w.Result()
+		return w
 	}
 	for _, test := range []struct {
 		method, path string
@@ -222,12 +222,11 @@ func TestAnswers(t *testing.T) {
 		{http.MethodGet, "/?zoom=year&at=2199-12-31&page=7", 200}, {http.MethodGet, "/?q=" + strings.Repeat("x", 5000), 200},
 	} {
 		resp := ask(test.method, test.path, "")
-		body, err := io.ReadAll(resp.Body)
-		if err != nil || resp.StatusCode != test.want || test.method == http.MethodHead && len(body) > 0 {
-			t.Errorf("%s %s: %d, %d bytes, %v; want %d", test.method, test.path, resp.StatusCode, len(body), err, test.want)
+		if resp.Code != test.want || test.method == http.MethodHead && resp.Body.Len() > 0 {
+			t.Errorf("%s %s: %d, %d bytes; want %d", test.method, test.path, resp.Code, resp.Body.Len(), test.want)
 		}
 	}
-	h := ask(http.MethodGet, "/", "").Header
+	h := ask(http.MethodGet, "/", "").Header()
 	if csp := h.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'; ") || strings.Contains(csp, "unsafe") {
 		t.Errorf("content security is %q", csp)
 	}
@@ -239,7 +238,7 @@ func TestAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if page, err := io.ReadAll(unzip); err != nil || zipped.Header.Get("Content-Encoding") != "gzip" || !strings.HasSuffix(string(page), "</html>\n") {
+	if page, err := io.ReadAll(unzip); err != nil || zipped.Header().Get("Content-Encoding") != "gzip" || !strings.HasSuffix(string(page), "</html>\n") {
 		t.Errorf("zipped it is not whole: %v", err)
 	}
 }

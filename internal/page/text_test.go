@@ -64,6 +64,7 @@ func fits(t *testing.T, columns int, printed string) {
 func TestPrint(t *testing.T) {
 	t.Parallel()
 	a := story(t)
+	a.hostile()
 	for _, columns := range []int{40, 80, 160} {
 		bare, coloured := a.print(Screen{Columns: columns}), a.print(Screen{Columns: columns, Color: true})
 		fits(t, columns, bare)

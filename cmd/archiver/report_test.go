@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestReport writes the status page as a file, over one that is there; where it
+// cannot be written, that one stays.
+func TestReport(t *testing.T) {
+	t.Parallel()
+	data := generated(t, 3, 3_000, 1)
+	_, web := simulator(t, data)
+	in := install(t, web.URL)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "report.html")
+	if code, _, stderr := in.run(nil, "report", "--out", file); code != exitIncomplete || !strings.Contains(stderr, "archiver migrate up") {
+		t.Errorf("of an empty database: exit %d, %s", code, stderr)
+	}
+	in.backfill()
+	if err := os.WriteFile(file, []byte("an earlier one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := in.run(nil, "report", "--out", filepath.Join(dir, "missing", "report.html")); code != exitUsage || !strings.Contains(stderr, "missing") {
+		t.Errorf("into a folder that is not there: exit %d, %s", code, stderr)
+	}
+	if code, stdout, stderr := in.run(nil, "report", "--out", file); code != exitDone || stdout+stderr != "" {
+		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
+	}
+	page, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range append(data.Functions(), "Every hour that is due is archived.", "3,000 in all", "</html>") {
+		if !strings.Contains(string(page), part) {
+			t.Errorf("the report does not say %q", part)
+		}
+	}
+	for _, secret := range []string{testSecretKey, testAccessKey, in.database} {
+		if strings.Contains(string(page), secret) {
+			t.Errorf("the report has %s in it", secret)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) != 1 {
+		t.Errorf("beside the report are %v, %v", left, err)
+	}
+}
+
+// TestDemoServes keeps the demo's page up until Ctrl-C, which is its end and no
+// failure.
+func TestDemoServes(t *testing.T) {
+	t.Parallel()
+	in := &installation{t: t, env: []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "ARCHIVER_LOG_LEVEL=error"}}
+	dir := filepath.Join("..", "..", ".archiver", "demo-serve-test-"+strconv.Itoa(os.Getpid()))
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	cmd := in.command(nil, "demo", "--dir", dir, "--functions", "2", "--serve")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	address := ""
+	lines := bufio.NewScanner(out)
+	for address == "" && lines.Scan() {
+		_, address, _ = strings.Cut(lines.Text(), "The status page is up until Ctrl-C: ")
+	}
+	resp, err := http.Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(page), "Every hour that is due is archived.") {
+		t.Errorf("the page: %d, %v\n%s", resp.StatusCode, err, page)
+	}
+	if got := get(address + "/elsewhere"); got != http.StatusNotFound {
+		t.Errorf("elsewhere: %d", got)
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the demo at Ctrl-C: %v", err)
+	}
+	noPostgres(t, dir)
+}
