@@ -223,7 +223,7 @@ func TestPrometheus(t *testing.T) {
 	waitFor(t, "a complete run", func() bool {
 		return p.query(`archiver_runs_total{provider="functiongraph",outcome="complete"} >= 1`) == 1
 	})
-	waitFor(t, "the archive's figures to be read anew", func() bool { return p.query(`archiver_archived_records > 0`) == 1 })
+	waitFor(t, "the archive to be looked at anew", func() bool { return p.query(`archiver_archived_records > 0`) == 1 })
 
 	for _, expr := range []string{
 		`archiver_records_total{provider="functiongraph",result="inserted"} > 0`,

@@ -19,7 +19,7 @@ func everything(t *testing.T) (names []string, words map[string][]string) {
 	t.Helper()
 	m := New("test")
 	m.Begin("functiongraph", extract.Outcomes, time.Hour)
-	m.Watch(&fakeReader{figures: load.Figures{LastSuccess: &noon, Providers: []load.ProviderFigures{{
+	m.Watch(&fakeReader{overview: load.Overview{LastSuccess: &noon, Providers: []load.ProviderOverview{{
 		Provider: "functiongraph", OldestIncomplete: &noon, OldestInFlight: &noon,
 	}}}}, clocktest.New(noon), quiet)
 	families, err := m.registry.Gather()
