@@ -45,7 +45,9 @@ func (c *backfillCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer store.Close()
+	stop := figuresMeanwhile(ctx, store, archiver.Clock, log)
 	err = archiveShown(ctx, archiver, archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}, log, s)
+	stop()
 	upkeep(ctx, store, time.Time{}, log)
 	return err
 }

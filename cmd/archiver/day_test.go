@@ -128,6 +128,10 @@ func TestArchiveTheDay(t *testing.T) {
 		t.Errorf("%d windows whose count is not that of their rows", n)
 	}
 
+	if n := query[int64](in, wrongFigures); n != 0 {
+		t.Errorf("%d hours have other figures than rows", n)
+	}
+
 	if calls := api.Stats().ListAsyncInvocations; float64(calls) > 1.10*float64(fewest) {
 		t.Errorf("%d pages were asked for, %d are the fewest possible", calls, fewest)
 	}

@@ -6,16 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/extract"
-	"archiver/internal/extract/functiongraph"
 	"archiver/internal/load"
 	"archiver/internal/pgserver"
 	"archiver/internal/simulate"
@@ -80,35 +76,13 @@ func psql(ctx context.Context, server *pgserver.Server, s streams) error {
 // shows.
 func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog.Logger, s streams) error {
 	day := time.Now().UTC().Truncate(24 * time.Hour).Add(-24 * time.Hour)
-	data, err := simulate.Generate(simulate.GenerateOptions{
+	source, stop, err := demoSource(ctx, simulate.GenerateOptions{
 		Functions: c.Functions, Invocations: c.Functions * generatedPerFunction, Date: day, Seed: c.Seed,
-	})
-	if err != nil {
-		return &usageError{err}
-	}
-	// The keys are good for this process's own simulator alone.
-	const accessKey, secretKey = "demo-access-key", "demo-secret-key"
-	api, err := simulate.New(simulate.Options{Data: data, AccessKey: accessKey, SecretKey: secretKey, Log: log})
-	if err != nil {
-		return fmt.Errorf("prepare the simulator: %w", err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return fmt.Errorf("listen for the simulator: %w", err)
-	}
-	web := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = web.Serve(listener) }() // it ends with an error by design
-	defer web.Close()
-
-	caller := extract.NewCaller(extract.Options{Concurrency: 8, Timeout: 30 * time.Second, Clock: archive.SystemClock{}, Log: log})
-	source, err := functiongraph.New(ctx, functiongraph.Options{
-		Region: simulate.DefaultRegion, Endpoint: "http://" + listener.Addr().String(),
-		ProjectID: simulate.DefaultProjectID,
-		AccessKey: extract.FixedSecret("access key", accessKey), SecretKey: extract.FixedSecret("secret key", secretKey),
-	}, caller, log)
+	}, archive.SystemClock{}, log)
 	if err != nil {
 		return err
 	}
+	defer stop()
 	if err := migrateUp(ctx, databaseURL, log); err != nil {
 		return err
 	}
@@ -123,6 +97,7 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 	if err := archiveShown(ctx, archiver, order, log, s); err != nil {
 		return err
 	}
+	countFigures(ctx, store, log)
 	return findings(ctx, store, s.out)
 }
 

@@ -62,7 +62,9 @@ func (c *onceCommand) Run(ctx context.Context, s streams) error {
 		return dryRun(ctx, archiver, store, o, c.dropBefore(o, archiver.Clock.Now()), s.out)
 	}
 	makeAhead(ctx, store, archiver.Clock.Now(), log)
+	stop := figuresMeanwhile(ctx, store, archiver.Clock, log)
 	err = archiveShown(ctx, archiver, o, log, s)
+	stop()
 	upkeep(ctx, store, c.dropBefore(o, archiver.Clock.Now()), log)
 	return err
 }

@@ -58,7 +58,9 @@ func (c *runCommand) Run(ctx context.Context, s streams) error {
 		o := c.order("run", tick, archiver.Settle)
 		o.Rest = true // the next tick will come
 		makeAhead(ctx, store, tick, log)
+		stop := figuresMeanwhile(ctx, store, archiver.Clock, log)
 		pass(ctx, archiver, o, log)
+		stop()
 		upkeep(ctx, store, c.dropBefore(o, tick), log)
 	})
 	log.Info("archiver ended, what it was doing is kept")

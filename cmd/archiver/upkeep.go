@@ -41,13 +41,41 @@ func makeAhead(ctx context.Context, store *load.Store, now time.Time, log *slog.
 	}
 }
 
-// upkeep is what comes after a pass, unless it was interrupted: old days are
-// dropped, statistics made. What fails of it is no failure of the pass, and is
+// figuresEvery is how long figures are left as they are while a pass goes on.
+const figuresEvery = 5 * time.Minute
+
+// figuresMeanwhile counts the figures of what a long pass has read, every so
+// often, until the function it returns is called.
+func figuresMeanwhile(ctx context.Context, store *load.Store, clock archive.Clock, log *slog.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for clock.Sleep(ctx, figuresEvery) == nil {
+			countFigures(ctx, store, log)
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+// countFigures counts what is due. What fails of it stays due.
+func countFigures(ctx context.Context, store *load.Store, log *slog.Logger) {
+	if err := store.CountFigures(ctx); err != nil && ctx.Err() == nil {
+		log.Warn("figures are left as they were", "error", err)
+	}
+}
+
+// upkeep is what comes after a pass, unless it was interrupted: figures are
+// counted, old days dropped, statistics made. What fails of it is no failure of the pass, and is
 // tried again after the next one.
 func upkeep(ctx context.Context, store *load.Store, dropBefore time.Time, log *slog.Logger) {
 	if ctx.Err() != nil {
 		return
 	}
+	countFigures(ctx, store, log)
 	if !dropBefore.IsZero() {
 		if err := store.Retain(ctx, dropBefore); err != nil && ctx.Err() == nil {
 			log.Warn("old days are left", "error", err)

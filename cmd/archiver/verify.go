@@ -38,6 +38,9 @@ func (c *verifyCommand) Run(ctx context.Context, s streams) error {
 		AskedBy: "verify", Compare: true, Repair: c.Repair,
 		Range: span,
 	}, new(archive.Progress))
+	if c.Repair && ctx.Err() == nil {
+		countFigures(ctx, store, log)
+	}
 
 	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	if len(summary.Differences) > 0 {

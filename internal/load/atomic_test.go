@@ -17,6 +17,7 @@ const everything = `
 	UNION ALL SELECT 'window', w::text FROM windows w
 	UNION ALL SELECT 'walk', w::text FROM walks w
 	UNION ALL SELECT 'rejected', r::text FROM rejected_records r
+	UNION ALL SELECT 'figures due', d::text FROM hourly_figures_due d
 	ORDER BY 1, 2`
 
 // changing is a page that inserts, changes and moves rows, sets one aside and
@@ -43,6 +44,7 @@ func TestCommitFailsLate(t *testing.T) {
 		{"walks", "BEFORE DELETE"},
 		{"windows", "BEFORE INSERT OR UPDATE"},
 		{"rejected_records", "BEFORE INSERT"},
+		{"hourly_figures_due", "BEFORE INSERT"},
 		{"invocations_20260315", "BEFORE INSERT"},
 		{"invocations_in_flight", "BEFORE DELETE"},
 	} {

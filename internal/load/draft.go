@@ -53,7 +53,8 @@ func (d *draft) sort() {
 // errTwice says that two pages of one transaction hold the same new record.
 var errTwice = errors.New("two functions give one request id at the same moment")
 
-// lock takes the totals of all functions whose windows the draft writes.
+// lock takes the totals of all functions whose windows the draft writes, and
+// notes the windows whose figures are due for it.
 func (d *draft) lock(batch *pgx.Batch) {
 	var functions []int32
 	for key := range d.windows.of {
@@ -67,7 +68,8 @@ func (d *draft) lock(batch *pgx.Batch) {
 		}
 	}
 	if len(functions) > 0 {
-		batch.Queue(lockTotals, functions)
+		due := d.windows.due()
+		batch.Queue(noteDue+lockTotals, functions, due.functions, due.windows)
 	}
 }
 

@@ -69,6 +69,10 @@ func (r *retention) locked(ctx context.Context, d time.Time, f func() error) err
 func (r *retention) empty(ctx context.Context, d time.Time) error {
 	var rows, bytes int64
 	err := pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
+		// Whoever counts figures reads the day's table.
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(figuresLock)); err != nil {
+			return fmt.Errorf("wait for its figures: %w", err)
+		}
 		t, err := lookAt(ctx, tx, d)
 		if err != nil {
 			return err
@@ -90,6 +94,12 @@ func (r *retention) empty(ctx context.Context, d time.Time) error {
 		}
 		// Of walks that began meanwhile as well; now none does.
 		if _, err := takeClaims(ctx, tx, d, taken); err != nil {
+			return err
+		}
+		if err := countDay(ctx, tx, d); err != nil {
+			return fmt.Errorf("count its figures: %w", err)
+		}
+		if err := dropFigures(ctx, tx, d); err != nil {
 			return err
 		}
 		if rows, err = unwind(ctx, tx, d); err != nil {

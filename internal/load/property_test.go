@@ -36,6 +36,10 @@ func TestArchiveIsItsModel(t *testing.T) {
 					t.Fatalf("step %d, %s (-model +archive):\n%s", step, did, diff)
 				}
 				checkTotals(a.in(t))
+				if s.IntN(4) == 0 {
+					countFigures(t, a.store)
+					checkFigures(a.in(t))
+				}
 			}
 		})
 	}

@@ -45,7 +45,9 @@ func (s *Store) Analyze(ctx context.Context) error {
 			  FROM pg_class c
 			  LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = 'invocations_dated'::regclass
 			 WHERE c.relnamespace = (SELECT oid FROM archive) AND c.relkind = 'r'
-			   AND (i.inhrelid IS NOT NULL OR c.relname IN ('functions', 'windows', 'invocations_undated'))
+			   AND (i.inhrelid IS NOT NULL OR c.relname IN (
+				'functions', 'windows', 'invocations_undated',
+				'hourly_figures', 'daily_figures', 'source_figures', 'hourly_error_codes'))
 		)
 		SELECT relname
 		  FROM candidates

@@ -28,6 +28,7 @@ type windowChange struct {
 	err                        string
 	completed                  time.Time
 	at                         time.Time
+	recount                    bool // rows of it came, went or changed: its figures are due
 }
 
 // changes reports whether there is anything to write.
@@ -65,6 +66,7 @@ func (w *windowChanges) add(functionID int32, start, at time.Time, records, pend
 	c := w.at(functionID, start, at)
 	c.records += records
 	c.pending += pending
+	c.recount = true
 }
 
 // begin notes that a walk of the span has begun.

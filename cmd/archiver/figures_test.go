@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/archive/clocktest"
+	"archiver/internal/load"
+)
+
+// wrongFigures are hours whose figures are not those of their rows.
+const wrongFigures = `
+	SELECT count(*)
+	  FROM (SELECT function_urn, window_start, count(*) AS records, count(*) FILTER (WHERE status = 'FAIL') AS fail,
+	               count(*) FILTER (WHERE status IN ('WAIT', 'RUNNING')) AS in_flight
+	          FROM invocation_history GROUP BY 1, 2) AS h
+	  FULL JOIN function_hourly f USING (function_urn, window_start)
+	 WHERE (h.records, h.fail, h.in_flight) IS DISTINCT FROM (f.records, f.fail, f.in_flight)`
+
+// While a pass goes on its figures are counted every five minutes of the clock,
+// and no more once it has ended.
+func TestFiguresMeanwhile(t *testing.T) {
+	t.Parallel()
+	_, web := simulator(t, generated(t, 2, 100, 1))
+	in := install(t, web.URL)
+	in.backfill()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, in.database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	store, err := load.Open(ctx, in.database, 2, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	clock := clocktest.New(day)
+	stop := figuresMeanwhile(ctx, store, clock, slog.New(slog.DiscardHandler))
+	at := day
+	for range 3 {
+		if _, err := conn.Exec(ctx, `
+			DELETE FROM hourly_figures;
+			INSERT INTO hourly_figures_due SELECT function_id, window_start FROM windows`); err != nil {
+			t.Fatal(err)
+		}
+		at = at.Add(figuresEvery)
+		if err := clock.AwaitSleeper(ctx, at); err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(figuresEvery)
+		// It sleeps again when it has counted.
+		if err := clock.AwaitSleeper(ctx, at.Add(figuresEvery)); err != nil {
+			t.Fatal(err)
+		}
+		if n := query[int](in, wrongFigures); n != 0 {
+			t.Errorf("%s: %d hours have other figures than rows", at.Format(time.TimeOnly), n)
+		}
+	}
+	stop()
+}

@@ -1,0 +1,155 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"archiver/internal/archive"
+)
+
+// Whoever adds a table, a view or a column says in the same step what it means.
+func TestCommentsOnAll(t *testing.T) {
+	t.Parallel()
+	a, _ := filled(t)
+	missing := a.rows(`
+		SELECT c.relname, NULL AS attname
+		  FROM pg_class c
+		 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition
+		   AND COALESCE(obj_description(c.oid, 'pg_class'), '') = ''
+		UNION ALL
+		SELECT c.relname, t.attname
+		  FROM pg_class c
+		  JOIN pg_attribute t ON t.attrelid = c.oid AND t.attnum > 0 AND NOT t.attisdropped
+		 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition
+		   AND COALESCE(col_description(c.oid, t.attnum), '') = ''
+		 ORDER BY 1, 2`)
+	if len(missing) > 0 {
+		t.Errorf("without a comment (COMMENT ON) are:\n%s", strings.Join(missing, "\n"))
+	}
+}
+
+// notForReaders are the tables that nobody learns anything from. All others are
+// given to archiver_reader (SELECT allow_reading('…')) by the step that makes them.
+var notForReaders = []string{
+	"claims", "goose_db_version", "hourly_figures_due", "hourly_figures_dropped", "walks", "windows_after", "windows_before",
+}
+
+// The reader reads everything, days that come later included, and changes nothing.
+func TestReader(t *testing.T) {
+	t.Parallel()
+	a, c := filled(t)
+	commit(t, c, lastPage(hours(today.AddDate(0, 0, 5), 1), noted, record("new", archive.StatusSuccess, today.AddDate(0, 0, 5))))
+	relations := a.rows(`
+		SELECT relname FROM pg_class
+		 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND NOT relispartition`)
+	conn, err := a.sql.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	exec := func(sql string) error {
+		_, err := conn.Exec(t.Context(), sql)
+		return err
+	}
+	if err := exec(`SET ROLE archiver_reader`); err != nil {
+		t.Fatal(err)
+	}
+	denied := func(err error) bool {
+		var pg *pgconn.PgError
+		return errors.As(err, &pg) && pg.Code == pgerrcode.InsufficientPrivilege
+	}
+	for _, r := range relations {
+		name := strings.Trim(r, "()")
+		if hidden := slices.Contains(notForReaders, name); denied(exec(`SELECT * FROM `+name+` LIMIT 0`)) != hidden {
+			t.Errorf("%s may not be read: %v, want %v", name, !hidden, hidden)
+		}
+		if err := exec(`DELETE FROM ` + name); !denied(err) && !strings.Contains(err.Error(), "cannot delete from view") {
+			t.Errorf("DELETE FROM %s: %v", name, err)
+		}
+	}
+	for _, sql := range []string{
+		`INSERT INTO hourly_figures_due VALUES (1, now())`, `UPDATE invocations SET status = 'SUCCESS'`,
+		`UPDATE window_coverage SET state = 'complete'`, `TRUNCATE windows`, `DROP TABLE invocations`,
+	} {
+		if err := exec(sql); !denied(err) && !strings.Contains(err.Error(), "cannot update view") {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	if n := value[int](a, `SELECT count(*) FROM invocation_history WHERE request_id = 'new'`); n != 1 {
+		t.Errorf("%d rows of a new day are seen", n)
+	}
+	var n int
+	if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM invocation_history WHERE start_time >= $1`, today).Scan(&n); err != nil || n != 12 {
+		t.Errorf("the reader sees %d rows, %v", n, err)
+	}
+	if err := exec(`RESET ROLE`); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The grant of docs/sql.md, for a role that was made later, takes all there is.
+func TestReaderMadeLater(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	a.exec(`REVOKE ALL ON ALL TABLES IN SCHEMA public FROM archiver_reader`)
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "sql.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	grant := regexp.MustCompile(`(?s)"(SELECT allow_reading\(.*?)"`).FindSubmatch(page)
+	if grant == nil {
+		t.Fatal("docs/sql.md has no grant")
+	}
+	a.exec(string(grant[1]))
+	if n := value[int](a, `
+		SELECT count(*) FROM pg_class
+		 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition
+		   AND NOT has_table_privilege('archiver_reader', oid, 'SELECT')`); n != 0 {
+		t.Errorf("%d tables may not be read", n)
+	}
+}
+
+// Where the role that migrates may not make roles, and nobody has made this one,
+// the schema comes up all the same. The cluster has it already: the function is
+// asked for another one.
+func TestReaderMayNotBeMade(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	owner := "owner_" + strings.ToLower(strings.ReplaceAll(time.Now().UTC().Format("150405.000000000"), ".", ""))
+	a.exec(`CREATE ROLE ` + owner)
+	t.Cleanup(func() {
+		for _, sql := range []string{`DROP OWNED BY ` + owner, `DROP ROLE ` + owner} {
+			if _, err := a.store.pool.Exec(context.WithoutCancel(t.Context()), sql); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	definition := value[string](a, `SELECT pg_get_functiondef('allow_reading'::regproc)`)
+	a.exec(strings.NewReplacer("archiver_reader", "another_reader", "allow_reading", "allow_another").Replace(definition))
+	tx, err := a.sql.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{`SET LOCAL ROLE ` + owner, `SELECT allow_another('windows')`} {
+		if _, err := tx.Exec(t.Context(), sql); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	if err := tx.Rollback(t.Context()); err != nil && !errors.Is(err, pgx.ErrTxClosed) {
+		t.Fatal(err)
+	}
+	if n := value[int](a, `SELECT count(*) FROM pg_roles WHERE rolname = 'another_reader'`); n != 0 {
+		t.Error("the role was made")
+	}
+}

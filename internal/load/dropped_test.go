@@ -1,0 +1,139 @@
+package load
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"archiver/internal/archive"
+)
+
+// figures are a day's, of all levels, as texts.
+func (a *archiveDB) figures(d time.Time) []string {
+	a.t.Helper()
+	return a.rows(`
+		SELECT 'hour', to_char(window_start AT TIME ZONE 'UTC', 'HH24'), records, success, fail, discard, in_flight, timed, total_seconds,
+		       (SELECT sum(n) FROM unnest(histogram) AS n)
+		  FROM hourly_figures WHERE window_start >= $1 AND window_start < $2
+		UNION ALL
+		SELECT 'day', complete_hours::text, records, success, fail, discard, in_flight, timed, total_seconds,
+		       (SELECT sum(n) FROM unnest(histogram) AS n)
+		  FROM function_daily WHERE day = ($1 AT TIME ZONE 'UTC')::date
+		UNION ALL
+		SELECT 'source', to_char(window_start AT TIME ZONE 'UTC', 'HH24'), records, success, fail, discard, in_flight, timed, total_seconds,
+		       (SELECT sum(n) FROM unnest(histogram) AS n)
+		  FROM source_hourly WHERE window_start >= $1 AND window_start < $2
+		UNION ALL
+		SELECT 'code ' || COALESCE(error_code, '-'), sample_message, records, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+		  FROM error_codes
+		ORDER BY 1, 2`, d, d.AddDate(0, 0, 1))
+}
+
+// What a day came to is known when it is dropped, its last change included, and
+// stays so. A record that was in flight then is counted where it settles.
+func TestFiguresOfDroppedDays(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	c := a.newClaim("f")
+	yesterday := today.AddDate(0, 0, -1)
+	failed := timed("failed", archive.StatusFail, yesterday, time.Minute)
+	failed.ErrorCode, failed.ErrorMessage = "4101", "timed out"
+	commit(t, c, lastPage(hours(yesterday, 24), noted,
+		timed("ok", archive.StatusSuccess, yesterday, time.Second), failed,
+		record("stays", archive.StatusRunning, yesterday.Add(time.Minute)),
+		record("moves", archive.StatusRunning, yesterday.Add(time.Minute)),
+		record("undated", archive.StatusDiscard, time.Time{})))
+	countFigures(t, a.store)
+	// Not counted when the day is dropped.
+	commit(t, c, lastPage(hours(yesterday, 24), noted, timed("late", archive.StatusSuccess, yesterday, time.Second)))
+	if err := a.store.Retain(t.Context(), today); err != nil {
+		t.Fatal(err)
+	}
+	check := func(what string, want ...string) {
+		t.Helper()
+		countFigures(t, a.store)
+		if diff := cmp.Diff(want, a.figures(yesterday)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	codes := []string{`("code -",,1,,,,,,,)`, `("code 4101","timed out",1,,,,,,,)`}
+	check("dropped", append(codes,
+		"(day,24,6,2,1,1,2,3,62,3)", "(hour,00,5,2,1,0,2,3,62,3)", "(hour,23,1,0,0,1,0,0,0,)",
+		"(source,00,5,2,1,0,2,3,62,3)", "(source,23,1,0,0,1,0,0,0,)")...)
+
+	follow := func(inv archive.Invocation) {
+		t.Helper()
+		r := archive.InFlightRecord{RequestID: inv.RequestID, Window: yesterday}
+		if kept, err := c.Follow(t.Context(), r, []archive.Invocation{inv}, nil, later); err != nil || kept.Updated != 1 {
+			t.Fatalf("follow: %+v, %v", kept, err)
+		}
+	}
+	late := timed("stays", archive.StatusFail, yesterday.Add(time.Minute), time.Hour)
+	late.ErrorCode = "4101"
+	follow(late)
+	codes[1] = `("code 4101","timed out",2,,,,,,,)`
+	settled := append(codes,
+		"(day,24,6,2,2,1,1,4,3662,4)", "(hour,00,5,2,2,0,1,4,3662,4)", "(hour,23,1,0,0,1,0,0,0,)",
+		"(source,00,5,2,2,0,1,4,3662,4)", "(source,23,1,0,0,1,0,0,0,)")
+	check("one has settled", settled...)
+	if err := a.store.Retain(t.Context(), today); err != nil {
+		t.Fatal(err)
+	}
+	check("dropped again", settled...)
+
+	follow(timed("moves", archive.StatusSuccess, today, time.Second))
+	moved := append(codes,
+		"(day,24,5,2,2,1,0,4,3662,4)", "(hour,00,4,2,2,0,0,4,3662,4)", "(hour,23,1,0,0,1,0,0,0,)",
+		"(source,00,4,2,2,0,0,4,3662,4)", "(source,23,1,0,0,1,0,0,0,)")
+	check("one has moved", moved...)
+	if n := value[int](a, `SELECT records FROM hourly_figures WHERE window_start = $1`, today); n != 1 {
+		t.Errorf("%d records where it moved", n)
+	}
+
+	// The day is read again, by and by. A source that has forgotten most of it
+	// takes nothing back; all of it, and more, is what counts then.
+	again := many(6, hours(yesterday, 1), "again")
+	muchLater := later.Add(time.Hour)
+	commit(t, c, page(hours(yesterday, 24), muchLater, again[:3]...))
+	check("partly read again", moved...)
+	commit(t, c, lastPage(hours(yesterday, 24), muchLater, again...))
+	check("read again", `("code -",,1,,,,,,,)`,
+		"(day,24,7,6,0,1,0,6,0.8220000000000001,6)", "(hour,00,6,6,0,0,0,6,0.8220000000000001,6)", "(hour,23,1,0,0,1,0,0,0,)",
+		"(source,00,6,6,0,0,0,6,0.8220000000000001,6)", "(source,23,1,0,0,1,0,0,0,)")
+	if n := value[int](a, `SELECT count(*) FROM hourly_figures_dropped`); n != 0 {
+		t.Errorf("%d hours are set aside", n)
+	}
+}
+
+// Days are dropped while records come into them and figures are counted: each
+// record is counted once, wherever it was and whether it is still there.
+func TestFiguresBesideRetention(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	const rounds = 10
+	c, yesterday := a.newClaim("f"), today.AddDate(0, 0, -1)
+	other := openStore(t, a.url)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range rounds {
+			if err := other.CountFigures(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for n := range rounds {
+		at := noted.Add(time.Duration(n) * time.Minute)
+		commit(t, c, lastPage(hours(yesterday, 24), at, timed(fmt.Sprint("r", n), archive.StatusSuccess, yesterday.Add(time.Duration(n)*archive.Hour), time.Second)))
+		if err := a.store.Retain(t.Context(), today); err != nil && !inTheWay(err) {
+			t.Fatal(err)
+		}
+	}
+	<-done
+	countFigures(t, a.store)
+	if n := value[int](a, `SELECT records FROM function_daily WHERE day = '2026-03-13'`); n != rounds {
+		t.Errorf("%d records are counted, want %d", n, rounds)
+	}
+}
