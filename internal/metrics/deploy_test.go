@@ -19,7 +19,7 @@ func everything(t *testing.T) (names []string, words map[string][]string) {
 	t.Helper()
 	m := New("test")
 	m.Begin("functiongraph", extract.Outcomes, time.Hour)
-	m.Watch(&fakeReader{amounts: load.Amounts{LastSuccess: &noon, Providers: []load.ProviderAmounts{{
+	m.Watch(&fakeReader{overview: load.Overview{LastSuccess: &noon, Providers: []load.ProviderOverview{{
 		Provider: "functiongraph", OldestIncomplete: &noon, OldestInFlight: &noon,
 	}}}}, clocktest.New(noon), quiet)
 	families, err := m.registry.Gather()

@@ -179,20 +179,20 @@ archiver_lookback_seconds{provider="functiongraph"} 172800
 
 // A fakeReader counts how often the database is asked.
 type fakeReader struct {
-	mu      sync.Mutex
-	asked   int
-	amounts load.Amounts
-	err     error
+	mu       sync.Mutex
+	asked    int
+	overview load.Overview
+	err      error
 }
 
-func (r *fakeReader) Amounts(ctx context.Context) (load.Amounts, error) {
+func (r *fakeReader) Overview(ctx context.Context) (load.Overview, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++
 	if _, limited := ctx.Deadline(); !limited {
-		return load.Amounts{}, errors.New("asked without a limit of time")
+		return load.Overview{}, errors.New("asked without a limit of time")
 	}
-	return r.amounts, r.err
+	return r.overview, r.err
 }
 
 const (
@@ -206,13 +206,13 @@ archiver_database_up `
 `
 )
 
-// The amounts are the database's; it is asked every so often, however many
+// The gauges are the database's; it is asked every so often, however many
 // scrape. While it does not answer they are left out, and all else is there.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	clock := clocktest.New(noon)
 	oldest := noon.Add(-72 * time.Hour)
-	r := &fakeReader{amounts: load.Amounts{Providers: []load.ProviderAmounts{{
+	r := &fakeReader{overview: load.Overview{Providers: []load.ProviderOverview{{
 		Provider: "functiongraph", Listed: 3, Gone: 1, StatusOff: 2,
 		WindowsPending: 1, WindowsPartial: 2, WindowsComplete: 3, WindowsShort: 4, WindowsFailed: 5, WindowsGone: 6,
 		Records: 100, InFlight: 7, Rejected: 8, OldestIncomplete: &oldest,
@@ -280,7 +280,7 @@ archiver_last_success_timestamp_seconds 0
 	if r.asked != 2 {
 		t.Errorf("the database was asked %d times, want 2", r.asked)
 	}
-	r.err, r.amounts.LastSuccess = nil, &noon
+	r.err, r.overview.LastSuccess = nil, &noon
 	clock.Advance(readEvery)
 	compare(t, m, upHelp+`1
 # HELP archiver_last_success_timestamp_seconds When a pass over everything due, by run or once of any process, last ended with all of it archived; 0 for never.
@@ -295,7 +295,7 @@ func TestLint(t *testing.T) {
 	m := New("test")
 	m.Begin("functiongraph", []string{"ok"}, time.Hour)
 	m.Call("functiongraph")("ok", time.Second)
-	m.Watch(&fakeReader{amounts: load.Amounts{Providers: []load.ProviderAmounts{{
+	m.Watch(&fakeReader{overview: load.Overview{Providers: []load.ProviderOverview{{
 		Provider: "functiongraph", OldestIncomplete: &noon, OldestInFlight: &noon,
 	}}}}, clocktest.New(noon), quiet)
 	problems, err := testutil.GatherAndLint(m.registry)

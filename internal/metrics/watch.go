@@ -21,11 +21,11 @@ const (
 
 // A Reader knows what the archive amounts to.
 type Reader interface {
-	Amounts(ctx context.Context) (load.Amounts, error)
+	Overview(ctx context.Context) (load.Overview, error)
 }
 
 // Watch adds the gauges about the archive. Where the database does not answer,
-// they are left out but for archiver_database_up, which is 0 then: old amounts
+// they are left out but for archiver_database_up, which is 0 then: old numbers
 // would look like new ones.
 func (m *Metrics) Watch(of Reader, clock archive.Clock, log *slog.Logger) {
 	m.registry.MustRegister(&watch{reader: of, clock: clock, log: log})
@@ -36,10 +36,10 @@ type watch struct {
 	clock  archive.Clock
 	log    *slog.Logger
 
-	mu      sync.Mutex // held while it is read: scrapes share what that gives
-	amounts load.Amounts
-	err     error
-	at      time.Time // when it was read; zero for never
+	mu       sync.Mutex // held while it is read: scrapes share what that gives
+	overview load.Overview
+	err      error
+	at       time.Time // when it was read; zero for never
 }
 
 var (
@@ -119,18 +119,18 @@ func (w *watch) Collect(to chan<- prometheus.Metric) {
 }
 
 // read is what the archive amounted to at most readEvery ago.
-func (w *watch) read() (load.Amounts, error) {
+func (w *watch) read() (load.Overview, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if now := w.clock.Now(); w.at.IsZero() || now.Sub(w.at) >= readEvery {
 		ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 		defer cancel()
 		failed := w.err != nil
-		w.amounts, w.err = w.reader.Amounts(ctx)
+		w.overview, w.err = w.reader.Overview(ctx)
 		w.at = w.clock.Now()
 		if w.err != nil && !failed {
-			w.log.Warn("metrics are without the archive's amounts", "error", w.err)
+			w.log.Warn("metrics are without what the archive amounts to", "error", w.err)
 		}
 	}
-	return w.amounts, w.err
+	return w.overview, w.err
 }

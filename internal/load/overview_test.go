@@ -9,12 +9,12 @@ import (
 	"archiver/internal/archive"
 )
 
-// The amounts of an archive with windows in every state are what a count of them
+// The overview of an archive with windows in every state are what a count of them
 // gives.
-func TestAmounts(t *testing.T) {
+func TestOverview(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	if f, err := a.store.Amounts(t.Context()); err != nil || len(f.Providers) != 0 || f.LastSuccess != nil {
+	if f, err := a.store.Overview(t.Context()); err != nil || len(f.Providers) != 0 || f.LastSuccess != nil {
 		t.Errorf("an empty archive has %+v, %v", f, err)
 	}
 	at := func(h int) time.Time { return today.Add(time.Duration(h) * time.Hour) }
@@ -37,12 +37,12 @@ func TestAmounts(t *testing.T) {
 	}
 	keep(t, two, answer(told("urn:two", 1, at(0), false)), at(1))
 
-	f, err := a.store.Amounts(t.Context())
+	f, err := a.store.Overview(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	oldest, started := at(2), at(1)
-	want := []ProviderAmounts{{
+	want := []ProviderOverview{{
 		Provider: "functiongraph", Listed: 2, Gone: 1, StatusOff: 1,
 		WindowsPending: 1, WindowsPartial: 2, WindowsComplete: 5, WindowsShort: 1, WindowsFailed: 2, WindowsGone: 3,
 		Records: 4, InFlight: 2, Rejected: 1, OldestIncomplete: &oldest, OldestInFlight: &started,
@@ -57,7 +57,7 @@ func TestAmounts(t *testing.T) {
 
 // The last success is of a pass over everything due, not of a backfill or of a
 // run that left something.
-func TestAmountsLastSuccess(t *testing.T) {
+func TestOverviewLastSuccess(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	for i, run := range []struct{ asked, outcome string }{
@@ -67,7 +67,7 @@ func TestAmountsLastSuccess(t *testing.T) {
 			run.asked, today, today.Add(time.Duration(i)*time.Hour), run.outcome)
 	}
 	a.exec(`INSERT INTO runs (asked_by, range_from, range_to, started_at) VALUES ('run', $1, $1, $1)`, today)
-	f, err := a.store.Amounts(t.Context())
+	f, err := a.store.Overview(t.Context())
 	if err != nil || f.LastSuccess == nil || !f.LastSuccess.Equal(today.Add(time.Hour)) {
 		t.Errorf("the last success was %v (%v), want that of once", f.LastSuccess, err)
 	}

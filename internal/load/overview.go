@@ -8,16 +8,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Amounts are what the archive comes to, for whoever watches it.
-type Amounts struct {
-	Providers []ProviderAmounts
+// An Overview is what the archive amounts to, for whoever watches it.
+type Overview struct {
+	Providers []ProviderOverview
 	// LastSuccess is when a pass over everything due last ended with all of it
 	// archived; nil for never.
 	LastSuccess *time.Time
 }
 
-// ProviderAmounts are those of one provider's functions.
-type ProviderAmounts struct {
+// ProviderOverview is that of one provider's functions.
+type ProviderOverview struct {
 	Provider  string
 	Listed    int64 // functions that are not gone
 	Gone      int64
@@ -32,15 +32,15 @@ type ProviderAmounts struct {
 	OldestInFlight   *time.Time // the start of the record in flight for longest
 }
 
-// Amounts reads them. It costs the totals, and a look-up for each function with
+// Overview reads it. It costs the totals, and a look-up for each function with
 // open windows, however long the history.
-func (s *Store) Amounts(ctx context.Context) (f Amounts, err error) {
-	rows, err := s.pool.Query(ctx, selectAmounts)
+func (s *Store) Overview(ctx context.Context) (f Overview, err error) {
+	rows, err := s.pool.Query(ctx, selectOverview)
 	if err != nil {
-		return f, fmt.Errorf("select the amounts of the archive: %w", err)
+		return f, fmt.Errorf("select what the archive amounts to: %w", err)
 	}
-	if f.Providers, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ProviderAmounts]); err != nil {
-		return f, fmt.Errorf("read the amounts of the archive: %w", err)
+	if f.Providers, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ProviderOverview]); err != nil {
+		return f, fmt.Errorf("read what the archive amounts to: %w", err)
 	}
 	// The newest are looked at first. A backfill says nothing of what is due.
 	err = s.pool.QueryRow(ctx, `
@@ -57,7 +57,7 @@ func (s *Store) Amounts(ctx context.Context) (f Amounts, err error) {
 
 // The totals do not tell pending windows from partial ones: a partial one has a
 // walk that goes through it.
-const selectAmounts = `
+const selectOverview = `
 	WITH partial AS (
 		SELECT k.function_id, count(*) AS windows
 		  FROM walks k
