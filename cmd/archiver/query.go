@@ -125,11 +125,14 @@ func (c *queryCommand) ofSource(ctx context.Context, q archive.Question, limit i
 		return err
 	}
 	out := c.printer(s, f.URN)
-	found, err := lookup.Live(ctx, source, lookup.Asked{Function: f, Question: q, Limit: limit}, out.show)
+	found, err := lookup.Live(ctx, source, lookup.Asked{Function: f, Question: q, Limit: limit, Ahead: c.Concurrency - 1}, out.show)
 	if err = ended(out, found, err, s.err); err != nil {
 		return err
 	}
 	tell(s.err, found, f.URN)
+	if found.Shown == 0 {
+		note(s.err, "archiver check says whether the source keeps records of it")
+	}
 	if found.Shown == 0 && q.RequestID != "" && c.From.IsZero() && c.To.IsZero() && c.Provider == functioncompute.Provider {
 		note(s.err, "Function Compute finds a request by its invocation id alone, which its caller may have chosen: --from and --to have all of that time looked through")
 	}

@@ -120,6 +120,7 @@ func TestImports(t *testing.T) {
 	}{
 		{"internal/extract", []string{"internal/load"}},
 		{"internal/load", []string{"internal/extract"}},
+		{"internal/lookup", []string{"internal/extract", "internal/load"}},
 		{"internal/simulate", []string{"internal/archive", "internal/extract", "internal/load"}},
 	} {
 		for _, name := range slices.Sorted(maps.Keys(packages)) {
