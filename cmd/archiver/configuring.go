@@ -178,6 +178,7 @@ func (c *configuring) picked() []*config.Section {
 	case c.file == nil || !c.file.Several:
 		if len(names) > 0 && (c.file != nil || len(c.inFile) == 0) {
 			c.wrong("%s picks sources of a configuration file, and there is none that lists them (--config)", flag)
+			return nil
 		}
 		return []*config.Section{{}}
 	case len(names) == 0:
@@ -191,7 +192,9 @@ func (c *configuring) picked() []*config.Section {
 	var known []string
 	for i := range c.file.Sources {
 		s := &c.file.Sources[i]
-		known = append(known, nameOf(s))
+		if name := nameOf(s); name != "" && !slices.Contains(known, name) {
+			known = append(known, name)
+		}
 		if slices.Contains(names, nameOf(s)) {
 			picked = append(picked, s)
 		}
@@ -233,8 +236,14 @@ func (l layered) Validate(*kong.Application) error { return nil }
 
 // Resolve is asked for the flags that were not given.
 func (l layered) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if name := variable(flag); name != "" {
+		if len(flag.Envs) == 1 {
+			return nil, nil // as the command line has it already
+		}
+		return os.Getenv(name), nil // it would take the first, be it empty
+	}
 	setting, ok := l.setting(flag.Name)
-	if !ok || variable(flag) != "" || l.keys[flag.Name] == nil || l.unfit[setting.At] {
+	if !ok || l.keys[flag.Name] == nil || l.unfit[setting.At] {
 		return nil, nil
 	}
 	return setting.text(), nil
