@@ -29,7 +29,7 @@ type backfillCommand struct {
 }
 
 // Run is called by the command line.
-func (c *backfillCommand) Run(ctx context.Context, s streams) error {
+func (c *backfillCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	span, err := c.span()
 	if err != nil {
 		return err
@@ -40,12 +40,14 @@ func (c *backfillCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer stopProfiles()
-	archiver, store, err := c.open(ctx, log, c.Function...)
+	set, err := in.open(ctx, log, c.Function...)
 	if err != nil {
 		return err
 	}
-	defer store.Close()
-	err = archiveShown(ctx, archiver, archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}, log, s)
-	upkeep(ctx, store, time.Time{}, log)
+	defer set.store.Close()
+	err = set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
+		return archiveShown(ctx, o.archiver, archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}, o.log, s)
+	})
+	upkeep(ctx, set.store, time.Time{}, log)
 	return err
 }

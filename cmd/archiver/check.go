@@ -15,34 +15,36 @@ import (
 
 // checkCommand says what would keep an archive from being made. It writes
 // nothing.
-type checkCommand struct{ archiveFlags }
+type checkCommand struct {
+	archiveFlags
+	PrintConfig bool `env:"-" help:"Print what is in force and where each value comes from, secrets masked, and check nothing else."`
+}
 
 // Run is called by the command line.
-func (c *checkCommand) Run(ctx context.Context, s streams) error {
+func (c *checkCommand) Run(ctx context.Context, s streams, in *inForce) error {
+	if c.PrintConfig {
+		return in.printConfig(s.out)
+	}
 	log := c.logger(s.err)
-	match, err := matcher(c.Functions)
+	address, err := in.databaseURL()
 	if err != nil {
 		return err
 	}
-	address, err := databaseURL()
+	set, err := in.openSources(ctx, log)
 	if err != nil {
 		return err
 	}
 	report := &checked{out: s.out}
-	source, err := c.source(ctx, log)
-	var usage *usageError
-	switch {
-	case errors.As(err, &usage):
-		return err
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	}
 	report.well("configuration", "complete")
-	if err != nil {
-		report.fault("credentials", "%v", err)
-	} else if err := c.checkSource(ctx, report, source, match); err != nil {
-		return err
+	for _, o := range set.sources {
+		report.source = o.name
+		if o.err != nil {
+			report.fault("credentials", "%v", o.err)
+		} else if err := o.commands.Check.checkSource(ctx, report, o.archiver.Source, o.archiver.Match); err != nil {
+			return err
+		}
 	}
+	report.source = ""
 	c.checkDatabase(ctx, report, address, log)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -56,11 +58,15 @@ func (c *checkCommand) Run(ctx context.Context, s streams) error {
 // checked is what was checked so far, a line each.
 type checked struct {
 	out           io.Writer
+	source        string // whose lines come; empty for those of the process
 	lines, faults int
 }
 
 func (r *checked) line(how, what, format string, args ...any) {
 	r.lines++
+	if r.source != "" {
+		what = r.source + ": " + what
+	}
 	fmt.Fprintf(r.out, "%-4s  %s: %s\n", how, what, oneLine(fmt.Sprintf(format, args...)))
 }
 

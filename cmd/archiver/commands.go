@@ -23,6 +23,7 @@ type commands struct {
 	Simulate simulateCommand `cmd:"" help:"Serve the APIs of both clouds, for trying and testing."`
 	Demo     demoCommand     `cmd:"" help:"All of it in one go on this machine: PostgreSQL, simulator, archive."`
 
+	Config  string           `placeholder:"FILE" help:"Configuration file, YAML: keys are named as flags are, with several sources if need be."`
 	Version kong.VersionFlag `env:"-" help:"Print the version."`
 }
 

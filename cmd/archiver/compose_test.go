@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"maps"
 	"net/netip"
 	"net/url"
@@ -181,8 +182,7 @@ func TestComposeCommands(t *testing.T) {
 
 func commandLine(t *testing.T, c *commands) *kong.Kong {
 	t.Helper()
-	parser, err := kong.New(c, kong.DefaultEnvars("ARCHIVER"), durations,
-		vars())
+	parser, err := newParser(c, streams{out: io.Discard, err: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}

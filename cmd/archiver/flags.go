@@ -13,7 +13,6 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/extract"
-	"archiver/internal/load"
 )
 
 // logFlags say how to log. Logs go to standard error.
@@ -38,92 +37,44 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// archiveFlags are what run, once and backfill share.
+// ofSource is the group of the flags that each source may have values of its
+// own for; all others are the process's.
+const ofSource = "source"
+
+// archiveFlags are what run, once, backfill, verify and check share.
 type archiveFlags struct {
 	logFlags
-	signInFlags
-	Provider       string        `enum:"${providers}" default:"functiongraph" help:"The cloud service to read: ${enum}."`
-	Region         string        `help:"The region, such as cn-north-4."`
-	Endpoint       string        `help:"URL of the API, in place of the region's own."`
-	Insecure       bool          `help:"Permit an http:// endpoint beyond this machine."`
-	IncludePayload bool          `help:"Of functioncompute: ask for what each function was called with as well, and keep it."`
-	Functions      []string      `help:"Globs on function name or URN; ! excludes. Default all."`
-	Versions       string        `enum:"all,latest" default:"all" help:"Which versions of each function: all that the source lists, or the latest alone."`
-	Settle         time.Duration `default:"10m" help:"How long after its end a window is left alone."`
-	Concurrency    int           `default:"8" help:"Calls under way at once."`
-	RequestTimeout time.Duration `default:"30s" help:"Limit of one call."`
-	Rate           float64       `help:"Calls a second at most; 0 for no limit."`
-	NoMigrate      bool          `help:"Do not bring the schema up first."`
-	Pprof          string        `placeholder:"ADDRESS" help:"Serve profiles on this loopback address. Default none."`
+	sourceFlags `group:"source"`
+	NoMigrate   bool     `help:"Do not bring the schema up first."`
+	Source      []string `placeholder:"NAME,…" help:"Of a configuration file with several sources: these alone."`
+	Pprof       string   `placeholder:"ADDRESS" help:"Serve profiles on this loopback address. Default none."`
 }
 
-// databaseSecret is where the archive is, as the environment or the file has it
-// now.
-func databaseSecret() (string, error) { return extract.SecretFrom("DATABASE_URL").Read() }
+func (f *archiveFlags) shared() *archiveFlags { return f }
 
-// databaseURL is where the archive is.
-func databaseURL() (string, error) {
-	address, err := databaseSecret()
-	if err != nil {
-		return "", &usageError{err}
-	}
-	if address == "" {
-		return "", usagef("DATABASE_URL is not set: name the database, such as postgres://user:password@host:5432/archiver")
-	}
-	if _, err := load.Config(address); err != nil {
-		return "", usagef("DATABASE_URL: %w", err)
-	}
-	return address, nil
+// sourceFlags say which source is read, and how.
+type sourceFlags struct {
+	Provider string `enum:"${providers}" default:"functiongraph" account:"" help:"The cloud service to read: ${enum}."`
+	Region   string `account:"" placeholder:"NAME" help:"The region, such as cn-north-4."`
+	Endpoint string `account:"" placeholder:"URL" help:"URL of the API, in place of the region's own."`
+	Insecure bool   `help:"Permit an http:// endpoint beyond this machine."`
+	signInFlags
+	IncludePayload bool          `of:"functioncompute" help:"Of functioncompute: ask for what each function was called with as well, and keep it."`
+	Functions      []string      `type:"globs" placeholder:"GLOB,…" help:"Globs on function name or URN; ! excludes. Default all."`
+	Versions       string        `enum:"all,latest" default:"all" help:"Which versions of each function: all that the source lists, or the latest alone."`
+	Settle         time.Duration `default:"10m" help:"How long after its end a window is left alone."`
+	Concurrency    int           `type:"count" default:"8" help:"Calls under way at once."`
+	RequestTimeout time.Duration `default:"30s" help:"Limit of one call."`
+	Rate           float64       `type:"rate" placeholder:"NUMBER" help:"Calls a second at most; 0 for no limit."`
 }
 
 // source prepares the source that the flags and the environment name.
-func (f *archiveFlags) source(ctx context.Context, log *slog.Logger) (archive.Source, error) {
-	if f.Concurrency < 1 {
-		return nil, usagef("--concurrency must be at least 1")
-	}
+func (f *sourceFlags) source(ctx context.Context, log *slog.Logger) (archive.Source, error) {
 	caller := extract.NewCaller(extract.Options{
 		Concurrency: f.Concurrency, Rate: f.Rate, Timeout: f.RequestTimeout,
 		Clock: archive.SystemClock{}, Log: log,
 	})
-	return sources[f.Provider](ctx, f, caller, log)
-}
-
-// open prepares an archiver. Close the store that comes with it.
-func (f *archiveFlags) open(ctx context.Context, log *slog.Logger, globs ...string) (*archive.Archiver, *load.Store, error) {
-	match, err := matcher(f.Functions)
-	if err != nil {
-		return nil, nil, err
-	}
-	only, err := matcher(globs)
-	if err != nil {
-		return nil, nil, err
-	}
-	address, err := databaseURL()
-	if err != nil {
-		return nil, nil, err
-	}
-	source, err := f.source(ctx, log)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !f.NoMigrate {
-		if err := migrateUp(ctx, address, log); err != nil {
-			return nil, nil, err
-		}
-	}
-	store, err := load.Open(ctx, address, f.Concurrency, log, load.Rotated(databaseSecret))
-	if err != nil {
-		return nil, nil, connectHint(err)
-	}
-	a := &archive.Archiver{
-		Source: source, Store: store, Clock: archive.SystemClock{}, Log: log,
-		Match:  func(fn archive.Function) bool { return match(fn) && only(fn) },
-		Settle: f.Settle, Concurrency: f.Concurrency,
-	}
-	if f.Versions == "all" {
-		a.Versions = store
-	}
-	return a, store, nil
+	return sources[f.Provider].open(ctx, f, caller, log)
 }
 
 // matcher picks functions by globs on name or URN. Those with a ! exclude; no

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 
 	"archiver/internal/archive"
 	"archiver/internal/extract"
@@ -12,17 +11,10 @@ import (
 )
 
 // openFunctionCompute prepares the source that reads Alibaba Cloud.
-func openFunctionCompute(_ context.Context, f *archiveFlags, caller *extract.Caller, log *slog.Logger) (archive.Source, error) {
-	o := functioncompute.Options{
-		Region: f.Region, Endpoint: f.Endpoint, Insecure: f.Insecure, IncludePayload: f.IncludePayload,
-		AccountID: os.Getenv("ALIBABA_CLOUD_ACCOUNT_ID"),
-	}
-	keys, err := alibabaKeys()
+func openFunctionCompute(_ context.Context, f *sourceFlags, caller *extract.Caller, log *slog.Logger) (archive.Source, error) {
+	o, err := f.functionCompute()
 	if err != nil {
 		return nil, err
-	}
-	if keys != (functioncompute.Keys{}) {
-		o.Keys = alibabaKeys
 	}
 	source, err := functioncompute.New(o, caller, log)
 	if errors.Is(err, extract.ErrOptions) {
@@ -34,15 +26,38 @@ func openFunctionCompute(_ context.Context, f *archiveFlags, caller *extract.Cal
 	return source, nil
 }
 
-// alibabaKeys are those of the environment, or of the files that it names, as
+// checkFunctionCompute says what is wrong with the flags and the environment.
+func checkFunctionCompute(f *sourceFlags) error {
+	o, err := f.functionCompute()
+	if err != nil {
+		return err
+	}
+	return o.Check()
+}
+
+// functionCompute is what the flags and the environment say of Function Compute.
+func (f *sourceFlags) functionCompute() (functioncompute.Options, error) {
+	o := functioncompute.Options{
+		Region: f.Region, Endpoint: f.Endpoint, Insecure: f.Insecure, IncludePayload: f.IncludePayload,
+		AccountID: f.AccountID,
+	}
+	keys, err := f.alibabaKeys()
+	if err != nil {
+		return o, err
+	}
+	if keys != (functioncompute.Keys{}) {
+		o.Keys = f.alibabaKeys
+	}
+	return o, nil
+}
+
+// alibabaKeys are those that the source has of its own or of the environment, as
 // they are by now.
-func alibabaKeys() (k functioncompute.Keys, err error) {
-	for name, value := range map[string]*string{
-		"ALIBABA_CLOUD_ACCESS_KEY_ID":     &k.AccessKeyID,
-		"ALIBABA_CLOUD_ACCESS_KEY_SECRET": &k.AccessKeySecret,
-		"ALIBABA_CLOUD_SECURITY_TOKEN":    &k.SecurityToken,
+func (f *sourceFlags) alibabaKeys() (k functioncompute.Keys, err error) {
+	for key, value := range map[string]*string{
+		accessKey: &k.AccessKeyID, secretKey: &k.AccessKeySecret, securityToken: &k.SecurityToken,
 	} {
-		if *value, err = extract.SecretFrom(name).Read(); err != nil {
+		if *value, err = f.secret(key).Read(); err != nil {
 			return k, &usageError{err}
 		}
 	}

@@ -6,15 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 
-	"github.com/alecthomas/kong"
-
 	"archiver/internal/archive"
-	"archiver/internal/simulate"
 )
 
 // The exit codes.
@@ -84,7 +82,9 @@ func run(ctx context.Context, args []string, s streams) int {
 	if errors.Is(context.Cause(ctx), archive.ErrInterrupted) {
 		err = archive.ErrInterrupted // whatever else it made fail
 	}
-	fmt.Fprintf(s.err, "archiver: %s\n", oneLine(err.Error()))
+	for _, each := range apart(err) {
+		fmt.Fprintf(s.err, "archiver: %s\n", oneLine(each.Error()))
+	}
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
@@ -95,17 +95,16 @@ func run(ctx context.Context, args []string, s streams) int {
 	}
 }
 
+// apart are the errors that one error has several of.
+func apart(err error) []error {
+	if s, ok := err.(several); ok { //nolint:errorlint // what is wrapped is told in one line with what wraps it
+		return s
+	}
+	return []error{err}
+}
+
 // oneLine is a text without line breaks.
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
-
-// helpPrinted ends a command that only printed its help or version: kong wants
-// to exit then.
-type helpPrinted struct{}
-
-// vars are what the tags of the flags refer to.
-func vars() kong.Vars {
-	return kong.Vars{"version": version(), "project": simulate.DefaultProjectID, "region": simulate.DefaultRegion, "providers": providers()}
-}
 
 func command(ctx context.Context, args []string, s streams) (err error) {
 	defer func() {
@@ -115,27 +114,18 @@ func command(ctx context.Context, args []string, s streams) (err error) {
 			panic(r)
 		}
 	}()
-	var commands commands
-	parser, err := kong.New(&commands,
-		kong.Name("archiver"),
-		kong.Description("Keeps the history of serverless invocations in PostgreSQL, and proves that nothing is missing.\n\n"+
-			"Exit codes: 0 everything asked for is archived; 1 something could not be archived; "+
-			"2 wrong usage or configuration, nothing was tried; 130 interrupted, progress kept."),
-		kong.DefaultEnvars("ARCHIVER"),
-		vars(),
-		kong.Writers(s.out, s.err),
-		kong.Exit(func(int) { panic(helpPrinted{}) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		durations,
-	)
+	parsed, in, err := parse(args, s)
 	if err != nil {
-		return fmt.Errorf("set up the command line: %w", err)
+		return err
 	}
-	parsed, err := parser.Parse(args)
-	if err != nil {
-		return usagef("%w (see archiver --help)", err)
+	if command, ok := parsed.Selected().Target.Addr().Interface().(interface {
+		logger(io.Writer) *slog.Logger
+	}); ok {
+		for _, warning := range in.warnings {
+			command.logger(s.err).Warn(warning)
+		}
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	parsed.Bind(s)
+	parsed.Bind(s, in)
 	return parsed.Run()
 }

@@ -34,9 +34,9 @@ func connectHint(err error) error {
 	return fmt.Errorf("%w: check DATABASE_URL, and that PostgreSQL answers there", err)
 }
 
-// migrating works on the migrations of DATABASE_URL.
-func migrating(work func(m *load.Migrator) error) error {
-	address, err := databaseURL()
+// migrating works on the migrations of the database.
+func (in *inForce) migrating(work func(m *load.Migrator) error) error {
+	address, err := in.databaseURL()
 	if err != nil {
 		return err
 	}
@@ -51,8 +51,8 @@ func migrating(work func(m *load.Migrator) error) error {
 	return nil
 }
 
-func (c *migrateUpCommand) Run(ctx context.Context, s streams) error {
-	return migrating(func(m *load.Migrator) error {
+func (c *migrateUpCommand) Run(ctx context.Context, s streams, in *inForce) error {
+	return in.migrating(func(m *load.Migrator) error {
 		applied, err := m.Up(ctx)
 		for _, step := range applied {
 			fmt.Fprintf(s.out, "applied %s\n", step.Name)
@@ -64,8 +64,8 @@ func (c *migrateUpCommand) Run(ctx context.Context, s streams) error {
 	})
 }
 
-func (c *migrateDownCommand) Run(ctx context.Context, s streams) error {
-	return migrating(func(m *load.Migrator) error {
+func (c *migrateDownCommand) Run(ctx context.Context, s streams, in *inForce) error {
+	return in.migrating(func(m *load.Migrator) error {
 		step, err := m.Down(ctx)
 		if err == nil {
 			fmt.Fprintf(s.out, "took back %s\n", step.Name)
@@ -74,8 +74,8 @@ func (c *migrateDownCommand) Run(ctx context.Context, s streams) error {
 	})
 }
 
-func (c *migrateStatusCommand) Run(ctx context.Context, s streams) error {
-	return migrating(func(m *load.Migrator) error {
+func (c *migrateStatusCommand) Run(ctx context.Context, s streams, in *inForce) error {
+	return in.migrating(func(m *load.Migrator) error {
 		steps, err := m.Status(ctx)
 		for _, step := range steps {
 			state := "missing"

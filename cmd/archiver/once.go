@@ -9,8 +9,8 @@ import (
 
 // dueFlags say which windows are due by themselves.
 type dueFlags struct {
-	VerifyAfter time.Duration `default:"6h" help:"When the counts of complete windows are compared with the source's once more; 0 for never."`
-	Lookback    time.Duration `default:"30d" help:"How far back windows are due; as long as the source keeps its records."`
+	VerifyAfter time.Duration `default:"6h" group:"source" help:"When the counts of complete windows are compared with the source's once more; 0 for never."`
+	Lookback    time.Duration `default:"30d" group:"source" help:"How far back windows are due; as long as the source keeps its records."`
 	Retention   time.Duration `placeholder:"400d" help:"Days that ended longer ago are dropped after each pass; 0 for never."`
 }
 
@@ -41,28 +41,39 @@ type onceCommand struct {
 }
 
 // Run is called by the command line.
-func (c *onceCommand) Run(ctx context.Context, s streams) error {
-	if err := c.check(); err != nil {
-		return err
+func (c *onceCommand) Run(ctx context.Context, s streams, in *inForce) error {
+	for _, of := range in.sources {
+		of.flags.NoMigrate = c.NoMigrate || c.DryRun
 	}
 	log := c.logger(s.err)
-	c.NoMigrate = c.NoMigrate || c.DryRun
 	stopProfiles, err := c.profiles(log)
 	if err != nil {
 		return err
 	}
 	defer stopProfiles()
-	archiver, store, err := c.open(ctx, log)
+	set, err := in.open(ctx, log)
 	if err != nil {
 		return err
 	}
-	defer store.Close()
-	o := c.order("once", archiver.Clock.Now(), archiver.Settle)
-	if c.DryRun {
-		return dryRun(ctx, archiver, store, o, c.dropBefore(o, archiver.Clock.Now()), s.out)
+	defer set.store.Close()
+	now := archive.SystemClock{}.Now()
+	order := func(o *openedSource) archive.Order {
+		return o.commands.Once.order("once", now, o.commands.Once.Settle)
 	}
-	makeAhead(ctx, store, archiver.Clock.Now(), log)
-	err = archiveShown(ctx, archiver, o, log, s)
-	upkeep(ctx, store, c.dropBefore(o, archiver.Clock.Now()), log)
+	before := set.dropBefore(now, func(c *commands) *dueFlags { return &c.Once.dueFlags }, order)
+	if c.DryRun {
+		err := set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
+			return dryRun(ctx, o.archiver, set.store, order(o), s.out)
+		})
+		if err != nil {
+			return err
+		}
+		return dryDrop(ctx, set.store, before, s.out)
+	}
+	makeAhead(ctx, set.store, now, log)
+	err = set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
+		return archiveShown(ctx, o.archiver, order(o), o.log, s)
+	})
+	upkeep(ctx, set.store, before, log)
 	return err
 }

@@ -56,7 +56,7 @@ func (i *instant) UnmarshalText(text []byte) (err error) {
 }
 
 // Run is called by the command line.
-func (c *queryCommand) Run(ctx context.Context, s streams) error {
+func (c *queryCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	q, err := c.question(time.Now().UTC(), s.err)
 	if err != nil {
 		return err
@@ -71,9 +71,9 @@ func (c *queryCommand) Run(ctx context.Context, s streams) error {
 		limit = 0
 	}
 	if c.Archived {
-		return c.ofArchive(ctx, q, limit, s)
+		return c.ofArchive(ctx, in, q, limit, s)
 	}
-	return c.ofSource(ctx, q, limit, s)
+	return c.ofSource(ctx, in, q, limit, s)
 }
 
 // question is what the flags ask for, at a time.
@@ -111,15 +111,27 @@ func note(w io.Writer, format string, args ...any) {
 }
 
 // ofSource asks the source.
-func (c *queryCommand) ofSource(ctx context.Context, q archive.Question, limit int, s streams) error {
+func (c *queryCommand) ofSource(ctx context.Context, in *inForce, q archive.Question, limit int, s streams) error {
+	if len(in.sources) > 1 {
+		names := make([]string, len(in.sources))
+		for i := range in.sources {
+			names[i] = in.sources[i].name
+		}
+		return usagef("one source is asked at a time: pick it with --source, of %s", strings.Join(names, ", "))
+	}
 	var err error
 	if q.Statuses, err = statusWords(c.Provider, q.Statuses); err != nil {
 		return err
 	}
-	source, err := c.source(ctx, c.logger(s.err))
+	set, err := in.openSources(ctx, c.logger(s.err))
 	if err != nil {
 		return err
 	}
+	opened := set.sources[0]
+	if opened.err != nil {
+		return opened.named(opened.err)
+	}
+	source := opened.archiver.Source
 	f, err := sourceFunction(ctx, source, c.Function, s.err)
 	if err != nil {
 		return err

@@ -10,12 +10,12 @@ import (
 )
 
 // ofArchive asks the archive, which it cannot change.
-func (c *queryCommand) ofArchive(ctx context.Context, q archive.Question, limit int, s streams) error {
-	address, err := databaseURL()
+func (c *queryCommand) ofArchive(ctx context.Context, in *inForce, q archive.Question, limit int, s streams) error {
+	address, err := in.databaseURL()
 	if err != nil {
 		return err
 	}
-	store, err := load.Open(ctx, address, 1, c.logger(s.err), load.Rotated(databaseSecret), load.ReadOnly())
+	store, err := load.Open(ctx, address, 1, c.logger(s.err), load.Rotated(in.database.Read), load.ReadOnly())
 	if err != nil {
 		return connectHint(err)
 	}

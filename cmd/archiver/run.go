@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
+	"github.com/robfig/cron/v3"
+
 	"archiver/internal/archive"
+	"archiver/internal/load"
 	"archiver/internal/schedule"
 )
 
@@ -14,50 +18,81 @@ import (
 type runCommand struct {
 	archiveFlags
 	dueFlags
-	Schedule string `default:"7 * * * *" help:"When to archive: cron, five fields, UTC."`
-	Listen   string `default:"127.0.0.1:8080" help:"Address of health and status; empty for none."`
+	Schedule string `type:"cron" default:"7 * * * *" group:"source" help:"When to archive: cron, five fields, UTC."`
+	Listen   string `type:"address" default:"127.0.0.1:8080" help:"Address of health and status; empty for none."`
 }
 
 // Run is called by the command line. It ends with nil at a signal.
-func (c *runCommand) Run(ctx context.Context, s streams) error {
+func (c *runCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	log := c.logger(s.err)
-	ticks, err := schedule.Parse(c.Schedule)
-	if err != nil {
-		return usagef("--schedule: %w", err)
-	}
-	if err := c.check(); err != nil {
-		return err
+	ticks := make(map[*configured]cron.Schedule)
+	for _, of := range in.sources {
+		t, err := schedule.Parse(of.commands.Run.Schedule)
+		if err != nil {
+			return of.named(usagef("--schedule: %w", err))
+		}
+		ticks[of] = t
 	}
 	stopProfiles, err := c.profiles(log)
 	if err != nil {
 		return err
 	}
 	defer stopProfiles()
-	archiver, store, err := c.open(ctx, log)
+	set, err := in.open(ctx, log)
 	if err != nil && errors.Is(context.Cause(ctx), archive.ErrInterrupted) {
 		return nil // before there was anything to keep
 	}
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer set.store.Close()
 	if c.Listen != "" {
-		stop, err := listen(c.Listen, store, log)
+		stop, err := listen(c.Listen, set.store, log)
 		if err != nil {
 			return err
 		}
 		defer stop()
 	}
-	log.Info("archiver is up", "schedule", c.Schedule, "settle", c.Settle, "listen", c.Listen)
-	schedule.Run(ctx, ticks, archiver.Clock, log, func(ctx context.Context, tick time.Time) {
-		o := c.order("run", tick, archiver.Settle)
-		o.Rest = true // the next tick will come
-		makeAhead(ctx, store, tick, log)
-		pass(ctx, archiver, o, log)
-		upkeep(ctx, store, c.dropBefore(o, tick), log)
-	})
+	var running sync.WaitGroup
+	var keeping sync.Mutex // one upkeep at a time
+	for _, o := range set.sources {
+		flags := &o.commands.Run
+		o.log.Info("archiver is up", "schedule", flags.Schedule, "settle", flags.Settle, "listen", c.Listen)
+		running.Go(func() {
+			schedule.Run(ctx, ticks[o.configured], archive.SystemClock{}, o.log, func(ctx context.Context, tick time.Time) {
+				makeAhead(ctx, set.store, tick, o.log)
+				o.pass(ctx, set.store, tick)
+				keeping.Lock()
+				defer keeping.Unlock()
+				upkeep(ctx, set.store, set.dropBefore(tick, func(c *commands) *dueFlags { return &c.Run.dueFlags }, runOrder(tick)), o.log)
+			})
+		})
+	}
+	running.Wait()
 	log.Info("archiver ended, what it was doing is kept")
 	return nil
+}
+
+// runOrder is what a tick asks for of a source.
+func runOrder(tick time.Time) func(*openedSource) archive.Order {
+	return func(o *openedSource) archive.Order {
+		order := o.commands.Run.order("run", tick, o.commands.Run.Settle)
+		order.Rest = true // the next tick will come
+		return order
+	}
+}
+
+// pass makes the pass of a tick. A source that could not be opened before is
+// opened now.
+func (s *openedSource) pass(ctx context.Context, store *load.Store, tick time.Time) {
+	if s.archiver == nil {
+		if err := s.open(ctx); err != nil {
+			s.log.Error("source cannot be opened, the next tick tries again", "error", err)
+			return
+		}
+		s.into(store, func(archive.Function) bool { return true })
+	}
+	pass(ctx, s.archiver, runOrder(tick)(s), s.log)
 }
 
 // pass makes one pass and says how it went. Whatever could not be archived is

@@ -38,12 +38,12 @@ func readStatus(ctx context.Context, store *load.Store) (s status, err error) {
 }
 
 // Run is called by the command line.
-func (c *statusCommand) Run(ctx context.Context, s streams) error {
-	address, err := databaseURL()
+func (c *statusCommand) Run(ctx context.Context, s streams, in *inForce) error {
+	address, err := in.databaseURL()
 	if err != nil {
 		return err
 	}
-	store, err := load.Open(ctx, address, 1, c.logger(s.err), load.Rotated(databaseSecret))
+	store, err := load.Open(ctx, address, 1, c.logger(s.err), load.Rotated(in.database.Read))
 	if err != nil {
 		return connectHint(err)
 	}

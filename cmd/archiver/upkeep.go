@@ -25,6 +25,18 @@ func (f *dueFlags) dropBefore(o archive.Order, now time.Time) time.Time {
 	return before
 }
 
+// dropBefore is the same for the passes of all sources, which share the days.
+func (o *opened) dropBefore(now time.Time, due func(*commands) *dueFlags, order func(*openedSource) archive.Order) time.Time {
+	var first time.Time
+	for i, s := range o.sources {
+		before := due(&s.commands).dropBefore(order(s), now)
+		if i == 0 || before.Before(first) {
+			first = before
+		}
+	}
+	return first
+}
+
 // inDays is a duration as one gives it.
 func inDays(d time.Duration) string {
 	if days := d / (24 * time.Hour); days > 0 && d%(24*time.Hour) == 0 {
@@ -59,8 +71,8 @@ func upkeep(ctx context.Context, store *load.Store, dropBefore time.Time, log *s
 }
 
 // dryRun prints what a pass would read, as far as the archive knows without
-// asking for the list of functions, and what would be dropped after it.
-func dryRun(ctx context.Context, archiver *archive.Archiver, store *load.Store, o archive.Order, dropBefore time.Time, out io.Writer) error {
+// asking for the list of functions.
+func dryRun(ctx context.Context, archiver *archive.Archiver, store *load.Store, o archive.Order, out io.Writer) error {
 	if err := store.Ping(ctx); err != nil {
 		return connectHint(err)
 	}
@@ -69,21 +81,19 @@ func dryRun(ctx context.Context, archiver *archive.Archiver, store *load.Store, 
 	if err != nil {
 		return err
 	}
-	if archiver.Versions != nil {
-		versions, err := store.Versions(ctx, archiver.Source.ID(), now)
-		if err != nil {
-			return err
-		}
-		for _, v := range versions {
-			if !v.Covered {
-				known = append(known, v.Known)
-			}
-		}
-	}
 	matched := known[:0]
 	for _, f := range known {
 		if archiver.Match(f.Function) {
 			matched = append(matched, f)
+		}
+	}
+	versions, err := archiver.KnownVersions(ctx, matched, o, now)
+	if err != nil {
+		return err
+	}
+	for i := range versions {
+		if !versions[i].Covered {
+			matched = append(matched, versions[i].Known)
 		}
 	}
 	due, err := store.Due(ctx, matched, o, now)
@@ -106,6 +116,11 @@ func dryRun(ctx context.Context, archiver *archive.Archiver, store *load.Store, 
 		fmt.Fprintf(out, ", the oldest of %s", oldest.UTC().Format(time.RFC3339))
 	}
 	fmt.Fprintf(out, "; %d functions are known\n", len(matched))
+	return nil
+}
+
+// dryDrop prints what would be dropped after the pass.
+func dryDrop(ctx context.Context, store *load.Store, dropBefore time.Time, out io.Writer) error {
 	if dropBefore.IsZero() {
 		return nil
 	}

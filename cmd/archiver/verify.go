@@ -17,7 +17,7 @@ type verifyCommand struct {
 }
 
 // Run is called by the command line.
-func (c *verifyCommand) Run(ctx context.Context, s streams) error {
+func (c *verifyCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	span, err := c.span()
 	if err != nil {
 		return err
@@ -28,16 +28,20 @@ func (c *verifyCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer stopProfiles()
-	archiver, store, err := c.open(ctx, log, c.Function...)
+	set, err := in.open(ctx, log, c.Function...)
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer set.store.Close()
+	return set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
+		return verify(ctx, o.archiver, archive.Order{AskedBy: "verify", Compare: true, Repair: c.Repair, Range: span}, s)
+	})
+}
+
+// verify compares, and prints what differs.
+func verify(ctx context.Context, archiver *archive.Archiver, o archive.Order, s streams) error {
 	began := time.Now()
-	summary, err := archiver.Archive(ctx, archive.Order{
-		AskedBy: "verify", Compare: true, Repair: c.Repair,
-		Range: span,
-	}, new(archive.Progress))
+	summary, err := archiver.Archive(ctx, o, new(archive.Progress))
 
 	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	if len(summary.Differences) > 0 {

@@ -165,7 +165,10 @@ func (r *run) leave(t turn) *turn {
 // next makes the first of the walks that a turn has left, and verifies windows
 // on the way where it can.
 func (r *run) next(ctx context.Context, w *walker, t *turn, work *Work) error {
-	again := work.along(&t.walks[0])
+	var again again
+	if t.LatestID == 0 { // what another version holds may not be known to be much
+		again = work.along(&t.walks[0])
+	}
 	t.again = again.Span
 	r.progress.windows.Add(int64(again.Windows()))
 	whole, err := r.span(ctx, w, t)

@@ -37,14 +37,20 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 		if err != nil {
 			return r.survive(ctx, w, s, err)
 		}
+		// A record that two versions gave is counted with one of them.
+		shared := w.versioned && d != nil && d.Counted > d.Archived
+		if shared {
+			if d, err = r.compareIDs(ctx, w, s, d); err != nil {
+				return r.survive(ctx, w, s, err)
+			}
+		}
 		// Halves of a span have no count either, where the source gives none.
 		uncounted := d != nil && d.Counted < 0 && !d.unasked && r.repairs()
 		if d != nil && s.Windows() > 1 && !uncounted {
 			queue = append(s.Cut(2), queue...)
 			continue
 		}
-		// A record that two versions gave is counted with one of them.
-		if d != nil && (d.Counted < 0 || w.versioned && d.Counted > d.Archived) && !r.repairs() {
+		if d != nil && d.Counted < 0 && !r.repairs() {
 			if d, err = r.compareIDs(ctx, w, s, d); err != nil {
 				return r.survive(ctx, w, s, err)
 			}

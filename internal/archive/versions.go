@@ -10,22 +10,20 @@ import (
 )
 
 // A Versioner is a Source whose functions have versions beside the latest, which
-// is what Functions lists: each is a Function of its own.
+// is what Functions lists: each is a Function of its own. Errors match ErrGone
+// where the function does not exist, and ErrNoVersions where the source does not
+// list such things.
 type Versioner interface {
-	// Versions lists the versions of a function, without the latest, and its
-	// aliases. Its error matches ErrGone where the function does not exist, and
-	// ErrNoVersions where the source does not list such things.
-	Versions(ctx context.Context, latest Function) (Versions, error)
+	// Versions lists the versions of a function, without the latest, each once;
+	// with an error, those that came.
+	Versions(ctx context.Context, latest Function) ([]Function, error)
+	// Aliases lists other names of its versions.
+	Aliases(ctx context.Context, latest Function) ([]Alias, error)
 }
 
-// ErrNoVersions is matched where a source lists no versions of functions.
-var ErrNoVersions = errors.New("the source lists no versions of functions")
-
-// Versions are those of one function.
-type Versions struct {
-	Functions []Function
-	Aliases   []Alias
-}
+// ErrNoVersions is matched where a source lists no versions, or no aliases, of
+// functions.
+var ErrNoVersions = errors.New("the source lists no such things")
 
 // An Alias is another name for a version.
 type Alias struct {
@@ -41,35 +39,48 @@ const VersionsAge = 24 * time.Hour
 
 // A Version is a version of a function, beside the latest.
 type Version struct {
-	Known            // LatestID is set
-	LatestURN string // of the latest
-	Covered   bool   // the answers for the latest held all that those for this one did, when last looked at
-	LookAgain bool   // that was long ago, or never
-	// Latest are the hours from the last of those that were looked at then to the
-	// last one in which the latest is complete. It has none where there is
-	// nothing to look at.
-	Latest Span
+	Known               // LatestID is set
+	Latest    Known     // of the same function
+	Covered   bool      // the answers for the latest held all that those for this one did, where that was looked at
+	LookAgain bool      // that was long ago, or never
+	LookedTo  time.Time // the end of the last hour that was looked at; zero for none
+	Complete  Span      // from the first to the last hour that the latest is complete in, and no longer than a source keeps
+	Begun     bool      // windows of its own are not complete, or records of its own are in flight
 }
 
 // A VersionStore keeps which versions functions have.
 type VersionStore interface {
 	// Unlisted are those of the functions whose versions are to be listed: they
-	// never were, were VersionsAge ago, or the function has changed since.
+	// never were, were VersionsAge ago, or the function has changed since. Those
+	// that could not be listed do not keep others from their turn.
 	Unlisted(ctx context.Context, latest []Known, at time.Time) ([]Known, error)
-	// SeeVersions notes the versions and aliases of a function.
-	SeeVersions(ctx context.Context, latest Known, v Versions, at time.Time) error
+	// SeeVersions and SeeAliases note those of a function, and Listed that both
+	// were asked for.
+	SeeVersions(ctx context.Context, latest Known, versions []Function, at time.Time) error
+	SeeAliases(ctx context.Context, latest Known, aliases []Alias, at time.Time) error
+	Listed(ctx context.Context, latest Known, at time.Time) error
 	// Versions are those of the source's functions that are not gone.
 	Versions(ctx context.Context, source SourceID, at time.Time) ([]Version, error)
-	// Elsewhere splits a page of a version's records: those that the archive has
-	// under another function, and those it has not.
-	Elsewhere(ctx context.Context, v Known, page []Invocation) (there, not []Invocation, err error)
-	// Cover notes whether a version is covered, as of the end of v.Latest.
-	Cover(ctx context.Context, v Version, covered bool, at time.Time) error
+	// Unarchived are those records of a version's page that the archive has not
+	// under the latest.
+	Unarchived(ctx context.Context, latest Known, page []Invocation) ([]Invocation, error)
+	// Cover notes whether a version is covered, as far as it was looked at.
+	Cover(ctx context.Context, v Version, covered bool, to, at time.Time) error
+	// Doubt has the source asked again for the count of a complete window.
+	Doubt(ctx context.Context, f Known, window time.Time) error
+	// VersionGone notes that the source does not know a version any more.
+	VersionGone(ctx context.Context, v Version, at time.Time) error
+	// Plan gives windows a row each that are to be read.
+	Plan(ctx context.Context, due []Due, o Order) error
 }
 
-// listVersions brings the list of versions up to date. After the first that
-// cannot be had, no more are asked for: they are left to the next run, as a
-// question without an answer, and what is known already is read all the same.
+// maxVersionFailures is how many lists of versions a run asks for in vain: each
+// is tried again for a while, and windows matter more.
+const maxVersionFailures = 3
+
+// listVersions brings the lists of versions and aliases up to date. One that
+// cannot be had is a question without an answer: it is left to the next run,
+// and what is known already is read all the same.
 func (r *run) listVersions(ctx context.Context, latest []Known) error {
 	versioner, ok := r.Source.(Versioner)
 	if !ok || r.Versions == nil {
@@ -79,22 +90,68 @@ func (r *run) listVersions(ctx context.Context, latest []Known) error {
 	if err != nil {
 		return fmt.Errorf("look up whose versions to list: %w", err)
 	}
-	err = atOnce(ctx, r.Concurrency, unlisted, func(ctx context.Context, f Known) error {
-		return r.seeVersions(ctx, versioner, f)
-	})
-	if errors.Is(err, errUnlisted) {
+	var failures atomic.Int64
+	return atOnce(ctx, r.Concurrency, unlisted, func(ctx context.Context, f Known) error {
+		if failures.Load() >= maxVersionFailures {
+			return nil
+		}
+		err := r.seeVersions(ctx, versioner, f)
+		var failed *SourceError
+		switch {
+		case errors.Is(err, ErrGone):
+			return nil // as its windows will tell
+		case !errors.As(err, &failed):
+			return err
+		case errors.Is(err, ErrDenied):
+			failures.Add(maxVersionFailures)
+		default:
+			failures.Add(1)
+		}
+		r.progress.left.Add(1)
+		r.Log.Warn("versions could not be listed, the next run asks again", "function", f.URN, "error", err)
 		return nil
-	}
-	return err
+	})
 }
 
-// versions are those known of the functions that the run is for, beside the
-// latest.
-func (r *run) versions(ctx context.Context, latest []Known) ([]Version, error) {
-	if r.Versions == nil {
+// seeVersions lists and keeps the versions and aliases of one function. A crash
+// in here has them listed again.
+func (r *run) seeVersions(ctx context.Context, versioner Versioner, latest Known) error {
+	versions, err := versioner.Versions(ctx, latest.Function)
+	if len(versions) > 0 {
+		if err := r.Versions.SeeVersions(ctx, latest, versions, r.began); err != nil {
+			return fmt.Errorf("keep the versions of %s: %w", latest.Name, err)
+		}
+	}
+	if errors.Is(err, ErrNoVersions) {
+		r.Log.Info("the latest version of the function is read alone", "function", latest.URN, "reason", err)
+	} else if err != nil {
+		return sourceError(ctx, err)
+	}
+	aliases, err := versioner.Aliases(ctx, latest.Function)
+	switch {
+	case errors.Is(err, ErrNoVersions): // what there was of them stays
+	case err != nil:
+		return sourceError(ctx, err)
+	default:
+		if err := r.Versions.SeeAliases(ctx, latest, aliases, r.began); err != nil {
+			return fmt.Errorf("keep the aliases of %s: %w", latest.Name, err)
+		}
+	}
+	// Asked for again when the list has become old, be there one or not.
+	if err := r.Versions.Listed(ctx, latest, r.began); err != nil {
+		return fmt.Errorf("note that the versions of %s were listed: %w", latest.Name, err)
+	}
+	return nil
+}
+
+// KnownVersions are those known of the functions that a run is for, beside the
+// latest. The order says whether they are to be compared: then none is taken for
+// covered.
+func (a *Archiver) KnownVersions(ctx context.Context, latest []Known, o Order, at time.Time) ([]Version, error) {
+	if a.Versions == nil {
 		return nil, nil
 	}
-	known, err := r.Versions.Versions(ctx, r.Source.ID(), r.began)
+	known, err := a.Versions.Versions(ctx, a.Source.ID(), at)
 	if err != nil {
 		return nil, fmt.Errorf("look up versions: %w", err)
 	}
@@ -104,20 +161,17 @@ func (r *run) versions(ctx context.Context, latest []Known) ([]Version, error) {
 	}
 	var versions []Version
 	for _, v := range known {
-		if read[v.ID] || r.Match != nil && !r.Match(v.Function) {
+		if read[v.ID] || a.Match != nil && !a.Match(v.Function) {
 			continue // it is listed by itself, or not asked for
 		}
-		if !read[v.LatestID] {
-			// Nobody asks for what would cover it.
-			v.Covered, v.LookAgain = false, false
+		if !read[v.Latest.ID] || o.Compare {
+			// Nobody asks for what would cover it, or that is the question.
+			v.Covered, v.LookAgain, v.Complete = false, false, Span{}
 		}
 		versions = append(versions, v)
 	}
 	return versions, nil
 }
-
-// errUnlisted ends listing versions where one of the lists cannot be had.
-var errUnlisted = errors.New("versions could not be listed")
 
 // atOnce calls f with each of the items, so many at once. The first error ends
 // it.
@@ -141,39 +195,4 @@ func atOnce[T any](ctx context.Context, n int, items []T, f func(context.Context
 	}
 	workers.Wait()
 	return context.Cause(ctx)
-}
-
-func (r *run) seeVersions(ctx context.Context, versioner Versioner, latest Known) error {
-	v, err := versioner.Versions(ctx, latest.Function)
-	switch {
-	case err != nil && context.Cause(ctx) != nil:
-		return context.Cause(ctx)
-	case errors.Is(err, ErrGone):
-		return nil
-	case errors.Is(err, ErrNoVersions):
-		// Asked for again when a list would have become old.
-		r.Log.Info("the latest version of the function is read alone", "function", latest.URN, "reason", err)
-	case err != nil:
-		r.progress.left.Add(1)
-		r.Log.Warn("versions could not be listed", "function", latest.URN, "error", err)
-		return errUnlisted
-	}
-	if err := r.Versions.SeeVersions(ctx, latest, v, r.began); err != nil {
-		return fmt.Errorf("keep the versions of %s: %w", latest.Name, err)
-	}
-	return nil
-}
-
-// allVersions reads what is due of the versions beside the latest, which have
-// been read, and says how many these are.
-func (r *run) allVersions(ctx context.Context, latest []Known) (n int, err error) {
-	versions, err := r.versions(ctx, latest)
-	if err != nil || len(versions) == 0 {
-		return 0, err
-	}
-	uncovered, err := r.uncovered(ctx, versions)
-	if err != nil {
-		return 0, err
-	}
-	return len(versions), r.all(ctx, uncovered)
 }

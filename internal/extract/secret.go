@@ -32,7 +32,12 @@ func SecretFrom(variable string) Secret {
 	if file == "" {
 		return Secret{name: variable}
 	}
-	return Secret{name: variable + fileSuffix, read: func() (string, error) { return readSecret(file) }}
+	return SecretIn(variable+fileSuffix, file)
+}
+
+// SecretIn is the secret in a file, by the name that an operator knows it by.
+func SecretIn(name, file string) Secret {
+	return Secret{name: name, read: func() (string, error) { return readSecret(file) }}
 }
 
 // FixedSecret is one that never changes.

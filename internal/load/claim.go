@@ -253,6 +253,11 @@ func (c *claim) Fail(ctx context.Context, s archive.Span, reason string, at time
 // due are gone with it; what is complete stays so.
 func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) error {
 	return c.fenced(ctx, func(tx pgx.Tx) error {
+		// Before the function's row: who keeps settings of another version of it
+		// has the two in this order.
+		if err := lockSettings(ctx, tx); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `UPDATE functions SET gone_at = $2 WHERE function_id = $1`, c.function.ID, at); err != nil {
 			return fmt.Errorf("update %s: %w", c.function.Name, err)
 		}

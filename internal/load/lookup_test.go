@@ -182,7 +182,7 @@ func TestArchivedFunctions(t *testing.T) {
 	a := newArchive(t)
 	latest := a.function("b")
 	a.function("a")
-	if err := a.store.SeeVersions(t.Context(), latest, archive.Versions{Functions: []archive.Function{{URN: "urn:b:1", Name: "b"}}}, noted); err != nil {
+	if err := a.store.SeeVersions(t.Context(), latest, []archive.Function{{URN: "urn:b:1", Name: "b"}}, noted); err != nil {
 		t.Fatal(err)
 	}
 	a.exec(`UPDATE functions SET covered_since = $1 WHERE function_urn = 'urn:b:1'`, noted)

@@ -28,7 +28,12 @@ func (c *claim) SettingsAsked(ctx context.Context) (time.Time, error) {
 
 // lockSettings keeps other writers of settings waiting: two claims may bring
 // the same version. They are few and short, and whoever reads does not wait.
-const lockSettings = `LOCK TABLE notification_setting_versions IN SHARE ROW EXCLUSIVE MODE`
+func lockSettings(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, `LOCK TABLE notification_setting_versions IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+		return fmt.Errorf("lock the settings: %w", err)
+	}
+	return nil
+}
 
 // KeepSettings keeps what the source said of the function's versions. What
 // changed closes the row that held and opens the next, in one transaction.
@@ -64,8 +69,8 @@ func (c *claim) KeepSettings(ctx context.Context, s archive.FunctionSettings, at
 // lastSettings are the newest rows of the versions that came, and all that hold
 // now of the function. Nobody else writes settings before the transaction ends.
 func (c *claim) lastSettings(ctx context.Context, tx pgx.Tx, s archive.FunctionSettings) ([]lastSetting, error) {
-	if _, err := tx.Exec(ctx, lockSettings); err != nil {
-		return nil, fmt.Errorf("lock the settings: %w", err)
+	if err := lockSettings(ctx, tx); err != nil {
+		return nil, err
 	}
 	urns, raw := make([]string, len(s.Settings)), make([]string, len(s.Settings))
 	for i := range s.Settings {

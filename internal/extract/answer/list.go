@@ -39,6 +39,11 @@ func ReadObject(body io.Reader, member func(name string, d *jsontext.Decoder) er
 	if _, err := d.ReadToken(); err != nil {
 		return fmt.Errorf("the answer is cut or broken: %w", err)
 	}
+	return ended(d)
+}
+
+// ended reads to the end of the answer, of which nothing is to be left.
+func ended(d *jsontext.Decoder) error {
 	switch _, err := d.ReadToken(); {
 	case err == nil:
 		return errors.New("the answer goes on behind its end")
@@ -71,20 +76,20 @@ func ReadElements(d *jsontext.Decoder, name string, element func(jsontext.Value)
 	return err
 }
 
-// ReadList reads an answer that is a list with nothing around it. Anything else
-// that is JSON has no elements.
-func ReadList(body io.Reader, element func(jsontext.Value)) error {
+// ReadList reads an answer that is a list with nothing around it, or null. For
+// anything else that is JSON listed is false.
+func ReadList(body io.Reader, element func(jsontext.Value)) (listed bool, err error) {
 	d := jsontext.NewDecoder(withoutMark(io.LimitReader(body, maxBody)), Lenient...)
-	var err error
-	if d.PeekKind() == '[' {
-		err = ReadElements(d, "the answer", element)
-	} else {
+	switch d.PeekKind() {
+	case '[', 'n':
+		listed, err = true, ReadElements(d, "the answer", element)
+	default:
 		err = d.SkipValue()
 	}
 	if err != nil {
-		return fmt.Errorf("the answer is cut or broken: %w", err)
+		return listed, fmt.Errorf("the answer is cut or broken: %w", err)
 	}
-	return nil
+	return listed, ended(d)
 }
 
 // withoutMark leaves out a byte order mark at the beginning, which RFC 8259

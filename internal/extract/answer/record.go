@@ -24,9 +24,26 @@ func Rejected(element jsontext.Value, start time.Time, reason string) *archive.R
 	return &archive.Rejected{Reason: reason, Start: start, Payload: bytes.Clone(element)}
 }
 
-// RequestID appends a request id to b, or says what is wrong with it. An id in
-// which something would have to be replaced is not one to find a record by.
+// Unread says why an element is not read at all; nil for one that is.
+func Unread(element jsontext.Value) *archive.Rejected {
+	switch {
+	case element.Kind() != '{':
+		return Rejected(element, time.Time{}, "not an object")
+	case len(element) > MaxElement:
+		return Rejected(element, time.Time{}, fmt.Sprintf("longer than %d bytes", MaxElement))
+	}
+	return nil
+}
+
+// RequestID appends a request id to b, or says what is wrong with it.
 func RequestID(b []byte, name string, value jsontext.Value) (id []byte, reason string) {
+	return Key(b, name, value, archive.MaxRequestID)
+}
+
+// Key appends to b what something is to be found by, of so many characters at
+// most, or says what is wrong with it: it is none where something would have to
+// be replaced in it.
+func Key(b []byte, name string, value jsontext.Value, most int) (key []byte, reason string) {
 	if value.Kind() != '"' {
 		return b, name + " is not a string"
 	}
@@ -36,8 +53,8 @@ func RequestID(b []byte, name string, value jsontext.Value) (id []byte, reason s
 		return id, name + " is empty"
 	case err != nil || bytes.IndexByte(id, 0) >= 0:
 		return id, name + " has characters that no text can hold"
-	case utf8.RuneCount(id) > archive.MaxRequestID:
-		return id, fmt.Sprintf("%s is longer than %d characters", name, archive.MaxRequestID)
+	case utf8.RuneCount(id) > most:
+		return id, fmt.Sprintf("%s is longer than %d characters", name, most)
 	}
 	return id, ""
 }

@@ -42,6 +42,18 @@ type Options struct {
 	PageSize       int  // invocations asked for at a time; 0 for as many as the API gives
 }
 
+// Check says what is wrong with the options, as far as that can be told without
+// asking anybody. Its errors match extract.ErrOptions.
+func (o Options) Check() error {
+	if _, err := newAddress(o); err != nil || o.Keys == nil {
+		return err
+	}
+	if _, err := (&client{keys: o.Keys}).signing(); err != nil {
+		return fmt.Errorf("%w: %w", extract.ErrOptions, err)
+	}
+	return nil
+}
+
 // A client makes calls of one account in one region.
 type client struct {
 	caller *extract.Caller

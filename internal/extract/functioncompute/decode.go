@@ -55,12 +55,7 @@ func decodeFunctions(body io.Reader) (l functionList, err error) {
 	var texts answer.TextReader
 	l.next, err = decodeList(body, "data", func(element jsontext.Value) {
 		var f qualified
-		objects.Open(element)
-		for {
-			field, value, ok := objects.Next()
-			if !ok {
-				break
-			}
+		for field, value := range objects.Members(element) {
 			if value.Kind() != '"' {
 				continue
 			}

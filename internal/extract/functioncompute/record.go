@@ -1,7 +1,6 @@
 package functioncompute
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -68,21 +67,13 @@ type recordReader struct {
 // under its request id later would be another row.
 func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archive.Rejected) {
 	inv := archive.Invocation{Status: answer.StatusUnknown}
-	switch {
-	case element.Kind() != '{':
-		return inv, answer.Rejected(element, time.Time{}, "not an object")
-	case len(element) > answer.MaxElement:
-		return inv, answer.Rejected(element, time.Time{}, fmt.Sprintf("longer than %d bytes", answer.MaxElement))
+	if rejected := answer.Unread(element); rejected != nil {
+		return inv, rejected
 	}
 	var extra answer.ExtraFields
 	start := true // is a time, or absent
 	idReason := "requestId is absent"
-	r.objects.Open(element)
-	for {
-		field, value, ok := r.objects.Next()
-		if !ok {
-			break
-		}
+	for field, value := range r.objects.Members(element) {
 		switch string(field) {
 		case "requestId":
 			r.id, idReason = answer.RequestID(r.id[:0], "requestId", value)

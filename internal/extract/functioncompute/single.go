@@ -14,20 +14,15 @@ import (
 
 // invocationID is that of the record that a query is for: as the archive has it,
 // else the request id, which it is where the caller chose none.
-func invocationID(q archive.Query) (id string) {
+func invocationID(q archive.Query) string {
+	id := q.RequestID
 	var objects answer.ObjectReader
-	objects.Open(jsontext.Value(q.Extra))
-	for {
-		field, value, ok := objects.Next()
-		switch {
-		case !ok && id == "":
-			return q.RequestID
-		case !ok:
-			return id
-		case string(field) == "invocationId" && value.Kind() == '"':
+	for field, value := range objects.Members(jsontext.Value(q.Extra)) {
+		if string(field) == "invocationId" && value.Kind() == '"' {
 			id = string(answer.Unquote(nil, value))
 		}
 	}
+	return id
 }
 
 // only leaves the record of this request id in a page: others may have an

@@ -44,6 +44,40 @@ type Options struct {
 // ErrOptions is matched by errors of the options themselves: nothing was tried.
 var ErrOptions = extract.ErrOptions
 
+// Check says what is wrong with the options, as far as that can be told without
+// asking anybody. Its errors match ErrOptions.
+func (o Options) Check() error {
+	if _, err := apiEndpoint(o); err != nil {
+		return err
+	}
+	if err := o.checkWords(); err != nil {
+		return err
+	}
+	if !o.AuthToken.Given() && o.Username == "" && !o.Password.Given() && !o.AccessKey.Given() && !o.SecretKey.Given() {
+		return nil // what the SDK finds may name the project as well
+	}
+	caller := extract.NewCaller(extract.Options{})
+	// One that is given calls nobody before it is used.
+	who, err := newIdentity(context.Background(), o, caller, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	_, _, err = projectBy(o, who, caller)
+	return err
+}
+
+// checkWords refuses what no name has in it.
+func (o *Options) checkWords() error {
+	for name, value := range map[string]string{
+		"HUAWEICLOUD_SDK_PROJECT_ID": o.ProjectID, "ARCHIVER_PROJECT": o.Project, "ARCHIVER_REGION": o.Region,
+	} {
+		if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) {
+			return fmt.Errorf("%w: %s has a space or a line break in it", ErrOptions, name)
+		}
+	}
+	return nil
+}
+
 // A client makes calls of one project in one region.
 type client struct {
 	caller   *extract.Caller
@@ -58,12 +92,8 @@ func newClient(ctx context.Context, o Options, caller *extract.Caller, log *slog
 	if err != nil {
 		return nil, err
 	}
-	for name, value := range map[string]string{
-		"HUAWEICLOUD_SDK_PROJECT_ID": o.ProjectID, "ARCHIVER_PROJECT": o.Project, "ARCHIVER_REGION": o.Region,
-	} {
-		if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) {
-			return nil, fmt.Errorf("%w: %s has a space or a line break in it", ErrOptions, name)
-		}
+	if err := o.checkWords(); err != nil {
+		return nil, err
 	}
 	identity, err := newIdentity(ctx, o, caller, log)
 	if err != nil {

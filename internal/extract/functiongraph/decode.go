@@ -75,12 +75,7 @@ func decodeFunctions(body io.Reader) (functionList, error) {
 	var texts answer.TextReader
 	err := decodeList(body, "functions", &l.count, &l.next, func(element jsontext.Value) {
 		var f archive.Function
-		objects.Open(element)
-		for {
-			name, value, ok := objects.Next()
-			if !ok {
-				break
-			}
+		for name, value := range objects.Members(element) {
 			if value.Kind() != '"' {
 				continue
 			}
@@ -143,16 +138,12 @@ func decodePageInfo(d *jsontext.Decoder, next *int) error {
 		return err
 	}
 	var objects answer.ObjectReader
-	objects.Open(value)
-	for {
-		name, value, ok := objects.Next()
-		if !ok {
-			return nil
-		}
+	for name, value := range objects.Members(value) {
 		if string(name) == "next_marker" {
 			*next = answer.Integer(value)
 		}
 	}
+	return nil
 }
 
 // decodeInteger reads an integer or a string that holds one; anything else,

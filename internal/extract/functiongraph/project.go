@@ -22,29 +22,38 @@ func (o *Options) projectName() string {
 	return o.Region
 }
 
-// projectID is the project's id: as given, as the SDK's profile has it, as a
-// user's token says, or looked up.
-func projectID(ctx context.Context, o Options, who identity, caller *extract.Caller) (string, error) {
+// projectBy is the project's id, as given or as the SDK's profile has it, or
+// else where to look it up.
+func projectBy(o Options, who identity, caller *extract.Caller) (id string, service *identityService, err error) {
 	if o.ProjectID != "" {
 		if o.Project != "" {
-			return "", fmt.Errorf("%w: HUAWEICLOUD_SDK_PROJECT_ID and ARCHIVER_PROJECT are both set: one of them is enough", ErrOptions)
+			return "", nil, fmt.Errorf("%w: HUAWEICLOUD_SDK_PROJECT_ID and ARCHIVER_PROJECT are both set: one of them is enough", ErrOptions)
 		}
-		return o.ProjectID, nil
+		return o.ProjectID, nil, nil
 	}
 	if f, ok := who.(*found); ok { // what a profile says as well, unless told otherwise
 		if o.Project == "" && f.sdk.ProjectId != "" {
-			return f.sdk.ProjectId, nil
+			return f.sdk.ProjectId, nil, nil
 		}
 		o.IAMEndpoint = cmp.Or(o.IAMEndpoint, f.sdk.IamEndpoint)
 	}
+	if o.projectName() == "" {
+		return "", nil, errNoProject
+	}
+	if service, err = newIdentityService(o, caller); err != nil {
+		return "", nil, fmt.Errorf("%w, or HUAWEICLOUD_SDK_PROJECT_ID", err)
+	}
+	return "", service, nil
+}
+
+// projectID is the project's id: as projectBy has it, as a user's token says, or
+// looked up.
+func projectID(ctx context.Context, o Options, who identity, caller *extract.Caller) (string, error) {
+	given, service, err := projectBy(o, who, caller)
+	if given != "" || err != nil {
+		return given, err
+	}
 	name := o.projectName()
-	if name == "" {
-		return "", errNoProject
-	}
-	service, err := newIdentityService(o, caller)
-	if err != nil {
-		return "", fmt.Errorf("%w, or HUAWEICLOUD_SDK_PROJECT_ID", err)
-	}
 	id, err := lookUp(ctx, service, who, name)
 	if err != nil && context.Cause(ctx) == nil {
 		return "", fmt.Errorf("look up project %s: %w; or set HUAWEICLOUD_SDK_PROJECT_ID", name, err)

@@ -1,7 +1,6 @@
 package functiongraph
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -22,21 +21,13 @@ type recordReader struct {
 // valid for the call only.
 func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archive.Rejected) {
 	inv := archive.Invocation{Status: answer.StatusUnknown}
-	switch {
-	case element.Kind() != '{':
-		return inv, answer.Rejected(element, time.Time{}, "not an object")
-	case len(element) > answer.MaxElement:
-		return inv, answer.Rejected(element, time.Time{}, fmt.Sprintf("longer than %d bytes", answer.MaxElement))
+	if rejected := answer.Unread(element); rejected != nil {
+		return inv, rejected
 	}
 	var extra answer.ExtraFields
 	start := true // is a time, or absent
 	idReason := "request_id is absent"
-	r.objects.Open(element)
-	for {
-		name, value, ok := r.objects.Next()
-		if !ok {
-			break
-		}
+	for name, value := range r.objects.Members(element) {
 		switch string(name) {
 		case "request_id":
 			r.id, idReason = answer.RequestID(r.id[:0], "request_id", value)

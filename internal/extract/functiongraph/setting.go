@@ -1,14 +1,11 @@
 package functiongraph
 
 import (
-	"bytes"
-	"fmt"
 	"hash/maphash"
 	"io"
 	"math"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -67,19 +64,11 @@ type settingReader struct {
 // must be there: what else cannot be read is in its raw answer.
 func (r *settingReader) read(element jsontext.Value) (archive.Setting, *archive.Rejected) {
 	s := archive.Setting{MaxEventAge: -1, MaxRetries: -1}
-	switch {
-	case element.Kind() != '{':
-		return s, answer.Rejected(element, time.Time{}, "not an object")
-	case len(element) > answer.MaxElement:
-		return s, answer.Rejected(element, time.Time{}, fmt.Sprintf("longer than %d bytes", answer.MaxElement))
+	if rejected := answer.Unread(element); rejected != nil {
+		return s, rejected
 	}
 	reason := "func_urn is absent"
-	r.objects.Open(element)
-	for {
-		name, value, ok := r.objects.Next()
-		if !ok {
-			break
-		}
+	for name, value := range r.objects.Members(element) {
 		switch string(name) {
 		case "func_urn":
 			s.URN, reason = urn(value)
@@ -106,12 +95,7 @@ func (r *settingReader) read(element jsontext.Value) (archive.Setting, *archive.
 
 // destinations are the kinds of the two destinations, empty for none.
 func (r *settingReader) destinations(value jsontext.Value) (success, failure string) {
-	r.nested.Open(value)
-	for {
-		name, value, ok := r.nested.Next()
-		if !ok {
-			return success, failure
-		}
+	for name, value := range r.nested.Members(value) {
 		switch string(name) {
 		case "on_success":
 			success = r.destination(value)
@@ -119,37 +103,23 @@ func (r *settingReader) destinations(value jsontext.Value) (success, failure str
 			failure = r.destination(value)
 		}
 	}
+	return success, failure
 }
 
 func (r *settingReader) destination(value jsontext.Value) (kind string) {
 	var objects answer.ObjectReader
-	objects.Open(value)
-	for {
-		name, value, ok := objects.Next()
-		if !ok {
-			return kind
-		}
+	for name, value := range objects.Members(value) {
 		if string(name) == "destination" {
 			kind = r.texts.Text(value)
 		}
 	}
+	return kind
 }
 
 // urn reads a URN, or says what is wrong with it.
 func urn(value jsontext.Value) (urn, reason string) {
-	if value.Kind() != '"' {
-		return "", "func_urn is not a string"
-	}
-	text, err := jsontext.AppendUnquote(nil, value)
-	switch {
-	case len(text) == 0:
-		return "", "func_urn is empty"
-	case err != nil || bytes.IndexByte(text, 0) >= 0:
-		return "", "func_urn has characters that no text can hold"
-	case utf8.RuneCount(text) > maxURN:
-		return "", fmt.Sprintf("func_urn is longer than %d characters", maxURN)
-	}
-	return string(text), ""
+	text, reason := answer.Key(nil, "func_urn", value, maxURN)
+	return string(text), reason
 }
 
 // whole reads an integer that a column of integer holds, -1 for anything else.

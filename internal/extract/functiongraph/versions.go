@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
 	functiongraph "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2"
@@ -30,16 +31,61 @@ const maxVersions = 100
 
 const permissionVersions = `to list versions and aliases (the policy "FunctionGraph ReadOnlyAccess" has it), or give --versions latest`
 
-// Versions lists a function's versions and aliases (pages: Querying the Versions
-// of a Function, Querying All Version Aliases of a Function).
-func (s *Source) Versions(ctx context.Context, f archive.Function) (v archive.Versions, err error) {
-	if v.Functions, err = s.versions(ctx, f); err == nil {
-		v.Aliases, err = s.aliases(ctx, f)
+// Versions lists a function's versions (page: Querying the Versions of a
+// Function).
+func (s *Source) Versions(ctx context.Context, f archive.Function) ([]archive.Function, error) {
+	var versions []archive.Function
+	seen := make(map[string]struct{})
+	for list := 1; ; list++ {
+		counted, read, unusable, err := s.versions(ctx, f)
+		if err != nil {
+			return nil, unlisted(ctx, "versions", f, err)
+		}
+		versions = append(versions, unseen(read, seen)...)
+		if counted > len(seen)+unusable && list < maxLists {
+			continue
+		}
+		latest := withoutVersion(f.URN) + ":" + latest
+		versions = slices.DeleteFunc(versions, func(v archive.Function) bool { return v.URN == latest })
+		switch {
+		case counted > len(seen)+unusable:
+			err = fmt.Errorf("list the versions of %s: the source counts %d and lists %d", f.Name, counted, len(seen)+unusable)
+		case unusable > 0:
+			err = fmt.Errorf("list the versions of %s: %d of them have no name that a URN can hold", f.Name, unusable)
+		}
+		return versions, err
 	}
-	if err == nil || context.Cause(ctx) != nil {
-		return v, err
+}
+
+// Aliases lists other names of a function's versions (page: Querying All Version
+// Aliases of a Function).
+func (s *Source) Aliases(ctx context.Context, f archive.Function) (aliases []archive.Alias, err error) {
+	var strange *unlistedError
+	err = s.client.call(ctx, functiongraph.GenReqDefForListVersionAliases,
+		&model.ListVersionAliasesRequest{FunctionUrn: f.URN, ContentType: contentType},
+		permissionVersions,
+		func(body io.Reader) (err error) {
+			aliases, err = decodeAliases(body)
+			if errors.As(err, &strange) {
+				return nil // it will say so again
+			}
+			return err
+		})
+	if err == nil && strange != nil {
+		err = strange
 	}
-	return archive.Versions{}, fmt.Errorf("list the versions of %s: %w", f.Name, unlistedOr(goneOr(err)))
+	if err != nil {
+		return nil, unlisted(ctx, "aliases", f, err)
+	}
+	return aliases, nil
+}
+
+// unlisted says what could not be listed.
+func unlisted(ctx context.Context, what string, f archive.Function, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return fmt.Errorf("list the %s of %s: %w", what, f.Name, unlistedOr(goneOr(err)))
 }
 
 // unlistedOr tells a service that has no such list, of which another's words or
@@ -56,7 +102,8 @@ func unlistedOr(err error) error {
 	return err
 }
 
-func (s *Source) versions(ctx context.Context, f archive.Function) (versions []archive.Function, err error) {
+// versions lists the versions once, the latest among them.
+func (s *Source) versions(ctx context.Context, f archive.Function) (counted int, versions []archive.Function, unusable int, err error) {
 	base := withoutVersion(f.URN)
 	for p := newPager(0, maxVersions); !p.last; {
 		marker, limit := p.marker(), strconv.Itoa(maxVersions)
@@ -79,15 +126,14 @@ func (s *Source) versions(ctx context.Context, f archive.Function) (versions []a
 			err = p.advance(list.answered(p.seed))
 		}
 		if err != nil {
-			return nil, err
+			return 0, nil, 0, err
 		}
+		counted, unusable = list.count, unusable+list.unusable
 		for _, version := range list.versions {
-			if version != latest {
-				versions = append(versions, archive.Function{URN: base + ":" + version, Name: f.Name})
-			}
+			versions = append(versions, archive.Function{URN: base + ":" + version, Name: f.Name})
 		}
 	}
-	return versions, nil
+	return counted, versions, unusable, nil
 }
 
 // withoutVersion is a function's URN without its version:
@@ -124,14 +170,9 @@ func decodeVersions(body io.Reader) (versionList, error) {
 	var texts answer.TextReader
 	err := decodeList(body, "versions", &l.count, &l.next, func(element jsontext.Value) {
 		var urn, version string
-		objects.Open(element)
-		for {
-			name, value, ok := objects.Next()
-			if !ok {
-				break
-			}
+		for name, value := range objects.Members(element) {
 			switch {
-			case value.Kind() != '"':
+			case value.Kind() != '"' && value.Kind() != '0':
 			case string(name) == "func_urn":
 				urn = texts.Text(value)
 			case string(name) == "version":
@@ -141,7 +182,7 @@ func decodeVersions(body io.Reader) (versionList, error) {
 		if parts := strings.Split(urn, ":"); version == "" && len(parts) == 8 {
 			version = parts[7]
 		}
-		if version == "" || strings.ContainsAny(version, ":/?#%!") {
+		if version == "" || strings.ContainsFunc(version, unnamed) {
 			l.unusable++ // of no version that a URN could name
 			return
 		}
@@ -150,30 +191,19 @@ func decodeVersions(body io.Reader) (versionList, error) {
 	return l, err
 }
 
-func (s *Source) aliases(ctx context.Context, f archive.Function) (aliases []archive.Alias, err error) {
-	err = s.client.call(ctx, functiongraph.GenReqDefForListVersionAliases,
-		&model.ListVersionAliasesRequest{FunctionUrn: f.URN, ContentType: contentType},
-		permissionVersions,
-		func(body io.Reader) (err error) {
-			aliases, err = decodeAliases(body)
-			return err
-		})
-	return aliases, err
+// unnamed reports whether a character is in no version's name.
+func unnamed(r rune) bool {
+	return strings.ContainsRune(":/?#%!", r) || !unicode.IsPrint(r) || unicode.IsSpace(r)
 }
 
 // decodeAliases reads the list of aliases, which is not in pages and has nothing
-// around it. Anything else that is JSON holds none.
+// around it.
 func decodeAliases(body io.Reader) (aliases []archive.Alias, err error) {
 	var objects answer.ObjectReader
 	var texts answer.TextReader
-	err = answer.ReadList(body, func(element jsontext.Value) {
+	listed, err := answer.ReadList(body, func(element jsontext.Value) {
 		var a archive.Alias
-		objects.Open(element)
-		for {
-			name, value, ok := objects.Next()
-			if !ok {
-				break
-			}
+		for name, value := range objects.Members(element) {
 			switch {
 			case string(name) == "additional_version_weights" && value.Kind() == '{':
 				a.Additional = answer.Value(value)
@@ -190,6 +220,9 @@ func decodeAliases(body io.Reader) (aliases []archive.Alias, err error) {
 			aliases = append(aliases, a)
 		}
 	})
+	if err == nil && !listed {
+		err = &unlistedError{"list"}
+	}
 	return aliases, err
 }
 

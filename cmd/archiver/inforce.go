@@ -1,0 +1,40 @@
+package main
+
+import (
+	"archiver/internal/extract"
+	"archiver/internal/load"
+)
+
+// inForce is what a command works on: the database, and the sources it is for.
+type inForce struct {
+	*configuring
+	database extract.Secret
+	sources  []*configured
+	warnings []string
+}
+
+// A configured source is one that the command is for, with the command's flags
+// as they are for it.
+type configured struct {
+	layered
+	name       string // empty where there is no list of sources
+	commands   commands
+	flags      *archiveFlags // of the command, nil for one that has none
+	lacking    bool          // what the file says of it is not enough, as was told
+	consistent consistent    // the command, nil for one that has nothing to fit together
+}
+
+// databaseURL is where the archive is.
+func (in *inForce) databaseURL() (string, error) {
+	address, err := in.database.Read()
+	if err != nil {
+		return "", &usageError{err}
+	}
+	if address == "" {
+		return "", usagef("DATABASE_URL is not set: name the database, such as postgres://user:password@host:5432/archiver")
+	}
+	if _, err := load.Config(address); err != nil {
+		return "", usagef("%s: %w", in.database.Name(), err)
+	}
+	return address, nil
+}

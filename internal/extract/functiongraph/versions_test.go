@@ -1,0 +1,104 @@
+package functiongraph
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"archiver/internal/archive"
+)
+
+// What a list of versions may look like, and what is read of it.
+func TestVersions(t *testing.T) {
+	t.Parallel()
+	base := strings.TrimSuffix(testURN, "latest")
+	many := make([]string, 100)
+	for i := range many {
+		many[i] = fmt.Sprintf(`{"version":"v%d"}`, i)
+	}
+	for name, test := range map[string]struct {
+		status int
+		body   string
+		want   []string
+		err    string // in the error
+		none   bool   // the source has no such list
+	}{
+		"the latest alone": {body: `{"versions":[{"version":"latest"}],"count":1}`},
+		"null":             {body: `{"versions":null,"count":0}`},
+		"of the page":      {body: `{"versions":[{"func_urn":"` + base + `latest","version":"latest"},{"func_urn":"` + base + `v1","version":"v1"}],"count":2,"next_marker":2}`, want: []string{"v1"}},
+		"by the URN":       {body: `{"versions":[{"func_urn":"` + base + `v1"}]}`, want: []string{"v1"}},
+		"twice":            {body: `{"versions":[{"version":"v1"},{"version":"v1"}],"count":2}`, want: []string{"v1"}, err: "counts 2 and lists 1"},
+		"a number":         {body: `{"versions":[{"version":3},{"version":"0"}]}`, want: []string{"3", "0"}},
+		"no name":          {body: `{"versions":[{"version":"v1"},{}],"count":2}`, want: []string{"v1"}, err: "1 of them have no name"},
+		"odd names":        {body: `{"versions":[{"version":"a b"},{"version":"a\n"},{"version":"a%b"},{"version":"a/b"},{"version":"é.1_2-3"}]}`, want: []string{"é.1_2-3"}, err: "4 of them"},
+		"cut short":        {body: `{"versions":[` + strings.Join(many, ",") + `],"count":250}`, want: nil, err: "counts 250 and lists 100"},
+		"another answer":   {body: `{"error_code":"x"}`, none: true},
+		"no such path":     {status: 404, body: `{"error_code":"APIG.0101"}`, none: true},
+		"not implemented":  {status: 501, body: ``, none: true},
+		"denied":           {status: 403, body: `{"error_code":"FSS.0403"}`, err: "--versions latest"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if !strings.HasSuffix(r.URL.Path, "/versions") {
+					t.Errorf("asked for %s", r.URL.Path)
+				}
+				w.WriteHeader(max(test.status, http.StatusOK))
+				fmt.Fprint(w, test.body)
+			}))
+			versions, err := s.Versions(t.Context(), archive.Function{URN: testURN, Name: "a"})
+			var got []string
+			for _, v := range versions {
+				got = append(got, strings.TrimPrefix(v.URN, base))
+			}
+			if name == "cut short" && len(got) == 100 {
+				got = nil // what came is there
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if errors.Is(err, archive.ErrNoVersions) != test.none || (err != nil) != (test.none || test.err != "") ||
+				err != nil && !strings.Contains(err.Error(), test.err) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// What a list of aliases may look like, and what is read of it.
+func TestAliases(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`[]`:   "[]",
+		`null`: "[]",
+		`[{"name":"live","version":"v1","description":"d","additional_version_weights":{"v2":10}}]`: `[{live v1 d {"v2":10}}]`,
+		`[{"name":"live","version":1},{"name":"x"},{"version":"v1"},7,null]`:                        "[]",
+		`{"aliases":[]}`:                      "none",
+		`[{"name":"live","version":"v1"}] []`: "error",
+		`[{"name":"live",`:                    "error",
+	} {
+		t.Run(body, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }))
+			aliases, err := s.Aliases(t.Context(), archive.Function{URN: testURN, Name: "a"})
+			got := "["
+			for _, a := range aliases {
+				got += fmt.Sprintf("{%s %s %s %s}", a.Name, a.Version, a.Description, a.Additional)
+			}
+			got += "]"
+			switch {
+			case errors.Is(err, archive.ErrNoVersions):
+				got = "none"
+			case err != nil:
+				got = "error"
+			}
+			if got != want {
+				t.Errorf("got %s, %v, want %s", got, err, want)
+			}
+		})
+	}
+}
