@@ -15,10 +15,16 @@ import (
 
 // checkCommand says what would keep an archive from being made. It writes
 // nothing.
-type checkCommand struct{ archiveFlags }
+type checkCommand struct {
+	archiveFlags
+	PrintConfig bool `env:"-" help:"Print what is in force and where each value comes from, secrets masked, and check nothing else."`
+}
 
 // Run is called by the command line.
 func (c *checkCommand) Run(ctx context.Context, s streams, in *inForce) error {
+	if c.PrintConfig {
+		return in.printConfig(s.out)
+	}
 	log := c.logger(s.err)
 	address, err := in.databaseURL()
 	if err != nil {

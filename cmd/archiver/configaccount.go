@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"archiver/internal/config"
+	"archiver/internal/extract"
 )
 
 // checkAccounts refuses flags and variables that say which account is read,
@@ -146,7 +150,7 @@ func (f *sourceFlags) account() string {
 
 // checkSources checks each source as a whole, and whether two are one.
 func (c *configuring) checkSources(all []*configured) {
-	if !c.has("source") {
+	if !c.reads() {
 		return
 	}
 	sound := make(map[*configured]bool)
@@ -155,7 +159,7 @@ func (c *configuring) checkSources(all []*configured) {
 		if of.consistent != nil {
 			of.note(of.consistent.check())
 		}
-		if sound[of] && !of.unasked {
+		if sound[of] && !of.unasked && c.file != nil { // without one, opening it says the same
 			of.note(sources[of.flags.Provider].check(&of.flags.sourceFlags))
 		}
 	}
@@ -194,13 +198,37 @@ func (l layered) fits() bool {
 	return true
 }
 
-// note notes what is wrong with the source as a whole.
+// note notes what is wrong with the source as a whole. Of one in a list, it is
+// told with the names of keys in place of those of variables.
 func (of *configured) note(err error) {
 	switch {
 	case err == nil:
 	case of.name != "":
-		of.mistake(of.own.At, "source %s: %v", of.name, err)
+		text := strings.TrimPrefix(err.Error(), extract.ErrOptions.Error()+": ")
+		of.mistake(of.own.At, "source %s: %s", of.name, of.byKeys().Replace(text))
 	default:
 		of.besides = append(of.besides, &usageError{err})
 	}
+}
+
+// byKeys replaces the names of variables and flags by those of keys in the file.
+func (c *configuring) byKeys() *strings.Replacer {
+	names := make(map[string]string)
+	for key, flag := range c.keys {
+		names["--"+key] = key
+		for _, name := range flag.Envs {
+			names[name] = key
+		}
+	}
+	for _, kind := range secretKinds {
+		for _, name := range kind.variables {
+			names[name] = kind.key + fromFile
+		}
+	}
+	var pairs []string
+	// The longer ones first: some begin with others.
+	for _, name := range slices.SortedFunc(maps.Keys(names), func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) }) {
+		pairs = append(pairs, name, names[name])
+	}
+	return strings.NewReplacer(pairs...)
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -88,7 +89,7 @@ func (c *configuring) mistakes(in *inForce) error {
 	if all = append(all, c.besides...); len(all) == 0 {
 		return nil
 	}
-	if c.has("no-migrate") { // alone, it would be told in its turn
+	if c.has("no-migrate") && !c.has("archived") { // alone, it would be told in its turn
 		if _, err := in.databaseURL(); err != nil {
 			all = append(all, err)
 		}
@@ -124,6 +125,15 @@ func variable(flag *kong.Flag) string {
 // has reports whether the command has a flag of this name.
 func (c *configuring) has(name string) bool {
 	return slices.ContainsFunc(c.command.Flags, func(f *kong.Flag) bool { return f.Name == name })
+}
+
+// reads reports whether the command reads sources: query need not.
+func (c *configuring) reads() bool {
+	archived, given := c.argument("archived")
+	if !given {
+		archived, _ = strconv.ParseBool(os.Getenv("ARCHIVER_ARCHIVED"))
+	}
+	return c.has("source") && archived != true
 }
 
 // configures reports whether the command, or what it belongs to, works on an
@@ -170,7 +180,7 @@ func (c *configuring) readFile() {
 // picked are the sources that the command is for; the one of flags and
 // environment alone where there is no list of sources.
 func (c *configuring) picked() []*config.Section {
-	if !c.has("source") {
+	if !c.reads() {
 		return []*config.Section{{}}
 	}
 	names, flag := c.sourceNames()
@@ -178,6 +188,7 @@ func (c *configuring) picked() []*config.Section {
 	case c.file == nil || !c.file.Several:
 		if len(names) > 0 && (c.file != nil || len(c.inFile) == 0) {
 			c.wrong("%s picks sources of a configuration file, and there is none that lists them (--config)", flag)
+			return nil
 		}
 		return []*config.Section{{}}
 	case len(names) == 0:
@@ -191,7 +202,9 @@ func (c *configuring) picked() []*config.Section {
 	var known []string
 	for i := range c.file.Sources {
 		s := &c.file.Sources[i]
-		known = append(known, nameOf(s))
+		if name := nameOf(s); name != "" && !slices.Contains(known, name) {
+			known = append(known, name)
+		}
 		if slices.Contains(names, nameOf(s)) {
 			picked = append(picked, s)
 		}
@@ -233,8 +246,14 @@ func (l layered) Validate(*kong.Application) error { return nil }
 
 // Resolve is asked for the flags that were not given.
 func (l layered) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if name := variable(flag); name != "" {
+		if len(flag.Envs) == 1 {
+			return nil, nil // as the command line has it already
+		}
+		return os.Getenv(name), nil // it would take the first, be it empty
+	}
 	setting, ok := l.setting(flag.Name)
-	if !ok || variable(flag) != "" || l.keys[flag.Name] == nil || l.unfit[setting.At] {
+	if !ok || l.keys[flag.Name] == nil || l.unfit[setting.At] {
 		return nil, nil
 	}
 	return setting.text(), nil

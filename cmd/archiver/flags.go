@@ -47,11 +47,11 @@ func (f *archiveFlags) shared() *archiveFlags { return f }
 
 // sourceFlags say which source is read, and how.
 type sourceFlags struct {
+	Provider string `enum:"${providers}" default:"functiongraph" account:"" help:"The cloud service to read: ${enum}."`
+	Region   string `account:"" placeholder:"NAME" help:"The region, such as cn-north-4."`
+	Endpoint string `account:"" placeholder:"URL" help:"URL of the API, in place of the region's own."`
+	Insecure bool   `help:"Permit an http:// endpoint beyond this machine."`
 	signInFlags
-	Provider       string        `enum:"${providers}" default:"functiongraph" account:"" help:"The cloud service to read: ${enum}."`
-	Region         string        `account:"" placeholder:"NAME" help:"The region, such as cn-north-4."`
-	Endpoint       string        `account:"" placeholder:"URL" help:"URL of the API, in place of the region's own."`
-	Insecure       bool          `help:"Permit an http:// endpoint beyond this machine."`
 	IncludePayload bool          `of:"functioncompute" help:"Of functioncompute: ask for what each function was called with as well, and keep it."`
 	Functions      []string      `type:"globs" placeholder:"GLOB,…" help:"Globs on function name or URN; ! excludes. Default all."`
 	Versions       string        `enum:"all,latest" default:"all" help:"Which versions of each function: all that the source lists, or the latest alone."`

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -29,7 +30,10 @@ func mappers() []kong.Option {
 		}),
 		mapper("cron", func(target reflect.Value, text string) error {
 			target.SetString(text)
-			_, err := schedule.Parse(text)
+			ticks, err := schedule.Parse(text)
+			if err == nil && ticks.Next(time.Unix(0, 0).UTC()).IsZero() {
+				err = fmt.Errorf("%q never comes: there is no such day", text)
+			}
 			return err
 		}),
 		mapper("count", func(target reflect.Value, text string) error {

@@ -93,7 +93,16 @@ func (in *inForce) openSources(ctx context.Context, log *slog.Logger) (*opened, 
 		return nil, context.Cause(ctx)
 	}
 	var wrong, failed several
-	for _, s := range set.sources {
+	for i, s := range set.sources {
+		for _, other := range set.sources[:i] {
+			// What they are called is known now: by whatever ways they say so, two
+			// that are one account do not share functions.
+			if s.archiver != nil && other.archiver != nil && s.archiver.Source.ID() == other.archiver.Source.ID() {
+				if err := sharing(other.configured, s.configured); err != nil {
+					wrong = append(wrong, s.named(err))
+				}
+			}
+		}
 		var usage *usageError
 		switch {
 		case errors.As(s.err, &usage):

@@ -54,7 +54,7 @@ func parse(args []string, s streams) (*kong.Context, *inForce, error) {
 	}
 	lacking := make(map[*config.Section]bool)
 	for _, section := range picked {
-		lacking[section] = c.has("source") && !layered{c, section}.checkSource()
+		lacking[section] = c.reads() && !layered{c, section}.checkSource()
 	}
 	var parsed *kong.Context
 	for _, section := range picked {

@@ -49,7 +49,7 @@ func plainJSON(document []byte) []byte {
 	var b []byte
 	for _, r := range string(document) {
 		switch {
-		case r < unicode.MaxASCII || unicode.IsPrint(r):
+		case r < unicode.MaxASCII || unicode.IsPrint(r) || unicode.Is(unicode.Zs, r):
 			b = append(b, string(r)...)
 		case r > 0xffff:
 			high, low := utf16.EncodeRune(r)

@@ -71,9 +71,9 @@ func (c *queryCommand) Run(ctx context.Context, s streams, in *inForce) error {
 		limit = 0
 	}
 	if c.Archived {
-		return c.ofArchive(ctx, q, limit, s, in)
+		return c.ofArchive(ctx, in, q, limit, s)
 	}
-	return c.ofSource(ctx, q, limit, s, in)
+	return c.ofSource(ctx, in, q, limit, s)
 }
 
 // question is what the flags ask for, at a time.
@@ -111,30 +111,42 @@ func note(w io.Writer, format string, args ...any) {
 }
 
 // ofSource asks the source.
-func (c *queryCommand) ofSource(ctx context.Context, q archive.Question, limit int, s streams, in *inForce) error {
+func (c *queryCommand) ofSource(ctx context.Context, in *inForce, q archive.Question, limit int, s streams) error {
 	if len(in.sources) > 1 {
-		return usagef("%d sources are configured, and one is asked: name it with --source", len(in.sources))
+		names := make([]string, len(in.sources))
+		for i := range in.sources {
+			names[i] = in.sources[i].name
+		}
+		return usagef("one source is asked at a time: pick it with --source, of %s", strings.Join(names, ", "))
 	}
-	flags := in.sources[0].flags
+	provider := in.sources[0].flags.Provider
 	var err error
-	if q.Statuses, err = statusWords(flags.Provider, q.Statuses); err != nil {
+	if q.Statuses, err = statusWords(provider, q.Statuses); err != nil {
 		return err
 	}
-	source, err := flags.source(ctx, c.logger(s.err))
+	set, err := in.openSources(ctx, c.logger(s.err))
 	if err != nil {
 		return err
 	}
+	opened := set.sources[0]
+	if opened.err != nil {
+		return opened.named(opened.err)
+	}
+	source := opened.archiver.Source
 	f, err := sourceFunction(ctx, source, c.Function, s.err)
 	if err != nil {
 		return err
 	}
 	out := c.printer(s, f.URN)
-	found, err := lookup.Live(ctx, source, lookup.Asked{Function: f, Question: q, Limit: limit}, out.show)
+	found, err := lookup.Live(ctx, source, lookup.Asked{Function: f, Question: q, Limit: limit, Ahead: c.Concurrency - 1}, out.show)
 	if err = ended(out, found, err, s.err); err != nil {
 		return err
 	}
 	tell(s.err, found, f.URN)
-	if found.Shown == 0 && q.RequestID != "" && c.From.IsZero() && c.To.IsZero() && flags.Provider == functioncompute.Provider {
+	if found.Shown == 0 {
+		note(s.err, "archiver check says whether the source keeps records of it")
+	}
+	if found.Shown == 0 && q.RequestID != "" && c.From.IsZero() && c.To.IsZero() && provider == functioncompute.Provider {
 		note(s.err, "Function Compute finds a request by its invocation id alone, which its caller may have chosen: --from and --to have all of that time looked through")
 	}
 	return nil

@@ -175,3 +175,27 @@ func TestQueryCoveredVersion(t *testing.T) {
 		t.Errorf("the archive gives %d records by the function's name", len(found))
 	}
 }
+
+// Of several sources one is asked, which --source picks. The archive has those of
+// all, and needs the credentials of none.
+func TestQueryOneOfSeveralSources(t *testing.T) {
+	t.Parallel()
+	w, _, shop, stock := severalClouds(t)
+	if code, stdout, stderr := w.run(nil, append([]string{"backfill"}, wholeDay...)...); code != exitDone {
+		t.Fatal(stdout, stderr)
+	}
+	ask := append([]string{"query", "--json", "--function", "*-import-004"}, wholeDay...)
+	asked := shop.calls.Load() + stock.calls.Load()
+	code, stdout, stderr := w.run(nil, ask...)
+	if code != exitUsage || stdout != "" || !strings.Contains(stderr, "--source, of shop, stock, fc") || shop.calls.Load()+stock.calls.Load() != asked {
+		t.Errorf("of three: exit %d, %s%s", code, stdout, stderr)
+	}
+	code, stdout, stderr = w.run(nil, append(ask, "--source", "stock")...)
+	if code != exitDone || !strings.Contains(stdout, ":project-of-the-stock:") {
+		t.Errorf("of one: exit %d, %s", code, stderr)
+	}
+	code, kept, stderr := w.run([]string{"STOCK_AK=", "STOCK_SK="}, append(ask, "--archived")...)
+	if code != exitDone || strings.Count(kept, "request_id") != strings.Count(stdout, "request_id") || shop.calls.Load() > asked {
+		t.Errorf("of the archive: exit %d, %s", code, stderr)
+	}
+}

@@ -12,7 +12,7 @@ import (
 func (c *queryCommand) unasking() bool { return c.Archived }
 
 // ofArchive asks the archive, which it cannot change.
-func (c *queryCommand) ofArchive(ctx context.Context, q archive.Question, limit int, s streams, in *inForce) error {
+func (c *queryCommand) ofArchive(ctx context.Context, in *inForce, q archive.Question, limit int, s streams) error {
 	address, err := in.databaseURL()
 	if err != nil {
 		return err

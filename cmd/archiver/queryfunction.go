@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"archiver/internal/archive"
+	"archiver/internal/config"
 )
 
 // sourceFunction is the one that is meant by a URN, a name or a glob.
@@ -119,7 +120,7 @@ func nearest(word string, words []string, n int) []string {
 	}
 	all := make([]near, 0, len(words))
 	for _, w := range slices.Compact(slices.Sorted(slices.Values(words))) {
-		all = append(all, near{w, edits(strings.ToLower(word), strings.ToLower(w))})
+		all = append(all, near{w, config.Distance(strings.ToLower(word), strings.ToLower(w))})
 	}
 	slices.SortStableFunc(all, func(a, b near) int { return a.distance - b.distance })
 	var list []string
@@ -127,27 +128,4 @@ func nearest(word string, words []string, n int) []string {
 		list = append(list, w.word)
 	}
 	return list
-}
-
-// edits is how many letters have to be put in, left out or replaced to turn a
-// into b.
-func edits(a, b string) int {
-	to := []rune(b)
-	row := make([]int, len(to)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i, letter := range []rune(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range to {
-			replaced := diagonal
-			if letter != to[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(to)]
 }

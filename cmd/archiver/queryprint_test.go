@@ -13,6 +13,8 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+
+	"archiver/internal/simulate"
 )
 
 // hostile answers as FunctionGraph does, with one function and what its records
@@ -127,5 +129,29 @@ func TestQueryAsks(t *testing.T) {
 		if q.Get("status") != c.status || q.Get("request_id") != c.request || to.Sub(from) != c.reach+2*time.Second || !strings.Contains(stderr, c.says) {
 			t.Errorf("%q asks for %s, %s: %s", c.args, asked.Load().RawQuery, to.Sub(from), stderr)
 		}
+	}
+}
+
+// What the README shows is what is printed.
+func TestQueryReadme(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const prompt = "$ archiver query "
+	_, block, _ := strings.Cut(string(readme), prompt)
+	block, _, _ = strings.Cut(block, "\n```")
+	args, want, _ := strings.Cut(block, "\n")
+	data, err := simulate.Generate(simulate.GenerateOptions{
+		Functions: 5, Invocations: 5 * generatedPerFunction, Date: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), Seed: 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, web := simulator(t, data)
+	code, stdout, stderr := install(t, web.URL).without("DATABASE_URL").run([]string{"COLUMNS="}, append([]string{"query"}, strings.Fields(args)...)...)
+	if diff := gocmp.Diff(want+"\n", stdout+stderr); diff != "" || code != exitDone {
+		t.Errorf("exit %d (-README +printed):\n%s", code, diff)
 	}
 }

@@ -15,12 +15,12 @@ import (
 // a flag is for, where it is one's alone; `account` marks what says which account
 // is read.
 type signInFlags struct {
-	ProjectID   string `name:"project-id" env:"HUAWEICLOUD_SDK_PROJECT_ID" of:"functiongraph" account:"" placeholder:"ID" help:"The project. Default: looked up by its name."`
+	ProjectID   string `name:"project-id" env:"ARCHIVER_PROJECT_ID,HUAWEICLOUD_SDK_PROJECT_ID" of:"functiongraph" account:"" placeholder:"ID" help:"The project. Default: looked up by its name."`
 	Project     string `of:"functiongraph" account:"" placeholder:"NAME" help:"The project by its name, such as eu-de_shop, in place of its id. Default: the region's own."`
 	IAMEndpoint string `name:"iam-endpoint" of:"functiongraph" account:"" placeholder:"URL" help:"URL of the identity service, in place of the region's own."`
 	Username    string `of:"functiongraph" account:"" placeholder:"NAME" help:"The IAM user to sign in as, with ARCHIVER_PASSWORD."`
 	Domain      string `of:"functiongraph" account:"" placeholder:"NAME" help:"The account that the user belongs to."`
-	AccountID   string `name:"account-id" env:"ALIBABA_CLOUD_ACCOUNT_ID" of:"functioncompute" account:"" placeholder:"ID" help:"The account. Default: that of the endpoint."`
+	AccountID   string `name:"account-id" env:"ARCHIVER_ACCOUNT_ID,ALIBABA_CLOUD_ACCOUNT_ID" of:"functioncompute" account:"" placeholder:"ID" help:"The account. Default: that of the endpoint."`
 
 	Own credentials `kong:"-"`
 }

@@ -31,16 +31,12 @@ const (
 
 // signInServer serves data to everybody whom the tests know. Its clock is the
 // machine's, so that signatures are good.
-func signInServer(t *testing.T, change ...func(*simulate.Options)) (*simulate.Server, string) {
+func signInServer(t *testing.T) (*simulate.Server, string) {
 	t.Helper()
-	o := simulate.Options{
+	api, err := simulate.New(simulate.Options{
 		Data: generated(t, 3, 300, 1), AccessKey: testAccessKey, SecretKey: testSecretKey, Token: testToken,
 		User: testUser, Password: testPassword, Domain: testDomain, ProjectName: "eu-de_shop",
-	}
-	for _, f := range change {
-		f(&o)
-	}
-	api, err := simulate.New(o)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -109,7 +109,7 @@ func closure(packages map[string]*sourcePackage, of string) map[string]bool {
 func TestImports(t *testing.T) {
 	t.Parallel()
 	packages := readModule(t)
-	for _, must := range []string{"internal/archive", "internal/extract", "internal/load", "internal/page", "internal/simulate", "internal/pgserver/pgtest", "cmd/archiver"} {
+	for _, must := range []string{"internal/archive", "internal/extract", "internal/load", "internal/page", "internal/simulate", "internal/config", "internal/pgserver/pgtest", "cmd/archiver"} {
 		if packages[path.Join(module, must)] == nil {
 			t.Errorf("there is no %s: what is said of it here is said of nothing", must)
 		}
@@ -122,7 +122,9 @@ func TestImports(t *testing.T) {
 		{"internal/load", []string{"internal/extract", "internal/metrics", "internal/page"}},
 		{"internal/metrics", []string{"internal/extract", "internal/page"}},
 		{"internal/page", []string{"internal/extract", "internal/metrics", "internal/pgserver", "internal/simulate"}},
+		{"internal/lookup", []string{"internal/extract", "internal/load"}},
 		{"internal/simulate", []string{"internal/archive", "internal/extract", "internal/load"}},
+		{"internal/config", []string{"internal/archive", "internal/extract", "internal/load"}},
 	} {
 		for _, name := range slices.Sorted(maps.Keys(packages)) {
 			if !within(name, rule.of) {

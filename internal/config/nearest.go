@@ -11,7 +11,7 @@ import (
 func Nearest(wrong string, names []string) string {
 	best, least := "", max(2, len(wrong)/3)+1
 	for _, name := range names {
-		d := distance(strings.ToLower(wrong), strings.ToLower(name))
+		d := Distance(strings.ToLower(wrong), strings.ToLower(name))
 		if d < least && d < len(name) {
 			best, least = name, d
 		}
@@ -35,9 +35,9 @@ func DidYouMean(wrong string, names []string) string {
 	return ""
 }
 
-// distance is how many letters have to be changed, added, left out or swapped
+// Distance is how many letters have to be changed, added, left out or swapped
 // with their neighbour.
-func distance(a, b string) int {
+func Distance(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -16,6 +16,7 @@ type Asked struct {
 	Function archive.Function
 	Question archive.Question
 	Limit    int // so many of the newest, newest first; 0 for all, as the source lists them
+	Ahead    int // pages that may be asked for before their turn where all are read
 }
 
 // A Found is what came of a look-up.
@@ -37,6 +38,9 @@ func Live(ctx context.Context, source archive.Source, a Asked, show func(archive
 	l := &look{Asked: a, query: a.Question.Query(a.Function), show: show, seed: maphash.MakeSeed(), seen: make(map[uint64]struct{})}
 	l.query.Search, l.query.Newest = true, true
 	l.newest.most = a.Limit
+	if a.Limit == 0 && a.Question.RequestID == "" {
+		l.query.Ahead = l.may
+	}
 	err := l.pages(ctx, source)
 	for _, inv := range l.newest.sorted() {
 		if shown := l.out(inv); shown != nil && err == nil {
@@ -56,6 +60,16 @@ type look struct {
 	seed   maphash.Seed
 	seen   map[uint64]struct{} // of the request ids so far: a list that moves repeats some
 	order  order
+	ahead  int // pages asked for before their turn
+}
+
+// may reports whether one more page may be asked for before its turn.
+func (l *look) may() bool {
+	if l.ahead >= l.Ahead {
+		return false
+	}
+	l.ahead++
+	return true
 }
 
 func (l *look) pages(ctx context.Context, source archive.Source) error {
@@ -64,6 +78,7 @@ func (l *look) pages(ctx context.Context, source archive.Source) error {
 		if err != nil {
 			return fmt.Errorf("ask for %s: %w", l.Function.URN, err)
 		}
+		l.ahead = page.Ahead
 		for i := range page.Rejected {
 			if l.found.Rejected++; l.found.Reason == "" {
 				l.found.Reason = page.Rejected[i].Reason
@@ -123,19 +138,20 @@ func (l *look) out(inv archive.Invocation) error {
 }
 
 // enough reports whether what follows can be left unread: the one record asked
-// for is there, or so many newer ones than what follows, as far as the order in
-// which the source lists them shows.
+// for is there, or so many that are newer than what follows. No page says in which
+// order a source lists them: all so far came newest first, so that those to come
+// are taken to.
 func (l *look) enough(lists int) bool {
 	if l.Question.RequestID != "" {
 		return l.found.Shown+len(l.newest.kept) > 0
 	}
-	return l.found.More && lists == 0 && l.order.newestFirst() && l.order.last.Before(l.newest.kept[0].at)
+	return l.found.More && lists == 0 && !l.order.rose && l.order.last.Before(l.newest.kept[0].at)
 }
 
 // An order is that in which records come, as far as their starts show it.
 type order struct {
-	last        time.Time // start of the last record that has one
-	falls, rose bool
+	last time.Time // start of the last record that has one
+	rose bool      // one was newer than the one before it
 }
 
 // place takes in a start, and is where the record stands among the others: one
@@ -147,14 +163,7 @@ func (o *order) place(start, end time.Time) time.Time {
 		}
 		return o.last
 	}
-	if !o.last.IsZero() {
-		o.falls = o.falls || start.Before(o.last)
-		o.rose = o.rose || start.After(o.last)
-	}
+	o.rose = o.rose || !o.last.IsZero() && start.After(o.last)
 	o.last = start
 	return start
 }
-
-// newestFirst reports whether all records so far came that way, so that those to
-// come will. No page says that they do.
-func (o *order) newestFirst() bool { return o.falls && !o.rose }

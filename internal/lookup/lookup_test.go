@@ -27,6 +27,9 @@ type source struct {
 	asked []archive.Query
 	read  int
 	err   error // after the last page
+
+	each    func(archive.Query) int // asked for each page
+	granted []int
 }
 
 func (*source) ID() archive.SourceID       { return archive.SourceID{} }
@@ -39,6 +42,9 @@ func (s *source) Pages(_ context.Context, q archive.Query) iter.Seq2[archive.Pag
 	s.asked = append(s.asked, q)
 	return func(yield func(archive.Page, error) bool) {
 		for _, p := range s.pages {
+			if s.each != nil {
+				s.granted = append(s.granted, s.each(q))
+			}
 			if s.read++; !yield(p, nil) {
 				return
 			}
@@ -62,6 +68,9 @@ func live(t *testing.T, s *source, a Asked) (ids []string, found Found) {
 	t.Helper()
 	found, err := Live(t.Context(), s, a, func(inv archive.Invocation) error {
 		ids = append(ids, inv.RequestID)
+		if inv.Start.Nanosecond()%1000 != 0 {
+			t.Errorf("%s starts at %s", inv.RequestID, inv.Start)
+		}
 		return nil
 	})
 	if err != nil {
@@ -110,6 +119,7 @@ func TestLiveShowsTheNewest(t *testing.T) {
 		more := len(want) > limit
 		want = want[:min(limit, len(want))]
 
+		r.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
 		order := r.IntN(3)
 		switch order {
 		case 0:
@@ -215,6 +225,33 @@ func TestLiveTellsWhatIsNotShown(t *testing.T) {
 	want := Found{Shown: 2, Outside: 2, Missing: 3, Rejected: 2, Reason: "first"}
 	if diff := gocmp.Diff(want, found); diff != "" || !slices.Equal(got, []string{"r-000", "r-005"}) {
 		t.Errorf("%q (-want +got):\n%s", got, diff)
+	}
+}
+
+// Where all is read, so many pages may be asked for before their turn, and no
+// more; where it may not be, none.
+func TestLiveAsksAhead(t *testing.T) {
+	t.Parallel()
+	s := listed([]archive.Invocation{record(1, noon), record(2, noon)}, 1)
+	s.pages[0].Ahead = 2
+	a := Asked{Question: archive.Question{From: noon, To: noon.Add(time.Minute)}, Ahead: 3}
+	s.each = func(q archive.Query) (granted int) {
+		for q.Ahead() {
+			granted++
+		}
+		return granted
+	}
+	live(t, s, a)
+	if !slices.Equal(s.granted, []int{3, 1}) { // two of three are under way after the first page
+		t.Errorf("granted %d", s.granted)
+	}
+	s.each = nil
+	a.Limit = 5
+	live(t, s, a)
+	a.Limit, a.Question.RequestID = 0, "r-001"
+	live(t, s, a)
+	if s.asked[1].Ahead != nil || s.asked[2].Ahead != nil {
+		t.Error("pages may be asked for that need not be read")
 	}
 }
 

@@ -82,13 +82,22 @@ func (f *found) find(ctx context.Context) error {
 	return nil
 }
 
-// triedInVain names a profile file that is there and of no use.
-func triedInVain() string {
+// ProfileFile is the path of the SDK's profile file, empty where there is none.
+func ProfileFile() string {
 	file := os.Getenv("HUAWEICLOUD_SDK_CREDENTIALS_FILE")
 	if home, err := os.UserHomeDir(); file == "" && err == nil {
 		file = filepath.Join(home, ".huaweicloud", "credentials")
 	}
 	if _, err := os.Stat(file); err != nil {
+		return ""
+	}
+	return file
+}
+
+// triedInVain names a profile file that is there and of no use.
+func triedInVain() string {
+	file := ProfileFile()
+	if file == "" {
 		return ""
 	}
 	return " (the profile file " + file + " has no section [basic] with ak and sk)"

@@ -1,0 +1,421 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write what tests compare with")
+
+// A workplace is a folder with files, in which the binary runs.
+type workplace struct {
+	t   *testing.T
+	dir string
+	env []string // all that the binary gets
+}
+
+// work makes one. The files are named by paths within it.
+func work(t *testing.T, files map[string]string) *workplace {
+	t.Helper()
+	w := &workplace{t: t, dir: t.TempDir()}
+	for name, text := range files {
+		path := filepath.Join(w.dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.env = []string{"HOME=" + w.dir, "PATH=" + os.Getenv("PATH"), "ARCHIVER_LOG_LEVEL=warn"}
+	return w
+}
+
+// run runs the binary to its end.
+func (w *workplace) run(env []string, args ...string) (code int, stdout, stderr string) {
+	w.t.Helper()
+	path, err := binary()
+	if err != nil {
+		w.t.Fatalf("build the archiver: %v", err)
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Dir, cmd.Env = w.dir, append(slices.Clone(w.env), env...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		w.t.Fatalf("run archiver %s: %v", strings.Join(args, " "), err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// golden compares with a file of testdata, or writes it with -update.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (go test -run '%s' ./cmd/archiver -update writes it anew):\n%s", path, t.Name(), diff)
+	}
+}
+
+const wrongFile = `log-formt: json
+database-url: postgres://someone:very-secret@db/archive
+listen: 8080
+schedule: every hour
+lisen: x
+settle: 10
+sources:
+  - name: shop
+    regoin: cn-north-4
+    provider: functiongrap
+    functions: ["a[", "!b"]
+    listen: 127.0.0.1:80
+    access-key: very-secret
+    insecure: yes
+  - name: shop
+    region: cn-north-4
+    concurrency: 010
+    access-key-file: none
+    retention: 4d
+  - region: [a]
+    name: otc!
+    account-id: 5
+    lookback: ~
+    schedule: "0 0 31 2 *"
+  - name: fc
+    provider: functioncompute
+    project: x
+    account-id: 188
+    region: cn-hangzhou
+    access-key-env: NOT_SET
+    secret-key-file: empty
+    secret-key-env: SET
+    rate: -1
+    request-timeout: soon
+  - region: cn-north-4
+    source: fc
+    versions: some
+    sources: []
+`
+
+// Every mistake is told at once, with its line and column and the nearest right
+// name, those of flags and environment beside those of the file; none of them
+// repeats a secret, and nothing was tried.
+func TestMistakesInTheFile(t *testing.T) {
+	t.Parallel()
+	w := work(t, map[string]string{"archiver.yaml": wrongFile, "empty": ""})
+	code, stdout, stderr := w.run([]string{"SET=very-secret", "ARCHIVER_RATE=fast", "ARCHIVER_PROVIDER=functiongraf"},
+		"run", "--config", "archiver.yaml", "--source", "shop,fcc")
+	if code != exitUsage || stdout != "" {
+		t.Errorf("exit %d, standard output %q", code, stdout)
+	}
+	if strings.Contains(stderr, "very-secret") {
+		t.Error("a secret is repeated")
+	}
+	golden(t, "mistakes.txt", stderr)
+}
+
+// What only shows when a source is looked at as a whole.
+func TestMistakesOfSources(t *testing.T) {
+	t.Parallel()
+	w := work(t, map[string]string{"archiver.yaml": `retention: 40d
+sources:
+  - {name: unknown, region: atlantis, auth-token-env: TOKEN}
+  - {name: plain, endpoint: "http://functiongraph.example.com", project-id: p, auth-token-env: TOKEN}
+  - {name: nowhere, project-id: p, auth-token-env: TOKEN}
+  - {name: half, region: cn-north-4, project-id: p, access-key-env: KEY}
+  - {name: both, region: cn-north-4, project-id: p, project: p, auth-token-env: TOKEN}
+  - {name: user, region: cn-north-4, username: reader, domain: d}
+  - {name: payload, region: cn-north-4, include-payload: true, auth-token-env: TOKEN}
+  - {name: long, region: cn-north-4, project-id: other, auth-token-env: TOKEN, lookback: 41d}
+  - {name: one, region: cn-north-4, project-id: q, auth-token-env: TOKEN, functions: [orders-*, "!*-test"]}
+  - {name: apart, region: cn-north-4, project-id: q, auth-token-env: TOKEN, functions: [stock-*, orders-test]}
+  - {name: same, region: cn-north-4, project-id: q, auth-token-env: TOKEN, functions: ["*-eu"]}
+  - {name: account, provider: functioncompute, region: cn-hangzhou, access-key-env: KEY, secret-key-env: KEY}
+  - {name: a token, region: cn-north-4, auth-token-env: TOKEN}
+  - {name: fc, provider: functioncompute, region: cn-hangzhou, account-id: 1, auth-token-env: TOKEN}
+`})
+	code, _, stderr := w.run([]string{"TOKEN=t", "KEY=k"}, "once", "--config", "archiver.yaml")
+	if code != exitUsage {
+		t.Errorf("exit %d", code)
+	}
+	golden(t, "mistakes-of-sources.txt", stderr)
+}
+
+// A flag wins over the environment, that over the file, and in it a source over
+// the top level.
+func TestPrecedence(t *testing.T) {
+	t.Parallel()
+	const file = "settle: 2m\nconcurrency: 2\nrate: 2\nlookback: 2d\nlog-level: warn\nsources:\n" +
+		"  - {name: a, region: cn-north-4, project-id: p, auth-token-env: TOKEN, settle: 3m, concurrency: 3, rate: 3, functions: []}\n" +
+		"  - {name: b, region: cn-north-4, project-id: q, auth-token-env: TOKEN}\n"
+	w := work(t, map[string]string{"archiver.yaml": file, "one.yaml": "region: cn-north-4\nproject-id: p\nsettle: 2m\nfunctions: [a, b]\n"})
+	env := []string{"TOKEN=t", "ARCHIVER_CONCURRENCY=4", "ARCHIVER_SETTLE=4m", "ARCHIVER_LOG_LEVEL=error", "ARCHIVER_CONFIG=archiver.yaml", "ARCHIVER_FUNCTIONS="}
+	for _, test := range []struct {
+		name string
+		env  []string
+		args []string
+		want []string
+	}{
+		{
+			name: "several", args: []string{"--settle", "5m"},
+			want: []string{
+				"log-level: error # environment ARCHIVER_LOG_LEVEL", "listen: 127.0.0.1:8080 # default", "- name: a # archiver.yaml:7:6",
+				"settle: 5m # flag --settle", "concurrency: 4 # environment ARCHIVER_CONCURRENCY",
+				"rate: 3 # archiver.yaml:7:101", "rate: 2 # archiver.yaml:3:1", "lookback: 2d # archiver.yaml:4:1", "verify-after: 6h # default",
+			},
+		},
+		{name: "picked", args: []string{"--source", "b", "--region", "eu-de"}, want: []string{"region: eu-de # flag --region", "project-id: q # archiver.yaml:8:35"}},
+		{name: "picked by the environment", env: []string{"ARCHIVER_SOURCE=b", "ARCHIVER_REGION=eu-de"}, want: []string{"region: eu-de # environment ARCHIVER_REGION", "- name: b"}},
+		{
+			name: "one source", args: []string{"--config", "one.yaml"}, env: []string{"ARCHIVER_REGION=eu-de", "HUAWEICLOUD_SDK_AK=a", "HUAWEICLOUD_SDK_SK=s"},
+			want: []string{"region: eu-de # environment ARCHIVER_REGION", "settle: 4m # environment", `functions: ["a", "b"] # one.yaml:4:1`, `access-key: "***" # environment HUAWEICLOUD_SDK_AK`},
+		},
+		{
+			name: "no file", env: []string{"ARCHIVER_CONFIG=", "ARCHIVER_REGION=eu-de", "HUAWEICLOUD_SDK_AK=a", "HUAWEICLOUD_SDK_SK=s"},
+			want: []string{"region: eu-de # environment ARCHIVER_REGION"},
+		},
+		{
+			name: "nothing but the same for all", env: []string{"ARCHIVER_REGION=cn-north-4"},
+			want: []string{"region: cn-north-4 # environment ARCHIVER_REGION"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			code, stdout, stderr := w.run(append(slices.Clone(env), test.env...), append([]string{"check", "--print-config"}, test.args...)...)
+			if code != exitDone {
+				t.Fatalf("exit %d: %s", code, stderr)
+			}
+			for _, part := range test.want {
+				if !strings.Contains(oneLine(stdout), part) {
+					t.Errorf("it does not say %q", part)
+				}
+			}
+			if t.Failed() {
+				t.Log(stdout)
+			}
+		})
+	}
+}
+
+// What says which account is read cannot be given for several sources that say
+// it of themselves; names of sources have to be there.
+func TestAmbiguous(t *testing.T) {
+	t.Parallel()
+	w := work(t, map[string]string{
+		"archiver.yaml": "sources:\n  - {name: shop, region: cn-north-4, project: p, auth-token-env: TOKEN}\n  - {name: stock, region: eu-de, project: q, auth-token-env: TOKEN}\n",
+		"one.yaml":      "region: cn-north-4\n",
+	})
+	w.env = append(w.env, "TOKEN=t", "DATABASE_URL=postgres://127.0.0.1:1/archive")
+	for _, test := range []struct {
+		name string
+		env  []string
+		args []string
+		says string
+	}{
+		{"a flag", nil, []string{"once", "--config", "archiver.yaml", "--region", "eu-de"}, "--region would be that of 2 sources at once, and archiver.yaml:2:18: region is another"},
+		{"the environment", []string{"ARCHIVER_REGION=cn-north-4"}, []string{"check", "--config", "archiver.yaml"}, "ARCHIVER_REGION would be that of 2 sources at once, and archiver.yaml:3:19"},
+		{"the SDK's variable", []string{"HUAWEICLOUD_SDK_PROJECT_ID=x"}, []string{"run", "--config", "archiver.yaml"}, "HUAWEICLOUD_SDK_PROJECT_ID would be that of 2 sources at once, and archiver.yaml:2:38: project is another"},
+		{"no such source", nil, []string{"once", "--config", "archiver.yaml", "--source", "stock,shp"}, `--source: there is no source "shp" in archiver.yaml, did you mean "shop"? It has shop, stock`},
+		{"no list", nil, []string{"once", "--config", "one.yaml", "--source", "a"}, "--source picks sources of a configuration file, and there is none"},
+		{"no file", nil, []string{"once", "--source", "a"}, "--source picks sources of a configuration file, and there is none"},
+		{"no file of this name", nil, []string{"status", "--config", "none.yaml"}, "none.yaml: cannot be read: no such file"},
+		{"an empty name", nil, []string{"status", "--config", ""}, "--config names no file"},
+		{"the simulator", nil, []string{"simulate", "--config", "one.yaml"}, "--config is not for simulate"},
+		{"the demo", nil, []string{"demo", "--config", "one.yaml"}, "--config is not for demo"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			code, _, stderr := w.run(test.env, test.args...)
+			if code != exitUsage || !strings.Contains(stderr, test.says) || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("exit %d, want %q:\n%s", code, test.says, stderr)
+			}
+		})
+	}
+}
+
+// A variable that looks like ours and is not is warned of, with the nearest
+// that is; those of others are not.
+func TestUnknownVariables(t *testing.T) {
+	t.Parallel()
+	w := work(t, nil)
+	w.env = append(w.env, "DATABASE_URL=postgres://127.0.0.1:1/archive", "ARCHIVER_LOG_FORMAT=json")
+	quiet := []string{
+		"ARCHIVER_TEST_TRACE=x", "ARCHIVER_SOAK=1", "ARCHIVER_AUTH_TOKEN_FILE=x", "ARCHIVER_PASSWORD=x", "ARCHIVER_CONCURRENCY=3", "ARCHIVER_SEED=3",
+		"ARCHIVER_PORT=tcp://10.0.0.1:8080", "ARCHIVER_PORT_8080_TCP_ADDR=10.0.0.1", "ARCHIVER_SERVICE_HOST=10.0.0.1", "MYARCHIVER_SETTEL=1",
+	}
+	if _, _, stderr := w.run(quiet, "status"); strings.Contains(stderr, "WARN") {
+		t.Error(stderr)
+	}
+	_, _, stderr := w.run([]string{"ARCHIVER_SETTEL=4m", "ARCHIVER_ACCESS_KEY=very-secret", "ARCHIVER_XYZZY="}, "status")
+	for _, part := range []string{
+		`ARCHIVER_SETTEL is set, and is no variable of archiver's, did you mean \"ARCHIVER_SETTLE\"?`,
+		`ARCHIVER_ACCESS_KEY is set, and is no variable of archiver's`, `ARCHIVER_XYZZY is set, and is no variable of archiver's"`,
+	} {
+		if !strings.Contains(stderr, part) {
+			t.Errorf("it does not say %s", part)
+		}
+	}
+	if strings.Contains(stderr, "very-secret") || strings.Count(stderr, `"level":"WARN"`) != 3 {
+		t.Error(stderr)
+	}
+}
+
+// The database may be named by the file, and its address is printed without user
+// and password.
+func TestDatabaseByFile(t *testing.T) {
+	t.Parallel()
+	w := work(t, map[string]string{
+		"archiver.yaml": "database-url-file: secrets/url\nregion: cn-north-4\nproject-id: p\n", "secrets/url": "postgres://someone:very-secret@127.0.0.1:1/one\n",
+	})
+	w.env = append(w.env, "HUAWEICLOUD_SDK_AK=a", "HUAWEICLOUD_SDK_SK=s")
+	for _, test := range []struct{ env, says string }{
+		{"", "database-url: 127.0.0.1:1/one # file secrets/url, archiver.yaml:1:1"},
+		{"DATABASE_URL=postgres://someone:very-secret@127.0.0.1:1/two", "database-url: 127.0.0.1:1/two # environment DATABASE_URL"},
+	} {
+		_, stdout, stderr := w.run([]string{test.env}, "check", "--print-config", "--config", "archiver.yaml")
+		if !strings.Contains(oneLine(stdout), test.says) || strings.Contains(stdout+stderr, "very-secret") || strings.Contains(stdout+stderr, "someone") {
+			t.Errorf("want %s:\n%s%s", test.says, stdout, stderr)
+		}
+	}
+	code, _, stderr := w.run(nil, "status", "--config", "archiver.yaml")
+	if code != exitIncomplete || !strings.Contains(stderr, "127.0.0.1:1/one") || strings.Contains(stderr, "very-secret") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+// Two clouds and the defaults, as they are printed.
+func TestPrintConfig(t *testing.T) {
+	t.Parallel()
+	w := work(t, map[string]string{
+		"archiver.yaml": `# What holds for all.
+retention: 400d
+schedule: "17 * * * *"
+sources:
+  - name: shop-eu
+    region: eu-de
+    project: eu-de_shop
+    username: reader
+    domain: OTC-EU-DE-1
+    password-file: secrets/password
+    functions: ["orders-*", "!*-test"]
+    settle: 90m
+  - name: stock
+    provider: functioncompute
+    region: cn-hangzhou
+    account-id: 0188
+    access-key-env: STOCK_KEY
+    secret-key-env: STOCK_SECRET
+    include-payload: true
+    rate: 2.5
+  - name: own host
+    region: cn-north-4
+`, "secrets/password": "very-secret-1", "key": "very-secret-2",
+	})
+	w.env = []string{
+		"HOME=/nowhere", "STOCK_KEY_FILE=key", "STOCK_SECRET=very-secret-3", "ARCHIVER_VERIFY_AFTER=90s", "ARCHIVER_PPROF=127.0.0.1:6060",
+		"DATABASE_URL=postgres://someone:very-secret-4@127.0.0.1:5432/archive", "ARCHIVER_LOG_FORMAT=text",
+	}
+	w.fix("own host", "own-host")
+	code, stdout, stderr := w.run(nil, "check", "--print-config", "--config", "archiver.yaml", "--concurrency", "4", "--no-migrate")
+	if code != exitDone || strings.Contains(stdout+stderr, "very-secret") || strings.Contains(stdout, "someone") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	golden(t, "print-config.txt", stdout)
+	if _, again, _ := w.run(nil, "check", "--print-config", "--config", "archiver.yaml", "--concurrency", "4", "--no-migrate"); again != stdout {
+		t.Error("it is another the second time")
+	}
+
+	// Without a file, and with a token before the keys.
+	w.env = []string{"HOME=/nowhere", "ARCHIVER_REGION=cn-north-4", "ARCHIVER_AUTH_TOKEN=very-secret", "HUAWEICLOUD_SDK_AK=very-secret", "HUAWEICLOUD_SDK_PROJECT_ID=p"}
+	code, stdout, stderr = w.run(nil, "check", "--print-config")
+	if code != exitDone || strings.Contains(stdout, "very-secret") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	golden(t, "print-config-environment.txt", stdout)
+}
+
+// fix replaces a text in the file.
+func (w *workplace) fix(from, to string) {
+	w.t.Helper()
+	path := filepath.Join(w.dir, "archiver.yaml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), from, to)), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// Sources of one account may share it by functions, not the functions.
+func TestOverlap(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		a, b string
+		want bool
+	}{
+		{"", "", true},
+		{"", "orders-*", true},
+		{"orders-*", "stock-*", false},
+		{"orders-*", "orders-eu", true},
+		{"orders-*", "*-eu", true},
+		{"*eu*", "orders-?", false},
+		{"*rs*", "orders-?", true},
+		{"!orders-*", "orders-*", false},
+		{"!orders-*", "!stock-*", true},
+		{"orders-*,!*-test", "orders-test", false},
+		{"orders-[ab]", "orders-c", false},
+		{"a/*", "b/*", false},
+		{"a/*", "*/b", true},
+	} {
+		split := func(globs string) []string {
+			return slices.DeleteFunc(strings.Split(globs, ","), func(g string) bool { return g == "" })
+		}
+		for _, pair := range [][2]string{{test.a, test.b}, {test.b, test.a}} {
+			name, got := overlap(split(pair[0]), split(pair[1]))
+			if got != test.want {
+				t.Errorf("%q and %q share %q (%t), want %t", pair[0], pair[1], name, got, test.want)
+			}
+		}
+	}
+}
+
+// Every flag that a file may have is one that run has, and each is told apart:
+// of a source, or of the process.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	c, err := newConfiguring([]string{"run"}, streams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var process []string
+	for _, name := range slices.Sorted(maps.Keys(c.keys)) {
+		if !ofSourceFlag(c.keys[name]) {
+			process = append(process, name)
+		}
+	}
+	want := []string{"listen", "log-format", "log-level", "no-migrate", "pprof", "retention"}
+	if diff := cmp.Diff(want, process); diff != "" {
+		t.Error(diff)
+	}
+}
