@@ -159,7 +159,7 @@ func (c *configuring) checkSources(all []*configured) {
 		if of.consistent != nil {
 			of.note(of.consistent.check())
 		}
-		if sound[of] {
+		if sound[of] && c.file != nil { // else opening it says the same
 			of.note(sources[of.flags.Provider].check(&of.flags.sourceFlags))
 		}
 	}
