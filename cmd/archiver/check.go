@@ -35,7 +35,7 @@ func (c *checkCommand) Run(ctx context.Context, s streams, in *inForce) error {
 		return err
 	}
 	report := &checked{out: s.out}
-	report.well("configuration", "complete")
+	report.well("configuration", "complete%s", in.from())
 	for _, o := range set.sources {
 		report.source = o.name
 		if o.err != nil {
@@ -53,6 +53,17 @@ func (c *checkCommand) Run(ctx context.Context, s streams, in *inForce) error {
 		return fmt.Errorf("%d of %d checks failed", report.faults, report.lines)
 	}
 	return nil
+}
+
+// from says which file the configuration is of, if any.
+func (in *inForce) from() string {
+	switch {
+	case in.file == nil:
+		return ""
+	case !in.file.Several:
+		return ", with " + in.file.Path
+	}
+	return fmt.Sprintf(", %d of the %d sources of %s", len(in.sources), len(in.file.Sources), in.file.Path)
 }
 
 // checked is what was checked so far, a line each.

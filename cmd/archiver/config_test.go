@@ -29,16 +29,22 @@ func work(t *testing.T, files map[string]string) *workplace {
 	t.Helper()
 	w := &workplace{t: t, dir: t.TempDir()}
 	for name, text := range files {
-		path := filepath.Join(w.dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		w.write(name, text)
 	}
 	w.env = []string{"HOME=" + w.dir, "PATH=" + os.Getenv("PATH"), "ARCHIVER_LOG_LEVEL=warn"}
 	return w
+}
+
+// write writes a file.
+func (w *workplace) write(name, text string) {
+	w.t.Helper()
+	path := filepath.Join(w.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // run runs the binary to its end.
@@ -352,19 +358,26 @@ sources:
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	golden(t, "print-config-environment.txt", stdout)
+
+	// By a profile of the SDK's.
+	w.env = []string{"HOME=" + w.dir, "ARCHIVER_REGION=cn-north-4", "HUAWEICLOUD_SDK_CREDENTIALS_FILE=key", "HUAWEICLOUD_SDK_PROJECT_ID_FILE=project"}
+	w.write("project", "p-by-file\n")
+	_, stdout, _ = w.run(nil, "check", "--print-config")
+	for _, part := range []string{"# signs in with the SDK's profile key", "project-id: p-by-file # environment HUAWEICLOUD_SDK_PROJECT_ID_FILE"} {
+		if !strings.Contains(oneLine(stdout), part) {
+			t.Errorf("it does not say %q:\n%s", part, stdout)
+		}
+	}
 }
 
 // fix replaces a text in the file.
 func (w *workplace) fix(from, to string) {
 	w.t.Helper()
-	path := filepath.Join(w.dir, "archiver.yaml")
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(filepath.Join(w.dir, "archiver.yaml"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), from, to)), 0o600); err != nil {
-		w.t.Fatal(err)
-	}
+	w.write("archiver.yaml", strings.ReplaceAll(string(text), from, to))
 }
 
 // Sources of one account may share it by functions, not the functions.

@@ -66,6 +66,9 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	for _, o := range set.sources {
 		flags := &o.commands.Run
 		o.log.Info("archiver is up", "schedule", flags.Schedule, "settle", flags.Settle.String(), "address", c.Listen)
+		if o.archiver == nil {
+			o.log.Error(notOpened, archive.ErrorKeys(o.err)...)
+		}
 		running.Go(func() {
 			schedule.Run(ctx, ticks[o.configured], archive.SystemClock{}, o.log, func(ctx context.Context, tick time.Time) {
 				makeAhead(ctx, set.store, tick, o.log)
@@ -92,12 +95,15 @@ func runOrder(tick time.Time) func(*openedSource) archive.Order {
 	}
 }
 
+// notOpened is said of a source that cannot be signed in to.
+const notOpened = "source cannot be opened, the next tick tries again"
+
 // pass makes the pass of a tick. A source that could not be opened before is
 // opened now.
 func (s *openedSource) pass(ctx context.Context, store *load.Store, tick time.Time) {
 	if s.archiver == nil {
 		if err := s.open(ctx); err != nil {
-			s.log.Error("source cannot be opened, the next tick tries again", "error", err)
+			s.log.Error(notOpened, "error", err)
 			return
 		}
 		s.into(store, func(archive.Function) bool { return true })

@@ -161,7 +161,7 @@ func TestSeveralSources(t *testing.T) {
 		t.Errorf("verify: exit %d\n%s%s", code, stdout, stderr)
 	}
 	code, stdout, stderr = w.run(nil, "check")
-	if code != exitDone || !strings.Contains(stdout, "ok    stock: credentials: accepted, 4 functions listed") || !strings.Contains(stdout, "ok    fc: invocations: may be read") {
+	if code != exitDone || !strings.Contains(stdout, "ok    configuration: complete, 3 of the 3 sources of archiver.yaml\n") || !strings.Contains(stdout, "ok    stock: credentials: accepted, 4 functions listed") || !strings.Contains(stdout, "ok    fc: invocations: may be read") {
 		t.Errorf("check: exit %d\n%s%s", code, stdout, stderr)
 	}
 	code, stdout, stderr = w.run(nil, "once", "--dry-run", "--retention", "400d")
