@@ -98,6 +98,10 @@ func TestFiguresOfDroppedDays(t *testing.T) {
 	muchLater := later.Add(time.Hour)
 	commit(t, c, page(hours(yesterday, 24), muchLater, again[:3]...))
 	check("partly read again", moved...)
+	commit(t, c, page(hours(yesterday, 24), muchLater, again[:4]...))
+	check("as many are read again", `("code -",,1,,,,,,,)`,
+		"(day,24,5,4,0,1,0,4,0.548,4)", "(hour,00,4,4,0,0,0,4,0.548,4)", "(hour,23,1,0,0,1,0,0,0,)",
+		"(source,00,4,4,0,0,0,4,0.548,4)", "(source,23,1,0,0,1,0,0,0,)")
 	commit(t, c, lastPage(hours(yesterday, 24), muchLater, again...))
 	check("read again", `("code -",,1,,,,,,,)`,
 		"(day,24,7,6,0,1,0,6,0.8220000000000001,6)", "(hour,00,6,6,0,0,0,6,0.8220000000000001,6)", "(hour,23,1,0,0,1,0,0,0,)",
