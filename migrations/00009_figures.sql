@@ -94,6 +94,9 @@ $$;
 -- the histogram are of those, where an end before the start is as good as none
 -- between them.
 --
+-- Of one function, each hour lies on another block: a year of counts is read from
+-- the index alone, so far as a vacuum has come by.
+--
 -- Rows that retention dropped stay counted: then dropped_to is set, and whatever
 -- was archived first since then is not of them. NULL where all rows are there.
 CREATE TABLE hourly_figures (
@@ -110,8 +113,8 @@ CREATE TABLE hourly_figures (
     max_seconds   double precision,
     histogram     integer[],
     dropped_to    timestamptz,
-    PRIMARY KEY (function_id, window_start)
-);
+    PRIMARY KEY (function_id, window_start) INCLUDE (records, success, fail, discard, in_flight, other)
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02);
 CREATE INDEX hourly_figures_window ON hourly_figures (window_start);
 
 -- What of an hour was dropped, beside rows that have come to it since: those

@@ -10,6 +10,9 @@ import (
 	"archiver/internal/archive"
 )
 
+const figureColumns = "records, success, fail, discard, in_flight, other, failure_rate, timed, total_seconds, " +
+	"mean_seconds, p50_seconds, p95_seconds, p99_seconds, max_seconds, histogram"
+
 // What users hold on to: the views' columns, in this order.
 func TestViewColumns(t *testing.T) {
 	t.Parallel()
@@ -20,6 +23,13 @@ func TestViewColumns(t *testing.T) {
 			"window_start, first_archived_at, updated_at",
 		"window_coverage": "provider, function_urn, window_start, state, records, pending, source_count, " +
 			"attempts, last_error, completed_at, rejected",
+		"failures": "provider, region, project_id, function_urn, function_name, request_id, status, " +
+			"source_status, error_code, error_message, failed_at, start_time, end_time, duration_seconds, window_start",
+		"function_hourly": "provider, region, project_id, function_urn, function_name, window_start, " + figureColumns,
+		"function_daily":  "provider, region, project_id, function_urn, function_name, day, " + figureColumns + ", complete_hours",
+		"source_hourly":   "provider, region, project_id, window_start, functions, " + figureColumns,
+		"error_codes": "provider, region, project_id, function_urn, function_name, error_code, records, " +
+			"first_seen, last_seen, sample_message",
 	} {
 		got := value[string](a, `
 			SELECT string_agg(attname, ', ' ORDER BY attnum)
