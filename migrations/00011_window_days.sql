@@ -40,6 +40,8 @@ COMMENT ON COLUMN window_days.gone IS 'Windows not read before the function was 
 COMMENT ON COLUMN window_days.records IS 'Records archived';
 COMMENT ON COLUMN window_days.pending IS 'Records in flight';
 
+SELECT allow_reading('window_days');
+
 -- Adds a statement's changes to the days, as add_windows does to the totals. No
 -- statement names a variable here either.
 -- +goose StatementBegin

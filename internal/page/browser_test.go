@@ -19,7 +19,7 @@ import (
 )
 
 // patient bounds what a browser is waited for.
-const patient = 2 * time.Minute
+const patient = 5 * time.Minute
 
 // chromium is where the browser is.
 func chromium(t testing.TB) string {

@@ -76,7 +76,7 @@ func niceTop(most float64) float64 {
 		return 1
 	}
 	size := math.Pow(10, math.Floor(math.Log10(most)))
-	for _, step := range []float64{1, 2, 4, 5, 10} {
+	for _, step := range []float64{1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10} {
 		if most <= step*size {
 			return max(step*size, 1)
 		}

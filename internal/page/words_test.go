@@ -24,7 +24,7 @@ func TestWords(t *testing.T) {
 
 func TestNiceTop(t *testing.T) {
 	t.Parallel()
-	for most, want := range map[float64]float64{0: 1, 0.2: 1, 1: 1, 3: 4, 4.2: 5, 7: 10, 11: 20, 1319: 2000, 4531: 5000, 99999: 100000} {
+	for most, want := range map[float64]float64{0: 1, 0.2: 1, 1: 1, 3: 3, 4.2: 5, 7: 8, 11: 12, 1319: 1600, 4531: 5000, 99999: 100000} {
 		if got := niceTop(most); got != want {
 			t.Errorf("the axis of %v ends at %v, want %v", most, got, want)
 		}

@@ -110,10 +110,11 @@ func (z zoom) headings(from, to time.Time, link func(zoom string, at time.Time) 
 		}
 		return next
 	}
-	months := func(shape string) []heading {
+	// A name has no room over fewer columns.
+	months := func(shape string, least int) []heading {
 		return over(month, func(at, next time.Time) heading {
 			h := heading{Text: at.Format(shape), Title: at.Format("January 2006")}
-			if next.Sub(at) < 3*z.column {
+			if next.Sub(at) < time.Duration(least)*z.column {
 				h.Text = ""
 			}
 			return h
@@ -141,11 +142,11 @@ func (z zoom) headings(from, to time.Time, link func(zoom string, at time.Time) 
 	case "week":
 		return [][]heading{toDay("Mon 2 Jan")}
 	case "month":
-		return [][]heading{months("January 2006"), toDay("2")}
+		return [][]heading{months("January 2006", 3), toDay("2")}
 	case "quarter":
-		return [][]heading{months("January 2006"), toWeek("2 Jan", 3)}
+		return [][]heading{months("January 2006", 7), toWeek("2 Jan", 4)}
 	default:
-		return [][]heading{months("Jan 06"), toWeek("2", 1)}
+		return [][]heading{months("Jan 06", 2), toWeek("2", 1)}
 	}
 }
 
