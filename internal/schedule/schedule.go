@@ -61,7 +61,7 @@ func Run(ctx context.Context, ticks cron.Schedule, clock archive.Clock, log *slo
 				job(ctx, tick)
 			})
 		default:
-			log.Warn("tick is skipped, the last one is still busy", "tick", tick.Format(time.RFC3339))
+			log.Warn("tick is skipped, the last one is still busy", "tick", tick)
 		}
 	}
 }
