@@ -49,7 +49,7 @@ func measureScale(ctx context.Context, b *bench) ([]measure, error) {
 		AskedBy: "once", Older: true, Follow: true, VerifyAfter: verifyAfter,
 		Range: archive.Span{From: due.Add(-lookback), To: due},
 	}
-	var forDue, forStatus []float64
+	var forDue, forStatus, forOverview []float64
 	for range scaleRounds {
 		began := time.Now()
 		found, err := store.Due(ctx, known, order, now)
@@ -69,12 +69,22 @@ func measureScale(ctx context.Context, b *bench) ([]measure, error) {
 		if len(status) != scaleFunctions || status[0].Complete != windows/scaleFunctions {
 			return nil, fmt.Errorf("%d functions have a status, the first %d windows complete", len(status), status[0].Complete)
 		}
+		began = time.Now()
+		overview, err := store.Overview(ctx)
+		if err != nil {
+			return nil, err
+		}
+		forOverview = append(forOverview, time.Since(began).Seconds()*1000)
+		if len(overview.Providers) != 1 || overview.Providers[0].WindowsComplete != windows {
+			return nil, fmt.Errorf("the overview is %+v", overview)
+		}
 	}
 	store.Close()
 	return []measure{
 		figure("windows, of functions", "%d, %d", windows, scaleFunctions),
 		atMost("what is due, ms", "%.0f", median(forDue), scaleTarget),
 		atMost("status, ms", "%.0f", median(forStatus), scaleTarget),
+		atMost("what metrics tell, ms", "%.0f", median(forOverview), scaleTarget),
 	}, b.drop(ctx, "scale")
 }
 

@@ -30,6 +30,7 @@ type Metrics struct {
 	runs           *prometheus.CounterVec
 	running        *prometheus.GaugeVec
 	lookback       *prometheus.GaugeVec
+	lookbacks      map[string]time.Duration // by provider, the shortest
 }
 
 // Upper bounds in seconds. A call may take as long as --request-timeout, 30 s
@@ -42,7 +43,7 @@ var (
 // New makes the metrics of a process that is this release of the archiver.
 func New(release string) *Metrics {
 	m := &Metrics{
-		registry: prometheus.NewRegistry(),
+		registry: prometheus.NewRegistry(), lookbacks: make(map[string]time.Duration),
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "archiver_records_total",
 			Help: "Records that the source gave, by what became of them: inserted, updated, unchanged (known before as they are) or rejected (no row can hold them).",
@@ -95,8 +96,9 @@ var (
 	runEnded = []string{"complete", "incomplete", "interrupted", "failed"}
 )
 
-// Begin makes the series of a provider: what has not happened yet is 0, so that
-// the first time it does can be seen as an increase.
+// Begin makes the series of a source's provider, before the source is read: what
+// has not happened yet is 0, so that the first time it does can be seen as an
+// increase.
 func (m *Metrics) Begin(provider string, outcomes []string, lookback time.Duration) {
 	for _, result := range results {
 		m.records.WithLabelValues(provider, result)
@@ -111,7 +113,11 @@ func (m *Metrics) Begin(provider string, outcomes []string, lookback time.Durati
 	m.commitSeconds.WithLabelValues(provider)
 	m.commitFailures.WithLabelValues(provider)
 	m.running.WithLabelValues(provider)
-	m.lookback.WithLabelValues(provider).Set(lookback.Seconds())
+	// Of several sources of one provider, the one that forgets first.
+	if known, ok := m.lookbacks[provider]; !ok || lookback < known {
+		m.lookbacks[provider] = lookback
+	}
+	m.lookback.WithLabelValues(provider).Set(m.lookbacks[provider].Seconds())
 }
 
 // Call counts the calls made to a provider.

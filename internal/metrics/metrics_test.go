@@ -133,6 +133,7 @@ func TestRuns(t *testing.T) {
 	t.Parallel()
 	m, inner := New("test"), new(fakeStore)
 	m.Begin("functiongraph", nil, 48*time.Hour)
+	m.Begin("functiongraph", nil, 72*time.Hour)
 	s := m.Store(inner, "functiongraph")
 	running := func(want string) {
 		t.Helper()
