@@ -96,9 +96,9 @@ var (
 	runEnded = []string{"complete", "incomplete", "interrupted", "failed"}
 )
 
-// Begin, called once for each source before it is read, makes the series of its
-// provider: what has not happened yet is 0, so that the first time it does can be
-// seen as an increase.
+// Begin makes the series of a source's provider, before the source is read: what
+// has not happened yet is 0, so that the first time it does can be seen as an
+// increase.
 func (m *Metrics) Begin(provider string, outcomes []string, lookback time.Duration) {
 	for _, result := range results {
 		m.records.WithLabelValues(provider, result)
