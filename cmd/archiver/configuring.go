@@ -202,7 +202,7 @@ func (c *configuring) picked() []*config.Section {
 	var known []string
 	for i := range c.file.Sources {
 		s := &c.file.Sources[i]
-		if name := nameOf(s); name != "" && !slices.Contains(known, name) {
+		if name := nameOf(s); sourceName.MatchString(name) && !slices.Contains(known, name) {
 			known = append(known, name)
 		}
 		if slices.Contains(names, nameOf(s)) {

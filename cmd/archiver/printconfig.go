@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"archiver/internal/config"
 	"archiver/internal/extract"
 	"archiver/internal/extract/functiongraph"
 	"archiver/internal/load"
@@ -81,7 +82,7 @@ func (p *configPrinter) write(out io.Writer) error {
 	var b strings.Builder
 	for _, l := range p.lines {
 		if l.from != "" {
-			l.setting = fmt.Sprintf("%-*s  # %s", width, l.setting, l.from)
+			l.setting = fmt.Sprintf("%-*s  # %s", width, l.setting, config.Printable(l.from))
 		}
 		b.WriteString(l.setting + "\n")
 	}

@@ -1,6 +1,10 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
 
 // A Place is where something stands in a file. Lines and columns count from 1;
 // a line of 0 is the file as a whole.
@@ -24,7 +28,17 @@ type Mistake struct {
 
 func (m *Mistake) Error() string { return m.At.String() + ": " + m.Text }
 
-// Mistakef makes one.
+// Mistakef makes one. What it repeats of the file does nothing to a terminal.
 func (p Place) Mistakef(format string, args ...any) error {
-	return &Mistake{At: p, Text: fmt.Sprintf(format, args...)}
+	return &Mistake{At: p, Text: Printable(fmt.Sprintf(format, args...))}
+}
+
+// Printable is a text with a mark in place of each control character.
+func Printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -188,6 +189,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("sources:\n  - name: a\n    functions: ['!b', *c]\n")
 	f.Add("a: &a [*a]\n? {b: c}\n: - d\n<<: *a\n---\n")
 	f.Add("\ufeff\ta: \"\\0\"\r\n")
+	f.Add("region: {\"\\e[31m\": 1}\nregion: 1\nsources: [\"\\u009b\"]\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		file, mistakes := Parse("f.yaml", []byte(text))
 		if file == nil && len(mistakes) == 0 {
@@ -196,6 +198,9 @@ func FuzzParse(f *testing.F) {
 		for _, m := range mistakes {
 			if !strings.HasPrefix(m.Error(), "f.yaml") {
 				t.Errorf("%q does not begin with the file", m)
+			}
+			if strings.ContainsFunc(m.Error(), unicode.IsControl) {
+				t.Errorf("%q has control characters", m)
 			}
 		}
 	})
