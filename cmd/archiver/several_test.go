@@ -163,6 +163,16 @@ func TestSeveralSources(t *testing.T) {
 		t.Errorf("at most %d and %d calls were under way, want 1 and 3: a source's limit is its own", one, three)
 	}
 
+	// Functions asked for by name need not be of every source; of one they have to be.
+	code, stdout, stderr = w.run(nil, append([]string{"backfill", "--function", "*/*"}, wholeDay...)...)
+	if code != exitDone || strings.Contains(stderr, "no function") {
+		t.Errorf("backfill of functions of one source: exit %d\n%s%s", code, stdout, stderr)
+	}
+	code, stdout, stderr = w.run(nil, append([]string{"backfill", "--function", "nothing-*"}, wholeDay...)...)
+	if code != exitIncomplete || strings.Count(stderr, "no function was found") != 3 {
+		t.Errorf("backfill of functions that are nobody's: exit %d\n%s%s", code, stdout, stderr)
+	}
+
 	code, stdout, stderr = w.run(nil, append([]string{"verify"}, wholeDay...)...)
 	if code != exitDone || strings.Count(stdout, "windows compared, 0 differ") != 3 {
 		t.Errorf("verify: exit %d\n%s%s", code, stdout, stderr)

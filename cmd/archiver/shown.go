@@ -18,6 +18,9 @@ const (
 	logInterval = 5 * time.Second
 )
 
+// errNoFunction says that there was nothing to do, which nobody asks for.
+var errNoFunction = errors.New("no function was found: check the project, the region, and --function or ARCHIVER_FUNCTIONS")
+
 // archiveShown archives with a progress bar on a terminal and a log line every
 // few seconds elsewhere, and prints a last line to paste into a ticket.
 func archiveShown(ctx context.Context, archiver *archive.Archiver, o archive.Order, log *slog.Logger, s streams) error {
@@ -28,7 +31,7 @@ func archiveShown(ctx context.Context, archiver *archive.Archiver, o archive.Ord
 	stop()
 	fmt.Fprintln(s.out, summaryLine(summary, time.Since(began)))
 	if err == nil && summary.Matched == 0 {
-		return errors.New("no function was found: check the project, the region, and --function or ARCHIVER_FUNCTIONS")
+		return errNoFunction
 	}
 	return err
 }
