@@ -159,6 +159,7 @@ sources:
   - {name: account, provider: functioncompute, region: cn-hangzhou, access-key-env: KEY, secret-key-env: KEY}
   - {name: a token, region: cn-north-4, auth-token-env: TOKEN}
   - {name: fc, provider: functioncompute, region: cn-hangzhou, account-id: 1, auth-token-env: TOKEN}
+  - {name: soon, region: cn-north-4, project-id: z, auth-token-env: TOKEN, settle: soon}
 `})
 	code, _, stderr := w.run([]string{"TOKEN=t", "KEY=k"}, "once", "--config", "archiver.yaml")
 	if code != exitUsage {
