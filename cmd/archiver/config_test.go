@@ -159,6 +159,7 @@ sources:
   - {name: account, provider: functioncompute, region: cn-hangzhou, access-key-env: KEY, secret-key-env: KEY}
   - {name: a token, region: cn-north-4, auth-token-env: TOKEN}
   - {name: fc, provider: functioncompute, region: cn-hangzhou, account-id: 1, auth-token-env: TOKEN}
+  - {name: soon, region: cn-north-4, project-id: z, auth-token-env: TOKEN, settle: soon}
 `})
 	code, _, stderr := w.run([]string{"TOKEN=t", "KEY=k"}, "once", "--config", "archiver.yaml")
 	if code != exitUsage {
@@ -174,7 +175,10 @@ func TestPrecedence(t *testing.T) {
 	const file = "settle: 2m\nconcurrency: 2\nrate: 2\nlookback: 2d\nlog-level: warn\nsources:\n" +
 		"  - {name: a, region: cn-north-4, project-id: p, auth-token-env: TOKEN, settle: 3m, concurrency: 3, rate: 3, functions: []}\n" +
 		"  - {name: b, region: cn-north-4, project-id: q, auth-token-env: TOKEN}\n"
-	w := work(t, map[string]string{"archiver.yaml": file, "one.yaml": "region: cn-north-4\nproject-id: p\nsettle: 2m\nfunctions: [a, b]\n"})
+	w := work(t, map[string]string{"archiver.yaml": file, "one.yaml": "region: cn-north-4\nproject-id: p\nsettle: 2m\nfunctions: [a, b]\n",
+		"clouds.yaml": "sources:\n  - {name: a, region: cn-north-4, project-id: p, auth-token-env: TOKEN}\n" +
+			"  - {name: b, provider: functioncompute, region: cn-hangzhou, access-key-env: TOKEN, secret-key-env: TOKEN}\n",
+	})
 	env := []string{"TOKEN=t", "ARCHIVER_CONCURRENCY=4", "ARCHIVER_SETTLE=4m", "ARCHIVER_LOG_LEVEL=error", "ARCHIVER_CONFIG=archiver.yaml", "ARCHIVER_FUNCTIONS="}
 	for _, test := range []struct {
 		name string
@@ -199,6 +203,10 @@ func TestPrecedence(t *testing.T) {
 		{
 			name: "no file", env: []string{"ARCHIVER_CONFIG=", "ARCHIVER_REGION=eu-de", "HUAWEICLOUD_SDK_AK=a", "HUAWEICLOUD_SDK_SK=s"},
 			want: []string{"region: eu-de # environment ARCHIVER_REGION"},
+		},
+		{
+			name: "of one cloud alone", args: []string{"--config", "clouds.yaml"}, env: []string{"HUAWEICLOUD_SDK_PROJECT_ID=x", "ALIBABA_CLOUD_ACCOUNT_ID=188"},
+			want: []string{"project-id: x # environment HUAWEICLOUD_SDK_PROJECT_ID", "account-id: 188 # environment ALIBABA_CLOUD_ACCOUNT_ID"},
 		},
 		{
 			name: "nothing but the same for all", env: []string{"ARCHIVER_REGION=cn-north-4"},

@@ -32,18 +32,21 @@ func (c *configuring) checkAccounts(picked []*config.Section) (ok bool) {
 		if from == "" {
 			continue
 		}
+		only := flag.Tag.Get("of")
+		var meant []layered
 		for _, own := range picked {
-			l := layered{c, own}
-			if only := flag.Tag.Get("of"); only != "" && only != l.provider() {
-				continue
+			if l := (layered{c, own}); only == "" || only == l.provider() {
+				meant = append(meant, l)
 			}
+		}
+		for _, l := range meant {
 			setting, ok := l.setting(flag.Name)
 			if !ok && flag.Name == "project-id" {
 				setting, ok = l.setting("project")
 			}
-			if ok && (setting.Key != flag.Name || setting.text() != value) {
+			if len(meant) > 1 && ok && (setting.Key != flag.Name || setting.text() != value) {
 				c.wrong("%s would be that of %d sources at once, and %s: %s is another: leave it out, or pick one with --source",
-					from, len(picked), setting.At, setting.Key)
+					from, len(meant), setting.At, setting.Key)
 				break
 			}
 		}

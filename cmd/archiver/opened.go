@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 
@@ -19,6 +20,7 @@ type opened struct {
 	store   *load.Store
 	sources []*openedSource
 	failed  several // why sources could not be opened
+	globs   bool    // functions were asked for by name: they need not be of every source
 }
 
 // An openedSource is a source with the archiver that reads it.
@@ -70,6 +72,7 @@ func (in *inForce) open(ctx context.Context, log *slog.Logger, globs ...string) 
 	if err != nil {
 		return nil, connectHint(err)
 	}
+	set.globs = len(globs) > 0
 	for _, s := range set.sources {
 		s.into(set.store, only)
 	}
@@ -178,23 +181,34 @@ func (o *opened) each(ctx context.Context, s streams, work func(context.Context,
 				// No bar: several would draw over one another.
 				errs[i] = work(ctx, source, streams{s.in, out, struct{ io.Writer }{s.err}})
 			}
-			if errs[i] != nil && ctx.Err() == nil {
+			if errs[i] != nil && ctx.Err() == nil && !o.elsewhere(errs[i]) {
 				source.log.Error("source is not complete", "error", errs[i])
 			}
 		})
 	}
 	working.Wait()
 	var failed several
+	elsewhere := 0
 	for i, err := range errs {
 		if err != nil {
 			failed = append(failed, o.sources[i].named(err))
 		}
+		if o.elsewhere(err) {
+			elsewhere++
+		}
+	}
+	if elsewhere < len(o.sources) {
+		failed = slices.DeleteFunc(failed, o.elsewhere)
 	}
 	if len(failed) == 0 {
 		return nil
 	}
 	return failed
 }
+
+// elsewhere reports whether a source had none of the functions that were asked
+// for by name: another one may have them.
+func (o *opened) elsewhere(err error) bool { return o.globs && errors.Is(err, errNoFunction) }
 
 // prefixed writes whole lines that begin with a prefix.
 type prefixed struct {

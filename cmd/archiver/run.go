@@ -61,29 +61,39 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *inForce) error {
 		}
 		defer stop()
 	}
-	var running sync.WaitGroup
-	var keeping sync.Mutex // one upkeep at a time
 	for _, o := range set.sources {
 		flags := &o.commands.Run
 		o.log.Info("archiver is up", "schedule", flags.Schedule, "settle", flags.Settle.String(), "address", c.Listen)
 		if o.archiver == nil {
 			o.log.Error(notOpened, archive.ErrorKeys(o.err)...)
 		}
+	}
+	var keeping sync.Mutex // one upkeep at a time
+	set.atTicks(ctx, archive.SystemClock{}, ticks, func(ctx context.Context, o *openedSource, tick time.Time) {
+		makeAhead(ctx, set.store, tick, o.log)
+		stop := figuresMeanwhile(ctx, set.store, archive.SystemClock{}, o.log)
+		o.pass(ctx, set.store, tick)
+		stop()
+		keeping.Lock()
+		defer keeping.Unlock()
+		upkeep(ctx, set.store, set.dropBefore(tick, func(c *commands) *dueFlags { return &c.Run.dueFlags }, runOrder(tick)), o.log)
+	})
+	log.Info("archiver ended, what it was doing is kept")
+	return nil
+}
+
+// atTicks does the work of each source at the ticks of its own schedule, until
+// ctx ends. A source that is busy keeps no other one waiting.
+func (o *opened) atTicks(ctx context.Context, clock archive.Clock, ticks map[*configured]cron.Schedule, work func(context.Context, *openedSource, time.Time)) {
+	var running sync.WaitGroup
+	for _, source := range o.sources {
 		running.Go(func() {
-			schedule.Run(ctx, ticks[o.configured], archive.SystemClock{}, o.log, func(ctx context.Context, tick time.Time) {
-				makeAhead(ctx, set.store, tick, o.log)
-				stop := figuresMeanwhile(ctx, set.store, archive.SystemClock{}, o.log)
-				o.pass(ctx, set.store, tick)
-				stop()
-				keeping.Lock()
-				defer keeping.Unlock()
-				upkeep(ctx, set.store, set.dropBefore(tick, func(c *commands) *dueFlags { return &c.Run.dueFlags }, runOrder(tick)), o.log)
+			schedule.Run(ctx, ticks[source.configured], clock, source.log, func(ctx context.Context, tick time.Time) {
+				work(ctx, source, tick)
 			})
 		})
 	}
 	running.Wait()
-	log.Info("archiver ended, what it was doing is kept")
-	return nil
 }
 
 // runOrder is what a tick asks for of a source.

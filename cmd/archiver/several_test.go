@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/robfig/cron/v3"
+
+	"archiver/internal/archive/clocktest"
+	"archiver/internal/schedule"
 	"archiver/internal/simulate"
 )
 
@@ -163,6 +168,16 @@ func TestSeveralSources(t *testing.T) {
 		t.Errorf("at most %d and %d calls were under way, want 1 and 3: a source's limit is its own", one, three)
 	}
 
+	// Functions asked for by name need not be of every source; of one they have to be.
+	code, stdout, stderr = w.run(nil, append([]string{"backfill", "--function", "*/*"}, wholeDay...)...)
+	if code != exitDone || strings.Contains(stderr, "no function") {
+		t.Errorf("backfill of functions of one source: exit %d\n%s%s", code, stdout, stderr)
+	}
+	code, stdout, stderr = w.run(nil, append([]string{"backfill", "--function", "nothing-*"}, wholeDay...)...)
+	if code != exitIncomplete || strings.Count(stderr, "no function was found") != 3 {
+		t.Errorf("backfill of functions that are nobody's: exit %d\n%s%s", code, stdout, stderr)
+	}
+
 	code, stdout, stderr = w.run(nil, append([]string{"verify"}, wholeDay...)...)
 	if code != exitDone || strings.Count(stdout, "windows compared, 0 differ") != 3 {
 		t.Errorf("verify: exit %d\n%s%s", code, stdout, stderr)
@@ -278,6 +293,54 @@ func TestRunSeveral(t *testing.T) {
 	if len(up) != 2 || up["shop"] != "7 * * * *" || up["stock"] != "0 0 1 1 *" {
 		t.Errorf("up are %v:\n%s", up, log.String())
 	}
+}
+
+// Each source's pass comes at its own ticks, be another one's under way still.
+func TestOwnTicks(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(within(t))
+	defer stop()
+	clock := clocktest.New(day)
+	set, ticks := &opened{}, make(map[*configured]cron.Schedule)
+	for name, expression := range map[string]string{"hourly": "7 * * * *", "often": "*/10 * * * *"} {
+		of := &openedSource{configured: &configured{name: name}, log: slog.New(slog.DiscardHandler)}
+		set.sources = append(set.sources, of)
+		var err error
+		if ticks[of.configured], err = schedule.Parse(expression); err != nil {
+			t.Fatal(err)
+		}
+	}
+	worked, ended := make(chan string), make(chan struct{})
+	go func() {
+		defer close(ended)
+		set.atTicks(ctx, clock, ticks, func(ctx context.Context, o *openedSource, tick time.Time) {
+			worked <- o.name + tick.Format(" 15:04")
+			if o.name == "hourly" {
+				<-ctx.Done() // busy
+			}
+		})
+	}()
+	for _, want := range []string{"hourly 00:07", "often 00:10", "often 00:20"} {
+		tick, err := time.Parse("15:04", want[len(want)-5:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := day.Add(time.Duration(tick.Hour())*time.Hour + time.Duration(tick.Minute())*time.Minute)
+		if err := clock.AwaitSleeper(ctx, at); err != nil {
+			t.Fatalf("nobody waits for %s", want)
+		}
+		clock.Advance(at.Sub(clock.Now()))
+		select {
+		case got := <-worked:
+			if got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		case <-ctx.Done():
+			t.Fatalf("no pass at %s", want)
+		}
+	}
+	stop()
+	<-ended
 }
 
 // A source that cannot be opened when run starts is opened at a later tick.

@@ -12,10 +12,11 @@ import (
 	"archiver/internal/archive"
 )
 
-var errNoFunction = errors.New("no function was found: check the project, the region, and --function or ARCHIVER_FUNCTIONS")
-
 // logInterval is how often a run says how far it has come where there is no bar.
 const logInterval = 5 * time.Second
+
+// errNoFunction says that there was nothing to do, which nobody asks for.
+var errNoFunction = errors.New("no function was found: check the project, the region, and --function or ARCHIVER_FUNCTIONS")
 
 // archiveShown archives with a progress bar on a terminal and a log line every
 // few seconds elsewhere, and prints a last line to paste into a ticket. again is
