@@ -39,7 +39,7 @@ func hostile(t *testing.T, asked *atomic.Pointer[url.URL]) http.Handler {
 }
 
 // What is printed is the same each time, fits the terminal, and holds nothing
-// that a terminal would obey. ARCHIVER_TEST_GOLDEN=write writes the files that it
+// that a terminal would obey. -update writes the files that it
 // is compared with.
 func TestQueryPrints(t *testing.T) {
 	t.Parallel()
@@ -69,7 +69,7 @@ func TestQueryPrints(t *testing.T) {
 			t.Fatalf("%s: exit %d, %s", name, code, stderr)
 		}
 		file := filepath.Join("testdata", "query", name)
-		if os.Getenv("ARCHIVER_TEST_GOLDEN") == "write" {
+		if *update {
 			if err := os.WriteFile(file, []byte(stdout), 0o600); err != nil {
 				t.Fatal(err)
 			}

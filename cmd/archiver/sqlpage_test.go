@@ -37,7 +37,7 @@ var question = regexp.MustCompile("(?s)```sql\n(.*?)```\n(?:\n```text\n(.*?)```\
 
 // TestSQLPage runs each block of SQL in docs/sql.md exactly as it stands, as the
 // role archiver_reader, and compares what comes with the block below it. With
-// ARCHIVER_TEST_GOLDEN=write it writes that instead.
+// -update it writes that instead.
 func TestSQLPage(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join("..", "..", "docs", "sql.md")
@@ -65,7 +65,7 @@ func TestSQLPage(t *testing.T) {
 			t.Errorf("%s\n%v", m[1], err)
 			return block
 		}
-		if diff := cmp.Diff(string(m[2]), got); diff != "" && os.Getenv("ARCHIVER_TEST_GOLDEN") != "write" {
+		if diff := cmp.Diff(string(m[2]), got); diff != "" && !*update {
 			t.Errorf("%s\n(-page +database):\n%s", m[1], diff)
 		}
 		return []byte("```sql\n" + string(m[1]) + "```\n\n```text\n" + got + "```\n")
@@ -73,7 +73,7 @@ func TestSQLPage(t *testing.T) {
 	if blocks := bytes.Count(page, []byte("```sql\n")); asked != blocks || asked < 12 {
 		t.Errorf("%d of %d blocks of SQL were run", asked, blocks)
 	}
-	if os.Getenv("ARCHIVER_TEST_GOLDEN") == "write" {
+	if *update {
 		if err := os.WriteFile(path, written, 0o644); err != nil {
 			t.Fatal(err)
 		}
