@@ -82,7 +82,7 @@ func TestBarFitsTheTerminal(t *testing.T) {
 				t.Errorf("%d columns were drawn:\n%s", s.widest, strings.Join(s.lines, "\n"))
 			}
 			s.mu.Unlock()
-			if columns >= 80 && !regexp.MustCompile(`\[[=>-]+\] \d+/288 windows, [\d.k]+ records, \d+/s, \d+ calls`).MatchString(s.text()) {
+			if columns >= 80 && !regexp.MustCompile(`\[[=>-]+\] \d+/288 windows, [\d.k]+ records, [\d.k]+/s, \d+ calls`).MatchString(s.text()) {
 				t.Errorf("the bar is\n%s", s.text())
 			}
 			s.resize(columns / 2)

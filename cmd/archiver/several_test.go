@@ -159,7 +159,7 @@ func TestSeveralSources(t *testing.T) {
 	if code != exitDone || records(in) != fcRecords+" "+shopRecords+" "+stockRecords {
 		t.Fatalf("exit %d, %s\n%s%s", code, records(in), stdout, stderr)
 	}
-	for _, line := range []string{"shop: 2026-03-29T00:00Z/2026-03-30T00:00Z: 72 of 72 windows complete", "stock: 2026-03-29T00:00Z/2026-03-30T00:00Z: 96 of 96 windows", "fc: 2026-03-29T00:00Z/2026-03-30T00:00Z: 0 of 0 windows"} {
+	for _, line := range []string{"shop: backfill 2026-03-29T00:00Z/2026-03-30T00:00Z: 72 of 72 windows complete", "stock: backfill 2026-03-29T00:00Z/2026-03-30T00:00Z: 96 of 96 windows", "fc: backfill 2026-03-29T00:00Z/2026-03-30T00:00Z: 0 of 0 windows"} {
 		if !strings.Contains(stdout, line) {
 			t.Errorf("it does not print %q:\n%s", line, stdout)
 		}
