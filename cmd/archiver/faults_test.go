@@ -147,7 +147,7 @@ func TestFaults(t *testing.T) {
 func showFault(t *testing.T, data *simulate.Data, row faultRow) {
 	api := faulty(t, data, row.spec, nil)
 	url := newServer(t, api)
-	in := install(t, url)
+	in := installMigrated(t, url)
 	span := archive.Span{From: day.AddDate(0, 0, -row.around), To: day.AddDate(0, 0, 1+row.around)}
 	end := archiveDay(in, url, row.how, span)
 

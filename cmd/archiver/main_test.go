@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"archiver/internal/load"
 	"archiver/internal/pgserver/pgtest"
 	"archiver/internal/simulate"
 )
@@ -57,7 +58,21 @@ type installation struct {
 // install prepares one against the API at this address.
 func install(t testing.TB, endpoint string) *installation {
 	t.Helper()
-	in := &installation{t: t, database: pgtest.Database(t)}
+	return installOn(t, pgtest.Database(t), endpoint)
+}
+
+// installMigrated is the same with the schema in the database.
+func installMigrated(t testing.TB, endpoint string) *installation {
+	t.Helper()
+	return installOn(t, pgtest.Migrated(t, func(ctx context.Context, url string) error {
+		_, err := load.MigrateUp(ctx, url)
+		return err
+	}), endpoint)
+}
+
+func installOn(t testing.TB, database, endpoint string) *installation {
+	t.Helper()
+	in := &installation{t: t, database: database}
 	in.env = []string{
 		"DATABASE_URL=" + in.database,
 		"ARCHIVER_ENDPOINT=" + endpoint,

@@ -96,12 +96,7 @@ const migrateTimeout = 5 * time.Minute
 func migrateUp(ctx context.Context, address string, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
-	m, err := load.NewMigrator(address)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	applied, err := m.Up(ctx)
+	applied, err := load.MigrateUp(ctx, address)
 	if err != nil {
 		return connectHint(err)
 	}

@@ -101,15 +101,10 @@ type database struct {
 func openStore(t *testing.T) *database {
 	t.Helper()
 	ctx := context.Background()
-	url := pgtest.Database(t)
-	migrator, err := load.NewMigrator(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer migrator.Close()
-	if _, err := migrator.Up(ctx); err != nil {
-		t.Fatal(err)
-	}
+	url := pgtest.Migrated(t, func(ctx context.Context, url string) error {
+		_, err := load.MigrateUp(ctx, url)
+		return err
+	})
 	store, err := load.Open(ctx, url, 4, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

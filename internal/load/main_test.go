@@ -40,8 +40,7 @@ type archiveDB struct {
 
 func newArchive(t testing.TB) *archiveDB {
 	t.Helper()
-	url := pgtest.Database(t)
-	migrateUp(t, url)
+	url := migrated(t)
 	a := &archiveDB{t: t, url: url, store: openStore(t, url)}
 	var err error
 	if a.sql, err = pgxpool.New(t.Context(), url); err != nil {
@@ -56,6 +55,15 @@ func (a *archiveDB) in(t testing.TB) *archiveDB {
 	within := *a
 	within.t = t
 	return &within
+}
+
+// migrated is a database of the test's own with the schema.
+func migrated(t testing.TB) string {
+	t.Helper()
+	return pgtest.Migrated(t, func(ctx context.Context, url string) error {
+		_, err := MigrateUp(ctx, url)
+		return err
+	})
 }
 
 func newMigrator(t testing.TB, url string) *Migrator {

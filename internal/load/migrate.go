@@ -83,3 +83,13 @@ func (m *Migrator) Status(ctx context.Context) ([]Migration, error) {
 	}
 	return steps, nil
 }
+
+// MigrateUp brings a database to the newest schema, and says what was missing.
+func MigrateUp(ctx context.Context, databaseURL string) (applied []Migration, err error) {
+	m, err := NewMigrator(databaseURL)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	return m.Up(ctx)
+}

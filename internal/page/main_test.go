@@ -1,6 +1,7 @@
 package page
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -35,15 +36,10 @@ type archiveDB struct {
 
 func newArchive(t testing.TB) *archiveDB {
 	t.Helper()
-	url := pgtest.Database(t)
-	m, err := load.NewMigrator(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	if _, err := m.Up(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	url := pgtest.Migrated(t, func(ctx context.Context, url string) error {
+		_, err := load.MigrateUp(ctx, url)
+		return err
+	})
 	log := slog.New(slog.DiscardHandler)
 	store, err := load.Open(t.Context(), url, 4, log)
 	if err != nil {

@@ -57,6 +57,46 @@ func Main(m *testing.M) {
 // started by the first test that asks.
 func Database(t testing.TB) string {
 	t.Helper()
+	return database(t, "template0")
+}
+
+// Migrated returns the URL of a database of the test's own with what migrate
+// makes of an empty one. That is asked for once in a process, and all tests that
+// ask for it get a copy.
+func Migrated(t testing.TB, migrate func(ctx context.Context, url string) error) string {
+	t.Helper()
+	template.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		base, err := start()
+		if err != nil {
+			templateErr = err
+			return
+		}
+		name := "migrated_" + strings.ToLower(rand.Text()[:16])
+		if templateErr = create(ctx, base, name, "template0"); templateErr != nil {
+			return
+		}
+		if templateErr = migrate(ctx, at(base, name)); templateErr == nil {
+			templateName = name
+		}
+	})
+	if templateErr != nil {
+		t.Fatalf("migrate a database for the tests: %v", templateErr)
+	}
+	return database(t, templateName)
+}
+
+// The template of this process, made by the first test that asks. The cluster
+// goes with the process, and it with that.
+var (
+	template     sync.Once
+	templateName string
+	templateErr  error
+)
+
+func database(t testing.TB, template string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	base, err := start()
@@ -64,7 +104,7 @@ func Database(t testing.TB) string {
 		t.Fatal(err)
 	}
 	name := "test_" + strings.ToLower(rand.Text()[:16])
-	if err := create(ctx, base, name); err != nil {
+	if err := create(ctx, base, name, template); err != nil {
 		t.Fatalf("create a database for the test: %v", err)
 	}
 	t.Cleanup(func() {
@@ -74,21 +114,26 @@ func Database(t testing.TB) string {
 			t.Errorf("drop the test's database: %v", err)
 		}
 	})
+	return at(base, name)
+}
+
+// at is the URL of another database of the server.
+func at(base, name string) string {
 	u, err := url.Parse(base)
 	if err != nil {
-		t.Fatalf("read the server's URL: %v", err)
+		panic(err) // it was parsed when the server began
 	}
 	u.Path = "/" + name
 	return u.String()
 }
 
-// create makes an empty database. A template that happens to be in use (by
+// create makes a database from a template. One that happens to be in use (by
 // autovacuum, or by another process's CREATE DATABASE) is free again in a moment.
-func create(ctx context.Context, base, name string) error {
+func create(ctx context.Context, base, name, template string) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := exec(ctx, base, "CREATE DATABASE "+name+" TEMPLATE template0")
+		err := exec(ctx, base, "CREATE DATABASE "+name+" TEMPLATE "+template)
 		var pgErr *pgconn.PgError
 		if !errors.As(err, &pgErr) || pgErr.Code != "55006" { // object_in_use
 			return err
