@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,9 +13,11 @@ import (
 	"archiver/internal/extract/functiongraph"
 )
 
-// A bent source is the versioned cloud's with what it says changed on the way.
+// A bent source is the versioned cloud's with what it says changed on the way, by
+// one call at a time.
 type bent struct {
 	*functiongraph.Source
+	mu       sync.Mutex
 	pages    func(q archive.Query, p *archive.Page)
 	fails    func(q archive.Query) error
 	unlisted func(f archive.Function) error
@@ -36,12 +39,17 @@ func bend(t *testing.T, w *versioned) *bent {
 
 func (b *bent) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.Page, error] {
 	return func(yield func(archive.Page, error) bool) {
-		if err := b.fails(q); err != nil {
+		b.mu.Lock()
+		err := b.fails(q)
+		b.mu.Unlock()
+		if err != nil {
 			yield(archive.Page{}, err)
 			return
 		}
 		for p, err := range b.Source.Pages(ctx, q) {
+			b.mu.Lock()
 			b.pages(q, &p)
+			b.mu.Unlock()
 			if !yield(p, err) {
 				return
 			}
@@ -50,7 +58,10 @@ func (b *bent) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.Pag
 }
 
 func (b *bent) Versions(ctx context.Context, f archive.Function) ([]archive.Function, error) {
-	if err := b.unlisted(f); err != nil {
+	b.mu.Lock()
+	err := b.unlisted(f)
+	b.mu.Unlock()
+	if err != nil {
 		return nil, err
 	}
 	return b.Source.Versions(ctx, f)
