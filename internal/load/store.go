@@ -113,14 +113,27 @@ func (s *Store) live(ctx context.Context) error {
 	return nil
 }
 
-// Close ends all connections.
+// closing bounds what Close waits for.
+const closing = time.Second
+
+// Close ends all connections. It does not wait for long for a database that
+// hangs: connections whose statements were cancelled ask it for up to 15 s to
+// stop them. Whoever closes a store ends soon, and the connections with it.
 func (s *Store) Close() {
-	s.aliveMu.Lock()
-	defer s.aliveMu.Unlock()
-	if s.alive != nil {
-		s.alive.Release()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		s.aliveMu.Lock()
+		defer s.aliveMu.Unlock()
+		if s.alive != nil {
+			s.alive.Release()
+		}
+		s.pool.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closing):
 	}
-	s.pool.Close()
 }
 
 // Config reads a database address. Its errors do not show the password.
