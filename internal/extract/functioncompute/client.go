@@ -74,7 +74,10 @@ func newClient(o Options, at address, caller *extract.Caller) (*client, error) {
 	if c.keys == nil {
 		c.keys = chain()
 	}
-	if _, err := c.signing(); err != nil {
+	switch _, err := c.signing(); {
+	case err != nil && o.Keys == nil:
+		return nil, err // of the moment, it may be: the metadata service was asked
+	case err != nil:
 		return nil, fmt.Errorf("%w: %w", extract.ErrOptions, err)
 	}
 	sdk, err := fc.NewClient(new(openapi.Config).SetProtocol(at.scheme).SetEndpoint(at.host).SetRegionId(at.region))
