@@ -130,7 +130,7 @@ func (c *configuring) has(name string) bool {
 // reads reports whether the command reads sources: query need not.
 func (c *configuring) reads() bool {
 	archived, given := c.argument("archived")
-	if !given {
+	if !given && c.has("archived") {
 		archived, _ = strconv.ParseBool(os.Getenv("ARCHIVER_ARCHIVED"))
 	}
 	return c.has("source") && archived != true
