@@ -88,6 +88,10 @@ func TestExitCodes(t *testing.T) {
 			name: "no function of that name", args: append(backfill, "--function", "nothing-*"),
 			code: exitIncomplete, says: []string{"no function was found", "--function"},
 		},
+		{
+			name: "nothing to verify", args: []string{"verify", "--from", "2026-03-29", "--to", "2026-03-30", "--function", "nothing-*"},
+			code: exitIncomplete, says: []string{"no function was found", "--function"},
+		},
 		{name: "not migrated", args: []string{"status"}, code: exitIncomplete, says: []string{"archiver migrate up"}},
 		{name: "help", args: []string{"backfill", "--help"}, code: exitDone},
 		{name: "version", args: []string{"--version"}, code: exitDone},

@@ -24,9 +24,6 @@ var errNoFunction = errors.New("no function was found: check the project, the re
 func archiveShown(ctx context.Context, archiver *archive.Archiver, o archive.Order, log *slog.Logger, s streams, again typed) error {
 	summary, took, err := watch(ctx, archiver, o, log, s.err)
 	fmt.Fprintln(s.out, summaryLine(o, summary, took, err, again))
-	if err == nil && summary.Matched == 0 {
-		return errNoFunction
-	}
 	return err
 }
 
@@ -46,6 +43,9 @@ func watch(ctx context.Context, archiver *archive.Archiver, o archive.Order, log
 	took := time.Since(began)
 	if !bar { // the last line says the same
 		logEnd(log, slog.LevelWarn, o, summary, took, err)
+	}
+	if err == nil && summary.Matched == 0 {
+		err = errNoFunction
 	}
 	return summary, took, err
 }
@@ -103,7 +103,7 @@ func summaryLine(o archive.Order, s archive.Summary, took time.Duration, err err
 			line += fmt.Sprintf(", %d %s", part.n, part.what)
 		}
 	}
-	if err != nil && len(again) > 0 {
+	if err != nil && !errors.Is(err, errNoFunction) && len(again) > 0 {
 		line += "; to go on: " + again.String()
 	}
 	return line
