@@ -41,7 +41,9 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	}
 	defer stopProfiles()
 	m := metrics.New(release)
+	keeps := c.Lookback // by the source that is asked for the least
 	for _, of := range in.sources {
+		keeps = min(keeps, of.commands.Run.Lookback)
 		of.flags.metrics = m
 		m.Begin(of.flags.Provider, extract.Outcomes, of.commands.Run.Lookback)
 	}
@@ -55,7 +57,7 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	defer set.store.Close()
 	m.Watch(set.store, archive.SystemClock{}, log)
 	if c.Listen != "" {
-		stop, err := listen(c.Listen, set.store, statusPage(set.store, c.Lookback, log), m, log)
+		stop, err := listen(c.Listen, set.store, statusPage(set.store, keeps, log), m, log)
 		if err != nil {
 			return err
 		}
