@@ -70,15 +70,15 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *inForce) error {
 			o.log.Error(notOpened, archive.ErrorKeys(o.err)...)
 		}
 	}
-	var keeping sync.Mutex // one upkeep at a time
+	var keeping turns
 	set.atTicks(ctx, archive.SystemClock{}, ticks, func(ctx context.Context, o *openedSource, tick time.Time) {
 		makeAhead(ctx, set.store, tick, o.log)
 		stop := figuresMeanwhile(ctx, set.store, archive.SystemClock{}, o.log)
 		o.pass(ctx, set.store, tick)
 		stop()
-		keeping.Lock()
-		defer keeping.Unlock()
-		upkeep(ctx, set.store, set.dropBefore(tick, func(c *commands) *dueFlags { return &c.Run.dueFlags }, runOrder(tick)), o.log)
+		keeping.do(func() {
+			upkeep(ctx, set.store, set.dropBefore(tick, func(c *commands) *dueFlags { return &c.Run.dueFlags }, runOrder(tick)), o.log)
+		})
 	})
 	log.Info("archiver ended, what it was doing is kept")
 	return nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"archiver/internal/archive"
@@ -75,6 +77,24 @@ func figuresMeanwhile(ctx context.Context, store *load.Store, clock archive.Cloc
 func countFigures(ctx context.Context, store *load.Store, log *slog.Logger) {
 	if err := store.CountFigures(ctx); err != nil && ctx.Err() == nil {
 		log.Warn("figures are left as they were", "error", err)
+	}
+}
+
+// turns has one upkeep at a time, and keeps nobody waiting for another one's:
+// who would have to leaves it to that one to do it once more.
+type turns struct {
+	taken sync.Mutex
+	due   atomic.Bool
+}
+
+func (t *turns) do(work func()) {
+	t.due.Store(true)
+	// Whoever finds it taken has made it due before, and due is looked at after
+	// it is given back.
+	for t.due.Load() && t.taken.TryLock() {
+		t.due.Store(false)
+		work()
+		t.taken.Unlock()
 	}
 }
 
