@@ -177,13 +177,14 @@ func (o *opened) each(ctx context.Context, s streams, work func(context.Context,
 		working.Go(func() {
 			out := &prefixed{to: s.out, mu: &printing, prefix: source.name + ": "}
 			defer out.end()
-			if errs[i] = source.err; source.archiver != nil {
-				// No bar: several would draw over one another.
-				errs[i] = work(ctx, source, streams{s.in, out, struct{ io.Writer }{s.err}})
+			if source.archiver == nil {
+				errs[i] = source.err
+				source.log.Error("source cannot be opened", archive.ErrorKeys(source.err)...)
+				return
 			}
-			if errs[i] != nil && ctx.Err() == nil && !o.elsewhere(errs[i]) {
-				source.log.Error("source is not complete", "error", errs[i])
-			}
+			// No bar: several would draw over one another. And so the log has the
+			// run's end.
+			errs[i] = work(ctx, source, streams{s.in, out, struct{ io.Writer }{s.err}})
 		})
 	}
 	working.Wait()

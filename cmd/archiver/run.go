@@ -115,7 +115,7 @@ const notOpened = "source cannot be opened, the next tick tries again"
 func (s *openedSource) pass(ctx context.Context, store *load.Store, tick time.Time) {
 	if s.archiver == nil {
 		if err := s.open(ctx); err != nil {
-			s.log.Error(notOpened, "error", err)
+			s.log.Error(notOpened, archive.ErrorKeys(err)...)
 			return
 		}
 		s.into(store, func(archive.Function) bool { return true })
