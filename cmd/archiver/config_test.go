@@ -205,6 +205,17 @@ func TestPrecedence(t *testing.T) {
 			want: []string{"region: eu-de # environment ARCHIVER_REGION"},
 		},
 		{
+			name: "empty variables", args: []string{"--config", "one.yaml"},
+			env: []string{
+				"ARCHIVER_RATE=", "ARCHIVER_NO_MIGRATE=", "ARCHIVER_SETTLE=", "ARCHIVER_LOG_FORMAT=", "ARCHIVER_LISTEN=", "ARCHIVER_SCHEDULE=",
+				"ARCHIVER_PROJECT_ID=", "HUAWEICLOUD_SDK_PROJECT_ID=x", "HUAWEICLOUD_SDK_AK=a", "HUAWEICLOUD_SDK_SK=s",
+			},
+			want: []string{
+				"# rate: not set", "no-migrate: false # default", "settle: 2m # one.yaml:3:1", "log-format: auto # default",
+				`listen: "" # environment ARCHIVER_LISTEN`, `schedule: "7 * * * *" # default`, "project-id: x # environment HUAWEICLOUD_SDK_PROJECT_ID",
+			},
+		},
+		{
 			name: "of one cloud alone", args: []string{"--config", "clouds.yaml"}, env: []string{"HUAWEICLOUD_SDK_PROJECT_ID=x", "ALIBABA_CLOUD_ACCOUNT_ID=188"},
 			want: []string{"project-id: x # environment HUAWEICLOUD_SDK_PROJECT_ID", "account-id: 188 # environment ALIBABA_CLOUD_ACCOUNT_ID"},
 		},

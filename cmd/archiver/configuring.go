@@ -111,15 +111,21 @@ func (c *configuring) argument(name string) (value any, given bool) {
 }
 
 // variable is the one in the environment that has a flag's value, empty where
-// none has. One that is empty counts where that means something: where it
-// stands in place of a default.
+// none has.
 func variable(flag *kong.Flag) string {
 	for _, name := range flag.Envs {
-		if value, ok := os.LookupEnv(name); ok && (value != "" || flag.HasDefault) {
+		if isSet(flag, name) {
 			return name
 		}
 	}
 	return ""
+}
+
+// isSet reports whether a variable of a flag is set. One that is empty is not,
+// but for that of the address, where it means none.
+func isSet(flag *kong.Flag, name string) bool {
+	value, ok := os.LookupEnv(name)
+	return ok && (value != "" || flag.Name == "listen")
 }
 
 // has reports whether the command has a flag of this name.
@@ -246,11 +252,8 @@ func (l layered) Validate(*kong.Application) error { return nil }
 
 // Resolve is asked for the flags that were not given.
 func (l layered) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	if name := variable(flag); name != "" {
-		if len(flag.Envs) == 1 {
-			return nil, nil // as the command line has it already
-		}
-		return os.Getenv(name), nil // it would take the first, be it empty
+	if variable(flag) != "" {
+		return nil, nil // as the command line has it already
 	}
 	setting, ok := l.setting(flag.Name)
 	if !ok || l.keys[flag.Name] == nil || l.unfit[setting.At] {

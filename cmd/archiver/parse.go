@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/alecthomas/kong"
 
@@ -32,6 +33,13 @@ func newParser(c *commands, s streams, options ...kong.Option) (*kong.Kong, erro
 	if err != nil {
 		return nil, fmt.Errorf("set up the command line: %w", err)
 	}
+	// The parser would take variables that are empty for values.
+	_ = kong.Visit(parser.Model, func(node kong.Visitable, next kong.Next) error {
+		if flag, ok := node.(*kong.Flag); ok {
+			flag.Tag.Envs = slices.DeleteFunc(slices.Clone(flag.Envs), func(name string) bool { return !isSet(flag, name) })
+		}
+		return next(nil)
+	})
 	return parser, nil
 }
 
