@@ -63,6 +63,20 @@ func TestRest(t *testing.T) {
 					t.Errorf("windows due where rest is %t (-want +got):\n%s", o.Rest, diff)
 				}
 			}
+			// A page says the same of it.
+			err := a.store.Snapshot(t.Context(), func(s *Snapshot) error {
+				functions, err := s.Functions(t.Context())
+				if err != nil {
+					return err
+				}
+				if until := functions[0].RestsUntil; until == nil || to.Before(*until) != test.rests {
+					t.Errorf("up to %v it rests until %v", to, until)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
 		})
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/archive"
 )
 
 // A Snapshot answers what a page of the archive shows, all as of one moment. What
@@ -39,6 +41,9 @@ type FunctionTotals struct {
 	PlannedFrom, PlannedTo               *time.Time // the first window planned, and the end of the last one
 	OpenSince                            *time.Time // the first window planned that is neither complete nor gone
 	OffSince                             *time.Time // since when the source keeps no records of it
+	// RestsUntil is up to which hour run leaves a function alone that has been
+	// empty for long: as selectDue has it, see Order.Rest.
+	RestsUntil *time.Time
 }
 
 // Functions are the totals of every function, in no order. It reads no window but
@@ -50,7 +55,10 @@ func (s *Snapshot) Functions(ctx context.Context) ([]FunctionTotals, error) {
 		       COALESCE(t.windows, 0), COALESCE(t.complete, 0), COALESCE(t.open, 0),
 		       COALESCE(t.short, 0), COALESCE(t.failed, 0), COALESCE(t.gone, 0),
 		       COALESCE(t.records, 0), COALESCE(t.pending, 0), COALESCE(t.rejected, 0),
-		       t.planned_from, t.planned_to, o.open_since, l.off_since
+		       t.planned_from, t.planned_to, o.open_since, l.off_since,
+		       CASE WHEN t.complete > 0 AND t.open = 0
+			     AND EXTRACT(EPOCH FROM t.complete_to - t.complete_from)::integer / 3600 = t.complete
+			    THEN t.complete_to + LEAST($1, (t.complete_to - COALESCE(t.recorded_to, t.complete_from)) / 8) END
 		  FROM functions f
 		  LEFT JOIN window_totals t USING (function_id)
 		  LEFT JOIN LATERAL (
@@ -64,7 +72,7 @@ func (s *Snapshot) Functions(ctx context.Context) ([]FunctionTotals, error) {
 			  FROM status_log_off
 			 WHERE off_to IS NULL
 			 GROUP BY function_urn, provider, region, project_id) l
-		 USING (function_urn, provider, region, project_id)`)
+		 USING (function_urn, provider, region, project_id)`, archive.RestAtMost)
 }
 
 // A Cell is what the windows of a function and an hour, or a UTC day, amount to.

@@ -113,6 +113,38 @@ func TestStates(t *testing.T) {
 	}
 }
 
+// What run leaves alone, as it has been empty for long, is not late; what it
+// does not leave alone is.
+func TestResting(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	a.windows(a.function("quiet"), at(10, 0), at(0, 2), 0)
+	a.run("run", at(0, 9), time.Second, "")
+	verdict := func() string {
+		m, err := a.page.model(t.Context(), request{page: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Verdict.Text
+	}
+	if got := verdict(); got != "Every hour that is due is archived." {
+		t.Errorf("of one at rest the verdict is %q", got)
+	}
+	a.windows(a.function("busy"), at(10, 0), at(0, 2), 100)
+	a.windows(a.function("quiet for too long"), at(10, 0), at(0, 1), 0)
+	if got := verdict(); got != "11 hours of 2 functions are not archived yet." {
+		t.Errorf("the verdict is %q", got)
+	}
+	day := a.get("/?zoom=day&at=" + now.Format(time.DateOnly))
+	want := map[string]string{
+		"quiet": "cc" + strings.Repeat(".", 22),
+		"busy":  "cc" + strings.Repeat("n", 5) + strings.Repeat(".", 17), "quiet for too long": "c" + strings.Repeat("n", 6) + strings.Repeat(".", 17),
+	}
+	if diff := cmp.Diff(want, mapOf(day)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // What is most urgent comes first, with how long it may be there for.
 func TestAtRisk(t *testing.T) {
 	t.Parallel()

@@ -103,14 +103,19 @@ func (t *tally) words() string {
 const settled = 2 * time.Hour
 
 // expected are the hours of a function that have to have windows: from the first
-// one planned to the last, or, where archiving goes on, to now.
+// one planned to the last, or, where archiving goes on, to now. While run leaves
+// it alone, as one that has been empty for long, none are expected after the last.
 func expected(f *load.FunctionTotals, now time.Time, goesOn bool) (from, to time.Time) {
 	if f.PlannedFrom == nil {
 		return from, to
 	}
 	to = f.PlannedTo.UTC()
 	if goesOn {
-		to = later(to, now.Add(-settled).Truncate(archive.Hour))
+		due := now.Add(-settled).Truncate(archive.Hour)
+		if f.RestsUntil != nil && due.Before(*f.RestsUntil) {
+			return f.PlannedFrom.UTC(), to
+		}
+		to = later(to, due)
 		for _, end := range []*time.Time{f.GoneAt, f.CoveredSince} {
 			if end != nil {
 				to = later(f.PlannedTo.UTC(), earlier(to, end.Truncate(archive.Hour)))
