@@ -5,7 +5,7 @@
 -- Noted by the process that makes the run, every few seconds, and once more when
 -- it ends: whoever looks tells a run that goes on from one whose process died,
 -- and says what is left. All of them are NULL for runs of before. One UPDATE of
--- one row: none of these columns is indexed, so it stays on its page (HOT).
+-- one row: no index has one of these columns, so it stays on its page (HOT).
 ALTER TABLE runs
     ADD COLUMN seen_at         timestamptz,
     ADD COLUMN windows_planned bigint,
@@ -21,8 +21,15 @@ COMMENT ON COLUMN runs.records_done IS 'Records read and kept by seen_at, new or
 COMMENT ON COLUMN runs.calls_done IS 'Calls made to the source by seen_at, those tried again included';
 COMMENT ON COLUMN runs.refused_done IS 'Of these, calls that the source answered with "too many"';
 
+-- For whoever looks which runs go on, and when all that was due was archived
+-- last: the first are few, and the other may be long ago, or never.
+CREATE INDEX runs_running ON runs (run_id) WHERE outcome = 'running';
+CREATE INDEX runs_succeeded ON runs (run_id) WHERE outcome = 'complete' AND asked_by IN ('run', 'once');
+
 -- +goose Down
 
+DROP INDEX runs_succeeded;
+DROP INDEX runs_running;
 ALTER TABLE runs
     DROP COLUMN refused_done,
     DROP COLUMN calls_done,

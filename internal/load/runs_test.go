@@ -227,3 +227,35 @@ func TestPrint(t *testing.T) {
 		t.Error("an error is not told")
 	}
 }
+
+// However many runs there were, and whichever way they ended, those that go on and
+// the last success are found without a way through them.
+func TestRunsCost(t *testing.T) {
+	t.Parallel()
+	w := NewWatched(t)
+	w.Exec(`
+		INSERT INTO runs (asked_by, range_from, range_to, started_at, finished_at, seen_at, outcome)
+		SELECT CASE WHEN n % 2 = 0 THEN 'backfill' ELSE 'run' END, $1, $1, $1, $1, $1, CASE WHEN n % 2 = 0 THEN 'complete' ELSE 'failed' END
+		  FROM generate_series(1, 20000) AS n`, noted)
+	w.Exec(`UPDATE runs SET outcome = 'running', finished_at = NULL WHERE run_id = 7`)
+	w.Exec(`VACUUM ANALYZE runs`)
+	w.Asked()
+	err := w.Store.Snapshot(t.Context(), func(s *Snapshot) error {
+		runs, err := s.Runs(t.Context(), 10, noted)
+		if err == nil && (len(runs) != 11 || runs[10].ID != 7 || runs[0].ID != 20000) {
+			t.Errorf("%d runs: %+v", len(runs), runs)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if overview, err := w.Store.Overview(t.Context()); err != nil || overview.LastSuccess != nil {
+		t.Errorf("the last success was %v, %v", overview.LastSuccess, err)
+	}
+	for _, asked := range w.Asked() {
+		if blocks := w.Blocks(asked); strings.Contains(asked.SQL, "FROM runs") && blocks > 20 {
+			t.Errorf("%d blocks, 20 at most, for %s", blocks, asked.SQL)
+		}
+	}
+}

@@ -286,13 +286,17 @@ func (s *Snapshot) Figures(ctx context.Context, functions []int32, from, to time
 }
 
 // Runs are the newest runs, and all that go on: those whose process has said so
-// since the time given. The newest come first.
+// since the time given. The newest come first. Each half goes by an index, however
+// many runs there were: with OR none would serve.
 func (s *Snapshot) Runs(ctx context.Context, n int, seenSince time.Time) ([]RunStatus, error) {
 	return collect[RunStatus](ctx, s.tx, "runs", `
 		SELECT `+runColumns+`
 		  FROM runs
 		 WHERE run_id > (SELECT COALESCE(max(run_id), 0) FROM runs) - $1
-		    OR outcome = 'running' AND seen_at >= $2
+		 UNION
+		SELECT `+runColumns+`
+		  FROM runs
+		 WHERE outcome = 'running' AND seen_at >= $2
 		 ORDER BY run_id DESC`, n, seenSince)
 }
 
