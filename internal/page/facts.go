@@ -51,16 +51,24 @@ func (l *look) missing(f *load.FunctionTotals) (hours int64, first time.Time) {
 }
 
 func (l *look) verdict() verdict {
-	var failed, short, windows int64
+	var failed, short, windows, never, holed int64
 	for i := range l.functions {
 		failed += l.functions[i].Failed
 		short += l.functions[i].Short
 		windows += l.functions[i].Windows
+		if n := neverAsked(&l.functions[i]); n > 0 {
+			never += n
+			holed++
+		}
 	}
 	hours, functions, oldest := l.open()
+	between := fmt.Sprintf("%s between, of %s, %s never asked for: no run will, backfill can.",
+		count(never, "hour", "hours"), count(holed, "function", "functions"), was(never))
 	switch {
 	case windows == 0:
 		return verdict{"wait", "Nothing is archived yet.", "The first run plans the hours that are due."}
+	case hours == 0 && never > 0:
+		return verdict{"wait", "Every hour that was asked for is archived.", between}
 	case hours == 0:
 		return verdict{"good", "Every hour that is due is archived.", ""}
 	}
@@ -71,6 +79,9 @@ func (l *look) verdict() verdict {
 		v.Class = "bad"
 		v.More += fmt.Sprintf(" %s failed, %s short: every run tries them again.", number(failed), number(short))
 	}
+	if never > 0 {
+		v.More += " " + between
+	}
 	return v
 }
 
@@ -79,6 +90,13 @@ func is(n int64) string {
 		return "is"
 	}
 	return "are"
+}
+
+func was(n int64) string {
+	if n == 1 {
+		return "was"
+	}
+	return "were"
 }
 
 func (l *look) facts() []fact {

@@ -145,6 +145,34 @@ func TestResting(t *testing.T) {
 	}
 }
 
+// Hours between others that nobody asked for are said, beside what is late.
+func TestNeverAsked(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	a.run("run", at(0, 9), time.Second, "")
+	holed := a.function("holed")
+	a.windows(holed, at(60, 0), at(50, 0), 100)
+	a.windows(holed, at(40, 0), at(0, 7), 100)
+	a.windows(a.function("whole"), at(40, 0), at(0, 7), 100)
+	said := func(want verdict) {
+		t.Helper()
+		m, err := a.page.model(t.Context(), request{page: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, m.Verdict); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+	const never = "240 hours between, of 1 function, were never asked for: no run will, backfill can."
+	said(verdict{"wait", "Every hour that was asked for is archived.", never})
+	if page := a.get("/?zoom=day&at=" + at(45, 0).Format(time.DateOnly)); mapOf(page)["holed"] != strings.Repeat("n", 24) || !strings.Contains(page, "was never asked for") {
+		t.Error("the map and its legend do not show them")
+	}
+	a.state(holed, at(3, 0), at(3, 1), "pending", "")
+	said(verdict{"wait", "1 hour of 1 function is not archived yet.", "The oldest is of 11 Mar 2026, 00:00 UTC, 3 days ago. " + never})
+}
+
 // What is most urgent comes first, with how long it may be there for.
 func TestAtRisk(t *testing.T) {
 	t.Parallel()

@@ -38,7 +38,7 @@ type word struct {
 var words = [states]word{
 	failed:   {"f", "failed", "reading the hour ended with an error; the next run tries again", "F"},
 	short:    {"s", "short", "the source counts more records than it gives; the next run tries again", "S"},
-	notRead:  {"n", "not read", "the hour is due and has not been read to its end", "N"},
+	notRead:  {"n", "not read", "the hour is due and has not been read to its end, or lies between others and was never asked for", "N"},
 	gone:     {"g", "gone", "the function was deleted at the source before the hour was read", "G"},
 	inFlight: {"i", "in flight", "complete, and some of its records wait or run: they are asked for again", "i"},
 	off:      {"o", "off", "the source kept no records: the function's status log was off", "–"},
@@ -123,6 +123,16 @@ func expected(f *load.FunctionTotals, now time.Time, goesOn bool) (from, to time
 		}
 	}
 	return f.PlannedFrom.UTC(), to
+}
+
+// neverAsked is how many hours between a function's first one planned and the last
+// nobody planned: a backfill was of a time long ago, or archiving stood still for
+// longer than a run looks back. No run comes to them by itself.
+func neverAsked(f *load.FunctionTotals) int64 {
+	if f.PlannedFrom == nil {
+		return 0
+	}
+	return max(0, int64(f.PlannedTo.Sub(*f.PlannedFrom)/archive.Hour)-f.Windows)
 }
 
 // hoursIn is how many hours of a span [from, to) lie in another one.
