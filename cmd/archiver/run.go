@@ -115,6 +115,9 @@ const notOpened = "source cannot be opened, the next tick tries again"
 func (s *openedSource) pass(ctx context.Context, store *load.Store, tick time.Time) {
 	if s.archiver == nil {
 		if err := s.open(ctx); err != nil {
+			if ctx.Err() == nil {
+				s.flags.metrics.NotOpened(s.flags.Provider)
+			}
 			s.log.Error(notOpened, archive.ErrorKeys(err)...)
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"archiver/internal/archive/clocktest"
+	"archiver/internal/metrics"
 	"archiver/internal/schedule"
 	"archiver/internal/simulate"
 )
@@ -399,6 +401,13 @@ sources:
 	}
 	defer set.store.Close()
 	late := set.sources[1]
+	m := metrics.New("test")
+	late.flags.metrics = m
+	failed := func() bool {
+		page := httptest.NewRecorder()
+		m.Handler(log).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		return strings.Contains(page.Body.String(), `archiver_runs_total{outcome="failed",provider="functiongraph"} 1`+"\n")
+	}
 	if late.archiver != nil || late.err == nil {
 		t.Fatal("the source is open, that cannot be")
 	}
@@ -408,10 +417,16 @@ sources:
 	if late.archiver != nil || complete() != 0 || !strings.Contains(said.String(), `"msg":"source cannot be opened, the next tick tries again","source":"late"`) {
 		t.Errorf("the log: %s", said.String())
 	}
+	if !failed() {
+		t.Error("that it could not be opened is no run that failed")
+	}
 	down.Store(false)
 	late.pass(ctx, set.store, tick)
 	if complete() != 1 {
 		t.Errorf("no pass was complete: %s", said.String())
+	}
+	if !failed() {
+		t.Error("the pass after it failed as well")
 	}
 }
 

@@ -129,6 +129,12 @@ func (m *Metrics) Call(provider string) func(outcome string, took time.Duration)
 	}
 }
 
+// NotOpened counts a run that failed before it began: the provider's source
+// could not be opened. No other metric would tell, where others can be.
+func (m *Metrics) NotOpened(provider string) {
+	m.runs.WithLabelValues(provider, "failed").Inc()
+}
+
 // Handler serves them.
 func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
