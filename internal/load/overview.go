@@ -3,6 +3,8 @@ package load
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,13 +31,20 @@ type ProviderOverview struct {
 	Records, InFlight, Rejected int64
 
 	OldestIncomplete *time.Time // the first window that is neither complete nor gone
+	OldestDue        *time.Time // the first of these that the source still has
 	OldestInFlight   *time.Time // the start of the record in flight for longest
 }
 
-// Overview reads it. It costs the totals, and a look-up for each function with
+// Overview reads it. The source of a provider has what began at since[provider]
+// or later; of a provider that is not there, nobody knows. It costs the totals, and a look-up for each function with
 // open windows, however long the history.
-func (s *Store) Overview(ctx context.Context) (f Overview, err error) {
-	rows, err := s.pool.Query(ctx, selectOverview)
+func (s *Store) Overview(ctx context.Context, since map[string]time.Time) (f Overview, err error) {
+	providers := slices.Collect(maps.Keys(since))
+	from := make([]time.Time, len(providers))
+	for i, p := range providers {
+		from[i] = since[p]
+	}
+	rows, err := s.pool.Query(ctx, selectOverview, providers, from)
 	if err != nil {
 		return f, fmt.Errorf("select what the archive amounts to: %w", err)
 	}
@@ -90,6 +99,7 @@ const selectOverview = `
 	       sum(t.pending)::bigint,
 	       sum(t.rejected)::bigint,
 	       min(o.open_since),
+	       min(d.due_since),
 	       min(i.oldest)
 	  FROM functions f
 	  JOIN window_totals t USING (function_id)
@@ -102,5 +112,13 @@ const selectOverview = `
 		 WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
 		 ORDER BY window_start
 		 LIMIT 1) o ON true
+	  LEFT JOIN unnest($1::text[], $2::timestamptz[]) AS s (provider, since) ON s.provider = f.provider
+	  LEFT JOIN LATERAL (
+		SELECT window_start AS due_since
+		  FROM windows
+		 WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
+		   AND window_start >= s.since
+		 ORDER BY window_start
+		 LIMIT 1) d ON true
 	 GROUP BY f.provider
 	 ORDER BY f.provider`

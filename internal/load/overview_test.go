@@ -14,7 +14,7 @@ import (
 func TestOverview(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	if f, err := a.store.Overview(t.Context()); err != nil || len(f.Providers) != 0 || f.LastSuccess != nil {
+	if f, err := a.store.Overview(t.Context(), nil); err != nil || len(f.Providers) != 0 || f.LastSuccess != nil {
 		t.Errorf("an empty archive has %+v, %v", f, err)
 	}
 	at := func(h int) time.Time { return today.Add(time.Duration(h) * time.Hour) }
@@ -37,18 +37,22 @@ func TestOverview(t *testing.T) {
 	}
 	keep(t, two, answer(told("urn:two", 1, at(0), false)), at(1))
 
-	f, err := a.store.Overview(t.Context())
+	f, err := a.store.Overview(t.Context(), map[string]time.Time{"functiongraph": at(3), "functioncompute": at(0)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	oldest, started := at(2), at(1)
+	oldest, due, started := at(2), at(3), at(1)
 	want := []ProviderOverview{{
 		Provider: "functiongraph", Listed: 2, Gone: 1, StatusOff: 1,
 		WindowsPending: 1, WindowsPartial: 2, WindowsComplete: 5, WindowsShort: 1, WindowsFailed: 2, WindowsGone: 3,
-		Records: 4, InFlight: 2, Rejected: 1, OldestIncomplete: &oldest, OldestInFlight: &started,
+		Records: 4, InFlight: 2, Rejected: 1, OldestIncomplete: &oldest, OldestDue: &due, OldestInFlight: &started,
 	}}
 	if diff := cmp.Diff(want, f.Providers); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	f, err = a.store.Overview(t.Context(), map[string]time.Time{"functioncompute": at(0)})
+	if err != nil || f.Providers[0].OldestDue != nil || f.Providers[0].OldestIncomplete == nil {
+		t.Errorf("where nobody knows what the source has: %+v, %v", f.Providers, err)
 	}
 	if counted := a.rows(`SELECT state, count(*) FROM windows WHERE planned GROUP BY state ORDER BY state`); len(counted) != 6 {
 		t.Errorf("the windows are %v: not in every state", counted)
@@ -67,7 +71,7 @@ func TestOverviewLastSuccess(t *testing.T) {
 			run.asked, today, today.Add(time.Duration(i)*time.Hour), run.outcome)
 	}
 	a.exec(`INSERT INTO runs (asked_by, range_from, range_to, started_at) VALUES ('run', $1, $1, $1)`, today)
-	f, err := a.store.Overview(t.Context())
+	f, err := a.store.Overview(t.Context(), nil)
 	if err != nil || f.LastSuccess == nil || !f.LastSuccess.Equal(today.Add(time.Hour)) {
 		t.Errorf("the last success was %v (%v), want that of once", f.LastSuccess, err)
 	}

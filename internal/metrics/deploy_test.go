@@ -20,7 +20,7 @@ func everything(t *testing.T) (names []string, words map[string][]string) {
 	m := New("test")
 	m.Begin("functiongraph", extract.Outcomes, time.Hour)
 	m.Watch(&fakeReader{overview: load.Overview{LastSuccess: &noon, Providers: []load.ProviderOverview{{
-		Provider: "functiongraph", OldestIncomplete: &noon, OldestInFlight: &noon,
+		Provider: "functiongraph", OldestIncomplete: &noon, OldestDue: &noon, OldestInFlight: &noon,
 	}}}}, clocktest.New(noon), quiet)
 	families, err := m.registry.Gather()
 	if err != nil {

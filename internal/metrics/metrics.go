@@ -31,6 +31,7 @@ type Metrics struct {
 	running        *prometheus.GaugeVec
 	lookback       *prometheus.GaugeVec
 	lookbacks      map[string]time.Duration // by provider, the shortest
+	longest        map[string]time.Duration // by provider, the longest
 }
 
 // Upper bounds in seconds. A call may take as long as --request-timeout, 30 s
@@ -43,7 +44,7 @@ var (
 // New makes the metrics of a process that is this release of the archiver.
 func New(release string) *Metrics {
 	m := &Metrics{
-		registry: prometheus.NewRegistry(), lookbacks: make(map[string]time.Duration),
+		registry: prometheus.NewRegistry(), lookbacks: make(map[string]time.Duration), longest: make(map[string]time.Duration),
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "archiver_records_total",
 			Help: "Records that the source gave, by what became of them: inserted, updated, unchanged (known before as they are) or rejected (no row can hold them).",
@@ -117,6 +118,7 @@ func (m *Metrics) Begin(provider string, outcomes []string, lookback time.Durati
 	if known, ok := m.lookbacks[provider]; !ok || lookback < known {
 		m.lookbacks[provider] = lookback
 	}
+	m.longest[provider] = max(m.longest[provider], lookback)
 	m.lookback.WithLabelValues(provider).Set(m.lookbacks[provider].Seconds())
 }
 

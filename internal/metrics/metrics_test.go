@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"archiver/internal/archive"
@@ -183,13 +184,15 @@ type fakeReader struct {
 	mu       sync.Mutex
 	asked    int
 	overview load.Overview
+	since    map[string]time.Time
 	err      error
 }
 
-func (r *fakeReader) Overview(ctx context.Context) (load.Overview, error) {
+func (r *fakeReader) Overview(ctx context.Context, since map[string]time.Time) (load.Overview, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++
+	r.since = since
 	if _, limited := ctx.Deadline(); !limited {
 		return load.Overview{}, errors.New("asked without a limit of time")
 	}
@@ -216,9 +219,13 @@ func TestWatch(t *testing.T) {
 	r := &fakeReader{overview: load.Overview{Providers: []load.ProviderOverview{{
 		Provider: "functiongraph", Listed: 3, Gone: 1, StatusOff: 2,
 		WindowsPending: 1, WindowsPartial: 2, WindowsComplete: 3, WindowsShort: 4, WindowsFailed: 5, WindowsGone: 6,
-		Records: 100, InFlight: 7, Rejected: 8, OldestIncomplete: &oldest,
+		Records: 100, InFlight: 7, Rejected: 8, OldestIncomplete: &oldest, OldestDue: &noon,
 	}}}}
 	m := New("test")
+	// Of two sources of one provider, the one that keeps its records for longer
+	// has what the other one has forgotten.
+	m.Begin("functiongraph", nil, 72*time.Hour)
+	m.Begin("functiongraph", nil, 48*time.Hour)
 	m.Watch(r, clock, quiet)
 	web := httptest.NewServer(m.Handler(quiet))
 	t.Cleanup(web.Close)
@@ -235,6 +242,9 @@ func TestWatch(t *testing.T) {
 		})
 	}
 	scrapes.Wait()
+	if diff := cmp.Diff(map[string]time.Time{"functiongraph": noon.Add(-72 * time.Hour)}, r.since); diff != "" {
+		t.Errorf("what the source has begins at (-want +got):\n%s", diff)
+	}
 	compare(t, m, upHelp+"1"+windowsHelp+`archiver_windows{provider="functiongraph",state="complete"} 3
 archiver_windows{provider="functiongraph",state="failed"} 5
 archiver_windows{provider="functiongraph",state="gone"} 6
@@ -258,11 +268,14 @@ archiver_rejected_records{provider="functiongraph"} 8
 # HELP archiver_oldest_incomplete_window_timestamp_seconds Start of the oldest window that is neither complete nor gone; not there where there is none.
 # TYPE archiver_oldest_incomplete_window_timestamp_seconds gauge
 archiver_oldest_incomplete_window_timestamp_seconds{provider="functiongraph"} 1.7732304e+09
+# HELP archiver_oldest_due_window_timestamp_seconds Start of the oldest window within --lookback that is neither complete nor gone; not there where there is none.
+# TYPE archiver_oldest_due_window_timestamp_seconds gauge
+archiver_oldest_due_window_timestamp_seconds{provider="functiongraph"} 1.7734896e+09
 # HELP archiver_last_success_timestamp_seconds When a pass over everything due, by run or once of any process, last ended with all of it archived; 0 for never.
 # TYPE archiver_last_success_timestamp_seconds gauge
 archiver_last_success_timestamp_seconds 0
 `, "archiver_database_up", "archiver_windows", "archiver_functions", "archiver_archived_records", "archiver_records_in_flight",
-		"archiver_rejected_records", "archiver_oldest_incomplete_window_timestamp_seconds",
+		"archiver_rejected_records", "archiver_oldest_incomplete_window_timestamp_seconds", "archiver_oldest_due_window_timestamp_seconds",
 		"archiver_oldest_record_in_flight_timestamp_seconds", "archiver_last_success_timestamp_seconds")
 	if r.asked != 1 {
 		t.Errorf("the database was asked %d times at once", r.asked)

@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -21,20 +22,22 @@ const (
 
 // A Reader knows what the archive amounts to.
 type Reader interface {
-	Overview(ctx context.Context) (load.Overview, error)
+	Overview(ctx context.Context, since map[string]time.Time) (load.Overview, error)
 }
 
 // Watch adds the gauges about the archive. Where the database does not answer,
 // they are left out but for archiver_database_up, which is 0 then: old numbers
-// would look like new ones.
+// would look like new ones. Every source has begun by then.
 func (m *Metrics) Watch(of Reader, clock archive.Clock, log *slog.Logger) {
-	m.registry.MustRegister(&watch{reader: of, clock: clock, log: log})
+	m.registry.MustRegister(&watch{reader: of, clock: clock, log: log, longest: maps.Clone(m.longest)})
 }
 
 type watch struct {
 	reader Reader
 	clock  archive.Clock
 	log    *slog.Logger
+
+	longest map[string]time.Duration // how far back windows are due, by provider
 
 	mu       sync.Mutex // held while it is read: scrapes share what that gives
 	overview load.Overview
@@ -59,6 +62,8 @@ var (
 		"Records that wait or run, and are asked for again.", []string{"provider"}, nil)
 	oldestIncomplete = prometheus.NewDesc("archiver_oldest_incomplete_window_timestamp_seconds",
 		"Start of the oldest window that is neither complete nor gone; not there where there is none.", []string{"provider"}, nil)
+	oldestDue = prometheus.NewDesc("archiver_oldest_due_window_timestamp_seconds",
+		"Start of the oldest window within --lookback that is neither complete nor gone; not there where there is none.", []string{"provider"}, nil)
 	oldestInFlight = prometheus.NewDesc("archiver_oldest_record_in_flight_timestamp_seconds",
 		"Start of the oldest record in flight, or of its window where it has not started; not there where there is none.", []string{"provider"}, nil)
 )
@@ -66,7 +71,7 @@ var (
 // Describe is for the registry.
 func (w *watch) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		databaseUp, lastSuccess, functions, windows, archived, rejected, inFlight, oldestIncomplete, oldestInFlight,
+		databaseUp, lastSuccess, functions, windows, archived, rejected, inFlight, oldestIncomplete, oldestDue, oldestInFlight,
 	} {
 		to <- d
 	}
@@ -114,6 +119,7 @@ func (w *watch) Collect(to chan<- prometheus.Metric) {
 		gauge(rejected, float64(p.Rejected), p.Provider)
 		gauge(inFlight, float64(p.InFlight), p.Provider)
 		seconds(oldestIncomplete, p.OldestIncomplete, p.Provider)
+		seconds(oldestDue, p.OldestDue, p.Provider)
 		seconds(oldestInFlight, p.OldestInFlight, p.Provider)
 	}
 }
@@ -126,7 +132,11 @@ func (w *watch) read() (load.Overview, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 		defer cancel()
 		failed := w.err != nil
-		w.overview, w.err = w.reader.Overview(ctx)
+		since := make(map[string]time.Time)
+		for provider, lookback := range w.longest {
+			since[provider] = now.Add(-lookback)
+		}
+		w.overview, w.err = w.reader.Overview(ctx, since)
 		w.at = w.clock.Now()
 		if w.err != nil && !failed {
 			w.log.Warn("metrics are without what the archive amounts to", "error", w.err)
