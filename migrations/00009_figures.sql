@@ -188,6 +188,7 @@ CREATE TABLE hourly_figures_due (
     function_id  integer NOT NULL,
     window_start timestamptz NOT NULL
 );
+CREATE INDEX hourly_figures_due_window ON hourly_figures_due (window_start);
 
 -- What is there already is counted after the next run.
 INSERT INTO hourly_figures_due

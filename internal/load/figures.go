@@ -128,12 +128,16 @@ func countDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 	var batch pgx.Batch
 	batch.Queue(keepDropped, due.functions, due.windows)
 	batch.Queue(replaceDropped, due.functions, due.windows)
-	batch.Queue(countHours, due.functions, due.windows, from, until)
+	of, named := "", []any{due.functions, due.windows, from, until}
+	if len(functions) <= fewFunctions {
+		of, named = ofFunctions, append(named, functions)
+	}
+	batch.Queue(countHours(of), named...)
 	batch.Queue(`
 		DELETE FROM hourly_error_codes e
 		 USING unnest($1::integer[], $2::timestamptz[]) AS n (function_id, window_start)
 		 WHERE e.function_id = n.function_id AND e.window_start = n.window_start AND NOT e.dropped`, due.functions, due.windows)
-	batch.Queue(countErrorCodes, due.functions, due.windows, from, until)
+	batch.Queue(countErrorCodes(of), named...)
 	batch.Queue(sumDay, functions, d, to)
 	batch.Queue(`DELETE FROM daily_figures WHERE function_id = ANY ($1) AND day = ($2::timestamptz AT TIME ZONE 'UTC')::date AND records = 0 AND complete_hours IS NULL`, functions, d)
 	batch.Queue(`DELETE FROM source_figures WHERE window_start = ANY ($1)`, windows)
@@ -144,28 +148,38 @@ func countDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 	return nil
 }
 
+// fewFunctions is how many the notes of a day may name for their rows to be looked
+// for by function. Of more, each row of the hours is read: PostgreSQL 13 compares
+// it with one function after the other.
+const fewFunctions = 64
+
+// ofFunctions goes with dueRows where the notes name few, $5: a day that was read
+// function by function has their rows together, and an index that says where.
+const ofFunctions = ` AND function_id = ANY ($5)`
+
 // dueRows are the rows of the hours, $1 and $2, all of them within $3 and $4. Of
 // hours that were dropped they are those that were there then.
 //
 // Each row is looked up in a hash of the hours, and in one of those dropped:
-// IS TRUE sees to that.
-const dueRows = `
+// IS TRUE sees to that, and keeps an index out. That is what of is for.
+func dueRows(of string) string {
+	return `
 	SELECT r.*
 	  FROM (
 		SELECT function_id, date_trunc('hour', start_time, 'UTC') AS window_start, start_time, end_time,
 		       first_archived_at, request_id, status, error_code, error_message
 		  FROM invocations_dated
-		 WHERE start_time >= $3 AND start_time < $4
+		 WHERE start_time >= $3 AND start_time < $4` + of + `
 		UNION ALL
 		SELECT function_id, queried_window, start_time, end_time,
 		       first_archived_at, request_id, status, error_code, error_message
 		  FROM invocations_undated
-		 WHERE queried_window >= $3 AND queried_window < $4
+		 WHERE queried_window >= $3 AND queried_window < $4` + of + `
 		UNION ALL
 		SELECT function_id, date_trunc('hour', COALESCE(start_time, queried_window), 'UTC'), start_time, end_time,
 		       first_archived_at, request_id, status, error_code, error_message
 		  FROM invocations_in_flight
-		 WHERE COALESCE(start_time, queried_window) >= $3 AND COALESCE(start_time, queried_window) < $4) AS r
+		 WHERE COALESCE(start_time, queried_window) >= $3 AND COALESCE(start_time, queried_window) < $4` + of + `) AS r
 	 WHERE ((function_id, window_start) IN (
 			SELECT * FROM unnest($1::integer[], $2::timestamptz[]))) IS TRUE
 	   AND (((function_id, window_start) IN (
@@ -174,10 +188,12 @@ const dueRows = `
 			SELECT dropped_to
 			  FROM hourly_figures_dropped d
 			 WHERE d.function_id = r.function_id AND d.window_start = r.window_start))`
+}
 
 // countHours counts the rows of hours, and adds what was dropped of them.
 // Durations are those of settled records: what was dropped has no others.
-const countHours = `
+func countHours(of string) string {
+	return `
 	WITH noted AS (
 		SELECT * FROM unnest($1::integer[], $2::timestamptz[]) AS n (function_id, window_start)
 	), timed AS (
@@ -185,7 +201,7 @@ const countHours = `
 		       CASE WHEN r.status IN ('WAIT', 'RUNNING') THEN NULL
 		            WHEN r.end_time < r.start_time THEN 0
 		            ELSE date_part('epoch', r.end_time - r.start_time) END AS seconds
-		  FROM (` + dueRows + `) AS r
+		  FROM (` + dueRows(of) + `) AS r
 	), by_bucket AS (
 		SELECT function_id, window_start, duration_bucket(seconds) AS bucket,
 		       count(*) AS records,
@@ -239,10 +255,12 @@ const countHours = `
 	       discard = EXCLUDED.discard, in_flight = EXCLUDED.in_flight, other = EXCLUDED.other,
 	       timed = EXCLUDED.timed, total_seconds = EXCLUDED.total_seconds, max_seconds = EXCLUDED.max_seconds,
 	       histogram = EXCLUDED.histogram, dropped_to = EXCLUDED.dropped_to`
+}
 
 // countErrorCodes counts the codes of failures. A code or a
 // message may be of any length: a key may not.
-const countErrorCodes = `
+func countErrorCodes(of string) string {
+	return `
 	INSERT INTO hourly_error_codes (function_id, window_start, error_code, records, first_seen, last_seen, sample_message)
 	SELECT DISTINCT ON (function_id, window_start, error_code)
 	       function_id, window_start, error_code,
@@ -250,10 +268,11 @@ const countErrorCodes = `
 	  FROM (
 		SELECT r.function_id, r.window_start, left(COALESCE(r.error_code, ''), 200) AS error_code,
 		       COALESCE(r.start_time, r.window_start) AS seen, left(r.error_message, 500) AS message, r.request_id
-		  FROM (` + dueRows + `) AS r
+		  FROM (` + dueRows(of) + `) AS r
 		 WHERE r.status IN ('FAIL', 'DISCARD')) AS f
 	WINDOW code AS (PARTITION BY function_id, window_start, error_code)
 	 ORDER BY function_id, window_start, error_code, message IS NULL, seen DESC, request_id`
+}
 
 // sums are those of rows like hourly_figures, but for records.
 const sums = `

@@ -254,3 +254,52 @@ func TestHistograms(t *testing.T) {
 		t.Errorf("histograms are\n%s, want\n%s", got, want)
 	}
 }
+
+// Of a day that was read function by function, those that are due are looked for
+// where they are.
+func TestFiguresOfFewFunctions(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	for i := range fewFunctions + 6 { // all of them are not few
+		a.function(fmt.Sprint("f", i))
+	}
+	functions := value[[]int32](a, `SELECT array_agg(function_id ORDER BY function_id) FROM functions`)
+	if err := a.store.ensureDay(t.Context(), today); err != nil {
+		t.Fatal(err)
+	}
+	a.exec(`
+		INSERT INTO invocations_dated (function_id, request_id, status, queried_window, start_time, end_time, first_archived_at, updated_at)
+		SELECT f, f || '-' || n, 'SUCCESS', $2::timestamptz, $2::timestamptz + n * interval '108 seconds', $2::timestamptz + n * interval '108 seconds', $2, $2
+		  FROM unnest($1::integer[]) AS f, generate_series(0, 799) AS n
+		 ORDER BY f, n`, functions, today)
+	if err := a.store.Analyze(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a.exec(`INSERT INTO hourly_figures_due SELECT f, $2::timestamptz + n * interval '1 hour' FROM unnest($1::integer[]) AS f, generate_series(0, 23) AS n`, functions, today)
+	countFigures(t, a.store)
+	checkFigures(a)
+
+	for name, sql := range map[string]string{"hours": countHours(ofFunctions), "error codes": countErrorCodes(ofFunctions)} {
+		tx, err := a.store.pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(t.Context(), planCounts); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := tx.Query(t.Context(), `EXPLAIN `+sql, functions[:1], []time.Time{today}, today, today.AddDate(0, 0, 1), functions[:1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.Join(plan, "\n"); !strings.Contains(text, "Bitmap Index Scan on invocations_20260314_start_time") {
+			t.Errorf("%s are counted without the index:\n%s", name, text)
+		}
+	}
+}
