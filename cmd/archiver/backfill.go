@@ -59,6 +59,6 @@ func (c *backfillCommand) Run(ctx context.Context, s streams, in *inForce, line 
 		return archiveShown(ctx, o.archiver, order, o.log, s, line)
 	})
 	stop()
-	upkeep(ctx, set.store, time.Time{}, log)
+	upkeep(ctx, set.store, 0, time.Time{}, log)
 	return err
 }

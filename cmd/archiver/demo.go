@@ -140,7 +140,7 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 	if err := archiveShown(ctx, archiver, order, log, s, nil); err != nil {
 		return err
 	}
-	upkeep(ctx, store, time.Time{}, log)
+	upkeep(ctx, store, 0, time.Time{}, log)
 	return findings(ctx, store, s.out)
 }
 

@@ -77,6 +77,6 @@ func (c *onceCommand) Run(ctx context.Context, s streams, in *inForce, line type
 		return archiveShown(ctx, o.archiver, order(o), o.log, s, line)
 	})
 	stop()
-	upkeep(ctx, set.store, before, log)
+	upkeep(ctx, set.store, 0, before, log)
 	return err
 }

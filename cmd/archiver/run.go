@@ -77,7 +77,7 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *inForce) error {
 		o.pass(ctx, set.store, tick)
 		stop()
 		keeping.do(func() {
-			upkeep(ctx, set.store, set.dropBefore(tick, func(c *commands) *dueFlags { return &c.Run.dueFlags }, runOrder(tick)), o.log)
+			upkeep(ctx, set.store, figuresWithin, set.dropBefore(tick, func(c *commands) *dueFlags { return &c.Run.dueFlags }, runOrder(tick)), o.log)
 		})
 	})
 	log.Info("archiver ended, what it was doing is kept")

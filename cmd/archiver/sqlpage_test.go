@@ -110,7 +110,7 @@ func archiveForPage(t *testing.T, url string) {
 			t.Fatal(err)
 		}
 	}
-	if err := store.CountFigures(ctx); err != nil {
+	if err := store.CountFigures(ctx, archive.SystemClock{}, 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.Analyze(ctx); err != nil {

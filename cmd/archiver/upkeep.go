@@ -56,6 +56,10 @@ func makeAhead(ctx context.Context, store *load.Store, now time.Time, log *slog.
 // figuresEvery is how long figures are left as they are while a pass goes on.
 const figuresEvery = 5 * time.Minute
 
+// figuresWithin is for how long days are begun to be counted while others wait:
+// neither a tick nor a pass is held up by the first count of a year.
+const figuresWithin = 30 * time.Second
+
 // figuresMeanwhile counts the figures of what a long pass has read, every so
 // often, until the function it returns is called.
 func figuresMeanwhile(ctx context.Context, store *load.Store, clock archive.Clock, log *slog.Logger) (stop func()) {
@@ -64,7 +68,7 @@ func figuresMeanwhile(ctx context.Context, store *load.Store, clock archive.Cloc
 	go func() {
 		defer close(ended)
 		for clock.Sleep(ctx, figuresEvery) == nil {
-			countFigures(ctx, store, log)
+			countFigures(ctx, store, clock, figuresWithin, log)
 		}
 	}()
 	return func() {
@@ -73,9 +77,9 @@ func figuresMeanwhile(ctx context.Context, store *load.Store, clock archive.Cloc
 	}
 }
 
-// countFigures counts what is due. What fails of it stays due.
-func countFigures(ctx context.Context, store *load.Store, log *slog.Logger) {
-	if err := store.CountFigures(ctx); err != nil && ctx.Err() == nil {
+// countFigures counts what is due, within a time or all of it. What fails stays due.
+func countFigures(ctx context.Context, store *load.Store, clock archive.Clock, within time.Duration, log *slog.Logger) {
+	if err := store.CountFigures(ctx, clock, within); err != nil && ctx.Err() == nil {
 		log.Warn("figures are left as they were", "error", err)
 	}
 }
@@ -99,13 +103,13 @@ func (t *turns) do(work func()) {
 }
 
 // upkeep is what comes after a pass, unless it was interrupted: figures are
-// counted, old days dropped, statistics made. What fails of it is no failure of the pass, and is
+// counted, within a time or all of them, old days dropped, statistics made. What fails of it is no failure of the pass, and is
 // tried again after the next one.
-func upkeep(ctx context.Context, store *load.Store, dropBefore time.Time, log *slog.Logger) {
+func upkeep(ctx context.Context, store *load.Store, within time.Duration, dropBefore time.Time, log *slog.Logger) {
 	if ctx.Err() != nil {
 		return
 	}
-	countFigures(ctx, store, log)
+	countFigures(ctx, store, archive.SystemClock{}, within, log)
 	if !dropBefore.IsZero() {
 		if err := store.Retain(ctx, dropBefore); err != nil && ctx.Err() == nil {
 			log.Warn("old days are left", "error", err)

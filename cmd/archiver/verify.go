@@ -39,7 +39,7 @@ func (c *verifyCommand) Run(ctx context.Context, s streams, in *inForce) error {
 		return verify(ctx, o.archiver, archive.Order{AskedBy: "verify", Compare: true, Repair: c.Repair, Range: span}, o.log, s)
 	})
 	if c.Repair && ctx.Err() == nil {
-		countFigures(ctx, set.store, log)
+		countFigures(ctx, set.store, archive.SystemClock{}, 0, log)
 	}
 	return err
 }

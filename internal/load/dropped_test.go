@@ -123,7 +123,7 @@ func TestFiguresBesideRetention(t *testing.T) {
 	go func() {
 		defer close(done)
 		for range rounds {
-			if err := other.CountFigures(t.Context()); err != nil {
+			if err := other.CountFigures(t.Context(), archive.SystemClock{}, 0); err != nil {
 				t.Error(err)
 			}
 		}

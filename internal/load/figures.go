@@ -54,8 +54,10 @@ func (w *windowChanges) due() (due dueHours) {
 }
 
 // CountFigures brings the figures up to what was committed before it was called,
-// the newest day first. What fails is left to the next one.
-func (s *Store) CountFigures(ctx context.Context) error {
+// the newest day first. What fails is left to the next one, and so are the days
+// that are not begun within a time by the clock, zero for any.
+func (s *Store) CountFigures(ctx context.Context, clock archive.Clock, within time.Duration) error {
+	began := clock.Now()
 	rows, err := s.pool.Query(ctx, `
 		SELECT DISTINCT date_trunc('day', window_start, 'UTC') AS day
 		  FROM hourly_figures_due
@@ -69,6 +71,9 @@ func (s *Store) CountFigures(ctx context.Context) error {
 	}
 	var failed []error
 	for _, d := range days {
+		if within > 0 && clock.Now().Sub(began) >= within {
+			break
+		}
 		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(figuresLock)); err != nil {
 				return fmt.Errorf("wait for another process: %w", err)

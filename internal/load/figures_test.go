@@ -85,7 +85,7 @@ func checkFigures(a *archiveDB) {
 
 func countFigures(t testing.TB, s *Store) {
 	t.Helper()
-	if err := s.CountFigures(t.Context()); err != nil {
+	if err := s.CountFigures(t.Context(), archive.SystemClock{}, 0); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -202,7 +202,7 @@ func TestFiguresBesideCommits(t *testing.T) {
 				}
 				commit(t, c, page(hours(today, 48), noted.Add(time.Duration(n)*time.Minute), records...))
 				if n%3 == i%3 {
-					if err := s.CountFigures(t.Context()); err != nil {
+					if err := s.CountFigures(t.Context(), archive.SystemClock{}, 0); err != nil {
 						t.Error(err)
 					}
 				}
@@ -302,4 +302,38 @@ func TestFiguresOfFewFunctions(t *testing.T) {
 			t.Errorf("%s are counted without the index:\n%s", name, text)
 		}
 	}
+}
+
+// A hasty clock is a second later each time it is looked at.
+type hasty struct {
+	archive.Clock
+
+	now time.Time
+}
+
+func (c *hasty) Now() time.Time {
+	c.now = c.now.Add(time.Second)
+	return c.now
+}
+
+// What there was no time for stays due, and is the next one's; the newest day comes first.
+func TestFiguresWithinATime(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	c := a.newClaim("f")
+	const days = 5
+	commit(t, c, lastPage(hours(today, days*24), noted, many(days*24, hours(today, days*24), "r")...))
+	left := func() string {
+		return value[string](a, `SELECT string_agg(DISTINCT to_char(window_start AT TIME ZONE 'UTC', 'DD'), ' ') FROM hourly_figures_due`)
+	}
+	for _, want := range []string{"14 15 16", "14"} {
+		if err := a.store.CountFigures(t.Context(), &hasty{}, 3*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if got := left(); got != want {
+			t.Errorf("days %s are due, want %s", got, want)
+		}
+	}
+	countFigures(t, a.store)
+	checkFigures(a)
 }
