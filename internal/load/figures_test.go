@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -335,5 +338,44 @@ func TestFiguresWithinATime(t *testing.T) {
 		}
 	}
 	countFigures(t, a.store)
+	checkFigures(a)
+}
+
+// The statement of docs/sql.md makes good what was committed without notes.
+func TestFiguresAfterUpgrade(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "sql.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := regexp.MustCompile(`(?s)"(INSERT INTO hourly_figures_due.*?)"`).FindSubmatch(page)
+	if again == nil {
+		t.Fatal("docs/sql.md has no statement")
+	}
+	c, yesterday := a.newClaim("f"), today.AddDate(0, 0, -1)
+	commit(t, c, lastPage(hours(yesterday, 48), noted,
+		timed("dropped", archive.StatusSuccess, yesterday, time.Second),
+		record("moves", archive.StatusRunning, hour(1)),
+		record("settles", archive.StatusRunning, hour(2))))
+	countFigures(t, a.store)
+	if err := a.store.Retain(t.Context(), today); err != nil {
+		t.Fatal(err)
+	}
+	dropped := a.figures(yesterday)
+	commit(t, c, lastPage(hours(today, 24), later,
+		timed("moves", archive.StatusSuccess, hour(5), time.Second),
+		timed("settles", archive.StatusSuccess, hour(2), time.Second),
+		record("new", archive.StatusSuccess, hour(7))))
+	a.exec(`DELETE FROM hourly_figures_due`) // it never wrote any
+	a.exec(string(again[1]))
+	countFigures(t, a.store)
+	if diff := cmp.Diff(dropped, a.figures(yesterday)); diff != "" {
+		t.Errorf("the dropped day (-want +got):\n%s", diff)
+	}
+	for _, table := range []string{"hourly_error_codes", "hourly_figures", "daily_figures", "source_figures"} {
+		column := map[bool]string{true: "day", false: "window_start"}[table == "daily_figures"]
+		a.exec(`DELETE FROM `+table+` WHERE `+column+` < $1`, today)
+	}
 	checkFigures(a)
 }
