@@ -36,8 +36,8 @@ type ProviderOverview struct {
 }
 
 // Overview reads it. The source of a provider has what began at since[provider]
-// or later; of a provider that is not there, nobody knows. It costs the totals, and a look-up for each function with
-// open windows, however long the history.
+// or later; of a provider that is not there, nobody knows. It costs the totals,
+// and a look-up for each function with open windows, however long the history.
 func (s *Store) Overview(ctx context.Context, since map[string]time.Time) (f Overview, err error) {
 	providers := slices.Collect(maps.Keys(since))
 	from := make([]time.Time, len(providers))

@@ -250,7 +250,7 @@ func TestRunsCost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if overview, err := w.Store.Overview(t.Context()); err != nil || overview.LastSuccess != nil {
+	if overview, err := w.Store.Overview(t.Context(), nil); err != nil || overview.LastSuccess != nil {
 		t.Errorf("the last success was %v, %v", overview.LastSuccess, err)
 	}
 	for _, asked := range w.Asked() {
