@@ -47,8 +47,18 @@ func TestComposeMonitoring(t *testing.T) {
 	if want := "http://" + prometheus.Name + ":9090"; env["PROMETHEUS_URL"] != want {
 		t.Errorf("Grafana asks %s for metrics, not %s", env["PROMETHEUS_URL"], want)
 	}
-	if db := project.Services[env["PGHOST"]]; values(db)["POSTGRES_PASSWORD"] != env["PGPASSWORD"] || values(db)["POSTGRES_USER"] != env["PGUSER"] || !slices.Contains(db.Profiles, "demo") {
-		t.Errorf("Grafana cannot sign in to %q, or that is a real archive", env["PGHOST"])
+	db := project.Services[env["PGHOST"]]
+	if values(db)["POSTGRES_DB"] != env["PGDATABASE"] || !slices.Contains(db.Profiles, "demo") {
+		t.Errorf("Grafana looks at %q of %q, which is not there, or is a real archive", env["PGDATABASE"], env["PGHOST"])
+	}
+	// Whoever sees a dashboard can send any SQL: it signs in as one who may only read.
+	script, err := os.ReadFile(filepath.Join(mounts(t, db)["/docker-entrypoint-initdb.d"], "grafana.sql"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := "CREATE ROLE " + env["PGUSER"] + " LOGIN PASSWORD '" + env["PGPASSWORD"] + "' IN ROLE archiver_reader;\n"
+	if !strings.HasSuffix(string(script), "CREATE ROLE archiver_reader NOLOGIN;\n"+role) || env["PGUSER"] == values(db)["POSTGRES_USER"] {
+		t.Errorf("Grafana signs in as %s, who is made by\n%s", env["PGUSER"], script)
 	}
 
 	in := mounts(t, grafana)

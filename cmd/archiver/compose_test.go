@@ -213,7 +213,7 @@ func variables(t *testing.T, command string) []string {
 func TestComposeSecrets(t *testing.T) {
 	t.Parallel()
 	secret := regexp.MustCompile(`PASSWORD|TOKEN|SECRET|_AK$|_SK$`)
-	known := []string{"archiver", "demo-access-key", "demo-secret-key"}
+	known := []string{"archiver", "demo-access-key", "demo-secret-key", "grafana"}
 	for name, s := range compose(t, nil, withDemo).Services {
 		for variable, value := range values(s) {
 			if secret.MatchString(variable) && !slices.Contains(known, value) {
