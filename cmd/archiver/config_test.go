@@ -216,6 +216,13 @@ func TestPrecedence(t *testing.T) {
 			},
 		},
 		{
+			name: "passwords in URLs", args: []string{"--iam-endpoint", "https://me:very-secret@iam.example.com"},
+			env: []string{"ARCHIVER_CONFIG=", "ARCHIVER_ENDPOINT=https://me:very-secret@fg.example.com", "HUAWEICLOUD_SDK_AK=a", "HUAWEICLOUD_SDK_SK=s"},
+			want: []string{
+				`endpoint: https://me:xxxxx@fg.example.com # environment ARCHIVER_ENDPOINT`, "iam-endpoint: https://me:xxxxx@iam.example.com # flag",
+			},
+		},
+		{
 			name: "of one cloud alone", args: []string{"--config", "clouds.yaml"}, env: []string{"HUAWEICLOUD_SDK_PROJECT_ID=x", "ALIBABA_CLOUD_ACCOUNT_ID=188"},
 			want: []string{"project-id: x # environment HUAWEICLOUD_SDK_PROJECT_ID", "account-id: 188 # environment ALIBABA_CLOUD_ACCOUNT_ID"},
 		},

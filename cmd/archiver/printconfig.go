@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -227,6 +228,9 @@ func duration(d time.Duration) string {
 
 // quoted is a text as YAML has a flag's value.
 func quoted(flag *kong.Flag, text string) string {
+	if flag.Name == "endpoint" || flag.Name == "iam-endpoint" {
+		return plain(withoutPassword(text))
+	}
 	if !flag.IsSlice() {
 		return plain(text)
 	}
@@ -235,6 +239,16 @@ func quoted(flag *kong.Flag, text string) string {
 		elements = append(elements, strconv.Quote(element))
 	}
 	return "[" + strings.Join(elements, ", ") + "]"
+}
+
+// withoutPassword is a URL with xxxxx in place of a password, which one of an
+// API must not have: what is in force is printed before that is refused.
+func withoutPassword(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "not a URL"
+	}
+	return u.Redacted()
 }
 
 // word is what needs no quotes in YAML.
