@@ -72,6 +72,10 @@ func (b *bench) latent(ctx context.Context, latency time.Duration, processes int
 		return 0, 0, err
 	}
 	took, stats := time.Since(began), source.Stats()
-	b.note("%s a call, %d processes: %s for %d calls", latency, processes, took.Round(time.Millisecond), stats.ListAsyncInvocations)
-	return took, stats.ListFunctions + stats.ListAsyncInvocations, b.drop(ctx, name)
+	// All that a first backfill asks: lists, and versions and settings of each
+	// function, once a day, beside records.
+	calls = stats.ListFunctions + stats.ListFunctionVersions + stats.ListVersionAliases +
+		stats.ListFunctionAsyncInvokeConfig + stats.ListAsyncInvocations
+	b.note("%s a call, %d processes: %s for %d calls", latency, processes, took.Round(time.Millisecond), calls)
+	return took, calls, b.drop(ctx, name)
 }
