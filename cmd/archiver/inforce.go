@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"log/slog"
+
 	"archiver/internal/extract"
 	"archiver/internal/load"
 )
@@ -38,4 +41,22 @@ func (in *inForce) databaseURL() (string, error) {
 		return "", usagef("%s: %w", in.database.Name(), err)
 	}
 	return address, nil
+}
+
+// reading opens the archive for a command that shows what is in it, and cannot
+// change it. Close the store.
+func (in *inForce) reading(ctx context.Context, log *slog.Logger) (*load.Store, error) {
+	address, err := in.databaseURL()
+	if err != nil {
+		return nil, err
+	}
+	store, err := load.Open(ctx, address, 1, log, load.Rotated(in.database.Read), load.ReadOnly())
+	if err != nil {
+		return nil, connectHint(err)
+	}
+	if err := store.Ping(ctx); err != nil {
+		store.Close()
+		return nil, err
+	}
+	return store, nil
 }

@@ -13,18 +13,11 @@ func (c *queryCommand) unasking() bool { return c.Archived }
 
 // ofArchive asks the archive, which it cannot change.
 func (c *queryCommand) ofArchive(ctx context.Context, in *inForce, q archive.Question, limit int, s streams) error {
-	address, err := in.databaseURL()
+	store, err := in.reading(ctx, c.logger(s.err))
 	if err != nil {
 		return err
-	}
-	store, err := load.Open(ctx, address, 1, c.logger(s.err), load.Rotated(in.database.Read), load.ReadOnly())
-	if err != nil {
-		return connectHint(err)
 	}
 	defer store.Close()
-	if err := store.Ping(ctx); err != nil {
-		return err
-	}
 	same, err := archivedFunction(ctx, store, c.Function)
 	if err != nil {
 		return err

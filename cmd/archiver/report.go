@@ -23,19 +23,12 @@ type reportCommand struct {
 
 // Run is called by the command line.
 func (c *reportCommand) Run(ctx context.Context, s streams, in *inForce) error {
-	address, err := in.databaseURL()
+	log := c.logger(s.err)
+	store, err := in.reading(ctx, log)
 	if err != nil {
 		return err
-	}
-	log := c.logger(s.err)
-	store, err := load.Open(ctx, address, 1, log, load.Rotated(in.database.Read))
-	if err != nil {
-		return connectHint(err)
 	}
 	defer store.Close()
-	if err := store.Ping(ctx); err != nil {
-		return err
-	}
 	return writeReport(ctx, statusPage(store, c.Lookback, log), c.Out)
 }
 

@@ -44,19 +44,12 @@ func readStatus(ctx context.Context, store *load.Store) (s status, err error) {
 
 // Run is called by the command line.
 func (c *statusCommand) Run(ctx context.Context, s streams, in *inForce) error {
-	address, err := in.databaseURL()
+	log := c.logger(s.err)
+	store, err := in.reading(ctx, log)
 	if err != nil {
 		return err
-	}
-	log := c.logger(s.err)
-	store, err := load.Open(ctx, address, 1, log, load.Rotated(in.database.Read))
-	if err != nil {
-		return connectHint(err)
 	}
 	defer store.Close()
-	if err := store.Ping(ctx); err != nil {
-		return err
-	}
 	if !c.JSON {
 		return statusPage(store, c.Lookback, log).Print(ctx, s.out, screenOf(s.out, c.Color, c.All))
 	}

@@ -122,12 +122,12 @@ func (r *run) seeVersions(ctx context.Context, versioner Versioner, latest Known
 			return fmt.Errorf("keep the versions of %s: %w", latest.Name, err)
 		}
 	}
-	if errors.Is(err, ErrNoVersions) {
+	var aliases []Alias
+	if err == nil {
+		aliases, err = versioner.Aliases(ctx, latest.Function)
+	} else if errors.Is(err, ErrNoVersions) {
 		r.Log.Info("the latest version of the function is read alone", "function", latest.URN, "error", err)
-	} else if err != nil {
-		return sourceError(ctx, err)
 	}
-	aliases, err := versioner.Aliases(ctx, latest.Function)
 	switch {
 	case errors.Is(err, ErrNoVersions): // what there was of them stays
 	case err != nil:

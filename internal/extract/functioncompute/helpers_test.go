@@ -7,11 +7,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"archiver/internal/archive"
+	"archiver/internal/archive/clocktest"
 	"archiver/internal/extract"
 )
 
@@ -27,28 +27,6 @@ var (
 	noon = time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
 	hour = archive.Query{Function: archive.Function{URN: testURN}, From: noon.Add(-time.Second), To: noon.Add(time.Hour + time.Second)}
 )
-
-// A fakeClock goes on as soon as someone sleeps.
-type fakeClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *fakeClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *fakeClock) Sleep(ctx context.Context, d time.Duration) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-	return nil
-}
 
 // open is a source that reads h through HTTP; change may alter its options.
 func open(t *testing.T, h http.Handler, change ...func(*Options)) *Source {
@@ -70,7 +48,7 @@ func open(t *testing.T, h http.Handler, change ...func(*Options)) *Source {
 func newCaller(t *testing.T) *extract.Caller {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	t.Cleanup(transport.CloseIdleConnections)
-	return extract.NewCaller(extract.Options{Concurrency: 4, Transport: transport, Clock: &fakeClock{now: noon}})
+	return extract.NewCaller(extract.Options{Concurrency: 4, Transport: transport, Clock: clocktest.NewInstant(noon)})
 }
 
 func options() Options {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"archiver/internal/archive"
+	"archiver/internal/archive/clocktest"
 	"archiver/internal/extract"
 	"archiver/internal/simulate"
 )
@@ -148,7 +149,7 @@ func TestSimulatorChecksSignatures(t *testing.T) {
 			t.Parallel()
 			o := options()
 			o.Endpoint = url
-			caller := extract.NewCaller(extract.Options{Transport: changing(change), Clock: &fakeClock{now: noon}})
+			caller := extract.NewCaller(extract.Options{Transport: changing(change), Clock: clocktest.NewInstant(noon)})
 			s, err := New(o, caller, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"archiver/internal/archive/clocktest"
 	"archiver/internal/extract"
 )
 
@@ -67,7 +68,7 @@ func (i iamAnswer) RoundTrip(req *http.Request) (*http.Response, error) {
 func TestProjectLookUp(t *testing.T) {
 	t.Parallel()
 	look := func(key string, i iamAnswer) (*Source, error) {
-		caller := extract.NewCaller(extract.Options{Transport: i, Clock: &fakeClock{now: noon}})
+		caller := extract.NewCaller(extract.Options{Transport: i, Clock: clocktest.NewInstant(noon)})
 		return New(t.Context(), Options{Region: "cn-north-4", AccessKey: secret(key), SecretKey: secret(testSecret)}, caller, slog.New(slog.DiscardHandler))
 	}
 	s, err := look("KEY-ONE", iamAnswer{200, `{"projects":[{"id":"p-1","name":"cn-north-4"}]}`})

@@ -7,12 +7,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"archiver/internal/archive"
+	"archiver/internal/archive/clocktest"
 	"archiver/internal/extract"
 )
 
@@ -31,28 +31,6 @@ var (
 // secret is one that never changes.
 func secret(value string) extract.Secret { return extract.FixedSecret("the secret", value) }
 
-// A fakeClock goes on as soon as someone sleeps.
-type fakeClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *fakeClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *fakeClock) Sleep(ctx context.Context, d time.Duration) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-	return nil
-}
-
 // open is a source that reads h through HTTP; change may alter its options.
 func open(t *testing.T, h http.Handler, change ...func(*Options)) *Source {
 	t.Helper()
@@ -63,7 +41,7 @@ func open(t *testing.T, h http.Handler, change ...func(*Options)) *Source {
 
 // through makes a source call through a transport, so many calls at once.
 func (s *Source) through(transport http.RoundTripper, concurrency int) {
-	s.caller = extract.NewCaller(extract.Options{Concurrency: concurrency, Transport: transport, Clock: &fakeClock{now: noon}})
+	s.caller = extract.NewCaller(extract.Options{Concurrency: concurrency, Transport: transport, Clock: clocktest.NewInstant(noon)})
 	s.client.caller = s.caller
 }
 
@@ -93,7 +71,7 @@ func openAt(t *testing.T, url string, change ...func(*Options)) *Source {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	t.Cleanup(transport.CloseIdleConnections)
-	caller := extract.NewCaller(extract.Options{Concurrency: 4, Transport: transport, Clock: &fakeClock{now: noon}})
+	caller := extract.NewCaller(extract.Options{Concurrency: 4, Transport: transport, Clock: clocktest.NewInstant(noon)})
 	s, err := New(t.Context(), o, caller, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

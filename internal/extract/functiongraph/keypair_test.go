@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"archiver/internal/archive"
+	"archiver/internal/archive/clocktest"
 	"archiver/internal/extract"
 )
 
@@ -87,7 +88,7 @@ func mustProof(t *testing.T, who identity) keys {
 func TestKeysChangeTogether(t *testing.T) {
 	v := newVault(t)
 	v.swap("one")
-	k := v.pair(&fakeClock{now: noon})
+	k := v.pair(clocktest.NewInstant(noon))
 	one, two := keys{"one", "one", "one"}, keys{"two", "two", "two"}
 	for _, step := range []struct {
 		name, value string
@@ -110,7 +111,7 @@ func TestKeysChangeTogether(t *testing.T) {
 func TestKeysAreNeverMixed(t *testing.T) {
 	v := newVault(t)
 	v.swap("0")
-	k := v.pair(&fakeClock{now: noon})
+	k := v.pair(clocktest.NewInstant(noon))
 	done := make(chan struct{})
 	var readers sync.WaitGroup
 	seen := make([]map[string]bool, 4)
@@ -150,7 +151,7 @@ func TestKeysAreNeverMixed(t *testing.T) {
 func TestKeysRefused(t *testing.T) {
 	v := newVault(t)
 	v.swap("one")
-	clock := &fakeClock{now: noon}
+	clock := clocktest.NewInstant(noon)
 	k := v.pair(clock)
 	one := proof{keys: keys{"one", "one", "one"}}
 	if p, err := k.another(t.Context(), one); p != one || err != nil || !clock.Now().Equal(noon) {
@@ -212,14 +213,14 @@ func TestKeysUnreadable(t *testing.T) {
 	v := newVault(t)
 	v.swap("one")
 	v.put("TEST_SK", "hunter2 hunter2")
-	if _, err := newKeyPair(v.options(), &fakeClock{now: noon}); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), "TEST_SK_FILE") || strings.Contains(err.Error(), "hunter2") {
+	if _, err := newKeyPair(v.options(), clocktest.NewInstant(noon)); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), "TEST_SK_FILE") || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("got %v", err)
 	}
 	if err := os.Remove(filepath.Join(v.dir, "now", "TEST_ST")); err != nil {
 		t.Fatal(err)
 	}
 	v.put("TEST_SK", "one")
-	if _, err := newKeyPair(v.options(), &fakeClock{now: noon}); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), "TEST_ST_FILE") {
+	if _, err := newKeyPair(v.options(), clocktest.NewInstant(noon)); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), "TEST_ST_FILE") {
 		t.Errorf("got %v", err)
 	}
 }
