@@ -92,7 +92,7 @@ var faultRows = []faultRow{
 	{spec: "mix,unusable,nul,reversed,statuses,borders=none", how: asBinary},
 	// Within a capped hour some counts are the page's own and some the total:
 	// nothing tells which. The first page of no function's day draws its own: that
-	// would be the list's end (README, What complete means).
+	// would be the list's end (docs/completeness.md).
 	{spec: "count=mixed,cap=40", how: inside, mayBeOpen: true},
 	{spec: "marker=mixed,cap=40", how: inside},
 }

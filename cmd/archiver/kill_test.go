@@ -20,7 +20,7 @@ const (
 	kills       = 20
 	killWorkers = 8
 
-	// What a kill may make the next run ask for again, as the README says: the
+	// What a kill may make the next run ask for again, as docs/commands.md says: the
 	// pages asked for and not yet kept.
 	askedAgainPerKill = 2 * killWorkers
 )

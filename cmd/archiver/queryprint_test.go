@@ -132,15 +132,15 @@ func TestQueryAsks(t *testing.T) {
 	}
 }
 
-// What the README shows is what is printed.
-func TestQueryReadme(t *testing.T) {
+// docs/query.md shows what is printed.
+func TestQueryPage(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "query.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	const prompt = "$ archiver query "
-	_, block, _ := strings.Cut(string(readme), prompt)
+	_, block, _ := strings.Cut(string(page), prompt)
 	block, _, _ = strings.Cut(block, "\n```")
 	args, want, _ := strings.Cut(block, "\n")
 	data, err := simulate.Generate(simulate.GenerateOptions{
@@ -152,6 +152,6 @@ func TestQueryReadme(t *testing.T) {
 	_, web := simulator(t, data)
 	code, stdout, stderr := install(t, web.URL).without("DATABASE_URL").run([]string{"COLUMNS="}, append([]string{"query"}, strings.Fields(args)...)...)
 	if diff := gocmp.Diff(want+"\n", stdout+stderr); diff != "" || code != exitDone {
-		t.Errorf("exit %d (-README +printed):\n%s", code, diff)
+		t.Errorf("exit %d (-docs/query.md +printed):\n%s", code, diff)
 	}
 }

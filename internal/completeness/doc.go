@@ -14,5 +14,5 @@
 //
 // One thing a history never has is a record that vanishes and another that
 // arrives: within one walk they can cancel out, and no count would tell (see
-// the README, "What complete means").
+// docs/completeness.md, Limits).
 package completeness
