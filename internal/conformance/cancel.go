@@ -37,7 +37,7 @@ func (s *Suite) cancelling(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			test(t, s.open(t, s.plain(), func(o *extract.Options) {
 				// For one that goes on in spite of it: it is to fail soon.
-				o.Timeout, o.Budget = 5*time.Second, time.Nanosecond
+				o.Timeout, o.RetryBudget = 5*time.Second, time.Nanosecond
 			}))
 		})
 		if err := goleak.Find(before); err != nil {

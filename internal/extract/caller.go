@@ -18,64 +18,65 @@ import (
 	"archiver/internal/archive"
 )
 
-// Options of a Caller. What is left out has a default.
+// Options of a Caller. A zero field means its default.
 type Options struct {
-	Concurrency int               // calls under way at once; default 1
-	Rate        float64           // calls a second at most; 0 for as many as the source allows
-	Timeout     time.Duration     // one try's limit, its answer's body included; default DefaultTimeout
-	Budget      time.Duration     // how long a call is tried again; default DefaultBudget
-	Transport   http.RoundTripper // what carries the calls; default one of the Caller's own
+	Concurrency int               // concurrent calls; default 1
+	Rate        float64           // most calls a second; 0 for as many as the source allows
+	Timeout     time.Duration     // of one attempt, reading the answer's body included; default DefaultTimeout
+	RetryBudget time.Duration     // how long a failing call is retried; default DefaultRetryBudget
+	Transport   http.RoundTripper // default a clone of http.DefaultTransport
 	Clock       archive.Clock     // default archive.SystemClock
 	Log         *slog.Logger      // default none
 
-	// Observe, if set, is told of each call that was made, those tried again
-	// included, when it ended: what it came to, one of Outcomes, and how long that
-	// took. Several goroutines may do so at once.
+	// Observe, if set, is called after each attempt with its outcome (one of
+	// Outcomes) and its duration. Several goroutines may call Observe at once.
 	Observe func(outcome string, took time.Duration)
 }
 
 const (
-	// DefaultTimeout is one try's limit.
+	// DefaultTimeout limits one attempt of a call.
 	DefaultTimeout = 30 * time.Second
 
-	// DefaultBudget is how long a call is tried again.
-	DefaultBudget = 2 * time.Minute
+	// DefaultRetryBudget limits all attempts of a call and the pauses between
+	// them.
+	DefaultRetryBudget = 2 * time.Minute
 
-	// The tries of a call that fails otherwise than by being throttled: half a
-	// minute of them, but a source that has never answered is said to be down
-	// within seconds.
-	maxTries      = 7
-	maxFirstTries = 5
+	// The most attempts of a call that is not throttled. Seven attempts take
+	// about half a minute. While the source has never answered, fewer attempts
+	// report a wrong address within seconds.
+	maxTries         = 7
+	maxTriesNoAnswer = 5
 
-	// The pauses between tries, jittered by half. A throttled call waits 2
-	// seconds at least: FunctionGraph asks for 2 to 5.
-	firstPause    = 500 * time.Millisecond
-	firstThrottle = 2 * time.Second
-	maxPause      = 30 * time.Second
+	// The pauses between attempts, with 50% jitter. A throttled call waits at
+	// least 2 s: FunctionGraph asks for 2 s to 5 s.
+	firstPause       = 500 * time.Millisecond
+	minThrottlePause = 2 * time.Second
+	maxPause         = 30 * time.Second
 
-	// throttleQuiet is how long no call is refused until refusals are said anew.
-	throttleQuiet = 5 * time.Minute
+	// The log reports throttling again after this long without throttling.
+	throttleLogPause = 5 * time.Minute
 )
 
-// A Caller carries the calls of one source. It slows down where the source
-// refuses calls as too many, and comes back to its rate.
+// A Caller makes the calls of one source: it limits their rate and number,
+// retries and measures them. When the source throttles calls, the Caller slows
+// down, and later speeds up again.
 type Caller struct {
-	options  Options
-	slots    chan struct{}
-	pace     *pace
-	calls    atomic.Int64
-	refused  atomic.Int64
-	answered atomic.Bool
+	options   Options
+	slots     chan struct{} // one element for each running attempt
+	limiter   *limiter
+	calls     atomic.Int64
+	throttled atomic.Int64
+	answered  atomic.Bool
 
-	throttledMu sync.Mutex
-	throttled   time.Time // the last time
+	logMu         sync.Mutex
+	lastThrottled time.Time
 }
 
 // NewCaller makes a Caller.
 func NewCaller(o Options) *Caller {
 	o.Concurrency = max(o.Concurrency, 1)
 	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
-	o.Budget = cmp.Or(o.Budget, DefaultBudget)
+	o.RetryBudget = cmp.Or(o.RetryBudget, DefaultRetryBudget)
 	if o.Transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.MaxIdleConnsPerHost = o.Concurrency
@@ -87,78 +88,78 @@ func NewCaller(o Options) *Caller {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Caller{options: o, slots: make(chan struct{}, o.Concurrency), pace: newPace(o.Clock, o.Rate)}
+	return &Caller{options: o, slots: make(chan struct{}, o.Concurrency), limiter: newLimiter(o.Clock, o.Rate)}
 }
 
-// Stats are the totals so far.
+// Stats returns the totals so far.
 func (c *Caller) Stats() archive.SourceStats {
-	return archive.SourceStats{Calls: c.calls.Load(), Refused: c.refused.Load()}
+	return archive.SourceStats{Calls: c.calls.Load(), Refused: c.throttled.Load()}
 }
 
-// Clock is what times the calls.
+// Clock returns the clock of the Caller's timeouts and pauses.
 func (c *Caller) Clock() archive.Clock { return c.options.Clock }
 
-// Answered reports whether the source has ever answered, be it with an error.
+// Answered reports whether the source has ever answered, even with an error.
 func (c *Caller) Answered() bool { return c.answered.Load() }
 
-// Do makes a call: it hands it a transport to go through, and makes it again
-// where its error is worth another try, until the budget is spent. The call
-// reads and closes its answer's body; an error of that is one of the call.
+// Do runs call with a transport for its requests. When call fails with a
+// retryable error, Do runs call again until the retry budget is spent. call must
+// read and close the answer's body, and return the errors of reading it.
 //
-// What is not a success is returned as a *StatusError, whatever the call made
-// of it. Cancelling ctx ends the call under way at once, and the error is then
-// the context's cause.
+// If the source answered with an error status, Do returns a *StatusError,
+// even if call wrapped or replaced it. When ctx ends, Do ends the running
+// attempt at once and returns the context's cause.
 func (c *Caller) Do(ctx context.Context, call func(http.RoundTripper) error) error {
 	began := c.options.Clock.Now()
-	pauses := newPauses()
+	backOff := newBackOff()
 	for try := 1; ; try++ {
-		err := c.once(ctx, call)
+		err := c.try(ctx, call)
 		if err == nil {
 			return nil
 		}
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
-		throttled, worth := judge(err)
+		throttled, retryable := classify(err)
 		most := maxTries
 		if !c.Answered() {
-			most = maxFirstTries
+			most = maxTriesNoAnswer
 		}
-		if !worth || !throttled && try >= most {
-			return after(try, err)
+		if !retryable || !throttled && try >= most {
+			return withTries(try, err)
 		}
-		pause := pauseAfter(err, throttled, pauses.NextBackOff())
-		if c.options.Clock.Now().Add(pause).Sub(began) > c.options.Budget {
-			return after(try, err)
+		pause := pauseAfter(err, throttled, backOff.NextBackOff())
+		if c.options.Clock.Now().Add(pause).Sub(began) > c.options.RetryBudget {
+			return withTries(try, err)
 		}
-		c.options.Log.Debug("call is tried again", append([]any{"try", try, "seconds", pause.Seconds()}, archive.ErrorKeys(err)...)...)
+		c.options.Log.Debug("retrying a call", append([]any{"try", try, "seconds", pause.Seconds()}, archive.ErrorKeys(err)...)...)
 		if err := c.options.Clock.Sleep(ctx, pause); err != nil {
 			return err
 		}
 	}
 }
 
-// sayThrottled says so when the source begins to refuse calls, and not for each
-// of them.
-func (c *Caller) sayThrottled(refused *StatusError) {
+// logThrottled logs when throttling begins, not each throttled call.
+func (c *Caller) logThrottled(status *StatusError) {
 	now := c.options.Clock.Now()
-	c.throttledMu.Lock()
-	begins := c.throttled.IsZero() || now.Sub(c.throttled) >= throttleQuiet
-	c.throttled = now
-	c.throttledMu.Unlock()
+	c.logMu.Lock()
+	begins := c.lastThrottled.IsZero() || now.Sub(c.lastThrottled) >= throttleLogPause
+	c.lastThrottled = now
+	c.logMu.Unlock()
 	if begins {
-		c.options.Log.Info("the source refuses calls as too many, they slow down", archive.ErrorKeys(refused)...)
+		c.options.Log.Info("the source throttles calls; the archiver slows down", archive.ErrorKeys(status)...)
 	}
 }
 
-func after(tries int, err error) error {
+// withTries adds the number of attempts to an error.
+func withTries(tries int, err error) error {
 	if tries == 1 {
 		return err
 	}
 	return fmt.Errorf("tried %d times: %w", tries, err)
 }
 
-func newPauses() *backoff.ExponentialBackOff {
+func newBackOff() *backoff.ExponentialBackOff {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = firstPause, maxPause
 	pauses.Multiplier, pauses.RandomizationFactor = 2, 0.5
@@ -166,14 +167,13 @@ func newPauses() *backoff.ExponentialBackOff {
 	return pauses
 }
 
-// pauseAfter is how long to wait after a failed try: the next pause of the
-// backoff, and not less than the source asks for. What it asks for is
-// stretched by up to a half: calls that were refused together would come back
-// together.
-func pauseAfter(err error, throttled bool, next time.Duration) time.Duration {
+// pauseAfter is the pause after a failed attempt: the backoff's pause, or longer
+// if the source asked for it. The source's pause gets up to 50% jitter, so that
+// calls throttled together do not return together.
+func pauseAfter(err error, throttled bool, backOff time.Duration) time.Duration {
 	var least time.Duration
 	if throttled {
-		least = firstThrottle
+		least = minThrottlePause
 	}
 	var status *StatusError
 	if errors.As(err, &status) {
@@ -182,86 +182,14 @@ func pauseAfter(err error, throttled bool, next time.Duration) time.Duration {
 	if least > 0 {
 		least += rand.N(least/2 + 1)
 	}
-	return max(next, least)
+	return max(backOff, least)
 }
 
-// once makes the call one time, in its turn.
-func (c *Caller) once(ctx context.Context, call func(http.RoundTripper) error) error {
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	if ctx.Err() != nil { // as well: either may have been chosen
-		return context.Cause(ctx)
-	}
-	if err := c.pace.turn(ctx); err != nil {
-		return err
-	}
-	try, cancel := context.WithTimeout(ctx, c.options.Timeout)
-	defer cancel()
-	b := &bound{caller: c, ctx: try}
-	err := call(b)
-	b.observe(outcome(ctx, b, err))
-	switch {
-	case err == nil:
-		return nil
-	case b.refusal != nil:
-		return b.refusal
-	case try.Err() != nil:
-		return fmt.Errorf("no whole answer within %s (ARCHIVER_REQUEST_TIMEOUT)", c.options.Timeout)
-	case b.failed != nil:
-		return b.failed
-	}
-	return err
-}
-
-// A bound transport ties requests to the context of one try: the clouds' SDKs
-// take none. It remembers what the last request came to, because they wrap
-// errors in words of their own, some beyond recognition.
-type bound struct {
-	caller  *Caller
-	ctx     context.Context
-	refusal *StatusError
-	failed  error
-	sent    time.Time // the last request; zero for none that is to be observed
-}
-
-// RoundTrip carries one request. An answer that is not a success, a redirect
-// included, is an error: nothing that is signed follows one.
-func (b *bound) RoundTrip(req *http.Request) (*http.Response, error) {
-	b.observe(OutcomeOK) // whatever followed by another request of the same call
-	b.refusal, b.failed = nil, nil
-	b.caller.calls.Add(1)
-	b.sent = b.caller.options.Clock.Now()
-	hide := hider(b.ctx, req.Header)
-	resp, err := b.caller.options.Transport.RoundTrip(req.WithContext(b.ctx))
-	if err != nil {
-		b.failed = hidden(err, hide)
-		return nil, b.failed
-	}
-	b.caller.answered.Store(true)
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		b.refusal = newStatusError(resp, hide, b.caller.options.Clock.Now())
-		if b.refusal.Throttled() {
-			b.caller.refused.Add(1)
-			b.caller.pace.refuse(b.refusal.RetryAfter)
-			b.caller.sayThrottled(b.refusal)
-		} else {
-			b.caller.pace.pass()
-		}
-		return nil, b.refusal
-	}
-	b.caller.pace.pass()
-	return resp, nil
-}
-
-// judge tells whether a failed call was throttled, and whether it is worth
-// another try. What a server says of the request itself stays true, and so
-// does a certificate that is not the server's; everything else, a cut or
-// unreadable answer included, may pass.
-func judge(err error) (throttled, worth bool) {
+// classify reports whether the source throttled the call, and whether a retry
+// may help. A 4xx status is about the request itself and does not change, and
+// neither does an untrusted certificate. All other errors may pass, also an
+// answer that is cut or not readable.
+func classify(err error) (throttled, retryable bool) {
 	var status *StatusError
 	if errors.As(err, &status) {
 		switch {

@@ -13,7 +13,7 @@ import (
 	"archiver/internal/extract"
 )
 
-// answers are what a source may answer before it answers well.
+// answers are retryable failures of a source.
 var answers = map[string]func(w http.ResponseWriter){
 	"429": func(w http.ResponseWriter) { http.Error(w, "", http.StatusTooManyRequests) },
 	"429, in 7 s": func(w http.ResponseWriter) {
@@ -55,8 +55,8 @@ var answers = map[string]func(w http.ResponseWriter){
 	},
 }
 
-// Whatever passes is tried again, after a pause of the right length.
-func TestDoTriesAgain(t *testing.T) {
+// Retryable failures are retried, after a pause of the right length.
+func TestDoRetries(t *testing.T) {
 	t.Parallel()
 	least := map[string]time.Duration{
 		"429": 2 * time.Second, "429, in 7 s": 7 * time.Second, "429, at a time": 9 * time.Second,
@@ -73,8 +73,8 @@ func TestDoTriesAgain(t *testing.T) {
 				fmt.Fprint(w, "good")
 			})
 			clock := newClock()
-			// A transport tries a reset on a connection used before by itself,
-			// so each call has its own.
+			// http.Transport itself retries when a reused connection is reset, so
+			// the test does not reuse connections.
 			c := newCaller(t, clock, extract.Options{Transport: &http.Transport{DisableKeepAlives: true}})
 			if err := c.Do(t.Context(), get(url, nil)); err != nil {
 				t.Fatal(err)
@@ -97,8 +97,8 @@ func TestDoTriesAgain(t *testing.T) {
 	}
 }
 
-// A source that stays broken is left after seven tries, one that keeps
-// throttling when the budget is spent.
+// Do gives up after seven attempts, or after the retry budget if the source
+// keeps throttling.
 func TestDoGivesUp(t *testing.T) {
 	t.Parallel()
 	for name, answer := range answers {
@@ -106,14 +106,14 @@ func TestDoGivesUp(t *testing.T) {
 			t.Parallel()
 			url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) { answer(w) })
 			clock := newClock()
-			c := newCaller(t, clock, extract.Options{Transport: &http.Transport{DisableKeepAlives: true}, Budget: time.Minute})
+			c := newCaller(t, clock, extract.Options{Transport: &http.Transport{DisableKeepAlives: true}, RetryBudget: time.Minute})
 			err := c.Do(t.Context(), get(url, nil))
 			if err == nil || strings.ContainsAny(err.Error(), "\r\n") || !strings.HasPrefix(err.Error(), "tried ") {
 				t.Fatalf("got %v", err)
 			}
 			calls := c.Stats().Calls
-			// A source that was never heard whole is given up after five tries, and
-			// pauses that it asks for use the budget up sooner.
+			// A source that has never answered gets five attempts. Pauses that the
+			// source asks for spend the budget sooner.
 			if throttled := strings.HasPrefix(name, "429"); !throttled && (calls < 5 || calls > 7) || throttled && calls < 4 {
 				t.Errorf("%d calls", calls)
 			}
@@ -124,7 +124,7 @@ func TestDoGivesUp(t *testing.T) {
 	}
 }
 
-func TestDoTakesNoForAnAnswer(t *testing.T) {
+func TestDoDoesNotRetryRefusals(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{301, 302, 307, 304, 400, 401, 403, 404, 405, 409, 410, 422} {
 		url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
@@ -139,7 +139,7 @@ func TestDoTakesNoForAnAnswer(t *testing.T) {
 	}
 }
 
-// A source that asks for a day is asked again within the budget all the same.
+// A Retry-After of a day is cut, so that a retry fits into the budget.
 func TestDoRetryAfterBeyondBudget(t *testing.T) {
 	t.Parallel()
 	url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
@@ -150,7 +150,7 @@ func TestDoRetryAfterBeyondBudget(t *testing.T) {
 	c := newCaller(t, clock, extract.Options{})
 	var got *extract.StatusError
 	err := c.Do(t.Context(), get(url, nil))
-	if !errors.As(err, &got) || got.RetryAfter != time.Minute || c.Stats().Calls != 2 || clock.Now().Sub(noon) > extract.DefaultBudget {
+	if !errors.As(err, &got) || got.RetryAfter != time.Minute || c.Stats().Calls != 2 || clock.Now().Sub(noon) > extract.DefaultRetryBudget {
 		t.Errorf("%v after %d calls, slept %v", err, c.Stats().Calls, clock.sleeps())
 	}
 }
@@ -165,7 +165,7 @@ func TestDoUnreachable(t *testing.T) {
 	}
 }
 
-// A certificate that is not the server's does not become so.
+// An untrusted certificate is not retried.
 func TestDoCertificate(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewUnstartedServer(http.NotFoundHandler())
@@ -178,7 +178,7 @@ func TestDoCertificate(t *testing.T) {
 	}
 }
 
-// The rate spreads calls evenly, by the clock.
+// A fixed rate spreads the calls evenly.
 func TestDoRate(t *testing.T) {
 	t.Parallel()
 	url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "good") })

@@ -22,12 +22,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
-// patience is far longer than what it bounds ever takes.
+// patience is a timeout that never fires in a passing test.
 const patience = time.Minute
 
 var errStop = errors.New("stopped by the test")
 
-// hang answers nothing, or half of an answer, until the call is given up.
+// hang sends nothing, or half of an answer, and waits until the client is gone.
 func hang(half bool) func(int, http.ResponseWriter, *http.Request) {
 	return func(_ int, w http.ResponseWriter, r *http.Request) {
 		if half {
@@ -39,7 +39,7 @@ func hang(half bool) func(int, http.ResponseWriter, *http.Request) {
 	}
 }
 
-// Cancelling ends a call at once, wherever it is, with the cause as its error.
+// Cancelling ends a call at once in each phase; the error is the cause.
 func TestDoCancelled(t *testing.T) {
 	t.Parallel()
 	for name, half := range map[string]bool{"before the answer": false, "in the body": true} {
@@ -60,18 +60,18 @@ func TestDoCancelled(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		clock := newClock()
-		clock.asked = func() { cancel(errStop) }
+		clock.onSleep = func() { cancel(errStop) }
 		url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 		c := newCaller(t, clock, extract.Options{})
 		if err := c.Do(ctx, get(url, nil)); !errors.Is(err, errStop) || c.Stats().Calls != 1 {
 			t.Errorf("%v after %d calls", err, c.Stats().Calls)
 		}
 	})
-	t.Run("waiting for its turn", func(t *testing.T) {
+	t.Run("waiting for the limiter", func(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		clock := newClock()
-		clock.asked = func() { cancel(errStop) }
+		clock.onSleep = func() { cancel(errStop) }
 		url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "good") })
 		c := newCaller(t, clock, extract.Options{Rate: 0.001})
 		if err := c.Do(ctx, get(url, nil)); err != nil {
@@ -80,8 +80,8 @@ func TestDoCancelled(t *testing.T) {
 		if err := c.Do(ctx, get(url, nil)); !errors.Is(err, errStop) || c.Stats().Calls != 1 {
 			t.Errorf("%v after %d calls", err, c.Stats().Calls)
 		}
-		// A turn that was given up is the next one's.
-		clock.asked = nil
+		// The next call takes over the cancelled reservation.
+		clock.onSleep = nil
 		if err := c.Do(t.Context(), get(url, nil)); err != nil || clock.Now().Sub(noon) != 1000*time.Second {
 			t.Errorf("%v at %v", err, clock.Now())
 		}
@@ -104,7 +104,7 @@ func TestDoCancelled(t *testing.T) {
 	})
 }
 
-// One try's limit covers the whole answer, and what hangs is tried again.
+// The timeout of an attempt covers the whole answer, and a timeout is retried.
 func TestDoTimeout(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -116,27 +116,27 @@ func TestDoTimeout(t *testing.T) {
 			url := serve(t, hang(test.half))
 			c := newCaller(t, newClock(), extract.Options{Timeout: 30 * time.Millisecond})
 			err := c.Do(t.Context(), get(url, nil))
-			if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("tried %d times: no whole answer within 30ms", test.tries)) || c.Stats().Calls != test.tries {
+			if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("tried %d times: no complete answer within 30ms", test.tries)) || c.Stats().Calls != test.tries {
 				t.Errorf("%v after %d calls", err, c.Stats().Calls)
 			}
 		})
 	}
 }
 
-// No more calls than slots are under way, their bodies' reading included.
+// At most Concurrency calls run at once, reading of the bodies included.
 func TestDoConcurrency(t *testing.T) {
 	t.Parallel()
 	const slots = 3
 	c := newCaller(t, newClock(), extract.Options{Concurrency: slots})
-	var under, most atomic.Int64
+	var running, most atomic.Int64
 	full := make(chan struct{})
 	var once sync.Once
 	var calls sync.WaitGroup
 	for range 20 {
 		calls.Go(func() {
 			err := c.Do(t.Context(), func(http.RoundTripper) error {
-				n := under.Add(1)
-				defer under.Add(-1)
+				n := running.Add(1)
+				defer running.Add(-1)
 				for m := most.Load(); n > m; m = most.Load() {
 					if most.CompareAndSwap(m, n) {
 						break

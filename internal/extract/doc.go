@@ -1,3 +1,4 @@
-// Package extract is what all sources share: a [Caller] that limits, retries,
-// cancels and measures their calls. A package below it is a source.
+// Package extract holds what all sources share. A [Caller] limits, retries,
+// cancels and measures the calls to a source. Each source is a package below
+// this one.
 package extract

@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// ErrOptions is matched by errors of a source's options: nothing was tried.
+// ErrOptions marks an error in a source's options. No call was made.
 var ErrOptions = errors.New("source configuration")
 
-// Endpoint reads the URL of an API. Keys and tokens go over it, so that it is
-// https unless it cannot leave the machine or insecure permits it. Its errors
-// go on from the name of the option.
+// Endpoint parses the URL of an API. Requests carry keys and tokens, so the URL
+// must be https://, unless the host is this machine or insecure is set. The
+// error texts continue a sentence that begins with the option's name.
 func Endpoint(text string, insecure bool) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, errors.New("is not an http(s) URL")
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		// It is shown in errors and logs, where a password has no place.
-		return nil, errors.New("has more than a host in it")
+		// Errors and logs show the URL, so it must not contain a password.
+		return nil, errors.New("must not contain a user, a query or a fragment")
 	}
 	if u.Scheme == "http" && !insecure && !Loopback(u.Hostname()) {
 		return nil, errors.New("is http:// beyond this machine: use https://, or --insecure")
@@ -28,7 +28,7 @@ func Endpoint(text string, insecure bool) (*url.URL, error) {
 	return u, nil
 }
 
-// Loopback reports whether a host, without its port, cannot be another machine.
+// Loopback reports whether a host (without port) is this machine.
 func Loopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true

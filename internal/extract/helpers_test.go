@@ -16,12 +16,12 @@ import (
 
 var noon = time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
 
-// A fakeClock goes on as soon as someone sleeps, and notes for how long.
+// A fakeClock advances at once when Sleep is called, and records the durations.
 type fakeClock struct {
-	mu    sync.Mutex
-	now   time.Time
-	slept []time.Duration
-	asked func() // if any, called at the beginning of each sleep
+	mu      sync.Mutex
+	now     time.Time
+	slept   []time.Duration
+	onSleep func() // if set, called at the beginning of each Sleep
 }
 
 func newClock() *fakeClock { return &fakeClock{now: noon} }
@@ -33,8 +33,8 @@ func (c *fakeClock) Now() time.Time {
 }
 
 func (c *fakeClock) Sleep(ctx context.Context, d time.Duration) error {
-	if c.asked != nil {
-		c.asked()
+	if c.onSleep != nil {
+		c.onSleep()
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -52,7 +52,7 @@ func (c *fakeClock) sleeps() []time.Duration {
 	return append([]time.Duration(nil), c.slept...)
 }
 
-// serve starts a server whose n-th call, from 0 on, answer answers.
+// serve starts a server. n counts its requests from 0.
 func serve(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Request)) string {
 	t.Helper()
 	var calls atomic.Int64
@@ -63,7 +63,7 @@ func serve(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Reque
 	return s.URL
 }
 
-// newCaller is a Caller whose connections end with the test.
+// newCaller makes a Caller whose connections are closed when the test ends.
 func newCaller(t *testing.T, clock *fakeClock, o extract.Options) *extract.Caller {
 	t.Helper()
 	if o.Transport == nil {
@@ -75,10 +75,9 @@ func newCaller(t *testing.T, clock *fakeClock, o extract.Options) *extract.Calle
 	return extract.NewCaller(o)
 }
 
-// errBody is what a call says of a body that is not to its liking.
-var errBody = errors.New("a strange body")
+var errBody = errors.New("unexpected body")
 
-// get is a call that wants "good" for an answer.
+// get makes a call that fails with errBody unless the answer is "good".
 func get(url string, header http.Header) func(http.RoundTripper) error {
 	return func(transport http.RoundTripper) error {
 		req, err := http.NewRequest(http.MethodGet, url, nil)

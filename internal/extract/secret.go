@@ -8,22 +8,22 @@ import (
 	"unicode"
 )
 
-// fileSuffix ends the name of a variable that names a secret's file.
+// fileSuffix is the end of the names of variables that hold a secret's file name.
 const fileSuffix = "_FILE"
 
-// A Secret comes from an environment variable, or from the file that the
-// variable X_FILE names. A file is read at each use: it may be replaced while
-// the process runs. However a Secret is printed, it shows where it comes from
-// and not what it is.
+// A Secret is the value of an environment variable, or the content of a file
+// that the variable X_FILE names. A file is read at each use, because it may be
+// replaced while the process runs. Printing a Secret prints its name, never its
+// value.
 type Secret struct {
-	name string // of the variable, or what an operator would know it by
-	// A function, for what prints a Secret in a field that is not exported asks
-	// none of its methods. nil where there is no secret.
+	name string // the variable, or another name that the operator knows
+	// read is nil if there is no secret. It is a function because fmt prints
+	// unexported string fields without calling the Secret's Format method.
 	read func() (string, error)
 }
 
-// SecretFrom is the secret of this variable, of which the file counts only where
-// the variable itself is empty.
+// SecretFrom returns the secret of an environment variable. The file
+// of variable_FILE is used only if the variable is empty.
 func SecretFrom(variable string) Secret {
 	if value := os.Getenv(variable); value != "" {
 		return FixedSecret(variable, value)
@@ -35,12 +35,12 @@ func SecretFrom(variable string) Secret {
 	return SecretIn(variable+fileSuffix, file)
 }
 
-// SecretIn is the secret in a file, by the name that an operator knows it by.
+// SecretIn returns the secret in a file. Errors show its name.
 func SecretIn(name, file string) Secret {
 	return Secret{name: name, read: func() (string, error) { return readSecret(file) }}
 }
 
-// FixedSecret is one that never changes.
+// FixedSecret returns a secret that never changes; an empty value is no secret.
 func FixedSecret(name, value string) Secret {
 	if value == "" {
 		return Secret{name: name}
@@ -60,14 +60,14 @@ func readSecret(file string) (string, error) {
 	return value, nil
 }
 
-// Given reports whether there is one at all.
+// Given reports whether there is a secret.
 func (s Secret) Given() bool { return s.read != nil }
 
-// Name is the variable that it comes from, for errors.
+// Name returns the secret's name, for errors.
 func (s Secret) Name() string { return s.name }
 
-// Read is what the secret is now; empty where none is given. An empty file is an
-// error: it is being written, or was never filled.
+// Read returns the current value, or "" if there is no secret. An empty file is
+// an error.
 func (s Secret) Read() (string, error) {
 	if s.read == nil {
 		return "", nil
@@ -79,24 +79,24 @@ func (s Secret) Read() (string, error) {
 	return value, nil
 }
 
-// ReadWord is Read for what goes into a header, where nothing but printable
-// characters without a space may stand.
+// ReadWord is Read for a secret that is sent in a header. A value with a space, a
+// control character or a character beyond ASCII is an error.
 func (s Secret) ReadWord() (string, error) {
 	value, err := s.Read()
 	if err != nil {
 		return "", err
 	}
 	if strings.ContainsFunc(value, func(r rune) bool { return r > unicode.MaxASCII || unicode.IsControl(r) || unicode.IsSpace(r) }) {
-		return "", fmt.Errorf("%s has a space, a line break or a character beyond ASCII in it", s.name)
+		return "", fmt.Errorf("%s contains a space, a line break or a character beyond ASCII", s.name)
 	}
 	return value, nil
 }
 
-// Format prints the name alone, whatever the verb.
+// Format prints the name, for any verb.
 func (s Secret) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "(%s)", s.name) }
 
-// LogValue is the name alone.
+// LogValue returns the name.
 func (s Secret) LogValue() slog.Value { return slog.StringValue("(" + s.name + ")") }
 
-// MarshalText is the name alone.
+// MarshalText returns the name.
 func (s Secret) MarshalText() ([]byte, error) { return []byte("(" + s.name + ")"), nil }

@@ -20,7 +20,7 @@ func put(t *testing.T, path, text string) {
 	}
 }
 
-// The variable wins over its file; what is not set is not given.
+// The variable wins over its file. Without both there is no secret.
 func TestSecretFrom(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")
 	put(t, file, "  of the file\n")
@@ -43,13 +43,13 @@ func TestSecretFrom(t *testing.T) {
 			t.Errorf("%s: %q, %t, %s, %v", c.variable, got, s.Given(), s.Name(), err)
 		}
 		if c.fails && !strings.Contains(err.Error(), c.name) {
-			t.Errorf("%s: the error names no variable: %v", c.variable, err)
+			t.Errorf("%s: the error does not name the variable: %v", c.variable, err)
 		}
 	}
 }
 
-// A file is read as it is now, also behind links that are swapped as a mounted
-// Kubernetes secret's are, and an empty one is no secret.
+// Read returns the file's current content, also when a symbolic link is swapped,
+// as Kubernetes does in mounted secrets. An empty file is an error.
 func TestSecretChanges(t *testing.T) {
 	dir := t.TempDir()
 	for _, version := range []string{"one", "two"} {
@@ -99,7 +99,7 @@ func TestSecretWord(t *testing.T) {
 	}
 }
 
-// Nothing that prints a Secret prints what it is.
+// Printing a Secret in any way does not print its value.
 func TestSecretIsNotPrinted(t *testing.T) {
 	t.Parallel()
 	s := extract.FixedSecret("THE_KEY", "hunter2")

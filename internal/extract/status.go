@@ -13,15 +13,14 @@ import (
 	"unicode"
 )
 
-// A StatusError is an answer that is not a success. Its texts are fit for one
-// line of a log or a terminal and for a column of text, and repeat no secret
-// of the request.
+// A StatusError is an answer with an error status. Its texts are safe to print
+// in one line of a log or a terminal, and contain no secret of the request.
 type StatusError struct {
-	Status     int           // of HTTP
-	Code       string        // the source's own, such as FSS.0404; empty where the body holds none
-	Message    string        // the source's own
-	RequestID  string        // of the call, for a support ticket; empty where there is none
-	RetryAfter time.Duration // as asked for; 0 for not asked
+	Status     int           // the HTTP status
+	Code       string        // the source's error code, such as FSS.0404; may be empty
+	Message    string        // the source's error message; may be empty
+	RequestID  string        // the call's id at the source, for a support ticket; may be empty
+	RetryAfter time.Duration // the pause that the source asked for, at most a minute; 0 for none
 }
 
 func (e *StatusError) Error() string {
@@ -38,75 +37,76 @@ func (e *StatusError) Error() string {
 	return b.String()
 }
 
-// CallID is the request's id at the source, for a support ticket.
+// CallID returns the call's id at the source, for a support ticket.
 func (e *StatusError) CallID() string { return e.RequestID }
 
-// Throttled reports whether the answer says that calls are too many: by its
-// status, or by a code of Alibaba Cloud's (Function Compute: 429
-// ResourceExhausted and 503 ResourceThrottled; its gateways: Throttling and
-// Throttling.User, with a status of their own).
+// Throttled reports whether the source refused the call because there are too
+// many. Function Compute answers 429 ResourceExhausted or 503 ResourceThrottled;
+// the gateways of Alibaba Cloud answer the codes Throttling and Throttling.User
+// with various statuses.
 func (e *StatusError) Throttled() bool {
 	return e.Status == http.StatusTooManyRequests ||
 		e.Status == http.StatusServiceUnavailable && e.Code == "ResourceThrottled" ||
 		e.Code == "Throttling" || strings.HasPrefix(e.Code, "Throttling.")
 }
 
-// Limits of what is read of an answer that is not a success, in bytes.
+// What is read of an error answer, in bytes.
 const (
 	maxErrorBody    = 64 << 10
 	maxErrorMessage = 300
 )
 
-// newStatusError reads such an answer and closes its body.
-func newStatusError(resp *http.Response, hide *strings.Replacer, now time.Time) *StatusError {
+// newStatusError reads an error answer and closes its body.
+func newStatusError(resp *http.Response, redact *strings.Replacer, now time.Time) *StatusError {
 	e := &StatusError{
 		Status:     resp.StatusCode,
-		RequestID:  clip(hide.Replace(cmp.Or(resp.Header.Get("X-Request-Id"), resp.Header.Get("X-Fc-Request-Id"), resp.Header.Get("X-Acs-Request-Id")))),
+		RequestID:  oneLine(redact.Replace(cmp.Or(resp.Header.Get("X-Request-Id"), resp.Header.Get("X-Fc-Request-Id"), resp.Header.Get("X-Acs-Request-Id")))),
 		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now),
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	if err != nil {
-		return e // the status says enough
+		return e // without code and message
 	}
 	code, message, id := errorBody(body)
-	e.RequestID = cmp.Or(e.RequestID, clip(hide.Replace(id)))
+	e.RequestID = cmp.Or(e.RequestID, oneLine(redact.Replace(id)))
 	if code != "" {
-		e.Code, e.Message = clip(hide.Replace(code)), clip(hide.Replace(message))
+		e.Code, e.Message = oneLine(redact.Replace(code)), oneLine(redact.Replace(message))
 	} else if kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil {
-		e.Message = "with a body of " + clip(kind)
+		e.Message = "with a body of " + oneLine(kind)
 	}
 	return e
 }
 
-// errorBody reads a cloud's own words for an error. The two clouds write
-// error_code and error_msg (page: Querying Asynchronous Invocation Requests,
-// Tables 6 to 8), or ErrorCode and ErrorMessage, or Code and Message (as the SDK
-// of the other reads them), or the latter in small letters; their identity
-// service puts these into an object of the name error. The id of the request is
-// beside them, under names as many.
+// errorBody reads the code, the message and the call's id from the body of an
+// error answer. Their field names differ:
+//   - Huawei Cloud: error_code and error_msg (page: Querying Asynchronous
+//     Invocation Requests, Tables 6 to 8), or code and message; its identity
+//     service puts them into an object "error";
+//   - Alibaba Cloud: ErrorCode and ErrorMessage, or Code and Message (as its SDK
+//     reads them).
 func errorBody(body []byte) (code, message, id string) {
-	var said map[string]json.RawMessage
-	if json.Unmarshal(body, &said) != nil {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil {
 		return "", "", ""
 	}
 	for _, key := range []string{"request_id", "requestId", "RequestId", "RequestID"} {
-		id = cmp.Or(id, word(said[key]))
+		id = cmp.Or(id, stringOrNumber(fields[key]))
 	}
 	var inner map[string]json.RawMessage
-	if json.Unmarshal(said["error"], &inner) == nil {
-		said = inner
+	if json.Unmarshal(fields["error"], &inner) == nil {
+		fields = inner
 	}
 	for _, keys := range [][2]string{{"error_code", "error_msg"}, {"code", "message"}, {"ErrorCode", "ErrorMessage"}, {"Code", "Message"}} {
-		if code = word(said[keys[0]]); code != "" {
-			return code, word(said[keys[1]]), id
+		if code = stringOrNumber(fields[keys[0]]); code != "" {
+			return code, stringOrNumber(fields[keys[1]]), id
 		}
 	}
 	return "", "", id
 }
 
-// word reads a string or a number; anything else is empty.
-func word(value json.RawMessage) string {
+// stringOrNumber reads a JSON string or number; other values give "".
+func stringOrNumber(value json.RawMessage) string {
 	var s string
 	if json.Unmarshal(value, &s) == nil {
 		return s
@@ -118,8 +118,10 @@ func word(value json.RawMessage) string {
 	return ""
 }
 
-// clip makes a foreign text fit for one line.
-func clip(s string) string {
+// oneLine makes a text from the source safe to print in one line: spaces and line
+// breaks become one space, unprintable characters become U+FFFD, and a text
+// longer than maxErrorMessage is cut.
+func oneLine(s string) string {
 	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -133,14 +135,15 @@ func clip(s string) string {
 	return s
 }
 
-// maxRetryAfter bounds how long a source may ask to be left alone: within a
-// call's budget it is asked again.
-const maxRetryAfter = DefaultBudget / 2
+// maxRetryAfter is the longest pause taken from a Retry-After header. It is half
+// the retry budget, so that the call is retried at least once.
+const maxRetryAfter = DefaultRetryBudget / 2
 
-// retryAfter reads the header's two shapes: seconds, or a date. An hour is the
-// most that is taken from it.
+// retryAfter reads a Retry-After header, which holds seconds or a date. It
+// returns at most maxRetryAfter.
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.Atoi(header); err == nil && seconds > 0 {
+		// The inner min prevents an overflow of time.Duration.
 		return min(time.Duration(min(seconds, 3600))*time.Second, maxRetryAfter)
 	}
 	if at, err := http.ParseTime(header); err == nil && at.After(now) {

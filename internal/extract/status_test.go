@@ -47,7 +47,7 @@ func TestStatusError(t *testing.T) {
 				w.WriteHeader(http.StatusForbidden)
 				fmt.Fprint(w, c.body)
 			})
-			err := newCaller(t, newClock(), extract.Options{}).Do(extract.Hide(t.Context(), `hun"ter2`), get(url, sent))
+			err := newCaller(t, newClock(), extract.Options{}).Do(extract.Redact(t.Context(), `hun"ter2`), get(url, sent))
 			if err == nil || err.Error() != c.want {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
@@ -55,7 +55,7 @@ func TestStatusError(t *testing.T) {
 	}
 }
 
-// The id of a call is in a header or in the body, by whichever name.
+// The call's id is found in a header or in the body, under each of its names.
 func TestCallID(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ header, body, want string }{
@@ -80,12 +80,12 @@ func TestCallID(t *testing.T) {
 		}
 	}
 	if archive.CallID(errors.New("other")) != "" {
-		t.Error("an error of no call has an id")
+		t.Error("an error without a call has an id")
 	}
 }
 
-// That calls are refused is said once, and again where that had ended.
-func TestThrottlingIsSaidOnce(t *testing.T) {
+// Throttling is logged once when it begins, and again when it begins again.
+func TestThrottlingIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	clock := newClock()
@@ -98,30 +98,29 @@ func TestThrottlingIsSaidOnce(t *testing.T) {
 		fmt.Fprint(w, "good")
 	})
 	c := newCaller(t, clock, extract.Options{Log: slog.New(slog.NewJSONHandler(&log, nil))})
-	said := func(want int) {
+	wantLines := func(want int) {
 		t.Helper()
 		for range 2 {
 			if err := c.Do(t.Context(), get(url, nil)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if n := strings.Count(log.String(), "refuses calls"); n != want || strings.Count(log.String(), "\n") != want {
-			t.Errorf("said %d times, want %d:\n%s", n, want, log.String())
+		if n := strings.Count(log.String(), "throttles calls"); n != want || strings.Count(log.String(), "\n") != want {
+			t.Errorf("logged %d times, want %d:\n%s", n, want, log.String())
 		}
 	}
-	said(1)
-	said(1)
+	wantLines(1)
+	wantLines(1)
 	if err := clock.Sleep(t.Context(), 6*time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	said(2)
+	wantLines(2)
 	if !strings.Contains(log.String(), `"call_request_id":"r-1"`) {
-		t.Errorf("no id of the call: %s", log.String())
+		t.Errorf("the call's id is not logged: %s", log.String())
 	}
 }
 
-// A long message is clipped, between two characters; an endless one is not
-// read to its end.
+// A long message is cut between two characters.
 func TestStatusErrorLong(t *testing.T) {
 	t.Parallel()
 	url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
@@ -147,8 +146,8 @@ func TestLoopback(t *testing.T) {
 	}
 }
 
-// Function Compute's gateway repeats all that was signed. Its call ids are in a
-// header of their own.
+// The gateway of Function Compute repeats the signed text, and sends the call's
+// id in its own header.
 func TestStatusErrorFunctionCompute(t *testing.T) {
 	t.Parallel()
 	sent := http.Header{
@@ -167,7 +166,7 @@ func TestStatusErrorFunctionCompute(t *testing.T) {
 	}
 }
 
-// Too many calls are said with more than one status.
+// Several statuses and codes mean throttling.
 func TestThrottled(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -196,15 +195,14 @@ func TestThrottled(t *testing.T) {
 				t.Fatal(err)
 			}
 			if refused := caller.Stats().Refused == 1; refused != c.throttled {
-				t.Errorf("counted as refused: %t", refused)
+				t.Errorf("counted as throttled: %t", refused)
 			}
 		})
 	}
 }
 
-// An answer that is no HTTP is quoted in the error, without the secrets that it
-// repeats.
-func TestBrokenAnswerHidden(t *testing.T) {
+// net/http quotes a malformed answer in its error; secrets in it are redacted.
+func TestMalformedAnswerRedacted(t *testing.T) {
 	t.Parallel()
 	url := serve(t, func(_ int, w http.ResponseWriter, r *http.Request) {
 		conn, _, err := w.(http.Hijacker).Hijack()

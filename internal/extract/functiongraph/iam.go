@@ -97,7 +97,7 @@ func (s *identityService) token(ctx context.Context, l login, scope model.AuthSc
 		Scope: &model.AuthScope{Project: &scope},
 	}}}
 	var got token
-	err := s.call(extract.Hide(ctx, l.password), &tokenCredential{}, iam.GenReqDefForKeystoneCreateUserTokenByPassword, request,
+	err := s.call(extract.Redact(ctx, l.password), &tokenCredential{}, iam.GenReqDefForKeystoneCreateUserTokenByPassword, request,
 		func(header http.Header, body io.Reader) error {
 			var answer struct {
 				Token struct {

@@ -12,7 +12,7 @@ import (
 	"archiver/internal/extract"
 )
 
-// An observer notes what it is told.
+// An observer records what Options.Observe is called with.
 type observer struct {
 	mu       sync.Mutex
 	outcomes []string
@@ -25,7 +25,7 @@ func (o *observer) observe(outcome string, took time.Duration) {
 	o.outcomes, o.took = append(o.outcomes, outcome), append(o.took, took)
 }
 
-// Every call is observed once, those tried again included, as what it came to.
+// Each attempt, retries included, is observed once with its outcome.
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]string{
@@ -38,7 +38,7 @@ func TestObserve(t *testing.T) {
 		})
 		o := new(observer)
 		c := newCaller(t, newClock(), extract.Options{Observe: o.observe})
-		_ = c.Do(t.Context(), get(url, nil)) // it fails for most
+		_ = c.Do(t.Context(), get(url, nil)) // fails for most statuses
 		if int64(len(o.outcomes)) != c.Stats().Calls || slices.ContainsFunc(o.outcomes, func(got string) bool { return got != want }) {
 			t.Errorf("%d: %d calls observed as %v, want %s", status, c.Stats().Calls, o.outcomes, want)
 		}
@@ -83,8 +83,7 @@ func TestObserve(t *testing.T) {
 	}
 }
 
-// How long a call took counts the reading of its answer, and not the wait for
-// its turn.
+// The observed duration includes reading the answer, not waiting for the limiter.
 func TestObserveTook(t *testing.T) {
 	t.Parallel()
 	clock, o := newClock(), new(observer)
@@ -104,8 +103,8 @@ func TestObserveTook(t *testing.T) {
 	}
 }
 
-// Two requests of one call are two calls; one that we end, or that takes too
-// long, is observed as that.
+// Each request of a call is observed. Cancelled and timed out requests have
+// outcomes of their own.
 func TestObserveEnds(t *testing.T) {
 	t.Parallel()
 	o := new(observer)

@@ -12,33 +12,33 @@ import (
 	"archiver/internal/extract"
 )
 
-// A throttled source allows so many calls a second, bursts of one second
-// included, and takes 20 ms for each.
-type throttled struct {
-	clock *fakeClock
-	limit *rate.Limiter
-	head  http.Header // of its refusals
+// A throttledSource answers 429 beyond its limit. Each call takes 20 ms.
+type throttledSource struct {
+	clock  *fakeClock
+	limit  *rate.Limiter
+	header http.Header // of all answers
 }
 
-func (s *throttled) RoundTrip(req *http.Request) (*http.Response, error) {
+func (s *throttledSource) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := s.clock.Sleep(req.Context(), 20*time.Millisecond); err != nil {
 		return nil, err
 	}
-	resp := &http.Response{StatusCode: http.StatusOK, Header: s.head, Request: req, Body: io.NopCloser(strings.NewReader("good"))}
+	resp := &http.Response{StatusCode: http.StatusOK, Header: s.header, Request: req, Body: io.NopCloser(strings.NewReader("good"))}
 	if !s.limit.AllowN(s.clock.Now(), 1) {
 		resp.StatusCode = http.StatusTooManyRequests
 	}
 	return resp, nil
 }
 
-// Under a fixed limit fewer than one call in fifty is refused over any minute,
-// and most of what the source allows is used; where it allows more, so it is.
-func TestPaceUnderLimit(t *testing.T) {
+// Under a fixed limit, the source throttles fewer than one call in fifty in each
+// minute, and the limiter uses at least 70% of the limit. When the source lifts
+// its limit, the rate rises.
+func TestLimiterAdapts(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []float64{2, 5, 10, 40} {
 		clock := newClock()
-		source := &throttled{clock: clock, limit: rate.NewLimiter(rate.Limit(limit), int(limit))}
-		c := newCaller(t, clock, extract.Options{Transport: source, Budget: time.Hour})
+		source := &throttledSource{clock: clock, limit: rate.NewLimiter(rate.Limit(limit), int(limit))}
+		c := newCaller(t, clock, extract.Options{Transport: source, RetryBudget: time.Hour})
 		minute := func() (calls, refused int64) {
 			before, until := c.Stats(), clock.Now().Add(time.Minute)
 			for clock.Now().Before(until) {
@@ -70,13 +70,13 @@ func TestPaceUnderLimit(t *testing.T) {
 	}
 }
 
-// Whoever asks to be left alone for a time is, by all calls.
-func TestPaceRetryAfter(t *testing.T) {
+// A Retry-After delays all calls, not only the throttled one.
+func TestLimiterRetryAfter(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
-	source := &throttled{clock: clock, limit: rate.NewLimiter(0, 1), head: http.Header{"Retry-After": {"50"}}}
-	c := newCaller(t, clock, extract.Options{Transport: source, Budget: time.Second})
-	for range 2 { // the second is refused, and not tried again
+	source := &throttledSource{clock: clock, limit: rate.NewLimiter(0, 1), header: http.Header{"Retry-After": {"50"}}}
+	c := newCaller(t, clock, extract.Options{Transport: source, RetryBudget: time.Second})
+	for range 2 { // the second call is throttled, and not retried
 		if err := c.Do(t.Context(), get("http://source.example", nil)); err != nil && c.Stats().Refused != 1 {
 			t.Fatal(err)
 		}
