@@ -14,7 +14,7 @@ const (
 	scaleFunctions = 1000
 	scaleDays      = 365
 	scaleRounds    = 7
-	scaleTarget    = 50 // ms
+	scaleTarget    = 500 // ms
 )
 
 // measureScale asks what is due, and how the archive stands, with a year of
