@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"archiver/internal/terminal"
+
 	"archiver/internal/archive"
 )
 
@@ -31,7 +33,7 @@ type backfillCommand struct {
 
 // Run is called by the command line.
 func (c *backfillCommand) Run(ctx context.Context, s streams, in *inForce, line typed) error {
-	s.err = newConsole(s.err)
+	s.err = terminal.NewConsole(s.err)
 	span, err := c.span()
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load"
+	"archiver/internal/terminal"
 )
 
 // checkCommand says what would keep an archive from being made. It writes
@@ -78,7 +79,7 @@ func (r *checked) line(how, what, format string, args ...any) {
 	if r.source != "" {
 		what = r.source + ": " + what
 	}
-	fmt.Fprintf(r.out, "%-4s  %s: %s\n", how, oneLine(what), oneLine(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(r.out, "%-4s  %s: %s\n", how, terminal.Line(what), terminal.Line(fmt.Sprintf(format, args...)))
 }
 
 func (r *checked) well(what, format string, args ...any) { r.line("ok", what, format, args...) }

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"archiver/internal/terminal"
 )
 
 // deny refuses the calls whose path ends so.
@@ -85,7 +87,7 @@ func TestCheck(t *testing.T) {
 				said = stderr
 			}
 			for _, part := range test.says {
-				if !strings.Contains(oneLine(said), part) {
+				if !strings.Contains(terminal.Line(said), part) {
 					t.Errorf("it does not say %q", part)
 				}
 			}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"archiver/internal/terminal"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -238,7 +240,7 @@ func TestPrecedence(t *testing.T) {
 				t.Fatalf("exit %d: %s", code, stderr)
 			}
 			for _, part := range test.want {
-				if !strings.Contains(oneLine(stdout), part) {
+				if !strings.Contains(terminal.Line(stdout), part) {
 					t.Errorf("it does not say %q", part)
 				}
 			}
@@ -325,7 +327,7 @@ func TestDatabaseByFile(t *testing.T) {
 		{"DATABASE_URL=postgres://someone:very-secret@127.0.0.1:1/two", "database-url: 127.0.0.1:1/two # environment DATABASE_URL"},
 	} {
 		_, stdout, stderr := w.run([]string{test.env}, "check", "--print-config", "--config", "archiver.yaml")
-		if !strings.Contains(oneLine(stdout), test.says) || strings.Contains(stdout+stderr, "very-secret") || strings.Contains(stdout+stderr, "someone") {
+		if !strings.Contains(terminal.Line(stdout), test.says) || strings.Contains(stdout+stderr, "very-secret") || strings.Contains(stdout+stderr, "someone") {
 			t.Errorf("want %s:\n%s%s", test.says, stdout, stderr)
 		}
 	}
@@ -390,7 +392,7 @@ sources:
 	w.write("project", "p-by-file\n")
 	_, stdout, _ = w.run(nil, "check", "--print-config")
 	for _, part := range []string{"# signs in with the SDK's profile key", "project-id: p-by-file # environment HUAWEICLOUD_SDK_PROJECT_ID_FILE"} {
-		if !strings.Contains(oneLine(stdout), part) {
+		if !strings.Contains(terminal.Line(stdout), part) {
 			t.Errorf("it does not say %q:\n%s", part, stdout)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/config"
+	"archiver/internal/terminal"
 )
 
 // settingsTable is the table of docs/configuration.md: of what the command line
@@ -128,7 +129,7 @@ func TestExampleFile(t *testing.T) {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	for _, part := range []string{"- name: shop ", "- name: shop-eu ", "- name: stock ", `schedule: "*/10 * * * *"`, "signs in as the user", "retention: 400d"} {
-		if !strings.Contains(oneLine(stdout), part) {
+		if !strings.Contains(terminal.Line(stdout), part) {
 			t.Errorf("it does not print %q:\n%s", part, stdout)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"archiver/internal/terminal"
+
 	"archiver/internal/archive"
 	"archiver/internal/load"
 	"archiver/internal/pgserver"
@@ -31,7 +33,7 @@ type demoCommand struct {
 
 // Run is called by the command line.
 func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
-	screen := newConsole(s.err)
+	screen := terminal.NewConsole(s.err)
 	log := c.logger(screen)
 	dir := filepath.Join(c.Dir, "demo")
 	if c.Psql {

@@ -1,16 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"archiver/internal/archive"
 	"archiver/internal/load"
+	"archiver/internal/terminal"
 )
 
 // dryRun prints what a pass would read, as far as the archive knows without
@@ -157,20 +158,13 @@ func dryDrop(ctx context.Context, store *load.Store, dropBefore time.Time, out i
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	if len(older) > 0 {
-		fmt.Fprint(table, "DAY\tPARTITION\tROWS\tBYTES\n")
-	}
+	table := terminal.Table{Head: []string{"DAY", "PARTITION", "ROWS", "BYTES"}}
 	var rows, bytes int64
 	for _, o := range older {
-		partition := o.Partition
-		if partition == "" {
-			partition = "-"
-		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\n", o.Day.Format(time.DateOnly), partition, o.Rows, o.Bytes)
+		table.Add(o.Day.Format(time.DateOnly), cmp.Or(o.Partition, "-"), fmt.Sprint(o.Rows), fmt.Sprint(o.Bytes))
 		rows, bytes = rows+o.Rows, bytes+o.Bytes
 	}
-	if err := table.Flush(); err != nil {
+	if err := table.Write(out, 0); err != nil {
 		return fmt.Errorf("print what would be dropped: %w", err)
 	}
 	fmt.Fprintf(out, "%d days would be dropped, all before %s: %d rows, %d bytes\n",

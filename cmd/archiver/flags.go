@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"archiver/internal/terminal"
+
 	"archiver/internal/archive"
 	"archiver/internal/extract"
 	"archiver/internal/metrics"
@@ -24,7 +26,7 @@ func (f *logFlags) logger(w io.Writer) *slog.Logger {
 	// The flag's enum has no word that a level does not know.
 	_ = level.UnmarshalText([]byte(f.LogLevel))
 	options := &slog.HandlerOptions{Level: level}
-	if f.LogFormat == "json" || f.LogFormat == "auto" && terminal(w) == nil {
+	if f.LogFormat == "json" || f.LogFormat == "auto" && !terminal.Is(w) {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))

@@ -67,13 +67,6 @@ func TestLogOfARun(t *testing.T) {
 }
 
 // What is said at the end, on one line, does nothing to a terminal.
-func TestOneLine(t *testing.T) {
-	t.Parallel()
-	if got := oneLine("first \x1b[2J\r\nan \u009b1m\u202e支払い \a"); got != "first \uFFFD[2J an \uFFFD1m\uFFFD支払い \uFFFD" {
-		t.Errorf("%q", got)
-	}
-}
-
 // keysInDocs are the first words in code of the rows of a table of docs/logs.md.
 var keysInDocs = regexp.MustCompile("(?m)^\\| ((?:`[a-z_]+`(?:, )?)+) \\|")
 

@@ -9,11 +9,10 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
-	"unicode"
 
 	"archiver/internal/archive"
+	"archiver/internal/terminal"
 )
 
 // The exit codes.
@@ -88,7 +87,7 @@ func run(ctx context.Context, args []string, s streams) int {
 		err = archive.ErrInterrupted // whatever else it made fail
 	}
 	for _, each := range apart(err) {
-		fmt.Fprintf(s.err, "archiver: %s\n", oneLine(each.Error()))
+		fmt.Fprintf(s.err, "archiver: %s\n", terminal.Line(each.Error()))
 	}
 	switch {
 	case errors.As(err, &usage):
@@ -106,18 +105,6 @@ func apart(err error) []error {
 		return s
 	}
 	return []error{err}
-}
-
-// oneLine is a text without line breaks, fit for a terminal: what would move the
-// cursor or change colours is shown as what it is. Names and errors come from
-// the source.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '\uFFFD'
-		}
-		return r
-	}, strings.Join(strings.Fields(text), " "))
 }
 
 func command(ctx context.Context, args []string, s streams) (err error) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"archiver/internal/terminal"
+
 	"archiver/internal/archive"
 )
 
@@ -42,7 +44,7 @@ type onceCommand struct {
 
 // Run is called by the command line.
 func (c *onceCommand) Run(ctx context.Context, s streams, in *inForce, line typed) error {
-	s.err = newConsole(s.err)
+	s.err = terminal.NewConsole(s.err)
 	for _, of := range in.sources {
 		of.flags.NoMigrate = c.NoMigrate || c.DryRun
 	}

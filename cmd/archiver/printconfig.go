@@ -14,10 +14,10 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"archiver/internal/config"
 	"archiver/internal/extract"
 	"archiver/internal/extract/functiongraph"
 	"archiver/internal/load"
+	"archiver/internal/terminal"
 )
 
 // masked stands in place of a secret that is given.
@@ -83,7 +83,7 @@ func (p *configPrinter) write(out io.Writer) error {
 	var b strings.Builder
 	for _, l := range p.lines {
 		if l.from != "" {
-			l.setting = fmt.Sprintf("%-*s  # %s", width, l.setting, config.Printable(l.from))
+			l.setting = fmt.Sprintf("%-*s  # %s", width, l.setting, terminal.Line(l.from))
 		}
 		b.WriteString(l.setting + "\n")
 	}
@@ -158,7 +158,7 @@ func (p *configPrinter) printDatabase() {
 	address, err := p.database.Read()
 	switch {
 	case err != nil:
-		p.comment("# " + databaseURL + ": " + oneLine(err.Error()))
+		p.comment("# " + databaseURL + ": " + terminal.Line(err.Error()))
 	case address == "":
 		p.unset("", databaseURL)
 	default:

@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"archiver/internal/terminal"
+
 	"archiver/internal/archive"
 	"archiver/internal/extract/functioncompute"
 	"archiver/internal/extract/functiongraph"
@@ -107,7 +109,7 @@ func (c *queryCommand) question(now time.Time, notes io.Writer) (q archive.Quest
 
 // note says something beside the answer.
 func note(w io.Writer, format string, args ...any) {
-	fmt.Fprintln(w, printable(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(w, terminal.Line(fmt.Sprintf(format, args...)))
 }
 
 // ofSource asks the source.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"archiver/internal/terminal"
+
 	"archiver/internal/archive"
 	"archiver/internal/config"
 )
@@ -86,14 +88,14 @@ func one(all, found []archive.Function, asked string) (archive.Function, error) 
 		return found[0], nil
 	case 0:
 		if len(all) == 0 {
-			return archive.Function{}, usagef("--function %s: there are no functions", printable(asked))
+			return archive.Function{}, usagef("--function %s: there are no functions", terminal.Line(asked))
 		}
 		names := make([]string, len(all))
 		for i, f := range all {
 			names[i] = f.Name
 		}
 		return archive.Function{}, usagef("--function %s: none of the %d functions is named so: the nearest are %s",
-			printable(asked), len(all), printable(strings.Join(nearest(asked, names, namesShown), ", ")))
+			terminal.Line(asked), len(all), terminal.Line(strings.Join(nearest(asked, names, namesShown), ", ")))
 	}
 	names := make([]string, len(found))
 	for i, f := range found {
@@ -109,7 +111,7 @@ func one(all, found []archive.Function, asked string) (archive.Function, error) 
 		names, more = names[:namesShown], fmt.Sprintf(" and %d more", n)
 	}
 	return archive.Function{}, usagef("--function %s: %d functions match, ask for one: %s%s",
-		printable(asked), len(found), printable(strings.Join(names, ", ")), more)
+		terminal.Line(asked), len(found), terminal.Line(strings.Join(names, ", ")), more)
 }
 
 // nearest are the n words that differ least from one.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"time"
 
+	"archiver/internal/terminal"
+
 	"archiver/internal/archive"
 )
 
@@ -20,7 +22,7 @@ func (c *queryCommand) printer(s streams, urn string) printer {
 	if c.JSON {
 		return &jsonPrinter{out: s.out, urn: urn}
 	}
-	return &tablePrinter{out: s.out, width: widthOf(s.out)}
+	return &tablePrinter{out: s.out, width: tableWidth(s.out)}
 }
 
 // An element is an invocation as JSON has it. Its first keys are the attributes
@@ -67,7 +69,7 @@ func (p *jsonPrinter) show(inv archive.Invocation) error {
 	if !p.begun {
 		p.begun, before = true, "[\n  "
 	}
-	_, err = io.WriteString(p.out, before+string(plainJSON(line)))
+	_, err = io.WriteString(p.out, before+string(terminal.JSON(line)))
 	return err
 }
 

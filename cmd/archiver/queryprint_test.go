@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"archiver/internal/terminal"
+
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"archiver/internal/simulate"
@@ -88,7 +90,7 @@ func TestQueryPrints(t *testing.T) {
 		}
 		if strings.HasSuffix(name, ".txt") {
 			for line := range strings.Lines(stdout) {
-				if n := cells.StringWidth(strings.TrimSuffix(line, "\n")); n > max(c.columns, leastWidth) {
+				if n := terminal.Width(strings.TrimSuffix(line, "\n")); n > max(c.columns, leastWidth) {
 					t.Errorf("%s: a line of %d cells: %s", name, n, line)
 				}
 			}

@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
+
+	"archiver/internal/terminal"
 
 	"archiver/internal/archive"
 )
-
-// logInterval is how often a run says how far it has come where there is no bar.
-const logInterval = 5 * time.Second
 
 // errNoFunction says that there was nothing to do, which nobody asks for.
 var errNoFunction = errors.New("no function was found: check the project, the region, and --function or ARCHIVER_FUNCTIONS")
@@ -31,7 +29,7 @@ func archiveShown(ctx context.Context, archiver *archive.Archiver, o archive.Ord
 func watch(ctx context.Context, archiver *archive.Archiver, o archive.Order, log *slog.Logger, w io.Writer) (archive.Summary, time.Duration, error) {
 	began := time.Now()
 	progress := new(archive.Progress)
-	stop := show(progress, archiver.Source, w, log, o.Compare)
+	stop := terminal.Show(progress, archiver.Source, w, log, o.Compare)
 	told := context.AfterFunc(ctx, func() {
 		if errors.Is(context.Cause(ctx), archive.ErrFinish) {
 			fmt.Fprintln(w, "archiver: finishing the pages in hand; Ctrl-C again stops at once")
@@ -48,41 +46,6 @@ func watch(ctx context.Context, archiver *archive.Archiver, o archive.Order, log
 		err = errNoFunction
 	}
 	return summary, took, err
-}
-
-// show reports progress until the function it returns is called, which says
-// whether that was by a bar.
-func show(p *archive.Progress, source archive.Source, w io.Writer, log *slog.Logger, compares bool) (stop func() (bar bool)) {
-	m := newMeter(p, source, time.Now)
-	if c, ok := w.(*console); ok && terminal(w) != nil && os.Getenv("TERM") != "dumb" {
-		stop := drawBar(terminal(w), c, m.read, compares)
-		return func() bool { stop(); return true }
-	}
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		ticker := time.NewTicker(logInterval)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ticker.C:
-				logProgress(log, m.read())
-			case <-done:
-				return
-			}
-		}
-	}()
-	return func() bool {
-		close(done)
-		<-ended
-		return false
-	}
-}
-
-func logProgress(log *slog.Logger, f figures) {
-	log.Info("archiving", "windows_done", f.Done, "windows", f.Windows, "compared", f.Compared,
-		"records", f.Records(), "records_per_second", int64(f.rate), "calls", f.calls, "throttled", f.refused,
-		"seconds_left", int64(f.left.Seconds()))
 }
 
 // summaryLine is a run in one line.

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
 	"os"
 	"time"
 
-	"golang.org/x/term"
+	"archiver/internal/terminal"
 
 	"archiver/internal/load"
 	"archiver/internal/page"
@@ -65,11 +66,9 @@ func (c *statusCommand) Run(ctx context.Context, s streams, in *inForce) error {
 // screenOf is what w can show.
 func screenOf(w io.Writer, color string, all bool) page.Screen {
 	screen := page.Screen{Columns: plainColumns, Color: color == "always", All: all}
-	if tty := terminal(w); tty != nil {
-		if columns, _, err := term.GetSize(int(tty.Fd())); err == nil && columns > 0 {
-			screen.Columns = columns
-		}
-		// Any value but the empty one: https://no-color.org
+	if terminal.Is(w) {
+		screen.Columns = cmp.Or(terminal.Columns(w), plainColumns)
+		// NO_COLOR counts with any value but the empty one: https://no-color.org
 		if color == "auto" && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
 			screen.Color = true
 		}

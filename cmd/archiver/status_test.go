@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"archiver/internal/terminal"
+
 	"github.com/mattn/go-runewidth"
 )
 
@@ -84,7 +86,7 @@ func TestStatusShowsAnotherProcess(t *testing.T) {
 	code, stdout, _ := in.run(nil, "status")
 	running := regexp.MustCompile(
 		`RUNNING backfill of 29 Mar 2026 00:00 to 30 Mar 2026 00:00 [█░]+ \d+ % began .* of 288 windows · [\d,]+ records · \d+ calls · .* records a second · about \d+ \w+ left`)
-	if code != exitDone || !running.MatchString(oneLine(stdout)) {
+	if code != exitDone || !running.MatchString(terminal.Line(stdout)) {
 		t.Errorf("exit %d\n%s", code, stdout)
 	}
 	_, stdout, _ = in.run(nil, "status", "--json")

@@ -3,7 +3,8 @@ package main
 import (
 	"regexp"
 	"strings"
-	"unicode"
+
+	"archiver/internal/terminal"
 )
 
 // typed is what the user typed after the command's name. No secret is a
@@ -17,12 +18,7 @@ var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
 func (c typed) String() string {
 	words := []string{"archiver"}
 	for _, word := range c {
-		word = strings.Map(func(r rune) rune {
-			if !unicode.IsPrint(r) {
-				return '?'
-			}
-			return r
-		}, word)
+		word = terminal.Printable(word)
 		if !plainWord.MatchString(word) {
 			word = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 		}

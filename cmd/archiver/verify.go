@@ -4,8 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"text/tabwriter"
 	"time"
+
+	"archiver/internal/terminal"
 
 	"archiver/internal/archive"
 )
@@ -19,7 +20,7 @@ type verifyCommand struct {
 
 // Run is called by the command line.
 func (c *verifyCommand) Run(ctx context.Context, s streams, in *inForce) error {
-	s.err = newConsole(s.err)
+	s.err = terminal.NewConsole(s.err)
 	span, err := c.span()
 	if err != nil {
 		return err
@@ -48,22 +49,19 @@ func (c *verifyCommand) Run(ctx context.Context, s streams, in *inForce) error {
 func verify(ctx context.Context, archiver *archive.Archiver, o archive.Order, log *slog.Logger, s streams) error {
 	summary, took, err := watch(ctx, archiver, o, log, s.err)
 
-	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	if len(summary.Differences) > 0 {
-		fmt.Fprint(table, "FUNCTION\tWINDOW\tARCHIVED\tSOURCE COUNTS\n")
-	}
+	table := terminal.Table{Head: []string{"FUNCTION", "WINDOW", "ARCHIVED", "SOURCE COUNTS"}}
 	for _, d := range summary.Differences {
 		counted := fmt.Sprint(d.Counted)
 		if d.Counted < 0 {
 			counted = "cannot be compared"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\n", oneLine(d.Function.Name), d.Window.Format(time.RFC3339), d.Archived, counted)
+		table.Add(d.Function.Name, d.Window.Format(time.RFC3339), fmt.Sprint(d.Archived), counted)
+	}
+	if failed := table.Write(s.out, 0); failed != nil && err == nil {
+		err = fmt.Errorf("print what differs: %w", failed)
 	}
 	if more := int(summary.Differ) - len(summary.Differences); more > 0 {
-		fmt.Fprintf(table, "… and %d more, in the log\n", more)
-	}
-	if flushed := table.Flush(); flushed != nil && err == nil {
-		err = fmt.Errorf("print what differs: %w", flushed)
+		fmt.Fprintf(s.out, "… and %d more, in the log\n", more)
 	}
 	fmt.Fprintf(s.out, "%s: %d windows compared, %d differ, %d read again, %d calls, %s\n", summary.Range,
 		summary.Compared, summary.Differ, summary.Done, summary.Calls, took.Round(time.Millisecond))

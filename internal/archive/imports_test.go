@@ -124,7 +124,7 @@ func TestImports(t *testing.T) {
 		{"internal/page", []string{"internal/extract", "internal/metrics", "internal/pgserver", "internal/simulate"}},
 		{"internal/lookup", []string{"internal/extract", "internal/load"}},
 		{"internal/simulate", []string{"internal/archive", "internal/extract", "internal/load"}},
-		{"internal/config", []string{"internal/archive", "internal/extract", "internal/load"}},
+		{"internal/terminal", []string{"internal/config", "internal/settings", "internal/extract", "internal/load"}},
 	} {
 		for _, name := range slices.Sorted(maps.Keys(packages)) {
 			if !within(name, rule.of) {

@@ -2,8 +2,8 @@ package config
 
 import (
 	"fmt"
-	"strings"
-	"unicode"
+
+	"archiver/internal/terminal"
 )
 
 // A Place is where something stands in a file. Lines and columns count from 1;
@@ -30,15 +30,5 @@ func (m *Mistake) Error() string { return m.At.String() + ": " + m.Text }
 
 // Mistakef makes one. What it repeats of the file does nothing to a terminal.
 func (p Place) Mistakef(format string, args ...any) error {
-	return &Mistake{At: p, Text: Printable(fmt.Sprintf(format, args...))}
-}
-
-// Printable is a text with a mark in place of each control character.
-func Printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
+	return &Mistake{At: p, Text: terminal.Line(fmt.Sprintf(format, args...))}
 }

@@ -10,7 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"archiver/internal/terminal"
 )
 
 // A StatusError is an answer with an error status. Its texts are safe to print
@@ -118,17 +119,10 @@ func stringOrNumber(value json.RawMessage) string {
 	return ""
 }
 
-// oneLine makes a text from the source safe to print in one line: spaces and line
-// breaks become one space, unprintable characters become U+FFFD, and a text
-// longer than maxErrorMessage is cut.
+// oneLine makes a text from the source safe to print in one line, and cuts it to
+// maxErrorMessage bytes.
 func oneLine(s string) string {
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
+	s = terminal.Line(s)
 	if len(s) > maxErrorMessage {
 		s = strings.ToValidUTF8(s[:maxErrorMessage], "") + "…"
 	}

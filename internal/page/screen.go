@@ -3,9 +3,10 @@ package page
 import (
 	"bytes"
 	"strings"
-	"unicode"
 
 	"github.com/mattn/go-runewidth"
+
+	"archiver/internal/terminal"
 )
 
 // A Screen is what a terminal, or whatever reads in its place, can show.
@@ -21,18 +22,6 @@ const leastColumns = 24
 // measure counts columns. A character that is as wide as two in some fonts of
 // East Asia alone is taken for one column: our blocks are such.
 var measure = &runewidth.Condition{}
-
-// clean makes a text fit for one line of a terminal: what moves the cursor,
-// changes colours or the direction of writing is shown as what it is.
-func clean(s string) string {
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
-}
 
 // cut shortens a text to so many columns.
 func cut(s string, columns int) string {
@@ -114,7 +103,7 @@ func (p *printer) title(text string) {
 func (p *printer) text(s style, indent, most int, text string) {
 	room := max(1, p.Columns-indent)
 	left := strings.Repeat(" ", indent)
-	words := strings.Fields(clean(text))
+	words := strings.Fields(terminal.Line(text))
 	for lines := 1; len(words) > 0; lines++ {
 		line := words[0]
 		words = words[1:]
@@ -158,7 +147,7 @@ func (p *printer) table(heads []tableHead, rows [][]string, styles []style) {
 	widths := make([]int, len(heads))
 	for i, h := range heads {
 		for _, row := range rows {
-			row[i] = clean(row[i])
+			row[i] = terminal.Line(row[i])
 			widths[i] = max(widths[i], measure.StringWidth(row[i]))
 		}
 		if widths[i] > 0 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"archiver/internal/load"
+	"archiver/internal/terminal"
 )
 
 const (
@@ -146,7 +147,7 @@ func (l *look) printRisks(ctx context.Context, p *printer) error {
 	}
 	p.title("AT RISK NEXT")
 	for _, r := range risks[:min(len(risks), screenRisks)] {
-		p.line(part{plain, clean(r.Hour) + "Z  "}, part{styleOf(r.Class), r.Left}, part{plain, "  " + clean(r.Name)})
+		p.line(part{plain, terminal.Line(r.Hour) + "Z  "}, part{styleOf(r.Class), r.Left}, part{plain, "  " + terminal.Line(r.Name)})
 		why := r.Why
 		if r.More != "" {
 			why = r.More + "; " + why

@@ -8,6 +8,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load"
+	"archiver/internal/terminal"
 )
 
 // A glyph is a state on a terminal: a block where all is well, else a letter.
@@ -73,7 +74,7 @@ func (l *look) coverage(ctx context.Context, p *printer, shown []load.FunctionTo
 	all := fmt.Sprintf("all %s", count(int64(len(l.shown)), "function", "functions"))
 	names := measure.StringWidth(all)
 	for i := range shown {
-		names = max(names, measure.StringWidth(clean(l.names[shown[i].ID])))
+		names = max(names, measure.StringWidth(terminal.Line(l.names[shown[i].ID])))
 	}
 	names = min(names, max(leastGiven, p.Columns*28/100))
 	z, from, to, word := l.scale(p.Columns - names - between)
@@ -113,7 +114,7 @@ func (l *look) coverage(ctx context.Context, p *printer, shown []load.FunctionTo
 
 // strip prints a row of the map.
 func (p *printer) strip(names int, name string, s *strip) {
-	name = cut(clean(name), names)
+	name = cut(terminal.Line(name), names)
 	parts := []part{{plain, name + strings.Repeat(" ", names-measure.StringWidth(name)+between)}}
 	for i := range s.columns {
 		g := s.columns[i].glyph()

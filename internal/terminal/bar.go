@@ -1,14 +1,12 @@
-package main
+package terminal
 
 import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
-	"github.com/mattn/go-runewidth"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 )
@@ -18,17 +16,16 @@ const (
 	leastBar   = 6 // columns
 )
 
-// drawBar draws a run's progress on the last line of a terminal until the
-// function it returns is called. It fits the terminal at each drawing, however
-// narrow it has become.
-func drawBar(on *os.File, c *console, read func() figures, compares bool) (stop func()) {
-	drawn := mpb.New(mpb.WithOutput(on), mpb.WithRefreshRate(barRefresh), mpb.WithAutoRefresh())
+// drawBar draws the progress of a run on the last line of the console's terminal
+// until stop is called. Each drawing fits the width that the terminal has then.
+func drawBar(c *Console, read func() reading, compares bool) (stop func()) {
+	drawn := mpb.New(mpb.WithOutput(file(c)), mpb.WithRefreshRate(barRefresh), mpb.WithAutoRefresh())
 	style := mpb.BarStyle().Build()
 	bar := drawn.MustAdd(0, mpb.BarFillerFunc(func(w io.Writer, stat decor.Statistics) error {
 		f := read()
-		parts, text := barText(f, compares, stat.AvailableWidth)
-		room := stat.AvailableWidth - runewidth.StringWidth(text) - 1
-		if parts && room >= leastBar {
+		planned, text := barText(f, compares, stat.AvailableWidth)
+		room := stat.AvailableWidth - Width(text) - 1
+		if planned && room >= leastBar {
 			var drawn bytes.Buffer
 			if err := style.Fill(&drawn, decor.Statistics{AvailableWidth: room, RequestedWidth: room, Current: f.Done, Total: f.Windows}); err != nil {
 				return err
@@ -46,13 +43,13 @@ func drawBar(on *os.File, c *console, read func() figures, compares bool) (stop 
 	}
 }
 
-// barText is what is said beside a bar in so many columns: what matters most
-// first, as much as fits. planned is false as long as there is nothing to draw a
-// bar of.
-func barText(f figures, compares bool, columns int) (planned bool, text string) {
+// barText returns the text next to the bar, at most so many columns wide. What
+// matters least is left out first. planned is false until the run knows how many
+// windows it reads: there is no bar to draw before.
+func barText(f reading, compares bool, columns int) (planned bool, text string) {
 	type part struct {
 		text string
-		rank int // the least is left out last
+		rank int // the highest is left out first
 	}
 	var parts []part
 	add := func(rank int, format string, args ...any) {
@@ -82,7 +79,7 @@ func barText(f figures, compares bool, columns int) (planned bool, text string) 
 		width := -len(", ")
 		for _, p := range parts {
 			if p.rank <= most {
-				width += len(", ") + runewidth.StringWidth(p.text)
+				width += len(", ") + Width(p.text)
 			}
 		}
 		if width <= columns {
@@ -95,5 +92,5 @@ func barText(f figures, compares bool, columns int) (planned bool, text string) 
 			said = append(said, p.text)
 		}
 	}
-	return planned, runewidth.Truncate(strings.Join(said, ", "), columns, "")
+	return planned, cells.Truncate(strings.Join(said, ", "), columns, "")
 }

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"fmt"
@@ -7,26 +7,28 @@ import (
 	"archiver/internal/archive"
 )
 
-// meterSpan is how far back a rate reaches at least, and half as far as it
-// reaches at most: short enough to follow what happens, long enough to be read.
+// meterSpan bounds the time that a rate is measured over: from one meterSpan to
+// two. That is short enough to show a change, and long enough to be read.
 const meterSpan = 5 * time.Second
 
-// A meter makes rates of a run's totals.
+// A meter computes rates from the totals of a run.
 type meter struct {
 	progress *archive.Progress
 	source   archive.Source
 	now      func() time.Time
 	began    time.Time
 	calls    archive.SourceStats // before the run
-	marks    [2]mark             // at least meterSpan old, but in the beginning; and the one after it
+	marks    [2]mark             // the rate is measured from the first; the second replaces it after meterSpan
 }
 
+// A mark is what the totals were at a time.
 type mark struct {
 	at      time.Time
 	records int64
 	refused int64
 }
 
+// newMeter returns a meter of a run that begins now.
 func newMeter(p *archive.Progress, source archive.Source, now func() time.Time) *meter {
 	m := &meter{progress: p, source: source, now: now, began: now(), calls: source.Stats()}
 	m.marks[0] = mark{at: m.began, refused: m.calls.Refused}
@@ -34,18 +36,19 @@ func newMeter(p *archive.Progress, source archive.Source, now func() time.Time) 
 	return m
 }
 
-// Figures are how far a run has come, and how fast it goes.
-type figures struct {
+// A reading says how far a run has come, and how fast it is.
+type reading struct {
 	archive.Totals
 	calls, refused int64
-	rate           float64       // records a second, of the last seconds
-	left           time.Duration // by the windows done since the beginning; 0 for not known
+	rate           float64       // records a second, in the last seconds
+	left           time.Duration // from the windows read since the beginning; 0 for not known
 	throttled      bool          // in the last seconds
 }
 
-func (m *meter) read() figures {
+// read returns the reading of now.
+func (m *meter) read() reading {
 	now, stats := m.now(), m.source.Stats()
-	f := figures{Totals: m.progress.Totals(), calls: stats.Calls - m.calls.Calls, refused: stats.Refused - m.calls.Refused}
+	f := reading{Totals: m.progress.Totals(), calls: stats.Calls - m.calls.Calls, refused: stats.Refused - m.calls.Refused}
 	if now.Sub(m.marks[1].at) >= meterSpan {
 		m.marks[0], m.marks[1] = m.marks[1], mark{now, f.Records(), stats.Refused}
 	}
@@ -60,7 +63,7 @@ func (m *meter) read() figures {
 	return f
 }
 
-// brief is a number in five characters at most.
+// brief writes a number in at most five characters.
 func brief(n int64) string {
 	for _, unit := range []struct {
 		of   int64
@@ -77,7 +80,7 @@ func brief(n int64) string {
 	return fmt.Sprint(n)
 }
 
-// roughly is a duration in its two largest units.
+// roughly writes a duration in its two largest units.
 func roughly(d time.Duration) string {
 	switch {
 	case d < time.Minute:
