@@ -13,12 +13,12 @@ import (
 	"path/filepath"
 	"time"
 
-	"archiver/internal/terminal"
-
 	"archiver/internal/archive"
 	"archiver/internal/load"
+	"archiver/internal/loop"
 	"archiver/internal/pgserver"
 	"archiver/internal/simulate"
+	"archiver/internal/terminal"
 )
 
 // demoCommand shows all of it on one machine, with nothing set up before.
@@ -136,7 +136,7 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 		return err
 	}
 	defer store.Close()
-	archiver := &archive.Archiver{Source: source, Store: store, Clock: archive.SystemClock{}, Log: log, Settle: 10 * time.Minute, Concurrency: 8}
+	archiver := &loop.Archiver{Source: source, Store: store, Clock: archive.SystemClock{}, Log: log, Settle: 10 * time.Minute, Concurrency: 8}
 	order := archive.Order{AskedBy: "demo", Range: archive.Span{From: day, To: day.Add(24 * time.Hour)}}
 	fmt.Fprintf(s.err, "archiving %s of %d functions …\n", day.Format(time.DateOnly), c.Functions)
 	if err := archiveShown(ctx, archiver, order, log, s, nil); err != nil {

@@ -11,12 +11,13 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load"
+	"archiver/internal/loop"
 	"archiver/internal/terminal"
 )
 
 // dryRun prints what a pass would read, as far as the archive knows without
 // asking for the list of functions.
-func dryRun(ctx context.Context, archiver *archive.Archiver, store *load.Store, o archive.Order, out io.Writer) error {
+func dryRun(ctx context.Context, archiver *loop.Archiver, store *load.Store, o archive.Order, out io.Writer) error {
 	if err := store.Ping(ctx); err != nil {
 		return connectHint(err)
 	}
@@ -35,7 +36,7 @@ func dryRun(ctx context.Context, archiver *archive.Archiver, store *load.Store, 
 // dryBackfill prints what a backfill would read. It asks the source for its list
 // of functions alone, and writes nothing; what is not archived yet, or has no
 // archive at all, is due as a whole.
-func dryBackfill(ctx context.Context, archiver *archive.Archiver, store *load.Store, o archive.Order, out io.Writer) error {
+func dryBackfill(ctx context.Context, archiver *loop.Archiver, store *load.Store, o archive.Order, out io.Writer) error {
 	asked := o.Range
 	if due := archive.DueBefore(archiver.Clock.Now(), archiver.Settle); o.Range.To.After(due) {
 		o.Range.To = due
@@ -97,7 +98,7 @@ func dryBackfill(ctx context.Context, archiver *archive.Archiver, store *load.St
 }
 
 // knownFunctions are the functions of the archive that match, versions included.
-func knownFunctions(ctx context.Context, archiver *archive.Archiver, store *load.Store, o archive.Order) ([]archive.Known, error) {
+func knownFunctions(ctx context.Context, archiver *loop.Archiver, store *load.Store, o archive.Order) ([]archive.Known, error) {
 	now := archiver.Clock.Now()
 	known, err := store.UnseenFunctions(ctx, archiver.Source.ID(), now)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/loop"
 	"archiver/internal/simulate"
 )
 
@@ -182,7 +183,7 @@ type ending struct {
 }
 
 // archiveIn runs an archiver of this process as the command line would.
-func archiveIn(t testing.TB, archiver *archive.Archiver, o archive.Order) ending {
+func archiveIn(t testing.TB, archiver *loop.Archiver, o archive.Order) ending {
 	t.Helper()
 	var out, errs bytes.Buffer
 	err := archiveShown(within(t), archiver, o, archiver.Log, streams{out: &out, err: &errs}, nil)

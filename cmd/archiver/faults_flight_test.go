@@ -6,6 +6,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
+	"archiver/internal/loop"
 	"archiver/internal/simulate"
 )
 
@@ -17,7 +18,7 @@ type flightWorld struct {
 	clock    *clocktest.Clock
 	api      *simulate.Server
 	board    *switchboard
-	archiver *archive.Archiver
+	archiver *loop.Archiver
 	due      dueFlags
 }
 

@@ -12,6 +12,7 @@ import (
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/extract"
 	"archiver/internal/extract/functiongraph"
+	"archiver/internal/loop"
 	"archiver/internal/simulate"
 )
 
@@ -38,7 +39,7 @@ func faulty(t testing.TB, data *simulate.Data, spec string, now func() time.Time
 
 // impatient is an archiver of this process that tries again at once, and gives
 // a call so long.
-func (in *installation) impatient(endpoint string, timeout time.Duration) *archive.Archiver {
+func (in *installation) impatient(endpoint string, timeout time.Duration) *loop.Archiver {
 	in.t.Helper()
 	archiver := in.inProcess(endpoint, archive.SystemClock{})
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))

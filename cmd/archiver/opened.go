@@ -13,6 +13,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load"
+	"archiver/internal/loop"
 )
 
 // opened is an archive with the sources that go into it.
@@ -29,7 +30,7 @@ type openedSource struct {
 	log *slog.Logger
 
 	// Of a source that cannot be reached yet, archiver is nil, and err says why.
-	archiver *archive.Archiver
+	archiver *loop.Archiver
 	err      error
 }
 
@@ -131,7 +132,7 @@ func (s *openedSource) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.archiver = &archive.Archiver{
+	s.archiver = &loop.Archiver{
 		Source: source, Clock: archive.SystemClock{}, Log: s.log,
 		Match: match, Settle: s.flags.Settle, Concurrency: s.flags.Concurrency,
 	}

@@ -12,6 +12,7 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/extract"
 	"archiver/internal/load"
+	"archiver/internal/loop"
 	"archiver/internal/metrics"
 	"archiver/internal/schedule"
 )
@@ -128,7 +129,7 @@ func (s *openedSource) pass(ctx context.Context, store *load.Store, tick time.Ti
 
 // pass makes one pass and says how it went. Whatever could not be archived is
 // due again at the next tick.
-func pass(ctx context.Context, archiver *archive.Archiver, o archive.Order, log *slog.Logger) {
+func pass(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger) {
 	began := archiver.Clock.Now()
 	summary, err := archiver.Archive(ctx, o, new(archive.Progress))
 	took := archiver.Clock.Now().Sub(began)

@@ -15,6 +15,7 @@ import (
 	"archiver/internal/extract"
 	"archiver/internal/extract/functiongraph"
 	"archiver/internal/load"
+	"archiver/internal/loop"
 	"archiver/internal/schedule"
 	"archiver/internal/simulate"
 )
@@ -28,7 +29,7 @@ func within(t testing.TB) context.Context {
 
 // inProcess is an archiver on the installation's database and source, with an
 // injected clock.
-func (in *installation) inProcess(endpoint string, clock archive.Clock) *archive.Archiver {
+func (in *installation) inProcess(endpoint string, clock archive.Clock) *loop.Archiver {
 	in.t.Helper()
 	ctx := within(in.t)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -47,7 +48,7 @@ func (in *installation) inProcess(endpoint string, clock archive.Clock) *archive
 	if err != nil {
 		in.t.Fatal(err)
 	}
-	return &archive.Archiver{Source: source, Store: store, Clock: clock, Log: log, Settle: 10 * time.Minute, Concurrency: 4}
+	return &loop.Archiver{Source: source, Store: store, Clock: clock, Log: log, Settle: 10 * time.Minute, Concurrency: 4}
 }
 
 // TestWindowIsDueOnceSettled runs on the schedule with an injected clock: at

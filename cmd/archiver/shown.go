@@ -8,9 +8,9 @@ import (
 	"log/slog"
 	"time"
 
-	"archiver/internal/terminal"
-
 	"archiver/internal/archive"
+	"archiver/internal/loop"
+	"archiver/internal/terminal"
 )
 
 // errNoFunction says that there was nothing to do, which nobody asks for.
@@ -19,14 +19,14 @@ var errNoFunction = errors.New("no function was found: check the project, the re
 // archiveShown archives with a progress bar on a terminal and a log line every
 // few seconds elsewhere, and prints a last line to paste into a ticket. again is
 // the command that goes on where something is missing.
-func archiveShown(ctx context.Context, archiver *archive.Archiver, o archive.Order, log *slog.Logger, s streams, again typed) error {
+func archiveShown(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, s streams, again typed) error {
 	summary, took, err := watch(ctx, archiver, o, log, s.err)
 	fmt.Fprintln(s.out, summaryLine(o, summary, took, err, again))
 	return err
 }
 
 // watch archives and shows how far it has come.
-func watch(ctx context.Context, archiver *archive.Archiver, o archive.Order, log *slog.Logger, w io.Writer) (archive.Summary, time.Duration, error) {
+func watch(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, w io.Writer) (archive.Summary, time.Duration, error) {
 	began := time.Now()
 	progress := new(archive.Progress)
 	stop := terminal.Show(progress, archiver.Source, w, log, o.Compare)

@@ -20,6 +20,7 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/load"
+	"archiver/internal/loop"
 	"archiver/internal/pgserver/pgtest"
 	"archiver/internal/simulate"
 )
@@ -102,7 +103,7 @@ func archiveForPage(t *testing.T, url string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		archiver := &archive.Archiver{Source: source, Store: store, Clock: clock, Log: log, Settle: 10 * time.Minute, Concurrency: 4}
+		archiver := &loop.Archiver{Source: source, Store: store, Clock: clock, Log: log, Settle: 10 * time.Minute, Concurrency: 4}
 		order := archive.Order{AskedBy: "demo", Range: archive.Span{From: from, To: to}}
 		_, err = archiver.Archive(ctx, order, new(archive.Progress))
 		stop()

@@ -6,9 +6,9 @@ import (
 	"log/slog"
 	"time"
 
-	"archiver/internal/terminal"
-
 	"archiver/internal/archive"
+	"archiver/internal/loop"
+	"archiver/internal/terminal"
 )
 
 // verifyCommand compares the archive's counts with the source's.
@@ -46,7 +46,7 @@ func (c *verifyCommand) Run(ctx context.Context, s streams, in *inForce) error {
 }
 
 // verify compares, and prints what differs.
-func verify(ctx context.Context, archiver *archive.Archiver, o archive.Order, log *slog.Logger, s streams) error {
+func verify(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, s streams) error {
 	summary, took, err := watch(ctx, archiver, o, log, s.err)
 
 	table := terminal.Table{Head: []string{"FUNCTION", "WINDOW", "ARCHIVED", "SOURCE COUNTS"}}

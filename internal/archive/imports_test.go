@@ -118,8 +118,9 @@ func TestImports(t *testing.T) {
 		of    string
 		never []string
 	}{
-		{"internal/extract", []string{"internal/load"}},
-		{"internal/load", []string{"internal/extract", "internal/metrics", "internal/page"}},
+		{"internal/extract", []string{"internal/load", "internal/loop"}},
+		{"internal/load", []string{"internal/extract", "internal/loop", "internal/metrics", "internal/page"}},
+		{"internal/loop", []string{"internal/extract", "internal/load"}},
 		{"internal/metrics", []string{"internal/extract", "internal/page"}},
 		{"internal/page", []string{"internal/extract", "internal/metrics", "internal/pgserver", "internal/simulate"}},
 		{"internal/lookup", []string{"internal/extract", "internal/load"}},

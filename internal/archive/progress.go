@@ -1,13 +1,25 @@
 package archive
 
-import "sync/atomic"
+import "sync"
 
 // Progress is how far a run has come. It may be read while the run goes on.
 type Progress struct {
-	functions, windows, done               atomic.Int64
-	inserted, updated, unchanged, rejected atomic.Int64
-	complete, short, failed, gone          atomic.Int64
-	compared, differ, missing, left        atomic.Int64
+	mu     sync.Mutex
+	totals Totals
+}
+
+// Totals is a snapshot of the run's numbers.
+func (p *Progress) Totals() Totals {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.totals
+}
+
+// Update changes the numbers. Other calls wait until it returns.
+func (p *Progress) Update(change func(*Totals)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(&p.totals)
 }
 
 // Totals are the numbers of a run at one moment.
@@ -33,36 +45,26 @@ type Totals struct {
 // Records is the number of records read and kept, new or known before.
 func (t Totals) Records() int64 { return t.Inserted + t.Updated + t.Unchanged }
 
-// Totals is a snapshot of the run's numbers.
-func (p *Progress) Totals() Totals {
-	return Totals{
-		Functions: p.functions.Load(), Windows: p.windows.Load(), Done: p.done.Load(),
-		Complete: p.complete.Load(), Short: p.short.Load(), Failed: p.failed.Load(),
-		Gone: p.gone.Load(), Compared: p.compared.Load(), Differ: p.differ.Load(), Missing: p.missing.Load(), Left: p.left.Load(),
-		Inserted: p.inserted.Load(), Updated: p.updated.Load(), Unchanged: p.unchanged.Load(),
-		Rejected: p.rejected.Load(),
-	}
+// Kept counts the rows of a commit.
+func (t *Totals) Kept(k Kept) {
+	t.Inserted += int64(k.Inserted)
+	t.Updated += int64(k.Updated)
+	t.Unchanged += int64(k.Unchanged)
+	t.Rejected += int64(k.Rejected)
 }
 
-func (p *Progress) kept(k Kept) {
-	p.inserted.Add(int64(k.Inserted))
-	p.updated.Add(int64(k.Updated))
-	p.unchanged.Add(int64(k.Unchanged))
-	p.rejected.Add(int64(k.Rejected))
-}
-
-// decided notes that n windows reached a state in this run.
-func (p *Progress) decided(s State, n int) {
-	p.done.Add(int64(n))
+// Decided counts n windows that reached a state in this run.
+func (t *Totals) Decided(s State, n int) {
+	t.Done += int64(n)
 	switch s {
 	case StateComplete:
-		p.complete.Add(int64(n))
+		t.Complete += int64(n)
 	case StateShort:
-		p.short.Add(int64(n))
+		t.Short += int64(n)
 	case StateFailed:
-		p.failed.Add(int64(n))
+		t.Failed += int64(n)
 	case StateGone:
-		p.gone.Add(int64(n))
+		t.Gone += int64(n)
 	case StatePending, StatePartial:
 	}
 }

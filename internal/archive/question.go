@@ -23,7 +23,7 @@ func (q *Question) Query(f Function) Query {
 	if to.Before(q.To) {
 		to = to.Add(time.Second)
 	}
-	asked := Query{Function: f, From: q.From.Truncate(time.Second).Add(-pad), To: to.Add(pad), RequestID: q.RequestID}
+	asked := Query{Function: f, From: q.From.Truncate(time.Second).Add(-QueryMargin), To: to.Add(QueryMargin), RequestID: q.RequestID}
 	if len(q.Statuses) == 1 {
 		asked.Status = q.Statuses[0]
 	}

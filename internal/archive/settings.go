@@ -2,8 +2,6 @@ package archive
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"iter"
 	"time"
 )
@@ -73,51 +71,4 @@ func ReadSettings(ctx context.Context, source SettingsSource, f Function) (Funct
 	// What was rejected may be of any version.
 	s.Whole = len(s.Settings) >= counted && len(s.Rejected) == 0
 	return s, nil
-}
-
-// maxSettingsFailures is how many times a run asks in vain: each is tried again
-// for a while, and windows matter more.
-const maxSettingsFailures = 3
-
-// settings asks for the function's settings where that is due, and keeps what
-// came. No error of it, but the end of the run or of the claim, is one of the
-// function's windows: it is said, and the next run asks again.
-func (r *run) settings(ctx context.Context, w *walker, t *turn) error {
-	source, ok := r.Source.(SettingsSource)
-	if !ok || !t.Settings || t.failures > 0 || r.settingsFailures.Load() >= maxSettingsFailures {
-		return nil
-	}
-	asked, err := w.claim.SettingsAsked(ctx)
-	if err != nil {
-		return fmt.Errorf("look up when %s was asked for its settings: %w", t.Name, err)
-	}
-	if r.Clock.Now().Sub(asked).Abs() < SettingsEvery {
-		return nil // another process has done it since
-	}
-	s, err := ReadSettings(ctx, source, t.Function)
-	if err == nil {
-		err = w.claim.KeepSettings(ctx, s, r.Clock.Now())
-	}
-	switch cause := context.Cause(ctx); {
-	case err == nil:
-		if len(s.Rejected) > 0 {
-			r.Log.Warn("settings that no row can hold were rejected", "function", t.URN, "settings", len(s.Rejected))
-		}
-		return nil
-	case cause != nil:
-		return cause
-	case errors.Is(err, ErrClaimLost):
-		return err
-	case errors.Is(err, ErrDenied):
-		if r.settingsFailures.Swap(maxSettingsFailures) < maxSettingsFailures {
-			r.Log.Warn("settings are denied, no more are asked for in this run", append([]any{"function", t.URN}, ErrorKeys(err)...)...)
-		}
-		return nil
-	}
-	message := "settings could not be kept, the next run asks again"
-	if r.settingsFailures.Add(1) == maxSettingsFailures {
-		message = "settings could not be kept, no more are asked for in this run"
-	}
-	r.Log.Warn(message, append([]any{"function", t.URN}, ErrorKeys(err)...)...)
-	return nil
 }

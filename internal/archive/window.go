@@ -41,15 +41,15 @@ func DueBefore(now time.Time, settle time.Duration) time.Time {
 	return WindowOf(now.Add(-settle))
 }
 
-// maxSpan bounds one query. A month of a quiet function costs one call; a busy
+// MaxSpan bounds one query. A month of a quiet function costs one call; a busy
 // one says so with its first page's count, and its span is cut (see walk.go).
-const maxSpan = 31 * 24 * Hour
+const MaxSpan = 31 * 24 * Hour
 
-// Spans joins windows, sorted by time, into spans of at most maxSpan.
+// Spans joins windows, sorted by time, into spans of at most MaxSpan.
 func Spans(windows []time.Time) []Span {
 	var spans []Span
 	for _, w := range windows {
-		if n := len(spans); n > 0 && spans[n-1].To.Equal(w) && w.Sub(spans[n-1].From) < maxSpan {
+		if n := len(spans); n > 0 && spans[n-1].To.Equal(w) && w.Sub(spans[n-1].From) < MaxSpan {
 			spans[n-1].To = w.Add(Hour)
 			continue
 		}
@@ -72,3 +72,8 @@ func (s Span) Cut(n int) []Span {
 	}
 	return pieces
 }
+
+// QueryMargin is how much more than a span is asked for on either side. All records
+// that come are kept: if the source excludes a border, no record of
+// the span's first or last second is lost.
+const QueryMargin = time.Second

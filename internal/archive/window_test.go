@@ -6,6 +6,12 @@ import (
 	"time"
 )
 
+var midnight = time.Date(2026, 3, 14, 0, 0, 0, 0, time.UTC)
+
+func hour(n int) time.Time { return midnight.Add(time.Duration(n) * Hour) }
+
+func span(from, to int) Span { return Span{From: hour(from), To: hour(to)} }
+
 func TestDueBefore(t *testing.T) {
 	t.Parallel()
 	const settle = 10 * time.Minute

@@ -9,6 +9,7 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/extract"
 	"archiver/internal/extract/functiongraph"
+	"archiver/internal/loop"
 	"archiver/internal/simulate"
 )
 
@@ -93,7 +94,7 @@ func (b *bench) callsHourly(ctx context.Context) ([]measure, error) {
 	if err != nil {
 		return nil, err
 	}
-	archiver := &archive.Archiver{Source: client, Store: store, Clock: clock, Log: b.log, Settle: settle, Concurrency: workers}
+	archiver := &loop.Archiver{Source: client, Store: store, Clock: clock, Log: b.log, Settle: settle, Concurrency: workers}
 
 	var calls, read int64
 	for pass := range hourlyBefore + hourlyCounted {

@@ -20,6 +20,7 @@ import (
 	"archiver/internal/extract"
 	"archiver/internal/extract/functiongraph"
 	"archiver/internal/load"
+	"archiver/internal/loop"
 	"archiver/internal/pgserver/pgtest"
 )
 
@@ -141,7 +142,7 @@ func history(seed uint64, db *database) (complete, open int, err error) {
 	}
 	crashes := rand.New(rand.NewPCG(seed, 2)) // used while the service answers
 	crashing := &crashingStore{Store: db.store, random: crashes}
-	archiver := &archive.Archiver{Source: source, Store: crashing, Clock: clock, Log: log, Settle: 5 * time.Minute, Concurrency: s.reading.concurrency}
+	archiver := &loop.Archiver{Source: source, Store: crashing, Clock: clock, Log: log, Settle: 5 * time.Minute, Concurrency: s.reading.concurrency}
 
 	for pass := range 16 {
 		// What happens later than the counts are compared again, nobody asks

@@ -21,6 +21,7 @@ import (
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/extract"
 	"archiver/internal/extract/functiongraph"
+	"archiver/internal/loop"
 	"archiver/internal/simulate"
 )
 
@@ -32,7 +33,7 @@ type versioned struct {
 	*database
 	data     *simulate.Data
 	clock    *clocktest.Clock
-	archiver *archive.Archiver
+	archiver *loop.Archiver
 	server   atomic.Pointer[simulate.Server]
 
 	mu    sync.Mutex
@@ -69,7 +70,7 @@ func newVersioned(t *testing.T, faults string) *versioned {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.archiver = &archive.Archiver{
+	w.archiver = &loop.Archiver{
 		Source: source, Store: w.store, Versions: w.store, Clock: w.clock, Log: log, Settle: 10 * time.Minute, Concurrency: 4,
 	}
 	return w

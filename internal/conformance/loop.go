@@ -16,6 +16,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load"
+	"archiver/internal/loop"
 	"archiver/internal/pgserver/pgtest"
 )
 
@@ -72,7 +73,7 @@ func (nextDay) Now() time.Time { return noon.AddDate(0, 0, 1) }
 func (w *world) archive(t *testing.T, db *database, from, to time.Time) {
 	t.Helper()
 	function := w.cloud.functions[0]
-	archiver := &archive.Archiver{
+	archiver := &loop.Archiver{
 		Source: w.source, Store: db.store, Clock: nextDay{}, Log: slog.New(slog.DiscardHandler),
 		Settle: time.Minute, Concurrency: 4,
 		// Those of the other worlds are no longer listed.

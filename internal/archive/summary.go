@@ -1,0 +1,58 @@
+package archive
+
+import "time"
+
+// NoteEvery is how often a run notes how far it has come: often enough to watch
+// it from elsewhere, and next to nothing beside what it does.
+const NoteEvery = 5 * time.Second
+
+// DeadAfter is how long after its last note a run without an end is taken for
+// one whose process died.
+const DeadAfter = time.Minute
+
+// A Noted is how far a run has come.
+type Noted struct {
+	Totals
+	Calls   int64 // made to the source in this run
+	Refused int64 // of these, answered with "too many"
+}
+
+// A Summary is what a run did.
+type Summary struct {
+	Totals
+	Run      RunID
+	Range    Span
+	Matched  int   // functions that the run was for, with windows due or without
+	NotDue   int   // windows asked for that have not settled yet
+	Calls    int64 // calls made to the source
+	Refused  int64 // of these, answered with "too many"
+	Failures []Failure
+	// Differences are the first windows whose count was not the source's; those
+	// of a run that repairs have been read again since.
+	Differences []Difference
+	Unrepaired  bool // the windows that differ were not read again
+}
+
+// Err is an *IncompleteError where windows asked for are not complete.
+func (s *Summary) Err() error {
+	err := &IncompleteError{Short: int(s.Short), Failed: int(s.Failed), NotDue: s.NotDue, Left: int(s.Left)}
+	if s.Unrepaired {
+		err.Differ = int(s.Missing)
+	}
+	if *err == (IncompleteError{}) {
+		return nil
+	}
+	if len(s.Failures) > 0 {
+		err.First = s.Failures[0]
+	}
+	return err
+}
+
+// A Difference is a window of which the source counts another number of
+// records than the archive has.
+type Difference struct {
+	Function Function
+	Window   time.Time
+	Archived int // records the archive has, rejected ones included
+	Counted  int // by the source; -1 where there was no count to compare with
+}

@@ -1,0 +1,127 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// steady archives a span as a schedule does: with what is to be verified.
+func (w *world) steady(s archive.Span) (archive.Summary, error) {
+	return w.archiver().Archive(w.t.Context(), archive.Order{Range: s, Follow: true, VerifyAfter: time.Hour}, new(archive.Progress))
+}
+
+// What is complete is read again on the way to what is due, in one call, and
+// verified by that.
+func TestVerifiesOnTheWay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 100, alpha)
+	w.source.records[alpha.URN] = many("a", hour(0), 9)
+	w.complete(span(0, 3))
+	before := len(w.source.asked())
+	summary, err := w.steady(span(0, 4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if calls := len(w.source.asked()) - before; calls != 1 || summary.Compared != 3 || summary.Done != 4 {
+		t.Errorf("%d calls, %+v", calls, summary.Totals)
+	}
+	before = len(w.source.asked())
+	if summary, err = w.steady(span(0, 4)); err != nil || summary.Compared != 1 || len(w.source.asked())-before > 1 {
+		t.Errorf("the next run: %v, %+v, %d calls", err, summary.Totals, len(w.source.asked())-before)
+	}
+}
+
+// A walk that reads complete windows again, and fails on its second page, takes
+// nothing back: they stay complete, and only what was due has failed.
+func TestReadingAgainTakesNothingBack(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		err  error
+		want archive.State
+	}{
+		"failed": {errServer, archive.StateFailed},
+		"gone":   {archive.ErrGone, archive.StateGone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 10, alpha)
+			w.source.records[alpha.URN] = many("a", hour(0), 5)
+			w.complete(span(0, 3))
+			w.source.records[alpha.URN] = append(many("b", hour(3), 20), w.source.records[alpha.URN]...)
+			w.source.before = func(_ context.Context, a ask) error {
+				if a.Cursor != "" {
+					return test.err
+				}
+				return nil
+			}
+			summary, err := w.steady(span(0, 4))
+			var incomplete *archive.IncompleteError
+			if test.want == archive.StateFailed && (!errors.As(err, &incomplete) || incomplete.Failed != 1) {
+				t.Errorf("the run ended with %v", err)
+			}
+			if summary.Done != 1 || summary.Windows != 1 {
+				t.Errorf("the summary is %+v", summary.Totals)
+			}
+			w.states(alpha, span(0, 3), archive.StateComplete)
+			w.states(alpha, span(3, 4), test.want)
+		})
+	}
+}
+
+// A window that differs and cannot be read is compared again by the next run:
+// it is not taken for verified.
+func TestRereadFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha)
+	w.source.records[alpha.URN] = many("a", hour(0), 5)
+	w.complete(span(0, 3))
+	late := settled("late", hour(1).Add(time.Minute))
+	w.source.arrive(alpha.URN, 0, late)
+	whole := 0
+	w.source.before = func(_ context.Context, a ask) error {
+		if a.limit == 0 || a.limit > 2 { // a count is asked for with a page of one
+			whole++
+			return errServer
+		}
+		return nil
+	}
+	if _, err := w.steady(span(0, 3)); err == nil || whole == 0 {
+		t.Fatalf("the first run ended with %v after %d pages", err, whole)
+	}
+	w.source.before = nil
+	summary, err := w.steady(span(0, 3))
+	if err != nil || summary.Differ != 1 {
+		t.Errorf("the second run ended with %v, %+v", err, summary.Totals)
+	}
+	w.all()
+}
+
+// A page that cannot be kept is an error of the run that gives the function
+// away, and what it was about is read again.
+func TestSharesAfterFailedCommit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha, beta)
+	for n := 1; n < 5; n += 2 {
+		w.complete(span(n, n+1))
+	}
+	w.source.records[alpha.URN] = many("a", hour(0), 5)
+	w.source.records[beta.URN] = many("b", hour(0), 5)
+	other := w.db.connect("other")
+	errDisk := errors.New("no space left")
+	w.store.before = func(ctx context.Context, op string, _ int) error {
+		if op == opCommit {
+			return errors.Join(errDisk, other.Want(ctx, []archive.Known{w.db.functions[0].Known, w.db.functions[1].Known}))
+		}
+		return nil
+	}
+	if _, err := w.archive(span(0, 5)); !errors.Is(err, errDisk) {
+		t.Fatalf("the run ended with %v", err)
+	}
+	w.store.before = nil
+	w.complete(span(0, 5))
+	w.all()
+}

@@ -1,0 +1,182 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"archiver/internal/archive"
+)
+
+// eager makes the world's source ask for pages ahead, and give them at once.
+func (w *world) eager() { w.source.ahead, w.source.together = true, true }
+
+// Pages asked for ahead are kept in their order, each once, and no call is made
+// that one page after the other would not make.
+func TestAhead(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{0, 1, 10, 11, 95, 100, 333} {
+		w := newWorld(t, 10, alpha)
+		w.eager()
+		w.source.records[alpha.URN] = append(many("a", hour(3), n), unusable("{}", hour(3)))
+		summary := w.complete(span(3, 4))
+		w.all()
+		w.states(alpha, span(3, 4), archive.StateComplete)
+		if want := (n + 1 + 9) / 10; int(summary.Calls) != want || int(summary.Inserted) != n || summary.Rejected != 1 {
+			t.Errorf("%d records: %d calls, want %d; %+v", n, summary.Calls, want, summary.Totals)
+		}
+		kept := 0
+		batches := w.db.commits()
+		for i, b := range batches {
+			kept += len(b.Invocations) + len(b.Rejected)
+			if last := i == len(batches)-1; last != (b.Outcome != nil) || !last && (offset(b.Walk.Cursor) != kept || b.Walk.Seen != kept) {
+				t.Errorf("%d records: commit %d of %d leaves %+v, %+v after %d", n, i+1, len(batches), b.Walk, b.Outcome, kept)
+			}
+		}
+	}
+}
+
+// One busy function alone has all calls under way: as many pages are asked for
+// at once as a run may have in hand, and never more.
+func TestBusyFunctionAlone(t *testing.T) {
+	t.Parallel()
+	const concurrency, budget = 3, pagesPerCall * 3
+	w := newWorld(t, 10, alpha)
+	w.eager()
+	w.source.records[alpha.URN] = many("a", hour(3), 300)
+	full := make(chan struct{})
+	var underWay atomic.Int64
+	w.source.before = func(_ context.Context, a ask) error {
+		if a.Cursor == "" {
+			return nil
+		}
+		if underWay.Add(1) == budget {
+			close(full)
+		}
+		await(t, "calls under way", full)
+		return nil
+	}
+	a := w.archiver()
+	a.Concurrency = concurrency
+	if _, err := a.Archive(t.Context(), archive.Order{Range: span(3, 4)}, new(archive.Progress)); err != nil {
+		t.Fatal(err)
+	}
+	w.all()
+	if most := w.source.mostOpen; most > budget {
+		t.Errorf("%d pages were in hand at once, want %d", most, budget)
+	}
+}
+
+// However many functions there are, no more pages are in hand than the budget.
+func TestHandsOfManyFunctions(t *testing.T) {
+	t.Parallel()
+	const concurrency = 2
+	functions := named(20)
+	w := newWorld(t, 10, functions...)
+	w.eager()
+	for i, f := range functions {
+		w.source.records[f.URN] = many(f.Name, hour(3), 1+i*i)
+	}
+	a := w.archiver()
+	a.Concurrency = concurrency
+	if _, err := a.Archive(t.Context(), archive.Order{Range: span(2, 5)}, new(archive.Progress)); err != nil {
+		t.Fatal(err)
+	}
+	w.all()
+	if most := w.source.mostOpen; most > pagesPerCall*concurrency {
+		t.Errorf("%d pages were in hand at once", most)
+	}
+	if w.source.open != 0 {
+		t.Errorf("%d pages are in hand in the end", w.source.open)
+	}
+}
+
+// What is in hand when the user interrupts is kept up to the first page that
+// has not come; the pages behind it are asked for again.
+func TestInterruptedAhead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha)
+	w.eager()
+	w.source.records[alpha.URN] = many("a", hour(3), 95)
+	ctx, interrupt := context.WithCancelCause(t.Context())
+	first, behind := make(chan struct{}), make(chan struct{})
+	w.source.before = func(ctx context.Context, a ask) error {
+		if a.Cursor == "20" {
+			await(t, "the page before it", first)
+			await(t, "a page behind it", behind)
+			interrupt(archive.ErrInterrupted)
+			await(t, "the end of the context", ctx.Done())
+			return ctx.Err()
+		}
+		return nil
+	}
+	w.source.after = func(a ask) {
+		switch a.Cursor {
+		case "10":
+			close(first)
+		case "30":
+			close(behind)
+		}
+	}
+	done := await(t, "the end of the run", w.start(ctx, span(3, 4)))
+	if !errors.Is(done.err, archive.ErrInterrupted) {
+		t.Fatalf("the run ended with %v", done.err)
+	}
+	if got := len(w.db.ids()); got != 20 {
+		t.Errorf("%d records are kept, want 20", got)
+	}
+	w.source.before, w.source.after = nil, nil
+	before := len(w.source.asked())
+	w.restart()
+	w.complete(span(3, 4))
+	w.all()
+	again := w.source.asked()[before:]
+	if len(again) != 8 || slices.Contains(cursors(again), "10") {
+		t.Errorf("pages asked for afterwards: %q", cursors(again))
+	}
+}
+
+// A page ahead that fails is an error at its turn: those before it are kept.
+func TestFailsAhead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha)
+	w.eager()
+	w.source.records[alpha.URN] = many("a", hour(3), 95)
+	failed := make(chan struct{})
+	w.source.before = func(_ context.Context, a ask) error {
+		switch a.Cursor {
+		case "30":
+			close(failed)
+			return errServer
+		case "10", "20":
+			await(t, "the page behind them to fail", failed)
+		}
+		return nil
+	}
+	_, err := w.archive(span(3, 4))
+	var incomplete *archive.IncompleteError
+	if !errors.As(err, &incomplete) || incomplete.Failed != 1 {
+		t.Fatalf("the run ended with %v", err)
+	}
+	w.states(alpha, span(3, 4), archive.StateFailed)
+	if got := len(w.db.ids()); got != 30 {
+		t.Errorf("%d records are kept, want 30", got)
+	}
+}
+
+// A span that is cut is not read on: no page is asked for ahead of the cut.
+func TestCutAsksForNothingAhead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2000, alpha)
+	w.eager()
+	for n := 3; n >= 0; n-- {
+		w.source.records[alpha.URN] = append(w.source.records[alpha.URN], many(string(rune('a'+n)), hour(n), 12_000)...)
+	}
+	summary := w.complete(span(0, 4))
+	w.all()
+	if summary.Calls > 1+2*13 {
+		t.Errorf("%d calls for 24 pages", summary.Calls)
+	}
+}

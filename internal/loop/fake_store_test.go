@@ -1,0 +1,537 @@
+package loop
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// A database is what the processes of a test share. It keeps to the contract
+// of Store and Claim, and fails the test where its callers do not.
+type database struct {
+	t         testing.TB
+	clock     archive.Clock
+	claimed   func(urn string)              // a function was claimed
+	committed func(urn string, records int) // a commit ended
+
+	mu        sync.Mutex
+	functions []*functionRow
+	windows   map[int32]map[time.Time]windowRow
+	walks     map[int32]map[time.Time]archive.Walk
+	rows      map[string]row
+	rejected  map[string]archive.Rejected
+	claims    map[int32]*claimRow
+	batches   []committedBatch
+	runs      []runRow
+}
+
+type functionRow struct {
+	archive.Known
+	lastSeen time.Time
+	gone     bool
+
+	settingsAsked time.Time
+	settings      []archive.FunctionSettings // as they were kept
+}
+
+type windowRow struct {
+	state    archive.State
+	verified bool
+	count    int // the source's, -1 where it is not known
+	err      string
+}
+
+type row struct {
+	archive.Invocation
+	function int32
+}
+
+type claimRow struct {
+	store   *fakeStore
+	epoch   int
+	expires time.Time
+	wanted  bool
+}
+
+type committedBatch struct {
+	urn   string
+	owner string
+	archive.Batch
+}
+
+type runRow struct {
+	order   archive.Order
+	noted   archive.Noted
+	ended   bool
+	summary archive.Summary
+	err     error
+}
+
+func newDatabase(t testing.TB, clock archive.Clock) *database {
+	return &database{
+		t: t, clock: clock, claimed: func(string) {}, committed: func(string, int) {},
+		windows: make(map[int32]map[time.Time]windowRow), walks: make(map[int32]map[time.Time]archive.Walk),
+		rows: make(map[string]row), rejected: make(map[string]archive.Rejected), claims: make(map[int32]*claimRow),
+	}
+}
+
+// The operations that a test can make fail.
+const (
+	opBegin    = "begin run"
+	opNote     = "note run"
+	opEnd      = "end run"
+	opSee      = "see functions"
+	opUnseen   = "unseen functions"
+	opDue      = "due"
+	opClaim    = "claim"
+	opWant     = "want"
+	opWork     = "work"
+	opArchived = "archived"
+	opCommit   = "commit"
+	opFail     = "fail"
+	opGone     = "gone"
+	opRenew    = "renew"
+	opRelease  = "release"
+)
+
+var errDead = errors.New("the process is dead")
+
+// A fakeStore is one process's way to the database.
+type fakeStore struct {
+	*database
+	owner string
+
+	// Called around the nth operation of a kind; an error of the second is said
+	// although the operation is kept.
+	before, after func(ctx context.Context, op string, nth int) error
+
+	mu   sync.Mutex
+	nth  map[string]int
+	dead bool // no operation reaches the database any more, its claims are free
+}
+
+func (db *database) connect(owner string) *fakeStore {
+	return &fakeStore{database: db, owner: owner, nth: make(map[string]int)}
+}
+
+func (s *fakeStore) die() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dead = true
+}
+
+func (s *fakeStore) isDead() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dead
+}
+
+// do is one transaction.
+func (s *fakeStore) do(ctx context.Context, op string, f func() error) error {
+	s.mu.Lock()
+	s.nth[op]++
+	nth := s.nth[op]
+	s.mu.Unlock()
+	if s.before != nil {
+		if err := s.before(ctx, op, nth); err != nil {
+			return err
+		}
+	}
+	if s.isDead() {
+		return errDead
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	s.database.mu.Lock()
+	err := f()
+	s.database.mu.Unlock()
+	if err == nil && s.after != nil {
+		err = s.after(ctx, op, nth)
+	}
+	return err
+}
+
+func (s *fakeStore) BeginRun(ctx context.Context, o archive.Order, _ time.Time) (id archive.RunID, err error) {
+	err = s.do(ctx, opBegin, func() error {
+		s.runs = append(s.runs, runRow{order: o})
+		id = archive.RunID(len(s.runs))
+		return nil
+	})
+	return id, err
+}
+
+func (s *fakeStore) NoteRun(ctx context.Context, id archive.RunID, n archive.Noted, _ time.Time) error {
+	return s.do(ctx, opNote, func() error {
+		run := &s.runs[id-1]
+		if run.ended {
+			s.t.Errorf("run %d was noted after its end", id)
+		}
+		run.noted = n
+		return nil
+	})
+}
+
+func (s *fakeStore) EndRun(ctx context.Context, id archive.RunID, sum archive.Summary, ended error, _ time.Time) error {
+	return s.do(ctx, opEnd, func() error {
+		run := &s.runs[id-1]
+		if run.ended {
+			s.t.Errorf("run %d ended twice", id)
+		}
+		run.ended, run.summary, run.err = true, sum, ended
+		return nil
+	})
+}
+
+func (s *fakeStore) SeeFunctions(ctx context.Context, _ archive.SourceID, functions []archive.Function, at time.Time) (known []archive.Known, err error) {
+	err = s.do(ctx, opSee, func() error {
+		for _, f := range functions {
+			i := slices.IndexFunc(s.functions, func(r *functionRow) bool { return r.URN == f.URN })
+			if i < 0 {
+				i = len(s.functions)
+				s.functions = append(s.functions, &functionRow{Known: archive.Known{ID: int32(i + 1), Function: f}})
+			}
+			s.functions[i].lastSeen, s.functions[i].gone = at, false
+			known = append(known, s.functions[i].Known)
+		}
+		return nil
+	})
+	return known, err
+}
+
+func (s *fakeStore) UnseenFunctions(ctx context.Context, _ archive.SourceID, before time.Time) (known []archive.Known, err error) {
+	err = s.do(ctx, opUnseen, func() error {
+		for _, f := range s.functions {
+			if !f.gone && f.lastSeen.Before(before) {
+				known = append(known, f.Known)
+			}
+		}
+		return nil
+	})
+	return known, err
+}
+
+// due are the windows that an order asks for, walks left open included.
+func (db *database) due(id int32, o archive.Order) (windows []time.Time) {
+	for w := o.Range.From; w.Before(o.Range.To); w = w.Add(archive.Hour) {
+		state := db.windows[id][w].state
+		decided := state == archive.StateComplete || state == archive.StateGone && db.functions[id-1].gone
+		if !o.Compare && (o.Force || !decided) {
+			windows = append(windows, w)
+		}
+	}
+	for w, r := range db.windows[id] {
+		if o.Older && w.Before(o.Range.From) && r.state != archive.StateComplete && r.state != archive.StateGone {
+			windows = append(windows, w)
+		}
+	}
+	slices.SortFunc(windows, time.Time.Compare)
+	return windows
+}
+
+func (s *fakeStore) Due(ctx context.Context, functions []archive.Known, o archive.Order, at time.Time) (due []archive.Due, err error) {
+	err = s.do(ctx, opDue, func() error {
+		for _, f := range functions {
+			windows := s.due(f.ID, o)
+			if len(windows) > 0 {
+				due = append(due, archive.Due{Known: f, Windows: len(windows), Oldest: windows[0], Settings: s.settingsDue(f.ID, at)})
+			} else if o.Follow && len(s.inFlight(f.ID)) > 0 || len(s.unverified(f.ID, o)) > 0 {
+				due = append(due, archive.Due{Known: f, Oldest: o.Range.From})
+			}
+		}
+		slices.SortStableFunc(due, func(a, b archive.Due) int {
+			return cmp.Or(a.Oldest.Compare(b.Oldest), cmp.Compare(b.Windows, a.Windows))
+		})
+		return nil
+	})
+	return due, err
+}
+
+func (s *fakeStore) Claim(ctx context.Context, function archive.Known) (archive.Claim, error) {
+	c := &fakeClaim{store: s, function: function}
+	err := s.do(ctx, opClaim, func() error {
+		held := s.claims[function.ID]
+		if held == nil {
+			held = &claimRow{}
+			s.claims[function.ID] = held
+		}
+		if held.store != nil && held.expires.After(s.clock.Now()) && !held.store.isDead() {
+			return archive.ErrClaimed
+		}
+		held.store, held.epoch, held.expires = s, held.epoch+1, s.clock.Now().Add(archive.ClaimLife)
+		held.wanted = false
+		c.epoch = held.epoch
+		s.claimed(function.URN)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// A fakeClaim is one worker's hold on one function.
+type fakeClaim struct {
+	store    *fakeStore
+	function archive.Known
+	epoch    int
+}
+
+// Want marks all that others have.
+func (s *fakeStore) Want(ctx context.Context, functions []archive.Known) error {
+	return s.do(ctx, opWant, func() error {
+		for _, f := range functions {
+			if held := s.claims[f.ID]; held != nil && held.store != s {
+				held.wanted = true
+			}
+		}
+		return nil
+	})
+}
+
+func (c *fakeClaim) Wanted() bool {
+	c.store.database.mu.Lock()
+	defer c.store.database.mu.Unlock()
+	held := c.store.claims[c.function.ID]
+	return held.epoch == c.epoch && held.wanted
+}
+
+// of is the function that an operation under a claim is about.
+func of(ctx context.Context) archive.Function {
+	f, _ := ctx.Value(about{}).(archive.Function)
+	return f
+}
+
+type about struct{}
+
+// fenced is a transaction that keeps nothing where the claim was lost.
+func (c *fakeClaim) fenced(ctx context.Context, op string, f func() error) error {
+	return c.store.do(context.WithValue(ctx, about{}, c.function.Function), op, func() error {
+		held := c.store.claims[c.function.ID]
+		if held.epoch != c.epoch {
+			return archive.ErrClaimLost
+		}
+		if held.store == nil {
+			c.store.t.Errorf("%s of %s after its claim was released", op, c.function.Name)
+		}
+		return f()
+	})
+}
+
+func (c *fakeClaim) prolong() {
+	c.store.claims[c.function.ID].expires = c.store.clock.Now().Add(archive.ClaimLife)
+}
+
+func (c *fakeClaim) Work(ctx context.Context, o archive.Order, _ time.Time) (work archive.Work, err error) {
+	err = c.fenced(ctx, opWork, func() error {
+		for _, from := range slices.SortedFunc(maps.Keys(c.store.walks[c.function.ID]), time.Time.Compare) {
+			if open := c.store.walks[c.function.ID][from]; o.Older || open.Span.Overlaps(o.Range) {
+				work.Open = append(work.Open, open)
+			}
+		}
+		for _, w := range c.store.due(c.function.ID, o) {
+			walked := false
+			for _, open := range c.store.walks[c.function.ID] {
+				walked = walked || open.Span.Holds(w)
+			}
+			if !walked {
+				work.Windows = append(work.Windows, w)
+			}
+		}
+		work.Verify = c.store.unverified(c.function.ID, o)
+		work.Complete = c.store.complete(c.function.ID, o)
+		return nil
+	})
+	return work, err
+}
+
+func (c *fakeClaim) Archived(ctx context.Context, span archive.Span) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		var ids []string
+		err := c.fenced(ctx, opArchived, func() error {
+			for id, r := range c.store.rows {
+				in := !r.Start.Before(span.From.Add(-time.Second)) && !r.Start.After(span.To.Add(time.Second))
+				if r.function == c.function.ID && (in || r.Start.IsZero()) {
+					ids = append(ids, id)
+				}
+			}
+			return nil
+		})
+		for _, id := range ids {
+			if !yield(id, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield("", err)
+		}
+	}
+}
+
+func (c *fakeClaim) Commit(ctx context.Context, b archive.Batch) (kept archive.Kept, err error) {
+	db := c.store.database
+	err = c.fenced(ctx, opCommit, func() error {
+		ids := make(map[string]bool)
+		for i := range b.Invocations {
+			inv := &b.Invocations[i]
+			if ids[inv.RequestID] {
+				db.t.Errorf("request id %q is twice in a batch", inv.RequestID)
+			}
+			ids[inv.RequestID] = true
+			old, there := db.rows[inv.RequestID]
+			switch {
+			case !there:
+				kept.Inserted++
+			case inv.InFlight() && !old.InFlight(), old.Status == inv.Status && old.Start.Equal(inv.Start):
+				kept.Unchanged++
+				continue
+			default:
+				kept.Updated++
+			}
+			db.rows[inv.RequestID] = row{*inv, c.function.ID}
+		}
+		for _, r := range b.Rejected {
+			key := c.function.URN + " " + string(r.Payload)
+			if _, there := db.rejected[key]; !there {
+				kept.Rejected++
+			}
+			db.rejected[key] = r
+		}
+		if b.Outcome != nil && len(b.Pieces) > 0 {
+			db.t.Error("a batch both decides its windows and leaves walks of them")
+		}
+		if db.walks[c.function.ID] == nil {
+			db.walks[c.function.ID] = make(map[time.Time]archive.Walk)
+		}
+		walks := db.walks[c.function.ID]
+		delete(walks, b.Walk.Span.From)
+		for _, open := range walks {
+			if open.Span.Overlaps(b.Walk.Span) {
+				db.t.Errorf("walks of %s and %s are open at once", open.Span, b.Walk.Span)
+			}
+		}
+		switch {
+		case b.Outcome != nil:
+			db.decide(c.function.ID, b.Walk.Span, *b.Outcome)
+		case len(b.Pieces) > 0:
+			for _, s := range b.Pieces {
+				walks[s.From] = archive.Walk{Span: s}
+			}
+			db.decide(c.function.ID, b.Walk.Span, archive.Outcome{State: archive.StatePartial})
+		default:
+			walks[b.Walk.Span.From] = b.Walk
+			db.decide(c.function.ID, b.Walk.Span, archive.Outcome{State: archive.StatePartial})
+		}
+		db.batches = append(db.batches, committedBatch{c.function.URN, c.store.owner, b})
+		c.prolong()
+		return nil
+	})
+	db.committed(c.function.URN, len(b.Invocations)+len(b.Rejected))
+	if err != nil {
+		return archive.Kept{}, err
+	}
+	return kept, nil
+}
+
+// decide writes the state of a span's windows.
+func (db *database) decide(id int32, span archive.Span, o archive.Outcome) {
+	if span.Windows() < 1 || !archive.WindowOf(span.From).Equal(span.From) || !archive.WindowOf(span.To).Equal(span.To) {
+		db.t.Errorf("%s is no span of whole hours", span)
+	}
+	if db.windows[id] == nil {
+		db.windows[id] = make(map[time.Time]windowRow)
+	}
+	for w := span.From; w.Before(span.To); w = w.Add(archive.Hour) {
+		if db.windows[id][w].state == archive.StateComplete && o.State != archive.StateComplete && o.State != archive.StateShort {
+			continue // what was complete before stays so
+		}
+		r := windowRow{state: o.State, err: o.Err, count: -1}
+		if o.Counts != nil {
+			r.count = o.Counts[w]
+		}
+		db.windows[id][w] = r
+	}
+}
+
+func (c *fakeClaim) Fail(ctx context.Context, span archive.Span, reason string, _ time.Time) error {
+	return c.fenced(ctx, opFail, func() error {
+		c.store.decide(c.function.ID, span, archive.Outcome{State: archive.StateFailed, Err: reason})
+		return nil
+	})
+}
+
+func (c *fakeClaim) Gone(ctx context.Context, due []archive.Span, _ time.Time) error {
+	return c.fenced(ctx, opGone, func() error {
+		c.store.functions[c.function.ID-1].gone = true
+		delete(c.store.walks, c.function.ID)
+		for _, span := range due {
+			c.store.decide(c.function.ID, span, archive.Outcome{State: archive.StateGone})
+		}
+		return nil
+	})
+}
+
+func (c *fakeClaim) Renew(ctx context.Context) error {
+	return c.fenced(ctx, opRenew, func() error {
+		c.prolong()
+		return nil
+	})
+}
+
+func (c *fakeClaim) Release(ctx context.Context) error {
+	return c.store.do(ctx, opRelease, func() error {
+		if held := c.store.claims[c.function.ID]; held.epoch == c.epoch {
+			held.store = nil
+		}
+		return nil
+	})
+}
+
+// What tests look at.
+
+// state is that of a window of a function.
+func (db *database) state(urn string, window time.Time) windowRow {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	for _, f := range db.functions {
+		if f.URN == urn {
+			return db.windows[f.ID][window]
+		}
+	}
+	return windowRow{}
+}
+
+// ids are the request ids kept, sorted.
+func (db *database) ids() []string {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return slices.Sorted(maps.Keys(db.rows))
+}
+
+// commits are the batches kept so far.
+func (db *database) commits() []committedBatch {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return slices.Clone(db.batches)
+}
+
+// steal gives a function to another process, as if the claim had run out.
+func (db *database) steal(urn string, thief *fakeStore) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	for _, f := range db.functions {
+		if f.URN == urn {
+			held := db.claims[f.ID]
+			held.store, held.epoch, held.expires = thief, held.epoch+1, db.clock.Now().Add(archive.ClaimLife)
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package loop
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+const (
+	// followAlone is how many records in flight are asked for one by one. With
+	// more of them, reading their windows again takes fewer calls.
+	followAlone = 100
+)
+
+// settle asks for the function's records in flight whose time has come, and
+// says when to ask for those still in flight again.
+//
+// A crash in here leaves what was not asked for to the next run.
+func (r *run) settle(ctx context.Context, w *walker) error {
+	records, err := w.claim.InFlight(ctx, r.Clock.Now())
+	if err != nil || len(records) == 0 {
+		return err
+	}
+	if len(records) > followAlone {
+		if _, err := r.reread(ctx, w, archive.Spans(windowsOf(records))); err != nil || w.gone {
+			return err
+		}
+		// What that did not settle may have moved to another window: some of
+		// it is asked for by its id now. Windows of which something was not
+		// asked for stay due.
+		if records, err = w.claim.InFlight(ctx, r.Clock.Now()); err != nil {
+			return err
+		}
+	}
+	asked, later := records[:min(len(records), followAlone)], records[min(len(records), followAlone):]
+	for _, rec := range asked {
+		if err := r.follow(ctx, w, rec); err != nil {
+			return r.survive(ctx, w, archive.Span{From: rec.Window, To: rec.Window.Add(archive.Hour)}, err)
+		}
+	}
+	windows := windowsOf(asked)
+	for _, window := range windowsOf(later) {
+		windows = slices.DeleteFunc(windows, window.Equal)
+	}
+	if err := w.claim.Rechecked(ctx, windows, r.Clock.Now()); err != nil {
+		return fmt.Errorf("note that %s was asked for what is in flight: %w", w.function.Name, err)
+	}
+	return nil
+}
+
+// windowsOf are the windows of the records, in order.
+func windowsOf(records []archive.InFlightRecord) []time.Time {
+	windows := make([]time.Time, len(records))
+	for i := range records {
+		windows[i] = records[i].Window.UTC()
+	}
+	slices.SortFunc(windows, time.Time.Compare)
+	return slices.Compact(windows)
+}
+
+// follow asks for one record in flight. The time that the source filters on is
+// not known, and the record's start may have moved anywhere since: the query
+// reaches from the beginning of the longest one that can have found it until
+// now.
+func (r *run) follow(ctx context.Context, w *walker, rec archive.InFlightRecord) error {
+	now := r.Clock.Now()
+	q := archive.Query{
+		Function: w.function, RequestID: rec.RequestID, Extra: rec.Extra,
+		From: rec.Window.Add(-archive.MaxSpan).Add(-archive.QueryMargin), To: now.Truncate(time.Second).Add(archive.QueryMargin),
+	}
+	var found []archive.Invocation
+	var rejected []archive.Rejected
+	for page, err := range w.source.Pages(ctx, q) {
+		if err != nil {
+			return sourceError(ctx, err)
+		}
+		found = append(found, page.Invocations...)
+		rejected = append(rejected, page.Rejected...)
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	kept, err := w.claim.Follow(ctx, rec, archive.Distinct(found), rejected, now)
+	if err != nil {
+		return fmt.Errorf("keep what became of %s: %w", rec.RequestID, err)
+	}
+	r.progress.Update(func(t *archive.Totals) { t.Kept(kept) })
+	return nil
+}

@@ -1,0 +1,113 @@
+package loop
+
+import (
+	"context"
+	"fmt"
+
+	"archiver/internal/archive"
+)
+
+// maxBatch bounds the records that are kept in one commit where several pages
+// wait for it: a larger one would cost as much a record.
+const maxBatch = 5_000
+
+// A keeper keeps the pages of one claimed function in the order in which they
+// came, those that wait together in one commit, while the next ones are asked
+// for, be they of the same span or of the next.
+//
+// A crash leaves what was kept, which is everything up to some page.
+type keeper struct {
+	claim    archive.Claim
+	function archive.Function
+	progress *archive.Progress
+	hands    *hands
+	steps    chan step
+	ended    chan struct{} // closed once nothing is kept any more
+	err      error         // the first; nothing is kept after it
+}
+
+// A step is pages that came, with their checkpoint, or word to be given.
+type step struct {
+	archive.Batch
+	pages int          // that came, each with a hand
+	ends  bool         // a walk: the next step is of another one
+	said  chan<- error // where, if set, to say how everything so far was kept
+}
+
+// newKeeper begins to keep, in a context that outlives the reading of pages.
+// At an error it calls failed, so that nothing more is asked for.
+func newKeeper(ctx context.Context, claim archive.Claim, f archive.Function, p *archive.Progress, h *hands, failed func(error)) *keeper {
+	k := &keeper{
+		claim: claim, function: f, progress: p, hands: h,
+		steps: make(chan step, h.budget.pages), // room for whatever can be in hand
+		ended: make(chan struct{}),
+	}
+	go func() {
+		defer close(k.ended)
+		for s := range k.steps {
+			s = k.with(s)
+			if s.pages > 0 && k.err == nil {
+				if k.err = k.commit(ctx, s.Batch); k.err != nil {
+					failed(k.err)
+				}
+			}
+			k.hands.give(s.pages)
+			if s.said != nil {
+				s.said <- k.err
+			}
+		}
+	}()
+	return k
+}
+
+// with is the step with those of the same walk that wait behind it.
+func (k *keeper) with(s step) step {
+	for !s.ends && s.said == nil && len(s.Invocations) < maxBatch {
+		select {
+		case next, more := <-k.steps:
+			if !more {
+				return s
+			}
+			next.Invocations = append(s.Invocations, next.Invocations...)
+			next.Rejected = append(s.Rejected, next.Rejected...)
+			next.Strays = next.Strays || s.Strays
+			if next.pages == 0 { // it has no checkpoint of its own
+				next.Walk, next.At = s.Walk, s.At
+			}
+			next.pages += s.pages
+			s = next
+		default:
+			return s
+		}
+	}
+	return s
+}
+
+// flush waits until everything that came is kept.
+func (k *keeper) flush() error {
+	said := make(chan error, 1)
+	k.steps <- step{said: said}
+	return <-said
+}
+
+// close keeps what is left, and ends.
+func (k *keeper) close() error {
+	close(k.steps)
+	<-k.ended
+	return k.err
+}
+
+func (k *keeper) commit(ctx context.Context, b archive.Batch) error {
+	b.Invocations = archive.Distinct(b.Invocations)
+	kept, err := k.claim.Commit(ctx, b)
+	if err != nil {
+		return fmt.Errorf("keep pages of %s %s: %w", k.function.Name, b.Walk.Span, err)
+	}
+	k.progress.Update(func(t *archive.Totals) {
+		t.Kept(kept)
+		if b.Outcome != nil {
+			t.Decided(b.Outcome.State, b.Walk.Span.Windows())
+		}
+	})
+	return nil
+}

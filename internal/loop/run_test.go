@@ -1,0 +1,502 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// Windows that have not settled are neither read nor kept quiet about.
+func TestNotDue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha, beta) // at 06:00 of the next day
+	w.source.records[alpha.URN] = many("a", hour(28), 3)
+	w.clock.Advance(10*time.Minute - 1)
+	summary, err := w.archive(span(28, 32))
+	var incomplete *archive.IncompleteError
+	if !errors.As(err, &incomplete) || incomplete.NotDue != 2*3 || incomplete.Short+incomplete.Failed != 0 {
+		t.Fatalf("the run ended with %v", err)
+	}
+	if got, want := err.Error(), "6 windows have not settled yet, run again later"; got != want {
+		t.Errorf("the run ended with %q, want %q", got, want)
+	}
+	w.states(alpha, span(28, 32), archive.StateComplete, "", "", "")
+	if summary.NotDue != 6 || summary.Windows != 2 || summary.Complete != 2 || summary.Range != span(28, 32) {
+		t.Errorf("the summary is %+v", summary)
+	}
+	if got, want := w.db.runs[0].order.Range, span(28, 29); got != want {
+		t.Errorf("the run is noted for %s, want %s", got, want)
+	}
+	for _, a := range w.source.asked() {
+		if a.Span != padded(span(28, 29)) {
+			t.Errorf("%s was asked for", a.Span)
+		}
+	}
+
+	w.clock.Advance(1)
+	if summary, _ = w.archive(span(28, 32)); summary.Complete != 2 || summary.NotDue != 4 {
+		t.Errorf("a nanosecond later, the summary is %+v", summary)
+	}
+	w.states(alpha, span(28, 32), archive.StateComplete, archive.StateComplete, "", "")
+}
+
+// A range that has not even begun to settle is no reason to ask for anything.
+func TestNothingDue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha)
+	summary, err := w.archive(span(40, 42))
+	var incomplete *archive.IncompleteError
+	if !errors.As(err, &incomplete) || incomplete.NotDue != 2 || len(w.source.asked()) != 0 || summary.Windows != 0 {
+		t.Errorf("the run ended with %v, %+v", err, summary)
+	}
+}
+
+// What is complete is not asked for again, unless that is what is asked.
+func TestCompleteWindowsAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha)
+	w.source.records[alpha.URN] = many("a", hour(3), 25)
+	w.complete(span(0, 6))
+	if again := w.complete(span(0, 6)); again.Calls != 0 || again.Windows != 0 {
+		t.Errorf("the second run made %d calls, %+v", again.Calls, again.Totals)
+	}
+	forced, err := w.archiver().Archive(t.Context(), archive.Order{Range: span(0, 6), Force: true}, new(archive.Progress))
+	if err != nil || forced.Calls != 3 || forced.Unchanged != 25 || forced.Inserted != 0 {
+		t.Errorf("by force: %v, %d calls, %+v", err, forced.Calls, forced.Totals)
+	}
+}
+
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha, beta)
+	a := w.archiver()
+	a.Match = func(f archive.Function) bool { return f == beta }
+	summary, err := a.Archive(t.Context(), archive.Order{Range: span(28, 32)}, new(archive.Progress))
+	var incomplete *archive.IncompleteError
+	if !errors.As(err, &incomplete) || summary.Matched != 1 || summary.Functions != 1 || summary.NotDue != 3 {
+		t.Errorf("the run ended with %v, %+v", err, summary)
+	}
+	w.states(alpha, span(28, 29), "")
+	w.states(beta, span(28, 29), archive.StateComplete)
+	if len(w.db.functions) != 2 {
+		t.Error("a function that does not match is not noted")
+	}
+}
+
+// A list that moves while it is paged may name a function twice.
+func TestFunctionListedTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10)
+	w.source.listed = [][]archive.Function{{alpha, beta}, {beta, gamma}}
+	w.source.records[beta.URN] = many("b", hour(3), 5)
+	run := w.start(t.Context(), span(3, 5))
+	select {
+	case done := <-run:
+		if done.err != nil || done.summary.Matched != 3 || done.summary.Windows != 6 || done.summary.Elsewhere != 0 {
+			t.Errorf("the run ended with %v, %+v", done.err, done.summary)
+		}
+	case <-time.After(patience):
+		t.Fatal("the run waits for itself")
+	}
+	if got := len(w.source.asked()); got != 3 {
+		t.Errorf("%d calls for three functions", got)
+	}
+}
+
+// A walk that an earlier run left open may reach beyond what is asked for now.
+// It is gone on with, and its windows are this run's.
+func TestOpenWalkBeyondTheOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha)
+	w.source.records[alpha.URN] = many("a", hour(3), 25)
+	w.store.after = func(_ context.Context, op string, _ int) error {
+		if op == opCommit {
+			return errDisk
+		}
+		return nil
+	}
+	if _, err := w.archive(span(0, 6)); !errors.Is(err, errDisk) {
+		t.Fatalf("the run ended with %v", err)
+	}
+	w.restart()
+	summary := w.complete(span(2, 3))
+	w.states(alpha, span(0, 6), archive.StateComplete)
+	if summary.Windows != 6 || summary.Done != 6 || summary.Elsewhere != 0 {
+		t.Errorf("the summary is %+v", summary.Totals)
+	}
+}
+
+// A function that the source does not know is gone; that is no failure, and
+// the others go on.
+func TestGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha, beta)
+	for _, f := range []archive.Function{alpha, beta} {
+		w.source.records[f.URN] = many(f.Name, hour(3), 15)
+	}
+	w.complete(span(3, 4))
+	w.source.errs[alpha.URN] = fmt.Errorf("404: %w", archive.ErrGone)
+	summary := w.complete(span(3, 8))
+	w.states(alpha, span(3, 8), archive.StateComplete, archive.StateGone, archive.StateGone, archive.StateGone, archive.StateGone)
+	w.states(beta, span(3, 8), archive.StateComplete)
+	w.all()
+	if summary.Gone != 4 || summary.Complete != 4 || summary.Done != 8 || len(summary.Failures) != 0 {
+		t.Errorf("the summary is %+v", summary)
+	}
+}
+
+// One that vanishes in the middle of a walk is gone with all that is left of
+// it; what was read stays.
+func TestGoneMidway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha)
+	w.source.records[alpha.URN] = many("a", hour(3), 25)
+	w.complete(span(5, 6)) // leaves two spans
+	w.source.before = func(_ context.Context, a ask) error {
+		if a.nth == 3 {
+			return archive.ErrGone
+		}
+		return nil
+	}
+	summary := w.complete(span(3, 8))
+	w.states(alpha, span(3, 8), archive.StateGone, archive.StateGone, archive.StateComplete, archive.StateGone, archive.StateGone)
+	if len(w.db.ids()) != 10 || summary.Gone != 4 || len(w.db.walks[1]) != 0 {
+		t.Errorf("%d rows, %+v, open walks %v", len(w.db.ids()), summary.Totals, w.db.walks[1])
+	}
+}
+
+// A function no longer listed is asked once more. What it still gives is kept;
+// where the source does not know it any more it is gone, and left alone.
+func TestNoLongerListed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha, beta)
+	w.source.records[beta.URN] = append(many("b4", hour(4), 5), many("b3", hour(3), 5)...)
+	w.complete(span(3, 4))
+
+	w.source.listed = [][]archive.Function{{alpha}}
+	w.clock.Advance(time.Minute)
+	w.complete(span(3, 5))
+	w.all()
+	w.states(beta, span(3, 5), archive.StateComplete)
+
+	w.source.errs[beta.URN] = archive.ErrGone
+	w.clock.Advance(time.Minute)
+	w.complete(span(3, 6))
+	w.states(beta, span(3, 6), archive.StateComplete, archive.StateComplete, archive.StateGone)
+	before := len(w.source.asked())
+	w.clock.Advance(time.Minute)
+	if summary := w.complete(span(3, 7)); summary.Matched != 1 {
+		t.Errorf("%d functions, want alpha alone", summary.Matched)
+	}
+	for _, a := range w.source.asked()[before:] {
+		if a.URN == beta.URN {
+			t.Error("a function that is gone was asked for")
+		}
+	}
+}
+
+// Refused credentials end the run at once, with nothing marked.
+func TestDenied(t *testing.T) {
+	t.Parallel()
+	const concurrency = 3
+	var functions []archive.Function
+	for i := range 50 {
+		functions = append(functions, archive.Function{URN: fmt.Sprintf("urn:%d", i), Name: fmt.Sprint(i)})
+	}
+	w := newWorld(t, 10, functions...)
+	w.source.before = func(context.Context, ask) error { return fmt.Errorf("403: %w", archive.ErrDenied) }
+	a := w.archiver()
+	a.Concurrency = concurrency
+	summary, err := a.Archive(t.Context(), archive.Order{Range: span(0, 24)}, new(archive.Progress))
+	if !errors.Is(err, archive.ErrDenied) {
+		t.Fatalf("the run ended with %v", err)
+	}
+	if summary.Calls > pagesPerCall*concurrency {
+		t.Errorf("%d calls were made", summary.Calls)
+	}
+	if len(w.db.windows) != 0 || len(w.db.walks) != 0 {
+		t.Errorf("something is marked: %v, %v", w.db.windows, w.db.walks)
+	}
+	if run := w.db.runs[0]; !run.ended || !errors.Is(run.err, archive.ErrDenied) {
+		t.Errorf("the run is noted as %+v", run)
+	}
+	for id, c := range w.db.claims {
+		if c.store != nil {
+			t.Errorf("function %d is still claimed", id)
+		}
+	}
+}
+
+// Denied in the middle of a walk: what others have in hand is kept.
+func TestDeniedMidway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha, beta)
+	w.source.records[alpha.URN] = many("a", hour(3), 95)
+	w.source.records[beta.URN] = many("b", hour(3), 95)
+	asked := make(chan struct{})
+	w.source.before = func(ctx context.Context, a ask) error {
+		switch {
+		case a.URN == beta.URN && a.nth == 2:
+			close(asked)
+			await(t, "the end of the context", ctx.Done())
+			return ctx.Err()
+		case a.URN == alpha.URN && a.nth == 3:
+			await(t, "the other function's call", asked)
+			return archive.ErrDenied
+		}
+		return nil
+	}
+	if _, err := w.archive(span(3, 4)); !errors.Is(err, archive.ErrDenied) {
+		t.Fatalf("the run ended with %v", err)
+	}
+	if got := len(w.db.ids()); got != 30 {
+		t.Errorf("%d rows are kept of three pages", got)
+	}
+	w.states(alpha, span(3, 4), archive.StatePartial)
+	w.states(beta, span(3, 4), archive.StatePartial)
+}
+
+// Lists of functions that fail end the run as well, and nothing is read.
+func TestListFails(t *testing.T) {
+	t.Parallel()
+	for _, cause := range []error{archive.ErrDenied, errDisk} {
+		w := newWorld(t, 10, alpha)
+		w.source.listErr = cause
+		if _, err := w.archive(span(3, 4)); !errors.Is(err, cause) {
+			t.Errorf("the run ended with %v, want %v", err, cause)
+		}
+		if run := w.db.runs[0]; !run.ended || !errors.Is(run.err, cause) || len(w.source.asked()) != 0 {
+			t.Errorf("the run is noted as %+v", run)
+		}
+	}
+}
+
+var errServer = errors.New("500 Internal Server Error")
+
+// A function that fails at every call does not stop the others, and is not
+// asked for each of its spans.
+func TestFailingFunction(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha, beta)
+	w.source.records[beta.URN] = many("b", hour(3), 25)
+	for _, n := range []int{1, 3, 5, 7} {
+		w.complete(span(n, n+1))
+	}
+	before := len(w.source.asked())
+	w.source.errs[alpha.URN] = errServer
+	summary, err := w.archive(span(0, 9)) // five spans of an hour each
+	var incomplete *archive.IncompleteError
+	if !errors.As(err, &incomplete) || incomplete.First.Function != alpha || !errors.Is(incomplete.First.Err, errServer) {
+		t.Fatalf("the run ended with %v", err)
+	}
+	if want := "5 windows are not complete; first alpha 2026-03-14T00:00Z/2026-03-14T01:00Z: 500 Internal Server Error"; err.Error() != want {
+		t.Errorf("the run ended with %q, want %q", err, want)
+	}
+	tried := 0
+	for _, a := range w.source.asked()[before:] {
+		if a.URN == alpha.URN {
+			tried++
+		}
+	}
+	if tried != maxFailures {
+		t.Errorf("%d spans of a function that fails were tried, want %d", tried, maxFailures)
+	}
+	w.states(alpha, span(0, 9), archive.StateFailed, archive.StateComplete, archive.StateFailed, archive.StateComplete, "", archive.StateComplete, "", archive.StateComplete, "")
+	w.states(beta, span(0, 9), archive.StateComplete)
+	if got := w.db.state(alpha.URN, hour(0)).err; got != errServer.Error() {
+		t.Errorf("the window failed with %q", got)
+	}
+	if summary.Failed != 5 || summary.Complete != 5 || summary.Done != 10 || len(summary.Failures) != maxFailures {
+		t.Errorf("the summary is %+v", summary)
+	}
+}
+
+// Only failures in a row count: a function that answers in between goes on,
+// whether what it answered was all of it or not.
+func TestFailuresInARow(t *testing.T) {
+	t.Parallel()
+	for _, short := range []bool{false, true} {
+		w := newWorld(t, 10, alpha)
+		for _, n := range []int{1, 3, 5} {
+			w.complete(span(n, n+1))
+		}
+		for _, n := range []int{6, 4, 2, 0} {
+			w.source.records[alpha.URN] = append(w.source.records[alpha.URN], many(fmt.Sprintf("h%d", n), hour(n), 2)...)
+		}
+		w.source.hidden["h2-0000"] = short
+		w.source.before = func(_ context.Context, a ask) error {
+			if a.Span == padded(span(0, 1)) || a.Span == padded(span(4, 5)) {
+				return errServer
+			}
+			return nil
+		}
+		_, err := w.archive(span(0, 7))
+		var incomplete *archive.IncompleteError
+		if !errors.As(err, &incomplete) {
+			t.Fatalf("short %v: the run ended with %v", short, err)
+		}
+		between := archive.StateComplete
+		if short {
+			between = archive.StateShort
+		}
+		w.states(alpha, span(0, 7), archive.StateFailed, archive.StateComplete, between, archive.StateComplete, archive.StateFailed, archive.StateComplete, archive.StateComplete)
+	}
+}
+
+// A walk whose source fails midway stays open, and is gone on with.
+func TestFailsMidway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha)
+	w.source.records[alpha.URN] = many("a", hour(3), 35)
+	w.source.before = func(_ context.Context, a ask) error {
+		if a.nth == 3 {
+			return errServer
+		}
+		return nil
+	}
+	if _, err := w.archive(span(3, 4)); err == nil {
+		t.Fatal("the run ended as if all were well")
+	}
+	w.states(alpha, span(3, 4), archive.StateFailed)
+	w.source.before = nil
+	w.complete(span(3, 4))
+	w.all()
+	w.states(alpha, span(3, 4), archive.StateComplete)
+	if got, want := cursors(w.source.asked()), []archive.Cursor{"", "10", "20", "20", "30"}; !slices.Equal(got, want) {
+		t.Errorf("pages asked for: %q, want %q", got, want)
+	}
+}
+
+// An error of the store ends the run, wherever it happens, and is said.
+func TestStoreErrors(t *testing.T) {
+	t.Parallel()
+	for _, op := range []string{opBegin, opSee, opUnseen, opDue, opClaim, opWork, opArchived, opCommit, opFail, opGone, opRelease, opEnd} {
+		for _, persisted := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, persisted %v", op, persisted), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, 10, alpha)
+				w.source.records[alpha.URN] = many("a", hour(3), 25)
+				w.source.before = func(_ context.Context, a ask) error {
+					if op == opArchived && a.nth == 2 {
+						return errServer // so that a walk is left open
+					}
+					return nil
+				}
+				if op == opArchived {
+					if _, err := w.archive(span(3, 4)); err == nil {
+						t.Fatal("the first run ended as if all were well")
+					}
+				}
+				w.source.errs[alpha.URN] = map[string]error{opFail: errServer, opGone: archive.ErrGone}[op]
+				fail := func(_ context.Context, this string, _ int) error {
+					if this == op {
+						return errDisk
+					}
+					return nil
+				}
+				if persisted {
+					w.store.after = fail
+				} else {
+					w.store.before = fail
+				}
+				if _, err := w.archive(span(3, 4)); !errors.Is(err, errDisk) {
+					t.Errorf("the run ended with %v", err)
+				}
+				if run := w.db.runs; op != opBegin && op != opEnd && (!run[len(run)-1].ended || !errors.Is(run[len(run)-1].err, errDisk)) {
+					t.Errorf("the runs are noted as %+v", run)
+				}
+			})
+		}
+	}
+}
+
+// So many functions are worked on at once as pages may be in hand.
+func TestFunctionsAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, concurrency := range []int{0, 1, 3, 100} {
+		t.Run(fmt.Sprint(concurrency), func(t *testing.T) {
+			t.Parallel()
+			const n = 30
+			var functions []archive.Function
+			w := newWorld(t, 10)
+			for i := range n {
+				f := archive.Function{URN: fmt.Sprintf("urn:%d", i), Name: fmt.Sprint(i)}
+				functions = append(functions, f)
+				w.source.records[f.URN] = many(f.Name, hour(3), 25)
+			}
+			w.source.listed = [][]archive.Function{functions[:5], functions[5:]}
+			bound := min(pagesPerCall*max(concurrency, 1), n)
+			var mu sync.Mutex
+			held, most := 0, 0
+			full := make(chan struct{})
+			w.store.after = func(_ context.Context, op string, _ int) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if op == opClaim {
+					held++
+					if most = max(most, held); most == bound && held == bound {
+						select {
+						case <-full:
+						default:
+							close(full)
+						}
+					}
+				}
+				return nil
+			}
+			w.store.before = func(_ context.Context, op string, _ int) error {
+				if op == opRelease {
+					mu.Lock()
+					defer mu.Unlock()
+					held--
+				}
+				return nil
+			}
+			// Nothing is answered before all workers have something to do.
+			w.source.before = func(context.Context, ask) error {
+				await(t, "all workers at work", full)
+				return nil
+			}
+			a := w.archiver()
+			a.Concurrency = concurrency
+			if _, err := a.Archive(t.Context(), archive.Order{Range: span(3, 4)}, new(archive.Progress)); err != nil {
+				t.Fatal(err)
+			}
+			w.all()
+			if most != bound {
+				t.Errorf("%d functions were worked on at once, want %d", most, bound)
+			}
+		})
+	}
+}
+
+// What a run found and did may be read while it goes on.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha)
+	w.source.records[alpha.URN] = append(many("a", hour(3), 15), unusable("{}", hour(3)))
+	progress := new(archive.Progress)
+	seen := make(chan archive.Totals, 1)
+	w.source.before = func(_ context.Context, a ask) error {
+		if a.nth == 2 {
+			seen <- progress.Totals()
+		}
+		return nil
+	}
+	if _, err := w.archiver().Archive(t.Context(), archive.Order{Range: span(3, 5)}, progress); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-seen; got.Functions != 1 || got.Windows != 2 || got.Done != 0 {
+		t.Errorf("midway, the totals are %+v", got)
+	}
+	want := archive.Totals{Functions: 1, Windows: 2, Done: 2, Complete: 2, Inserted: 15, Rejected: 1}
+	if got := progress.Totals(); got != want || got.Records() != 15 {
+		t.Errorf("the totals are %+v, want %+v", got, want)
+	}
+}

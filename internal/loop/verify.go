@@ -1,0 +1,174 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// maxDifferencesKept bounds what a run remembers of them; every one is in the
+// log.
+const maxDifferencesKept = 10_000
+
+// verify compares the archive's counts with the source's, for records that the
+// source showed late. Where a span differs its halves are asked for, down to
+// the hours that differ, and these are read again. Of a source that gives no
+// counts, the whole span is.
+//
+// A crash in here leaves what was not compared to the next run.
+func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error {
+	queue := archive.Spans(windows)
+	r.progress.Update(func(p *archive.Totals) { p.Compared += int64(len(windows)) })
+	for len(queue) > 0 && !w.gone {
+		s := queue[0]
+		queue = queue[1:]
+		d, asked, err := r.compare(ctx, w, s)
+		if err != nil {
+			return r.survive(ctx, w, s, err)
+		}
+		// A record that two versions gave is counted with one of them.
+		shared := w.versioned && d != nil && d.Counted > d.Archived
+		if shared {
+			if d, err = r.compareIDs(ctx, w, s, d); err != nil {
+				return r.survive(ctx, w, s, err)
+			}
+		}
+		// Halves of a span have no count either, where the source gives none.
+		uncounted := d != nil && d.Counted < 0 && asked && r.repairs()
+		if d != nil && s.Windows() > 1 && !uncounted {
+			queue = append(s.Cut(2), queue...)
+			continue
+		}
+		if d != nil && d.Counted < 0 && !r.repairs() {
+			if d, err = r.compareIDs(ctx, w, s, d); err != nil {
+				return r.survive(ctx, w, s, err)
+			}
+		}
+		switch {
+		case d == nil:
+		case !r.repairs():
+			r.differs(*d)
+			if d.Counted > d.Archived {
+				err := w.claim.Differs(ctx, d.Window, &archive.ShortError{Saw: d.Archived, Count: d.Counted})
+				if err != nil {
+					return fmt.Errorf("note that %s %s differs: %w", w.function.Name, s, err)
+				}
+			}
+			continue
+		default:
+			if !uncounted {
+				r.differs(*d)
+			}
+			whole, err := r.reread(ctx, w, []archive.Span{s})
+			if err != nil || w.gone {
+				return err
+			}
+			if !whole {
+				continue // it is compared again by the next run
+			}
+			if err := w.claim.Recount(ctx, s); err != nil {
+				return fmt.Errorf("count what was read of %s %s: %w", w.function.Name, s, err)
+			}
+		}
+		if err := w.claim.Verified(ctx, s, r.Clock.Now()); err != nil {
+			return fmt.Errorf("note that %s %s is verified: %w", w.function.Name, s, err)
+		}
+	}
+	return nil
+}
+
+// repairs reports whether what differs is read again, and not only noted.
+func (r *run) repairs() bool { return !r.order.Compare || r.order.Repair }
+
+// compareIDs reads a span of which no count can be compared, and keeps nothing:
+// it answers nil where the archive has all that the source gives.
+func (r *run) compareIDs(ctx context.Context, w *walker, s archive.Span, d *archive.Difference) (*archive.Difference, error) {
+	missing := 0
+	q := archive.Query{Function: w.function, From: s.From.Add(-archive.QueryMargin), To: s.To.Add(archive.QueryMargin)}
+	for page, err := range w.source.Pages(ctx, q) {
+		if err != nil {
+			return nil, sourceError(ctx, err)
+		}
+		n, err := w.claim.Missing(ctx, s, archive.Distinct(page.Invocations))
+		if err != nil {
+			return nil, fmt.Errorf("look for the records of %s %s: %w", w.function.Name, s, err)
+		}
+		missing += n
+	}
+	if missing == 0 {
+		return nil, nil
+	}
+	d.Counted = d.Archived + missing
+	return d, nil
+}
+
+// differs notes a difference, for the run's summary and log.
+func (r *run) differs(d archive.Difference) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.differences) < maxDifferencesKept {
+		r.differences = append(r.differences, d)
+	}
+	r.progress.Update(func(p *archive.Totals) { p.Differ++ })
+	if d.Counted > d.Archived {
+		r.progress.Update(func(p *archive.Totals) { p.Missing++ })
+	}
+	r.Log.Warn("source and archive differ", "function", d.Function.URN,
+		"window", d.Window.Format(time.RFC3339), "archived", d.Archived, "counted", d.Counted)
+}
+
+// compare asks for the source's count of a span, and answers nil where it is
+// the archive's: one call of one record, between two seconds in which the
+// archive has nothing, so that it does not matter how the source reads borders.
+//
+// A function without such seconds near, one with records in each of them, is
+// asked for its own seconds, of which a source counts all where borders are
+// inclusive and too few where they are not; and where that does not agree, a
+// second wider: all where borders are exclusive, else maybe too many.
+//
+// Where the source files records by another time than their start, some have
+// no start, or it gives no count, there is nothing to compare with: the answer
+// is a difference, and the span is read again.
+func (r *run) compare(ctx context.Context, w *walker, s archive.Span) (d *archive.Difference, asked bool, err error) {
+	archived, err := w.claim.Count(ctx, s, r.order.Compare)
+	if err != nil {
+		return nil, false, fmt.Errorf("count what is archived of %s %s: %w", w.function.Name, s, err)
+	}
+	d = &archive.Difference{Function: w.function, Window: s.From, Archived: archived.Records, Counted: -1}
+	if archived.Undated {
+		return d, false, nil
+	}
+	d.Counted, err = w.count(ctx, archived.From, archived.To, archived.Records)
+	if err != nil || d.Counted == archived.Records {
+		return nil, true, err
+	}
+	if archived.Quiet || d.Counted < 0 || d.Counted > archived.Records {
+		return d, true, nil
+	}
+	d.Counted, err = w.count(ctx, s.From.Add(-archive.QueryMargin), s.To, archived.Records)
+	if err != nil || d.Counted == archived.Records {
+		return nil, true, err
+	}
+	return d, true, nil
+}
+
+// count is the source's count of a query, -1 where it gives none: a call of
+// one record. The page has another size than what is expected, so that a count
+// that is the page's own length never looks like it.
+func (w *walker) count(ctx context.Context, from, to time.Time, expected int) (int, error) {
+	limit := 1
+	if expected == limit {
+		limit = 2
+	}
+	q := archive.Query{Function: w.function, From: from, To: to, Limit: limit}
+	for page, err := range w.source.Pages(ctx, q) {
+		if err != nil {
+			return 0, sourceError(ctx, err)
+		}
+		return page.Count, nil
+	}
+	return 0, sourceError(ctx, errors.New("the source gave no page"))
+}

@@ -1,0 +1,135 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// maxVersionFailures is how many lists of versions a run asks for in vain: each
+// is tried again for a while, and windows matter more.
+const maxVersionFailures = 3
+
+// listVersions brings the lists of versions and aliases up to date. One that
+// cannot be had is a question without an answer: it is left to the next run,
+// and what is known already is read all the same.
+func (r *run) listVersions(ctx context.Context, latest []archive.Known) error {
+	versioner, ok := r.Source.(archive.Versioner)
+	if !ok || r.Versions == nil {
+		return nil
+	}
+	unlisted, err := r.Versions.Unlisted(ctx, latest, r.began)
+	if err != nil {
+		return fmt.Errorf("look up whose versions to list: %w", err)
+	}
+	var failures atomic.Int64
+	return atOnce(ctx, r.Concurrency, unlisted, func(ctx context.Context, f archive.Known) error {
+		if failures.Load() >= maxVersionFailures {
+			return nil
+		}
+		err := r.seeVersions(ctx, versioner, f)
+		var failed *archive.SourceError
+		switch {
+		case errors.Is(err, archive.ErrGone):
+			return nil // as its windows will tell
+		case !errors.As(err, &failed):
+			return err
+		case errors.Is(err, archive.ErrDenied):
+			failures.Add(maxVersionFailures)
+		default:
+			failures.Add(1)
+		}
+		r.progress.Update(func(t *archive.Totals) { t.Left++ })
+		r.Log.Warn("versions could not be listed, the next run asks again", append([]any{"function", f.URN}, archive.ErrorKeys(err)...)...)
+		return nil
+	})
+}
+
+// seeVersions lists and keeps the versions and aliases of one function. A crash
+// in here has them listed again.
+func (r *run) seeVersions(ctx context.Context, versioner archive.Versioner, latest archive.Known) error {
+	versions, err := versioner.Versions(ctx, latest.Function)
+	if len(versions) > 0 {
+		if err := r.Versions.SeeVersions(ctx, latest, versions, r.began); err != nil {
+			return fmt.Errorf("keep the versions of %s: %w", latest.Name, err)
+		}
+	}
+	var aliases []archive.Alias
+	if err == nil {
+		aliases, err = versioner.Aliases(ctx, latest.Function)
+	} else if errors.Is(err, archive.ErrNoVersions) {
+		r.Log.Info("the latest version of the function is read alone", "function", latest.URN, "error", err)
+	}
+	switch {
+	case errors.Is(err, archive.ErrNoVersions): // what there was of them stays
+	case err != nil:
+		return sourceError(ctx, err)
+	default:
+		if err := r.Versions.SeeAliases(ctx, latest, aliases, r.began); err != nil {
+			return fmt.Errorf("keep the aliases of %s: %w", latest.Name, err)
+		}
+	}
+	// Asked for again when the list has become old, be there one or not.
+	if err := r.Versions.Listed(ctx, latest, r.began); err != nil {
+		return fmt.Errorf("note that the versions of %s were listed: %w", latest.Name, err)
+	}
+	return nil
+}
+
+// KnownVersions are those known of the functions that a run is for, beside the
+// latest. The order says whether they are to be compared: then none is taken for
+// covered.
+func (a *Archiver) KnownVersions(ctx context.Context, latest []archive.Known, o archive.Order, at time.Time) ([]archive.Version, error) {
+	if a.Versions == nil {
+		return nil, nil
+	}
+	known, err := a.Versions.Versions(ctx, a.Source.ID(), at)
+	if err != nil {
+		return nil, fmt.Errorf("look up versions: %w", err)
+	}
+	read := make(map[int32]bool, len(latest))
+	for _, f := range latest {
+		read[f.ID] = true
+	}
+	var versions []archive.Version
+	for _, v := range known {
+		if read[v.ID] || a.Match != nil && !a.Match(v.Function) {
+			continue // it is listed by itself, or not asked for
+		}
+		if !read[v.Latest.ID] || o.Compare {
+			// Nobody asks for what would cover it, or that is the question.
+			v.Covered, v.LookAgain, v.Complete = false, false, archive.Span{}
+		}
+		versions = append(versions, v)
+	}
+	return versions, nil
+}
+
+// atOnce calls f with each of the items, so many at once. The first error ends
+// it.
+func atOnce[T any](ctx context.Context, n int, items []T, f func(context.Context, T) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(max(n, 1), len(items)) {
+		workers.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(items) {
+					return
+				}
+				if err := f(ctx, items[i]); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return context.Cause(ctx)
+}
