@@ -1,180 +1,191 @@
 package archive
 
 import (
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"maps"
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 )
 
-// A sourcePackage is a package of this module, as its files say.
-type sourcePackage struct {
-	name    string   // of the package, without tests
-	imports []string // of its files without tests
+// An importRule says what packages may not import. Packages are named by their
+// folder. "internal/load/..." is internal/load and all packages below it.
+type importRule struct {
+	packages []string
+	// never are packages that these depend on neither directly nor through
+	// another package of the module.
+	never []string
+	// only, if set, are the packages of never that may be imported after all.
+	// Then the rule concerns direct imports alone.
+	only []string
 }
 
-const module = "archiver"
+var importRules = []importRule{
+	{packages: []string{"internal/archive"}, never: []string{"..."}},
+	{packages: []string{"..."}, never: []string{"cmd/..."}},
 
-// readModule reads what the module's files import, those of every platform.
-func readModule(t *testing.T) map[string]*sourcePackage {
-	t.Helper()
-	root, err := filepath.Abs(filepath.Join("..", ".."))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if mod, err := os.ReadFile(filepath.Join(root, "go.mod")); err != nil || !strings.HasPrefix(string(mod), "module "+module+"\n") {
-		t.Fatalf("%s is not the module's folder: %v", root, err)
-	}
-	packages := make(map[string]*sourcePackage)
-	err = filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
-		switch name := entry.Name(); {
-		case err != nil:
-			return err
-		case entry.IsDir() && file != root && (strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == "testdata"):
-			return filepath.SkipDir
-		case entry.IsDir() || !strings.HasSuffix(name, ".go"):
-			return nil
+	// Sources and the database know the words, and neither each other nor the loop.
+	{packages: []string{"internal/extract/..."}, never: []string{"internal/loop", "internal/load/..."}},
+	{packages: []string{"internal/load/..."}, never: []string{"internal/loop", "internal/extract/...", "internal/metrics", "internal/page"}},
+	{packages: []string{"internal/loop"}, never: []string{"internal/extract/...", "internal/load/..."}},
+	{packages: []string{"internal/lookup"}, never: []string{"internal/extract/...", "internal/load/..."}},
+	{
+		packages: []string{"internal/load/pg", "internal/load/read", "internal/load/days", "internal/load/figures"},
+		never:    []string{"internal/load"},
+	},
+
+	// What shows the archive reads the archive, and nothing else.
+	{packages: []string{"internal/page", "internal/metrics"}, never: []string{"internal/load/..."}, only: []string{"internal/load/read"}},
+	{packages: []string{"internal/page"}, never: []string{"internal/extract/...", "internal/loop", "internal/metrics", "internal/pgserver/...", "internal/simulate/..."}},
+	{packages: []string{"internal/metrics"}, never: []string{"internal/extract/...", "internal/page"}},
+
+	{packages: []string{"internal/settings"}, never: []string{"internal/extract/...", "internal/load/..."}},
+	{packages: []string{"internal/terminal", "internal/serve"}, never: []string{"internal/settings"}},
+
+	// The simulator stands in for the cloud: it shares no code with what is
+	// tested against it.
+	{packages: []string{"internal/simulate/..."}, never: []string{"internal/archive/...", "internal/loop", "internal/extract/...", "internal/load/..."}},
+}
+
+// awaited are packages of the rules that do not exist yet.
+var awaited = []string{
+	"internal/settings", "internal/serve",
+	"internal/load/pg", "internal/load/read", "internal/load/days", "internal/load/figures",
+}
+
+// importExceptions are imports that a rule forbids and that are still there.
+var importExceptions = []string{
+	"internal/metrics imports internal/load",
+	"internal/page imports internal/load",
+}
+
+// matches reports whether a pattern of a rule names the folder.
+func matches(pattern, folder string) bool {
+	under, below := strings.CutSuffix(pattern, "...")
+	under = strings.TrimSuffix(under, "/")
+	return folder == under || below && (under == "" || strings.HasPrefix(folder, under+"/"))
+}
+
+func matchesAny(patterns []string, folder string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, folder) })
+}
+
+// moduleImports are the imports of each package of the module, without those
+// of tests. Packages of the module are named by their folder.
+func moduleImports(t *testing.T) map[string][]string {
+	packages := make(map[string][]string)
+	for _, f := range readModule(t) {
+		if f.isTest() {
+			continue
 		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
-		if err != nil {
-			return err
+		folder := path.Dir(f.path)
+		imports := packages[folder]
+		for _, imported := range f.imports {
+			imports = append(imports, strings.TrimPrefix(imported, module+"/"))
 		}
-		dir, err := filepath.Rel(root, filepath.Dir(file))
-		if err != nil {
-			return err
-		}
-		importPath := path.Join(module, filepath.ToSlash(dir))
-		p := packages[importPath]
-		if p == nil {
-			p = new(sourcePackage)
-			packages[importPath] = p
-		}
-		test := strings.HasSuffix(file, "_test.go")
-		if !test {
-			p.name = parsed.Name.Name
-		}
-		for _, spec := range parsed.Imports {
-			imported, err := strconv.Unquote(spec.Path.Value)
-			if err != nil {
-				return err
-			}
-			if !test {
-				p.imports = append(p.imports, imported)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+		packages[folder] = imports
 	}
 	return packages
 }
 
-// within reports whether a package is the one of this path or lies under it.
-func within(imported, under string) bool {
-	under = path.Join(module, under)
-	return imported == under || strings.HasPrefix(imported, under+"/")
-}
-
-// closure is all that a package imports, by whatever way through the module.
-func closure(packages map[string]*sourcePackage, of string) map[string]bool {
+// closure is all that a package imports, directly and through other packages of
+// the module.
+func closure(packages map[string][]string, folder string) map[string]bool {
 	found := make(map[string]bool)
 	var visit func(string)
 	visit = func(from string) {
-		p := packages[from]
-		if p == nil {
-			return
-		}
-		for _, imported := range p.imports {
+		for _, imported := range packages[from] {
 			if !found[imported] {
 				found[imported] = true
 				visit(imported)
 			}
 		}
 	}
-	visit(of)
+	visit(folder)
 	return found
 }
 
-// Who may know whom: the loop knows nobody, sources and the database know the
-// loop and never each other, the page knows the database alone, and the simulator, which stands in for the cloud,
-// shares nothing with what is tested against it.
-func TestImports(t *testing.T) {
+func TestImportRules(t *testing.T) {
 	t.Parallel()
-	packages := readModule(t)
-	for _, must := range []string{"internal/archive", "internal/extract", "internal/load", "internal/page", "internal/simulate", "internal/config", "internal/pgserver/pgtest", "cmd/archiver"} {
-		if packages[path.Join(module, must)] == nil {
-			t.Errorf("there is no %s: what is said of it here is said of nothing", must)
-		}
-	}
-	for _, rule := range []struct {
-		of    string
-		never []string
-	}{
-		{"internal/extract", []string{"internal/load", "internal/loop"}},
-		{"internal/load", []string{"internal/extract", "internal/loop", "internal/metrics", "internal/page"}},
-		{"internal/loop", []string{"internal/extract", "internal/load"}},
-		{"internal/metrics", []string{"internal/extract", "internal/page"}},
-		{"internal/page", []string{"internal/extract", "internal/metrics", "internal/pgserver", "internal/simulate"}},
-		{"internal/lookup", []string{"internal/extract", "internal/load"}},
-		{"internal/simulate", []string{"internal/archive", "internal/extract", "internal/load"}},
-		{"internal/terminal", []string{"internal/config", "internal/settings", "internal/extract", "internal/load"}},
-	} {
-		for _, name := range slices.Sorted(maps.Keys(packages)) {
-			if !within(name, rule.of) {
+	packages := moduleImports(t)
+	unused := slices.Clone(importExceptions)
+	for _, rule := range importRules {
+		for _, folder := range slices.Sorted(maps.Keys(packages)) {
+			if !matchesAny(rule.packages, folder) {
 				continue
 			}
-			for imported := range closure(packages, name) {
-				for _, never := range rule.never {
-					if within(imported, never) {
-						t.Errorf("%s depends on %s", name, imported)
-					}
+			imports := closure(packages, folder)
+			if rule.only != nil {
+				imports = make(map[string]bool)
+				for _, imported := range packages[folder] {
+					imports[imported] = true
 				}
+			}
+			for imported := range imports {
+				if _, ours := packages[imported]; !ours || !matchesAny(rule.never, imported) || matchesAny(rule.only, imported) {
+					continue
+				}
+				found := folder + " imports " + imported
+				if slices.Contains(importExceptions, found) {
+					unused = slices.DeleteFunc(unused, func(e string) bool { return e == found })
+					continue
+				}
+				t.Error(found)
 			}
 		}
 	}
-	for imported := range closure(packages, path.Join(module, "internal/archive")) {
-		first, _, _ := strings.Cut(imported, "/")
-		if strings.Contains(first, ".") || first == module {
-			t.Errorf("internal/archive imports %s, which is not of the standard library", imported)
+	for _, exception := range unused {
+		t.Errorf("delete the exception %q: no package needs it", exception)
+	}
+}
+
+// A rule about a package that does not exist forbids nothing.
+func TestImportRulesNamePackages(t *testing.T) {
+	t.Parallel()
+	packages := moduleImports(t)
+	for _, rule := range importRules {
+		for _, pattern := range slices.Concat(rule.packages, rule.never, rule.only) {
+			exists := slices.Contains(awaited, pattern)
+			for folder := range packages {
+				exists = exists || matches(pattern, folder)
+			}
+			if !exists {
+				t.Errorf("there is no package %s", pattern)
+			}
 		}
 	}
 }
 
-// What helps tests is for tests.
+func TestArchiveImportsOnlyTheStandardLibrary(t *testing.T) {
+	t.Parallel()
+	for _, imported := range moduleImports(t)["internal/archive"] {
+		if first, _, _ := strings.Cut(imported, "/"); strings.Contains(first, ".") {
+			t.Errorf("internal/archive imports %s", imported)
+		}
+	}
+}
+
+// Packages that help tests are imported by tests alone.
 func TestTestHelpersAreForTests(t *testing.T) {
 	t.Parallel()
-	packages := readModule(t)
-	for name, p := range packages {
-		for _, helpers := range []string{"internal/pgserver/pgtest", "internal/archive/clocktest", "internal/conformance"} {
-			if within(name, helpers) || within(name, "internal/conformance") {
-				continue
-			}
-			for _, imported := range p.imports {
-				if within(imported, helpers) {
-					t.Errorf("%s imports %s outside its tests", name, imported)
-				}
-			}
+	helpers := []string{"internal/pgserver/pgtest", "internal/archive/clocktest", "internal/conformance", "testing"}
+	for folder, imports := range moduleImports(t) {
+		if slices.Contains(helpers, folder) {
+			continue
 		}
-		if slices.Contains(p.imports, "testing") && !within(name, "internal/pgserver/pgtest") && !within(name, "internal/conformance") {
-			t.Errorf("%s imports testing outside its tests", name)
+		for _, imported := range imports {
+			if slices.Contains(helpers, imported) {
+				t.Errorf("%s imports %s outside its tests", folder, imported)
+			}
 		}
 	}
 }
 
-// There is one command.
 func TestOneCommand(t *testing.T) {
 	t.Parallel()
-	for name, p := range readModule(t) {
-		if within(name, "cmd") && p.name == "main" && name != module+"/cmd/archiver" {
-			t.Errorf("%s is a command of its own", name)
+	for _, f := range readModule(t) {
+		if matches("cmd/...", f.path) && f.packageName == "main" && path.Dir(f.path) != "cmd/archiver" {
+			t.Errorf("%s belongs to a second command", f.path)
 		}
 	}
 }

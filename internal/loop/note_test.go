@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"testing"
+	"time"
 
 	"archiver/internal/archive"
 )
@@ -42,7 +43,7 @@ func TestNotes(t *testing.T) {
 	}
 	note() // fails
 	got := note()
-	for n := 0; got.Records() == 0 && n < 1000; n++ {
+	for late := time.Now().Add(patience); got.Records() == 0 && time.Now().Before(late); {
 		got = note() // the first page is kept while the second one is asked for
 	}
 	if got.Windows != 2 || got.Done != 0 || got.Records() != 10 || got.Calls != 2 {
