@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"archiver/internal/simulate/dataset"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
-
-	"archiver/internal/simulate"
 )
 
 // The size of the published day, and so of the built-in one in its place.
@@ -24,7 +24,7 @@ const (
 // theDay is the published production day where ARCHIVER_TEST_TRACE names it,
 // else a built-in day of the same size; with the invocations that each
 // function must have.
-func theDay(t testing.TB) (data *simulate.Data, want map[string]int64) {
+func theDay(t testing.TB) (data *dataset.Data, want map[string]int64) {
 	t.Helper()
 	want = make(map[string]int64)
 	prefix := os.Getenv("ARCHIVER_TEST_TRACE")
@@ -37,7 +37,7 @@ func theDay(t testing.TB) (data *simulate.Data, want map[string]int64) {
 		}
 		return data, want
 	}
-	data, err := simulate.LoadTrace(prefix, day, 1)
+	data, err := dataset.LoadTrace(prefix, day, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

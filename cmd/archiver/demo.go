@@ -17,7 +17,7 @@ import (
 	"archiver/internal/load"
 	"archiver/internal/loop"
 	"archiver/internal/pgserver"
-	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 	"archiver/internal/terminal"
 )
 
@@ -121,7 +121,7 @@ func psql(ctx context.Context, server *pgserver.Server, s streams) error {
 // shows.
 func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog.Logger, s streams) error {
 	day := time.Now().UTC().Truncate(24 * time.Hour).Add(-24 * time.Hour)
-	source, stop, err := demoSource(ctx, simulate.GenerateOptions{
+	source, stop, err := demoSource(ctx, dataset.GenerateOptions{
 		Functions: c.Functions, Invocations: c.Functions * generatedPerFunction, Date: day, Seed: c.Seed,
 	}, archive.SystemClock{}, log)
 	if err != nil {

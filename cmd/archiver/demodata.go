@@ -12,6 +12,7 @@ import (
 	"archiver/internal/extract"
 	"archiver/internal/extract/functiongraph"
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // demoFaults leaves a few of the demo's records waiting or running, for some
@@ -23,8 +24,8 @@ const demoBegan = 6 * time.Hour
 
 // demoSource serves made-up invocations on a loopback address and is the source
 // of them, until the function it returns is called.
-func demoSource(ctx context.Context, o simulate.GenerateOptions, clock archive.Clock, log *slog.Logger) (archive.Source, func(), error) {
-	data, err := simulate.Generate(o)
+func demoSource(ctx context.Context, o dataset.GenerateOptions, clock archive.Clock, log *slog.Logger) (archive.Source, func(), error) {
+	data, err := dataset.Generate(o)
 	if err != nil {
 		return nil, nil, &usageError{err}
 	}

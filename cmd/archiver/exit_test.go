@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // TestExitCodes shows that each mistake ends with the contract's code and one
@@ -127,7 +127,7 @@ func TestExitCodes(t *testing.T) {
 // due is archived, and the rest is said to be missing.
 func TestNotSettledYet(t *testing.T) {
 	t.Parallel()
-	data, err := simulate.Live(simulate.GenerateOptions{Functions: 2, Invocations: 400, Seed: 1}, time.Now)
+	data, err := dataset.Live(dataset.GenerateOptions{Functions: 2, Invocations: 400, Seed: 1}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

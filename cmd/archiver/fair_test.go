@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // smallFunctions are those beside the large one of an unfair day.
@@ -17,7 +17,7 @@ const smallFunctions = 100
 
 // unfair is a day of one function with 300,000 records in one hour, listed
 // first, and small ones with 30 each in the same hour.
-func unfair(t *testing.T) *simulate.Data {
+func unfair(t *testing.T) *dataset.Data {
 	t.Helper()
 	var invocations, durations strings.Builder
 	invocations.WriteString("HashFunction")
@@ -43,7 +43,7 @@ func unfair(t *testing.T) *simulate.Data {
 			t.Fatal(err)
 		}
 	}
-	data, err := simulate.LoadTrace(prefix, day, 1)
+	data, err := dataset.LoadTrace(prefix, day, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

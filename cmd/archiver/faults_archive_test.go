@@ -14,6 +14,7 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/loop"
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // maxProblems bounds what a test says: one cause makes thousands of records
@@ -23,14 +24,14 @@ const maxProblems = 8
 // compared is what the archive has against what it should have.
 type compared struct {
 	// Only records whose window this takes are compared; nil for all.
-	only func(function int, r simulate.Record) bool
+	only func(function int, r dataset.Record) bool
 	// open are the windows that do not claim to be complete: of these, records
 	// may be missing, and others may have moved since they were read.
 	open map[string]bool
 }
 
 // archivedRows are the rows of each function's name, by request id.
-func archivedRows(in *installation) map[string]map[string]simulate.Record {
+func archivedRows(in *installation) map[string]map[string]dataset.Record {
 	in.t.Helper()
 	ctx := context.Background()
 	conn, err := pgx.Connect(ctx, in.database)
@@ -45,13 +46,13 @@ func archivedRows(in *installation) map[string]map[string]simulate.Record {
 	if err != nil {
 		in.t.Fatal(err)
 	}
-	found := make(map[string]map[string]simulate.Record)
+	found := make(map[string]map[string]dataset.Record)
 	var name string
-	var r simulate.Record
+	var r dataset.Record
 	var start, end *time.Time
 	_, err = pgx.ForEachRow(rows, []any{&name, &r.RequestID, &r.Status, &r.ErrorCode, &r.ErrorMessage, &start, &end, &r.Extra}, func() error {
 		if found[name] == nil {
-			found[name] = make(map[string]simulate.Record)
+			found[name] = make(map[string]dataset.Record)
 		}
 		if _, twice := found[name][r.RequestID]; twice {
 			in.t.Errorf("%s has two rows", r.RequestID)

@@ -8,6 +8,7 @@ import (
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/loop"
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // A flightWorld is a source whose records are in flight for hours, and an
@@ -25,7 +26,7 @@ type flightWorld struct {
 func newFlightWorld(t *testing.T, from time.Time, spec string) *flightWorld {
 	t.Helper()
 	w := &flightWorld{T: t, clock: clocktest.New(from), due: dueFlags{Lookback: 72 * time.Hour, VerifyAfter: 6 * time.Hour}}
-	data, err := simulate.Live(simulate.GenerateOptions{Functions: faultFunctions, Invocations: 1000, Seed: 11}, w.clock.Now)
+	data, err := dataset.Live(dataset.GenerateOptions{Functions: faultFunctions, Invocations: 1000, Seed: 11}, w.clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func (w *flightWorld) settledRows() map[string]bool {
 	settled := make(map[string]bool)
 	for _, rows := range archivedRows(w.in) {
 		for id, r := range rows {
-			if r.Status != simulate.StatusWait && r.Status != simulate.StatusRunning {
+			if r.Status != dataset.StatusWait && r.Status != dataset.StatusRunning {
 				settled[id] = true
 			}
 		}
@@ -133,7 +134,7 @@ func TestFaultsInFlightOfALongSpan(t *testing.T) {
 func (w *flightWorld) compareUntil(until time.Time) {
 	w.Helper()
 	from := query[time.Time](w.in, `SELECT min(window_start) FROM windows WHERE planned`)
-	compareAll(w.in, w.api, compared{only: func(_ int, r simulate.Record) bool {
+	compareAll(w.in, w.api, compared{only: func(_ int, r dataset.Record) bool {
 		return !r.Start.IsZero() && !r.Start.Before(from) && r.Start.Before(until)
 	}})
 	if n := query[int64](w.in, `SELECT count(*) FROM windows WHERE planned AND state <> 'complete'`); n != 0 {
@@ -167,7 +168,7 @@ func TestFaultsRetried(t *testing.T) {
 	for name, rows := range archivedRows(w.in) {
 		for id, r := range rows {
 			old, there := before[name][id]
-			if there && old.Status == simulate.StatusFail && r.Status == simulate.StatusSuccess {
+			if there && old.Status == dataset.StatusFail && r.Status == dataset.StatusSuccess {
 				changed++
 				if !archive.WindowOf(old.Start).Equal(archive.WindowOf(r.Start)) {
 					moved++

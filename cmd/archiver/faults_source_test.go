@@ -14,6 +14,7 @@ import (
 	"archiver/internal/extract/functiongraph"
 	"archiver/internal/loop"
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // quickly is the environment of a binary that says little and ends at once: the
@@ -22,7 +23,7 @@ var quickly = []string{"ARCHIVER_LOG_LEVEL=error", "GORACE=atexit_sleep_ms=0"}
 
 // faulty serves data with faults, by a clock of the test's; nil is the
 // machine's.
-func faulty(t testing.TB, data *simulate.Data, spec string, now func() time.Time) *simulate.Server {
+func faulty(t testing.TB, data *dataset.Data, spec string, now func() time.Time) *simulate.Server {
 	t.Helper()
 	faults, err := simulate.ParseFaults(spec)
 	if err != nil {

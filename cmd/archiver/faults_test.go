@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/archive"
-	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // The day that the faults are shown on: the busiest functions have several
@@ -144,7 +144,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func showFault(t *testing.T, data *simulate.Data, row faultRow) {
+func showFault(t *testing.T, data *dataset.Data, row faultRow) {
 	api := faulty(t, data, row.spec, nil)
 	url := newServer(t, api)
 	in := installMigrated(t, url)

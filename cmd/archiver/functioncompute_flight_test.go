@@ -12,7 +12,7 @@ import (
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/extract"
 	"archiver/internal/extract/functioncompute"
-	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // TestFunctionComputeInFlight: records that wait, without a start, or run are
@@ -23,7 +23,7 @@ import (
 func TestFunctionComputeInFlight(t *testing.T) {
 	t.Parallel()
 	clock := clocktest.New(time.Now().UTC())
-	data, err := simulate.Live(simulate.GenerateOptions{Functions: 2, Invocations: 1500, Seed: 11}, clock.Now)
+	data, err := dataset.Live(dataset.GenerateOptions{Functions: 2, Invocations: 1500, Seed: 11}, clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

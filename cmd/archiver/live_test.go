@@ -10,7 +10,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
-	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // TestFollowsWhatIsInFlight runs every hour against a service that goes on:
@@ -20,7 +20,7 @@ import (
 func TestFollowsWhatIsInFlight(t *testing.T) {
 	t.Parallel()
 	clock := clocktest.New(day.Add(21*time.Hour + 2*time.Second))
-	data, err := simulate.Live(simulate.GenerateOptions{Functions: 6, Invocations: 60_000, Seed: 5}, clock.Now)
+	data, err := dataset.Live(dataset.GenerateOptions{Functions: 6, Invocations: 60_000, Seed: 5}, clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,15 +50,15 @@ func TestFollowsWhatIsInFlight(t *testing.T) {
 	for id, status := range archived {
 		t.Logf("%s is still %s", id, status)
 	}
-	want := make(map[string]simulate.Record)
+	want := make(map[string]dataset.Record)
 	for i := range data.Functions() {
 		for r := range data.Records(i) {
-			if r.Start.Before(until) && r.Status != simulate.StatusWait && r.Status != simulate.StatusRunning {
+			if r.Start.Before(until) && r.Status != dataset.StatusWait && r.Status != dataset.StatusRunning {
 				want[r.RequestID] = r
 			}
 		}
 	}
-	got := make(map[string]simulate.Record)
+	got := make(map[string]dataset.Record)
 	conn, err := pgx.Connect(ctx, in.database)
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func TestFollowsWhatIsInFlight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var r simulate.Record
+	var r dataset.Record
 	if _, err := pgx.ForEachRow(rows, []any{&r.RequestID, &r.Status, &r.ErrorCode, &r.ErrorMessage, &r.Start, &r.End}, func() error {
 		r.Start, r.End = r.Start.UTC(), r.End.UTC()
 		got[r.RequestID] = r

@@ -19,6 +19,7 @@ import (
 	"archiver/internal/load"
 	"archiver/internal/pgserver/pgtest"
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -140,7 +141,7 @@ func query[T any](in *installation, sql string, args ...any) (value T) {
 }
 
 // simulator serves the data, signed with the test's keys.
-func simulator(t testing.TB, data *simulate.Data) (*simulate.Server, *httptest.Server) {
+func simulator(t testing.TB, data *dataset.Data) (*simulate.Server, *httptest.Server) {
 	t.Helper()
 	api, err := simulate.New(simulate.Options{Data: data, AccessKey: testAccessKey, SecretKey: testSecretKey, Token: testToken})
 	if err != nil {
@@ -152,9 +153,9 @@ func simulator(t testing.TB, data *simulate.Data) (*simulate.Server, *httptest.S
 }
 
 // generated is a built-in day.
-func generated(t testing.TB, functions, invocations int, seed uint64) *simulate.Data {
+func generated(t testing.TB, functions, invocations int, seed uint64) *dataset.Data {
 	t.Helper()
-	data, err := simulate.Generate(simulate.GenerateOptions{Functions: functions, Invocations: invocations, Date: day, Seed: seed})
+	data, err := dataset.Generate(dataset.GenerateOptions{Functions: functions, Invocations: invocations, Date: day, Seed: seed})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // deployed is the path of a file in deploy/.
@@ -185,7 +185,7 @@ func expressions(t testing.TB, file string) (found []string) {
 // reads the metrics and the rules, and every query of the dashboard answers.
 func TestPrometheus(t *testing.T) {
 	t.Parallel()
-	data, err := simulate.Live(simulate.GenerateOptions{
+	data, err := dataset.Live(dataset.GenerateOptions{
 		Functions: 3, Invocations: 3000, Date: time.Now().UTC().AddDate(0, 0, -1).Truncate(24 * time.Hour), Seed: 1,
 	}, time.Now)
 	if err != nil {

@@ -12,11 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"archiver/internal/terminal"
-
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
+	"archiver/internal/terminal"
 )
 
 // hostile answers as FunctionGraph does, with one function and what its records
@@ -145,7 +144,7 @@ func TestQueryPage(t *testing.T) {
 	_, block, _ := strings.Cut(string(page), prompt)
 	block, _, _ = strings.Cut(block, "\n```")
 	args, want, _ := strings.Cut(block, "\n")
-	data, err := simulate.Generate(simulate.GenerateOptions{
+	data, err := dataset.Generate(dataset.GenerateOptions{
 		Functions: 5, Invocations: 5 * generatedPerFunction, Date: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), Seed: 1,
 	})
 	if err != nil {

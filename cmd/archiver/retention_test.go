@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // TestRetention archives a day that is older than the retention, sees it listed
@@ -15,7 +15,7 @@ func TestRetention(t *testing.T) {
 	t.Parallel()
 	now := time.Now().UTC()
 	old := now.Truncate(24*time.Hour).AddDate(0, 0, -10)
-	data, err := simulate.Generate(simulate.GenerateOptions{Functions: 3, Invocations: 3000, Date: old, Seed: 1})
+	data, err := dataset.Generate(dataset.GenerateOptions{Functions: 3, Invocations: 3000, Date: old, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

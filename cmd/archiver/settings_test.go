@@ -17,7 +17,7 @@ import (
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/load"
 	"archiver/internal/metrics"
-	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // Hourly passes over two days, through the real SDK: settings that change every
@@ -28,7 +28,7 @@ func TestSettingsAreArchived(t *testing.T) {
 	t.Parallel()
 	start := day.Add(12*time.Hour + 30*time.Minute)
 	clock := clocktest.New(start)
-	data, err := simulate.Live(simulate.GenerateOptions{Functions: 3, Invocations: 3000, Seed: 1}, clock.Now)
+	data, err := dataset.Live(dataset.GenerateOptions{Functions: 3, Invocations: 3000, Seed: 1}, clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // simulateCommand serves the APIs of FunctionGraph and Function Compute.
@@ -73,7 +74,7 @@ func (c *simulateCommand) Run(ctx context.Context, s streams) error {
 }
 
 // data reads or generates what is served.
-func (c *simulateCommand) data() (*simulate.Data, error) {
+func (c *simulateCommand) data() (*dataset.Data, error) {
 	day := time.Now().UTC().AddDate(0, 0, -1).Truncate(24 * time.Hour)
 	if c.Date != "" {
 		var err error
@@ -82,18 +83,18 @@ func (c *simulateCommand) data() (*simulate.Data, error) {
 		}
 	}
 	if c.Trace != "" {
-		data, err := simulate.LoadTrace(c.Trace, day, c.Seed)
+		data, err := dataset.LoadTrace(c.Trace, day, c.Seed)
 		if err != nil {
 			return nil, usagef("--trace: %w", err)
 		}
 		return data, nil
 	}
-	o := simulate.GenerateOptions{
+	o := dataset.GenerateOptions{
 		Functions: c.Functions, Invocations: c.Functions * generatedPerFunction, Date: day, Seed: c.Seed,
 	}
-	generate := func() (*simulate.Data, error) { return simulate.Live(o, time.Now) }
+	generate := func() (*dataset.Data, error) { return dataset.Live(o, time.Now) }
 	if c.Date != "" {
-		generate = func() (*simulate.Data, error) { return simulate.Generate(o) }
+		generate = func() (*dataset.Data, error) { return dataset.Generate(o) }
 	}
 	data, err := generate()
 	if err != nil {

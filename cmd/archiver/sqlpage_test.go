@@ -22,7 +22,7 @@ import (
 	"archiver/internal/load"
 	"archiver/internal/loop"
 	"archiver/internal/pgserver/pgtest"
-	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // The archive that docs/sql.md asks: what the demo archives, on seven evenings.
@@ -97,7 +97,7 @@ func archiveForPage(t *testing.T, url string) {
 		from := pageFrom.AddDate(0, 0, n)
 		to := from.AddDate(0, 0, 1)
 		clock := clocktest.New(to.Add(time.Hour))
-		source, stop, err := demoSource(ctx, simulate.GenerateOptions{
+		source, stop, err := demoSource(ctx, dataset.GenerateOptions{
 			Functions: pageFunctions, Invocations: pageFunctions * generatedPerFunction, Date: from, Seed: 1,
 		}, clock, log)
 		if err != nil {

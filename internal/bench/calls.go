@@ -11,6 +11,7 @@ import (
 	"archiver/internal/extract/functiongraph"
 	"archiver/internal/loop"
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // measureCalls counts what the source is asked: for each day archived in one
@@ -71,7 +72,7 @@ const (
 func (b *bench) callsHourly(ctx context.Context) ([]measure, error) {
 	clock := new(movedClock)
 	clock.set(date.Add(12*time.Hour + 17*time.Minute))
-	data, err := simulate.Live(simulate.GenerateOptions{
+	data, err := dataset.Live(dataset.GenerateOptions{
 		Functions: smallDay, Invocations: invocationsOf[smallDay], Seed: 1,
 	}, clock.Now)
 	if err != nil {
@@ -126,7 +127,7 @@ func (b *bench) callsHourly(ctx context.Context) ([]measure, error) {
 
 // fewestHourly is how many pages the windows of the passes counted take: one
 // each even where it is empty.
-func fewestHourly(data *simulate.Data, after time.Time) (pages int) {
+func fewestHourly(data *dataset.Data, after time.Time) (pages int) {
 	to := archive.DueBefore(after.Add(-time.Hour), settle)
 	from := to.Add(-hourlyCounted * time.Hour)
 	for i := range data.Functions() {

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 const (
@@ -96,7 +97,7 @@ func lastSmall(ctx context.Context, database string) (share float64, err error) 
 }
 
 // unequal makes a day of them, by way of a trace's files.
-func unequal() (data *simulate.Data, err error) {
+func unequal() (data *dataset.Data, err error) {
 	dir, err := os.MkdirTemp("", "archiver-bench-")
 	if err != nil {
 		return nil, err
@@ -138,5 +139,5 @@ func unequal() (data *simulate.Data, err error) {
 			return nil, err
 		}
 	}
-	return simulate.LoadTrace(prefix, date, 1)
+	return dataset.LoadTrace(prefix, date, 1)
 }

@@ -11,7 +11,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load"
-	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 const (
@@ -101,7 +101,7 @@ type cost struct {
 
 // pages is the day as a source would give it, newest first: of each function
 // so many records at most.
-func pages(data *simulate.Data, size, most int) []work {
+func pages(data *dataset.Data, size, most int) []work {
 	var day []work
 	for i, name := range data.Functions() {
 		var all []archive.Invocation

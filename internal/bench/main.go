@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"archiver/internal/pgserver"
-	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // benchmarks in the order in which they run.
@@ -40,8 +40,8 @@ var benchmarks = []struct {
 // A bench is what the benchmarks share.
 type bench struct {
 	server *pgserver.Server
-	binary string                 // of the archiver
-	days   map[int]*simulate.Data // by the number of functions
+	binary string                // of the archiver
+	days   map[int]*dataset.Data // by the number of functions
 	log    *slog.Logger
 	notes  io.Writer // how far it is
 
@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, out, notes io.Writer) (err error) {
 	if err := known(*only); err != nil {
 		return err
 	}
-	b := &bench{days: make(map[int]*simulate.Data), log: slog.New(slog.DiscardHandler), notes: notes}
+	b := &bench{days: make(map[int]*dataset.Data), log: slog.New(slog.DiscardHandler), notes: notes}
 	if b.binary, err = build(ctx); err != nil {
 		return err
 	}

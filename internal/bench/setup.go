@@ -15,6 +15,7 @@ import (
 
 	"archiver/internal/load"
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 const (
@@ -38,7 +39,7 @@ var invocationsOf = map[int]int{smallDay: 758_203, largeDay: 4_451_143}
 // theDay is the published day of so many functions where it is to be had: in
 // the folder of the one that ARCHIVER_TEST_TRACE names, or beside the checkout.
 // Elsewhere a built-in day of the same size takes its place.
-func (b *bench) theDay(functions int) (*simulate.Data, error) {
+func (b *bench) theDay(functions int) (*dataset.Data, error) {
 	if data := b.days[functions]; data != nil {
 		return data, nil
 	}
@@ -47,13 +48,13 @@ func (b *bench) theDay(functions int) (*simulate.Data, error) {
 		dir = filepath.Dir(prefix)
 	}
 	prefix := filepath.Join(dir, strconv.Itoa(functions))
-	var data *simulate.Data
+	var data *dataset.Data
 	var err error
 	if _, absent := os.Stat(prefix + "_inv.csv"); absent == nil {
-		data, err = simulate.LoadTrace(prefix, date, 1)
+		data, err = dataset.LoadTrace(prefix, date, 1)
 	} else {
 		b.note("there is no published day of %d functions: a built-in one takes its place", functions)
-		data, err = simulate.Generate(simulate.GenerateOptions{
+		data, err = dataset.Generate(dataset.GenerateOptions{
 			Functions: functions, Invocations: invocationsOf[functions], Date: date, Seed: 1,
 		})
 	}
@@ -150,7 +151,7 @@ func (b *bench) archive(ctx context.Context, name string, conns int) (*load.Stor
 }
 
 // invocations is how many records there are.
-func invocations(data *simulate.Data) (n int) {
+func invocations(data *dataset.Data) (n int) {
 	for i := range data.Functions() {
 		for range data.Records(i) {
 			n++

@@ -23,6 +23,7 @@ import (
 	"archiver/internal/extract/functiongraph"
 	"archiver/internal/loop"
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 var day = time.Date(2026, 3, 14, 0, 0, 0, 0, time.UTC)
@@ -31,7 +32,7 @@ var day = time.Date(2026, 3, 14, 0, 0, 0, 0, time.UTC)
 // archiver that reads it through the SDK.
 type versioned struct {
 	*database
-	data     *simulate.Data
+	data     *dataset.Data
 	clock    *clocktest.Clock
 	archiver *loop.Archiver
 	server   atomic.Pointer[simulate.Server]
@@ -49,7 +50,7 @@ const (
 
 func newVersioned(t *testing.T, faults string) *versioned {
 	t.Helper()
-	data, err := simulate.Generate(simulate.GenerateOptions{Functions: 3, Invocations: 4000, Date: day, Seed: 7})
+	data, err := dataset.Generate(dataset.GenerateOptions{Functions: 3, Invocations: 4000, Date: day, Seed: 7})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,3 +76,9 @@ func write(w http.ResponseWriter, status int, body []byte) {
 	w.WriteHeader(status)
 	_, _ = w.Write(body) //nolint:gosec // G705: it is JSON, and of a question it repeats a token that was made here
 }
+
+// quote returns s as a JSON string; json.Marshal of a string cannot fail.
+func quote(s string) string {
+	b, _ := json.Marshal(s)
+	return string(b)
+}

@@ -78,7 +78,7 @@ func (s *Server) computeCall(r *http.Request) (c call, err error) {
 	if name == "" {
 		return c, nil
 	}
-	c.function = slices.Index(s.data.names, name)
+	c.function = slices.Index(s.names, name)
 	if c.function < 0 || r.PathValue("service") != computeService {
 		return c, errNoFunction
 	}
@@ -122,7 +122,7 @@ func parseToken(text string) (t statefulToken, err error) {
 // is left out is on no page; here it is everything.
 func parseStateful(c call, now time.Time) (q statefulQuery, err error) {
 	values := c.query
-	q.function, q.now = c.function, now.Unix()
+	q.Function, q.Now = c.function, now.Unix()
 	q.prefix, q.word = values.Get("invocationIdPrefix"), values.Get("status")
 	if q.word != "" && !slices.Contains(computeWords, q.word) {
 		return q, invalid("status is not one of " + strings.Join(computeWords, ", "))
@@ -130,10 +130,10 @@ func parseStateful(c call, now time.Time) (q statefulQuery, err error) {
 	if q.at, err = parseToken(values.Get("nextToken")); err != nil {
 		return q, err
 	}
-	if q.limit, err = parseLimit(values); err != nil {
+	if q.Limit, err = parseLimit(values); err != nil {
 		return q, err
 	}
-	for name, to := range map[string]*int64{"startedTimeBegin": &q.begin, "startedTimeEnd": &q.end} {
+	for name, to := range map[string]*int64{"startedTimeBegin": &q.Begin, "startedTimeEnd": &q.End} {
 		*to = 0
 		if text := values.Get(name); text != "" {
 			if *to, err = strconv.ParseInt(text, 10, 64); err != nil || *to < 0 {
@@ -142,9 +142,9 @@ func parseStateful(c call, now time.Time) (q statefulQuery, err error) {
 		}
 	}
 	// Records start at whole seconds.
-	q.begin = (q.begin + 999) / 1000
-	if q.end /= 1000; q.end == 0 {
-		q.end = now.Unix()
+	q.Begin = (q.Begin + 999) / 1000
+	if q.End /= 1000; q.End == 0 {
+		q.End = now.Unix()
 	}
 	switch order := values.Get("sortOrderByTime"); order {
 	case "", "asc":
@@ -178,15 +178,15 @@ func (s *Server) listStateful(w http.ResponseWriter, c call) error {
 	}
 	f := s.faults
 	if f.limitCap > 0 {
-		q.limit = min(q.limit, f.limitCap)
+		q.Limit = min(q.Limit, f.limitCap)
 	}
-	sc := &f.scenes[q.function]
+	sc := &f.scenes[q.Function]
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	n := f.short(q)
 	items, more := s.statefulItems(sc, q, n, now)
 	next := statefulToken{q.at.offset + len(items), q.at.step + 1}
-	write(w, http.StatusOK, f.renderStateful(q, s.data.names[q.function], items, next, more || f.trailing(q)))
+	write(w, http.StatusOK, f.renderStateful(q, s.names[q.Function], items, next, more || f.trailing(q)))
 	s.stats.records.Add(int64(len(items)))
 	return nil
 }
@@ -199,9 +199,9 @@ func (f *faulter) short(q statefulQuery) int {
 	case u < 0.05:
 		return 0
 	case u < 0.2:
-		return q.limit / 2
+		return q.Limit / 2
 	}
-	return q.limit
+	return q.Limit
 }
 
 // trailing reports whether a page that is the last one gives a token all the
@@ -211,7 +211,7 @@ func (f *faulter) trailing(q statefulQuery) bool {
 }
 
 func (f *faulter) statefulDraw(q statefulQuery) dice {
-	return f.root.of(drawAnswer).of(dice(q.function)).of(dice(q.begin)).of(dice(q.at.offset)).of(dice(q.at.step))
+	return f.root.of(drawAnswer).of(dice(q.Function)).of(dice(q.Begin)).of(dice(q.at.offset)).of(dice(q.at.step))
 }
 
 // statefulItems are up to n records of the list from the query's offset on, and
@@ -220,18 +220,18 @@ func (s *Server) statefulItems(sc *scene, q statefulQuery, n int, now time.Time)
 	f := s.faults
 	if !s.options.Faults.active() && q.prefix == "" && q.word == "" {
 		// Positions can be counted, from the newest on.
-		q.limit, q.marker = 0, 0
-		_, count := s.data.page(q.query, nil)
+		q.Limit, q.Marker = 0, 0
+		_, count := s.data.Page(q.Query, nil)
 		from := min(q.at.offset, count)
 		to := min(from+n, count)
-		q.marker, q.limit = count-to, to-from
+		q.Marker, q.Limit = count-to, to-from
 		if q.descending {
-			q.marker = from
+			q.Marker = from
 		}
-		hits, _ := s.data.page(q.query, nil)
-		m := moment{wall: now, data: s.data.settledBy(now.Unix())}
+		hits, _ := s.data.Page(q.Query, nil)
+		m := moment{wall: now, data: s.data.AsOf(now.Unix())}
 		for _, h := range hits {
-			i, _ := f.item(q.function, h, m)
+			i, _ := f.item(q.Function, h, m)
 			items = append(items, i)
 		}
 		if !q.descending {
@@ -239,7 +239,7 @@ func (s *Server) statefulItems(sc *scene, q statefulQuery, n int, now time.Time)
 		}
 		return items, to < count
 	}
-	q.marker = q.at.offset
+	q.Marker = q.at.offset
 	all := f.list(sc, q.query, now)
 	if f.order != "none" && (f.order == "newest") != q.descending {
 		slices.Reverse(all)
@@ -275,12 +275,12 @@ func (s *Server) listStatefulFunctions(w http.ResponseWriter, c call) error {
 		Data      []meta `json:"data"`
 		NextToken string `json:"nextToken,omitempty"`
 	}{Data: []meta{}}
-	from := min(at.offset, len(s.data.names))
-	to := min(from+limit, len(s.data.names))
-	for _, name := range s.data.names[from:to] {
+	from := min(at.offset, len(s.names))
+	to := min(from+limit, len(s.names))
+	for _, name := range s.names[from:to] {
 		answer.Data = append(answer.Data, meta{computeService, name, computeQualifier})
 	}
-	if to < len(s.data.names) {
+	if to < len(s.names) {
 		answer.NextToken = statefulToken{to, at.step + 1}.String()
 	}
 	return answerJSON(w, answer)

@@ -3,6 +3,8 @@ package simulate
 import (
 	"strconv"
 	"strings"
+
+	"archiver/internal/simulate/dataset"
 )
 
 // computeQualifier is the one version of all functions.
@@ -11,13 +13,13 @@ const computeQualifier = "LATEST"
 // word is the status in Function Compute's words, of which there are more than
 // one for most.
 func (i *item) word() string {
-	words := map[Status][2]string{
-		StatusWait: {"Enqueued", "Dequeued"}, StatusRunning: {"Running", "Retrying"}, StatusSuccess: {"Succeeded", "Succeeded"},
-		StatusFail: {"Failed", "Stopped"}, StatusDiscard: {"Expired", "Invalid"},
-	}[i.status]
+	words := map[dataset.Status][2]string{
+		dataset.StatusWait: {"Enqueued", "Dequeued"}, dataset.StatusRunning: {"Running", "Retrying"}, dataset.StatusSuccess: {"Succeeded", "Succeeded"},
+		dataset.StatusFail: {"Failed", "Stopped"}, dataset.StatusDiscard: {"Expired", "Invalid"},
+	}[i.sentStatus]
 	switch {
 	case words[0] == "":
-		return string(i.status)
+		return string(i.sentStatus)
 	case i.draw.of(drawWord).share() < 0.2:
 		return words[1]
 	}
@@ -26,7 +28,7 @@ func (i *item) word() string {
 
 // computeID is a record's request id as Function Compute writes it.
 func (f *faulter) computeID(i *item) string {
-	return strings.ToUpper(string(f.data.ids.append(nil, i.position)))
+	return strings.ToUpper(f.data.RequestID(i.Position))
 }
 
 // invocationID is the request id, but for some records whose caller chose
@@ -99,7 +101,7 @@ func (f *faulter) appendStateful(b []byte, name string, i *item, payload bool) [
 	b = append(b, `,"alreadyRetriedTimes":0,"instanceId":"c-`+strconv.FormatUint(uint64(i.draw), 16)+`","events":[{"eventId":1,"status":"Enqueued","timestamp":`+
 		strconv.FormatInt(i.queued*1000, 10)+`,"eventDetail":"{}"}]`...)
 	if payload {
-		b = append(b, `,"invocationPayload":"{\"n\":`+strconv.FormatInt(int64(i.index), 10)+`}"`...)
+		b = append(b, `,"invocationPayload":"{\"n\":`+strconv.FormatInt(int64(i.Index), 10)+`}"`...)
 	}
 	if extras := f.extras(i); extras != "" {
 		b = append(b, ","+extras...)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // elements are all of a list, as they are sent.
@@ -96,7 +97,7 @@ func TestFaultUnusable(t *testing.T) {
 func TestFaultTimes(t *testing.T) {
 	t.Parallel()
 	d := generate(t, 1, 300)
-	plain := map[string]simulate.Record{}
+	plain := map[string]dataset.Record{}
 	for r := range d.Records(0) {
 		plain[r.RequestID] = r
 	}

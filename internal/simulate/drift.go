@@ -1,12 +1,16 @@
 package simulate
 
-import "time"
+import (
+	"time"
+
+	"archiver/internal/simulate/dataset"
+)
 
 // drifting reports whether something may happen around the page of a query: not
 // to a record asked for by its id, nor to a call for a single one, which asks
 // for the count, and not once the function has calmed down.
 func (f *faulter) drifting(sc *scene, q query) bool {
-	return f.drifts() && q.id == "" && q.limit > 1 && sc.pages < f.driftCalls
+	return f.drifts() && q.ID == "" && q.Limit > 1 && sc.pages < f.driftCalls
 }
 
 // list returns all records that a query is about, after what happened since the
@@ -15,13 +19,13 @@ func (f *faulter) drifting(sc *scene, q query) bool {
 func (f *faulter) list(sc *scene, q query, now time.Time) []item {
 	drifting := f.drifting(sc, q)
 	if !drifting {
-		if q.marker == 0 || sc.pages >= f.driftCalls {
+		if q.Marker == 0 || sc.pages >= f.driftCalls {
 			clear(sc.arriving)
 		}
 		return f.collect(sc, q, now)
 	}
-	d := f.root.of(drawDrift).of(dice(q.function)).of(dice(sc.pages))
-	if q.marker == 0 {
+	d := f.root.of(drawDrift).of(dice(q.Function)).of(dice(sc.pages))
+	if q.Marker == 0 {
 		clear(sc.arriving)
 		sc.turn = 0
 		sc.holdBack(f, q, f.collect(sc, q, now), d.of(drawArrivals))
@@ -29,10 +33,10 @@ func (f *faulter) list(sc *scene, q query, now time.Time) []item {
 		sc.turn++
 		sc.arrive(func(turn int) bool { return turn <= sc.turn })
 		items := f.collect(sc, q, now)
-		if q.marker+q.limit >= len(items) {
+		if q.Marker+q.Limit >= len(items) {
 			sc.arrive(func(int) bool { return true }) // this may be the last page
 		}
-		if q.marker < len(items) { // else the walk is over
+		if q.Marker < len(items) { // else the walk is over
 			sc.disturb(f, q, items, d)
 		}
 	}
@@ -43,10 +47,10 @@ func (f *faulter) list(sc *scene, q query, now time.Time) []item {
 // show remembers what was listed.
 func (sc *scene) show(items []item) {
 	if sc.shown == nil {
-		sc.shown = map[position]bool{}
+		sc.shown = map[dataset.Position]bool{}
 	}
 	for _, i := range items {
-		sc.shown[i.position] = true
+		sc.shown[i.Position] = true
 	}
 }
 
@@ -55,19 +59,19 @@ func (sc *scene) show(items []item) {
 // walk does not get shorter than two pages.
 func (sc *scene) holdBack(f *faulter, q query, items []item, d dice) {
 	if sc.arriving == nil {
-		sc.arriving = map[position]int{}
+		sc.arriving = map[dataset.Position]int{}
 	}
-	turns := min((len(items)-1)/max(q.limit, 1), f.driftCalls-sc.pages-1)
+	turns := min((len(items)-1)/max(q.Limit, 1), f.driftCalls-sc.pages-1)
 	for turn := 1; turn <= turns; turn++ {
 		for n := range d.of(dice(turn)).times(f.arrive) {
 			at := pick(0, len(items), d.of(dice(turn)).of(dice(n+1)), func(i int) bool {
-				_, twice := sc.arriving[items[i].position]
-				return !twice && !sc.shown[items[i].position] && items[i].unusable == 0
+				_, twice := sc.arriving[items[i].Position]
+				return !twice && !sc.shown[items[i].Position] && items[i].unusable == 0
 			})
-			if at < 0 || len(items)-len(sc.arriving) <= q.limit+1 {
+			if at < 0 || len(items)-len(sc.arriving) <= q.Limit+1 {
 				return
 			}
-			sc.arriving[items[at].position] = turn
+			sc.arriving[items[at].Position] = turn
 		}
 	}
 }
@@ -84,16 +88,16 @@ func (sc *scene) arrive(due func(turn int) bool) {
 // which have all their times.
 func (sc *scene) disturb(f *faulter, q query, items []item, d dice) {
 	if sc.moves == nil {
-		sc.moves, sc.vanished = map[position]move{}, map[position]bool{}
+		sc.moves, sc.vanished = map[dataset.Position]move{}, map[dataset.Position]bool{}
 	}
 	free := func(i int) bool {
-		_, moved := sc.moves[items[i].position]
-		return items[i].settled && items[i].unusable == 0 && !moved && !sc.vanished[items[i].position]
+		_, moved := sc.moves[items[i].Position]
+		return items[i].settled && items[i].unusable == 0 && !moved && !sc.vanished[items[i].Position]
 	}
-	marker := min(q.marker, len(items))
+	marker := min(q.Marker, len(items))
 	for n := range d.of(drawVanishing).times(f.vanish) {
 		if at := pick(0, len(items), d.of(drawVanishing).of(dice(n+1)), free); at >= 0 {
-			sc.vanished[items[at].position] = true
+			sc.vanished[items[at].Position] = true
 		}
 	}
 	for n := range d.of(drawRising).times(f.rise) {
@@ -112,7 +116,7 @@ func (sc *scene) move(f *faulter, items []item, from, to int) {
 		return
 	}
 	rank := f.rank(sc, &items[to])
-	sc.moves[items[from].position] = move{seconds: f.at(&items[to]) - f.at(&items[from]), rank: rank}
+	sc.moves[items[from].Position] = move{seconds: f.at(&items[to]) - f.at(&items[from]), rank: rank}
 }
 
 // pick draws an index from first to before end that will do, or returns -1

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"archiver/internal/simulate/dataset"
 
-	"archiver/internal/simulate"
+	"github.com/google/go-cmp/cmp"
 )
 
 // A walk in which something moves is short of it, or sees it twice, by its own
@@ -42,7 +42,7 @@ func TestDriftKinds(t *testing.T) {
 		if got := take(t, pages); c.misses && len(got.records) >= c.count {
 			t.Errorf("%s: the walk has %d records, and nothing is missing", c.spec, len(got.records))
 		}
-		after := map[string]simulate.Record{}
+		after := map[string]dataset.Record{}
 		for _, r := range truth(s, 0) {
 			after[r.RequestID] = r
 		}

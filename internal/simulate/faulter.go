@@ -7,13 +7,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"archiver/internal/simulate/dataset"
 )
 
 // faulter answers as Faults say. Without any it knows the same records as the
 // Data.
 type faulter struct {
 	Faults
-	data    *Data
+	data    *dataset.Data
+	names   []string // of the functions
 	root    dice
 	started time.Time // of the server
 
@@ -26,17 +29,18 @@ type faulter struct {
 	repeats map[dice]int // how often each call came
 }
 
-func newFaulter(faults Faults, data *Data, started time.Time) *faulter {
+func newFaulter(faults Faults, data *dataset.Data, started time.Time) *faulter {
 	if !faults.active() {
 		faults = noFaults()
 	}
-	seed := data.seed
+	seed := data.Seed()
 	if faults.seeded {
 		seed = faults.seed
 	}
+	names := data.Functions()
 	f := &faulter{
-		Faults: faults, data: data, root: dice(scramble(seed)), started: started,
-		scenes: make([]scene, len(data.names)), repeats: map[dice]int{},
+		Faults: faults, data: data, names: names, root: dice(scramble(seed)), started: started,
+		scenes: make([]scene, len(names)), repeats: map[dice]int{},
 	}
 	f.pickFunctions()
 	return f
@@ -45,14 +49,14 @@ func newFaulter(faults Faults, data *Data, started time.Time) *faulter {
 // pickFunctions draws which functions are gone, which are broken and whose
 // status log is off: so many of them, no function two of these.
 func (f *faulter) pickFunctions() {
-	n := len(f.data.names)
+	n := len(f.names)
 	f.gone, f.broken, f.off = make([]bool, n), make([]bool, n), make([]bool, n)
 	order := make([]int, n)
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Compare(f.root.of(drawFunction).text(f.data.names[a]), f.root.of(drawFunction).text(f.data.names[b]))
+		return cmp.Compare(f.root.of(drawFunction).text(f.names[a]), f.root.of(drawFunction).text(f.names[b]))
 	})
 	gone := int(math.Ceil(f.Faults.gone * float64(n)))
 	broken := min(int(math.Ceil(f.Faults.broken*float64(n))), n-gone)
@@ -77,9 +81,9 @@ func (f *faulter) isBroken(function int) bool { return f.broken[function] }
 // answer renders the answer to a query, and says how many records it has.
 func (f *faulter) answer(q query, now time.Time) (body []byte, records int) {
 	if f.limitCap > 0 {
-		q.limit = min(q.limit, f.limitCap)
+		q.Limit = min(q.Limit, f.limitCap)
 	}
-	sc := &f.scenes[q.function]
+	sc := &f.scenes[q.Function]
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	items := f.list(sc, q, now)
@@ -102,21 +106,21 @@ type faultyPage struct {
 // repeats a record is drawn anew for each answer, so that a walk that is made
 // again finds the pages otherwise.
 func (f *faulter) cutPage(sc *scene, q query, items []item) faultyPage {
-	from := min(q.marker, len(items))
-	if from > 0 && from < len(items) && q.limit > 1 && f.question(q).of(drawRepeat).of(dice(sc.answers)).share() < f.repeat {
+	from := min(q.Marker, len(items))
+	if from > 0 && from < len(items) && q.Limit > 1 && f.question(q).of(drawRepeat).of(dice(sc.answers)).share() < f.repeat {
 		from--
 	}
-	to := min(from+q.limit, len(items))
+	to := min(from+q.Limit, len(items))
 	return faultyPage{items: items[from:to], count: len(items), next: to, last: to == len(items)}
 }
 
 // question draws for the content of a query. The latest version's draws are what
 // they are where there are no others.
 func (f *faulter) question(q query) dice {
-	d := f.root.of(drawAnswer).of(dice(q.function))
+	d := f.root.of(drawAnswer).of(dice(q.Function))
 	if q.version > 0 {
 		d = d.of(drawVersion).of(dice(q.version))
 	}
-	return d.of(dice(q.begin)).of(dice(q.end)).
-		of(dice(q.marker)).of(dice(q.limit)).text(string(q.status)).text(q.id)
+	return d.of(dice(q.Begin)).of(dice(q.End)).
+		of(dice(q.Marker)).of(dice(q.Limit)).text(string(q.Status)).text(q.ID)
 }

@@ -14,6 +14,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // everything is a range that holds whatever a fault makes of the day.
@@ -62,14 +63,14 @@ func gather(t testing.TB, s *simulate.Server, function int, query string) (pages
 
 // taken is what came of a walk.
 type taken struct {
-	records  map[string]simulate.Record
+	records  map[string]dataset.Record
 	rejected map[string]bool
 	elements int
 }
 
 func take(t testing.TB, pages []rawAnswer) taken {
 	t.Helper()
-	got := taken{records: map[string]simulate.Record{}, rejected: map[string]bool{}}
+	got := taken{records: map[string]dataset.Record{}, rejected: map[string]bool{}}
 	for _, p := range pages {
 		for _, element := range p.Invocations {
 			got.elements++
@@ -84,7 +85,7 @@ func take(t testing.TB, pages []rawAnswer) taken {
 }
 
 // parse reads a record, or returns false for one that no row can hold.
-func parse(element json.RawMessage) (r simulate.Record, ok bool) {
+func parse(element json.RawMessage) (r dataset.Record, ok bool) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(element, &fields) != nil || fields == nil {
 		return r, false
@@ -123,11 +124,11 @@ func parseTime(raw json.RawMessage) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-func truth(s *simulate.Server, function int) []simulate.Record {
+func truth(s *simulate.Server, function int) []dataset.Record {
 	return slices.Collect(s.Truth(function))
 }
 
-func byID(records []simulate.Record) []simulate.Record {
+func byID(records []dataset.Record) []dataset.Record {
 	for i, r := range records {
 		var extra map[string]json.RawMessage
 		if json.Unmarshal([]byte(r.Extra), &extra) == nil {
@@ -135,14 +136,14 @@ func byID(records []simulate.Record) []simulate.Record {
 			records[i].Extra = string(sorted)
 		}
 	}
-	slices.SortFunc(records, func(a, b simulate.Record) int { return cmp.Compare(a.RequestID, b.RequestID) })
+	slices.SortFunc(records, func(a, b dataset.Record) int { return cmp.Compare(a.RequestID, b.RequestID) })
 	return records
 }
 
 // equal checks what a walk of the first function took against what the server says that it gives.
 func equal(t testing.TB, s *simulate.Server, got taken) {
 	t.Helper()
-	var records []simulate.Record
+	var records []dataset.Record
 	for _, r := range got.records {
 		records = append(records, r)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 func TestParseFaults(t *testing.T) {
@@ -88,7 +89,7 @@ func FuzzParseFaults(f *testing.F) {
 func TestFaultsLeaveTheRest(t *testing.T) {
 	t.Parallel()
 	now := &clock{now: noon}
-	for name, d := range map[string]*simulate.Data{"one day": generate(t, 2, 3000), "live": live(t, 2, 8000, now)} {
+	for name, d := range map[string]*dataset.Data{"one day": generate(t, 2, 3000), "live": live(t, 2, 8000, now)} {
 		plain, _ := serve(t, d, at(now))
 		faulty, _ := serve(t, d, at(now), with(t, "cap=500"))
 		status := "&status="
@@ -148,7 +149,7 @@ func with(t testing.TB, spec string) func(*simulate.Options) {
 }
 
 // faulty is a server with faults whose clock stands at a minute after the day.
-func faulty(t testing.TB, d *simulate.Data, spec string) (*simulate.Server, *clock) {
+func faulty(t testing.TB, d *dataset.Data, spec string) (*simulate.Server, *clock) {
 	t.Helper()
 	now := &clock{now: day.Add(24*time.Hour + time.Minute)}
 	s, _ := serve(t, d, at(now), with(t, spec))

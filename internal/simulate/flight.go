@@ -1,12 +1,16 @@
 package simulate
 
-import "time"
+import (
+	"time"
+
+	"archiver/internal/simulate/dataset"
+)
 
 // flight puts a record that is to be in flight where it is by now: it waits,
 // runs and settles, a part of a stage each, from when it was queued or the
 // server started, whichever was later. A failed one that is to be tried again
 // rests for a stage first. Nothing starts, or ends, later than it is seen to.
-func (f *faulter) flight(i *item, p packed, now moment) {
+func (f *faulter) flight(i *item, end *dataset.Outcome, now moment) {
 	settled := f.since(i.end)
 	if i.draw.of(drawInFlight).share() < f.inFlight {
 		running := later(f.since(i.queued).Add(f.part(i.draw.of(drawWaiting))), time.Unix(i.start, 0))
@@ -14,15 +18,15 @@ func (f *faulter) flight(i *item, p packed, now moment) {
 		i.started, i.settled = !now.wall.Before(running), !now.wall.Before(settled)
 		switch {
 		case !i.started:
-			i.outcome = &unfinished[0]
+			i.Outcome = dataset.Waiting
 		case !i.settled:
-			i.outcome = &unfinished[1]
+			i.Outcome = dataset.Running
 		default:
-			i.outcome = &outcomes[p&0xff]
+			i.Outcome = end
 			i.shift(moved(i, f.move, drawMove, drawMoved, settled))
 		}
 	}
-	if !i.settled || i.outcome.status != StatusFail || i.draw.of(drawRetried).share() >= f.retry {
+	if !i.settled || i.Outcome.Status != dataset.StatusFail || i.draw.of(drawRetried).share() >= f.retry {
 		return
 	}
 	again := settled.Add(f.stage/2 + f.part(i.draw.of(drawResting)))
@@ -33,7 +37,7 @@ func (f *faulter) flight(i *item, p packed, now moment) {
 	if how == "none" {
 		how = "day"
 	}
-	i.outcome = &outcomes[outcomeSuccess]
+	i.Outcome = dataset.Succeeded
 	i.shift(moved(i, how, drawMoveAgain, drawMovedAgain, again))
 }
 
@@ -59,8 +63,8 @@ func moved(i *item, how string, drawHow, drawWhen dice, end time.Time) int64 {
 	if how == "none" {
 		return 0
 	}
-	day := time.Unix(i.start, 0).UTC()
-	midnight := (dayNumber(i.start) + 1) * secondsPerDay
+	day := time.Unix(i.start, 0).UTC().Truncate(24 * time.Hour)
+	midnight := day.AddDate(0, 0, 1).Unix()
 	d := i.draw.of(drawWhen)
 	to := midnight + d.upTo(6*60*60)
 	switch how {

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // A record is late by the clock, from its start or the server's on.
@@ -42,7 +42,7 @@ func TestFaultLate(t *testing.T) {
 func TestFaultInFlight(t *testing.T) {
 	t.Parallel()
 	d := generate(t, 1, 300)
-	plain := map[string]simulate.Record{}
+	plain := map[string]dataset.Record{}
 	for r := range d.Records(0) {
 		plain[r.RequestID] = r
 	}
@@ -55,7 +55,7 @@ func TestFaultInFlight(t *testing.T) {
 	} {
 		now := &clock{now: april}
 		s, _ := serve(t, d, at(now), with(t, "inflight=1,stage=10m,move="+how))
-		stages := map[string][]simulate.Status{}
+		stages := map[string][]dataset.Status{}
 		moved := 0
 		for minute := range 11 {
 			now.Set(april.Add(time.Duration(2*minute) * time.Minute))
@@ -63,7 +63,7 @@ func TestFaultInFlight(t *testing.T) {
 			equal(t, s, got)
 			for id, r := range got.records {
 				stages[id] = append(stages[id], r.Status)
-				waiting, running := r.Status == simulate.StatusWait, r.Status == simulate.StatusRunning
+				waiting, running := r.Status == dataset.StatusWait, r.Status == dataset.StatusRunning
 				if r.Start.IsZero() != waiting || r.End.IsZero() != (waiting || running) {
 					t.Errorf("%s: %+v", how, r)
 				}
@@ -86,7 +86,7 @@ func TestFaultInFlight(t *testing.T) {
 		}
 		for id, list := range stages {
 			list = slices.Compact(list)
-			if len(list) != 3 || list[0] != simulate.StatusWait || list[1] != simulate.StatusRunning || len(stages[id]) != 11 {
+			if len(list) != 3 || list[0] != dataset.StatusWait || list[1] != dataset.StatusRunning || len(stages[id]) != 11 {
 				t.Errorf("%s: %s: %v", how, id, list)
 			}
 		}
@@ -103,7 +103,7 @@ func TestFaultFlightLive(t *testing.T) {
 	now := &clock{now: noon}
 	d := live(t, 1, 2000, now)
 	s, _ := serve(t, d, at(now), with(t, "inflight=0.5,retried=1,stage=5m"))
-	settled := map[string]simulate.Record{}
+	settled := map[string]dataset.Record{}
 	changed := 0
 	for minute := range 40 {
 		now.Set(noon.Add(time.Duration(minute) * time.Minute))
@@ -112,9 +112,9 @@ func TestFaultFlightLive(t *testing.T) {
 				t.Fatalf("%s: %+v", now.Now(), r)
 			}
 			before, known := settled[r.RequestID]
-			inFlight := r.Status == simulate.StatusWait || r.Status == simulate.StatusRunning
+			inFlight := r.Status == dataset.StatusWait || r.Status == dataset.StatusRunning
 			if known && before != r {
-				if before.Status != simulate.StatusFail || r.Status != simulate.StatusSuccess || !r.Start.After(before.Start) && !r.Start.Equal(before.Start) {
+				if before.Status != dataset.StatusFail || r.Status != dataset.StatusSuccess || !r.Start.After(before.Start) && !r.Start.Equal(before.Start) {
 					t.Fatalf("%+v has become %+v", before, r)
 				}
 				changed++
@@ -133,10 +133,10 @@ func TestFaultFlightLive(t *testing.T) {
 func TestFaultRetried(t *testing.T) {
 	t.Parallel()
 	d := generate(t, 3, 5000)
-	failed := map[string]simulate.Record{}
+	failed := map[string]dataset.Record{}
 	for _, records := range collect(d) {
 		for _, r := range records {
-			if r.Status == simulate.StatusFail {
+			if r.Status == dataset.StatusFail {
 				failed[r.RequestID] = r
 			}
 		}
@@ -148,7 +148,7 @@ func TestFaultRetried(t *testing.T) {
 		for function := range d.Functions() {
 			for r := range s.Truth(function) {
 				before, ok := failed[r.RequestID]
-				if ok && r.Status == simulate.StatusSuccess {
+				if ok && r.Status == dataset.StatusSuccess {
 					n++
 					if r.ErrorCode != 0 || r.ErrorMessage != "" || r.Start.YearDay() != before.Start.YearDay()+1 {
 						t.Fatalf("%+v has become %+v", before, r)

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"archiver/internal/simulate/dataset"
 )
 
 // maxItems bounds pages of functions and versions (SDK model
@@ -41,13 +43,13 @@ type functionJSON struct {
 func (s *Server) function(i int) functionJSON {
 	return functionJSON{
 		FuncURN:      s.urns[i],
-		FuncName:     s.data.names[i],
+		FuncName:     s.names[i],
 		DomainID:     s.options.ProjectID,
 		Namespace:    s.options.ProjectID,
 		ProjectName:  s.options.Region,
 		Package:      "default",
 		Runtime:      "Python3.9",
-		Timeout:      maxDuration,
+		Timeout:      dataset.MaxDuration,
 		Handler:      "index.handler",
 		MemorySize:   256,
 		CPU:          300,
@@ -64,7 +66,7 @@ func (s *Server) function(i int) functionJSON {
 // configured is when all functions were set up: a month before their first
 // invocation.
 func (s *Server) configured() time.Time {
-	return time.Unix((s.data.first-30)*secondsPerDay, 0).In(beijing)
+	return s.data.FirstDay().AddDate(0, 0, -30).In(beijing)
 }
 
 // listFunctions answers GET …/functions. next_marker is there on the last page

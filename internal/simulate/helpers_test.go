@@ -5,8 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +17,7 @@ import (
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2/model"
 
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 const (
@@ -33,9 +32,9 @@ var (
 	noon = day.Add(12 * time.Hour)
 )
 
-func generate(t testing.TB, functions, invocations int) *simulate.Data {
+func generate(t testing.TB, functions, invocations int) *dataset.Data {
 	t.Helper()
-	d, err := simulate.Generate(simulate.GenerateOptions{
+	d, err := dataset.Generate(dataset.GenerateOptions{
 		Functions: functions, Invocations: invocations, Date: day, Seed: 1,
 	})
 	if err != nil {
@@ -46,7 +45,7 @@ func generate(t testing.TB, functions, invocations int) *simulate.Data {
 
 // serve starts a server that knows both the test's keys and its token; change
 // may alter its options.
-func serve(t testing.TB, d *simulate.Data, change ...func(*simulate.Options)) (*simulate.Server, *httptest.Server) {
+func serve(t testing.TB, d *dataset.Data, change ...func(*simulate.Options)) (*simulate.Server, *httptest.Server) {
 	t.Helper()
 	o := simulate.Options{
 		Data: d, ProjectID: projectID, AccessKey: accessKey, SecretKey: secretKey, Token: token,
@@ -127,50 +126,12 @@ func walk(t testing.TB, c *functiongraph.FunctionGraphClient, urn string) []mode
 	}
 }
 
-func collect(d *simulate.Data) [][]simulate.Record {
-	all := make([][]simulate.Record, len(d.Functions()))
+func collect(d *dataset.Data) [][]dataset.Record {
+	all := make([][]dataset.Record, len(d.Functions()))
 	for i := range all {
 		all[i] = slices.Collect(d.Records(i))
 	}
 	return all
-}
-
-// writeTrace writes a trace of three functions and returns its prefix.
-func writeTrace(t testing.TB) string {
-	t.Helper()
-	prefix := filepath.Join(t.TempDir(), "small")
-	minutes := func(of map[int]string) string {
-		cells := make([]string, 24*60)
-		for i := range cells {
-			cells[i] = "0"
-		}
-		for minute, count := range of {
-			cells[minute] = count
-		}
-		return strings.Join(cells, ",")
-	}
-	header := make([]string, 24*60)
-	for i := range header {
-		header[i] = fmt.Sprint("minute_", i+1)
-	}
-	writeFile(t, prefix+"_inv.csv", "HashFunction,HashApp,HashOwner,"+strings.Join(header, ",")+"\n"+
-		"f1,a,o,"+minutes(map[int]string{0: "3", 1: "2.0", 719: "1200", 1439: "7"})+"\n"+
-		"f2,a,o,"+minutes(nil)+"\n"+
-		"f3,a,o,"+minutes(map[int]string{600: "1.6"})+"\n")
-	writeFile(t, prefix+"_run.csv", "HashFunction,HashApp,HashOwner,Count,Average,Minimum,Maximum,"+
-		"percentile_Average_0,percentile_Average_1,percentile_Average_25,percentile_Average_50,"+
-		"percentile_Average_75,percentile_Average_99,percentile_Average_100\n"+
-		"f3,a,o,2,5000,5000,5000,5000,5000,5000,5000,5000,5000,5000\n"+
-		"f2,a,o,0,1,1,1,1,1,1,1,1,1,1\n"+
-		"f1,a,o,1212,900,100,90000,1000,2000,10000,20000,30000,60000,90000\n")
-	return prefix
-}
-
-func writeFile(t testing.TB, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func setBody(r *http.Request, text string) {

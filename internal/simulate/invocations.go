@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"archiver/internal/simulate/dataset"
 )
 
 // Bounds of the parameters
@@ -26,7 +28,7 @@ func (s *Server) listInvocations(w http.ResponseWriter, c call) error {
 	if err != nil {
 		return err
 	}
-	q.function, q.version = c.function, c.version
+	q.Function, q.version = c.function, c.version
 	if s.options.Faults.active() {
 		body, records := s.faults.answer(q, now)
 		s.stats.records.Add(int64(records))
@@ -36,9 +38,9 @@ func (s *Server) listInvocations(w http.ResponseWriter, c call) error {
 	p := pages.Get().(*page)
 	defer pages.Put(p)
 	var count int
-	p.hits, count = s.data.page(q, p.hits[:0])
+	p.hits, count = s.data.Page(q.Query, p.hits[:0])
 	next := -1
-	if end := q.marker + len(p.hits); len(p.hits) > 0 && end < count {
+	if end := q.Marker + len(p.hits); len(p.hits) > 0 && end < count {
 		next = end
 	}
 	p.render(s.data, q, count, next)
@@ -47,33 +49,41 @@ func (s *Server) listInvocations(w http.ResponseWriter, c call) error {
 	return nil
 }
 
+// query is what one call asks of the records of one version of a function.
+type query struct {
+	dataset.Query
+	version int // index in versions
+}
+
 // parseQuery reads the six query parameters; now, to the second, is where the
 // default range ends. A parameter that is there but empty counts as left out:
 // the page has a minimum length of 0.
 func parseQuery(values url.Values, now time.Time) (query, error) {
-	q := query{now: now.Unix(), id: values.Get("request_id"), status: Status(values.Get("status"))}
+	q := query{Query: dataset.Query{
+		Now: now.Unix(), ID: values.Get("request_id"), Status: dataset.Status(values.Get("status")),
+	}}
 	for _, name := range []string{"request_id", "marker", "limit", "status"} {
 		if len(values.Get(name)) > maxLength {
 			return q, invalid(name + " is longer than 64 characters")
 		}
 	}
-	if q.status != "" && !q.status.valid() {
+	if q.Status != "" && !q.Status.Valid() {
 		return q, invalid("status is not one of WAIT, RUNNING, SUCCESS, FAIL, DISCARD")
 	}
 	var err error
-	if q.marker, err = parseOffset(values, "marker"); err != nil {
+	if q.Marker, err = parseOffset(values, "marker"); err != nil {
 		return q, err
 	}
-	if q.limit, err = parseOffset(values, "limit"); err != nil {
+	if q.Limit, err = parseOffset(values, "limit"); err != nil {
 		return q, err
 	}
 	// The page does not say what a limit of 0 is; the SDK's page on
 	// async-invoke-configs says that it is the default.
-	q.limit = min(cmp.Or(q.limit, defaultLimit), maxLimit)
-	if q.begin, err = parseTime(values, "query_begin_time", now.Add(-time.Hour)); err != nil {
+	q.Limit = min(cmp.Or(q.Limit, defaultLimit), maxLimit)
+	if q.Begin, err = parseTime(values, "query_begin_time", now.Add(-time.Hour)); err != nil {
 		return q, err
 	}
-	q.end, err = parseTime(values, "query_end_time", now)
+	q.End, err = parseTime(values, "query_end_time", now)
 	return q, err
 }
 
@@ -108,35 +118,48 @@ func parseTime(values url.Values, name string, otherwise time.Time) (int64, erro
 
 // page is what it takes to answer one call, kept for the next.
 type page struct {
-	hits []hit
+	hits []dataset.Hit
 	body []byte
 	date dateCache
 }
+
+// fragments are the parts of a record's JSON object before and after its times.
+var fragments = func() map[*dataset.Outcome]struct{ head, tail string } {
+	all := make(map[*dataset.Outcome]struct{ head, tail string })
+	for _, o := range dataset.Outcomes() {
+		all[o] = struct{ head, tail string }{
+			head: `","status":` + quote(string(o.Status)) + `,"error_message":` + quote(o.Message),
+			tail: `,"error_code":` + strconv.Itoa(o.Code) + `}`,
+		}
+	}
+	return all
+}()
 
 var pages = sync.Pool{New: func() any { return new(page) }}
 
 // render writes the answer into p.body. next_marker is left out where it is
 // negative.
-func (p *page) render(d *Data, q query, count, next int) {
-	now := d.settledBy(q.now)
+func (p *page) render(d *dataset.Data, q query, count, next int) {
+	now := d.AsOf(q.Now)
 	b := append(p.body[:0], `{"invocations":[`...)
 	for i, h := range p.hits {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		state := h.at(h.day.midnight(), now)
+		state := h.State(now)
 		b = append(b, `{"request_id":"`...)
-		b = d.ids.append(b, h.position(q.function))
-		b = append(b, state.head...)
-		if state.started {
+		b = d.AppendRequestID(b, h.Position(q.Function))
+		fragment := fragments[state.Outcome]
+		b = append(b, fragment.head...)
+		if state.Started {
 			b = append(b, `,"start_time":"`...)
-			b = append(p.date.append(b, state.start), '"')
+			b = append(p.date.append(b, state.Start), '"')
 		}
-		if state.settled {
+		if state.Settled {
 			b = append(b, `,"end_time":"`...)
-			b = append(p.date.append(b, state.end), '"')
+			b = append(p.date.append(b, state.End), '"')
 		}
-		b = append(b, state.tail...)
+		b = append(b, fragment.tail...)
 	}
 	b = append(b, `],"count":`...)
 	b = strconv.AppendInt(b, int64(count), 10)
@@ -154,9 +177,11 @@ type dateCache struct {
 	text string // empty before the first use
 }
 
-// append appends a time in seconds since the epoch as timeLayout has it.
+const secondsPerDay = 24 * 60 * 60
+
+// append appends a time in seconds since the epoch in timeLayout.
 func (c *dateCache) append(b []byte, unix int64) []byte {
-	if n := dayNumber(unix); n != c.day || c.text == "" {
+	if n := unix / secondsPerDay; n != c.day || c.text == "" {
 		c.day, c.text = n, time.Unix(unix, 0).UTC().Format("2006-01-02T")
 	}
 	second := unix - c.day*secondsPerDay

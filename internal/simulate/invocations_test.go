@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // answer is the body of async-invocations, absent fields told from empty ones.
@@ -61,15 +62,15 @@ func send(s http.Handler, method, target string) *httptest.ResponseRecorder {
 
 // atNoon is a server whose clock stands at noon of the day, and the records of
 // its only function.
-func atNoon(t testing.TB, invocations int) (*simulate.Server, []simulate.Record) {
+func atNoon(t testing.TB, invocations int) (*simulate.Server, []dataset.Record) {
 	t.Helper()
 	d := generate(t, 1, invocations)
 	s, _ := serve(t, d, func(o *simulate.Options) { o.Now = func() time.Time { return noon } })
 	return s, slices.Collect(d.Records(0))
 }
 
-func between(records []simulate.Record, begin, end time.Time) []simulate.Record {
-	return slices.DeleteFunc(slices.Clone(records), func(r simulate.Record) bool {
+func between(records []dataset.Record, begin, end time.Time) []dataset.Record {
+	return slices.DeleteFunc(slices.Clone(records), func(r dataset.Record) bool {
 		return r.Start.Before(begin) || r.Start.After(end)
 	})
 }
@@ -183,14 +184,14 @@ func TestPagesAndFilters(t *testing.T) {
 	for function := range d.Functions() {
 		all := slices.Collect(d.Records(function))
 		slices.Reverse(all)
-		for _, status := range []simulate.Status{"", simulate.StatusSuccess, simulate.StatusFail, simulate.StatusDiscard, simulate.StatusRunning, simulate.StatusWait} {
+		for _, status := range []dataset.Status{"", dataset.StatusSuccess, dataset.StatusFail, dataset.StatusDiscard, dataset.StatusRunning, dataset.StatusWait} {
 			var want, got []string
 			for _, r := range all {
 				if status == "" || r.Status == status {
 					want = append(want, r.RequestID)
 				}
 			}
-			if status == simulate.StatusFail {
+			if status == dataset.StatusFail {
 				failures += len(want)
 			}
 			for marker := 0; marker >= 0; {
@@ -230,9 +231,9 @@ func TestLookup(t *testing.T) {
 		if _, a = ask(t, s, 1, wholeDay+"&request_id="+r.RequestID); *a.Count != 0 {
 			t.Fatalf("%s is found under another function", r.RequestID)
 		}
-		other := simulate.StatusSuccess
+		other := dataset.StatusSuccess
 		if r.Status == other {
-			other = simulate.StatusFail
+			other = dataset.StatusFail
 		}
 		if _, a = ask(t, s, 0, wholeDay+"&request_id="+r.RequestID+"&status="+string(other)); *a.Count != 0 {
 			t.Fatalf("%s is found as %s, but is %s", r.RequestID, other, r.Status)
@@ -263,7 +264,7 @@ func TestAnswerShape(t *testing.T) {
 
 // Whatever the query, the answer is JSON, 200 or 400, and within its bounds.
 func FuzzQuery(f *testing.F) {
-	d, err := simulate.Generate(simulate.GenerateOptions{Functions: 1, Invocations: 2000, Date: day})
+	d, err := dataset.Generate(dataset.GenerateOptions{Functions: 1, Invocations: 2000, Date: day})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -4,51 +4,53 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"archiver/internal/simulate/dataset"
 )
 
 // item is a record as it stands at a moment, faults included. Times are in
 // seconds since the epoch; how they and the rest are written is drawn when they
 // are (see appendItem).
 type item struct {
-	*outcome
-	position
+	*dataset.Outcome
+	dataset.Position
 	draw             dice
 	queued           int64 // when the API would list it first
 	created          int64 // what filter=creation goes by
 	start, end       int64
 	started, settled bool
-	status           Status   // the outcome's, but for an unknown one
-	unusable         unusable // 0 for a record that can be used
+	sentStatus       dataset.Status // the outcome's, or an unknown one
+	unusable         unusable       // 0 for a record that can be used
 }
 
 // moment is a time at which records are looked at.
 type moment struct {
 	wall time.Time
-	data int64 // by the Data's clock, see settledBy
+	data int64 // by the Data's clock, see its AsOf
 }
 
 // item returns how a record stands, and whether it is listed by now. What
 // happens to it while it is walked is left out.
-func (f *faulter) item(function int, h hit, now moment) (i item, listed bool) {
-	i.position = h.position(function)
-	i.draw = f.root.of(drawRecord).of(dice(function)).of(dice(i.day)).of(dice(i.index))
+func (f *faulter) item(function int, h dataset.Hit, now moment) (i item, listed bool) {
+	i.Position = h.Position(function)
+	i.draw = f.root.of(drawRecord).of(dice(function)).of(dice(i.Day)).of(dice(i.Index))
 	if i.draw.of(drawUnusable).share() < f.rejected {
 		i.unusable = unusableAbsent // which it is, all says
 	}
-	if h.listed(now.data) > now.data {
+	if h.Listed(now.data) > now.data {
 		return i, false
 	}
-	s := h.at(h.day.midnight(), now.data)
-	i.outcome, i.start, i.end, i.started, i.settled = s.outcome, s.start, s.end, s.started, s.settled
-	i.queued = i.start - h.wait()
+	s := h.State(now.data)
+	i.Outcome, i.start, i.end, i.started, i.settled = s.Outcome, s.Start, s.End, s.Started, s.Settled
+	i.queued = i.start - h.Wait()
 	i.created = i.queued - i.draw.of(drawCreation).upTo(10*60)
 	if f.late > 0 && now.wall.Before(f.since(i.start).Add(f.late)) && i.draw.of(drawLate).share() < f.lateShare {
 		return i, false
 	}
 	if i.unusable == 0 {
-		f.flight(&i, h.packed, now)
+		f.flight(&i, h.Outcome(), now)
 	}
-	i.status = i.outcome.status
+	i.sentStatus = i.Outcome.Status
 	if i.settled && i.unusable == 0 {
 		f.spoil(&i)
 	}
@@ -69,8 +71,8 @@ func later(a, b time.Time) time.Time {
 // spoil damages a settled record.
 func (f *faulter) spoil(i *item) {
 	if i.draw.of(drawStatuses).share() < f.statuses {
-		list := []Status{"RETRYING", "Succeeded", "success", "TIMEOUT", "执行中", " ", "INTERNAL/2 \"quoted\""}
-		i.status = list[i.draw.of(drawStatus).upTo(int64(len(list)))]
+		list := []dataset.Status{"RETRYING", "Succeeded", "success", "TIMEOUT", "执行中", " ", "INTERNAL/2 \"quoted\""}
+		i.sentStatus = list[i.draw.of(drawStatus).upTo(int64(len(list)))]
 	}
 	if i.draw.of(drawReversed).share() < f.reversed {
 		i.end = i.start - 1 - i.draw.of(drawReversal).upTo(90)
@@ -91,7 +93,7 @@ func (f *faulter) texts(i *item) (raw, kept string) {
 		return `"NUL \u0000, halves \ud83d and \uDE00, in the wrong order \udc00\ud83d, whole \ud83d\ude00"`,
 			"NUL \uFFFD, halves \uFFFD and \uFFFD, in the wrong order \uFFFD\uFFFD, whole \U0001F600"
 	}
-	return quote(i.message), i.message
+	return quote(i.Message), i.Message
 }
 
 const megabyte = 1 << 20
@@ -127,8 +129,8 @@ func (f *faulter) fraction(i *item) int64 {
 }
 
 // record is the item as it is to be archived.
-func (f *faulter) record(i *item) Record {
-	r := Record{RequestID: string(f.data.ids.append(nil, i.position)), Status: i.status, ErrorCode: i.code}
+func (f *faulter) record(i *item) dataset.Record {
+	r := dataset.Record{RequestID: f.data.RequestID(i.Position), Status: i.sentStatus, ErrorCode: i.Code}
 	_, r.ErrorMessage = f.texts(i)
 	if extras := f.extras(i); extras != "" {
 		r.Extra = "{" + extras + "}"

@@ -2,7 +2,6 @@ package simulate_test
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // clock is a time that a test sets.
@@ -32,9 +32,9 @@ func (c *clock) Set(t time.Time) {
 	c.now = t
 }
 
-func live(t testing.TB, functions, invocations int, c *clock) *simulate.Data {
+func live(t testing.TB, functions, invocations int, c *clock) *dataset.Data {
 	t.Helper()
-	d, err := simulate.Live(simulate.GenerateOptions{Functions: functions, Invocations: invocations, Seed: 1}, c.Now)
+	d, err := dataset.Live(dataset.GenerateOptions{Functions: functions, Invocations: invocations, Seed: 1}, c.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestLiveDays(t *testing.T) {
 	d := live(t, 5, daily, c)
 	s, _ := serve(t, d)
 
-	settled := map[string]simulate.Record{}
+	settled := map[string]dataset.Record{}
 	last := 0
 	for _, now := range []time.Time{noon, noon.Add(30 * time.Second), noon.Add(6 * time.Hour), day.AddDate(0, 0, 4)} {
 		c.Set(now)
@@ -62,11 +62,11 @@ func TestLiveDays(t *testing.T) {
 				n++
 				perDay[r.Start.Truncate(24*time.Hour)]++
 				switch r.Status {
-				case simulate.StatusWait:
+				case dataset.StatusWait:
 					if !r.Start.IsZero() || !r.End.IsZero() {
 						t.Fatalf("%s: waiting, with a time: %+v", now, r)
 					}
-				case simulate.StatusRunning:
+				case dataset.StatusRunning:
 					if r.Start.After(now) || !r.End.IsZero() || r.ErrorCode != 0 {
 						t.Fatalf("%s: running: %+v", now, r)
 					}
@@ -129,7 +129,11 @@ func TestLiveStates(t *testing.T) {
 			}
 		}
 	}
-	if total := sum(slices.Collect(maps.Values(counts))); total != *all.Count || counts["WAIT"] == 0 || counts["SUCCESS"] == 0 {
+	total := 0
+	for _, n := range counts {
+		total += n
+	}
+	if total != *all.Count || counts["WAIT"] == 0 || counts["SUCCESS"] == 0 {
 		t.Errorf("%v by status, %d in all", counts, *all.Count)
 	}
 	waiting := all.Invocations[0]

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 const stamp = "2006-01-02T15:04:05"
@@ -29,7 +30,7 @@ func ids(t testing.TB, s *simulate.Server, query string) (list []string) {
 	return list
 }
 
-func idsOf(records []simulate.Record) (list []string) {
+func idsOf(records []dataset.Record) (list []string) {
 	for _, r := range records {
 		list = append(list, r.RequestID)
 	}

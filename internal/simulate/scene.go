@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"archiver/internal/simulate/dataset"
 )
 
 // scene is what has happened to a function's list so far.
@@ -15,10 +17,10 @@ type scene struct {
 	answers  int // given so far
 	pages    int // of them, those while it drifted
 	turn     int // the page of the walk, from 0
-	moves    map[position]move
-	vanished map[position]bool
-	arriving map[position]int  // the turn in which each arrives
-	shown    map[position]bool // those that cannot arrive any more
+	moves    map[dataset.Position]move
+	vanished map[dataset.Position]bool
+	arriving map[dataset.Position]int  // the turn in which each arrives
+	shown    map[dataset.Position]bool // those that cannot arrive any more
 
 	found []item // used again
 }
@@ -32,8 +34,8 @@ type move struct {
 // collect returns all records that a query is about, in the order of the list.
 func (f *faulter) collect(sc *scene, q query, now time.Time) []item {
 	items := sc.found[:0]
-	for i := range f.all(sc, q.function, now) {
-		if _, coming := sc.arriving[i.position]; coming || !f.match(q, &i) {
+	for i := range f.all(sc, q.Function, now) {
+		if _, coming := sc.arriving[i.Position]; coming || !f.match(q, &i) {
 			continue
 		}
 		items = append(items, i)
@@ -42,7 +44,7 @@ func (f *faulter) collect(sc *scene, q query, now time.Time) []item {
 		}
 	}
 	compare := func(a, b item) int {
-		return cmp.Or(cmp.Compare(f.rank(sc, &a), f.rank(sc, &b)), cmp.Compare(a.day, b.day), cmp.Compare(a.index, b.index))
+		return cmp.Or(cmp.Compare(f.rank(sc, &a), f.rank(sc, &b)), cmp.Compare(a.Day, b.Day), cmp.Compare(a.Index, b.Index))
 	}
 	// They mostly are already, and there may be many.
 	if !slices.IsSortedFunc(items, compare) {
@@ -59,28 +61,25 @@ func (f *faulter) collect(sc *scene, q query, now time.Time) []item {
 // yet to arrive in a walk included, what has vanished not.
 func (f *faulter) all(sc *scene, function int, now time.Time) iter.Seq[item] {
 	return func(yield func(item) bool) {
-		m := moment{wall: now, data: f.data.settledBy(now.Unix())}
+		m := moment{wall: now, data: f.data.AsOf(now.Unix())}
 		rejected := 0
-		for number := f.data.first; number <= f.data.lastDay(m.data); number++ {
-			y := f.data.day(number)
-			for index, p := range y.functions[function] {
-				i, listed := f.item(function, hit{day: y, index: index, packed: p}, m)
-				if i.unusable != 0 {
-					// In turn among all that will ever be listed, so that
-					// each stays as it is.
-					i.unusable = unusableAbsent + unusable(rejected%unusableKinds)
-					rejected++
-				}
-				if !listed || sc.vanished[i.position] || f.unlogged(&i, function) {
-					continue
-				}
-				if moved, ok := sc.moves[i.position]; ok {
-					i.shift(moved.seconds)
-					i.created += moved.seconds
-				}
-				if !yield(i) {
-					return
-				}
+		for h := range f.data.Hits(function, m.data) {
+			i, listed := f.item(function, h, m)
+			if i.unusable != 0 {
+				// In turn among all that will ever be listed, so that
+				// each stays as it is.
+				i.unusable = unusableAbsent + unusable(rejected%unusableKinds)
+				rejected++
+			}
+			if !listed || sc.vanished[i.Position] || f.unlogged(&i, function) {
+				continue
+			}
+			if moved, ok := sc.moves[i.Position]; ok {
+				i.shift(moved.seconds)
+				i.created += moved.seconds
+			}
+			if !yield(i) {
+				return
 			}
 		}
 	}
@@ -103,7 +102,7 @@ func (f *faulter) at(i *item) int64 {
 // rank is a record's place in the order of the list, from the oldest on. One
 // that has not started stands where it will, as it does without faults.
 func (f *faulter) rank(sc *scene, i *item) int64 {
-	moved, ok := sc.moves[i.position]
+	moved, ok := sc.moves[i.Position]
 	switch {
 	case f.order == "none" && ok:
 		return moved.rank
@@ -116,17 +115,17 @@ func (f *faulter) rank(sc *scene, i *item) int64 {
 }
 
 func (f *faulter) match(q query, i *item) bool {
-	if q.id != "" && (i.unusable != 0 || string(f.data.ids.append(nil, i.position)) != q.id) {
+	if q.ID != "" && (i.unusable != 0 || f.data.RequestID(i.Position) != q.ID) {
 		return false
 	}
 	if !f.ofVersion(q, i) {
 		return false
 	}
-	if q.status != "" && q.status != i.status {
+	if q.Status != "" && q.Status != i.sentStatus {
 		return false
 	}
 	at := f.at(i)
-	afterBegin := at > q.begin || at == q.begin && (f.borders == "both" || f.borders == "right-open")
-	beforeEnd := at < q.end || at == q.end && (f.borders == "both" || f.borders == "left-open")
+	afterBegin := at > q.Begin || at == q.Begin && (f.borders == "both" || f.borders == "right-open")
+	beforeEnd := at < q.End || at == q.End && (f.borders == "both" || f.borders == "left-open")
 	return afterBegin && beforeEnd
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2/model"
 
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // The SDK's client sees every record exactly as the Data has it.
@@ -46,7 +47,7 @@ func TestSDKReadsAll(t *testing.T) {
 		if info.URN != urns[i] {
 			t.Fatalf("function %d is %s, listed as %s", i, info.URN, urns[i])
 		}
-		var got []simulate.Record
+		var got []dataset.Record
 		for _, r := range walk(t, c, info.URN) {
 			got = append(got, fromSDK(t, r))
 		}
@@ -68,14 +69,14 @@ func TestSDKReadsAll(t *testing.T) {
 	}
 }
 
-func fromSDK(t *testing.T, r model.ListFunctionAsyncInvocationsResult) simulate.Record {
+func fromSDK(t *testing.T, r model.ListFunctionAsyncInvocationsResult) dataset.Record {
 	t.Helper()
 	end, err := time.Parse("2006-01-02T15:04:05", *r.EndTime)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return simulate.Record{
-		RequestID: *r.RequestId, Status: simulate.Status(r.Status.Value()),
+	return dataset.Record{
+		RequestID: *r.RequestId, Status: dataset.Status(r.Status.Value()),
 		ErrorCode: int(*r.ErrorCode), ErrorMessage: *r.ErrorMessage,
 		Start: time.Time(*r.StartTime), End: end,
 	}

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"time"
 
+	"archiver/internal/simulate/dataset"
+
 	"golang.org/x/time/rate"
 )
 
@@ -21,7 +23,7 @@ const (
 // Options configure a Server. Data and a way to authenticate, a key pair, a
 // token or a user, are required.
 type Options struct {
-	Data      *Data
+	Data      *dataset.Data
 	Region    string // default DefaultRegion
 	ProjectID string // default DefaultProjectID
 
@@ -59,7 +61,8 @@ type Options struct {
 // concurrent use.
 type Server struct {
 	options   Options
-	data      *Data
+	data      *dataset.Data
+	names     []string          // of the functions, by index
 	functions map[string]target // by URN, with its version and without
 	urns      []string          // by index, with version
 	mux       *http.ServeMux
@@ -88,7 +91,7 @@ func New(o Options) (*Server, error) {
 	o.ProjectName = cmp.Or(o.ProjectName, o.Region)
 	o.TokenLife = cmp.Or(o.TokenLife, DefaultTokenLife)
 	if o.Now == nil {
-		o.Now = o.Data.clock
+		o.Now = o.Data.Now
 	}
 	if o.Sleep == nil {
 		o.Sleep = sleep
@@ -96,8 +99,8 @@ func New(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{options: o, data: o.Data, functions: map[string]target{}, mux: http.NewServeMux()}
-	for i, name := range o.Data.names {
+	s := &Server{options: o, data: o.Data, names: o.Data.Functions(), functions: map[string]target{}, mux: http.NewServeMux()}
+	for i, name := range s.names {
 		urn := "urn:fss:" + o.Region + ":" + o.ProjectID + ":function:default:" + name
 		s.functions[urn] = target{function: i}
 		for n, version := range o.Faults.versions() {
@@ -145,9 +148,9 @@ type FunctionInfo struct {
 func (s *Server) Functions() []FunctionInfo {
 	now := s.options.Now()
 	list := make([]FunctionInfo, len(s.urns))
-	for i, name := range s.data.names {
+	for i, name := range s.names {
 		list[i] = FunctionInfo{
-			Name: name, URN: s.urns[i], Records: s.data.count(i, now.Unix()),
+			Name: name, URN: s.urns[i], Records: s.data.Count(i, now.Unix()),
 			Gone: s.faults.isGone(i, now), Broken: s.faults.isBroken(i),
 		}
 	}

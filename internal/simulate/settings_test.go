@@ -8,6 +8,7 @@ import (
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2/model"
 
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // Settings change as the clock goes on, and a status log that is switched off
@@ -18,7 +19,7 @@ func TestSettings(t *testing.T) {
 	var now atomic.Int64
 	now.Store(start.Unix())
 	clock := func() time.Time { return time.Unix(now.Load(), 0) }
-	data, err := simulate.Live(simulate.GenerateOptions{Functions: 4, Invocations: 4000, Seed: 1}, clock)
+	data, err := dataset.Live(dataset.GenerateOptions{Functions: 4, Invocations: 4000, Seed: 1}, clock)
 	if err != nil {
 		t.Fatal(err)
 	}

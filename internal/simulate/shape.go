@@ -46,7 +46,7 @@ func (f *faulter) appendMarker(b []byte, q query, p faultyPage, d dice) []byte {
 	case how == "total":
 		marker = p.count
 	case how == "same":
-		marker = q.marker
+		marker = q.Marker
 	case how == "null":
 		return append(b, `,"next_marker":null`...)
 	}
@@ -64,12 +64,12 @@ func choose(how string, d dice, words ...string) string {
 
 // appendItem writes a record, in the order of the page's sample.
 func (f *faulter) appendItem(b []byte, i *item) []byte {
-	id := string(f.data.ids.append(nil, i.position))
+	id := f.data.RequestID(i.Position)
 	if i.unusable == unusableObject {
 		return appendThing(b, id, i.draw)
 	}
 	b = i.unusable.appendID(b, id)
-	b = append(b, `","status":`+quote(string(i.status))+`,"error_message":`...)
+	b = append(b, `","status":`+quote(string(i.sentStatus))+`,"error_message":`...)
 	raw, _ := f.texts(i)
 	b = append(b, raw...)
 	switch {
@@ -89,16 +89,16 @@ func (f *faulter) appendItem(b []byte, i *item) []byte {
 }
 
 func (f *faulter) appendCode(b []byte, i *item) []byte {
-	code := strconv.Itoa(i.code)
+	code := strconv.Itoa(i.Code)
 	switch choose(f.code, i.draw.of(drawCode), "int", "string", "empty", "absent") {
 	case "string":
 		code = quote(code)
 	case "empty":
-		if code = quote(code); i.code == 0 {
+		if code = quote(code); i.Code == 0 {
 			code = `""`
 		}
 	case "absent":
-		if i.code == 0 {
+		if i.Code == 0 {
 			return b
 		}
 	}

@@ -3,6 +3,8 @@ package simulate
 import (
 	"iter"
 	"slices"
+
+	"archiver/internal/simulate/dataset"
 )
 
 // Truth returns a function's records as the source would give them now, by the
@@ -11,8 +13,8 @@ import (
 // being U+FFFD. What is held back until it is late is not there yet; what
 // arrives in the course of a walk that is under way is. A function that is gone
 // or broken by now gives nothing.
-func (s *Server) Truth(function int) iter.Seq[Record] {
-	return func(yield func(Record) bool) {
+func (s *Server) Truth(function int) iter.Seq[dataset.Record] {
+	return func(yield func(dataset.Record) bool) {
 		for _, i := range s.now(function) {
 			if i.unusable == 0 && !yield(s.faults.record(&i)) {
 				return
@@ -40,7 +42,7 @@ func (s *Server) Vanished(function int) []string {
 	defer sc.mu.Unlock()
 	ids := make([]string, 0, len(sc.vanished))
 	for p := range sc.vanished {
-		ids = append(ids, string(s.data.ids.append(nil, p)))
+		ids = append(ids, s.data.RequestID(p))
 	}
 	return ids
 }

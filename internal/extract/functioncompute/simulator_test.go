@@ -13,6 +13,7 @@ import (
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/extract"
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 var day = time.Date(2026, 3, 14, 0, 0, 0, 0, time.UTC)
@@ -20,7 +21,7 @@ var day = time.Date(2026, 3, 14, 0, 0, 0, 0, time.UTC)
 // simulator serves a generated day with the keys of the tests.
 func simulator(t *testing.T, faults string) (*simulate.Server, string) {
 	t.Helper()
-	data, err := simulate.Generate(simulate.GenerateOptions{Functions: 6, Invocations: 3000, Date: day, Seed: 1})
+	data, err := dataset.Generate(dataset.GenerateOptions{Functions: 6, Invocations: 3000, Date: day, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func TestSimulatorReadsAll(t *testing.T) {
 				t.Fatal(listed, err)
 			}
 			for i, f := range listed {
-				truth := make(map[string]simulate.Record)
+				truth := make(map[string]dataset.Record)
 				for r := range server.Truth(i) {
 					truth[strings.ToUpper(r.RequestID)] = r
 				}

@@ -19,6 +19,7 @@ import (
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/extract"
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 const (
@@ -40,7 +41,7 @@ type cloud struct {
 
 func newCloud(t *testing.T, change ...func(*simulate.Options)) *cloud {
 	t.Helper()
-	data, err := simulate.Generate(simulate.GenerateOptions{Functions: 3, Invocations: 30, Date: noon.Truncate(24 * time.Hour), Seed: 1})
+	data, err := dataset.Generate(dataset.GenerateOptions{Functions: 3, Invocations: 30, Date: noon.Truncate(24 * time.Hour), Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,11 +14,12 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/extract"
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 func simulator(t *testing.T, functions, invocations int) *simulate.Server {
 	t.Helper()
-	data, err := simulate.Generate(simulate.GenerateOptions{
+	data, err := dataset.Generate(dataset.GenerateOptions{
 		Functions: functions, Invocations: invocations, Date: noon.Truncate(24 * time.Hour), Seed: 1,
 	})
 	if err != nil {

@@ -1,20 +1,45 @@
-package simulate_test
+package dataset_test
 
 import (
 	"encoding/csv"
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"archiver/internal/simulate/dataset"
 
-	"archiver/internal/simulate"
+	"github.com/google/go-cmp/cmp"
 )
+
+var (
+	day  = time.Date(2026, 3, 14, 0, 0, 0, 0, time.UTC)
+	noon = day.Add(12 * time.Hour)
+)
+
+func generate(t testing.TB, functions, invocations int) *dataset.Data {
+	t.Helper()
+	d, err := dataset.Generate(dataset.GenerateOptions{
+		Functions: functions, Invocations: invocations, Date: day, Seed: 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func collect(d *dataset.Data) [][]dataset.Record {
+	all := make([][]dataset.Record, len(d.Functions()))
+	for i := range all {
+		all[i] = slices.Collect(d.Records(i))
+	}
+	return all
+}
 
 func TestGenerate(t *testing.T) {
 	t.Parallel()
@@ -56,12 +81,12 @@ func TestGenerate(t *testing.T) {
 }
 
 // check looks at what holds for every list of settled records.
-func check(t *testing.T, records []simulate.Record) {
+func check(t *testing.T, records []dataset.Record) {
 	t.Helper()
 	for i, r := range records {
-		failed := r.Status == simulate.StatusFail || r.Status == simulate.StatusDiscard
+		failed := r.Status == dataset.StatusFail || r.Status == dataset.StatusDiscard
 		if len(r.RequestID) != 36 || r.Start.Before(day) || !r.Start.Before(day.AddDate(0, 0, 1)) || r.End.Before(r.Start) ||
-			!failed && r.Status != simulate.StatusSuccess || failed != (r.ErrorCode != 0) || failed != (r.ErrorMessage != "") {
+			!failed && r.Status != dataset.StatusSuccess || failed != (r.ErrorCode != 0) || failed != (r.ErrorMessage != "") {
 			t.Fatalf("record %d: %+v", i, r)
 		}
 		if i > 0 && r.Start.Before(records[i-1].Start) {
@@ -80,17 +105,17 @@ func sum(counts []int) (n int) {
 func TestSameSeedSameRecords(t *testing.T) {
 	t.Parallel()
 	prefix := writeTrace(t)
-	for name, load := range map[string]func(time.Time, uint64) (*simulate.Data, error){
-		"trace": func(date time.Time, seed uint64) (*simulate.Data, error) {
-			return simulate.LoadTrace(prefix, date, seed)
+	for name, load := range map[string]func(time.Time, uint64) (*dataset.Data, error){
+		"trace": func(date time.Time, seed uint64) (*dataset.Data, error) {
+			return dataset.LoadTrace(prefix, date, seed)
 		},
-		"generate": func(date time.Time, seed uint64) (*simulate.Data, error) {
-			return simulate.Generate(simulate.GenerateOptions{Functions: 7, Invocations: 3000, Date: date, Seed: seed})
+		"generate": func(date time.Time, seed uint64) (*dataset.Data, error) {
+			return dataset.Generate(dataset.GenerateOptions{Functions: 7, Invocations: 3000, Date: date, Seed: seed})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			records := func(date time.Time, seed uint64) [][]simulate.Record {
+			records := func(date time.Time, seed uint64) [][]dataset.Record {
 				d, err := load(date, seed)
 				if err != nil {
 					t.Fatal(err)
@@ -105,7 +130,7 @@ func TestSameSeedSameRecords(t *testing.T) {
 				t.Error("another seed gives the same records")
 			}
 			ids := map[string]bool{}
-			for _, all := range [][][]simulate.Record{first, records(day.AddDate(0, 0, 1), 1), records(day, 2)} {
+			for _, all := range [][][]dataset.Record{first, records(day.AddDate(0, 0, 1), 1), records(day, 2)} {
 				for _, r := range slices.Concat(all...) {
 					if ids[r.RequestID] {
 						t.Fatalf("request id %s comes again on another day or with another seed", r.RequestID)
@@ -119,12 +144,12 @@ func TestSameSeedSameRecords(t *testing.T) {
 
 func TestRefusedDays(t *testing.T) {
 	t.Parallel()
-	for name, o := range map[string]simulate.GenerateOptions{
+	for name, o := range map[string]dataset.GenerateOptions{
 		"no functions":         {Invocations: 1, Date: day},
 		"negative invocations": {Functions: 1, Invocations: -1, Date: day},
 		"no date":              {Functions: 1, Invocations: 1},
 	} {
-		if _, err := simulate.Generate(o); err == nil {
+		if _, err := dataset.Generate(o); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -138,7 +163,7 @@ func TestTraceSums(t *testing.T) {
 	if prefix == "" {
 		prefix = writeTrace(t)
 	}
-	d, err := simulate.LoadTrace(prefix, day, 1)
+	d, err := dataset.LoadTrace(prefix, day, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +202,7 @@ func TestTraceSums(t *testing.T) {
 
 func TestTraceRecords(t *testing.T) {
 	t.Parallel()
-	d, err := simulate.LoadTrace(writeTrace(t), noon, 1)
+	d, err := dataset.LoadTrace(writeTrace(t), noon, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +218,7 @@ func TestTraceRecords(t *testing.T) {
 	var below, beyond int
 	for _, r := range all[0] {
 		switch took := r.End.Sub(r.Start); {
-		case r.Status == simulate.StatusDiscard:
+		case r.Status == dataset.StatusDiscard:
 		case took < time.Second || took > 90*time.Second:
 			t.Errorf("a duration of %s, outside the percentiles", took)
 		case took < 20*time.Second:
@@ -238,12 +263,12 @@ func TestDamagedTraces(t *testing.T) {
 				t.Fatalf("%q is not in the file", c.old)
 			}
 			writeFile(t, prefix+c.file, damaged)
-			if _, err := simulate.LoadTrace(prefix, day, 1); err == nil || !strings.Contains(err.Error(), prefix) {
+			if _, err := dataset.LoadTrace(prefix, day, 1); err == nil || !strings.Contains(err.Error(), prefix) {
 				t.Errorf("got %v, want an error that names the file", err)
 			}
 		})
 	}
-	if _, err := simulate.LoadTrace(t.TempDir()+"/none", day, 1); err == nil {
+	if _, err := dataset.LoadTrace(t.TempDir()+"/none", day, 1); err == nil {
 		t.Error("a trace that is not there is loaded")
 	}
 }
@@ -255,8 +280,46 @@ func BenchmarkLoadTrace(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := simulate.LoadTrace(prefix, day, 1); err != nil {
+		if _, err := dataset.LoadTrace(prefix, day, 1); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// writeTrace writes a trace of three functions and returns its prefix.
+func writeTrace(t testing.TB) string {
+	t.Helper()
+	prefix := filepath.Join(t.TempDir(), "small")
+	minutes := func(of map[int]string) string {
+		cells := make([]string, 24*60)
+		for i := range cells {
+			cells[i] = "0"
+		}
+		for minute, count := range of {
+			cells[minute] = count
+		}
+		return strings.Join(cells, ",")
+	}
+	header := make([]string, 24*60)
+	for i := range header {
+		header[i] = fmt.Sprint("minute_", i+1)
+	}
+	writeFile(t, prefix+"_inv.csv", "HashFunction,HashApp,HashOwner,"+strings.Join(header, ",")+"\n"+
+		"f1,a,o,"+minutes(map[int]string{0: "3", 1: "2.0", 719: "1200", 1439: "7"})+"\n"+
+		"f2,a,o,"+minutes(nil)+"\n"+
+		"f3,a,o,"+minutes(map[int]string{600: "1.6"})+"\n")
+	writeFile(t, prefix+"_run.csv", "HashFunction,HashApp,HashOwner,Count,Average,Minimum,Maximum,"+
+		"percentile_Average_0,percentile_Average_1,percentile_Average_25,percentile_Average_50,"+
+		"percentile_Average_75,percentile_Average_99,percentile_Average_100\n"+
+		"f3,a,o,2,5000,5000,5000,5000,5000,5000,5000,5000,5000,5000\n"+
+		"f2,a,o,0,1,1,1,1,1,1,1,1,1,1\n"+
+		"f1,a,o,1212,900,100,90000,1000,2000,10000,20000,30000,60000,90000\n")
+	return prefix
+}
+
+func writeFile(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

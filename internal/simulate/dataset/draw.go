@@ -1,4 +1,4 @@
-package simulate
+package dataset
 
 import (
 	"crypto/sha256"
@@ -8,9 +8,9 @@ import (
 	"math/rand/v2"
 )
 
-// source returns the random numbers for one purpose. Each purpose has its own,
-// so that what is drawn does not depend on what else was drawn, or when.
-func source(seed uint64, purpose, name string, day int64) *rand.Rand {
+// randomFor returns the random numbers for one purpose. Each purpose has its own
+// generator, so that a draw does not depend on other draws or their order.
+func randomFor(seed uint64, purpose, name string, day int64) *rand.Rand {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%s\n%s\n%d", seed, purpose, name, day))
 	return rand.New(rand.NewPCG(binary.BigEndian.Uint64(sum[0:8]), binary.BigEndian.Uint64(sum[8:16])))
 }
@@ -20,9 +20,9 @@ type percentiles [7]float64
 
 var ranks = percentiles{0, 0.01, 0.25, 0.50, 0.75, 0.99, 1}
 
-// at interpolates linearly between the percentiles, u being from 0 to 1. The
-// conversions keep the compiler from fusing operations, which some processors
-// would round differently.
+// at interpolates linearly between the percentiles; u is from 0 to 1. The
+// conversions keep the compiler from fusing operations, which would round
+// differently on some processors.
 func (p percentiles) at(u float64) float64 {
 	i := 1
 	for i < len(ranks)-1 && u > ranks[i] {
@@ -32,16 +32,16 @@ func (p percentiles) at(u float64) float64 {
 	return p[i-1] + float64((p[i]-p[i-1])*share)
 }
 
-// behaviour is how a function's invocations fare.
+// behaviour says how long a function's invocations take and how they end.
 type behaviour struct {
 	durations percentiles
-	failures  [2]int // indices into outcomes, the first one the usual
+	failures  [2]int // indices into outcomes; three in four failures are the first
 	fail      int    // failed invocations in a million
 	discard   int    // discarded invocations in a million
 }
 
-// newBehaviour draws the share and kinds of a function's failures: most
-// functions hardly ever fail, a few do so often, some drop messages.
+// newBehaviour draws the share and kinds of a function's failures. Most
+// functions rarely fail, a few fail often, and some discard requests.
 func newBehaviour(r *rand.Rand, durations percentiles) behaviour {
 	b := behaviour{durations: durations}
 	for i := range b.failures {
@@ -76,14 +76,15 @@ func (b *behaviour) draw(r *rand.Rand, start int) packed {
 	}
 	wait := 0
 	if r.IntN(32) == 0 {
-		// Nothing is queued on the day before it starts.
+		// A record is queued on the day on which it starts.
 		wait = min(1+r.IntN(maxWait), start)
 	}
 	return pack(start, duration, wait, end)
 }
 
-// spread draws count of the seconds from first on, as many as hits is long, and
-// appends a record for each, in ascending order. hits is scratch.
+// spread draws count seconds, with repetition, from the len(hits) seconds that
+// begin at first, and appends a record for each in ascending order. hits is
+// scratch memory.
 func (b *behaviour) spread(r *rand.Rand, records []packed, first, count int, hits []uint32) []packed {
 	clear(hits)
 	for range count {

@@ -1,4 +1,4 @@
-package simulate
+package dataset
 
 import (
 	"fmt"
@@ -12,50 +12,50 @@ import (
 type GenerateOptions struct {
 	Functions   int       // at least 1
 	Invocations int       // of all functions in one day
-	Date        time.Time // the UTC day that it lies in; Live goes by its clock
+	Date        time.Time // any time in the UTC day; Live uses its clock instead
 	Seed        uint64
 }
 
-// Generate makes up one day of exactly so many functions and invocations. A few
-// functions have most of the invocations, about half of the functions' hours
-// have none, and the busy hours are those of a working day.
+// Generate draws one day with exactly the given numbers of functions and
+// invocations. A few functions have most of the invocations, about half of the
+// functions' hours have none, and the busy hours are those of a working day.
 func Generate(o GenerateOptions) (*Data, error) {
 	g, err := newGenerator(o)
 	if err != nil {
 		return nil, fmt.Errorf("generate invocations: %w", err)
 	}
-	number, err := newDay(o.Date)
+	number, err := parseDay(o.Date)
 	if err != nil {
 		return nil, fmt.Errorf("generate invocations: %w", err)
 	}
 	return replay(g.names, g.ids, o.Seed, g.day(number)), nil
 }
 
-// Live makes up days that go on with the clock: the day before now in full, today
-// as far as it has got, and every day after that once it has come, each with
-// o.Invocations. A record shows up when it starts, or some seconds earlier as
-// waiting, and runs until its end has passed.
+// Live draws days that continue with the clock: the day before now, today until
+// now, and each later day once the clock reaches it. Each day has
+// o.Invocations. A record is listed from its start on, or as waiting some
+// seconds earlier, and runs until its end.
 func Live(o GenerateOptions, now func() time.Time) (*Data, error) {
 	g, err := newGenerator(o)
 	if err != nil {
 		return nil, fmt.Errorf("generate invocations: %w", err)
 	}
-	today, err := newDay(now())
+	today, err := parseDay(now())
 	if err != nil {
 		return nil, fmt.Errorf("generate invocations: %w", err)
 	}
 	return &Data{
-		names: g.names, ids: g.ids, seed: o.Seed, first: today - 1, now: now,
+		names: g.names, ids: g.ids, seed: o.Seed, firstDay: today - 1, clock: now,
 		generate: g.day, days: map[int64]*day{},
 	}, nil
 }
 
-// generator holds what is the same on all days.
+// generator holds what all days share.
 type generator struct {
 	options    GenerateOptions
 	names      []string
 	ids        requestIDs
-	ranks      []int // a function's place by popularity, from 0
+	ranks      []int // by function: its place by popularity, from 0
 	behaviours []behaviour
 }
 
@@ -78,32 +78,32 @@ func newGenerator(o GenerateOptions) (*generator, error) {
 	tasks := []string{"import", "export", "resize", "notify", "index", "sync", "cleanup", "verify", "convert", "forward"}
 	for i := range o.Functions {
 		name := fmt.Sprintf("%s-%s-%03d", areas[i%len(areas)], tasks[i/len(areas)%len(tasks)], i+1)
-		r := source(o.Seed, "function", name, 0)
+		r := randomFor(o.Seed, "function", name, 0)
 		g.names = append(g.names, name)
 		g.behaviours = append(g.behaviours, newBehaviour(r, drawDurations(r)))
 	}
-	g.ranks = source(o.Seed, "ranks", "", 0).Perm(o.Functions)
+	g.ranks = randomFor(o.Seed, "ranks", "", 0).Perm(o.Functions)
 	var err error
 	g.ids, err = newRequestIDs(o.Seed, fmt.Sprintf("generate %d", o.Invocations), g.names)
 	return g, err
 }
 
-// drawDurations draws execution times in ms, from functions that answer at once
-// to ones that work for minutes, each with a long tail.
+// drawDurations draws execution times in ms. Some functions answer at once,
+// others work for minutes, and each has a long tail.
 func drawDurations(r *rand.Rand) percentiles {
 	medians := []int{20, 80, 300, 1_200, 5_000, 20_000, 90_000}
 	m := float64(medians[r.IntN(len(medians))] * (50 + r.IntN(100)) / 100)
 	return percentiles{m / 4, m / 2, m * 3 / 4, m, m * 3 / 2, m * 6, m * 20}
 }
 
-// day makes up one day, from the seed and the day's number alone.
+// day draws one day. It depends on the seed and the day's number alone.
 func (g *generator) day(number int64) *day {
 	y := &day{number: number, functions: make([][]packed, g.options.Functions)}
-	cells := g.cells(source(g.options.Seed, "hours", "", number))
+	cells := g.cells(randomFor(g.options.Seed, "hours", "", number))
 	share(cells, uint64(g.options.Invocations))
 	hits := make([]uint32, 60*60)
 	for i := range y.functions {
-		r := source(g.options.Seed, "invocations", g.names[i], number)
+		r := randomFor(g.options.Seed, "invocations", g.names[i], number)
 		mine := cells[i*24 : (i+1)*24]
 		total := 0
 		for _, c := range mine {
@@ -131,9 +131,9 @@ var rhythm = [24]uint64{
 	84, 88, 97, 95, 86, 72, 60, 52, 46, 40, 34, 27,
 }
 
-// cells weighs a day's hours, function by function. It goes by whole numbers
-// only: floating point would let two kinds of processors disagree about a
-// record. The largest weight is below 2^38, which leaves room for the sum.
+// cells weighs a day's hours, function by function. It calculates with integers
+// only: with floating point, two kinds of processors could draw different
+// records. The largest weight is below 2^38, so that the sum fits 64 bits.
 func (g *generator) cells(r *rand.Rand) []cell {
 	cells := make([]cell, 0, 24*g.options.Functions)
 	for _, rank := range g.ranks {
@@ -154,9 +154,9 @@ func (g *generator) cells(r *rand.Rand) []cell {
 	return cells
 }
 
-// awake draws the hours in which a function is invoked: the popular third all
-// day, the next third in working hours, the rest now and then. That is half of
-// the hours in all.
+// awake draws the hours in which a function is invoked. The popular third is
+// invoked all day, the next third in working hours, the rest in a few hours.
+// Together that is about half of the hours.
 func (g *generator) awake(rank int, r *rand.Rand) (hours [24]bool) {
 	switch percent := 100 * rank / g.options.Functions; {
 	case percent < 30:
@@ -176,8 +176,9 @@ func (g *generator) awake(rank int, r *rand.Rand) (hours [24]bool) {
 	return hours
 }
 
-// share gives out exactly total invocations: one to each cell that has a weight,
-// if there are enough, and the others by weight, the largest remainders first.
+// share distributes exactly total invocations. Each cell with a weight gets one,
+// if there are enough. The others are distributed by weight, and what rounding
+// leaves goes to the largest remainders.
 func share(cells []cell, total uint64) {
 	var sum, awake uint64
 	for _, c := range cells {

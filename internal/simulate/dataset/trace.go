@@ -1,16 +1,21 @@
-package simulate
+package dataset
 
 import (
+	"encoding/csv"
+	"errors"
 	"fmt"
+	"io"
 	"math"
+	"os"
+	"slices"
 	"strconv"
 	"time"
 )
 
 const (
 	minutesPerDay = 24 * 60
-	// maxPerMinute bounds what one cell may ask for, so that a damaged file
-	// ends in an error and not in all memory taken.
+	// maxPerMinute bounds a cell's count. A damaged file is refused before it
+	// takes all memory.
 	maxPerMinute = 1_000_000
 )
 
@@ -18,7 +23,7 @@ const (
 // and PREFIX_run.csv (execution times in milliseconds), on the UTC day that
 // date lies in: one record for each counted invocation, its second drawn within
 // its minute and its duration between the function's percentiles. A function
-// keeps its whole hash for a name.
+// is named by its whole hash.
 func LoadTrace(prefix string, date time.Time, seed uint64) (*Data, error) {
 	d, err := loadTrace(prefix, date, seed)
 	if err != nil {
@@ -28,7 +33,7 @@ func LoadTrace(prefix string, date time.Time, seed uint64) (*Data, error) {
 }
 
 func loadTrace(prefix string, date time.Time, seed uint64) (*Data, error) {
-	number, err := newDay(date)
+	number, err := parseDay(date)
 	if err != nil {
 		return nil, err
 	}
@@ -88,8 +93,8 @@ func minuteColumns() []string {
 	return columns
 }
 
-// replayFunction draws a function's records; minutes are its invocations in
-// each minute of the day, to be rounded.
+// replayFunction draws a function's records. minutes are its invocations in each
+// minute of the day, which are rounded.
 func replayFunction(name string, minutes []float64, durations percentiles, seed uint64) ([]packed, error) {
 	counts, total := make([]int, len(minutes)), 0
 	for i, v := range minutes {
@@ -100,9 +105,8 @@ func replayFunction(name string, minutes []float64, durations percentiles, seed 
 		counts[i] = int(v)
 		total += counts[i]
 	}
-	// The draws do not depend on the date: the day that is replayed is one and
-	// the same.
-	r := source(seed, "trace", name, 0)
+	// The draws do not depend on the date, so every date replays the same day.
+	r := randomFor(seed, "trace", name, 0)
 	b := newBehaviour(r, durations)
 	records := make([]packed, 0, total)
 	hits := make([]uint32, 60)
@@ -112,4 +116,73 @@ func replayFunction(name string, minutes []float64, durations percentiles, seed 
 		}
 	}
 	return records, nil
+}
+
+// functionColumn is the column of the function's name in both files.
+const functionColumn = "HashFunction"
+
+// readTable reads a CSV file with a header. For each line it calls row with the
+// function's name and the numbers of the given columns, in any order of columns.
+// A function that is listed twice is an error. The next call of row reuses
+// values.
+func readTable(path string, columns []string, row func(name string, values []float64) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+
+	lines := csv.NewReader(f)
+	lines.ReuseRecord = true
+	header, err := lines.Read()
+	if err != nil {
+		return fmt.Errorf("%s: read header: %w", path, err)
+	}
+	nameAt, at, err := findColumns(header, columns)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	values := make([]float64, len(columns))
+	seen := map[string]bool{}
+	for {
+		line, err := lines.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		name := line[nameAt]
+		for i, field := range at {
+			if values[i], err = strconv.ParseFloat(line[field], 64); err != nil {
+				return fmt.Errorf("%s: function %s: column %s: %w", path, name, columns[i], err)
+			}
+		}
+		if name == "" || seen[name] {
+			return fmt.Errorf("%s: function %q: empty or listed twice", path, name)
+		}
+		seen[name] = true
+		if err := row(name, values); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+}
+
+func findColumns(header, columns []string) (name int, at []int, err error) {
+	index := make(map[string]int, len(header))
+	for i, column := range slices.Backward(header) {
+		index[column] = i
+	}
+	name, ok := index[functionColumn]
+	if !ok {
+		return 0, nil, fmt.Errorf("no column %s", functionColumn)
+	}
+	for _, column := range columns {
+		i, ok := index[column]
+		if !ok {
+			return 0, nil, fmt.Errorf("no column %s", column)
+		}
+		at = append(at, i)
+	}
+	return name, at, nil
 }
