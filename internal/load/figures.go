@@ -12,7 +12,7 @@ import (
 	"archiver/internal/archive"
 )
 
-// Figures are what the rows of an hour amount to: see migrations/00009_figures.sql.
+// Figures are what the rows of an hour amount to: see migrations/00001_schema.sql.
 //
 // Whatever changes rows notes their functions and hours in hourly_figures_due, in
 // the same transaction. CountFigures takes notes and counts what they name, in

@@ -34,7 +34,7 @@ type FunctionTotals struct {
 	ID                                   int32
 	Provider, Region, Project, URN, Name string
 	GoneAt                               *time.Time
-	CoveredSince                         *time.Time // another version's list has its records, see 00008_versions.sql
+	CoveredSince                         *time.Time // another version's list has its records
 	Windows, Complete, Open              int64
 	Short, Failed, Gone                  int64
 	Records, Pending, Rejected           int64

@@ -12,10 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"archiver/internal/archive"
-	"archiver/internal/pgserver/pgtest"
 )
 
 // checkTotals compares the totals, and the days, with the windows that they sum up.
@@ -204,53 +202,6 @@ func TestTotalsEndsWhenTwoMoveThem(t *testing.T) {
 	if !slices.Equal(want, got) {
 		t.Errorf("complete are %v, want %v", got, want)
 	}
-	checkTotals(a)
-}
-
-// Windows that were there before the totals are counted when these come, and
-// stay when they go.
-func TestMigrateTotals(t *testing.T) {
-	t.Parallel()
-	url := pgtest.Database(t)
-	migrateUp(t, url)
-	pool, err := pgxpool.New(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	a := &archiveDB{t: t, url: url, store: openStore(t, url), sql: pool}
-	m := newMigrator(t, url)
-	known := []archive.Known{a.function("f"), a.function("g"), a.function("h")}
-	disturbAll := func(seed uint64) {
-		t.Helper()
-		r := rand.New(rand.NewPCG(seed, 0))
-		for range 60 {
-			if err := disturb(t, a, r, known[r.IntN(2)], known[:2], noted); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-	disturbAll(1)
-	checkTotals(a)
-	for {
-		step, err := m.Down(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if step.Version == 5 {
-			break
-		}
-	}
-	if n := value[int](a, `SELECT count(*) FROM windows`); n == 0 {
-		t.Error("the windows went with their totals")
-	}
-	a.exec(`UPDATE windows SET records = records + 1, state = 'complete' WHERE state = 'failed'`)
-	a.exec(`INSERT INTO windows (function_id, window_start) SELECT $1, $2::timestamptz`, known[0].ID, hour(-9))
-	if _, err := m.Up(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	checkTotals(a)
-	disturbAll(2)
 	checkTotals(a)
 }
 

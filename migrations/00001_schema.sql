@@ -1,0 +1,1454 @@
+-- The schema of the archive.
+--
+--   1. functions, their versions and aliases
+--   2. invocations: one row a request
+--   3. notification settings, with their history
+--   4. windows: which hours of which function are archived; claims and walks
+--   5. rejected records, and runs
+--   6. figures: counts and durations by hour and day
+--   7. what the columns mean, and who may read them
+--
+-- COMMENT ON is for people who query the archive. Comments with dashes are for
+-- people who work on the archiver.
+
+-- +goose Up
+
+-- 1. Functions.
+
+CREATE TABLE functions (
+    function_id       integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    provider          text COLLATE "C" NOT NULL,
+    region            text COLLATE "C" NOT NULL,
+    project_id        text COLLATE "C" NOT NULL,
+    function_urn      text COLLATE "C" NOT NULL,
+    function_name     text COLLATE "C" NOT NULL,
+    first_seen        timestamptz NOT NULL,
+    last_seen         timestamptz NOT NULL,
+    gone_at           timestamptz,
+    strays            boolean NOT NULL DEFAULT false,
+    settings_asked_at timestamptz,
+    latest_id         integer REFERENCES functions,
+    versions_at       timestamptz,
+    versions_mark     text COLLATE "C",
+    covered_at        timestamptz,
+    covered_to        timestamptz,
+    covered_since     timestamptz,
+    UNIQUE (provider, region, project_id, function_urn)
+);
+CREATE INDEX functions_latest ON functions (latest_id) WHERE latest_id IS NOT NULL;
+
+COMMENT ON TABLE functions IS
+    'Every function, or version of one, that a source has listed.';
+COMMENT ON COLUMN functions.function_id IS
+    'Number of the function in this archive.';
+COMMENT ON COLUMN functions.strays IS
+    'Some of its records came for hours that their start is not in: the source files them by another time.';
+COMMENT ON COLUMN functions.settings_asked_at IS
+    'When its notification settings were asked for last.';
+COMMENT ON COLUMN functions.latest_id IS
+    'Of a version: the function as its source lists it.';
+COMMENT ON COLUMN functions.versions_at IS
+    'When its versions were listed last.';
+COMMENT ON COLUMN functions.versions_mark IS
+    'The source''s word for its last change then.';
+COMMENT ON COLUMN functions.covered_at IS
+    'Of a version: when it was last looked at whether another one''s list has its records.';
+COMMENT ON COLUMN functions.covered_to IS
+    'The end of the hours that were looked at then.';
+
+CREATE TABLE function_aliases (
+    function_id         integer NOT NULL REFERENCES functions,
+    alias_name          text COLLATE "C" NOT NULL,
+    version             text COLLATE "C" NOT NULL,
+    description         text,
+    additional_versions jsonb,
+    last_seen           timestamptz NOT NULL,
+    PRIMARY KEY (function_id, alias_name)
+);
+
+COMMENT ON TABLE function_aliases IS
+    'Aliases of functions as they were when last listed.';
+COMMENT ON COLUMN function_aliases.alias_name IS
+    'Another name of a version.';
+COMMENT ON COLUMN function_aliases.description IS
+    'The source''s description.';
+COMMENT ON COLUMN function_aliases.additional_versions IS
+    'Other versions that take a share of its invocations, as the source has it.';
+
+-- A URN ends in the version: urn:fss:region:project:function:package:name:version.
+CREATE VIEW function_versions AS
+SELECT v.provider,
+       v.region,
+       v.project_id,
+       v.function_name,
+       v.function_urn,
+       v.version,
+       ARRAY (
+	SELECT a.alias_name
+	  FROM function_aliases a
+	 WHERE a.function_id = COALESCE(v.latest_id, v.function_id) AND a.version = v.version
+	 ORDER BY a.alias_name) AS aliases,
+       v.covered_since,
+       v.first_seen,
+       v.last_seen,
+       v.gone_at
+  FROM (
+	SELECT *, NULLIF(split_part(function_urn, ':', 8), '') AS version
+	  FROM functions) v;
+
+COMMENT ON VIEW function_versions IS
+    'Each version of a function with its aliases, and since when another one''s list is known to have its records.';
+COMMENT ON COLUMN function_versions.aliases IS
+    'Its other names.';
+
+-- 2. Invocations.
+
+-- Records in flight are the only ones that change by themselves or have no
+-- start yet: they share one small partition. Settled records lie by day of
+-- start_time and are written once. The archiver makes the days.
+--
+-- Each leaf has its own unique index on request_id. That a request_id is in one
+-- leaf only is checked by each commit (see internal/load/commit.go).
+--
+-- The widest columns of fixed width come first, so that rows have no padding.
+-- The URN is in functions alone. source_status is NULL where it equals status.
+CREATE TABLE invocations (
+    first_archived_at timestamptz NOT NULL,
+    updated_at        timestamptz NOT NULL,
+    start_time        timestamptz,
+    end_time          timestamptz,
+    queried_window    timestamptz,
+    function_id       integer NOT NULL,
+    request_id        varchar(64) COLLATE "C" NOT NULL,
+    status            text COLLATE "C" NOT NULL,
+    source_status     text COLLATE "C",
+    error_code        text COLLATE "C",
+    error_message     text,
+    extra             jsonb
+) PARTITION BY LIST (status);
+
+COMMENT ON TABLE invocations IS
+    'One row a request, partitioned by day of its start. invocation_history shows it with names.';
+COMMENT ON COLUMN invocations.queried_window IS
+    'The hour it was found in, where it has no start.';
+COMMENT ON COLUMN invocations.source_status IS
+    'The source''s own word for the status; NULL where that is the same.';
+
+CREATE TABLE invocations_in_flight PARTITION OF invocations
+    FOR VALUES IN ('WAIT', 'RUNNING');
+CREATE UNIQUE INDEX invocations_in_flight_request_id ON invocations_in_flight (request_id);
+CREATE INDEX invocations_in_flight_function_id ON invocations_in_flight (function_id);
+
+COMMENT ON TABLE invocations_in_flight IS
+    'Those that wait or run.';
+
+-- invocations_dated has no default partition: attaching a day would have to
+-- lock it, and so wait for every transaction that ever read invocations.
+CREATE TABLE invocations_settled PARTITION OF invocations DEFAULT
+    PARTITION BY LIST ((start_time IS NULL));
+
+COMMENT ON TABLE invocations_settled IS
+    'Those that have ended.';
+
+-- A discarded request never starts.
+--
+-- Settled rows are written once. The vacuum that follows them freezes what it
+-- visits, and comes after 5% of new rows: reasons and figures are beside
+-- dayStorage in internal/load/partitions.go, which sets the same for each day.
+CREATE TABLE invocations_undated PARTITION OF invocations_settled
+    FOR VALUES IN (true)
+    WITH (autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_factor = 0.05);
+CREATE UNIQUE INDEX invocations_undated_request_id ON invocations_undated (request_id);
+CREATE INDEX invocations_undated_window ON invocations_undated (function_id, queried_window);
+
+COMMENT ON TABLE invocations_undated IS
+    'Those that ended without having started.';
+
+CREATE TABLE invocations_dated PARTITION OF invocations_settled
+    FOR VALUES IN (false) PARTITION BY RANGE (start_time);
+
+COMMENT ON TABLE invocations_dated IS
+    'Those that ended and have a start, a table a UTC day.';
+
+CREATE VIEW invocation_history AS
+SELECT f.provider,
+       f.region,
+       f.project_id,
+       f.function_urn,
+       f.function_name,
+       i.request_id,
+       i.status,
+       COALESCE(i.source_status, i.status) AS source_status,
+       i.error_code,
+       i.error_message,
+       i.start_time,
+       i.end_time,
+       EXTRACT(EPOCH FROM i.end_time - i.start_time)::double precision AS duration_seconds,
+       i.extra,
+       date_trunc('hour', COALESCE(i.start_time, i.queried_window), 'UTC') AS window_start,
+       i.first_archived_at,
+       i.updated_at
+  FROM invocations i
+  JOIN functions f USING (function_id);
+
+COMMENT ON VIEW invocation_history IS
+    'One row a request, with the names of its function: the view to query.';
+
+CREATE VIEW failures AS
+SELECT f.provider,
+       f.region,
+       f.project_id,
+       f.function_urn,
+       f.function_name,
+       i.request_id,
+       i.status,
+       COALESCE(i.source_status, i.status) AS source_status,
+       i.error_code,
+       i.error_message,
+       COALESCE(i.end_time, i.start_time, i.queried_window) AS failed_at,
+       i.start_time,
+       i.end_time,
+       EXTRACT(EPOCH FROM i.end_time - i.start_time)::double precision AS duration_seconds,
+       date_trunc('hour', COALESCE(i.start_time, i.queried_window), 'UTC') AS window_start
+  FROM invocations i
+  JOIN functions f USING (function_id)
+ WHERE i.status IN ('FAIL', 'DISCARD');
+
+COMMENT ON VIEW failures IS
+    'Each failed or discarded request.';
+COMMENT ON COLUMN failures.failed_at IS
+    'When it ended; where the source does not say, when it began; else the hour it was found in.';
+
+-- 3. Notification settings: how functions are invoked asynchronously.
+
+-- One row a version and change: what held from valid_from until valid_to, or
+-- holds now where valid_to is NULL. valid_from is the source's own
+-- last_modified where that is possible, else the time of the answer (seen_at).
+-- Writers lock the table (see internal/load/settings.go), so that two rows of
+-- one version never hold at once. The first index enforces it for current rows.
+CREATE TABLE notification_setting_versions (
+    setting_id                     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    function_id                    integer NOT NULL REFERENCES functions,
+    provider                       text COLLATE "C" NOT NULL,
+    region                         text COLLATE "C" NOT NULL,
+    project_id                     text COLLATE "C" NOT NULL,
+    function_urn                   text COLLATE "C" NOT NULL,
+    valid_from                     timestamptz NOT NULL,
+    valid_to                       timestamptz CHECK (valid_to > valid_from),
+    seen_at                        timestamptz NOT NULL,
+    created_time                   timestamptz,
+    last_modified                  timestamptz,
+    max_async_event_age_in_seconds integer,
+    max_async_retry_attempts       integer,
+    on_success_destination         text,
+    on_failure_destination         text,
+    enable_async_status_log        boolean,
+    raw                            jsonb NOT NULL
+);
+CREATE UNIQUE INDEX notification_setting_versions_current
+    ON notification_setting_versions (function_urn, provider, region, project_id)
+    WHERE valid_to IS NULL;
+CREATE UNIQUE INDEX notification_setting_versions_history
+    ON notification_setting_versions (function_urn, valid_from, provider, region, project_id);
+CREATE INDEX notification_setting_versions_function
+    ON notification_setting_versions (function_id)
+    WHERE valid_to IS NULL;
+CREATE INDEX notification_setting_versions_off
+    ON notification_setting_versions (function_urn)
+    WHERE NOT enable_async_status_log;
+
+COMMENT ON TABLE notification_setting_versions IS
+    'How each version of a function was invoked asynchronously, and when. notification_settings_history shows it with names.';
+COMMENT ON COLUMN notification_setting_versions.setting_id IS
+    'Number of the row.';
+COMMENT ON COLUMN notification_setting_versions.function_id IS
+    'The function that was asked for.';
+
+CREATE VIEW notification_settings_history AS
+SELECT s.provider,
+       s.region,
+       s.project_id,
+       s.function_urn,
+       f.function_name,
+       s.valid_from,
+       s.valid_to,
+       s.max_async_event_age_in_seconds,
+       s.max_async_retry_attempts,
+       s.on_success_destination,
+       s.on_failure_destination,
+       s.enable_async_status_log,
+       s.created_time,
+       s.last_modified,
+       s.seen_at,
+       s.raw
+  FROM notification_setting_versions s
+  JOIN functions f USING (function_id);
+
+COMMENT ON VIEW notification_settings_history IS
+    'How each version of a function was invoked asynchronously: one row a version and change.';
+
+CREATE VIEW notification_settings AS
+SELECT provider, region, project_id, function_urn, function_name, valid_from,
+       max_async_event_age_in_seconds, max_async_retry_attempts,
+       on_success_destination, on_failure_destination, enable_async_status_log,
+       created_time, last_modified, seen_at, raw
+  FROM notification_settings_history
+ WHERE valid_to IS NULL;
+
+COMMENT ON VIEW notification_settings IS
+    'How each version of a function is invoked asynchronously now.';
+
+-- Joins adjacent rows with the status log off: other settings may have changed
+-- while it was off.
+CREATE VIEW status_log_off AS
+SELECT provider, region, project_id, function_urn,
+       min(valid_from) AS off_from,
+       CASE WHEN count(*) = count(valid_to) THEN max(valid_to) END AS off_to
+  FROM (
+    SELECT *, count(*) FILTER (WHERE begins) OVER version AS period
+      FROM (
+        SELECT *, valid_from IS DISTINCT FROM lag(valid_to) OVER version AS begins
+          FROM notification_setting_versions
+         WHERE NOT enable_async_status_log
+        WINDOW version AS (PARTITION BY function_urn, provider, region, project_id ORDER BY valid_from)) AS off
+    WINDOW version AS (PARTITION BY function_urn, provider, region, project_id ORDER BY valid_from)) AS off
+ GROUP BY function_urn, provider, region, project_id, period;
+
+COMMENT ON VIEW status_log_off IS
+    'When a source kept no records of a function, because its status log was off.';
+COMMENT ON COLUMN status_log_off.off_from IS
+    'Since when.';
+COMMENT ON COLUMN status_log_off.off_to IS
+    'Until when; NULL while it goes on.';
+
+-- 4. Windows, and who works on them.
+
+-- The checkpoints. Each commit keeps records, pending and rejected in step with
+-- the rows; the other columns say how reading the window went. A row with
+-- planned = false came from a record found while another window was read.
+--
+-- Only the newest windows change. By default autovacuum would come after a fifth
+-- of the table, in a year's archive every ten weeks. Until it comes, each look
+-- at the newest windows goes to the heap and past dead versions (909 pages for
+-- 1,665 windows, 12 after a vacuum). With 1.4 million windows a vacuum at 2%
+-- takes 0.13 s, every few days.
+--
+-- A lower fillfactor would not help: both updates of a window (read, verified)
+-- change a column of a partial index, so neither is HOT (0.1% of updates at
+-- fillfactor 100, 80 and 50). Without these indexes every plan would read the
+-- whole history.
+CREATE TABLE windows (
+    function_id  integer NOT NULL,
+    window_start timestamptz NOT NULL,
+    state        text COLLATE "C" NOT NULL DEFAULT 'pending'
+                 CHECK (state IN ('pending', 'partial', 'complete', 'short', 'failed', 'gone')),
+    planned      boolean NOT NULL DEFAULT false,
+    records      integer NOT NULL DEFAULT 0,
+    pending      integer NOT NULL DEFAULT 0,
+    rejected     integer NOT NULL DEFAULT 0,
+    source_count integer,
+    attempts     integer NOT NULL DEFAULT 0,
+    last_error   text,
+    completed_at timestamptz,
+    recheck_at   timestamptz,
+    rechecks     smallint NOT NULL DEFAULT 0,
+    verified_at  timestamptz,
+    PRIMARY KEY (function_id, window_start)
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02);
+
+-- However long the history, only few windows are in these indexes at a time.
+CREATE INDEX windows_open ON windows (function_id, window_start)
+    WHERE planned AND state NOT IN ('complete', 'gone');
+CREATE INDEX windows_erring ON windows (function_id, window_start)
+    WHERE planned AND state NOT IN ('complete', 'gone') AND last_error IS NOT NULL;
+CREATE INDEX windows_recheck ON windows (function_id, recheck_at)
+    WHERE recheck_at IS NOT NULL;
+CREATE INDEX windows_unverified ON windows (function_id, window_start)
+    WHERE state = 'complete' AND verified_at IS NULL;
+
+COMMENT ON TABLE windows IS
+    'One row a function and hour: how reading it went, and what the archive has of it. window_coverage shows it with names.';
+COMMENT ON COLUMN windows.records IS
+    'How many records the archive has of it.';
+COMMENT ON COLUMN windows.recheck_at IS
+    'When what is in flight is asked for again.';
+COMMENT ON COLUMN windows.rechecks IS
+    'How often that was done.';
+
+-- A window without records is shown as off if the source kept no records for all
+-- of its hour: it is complete only because there was nothing to read.
+CREATE VIEW window_states AS
+SELECT w.function_id,
+       f.provider,
+       f.function_urn,
+       w.window_start,
+       CASE WHEN o.off_from IS NULL THEN w.state ELSE 'off' END AS state,
+       w.records,
+       w.pending,
+       w.source_count,
+       w.attempts,
+       w.last_error,
+       w.completed_at,
+       w.rejected
+  FROM windows w
+  JOIN functions f USING (function_id)
+  LEFT JOIN status_log_off o
+    ON o.function_urn = f.function_urn AND o.provider = f.provider AND o.region = f.region AND o.project_id = f.project_id
+   AND w.state = 'complete' AND w.records = 0 AND w.rejected = 0
+   AND o.off_from <= w.window_start AND (o.off_to IS NULL OR o.off_to >= w.window_start + interval '1 hour');
+
+COMMENT ON VIEW window_states IS
+    'window_coverage with the number of the function.';
+COMMENT ON COLUMN window_states.state IS
+    'As in window_coverage.';
+COMMENT ON COLUMN window_states.records IS
+    'How many records the archive has of it.';
+
+CREATE VIEW window_coverage AS
+SELECT provider, function_urn, window_start, state, records, pending, source_count,
+       attempts, last_error, completed_at, rejected
+  FROM window_states;
+
+COMMENT ON VIEW window_coverage IS
+    'One row a function and hour: whether it is complete, and what keeps it from being so.';
+COMMENT ON COLUMN window_coverage.state IS
+    'pending (known, not read), partial (begun), complete, short (the source counts more than it gives), failed, gone (the function does not answer), or off (complete, but the source kept no records for all of the hour).';
+COMMENT ON COLUMN window_coverage.records IS
+    'How many records the archive has of it.';
+
+-- Each claim of the function increases epoch. A worker whose epoch is no longer
+-- the row's has lost the function, and each of its transactions checks that
+-- before it writes. owner is a process: it holds an advisory lock of that
+-- number as long as its session lives.
+CREATE TABLE claims (
+    function_id integer PRIMARY KEY REFERENCES functions,
+    owner       integer NOT NULL,
+    epoch       bigint NOT NULL,
+    expires_at  timestamptz NOT NULL,
+    wanted      boolean NOT NULL DEFAULT false
+);
+
+COMMENT ON TABLE claims IS
+    'Who works on a function now. Of no use to readers.';
+COMMENT ON COLUMN claims.owner IS
+    'Number of the process that has it.';
+COMMENT ON COLUMN claims.epoch IS
+    'Grows with every claim.';
+COMMENT ON COLUMN claims.expires_at IS
+    'When it is free if its owner stays silent.';
+COMMENT ON COLUMN claims.wanted IS
+    'Another process waits for it.';
+
+-- The spans that were begun and not finished. The next run goes on from there.
+CREATE TABLE walks (
+    function_id   integer NOT NULL,
+    span_from     timestamptz NOT NULL,
+    span_to       timestamptz NOT NULL,
+    source_cursor text NOT NULL,
+    seen          integer NOT NULL,
+    source_count  integer,
+    PRIMARY KEY (function_id, span_from)
+);
+
+COMMENT ON TABLE walks IS
+    'Spans that are being read, and where the next page begins.';
+COMMENT ON COLUMN walks.span_from IS
+    'Beginning of the span.';
+COMMENT ON COLUMN walks.span_to IS
+    'End of the span.';
+COMMENT ON COLUMN walks.source_cursor IS
+    'The source''s word for the next page.';
+COMMENT ON COLUMN walks.seen IS
+    'How many records it has given so far.';
+COMMENT ON COLUMN walks.source_count IS
+    'How many it counted as of the last page.';
+
+-- A statement in a trigger finds the transition tables by these names. The
+-- trigger for INSERT has no windows_before and the one for DELETE has no
+-- windows_after: there the statement finds these empty views.
+CREATE VIEW windows_before AS
+SELECT function_id, window_start, state, planned, records, pending, rejected, completed_at, verified_at
+  FROM windows
+ WHERE false;
+CREATE VIEW windows_after AS
+SELECT * FROM windows_before;
+
+COMMENT ON VIEW windows_before IS
+    'Stands in for a trigger''s table of rows before a change. Always empty.';
+COMMENT ON COLUMN windows_before.records IS
+    'How many records the archive has of it.';
+COMMENT ON VIEW windows_after IS
+    'Stands in for a trigger''s table of rows after a change. Always empty.';
+COMMENT ON COLUMN windows_after.records IS
+    'How many records the archive has of it.';
+
+-- One row a function, kept by triggers on windows in the transaction of each
+-- change, whoever makes it. From and to are the first of such windows and the
+-- end of the last one; where the hours between them are as many as the windows,
+-- none is missing there.
+--
+-- A row is rewritten by every commit of its function, and no index but the key
+-- names a column: with half of each page left free, the new version finds room
+-- on its page and the old ones are cleared away there (HOT).
+CREATE TABLE window_totals (
+    function_id      integer PRIMARY KEY,
+    windows          integer NOT NULL, -- planned
+    complete         integer NOT NULL,
+    open             integer NOT NULL, -- planned, and neither complete nor gone
+    short            integer NOT NULL,
+    failed           integer NOT NULL,
+    gone             integer NOT NULL,
+    unverified       integer NOT NULL, -- complete, and not verified since
+    records          bigint NOT NULL,
+    pending          bigint NOT NULL,
+    rejected         bigint NOT NULL,
+    planned_from     timestamptz,
+    planned_to       timestamptz,
+    complete_from    timestamptz,
+    complete_to      timestamptz,
+    unverified_since timestamptz,     -- none of them was completed before; a lower bound
+    recorded_to      timestamptz,     -- the end of the last one that had records; an upper bound
+    ends_lost        boolean NOT NULL -- from and to may be too wide; never so when a statement ends
+) WITH (fillfactor = 50);
+
+COMMENT ON TABLE window_totals IS
+    'What the windows of each function amount to, kept by triggers.';
+COMMENT ON COLUMN window_totals.windows IS
+    'Windows that are planned.';
+COMMENT ON COLUMN window_totals.complete IS
+    'Those that are complete.';
+COMMENT ON COLUMN window_totals.open IS
+    'Those that are neither complete nor gone.';
+COMMENT ON COLUMN window_totals.short IS
+    'Those that are short.';
+COMMENT ON COLUMN window_totals.failed IS
+    'Those that failed.';
+COMMENT ON COLUMN window_totals.gone IS
+    'Those that are gone.';
+COMMENT ON COLUMN window_totals.unverified IS
+    'Those that are complete and not verified since.';
+COMMENT ON COLUMN window_totals.records IS
+    'Records of all its windows.';
+COMMENT ON COLUMN window_totals.pending IS
+    'Records in flight of all its windows.';
+COMMENT ON COLUMN window_totals.rejected IS
+    'Rejected records of all its windows.';
+COMMENT ON COLUMN window_totals.planned_from IS
+    'Beginning of the first that is planned.';
+COMMENT ON COLUMN window_totals.planned_to IS
+    'End of the last that is planned.';
+COMMENT ON COLUMN window_totals.complete_from IS
+    'Beginning of the first that is complete.';
+COMMENT ON COLUMN window_totals.complete_to IS
+    'End of the last that is complete.';
+COMMENT ON COLUMN window_totals.unverified_since IS
+    'None of the unverified was completed before.';
+COMMENT ON COLUMN window_totals.recorded_to IS
+    'None that ends later has records.';
+COMMENT ON COLUMN window_totals.ends_lost IS
+    'Never true when a statement ends.';
+
+-- Adds a statement's changes to the totals. Of two transactions that change one
+-- function the second waits for the first's row and adds to what that left: no
+-- change is lost.
+--
+-- They do not deadlock. Whoever writes windows takes the totals of their
+-- functions first, in the order of their ids: each function has a row of them
+-- from its beginning.
+--
+-- This is part of every commit of a page, an upsert, which fires for INSERT
+-- too, mostly for nothing. No statement in here names a variable, so that each
+-- is planned once a session.
+-- +goose StatementBegin
+CREATE FUNCTION add_windows() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NOT EXISTS (SELECT FROM windows_after) THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    INSERT INTO window_totals AS t
+    SELECT d.*
+      FROM (
+        SELECT function_id,
+               COALESCE(sum(n) FILTER (WHERE planned), 0) AS windows,
+               COALESCE(sum(n) FILTER (WHERE complete), 0) AS complete,
+               COALESCE(sum(n) FILTER (WHERE planned AND NOT complete AND NOT gone), 0) AS open,
+               COALESCE(sum(n) FILTER (WHERE short), 0) AS short,
+               COALESCE(sum(n) FILTER (WHERE failed), 0) AS failed,
+               COALESCE(sum(n) FILTER (WHERE gone), 0) AS gone,
+               COALESCE(sum(n) FILTER (WHERE unverified), 0) AS unverified,
+               sum(n * records) AS records, sum(n * pending) AS pending, sum(n * rejected) AS rejected,
+               min(window_start) FILTER (WHERE planned) AS planned_from,
+               max(window_start) FILTER (WHERE planned) + interval '1 hour' AS planned_to,
+               min(window_start) FILTER (WHERE complete) AS complete_from,
+               max(window_start) FILTER (WHERE complete) + interval '1 hour' AS complete_to,
+               min(completed_at) FILTER (WHERE unverified AND n > 0) AS unverified_since,
+               max(window_start) FILTER (WHERE records > 0 AND n > 0) + interval '1 hour' AS recorded_to,
+               (min(window_start) FILTER (WHERE planned), max(window_start) FILTER (WHERE planned),
+                min(window_start) FILTER (WHERE complete), max(window_start) FILTER (WHERE complete))
+               IS DISTINCT FROM
+               (min(window_start) FILTER (WHERE planned AND n > 0), max(window_start) FILTER (WHERE planned AND n > 0),
+                min(window_start) FILTER (WHERE complete AND n > 0), max(window_start) FILTER (WHERE complete AND n > 0)) AS ends_lost
+          FROM (
+            SELECT n, function_id, window_start, planned, state = 'complete' AS complete, state = 'short' AS short,
+                   state = 'failed' AS failed, state = 'gone' AS gone, state = 'complete' AND verified_at IS NULL AS unverified,
+                   records, pending, rejected, completed_at
+              FROM (
+                SELECT 1 AS n, function_id, window_start, state, planned, records, pending, rejected, completed_at, verified_at
+                  FROM windows_after
+                 UNION ALL
+                SELECT -1, function_id, window_start, state, planned, records, pending, rejected, completed_at, verified_at
+                  FROM windows_before
+              ) AS w
+          ) AS w
+         GROUP BY function_id
+      ) AS d
+     WHERE ends_lost OR unverified_since IS NOT NULL OR recorded_to IS NOT NULL
+        OR (windows, complete, open, short, failed, gone, unverified, records, pending, rejected) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+     ORDER BY function_id
+        ON CONFLICT (function_id) DO UPDATE
+       SET windows = t.windows + EXCLUDED.windows,
+           complete = t.complete + EXCLUDED.complete,
+           open = t.open + EXCLUDED.open,
+           short = t.short + EXCLUDED.short,
+           failed = t.failed + EXCLUDED.failed,
+           gone = t.gone + EXCLUDED.gone,
+           unverified = t.unverified + EXCLUDED.unverified,
+           records = t.records + EXCLUDED.records,
+           pending = t.pending + EXCLUDED.pending,
+           rejected = t.rejected + EXCLUDED.rejected,
+           planned_from = LEAST(t.planned_from, EXCLUDED.planned_from),
+           planned_to = GREATEST(t.planned_to, EXCLUDED.planned_to),
+           complete_from = LEAST(t.complete_from, EXCLUDED.complete_from),
+           complete_to = GREATEST(t.complete_to, EXCLUDED.complete_to),
+           unverified_since = CASE WHEN t.unverified + EXCLUDED.unverified > 0
+                                   THEN LEAST(t.unverified_since, EXCLUDED.unverified_since) END,
+           recorded_to = GREATEST(t.recorded_to, EXCLUDED.recorded_to),
+           ends_lost = EXCLUDED.ends_lost AND COALESCE(
+               EXCLUDED.planned_from <= t.planned_from OR EXCLUDED.planned_to >= t.planned_to
+               OR EXCLUDED.complete_from <= t.complete_from OR EXCLUDED.complete_to >= t.complete_to, false);
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+
+CREATE TRIGGER add_inserted AFTER INSERT ON windows
+    REFERENCING NEW TABLE AS windows_after
+    FOR EACH STATEMENT EXECUTE FUNCTION add_windows();
+CREATE TRIGGER add_updated AFTER UPDATE ON windows
+    REFERENCING OLD TABLE AS windows_before NEW TABLE AS windows_after
+    FOR EACH STATEMENT EXECUTE FUNCTION add_windows();
+CREATE TRIGGER add_deleted AFTER DELETE ON windows
+    REFERENCING OLD TABLE AS windows_before
+    FOR EACH STATEMENT EXECUTE FUNCTION add_windows();
+
+-- The first or the last of the windows is not one of them any more: the next
+-- one is looked up. That it is done after the row of totals was taken, by a
+-- statement of its own, makes it see all that was committed before; whoever
+-- comes later finds what it leaves.
+-- +goose StatementBegin
+CREATE FUNCTION find_ends() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE window_totals
+       SET (planned_from, planned_to) = (
+               SELECT min(window_start), max(window_start) + interval '1 hour'
+                 FROM windows WHERE function_id = NEW.function_id AND planned),
+           (complete_from, complete_to) = (
+               SELECT min(window_start), max(window_start) + interval '1 hour'
+                 FROM windows WHERE function_id = NEW.function_id AND state = 'complete'),
+           ends_lost = false
+     WHERE function_id = NEW.function_id;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+
+CREATE TRIGGER find_ends AFTER UPDATE ON window_totals
+    FOR EACH ROW WHEN (NEW.ends_lost) EXECUTE FUNCTION find_ends();
+
+-- +goose StatementBegin
+CREATE FUNCTION begin_totals() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO window_totals
+    VALUES (NEW.function_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, false)
+        ON CONFLICT (function_id) DO NOTHING;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+
+CREATE TRIGGER begin_totals AFTER INSERT ON functions
+    FOR EACH ROW EXECUTE FUNCTION begin_totals();
+
+-- +goose StatementBegin
+CREATE FUNCTION forget_windows() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM window_totals;
+    INSERT INTO window_totals
+    SELECT function_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, false
+      FROM functions;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+
+CREATE TRIGGER forget_truncated AFTER TRUNCATE ON windows
+    FOR EACH STATEMENT EXECUTE FUNCTION forget_windows();
+
+-- One row a function and UTC day that has windows, kept by triggers on windows
+-- in the transaction of each change, whoever makes it. Whoever writes windows
+-- holds the totals of their functions (see 00005_totals.sql), and so nobody
+-- waits here.
+--
+-- A day's rows are rewritten as its hours complete, and no index but the key
+-- names a column: the room left on each page keeps that HOT.
+CREATE TABLE window_days (
+    function_id integer NOT NULL,
+    day         timestamptz NOT NULL,
+    windows     integer NOT NULL, -- planned
+    unplanned   integer NOT NULL, -- there by a record found by chance
+    complete    integer NOT NULL,
+    empty       integer NOT NULL, -- of these, without any record
+    in_flight   integer NOT NULL, -- of these, with records in flight
+    short       integer NOT NULL,
+    failed      integer NOT NULL,
+    gone        integer NOT NULL,
+    records     bigint NOT NULL,
+    pending     bigint NOT NULL,
+    PRIMARY KEY (function_id, day)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02);
+
+COMMENT ON TABLE window_days IS 'What the windows of a function and UTC day amount to; kept by triggers on windows';
+COMMENT ON COLUMN window_days.function_id IS 'The function: functions.function_id';
+COMMENT ON COLUMN window_days.day IS 'The beginning of the day, UTC';
+COMMENT ON COLUMN window_days.windows IS 'Windows planned';
+COMMENT ON COLUMN window_days.unplanned IS 'Windows that are there by a record found by chance, and not planned';
+COMMENT ON COLUMN window_days.complete IS 'Windows complete';
+COMMENT ON COLUMN window_days.empty IS 'Of those complete, windows without any record: off where the source kept none then';
+COMMENT ON COLUMN window_days.in_flight IS 'Of those complete, windows with records in flight';
+COMMENT ON COLUMN window_days.short IS 'Windows of which the source counts more than it gives';
+COMMENT ON COLUMN window_days.failed IS 'Windows whose reading ended with an error';
+COMMENT ON COLUMN window_days.gone IS 'Windows not read before the function was gone';
+COMMENT ON COLUMN window_days.records IS 'Records archived';
+COMMENT ON COLUMN window_days.pending IS 'Records in flight';
+
+-- Adds a statement's changes to the days, as add_windows does to the totals. No
+-- statement names a variable here either.
+-- +goose StatementBegin
+CREATE FUNCTION add_window_days() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NOT EXISTS (SELECT FROM windows_after) THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    INSERT INTO window_days AS t
+    SELECT d.*
+      FROM (
+        SELECT function_id, day,
+               COALESCE(sum(n) FILTER (WHERE planned), 0) AS windows,
+               COALESCE(sum(n) FILTER (WHERE NOT planned), 0) AS unplanned,
+               COALESCE(sum(n) FILTER (WHERE state = 'complete'), 0) AS complete,
+               COALESCE(sum(n) FILTER (WHERE state = 'complete' AND records = 0 AND rejected = 0), 0) AS empty,
+               COALESCE(sum(n) FILTER (WHERE state = 'complete' AND pending > 0), 0) AS in_flight,
+               COALESCE(sum(n) FILTER (WHERE state = 'short'), 0) AS short,
+               COALESCE(sum(n) FILTER (WHERE state = 'failed'), 0) AS failed,
+               COALESCE(sum(n) FILTER (WHERE state = 'gone'), 0) AS gone,
+               sum(n * records) AS records,
+               sum(n * pending) AS pending
+          FROM (
+            SELECT 1 AS n, function_id, date_trunc('day', window_start, 'UTC') AS day, state, planned, records, pending, rejected
+              FROM windows_after
+             UNION ALL
+            SELECT -1, function_id, date_trunc('day', window_start, 'UTC'), state, planned, records, pending, rejected
+              FROM windows_before
+          ) AS w
+         GROUP BY function_id, day
+      ) AS d
+     WHERE (windows, unplanned, complete, empty, in_flight, short, failed, gone, records, pending) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+     ORDER BY function_id, day
+        ON CONFLICT (function_id, day) DO UPDATE
+       SET windows = t.windows + EXCLUDED.windows,
+           unplanned = t.unplanned + EXCLUDED.unplanned,
+           complete = t.complete + EXCLUDED.complete,
+           empty = t.empty + EXCLUDED.empty,
+           in_flight = t.in_flight + EXCLUDED.in_flight,
+           short = t.short + EXCLUDED.short,
+           failed = t.failed + EXCLUDED.failed,
+           gone = t.gone + EXCLUDED.gone,
+           records = t.records + EXCLUDED.records,
+           pending = t.pending + EXCLUDED.pending;
+    IF TG_OP = 'DELETE' THEN
+        DELETE FROM window_days d
+         USING (SELECT DISTINCT function_id, date_trunc('day', window_start, 'UTC') AS day FROM windows_before) AS w
+         WHERE d.function_id = w.function_id AND d.day = w.day AND d.windows = 0 AND d.unplanned = 0;
+    END IF;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+
+CREATE TRIGGER days_inserted AFTER INSERT ON windows
+    REFERENCING NEW TABLE AS windows_after
+    FOR EACH STATEMENT EXECUTE FUNCTION add_window_days();
+CREATE TRIGGER days_updated AFTER UPDATE ON windows
+    REFERENCING OLD TABLE AS windows_before NEW TABLE AS windows_after
+    FOR EACH STATEMENT EXECUTE FUNCTION add_window_days();
+CREATE TRIGGER days_deleted AFTER DELETE ON windows
+    REFERENCING OLD TABLE AS windows_before
+    FOR EACH STATEMENT EXECUTE FUNCTION add_window_days();
+
+-- +goose StatementBegin
+CREATE FUNCTION forget_window_days() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM window_days;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+
+CREATE TRIGGER days_truncated AFTER TRUNCATE ON windows
+    FOR EACH STATEMENT EXECUTE FUNCTION forget_window_days();
+
+-- 5. Rejected records, and runs.
+
+CREATE TABLE rejected_records (
+    rejected_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    function_id  integer NOT NULL REFERENCES functions,
+    window_start timestamptz,
+    reason       text NOT NULL,
+    payload      text NOT NULL,
+    rejected_at  timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX rejected_records_payload ON rejected_records (function_id, md5(payload));
+
+COMMENT ON TABLE rejected_records IS
+    'What a source sent and no row can hold, as it came.';
+COMMENT ON COLUMN rejected_records.rejected_id IS
+    'Number of the record.';
+COMMENT ON COLUMN rejected_records.window_start IS
+    'The UTC hour it was found in; NULL for what is no record of an invocation.';
+COMMENT ON COLUMN rejected_records.reason IS
+    'Why no row can hold it.';
+COMMENT ON COLUMN rejected_records.payload IS
+    'What came.';
+COMMENT ON COLUMN rejected_records.rejected_at IS
+    'When it came first.';
+
+-- The columns from seen_at on are written every few seconds by the process that
+-- makes the run, and when the run ends. No index has one of them, so that each
+-- of these updates is HOT.
+CREATE TABLE runs (
+    run_id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    asked_by        text NOT NULL,
+    range_from      timestamptz NOT NULL,
+    range_to        timestamptz NOT NULL,
+    started_at      timestamptz NOT NULL,
+    finished_at     timestamptz,
+    windows         integer,
+    complete        integer,
+    records         bigint,
+    inserted        bigint,
+    rejected        bigint,
+    calls           bigint,
+    outcome         text COLLATE "C" NOT NULL DEFAULT 'running'
+                    CHECK (outcome IN ('running', 'complete', 'incomplete', 'interrupted', 'failed')),
+    error           text,
+    seen_at         timestamptz,
+    windows_planned bigint,
+    windows_done    bigint,
+    records_done    bigint,
+    calls_done      bigint,
+    refused_done    bigint
+);
+
+-- The runs that go on are few, and the last success may be long ago, or never.
+CREATE INDEX runs_running ON runs (run_id) WHERE outcome = 'running';
+CREATE INDEX runs_succeeded ON runs (run_id) WHERE outcome = 'complete' AND asked_by IN ('run', 'once');
+
+COMMENT ON TABLE runs IS
+    'Each run: what asked for it, what it did, how it ended.';
+COMMENT ON COLUMN runs.run_id IS
+    'Number of the run: the newest has the highest.';
+COMMENT ON COLUMN runs.asked_by IS
+    'The command: run, once, backfill or verify.';
+COMMENT ON COLUMN runs.range_from IS
+    'Beginning of the hours it was asked for.';
+COMMENT ON COLUMN runs.range_to IS
+    'End of the hours it was asked for.';
+COMMENT ON COLUMN runs.started_at IS
+    'When it began.';
+COMMENT ON COLUMN runs.finished_at IS
+    'When it ended; NULL while it goes on, or where it was killed.';
+COMMENT ON COLUMN runs.windows IS
+    'Windows it was to read.';
+COMMENT ON COLUMN runs.complete IS
+    'Those of them that are complete.';
+COMMENT ON COLUMN runs.records IS
+    'Records that the source gave.';
+COMMENT ON COLUMN runs.inserted IS
+    'Those of them that were new.';
+COMMENT ON COLUMN runs.rejected IS
+    'Those of them that no row can hold.';
+COMMENT ON COLUMN runs.calls IS
+    'Calls that it made.';
+COMMENT ON COLUMN runs.outcome IS
+    'running, complete, incomplete, interrupted or failed.';
+COMMENT ON COLUMN runs.error IS
+    'Why, in words, where it is not complete.';
+COMMENT ON COLUMN runs.seen_at IS 'When the process that makes the run last noted how far it has come, by its own clock: every five seconds while it goes on. A run without an end that was not seen for a minute has died';
+COMMENT ON COLUMN runs.windows_planned IS 'Windows that are due in this run, as far as it knows by seen_at; 0 before that is known';
+COMMENT ON COLUMN runs.windows_done IS 'Of these, windows decided by seen_at, whichever way';
+COMMENT ON COLUMN runs.records_done IS 'Records read and kept by seen_at, new or known before';
+COMMENT ON COLUMN runs.calls_done IS 'Calls made to the source by seen_at, those tried again included';
+COMMENT ON COLUMN runs.refused_done IS 'Of these, calls that the source answered with "too many"';
+
+-- 6. Figures: counts and durations by hour and day, so that a chart of a year
+-- reads some thousand rows.
+
+-- Durations are counted in buckets, eight of them to a doubling: bucket 0 is for
+-- less than a millisecond, bucket 1 begins at 1 ms, bucket 9 at 2 ms, and 255,
+-- the last, at 44 days. Histograms of any hours and functions add up.
+--
+-- The middle of a bucket is 4.4% from its ends, at most.
+CREATE FUNCTION duration_bucket(seconds double precision) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+SELECT CASE WHEN seconds < 0.001 THEN 0
+            WHEN seconds >= 0.001 THEN LEAST(255, 1 + floor(8 * ln(seconds * 1000) / ln(2::double precision)))::integer
+       END
+$$;
+
+-- A histogram is an array of counts from the first bucket that has any to the
+-- last one: its subscripts are the buckets. NULL is one without any. This makes
+-- one of its buckets and their counts.
+-- +goose StatementBegin
+CREATE FUNCTION histogram_of(buckets integer[], counts bigint[]) RETURNS integer[]
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    made  integer[];
+    first integer := (SELECT min(b) FROM unnest(buckets) AS b);
+    last  integer := (SELECT max(b) FROM unnest(buckets) AS b);
+BEGIN
+    IF first IS NULL THEN
+        RETURN NULL;
+    END IF;
+    made := array_fill(0, ARRAY[last - first + 1], ARRAY[first]);
+    FOR i IN 1 .. cardinality(buckets) LOOP
+        made[buckets[i]] := made[buckets[i]] + counts[i];
+    END LOOP;
+    RETURN made;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION histogram_add(a bigint[], b bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    a_first integer := array_lower(a, 1);
+    a_last  integer := array_upper(a, 1);
+    b_first integer := array_lower(b, 1);
+    b_last  integer := array_upper(b, 1);
+BEGIN
+    IF a_first IS NULL THEN
+        RETURN b;
+    ELSIF b_first IS NULL THEN
+        RETURN a;
+    END IF;
+    IF b_first < a_first THEN
+        a := array_fill(0::bigint, ARRAY[a_first - b_first], ARRAY[b_first]) || a;
+    END IF;
+    IF b_last > a_last THEN
+        a := a || array_fill(0::bigint, ARRAY[b_last - a_last]);
+    END IF;
+    FOR i IN b_first .. b_last LOOP
+        a[i] := a[i] + b[i];
+    END LOOP;
+    RETURN a;
+END
+$$;
+-- +goose StatementEnd
+
+CREATE AGGREGATE histogram_sum(bigint[]) (
+    SFUNC = histogram_add, STYPE = bigint[], COMBINEFUNC = histogram_add, PARALLEL = SAFE);
+
+-- The least duration, in seconds, that this share of all does not exceed: the
+-- middle of its bucket.
+-- +goose StatementBegin
+CREATE FUNCTION histogram_percentile(histogram bigint[], fraction double precision) RETURNS double precision
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    wanted numeric := ceil(LEAST(GREATEST(fraction, 0), 1)::numeric * (SELECT sum(n) FROM unnest(histogram) AS n));
+    passed bigint := 0;
+BEGIN
+    FOR bucket IN COALESCE(array_lower(histogram, 1), 0) .. COALESCE(array_upper(histogram, 1), -1) LOOP
+        passed := passed + histogram[bucket];
+        IF passed > 0 AND passed >= wanted THEN
+            RETURN CASE bucket WHEN 0 THEN 0 ELSE 0.001 * 2 ^ ((bucket - 0.5::double precision) / 8) END;
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+
+-- One row a function and hour that has records, the hour being that of their
+-- start, as in windows. timed are the settled ones with both times; seconds and
+-- the histogram are of those, where an end before the start is as good as none
+-- between them.
+--
+-- Of one function, each hour lies on another block: a year of counts is read from
+-- the index alone, so far as a vacuum has come by.
+--
+-- Rows that retention dropped stay counted: then dropped_to is set, and whatever
+-- was archived first since then is not of them. NULL where all rows are there.
+CREATE TABLE hourly_figures (
+    function_id   integer NOT NULL,
+    window_start  timestamptz NOT NULL,
+    records       bigint NOT NULL,
+    success       bigint NOT NULL,
+    fail          bigint NOT NULL,
+    discard       bigint NOT NULL,
+    in_flight     bigint NOT NULL, -- WAIT and RUNNING
+    other         bigint NOT NULL, -- a status that is the source's own word
+    timed         bigint NOT NULL DEFAULT 0,
+    total_seconds double precision NOT NULL DEFAULT 0,
+    max_seconds   double precision,
+    histogram     integer[],
+    dropped_to    timestamptz,
+    PRIMARY KEY (function_id, window_start) INCLUDE (records, success, fail, discard, in_flight, other)
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02);
+CREATE INDEX hourly_figures_window ON hourly_figures (window_start);
+
+COMMENT ON TABLE hourly_figures IS
+    'What the records of each function and hour amount to. function_hourly shows it with names.';
+
+-- What of an hour was dropped, beside rows that have come to it since: those
+-- that were in flight then, or that were read again.
+CREATE TABLE hourly_figures_dropped (
+    LIKE hourly_figures INCLUDING DEFAULTS,
+    PRIMARY KEY (function_id, window_start)
+);
+
+COMMENT ON TABLE hourly_figures_dropped IS
+    'What of an hour was dropped by retention, where records have come to it since. Contained in hourly_figures.';
+
+-- Failed and discarded records by error code, '' for none. Of a code that is
+-- longer than any should be, the beginning. Those that retention dropped have
+-- rows of their own.
+CREATE TABLE hourly_error_codes (
+    function_id    integer NOT NULL,
+    window_start   timestamptz NOT NULL,
+    error_code     text COLLATE "C" NOT NULL,
+    dropped        boolean NOT NULL DEFAULT false,
+    records        bigint NOT NULL,
+    first_seen     timestamptz NOT NULL,
+    last_seen      timestamptz NOT NULL,
+    sample_message text, -- of the last one that has any, the beginning
+    PRIMARY KEY (function_id, window_start, error_code, dropped)
+);
+CREATE INDEX hourly_error_codes_window ON hourly_error_codes (window_start);
+
+COMMENT ON TABLE hourly_error_codes IS
+    'Failed and discarded records of each function and hour by error code. error_codes sums it up.';
+COMMENT ON COLUMN hourly_error_codes.error_code IS
+    'The source''s code, its first 200 characters; empty for none.';
+COMMENT ON COLUMN hourly_error_codes.dropped IS
+    'Retention dropped these records.';
+COMMENT ON COLUMN hourly_error_codes.first_seen IS
+    'Start of the first of them.';
+COMMENT ON COLUMN hourly_error_codes.last_seen IS
+    'Start of the last of them.';
+
+-- The same as hourly_figures by UTC day. complete_hours are those that were
+-- complete when the day was dropped, NULL while its windows can be asked.
+CREATE TABLE daily_figures (
+    function_id    integer NOT NULL,
+    day            date NOT NULL,
+    records        bigint NOT NULL,
+    success        bigint NOT NULL,
+    fail           bigint NOT NULL,
+    discard        bigint NOT NULL,
+    in_flight      bigint NOT NULL,
+    other          bigint NOT NULL,
+    timed          bigint NOT NULL DEFAULT 0,
+    total_seconds  double precision NOT NULL DEFAULT 0,
+    max_seconds    double precision,
+    histogram      integer[],
+    complete_hours smallint,
+    PRIMARY KEY (function_id, day)
+);
+CREATE INDEX daily_figures_day ON daily_figures (day);
+
+COMMENT ON TABLE daily_figures IS
+    'What the records of each function and UTC day amount to. function_daily shows it with names.';
+COMMENT ON COLUMN daily_figures.complete_hours IS
+    'How many of its hours were complete when retention dropped the day; NULL while windows can say.';
+
+-- The same as hourly_figures for all functions of a source together.
+CREATE TABLE source_figures (
+    provider      text COLLATE "C" NOT NULL,
+    region        text COLLATE "C" NOT NULL,
+    project_id    text COLLATE "C" NOT NULL,
+    window_start  timestamptz NOT NULL,
+    functions     integer NOT NULL, -- that have records
+    records       bigint NOT NULL,
+    success       bigint NOT NULL,
+    fail          bigint NOT NULL,
+    discard       bigint NOT NULL,
+    in_flight     bigint NOT NULL,
+    other         bigint NOT NULL,
+    timed         bigint NOT NULL DEFAULT 0,
+    total_seconds double precision NOT NULL DEFAULT 0,
+    max_seconds   double precision,
+    histogram     integer[],
+    PRIMARY KEY (provider, region, project_id, window_start)
+);
+
+COMMENT ON TABLE source_figures IS
+    'What the records of all functions of a source amount to, by the hour. source_hourly shows it with percentiles.';
+
+-- Hours whose rows have changed since they were counted, as often as they have.
+-- A note is written in the transaction of the change and deleted in that of the
+-- count (see internal/load/figures.go): a crash loses none. Nobody waits for
+-- another one's notes: there is no key.
+CREATE TABLE hourly_figures_due (
+    function_id  integer NOT NULL,
+    window_start timestamptz NOT NULL
+);
+CREATE INDEX hourly_figures_due_window ON hourly_figures_due (window_start);
+
+COMMENT ON TABLE hourly_figures_due IS
+    'Functions and hours whose figures are to be counted again. To have some counted after the next run, insert them.';
+
+CREATE VIEW function_hourly AS
+SELECT f.provider,
+       f.region,
+       f.project_id,
+       f.function_urn,
+       f.function_name,
+       h.window_start,
+       h.records,
+       h.success,
+       h.fail,
+       h.discard,
+       h.in_flight,
+       h.other,
+       (h.fail + h.discard)::double precision / NULLIF(h.records - h.in_flight, 0) AS failure_rate,
+       h.timed,
+       h.total_seconds,
+       h.total_seconds / NULLIF(h.timed, 0) AS mean_seconds,
+       LEAST(histogram_percentile(h.histogram, 0.5), h.max_seconds) AS p50_seconds,
+       LEAST(histogram_percentile(h.histogram, 0.95), h.max_seconds) AS p95_seconds,
+       LEAST(histogram_percentile(h.histogram, 0.99), h.max_seconds) AS p99_seconds,
+       h.max_seconds,
+       h.histogram
+  FROM hourly_figures h
+  JOIN functions f USING (function_id);
+
+COMMENT ON VIEW function_hourly IS
+    'One row a function and hour that has records: counts and durations.';
+
+-- One row a function and day from the first to the last that was planned or has
+-- records. Hours in which the source kept none are not complete (see
+-- window_states). What is not asked for of this is not worked out.
+CREATE VIEW function_daily AS
+SELECT f.provider,
+       f.region,
+       f.project_id,
+       f.function_urn,
+       f.function_name,
+       d.day::date AS day,
+       COALESCE(g.records, 0) AS records,
+       COALESCE(g.success, 0) AS success,
+       COALESCE(g.fail, 0) AS fail,
+       COALESCE(g.discard, 0) AS discard,
+       COALESCE(g.in_flight, 0) AS in_flight,
+       COALESCE(g.other, 0) AS other,
+       (g.fail + g.discard)::double precision / NULLIF(g.records - g.in_flight, 0) AS failure_rate,
+       COALESCE(g.timed, 0) AS timed,
+       COALESCE(g.total_seconds, 0) AS total_seconds,
+       g.total_seconds / NULLIF(g.timed, 0) AS mean_seconds,
+       LEAST(histogram_percentile(g.histogram, 0.5), g.max_seconds) AS p50_seconds,
+       LEAST(histogram_percentile(g.histogram, 0.95), g.max_seconds) AS p95_seconds,
+       LEAST(histogram_percentile(g.histogram, 0.99), g.max_seconds) AS p99_seconds,
+       g.max_seconds,
+       g.histogram,
+       GREATEST(g.complete_hours, (
+	SELECT count(*)
+	  FROM windows w
+	 WHERE w.function_id = f.function_id AND w.state = 'complete'
+	   AND w.window_start >= d.day AT TIME ZONE 'UTC' AND w.window_start < (d.day + interval '1 day') AT TIME ZONE 'UTC')
+       - CASE WHEN EXISTS (
+	SELECT
+	  FROM notification_setting_versions s
+	 WHERE s.function_urn = f.function_urn AND NOT s.enable_async_status_log) THEN (
+	SELECT count(*)
+	  FROM window_states w
+	 WHERE w.function_id = f.function_id AND w.state = 'off'
+	   AND w.window_start >= d.day AT TIME ZONE 'UTC' AND w.window_start < (d.day + interval '1 day') AT TIME ZONE 'UTC')
+	 ELSE 0 END)::integer AS complete_hours
+  FROM functions f
+  LEFT JOIN window_totals t USING (function_id)
+ CROSS JOIN LATERAL generate_series(
+	LEAST((SELECT min(day) FROM daily_figures WHERE function_id = f.function_id)::timestamp,
+	      date_trunc('day', t.planned_from AT TIME ZONE 'UTC')),
+	GREATEST((SELECT max(day) FROM daily_figures WHERE function_id = f.function_id)::timestamp,
+	         date_trunc('day', (t.planned_to - interval '1 hour') AT TIME ZONE 'UTC')),
+	interval '1 day') AS d (day)
+  LEFT JOIN daily_figures g ON g.function_id = f.function_id AND g.day = d.day::date;
+
+COMMENT ON VIEW function_daily IS
+    'One row a function and UTC day: counts, durations, and how many of its hours are complete.';
+COMMENT ON COLUMN function_daily.complete_hours IS
+    'How many of its 24 hours are complete, or were when retention dropped the day.';
+
+CREATE VIEW source_hourly AS
+SELECT provider,
+       region,
+       project_id,
+       window_start,
+       functions,
+       records,
+       success,
+       fail,
+       discard,
+       in_flight,
+       other,
+       (fail + discard)::double precision / NULLIF(records - in_flight, 0) AS failure_rate,
+       timed,
+       total_seconds,
+       total_seconds / NULLIF(timed, 0) AS mean_seconds,
+       LEAST(histogram_percentile(histogram, 0.5), max_seconds) AS p50_seconds,
+       LEAST(histogram_percentile(histogram, 0.95), max_seconds) AS p95_seconds,
+       LEAST(histogram_percentile(histogram, 0.99), max_seconds) AS p99_seconds,
+       max_seconds,
+       histogram
+  FROM source_figures;
+
+COMMENT ON VIEW source_hourly IS
+    'One row a source and hour that has records: counts and durations of all its functions.';
+
+CREATE VIEW error_codes AS
+SELECT f.provider,
+       f.region,
+       f.project_id,
+       f.function_urn,
+       f.function_name,
+       e.error_code,
+       e.records,
+       e.first_seen,
+       e.last_seen,
+       e.sample_message
+  FROM (
+	SELECT function_id,
+	       NULLIF(error_code, '') AS error_code,
+	       sum(records)::bigint AS records,
+	       min(first_seen) AS first_seen,
+	       max(last_seen) AS last_seen,
+	       (array_agg(sample_message ORDER BY last_seen DESC) FILTER (WHERE sample_message IS NOT NULL))[1] AS sample_message
+	  FROM hourly_error_codes h
+	 GROUP BY function_id, h.error_code) AS e
+  JOIN functions f USING (function_id);
+
+COMMENT ON VIEW error_codes IS
+    'One row a function and error code: how often it came, when first and last, and a message.';
+COMMENT ON COLUMN error_codes.first_seen IS
+    'Start of the first of them.';
+COMMENT ON COLUMN error_codes.last_seen IS
+    'Start of the last of them.';
+
+-- 7. What the columns mean, and who may read them.
+
+COMMENT ON TABLE goose_db_version IS
+    'The steps of the schema that are applied: see archiver migrate status.';
+COMMENT ON COLUMN goose_db_version.id IS
+    'Number of the row.';
+COMMENT ON COLUMN goose_db_version.version_id IS
+    'Number of the step.';
+COMMENT ON COLUMN goose_db_version.is_applied IS
+    'Whether it was applied.';
+COMMENT ON COLUMN goose_db_version.tstamp IS
+    'When.';
+
+-- A column of one name means the same in every table and view. Where it does
+-- not, the table's own comment on the column stands above.
+-- +goose StatementBegin
+DO $$
+DECLARE
+    c record;
+BEGIN
+    FOR c IN
+        SELECT a.attrelid::regclass AS relation, a.attname, m.meaning
+          FROM (VALUES
+                ('provider', 'Cloud service: functiongraph or functioncompute.'),
+                ('region', 'Region of the service, as configured.'),
+                ('project_id', 'Project of the account, or the account itself where the service has none.'),
+                ('function_urn', 'The source''s own name of the function, its version included.'),
+                ('function_name', 'Name of the function, without its version.'),
+                ('function_id', 'Number of the function in this archive: see functions.'),
+                ('window_start', 'Beginning of the UTC hour: that of a record''s start, or where it has none, that in which it was found.'),
+                ('request_id', 'The source''s id of the request. One row has it.'),
+                ('status', 'WAIT, RUNNING, SUCCESS, FAIL or DISCARD, or the source''s own word where it is none of these.'),
+                ('source_status', 'The source''s own word for the status.'),
+                ('error_code', 'The source''s code; NULL for 0, an empty one or none.'),
+                ('error_message', 'The source''s message; NULL for an empty one.'),
+                ('start_time', 'When it began to run; NULL where the source gives none.'),
+                ('end_time', 'When it ended; NULL where the source gives none.'),
+                ('duration_seconds', 'Seconds from start_time to end_time; NULL unless both are there.'),
+                ('extra', 'Fields that have no column, under the source''s own names.'),
+                ('first_archived_at', 'When the archive first had it.'),
+                ('updated_at', 'When the archive last changed it.'),
+                ('first_seen', 'When a list of the source had it first.'),
+                ('last_seen', 'When a list of the source had it last.'),
+                ('gone_at', 'Since when the source does not know it; NULL while it does.'),
+                ('version', 'Version of the function.'),
+                ('covered_since', 'Since when all records of the version are known to be in another one''s list; NULL where it is read itself.'),
+                ('state', 'pending (known, not read), partial (begun), complete, short (the source counts more than it gives), failed, or gone (the function does not answer).'),
+                ('planned', 'A run is to read it, or has; false where only a record found by chance made it known.'),
+                ('records', 'How many records are counted.'),
+                ('pending', 'How many of its records are in flight.'),
+                ('rejected', 'How many records of it lie in rejected_records.'),
+                ('source_count', 'How many records the source counts; NULL where it does not say.'),
+                ('attempts', 'How often reading it came to an end, good or bad.'),
+                ('last_error', 'What kept it from being complete, in words.'),
+                ('completed_at', 'Since when it is complete.'),
+                ('verified_at', 'When its count was last the same as the source''s; NULL since it was last completed.'),
+                ('success', 'Records with status SUCCESS.'),
+                ('fail', 'Records with status FAIL.'),
+                ('discard', 'Records with status DISCARD: never run.'),
+                ('in_flight', 'Records that wait or run: status WAIT or RUNNING.'),
+                ('other', 'Records whose status is the source''s own word.'),
+                ('failure_rate', 'Share of failed and discarded records among those not in flight, from 0 to 1; NULL where there are none.'),
+                ('timed', 'Settled records with a start and an end: those that durations are of.'),
+                ('total_seconds', 'Sum of their durations. An end before the start counts as no time.'),
+                ('mean_seconds', 'Mean of their durations.'),
+                ('p50_seconds', 'Median of durations, within 5%.'),
+                ('p95_seconds', '95th percentile of durations, within 5%.'),
+                ('p99_seconds', '99th percentile of durations, within 5%.'),
+                ('max_seconds', 'Longest duration.'),
+                ('histogram', 'How many durations each bucket has, as histogram_sum and histogram_percentile take it; NULL for none.'),
+                ('dropped_to', 'Set where retention dropped records that are counted: those were archived first at this time or before.'),
+                ('sample_message', 'A message that came with it, the last one: its first 500 characters.'),
+                ('day', 'UTC day.'),
+                ('functions', 'How many functions have records.'),
+                ('valid_from', 'Since when it held.'),
+                ('valid_to', 'Until when it held; NULL while it does.'),
+                ('seen_at', 'When the answer came.'),
+                ('created_time', 'The source''s own time of creation.'),
+                ('last_modified', 'The source''s own time of the last change.'),
+                ('max_async_event_age_in_seconds', 'How long an event may wait before it is discarded.'),
+                ('max_async_retry_attempts', 'How often a failed invocation is tried again.'),
+                ('on_success_destination', 'Where results go, as the source has it.'),
+                ('on_failure_destination', 'Where failures go, as the source has it.'),
+                ('enable_async_status_log', 'Whether the source keeps records at all; NULL where it does not say.'),
+                ('raw', 'The answer as it came.')
+            ) AS m (attname, meaning)
+          JOIN pg_attribute a ON a.attname = m.attname AND a.attnum > 0
+          JOIN pg_class r ON r.oid = a.attrelid
+         WHERE col_description(a.attrelid, a.attnum) IS NULL
+           AND r.oid = ANY ('{
+                functions, function_aliases, function_versions, invocations, invocation_history, failures,
+                notification_setting_versions, notification_settings, notification_settings_history,
+                status_log_off, windows, window_states, window_coverage, windows_before, windows_after,
+                window_totals, window_days, claims, walks, rejected_records, runs, hourly_figures,
+                hourly_figures_dropped, hourly_figures_due, hourly_error_codes, daily_figures, source_figures,
+                function_hourly, function_daily, source_hourly, error_codes, goose_db_version}'::regclass[])
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', c.relation, c.attname, c.meaning);
+    END LOOP;
+END
+$$;
+-- +goose StatementEnd
+
+-- Lets the role archiver_reader read tables and views, and through a partitioned
+-- table all of its partitions, later ones included. A role belongs to the whole
+-- cluster: another archive may have created it. If this role may not create it,
+-- nothing is granted, and docs/sql.md says how to do it later.
+-- +goose StatementBegin
+CREATE FUNCTION allow_reading(VARIADIC relations regclass[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    relation regclass;
+    home     name := (
+        SELECT n.nspname
+          FROM pg_class c
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.oid = relations[1]);
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'archiver_reader') THEN
+        BEGIN
+            CREATE ROLE archiver_reader NOLOGIN;
+        EXCEPTION
+            WHEN insufficient_privilege THEN
+                RAISE NOTICE 'this role may not create archiver_reader: nothing is granted to it';
+                RETURN;
+            WHEN duplicate_object OR unique_violation THEN
+                NULL; -- another archive has just made it
+        END;
+    END IF;
+    IF NOT has_schema_privilege('archiver_reader', home, 'USAGE') THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO archiver_reader', home);
+    END IF;
+    FOREACH relation IN ARRAY relations LOOP
+        EXECUTE format('GRANT SELECT ON %s TO archiver_reader', relation);
+    END LOOP;
+END
+$$;
+-- +goose StatementEnd
+
+SELECT allow_reading(
+    'functions', 'function_aliases', 'function_versions', 'windows', 'window_coverage', 'window_states',
+    'window_totals', 'window_days', 'invocations', 'invocation_history', 'failures', 'rejected_records', 'runs',
+    'notification_setting_versions', 'notification_settings', 'notification_settings_history',
+    'status_log_off', 'hourly_figures', 'hourly_error_codes', 'daily_figures', 'source_figures',
+    'function_hourly', 'function_daily', 'source_hourly', 'error_codes');
+
+-- +goose Down
+
+DROP FUNCTION allow_reading;
+DROP VIEW error_codes;
+DROP VIEW source_hourly;
+DROP VIEW function_daily;
+DROP VIEW function_hourly;
+DROP TABLE hourly_figures_due;
+DROP TABLE source_figures;
+DROP TABLE daily_figures;
+DROP TABLE hourly_error_codes;
+DROP TABLE hourly_figures_dropped;
+DROP TABLE hourly_figures;
+DROP FUNCTION histogram_percentile;
+DROP AGGREGATE histogram_sum(bigint[]);
+DROP FUNCTION histogram_add;
+DROP FUNCTION histogram_of;
+DROP FUNCTION duration_bucket;
+DROP TABLE runs;
+DROP TABLE rejected_records;
+DROP TRIGGER begin_totals ON functions;
+DROP VIEW windows_after;
+DROP VIEW windows_before;
+DROP TABLE walks;
+DROP TABLE claims;
+DROP VIEW window_coverage;
+DROP VIEW window_states;
+DROP TABLE windows;
+DROP TABLE window_days;
+DROP FUNCTION forget_window_days;
+DROP FUNCTION add_window_days;
+DROP TABLE window_totals;
+DROP FUNCTION forget_windows;
+DROP FUNCTION begin_totals;
+DROP FUNCTION find_ends;
+DROP FUNCTION add_windows;
+DROP VIEW status_log_off;
+DROP VIEW notification_settings;
+DROP VIEW notification_settings_history;
+DROP TABLE notification_setting_versions;
+DROP VIEW failures;
+DROP VIEW invocation_history;
+DROP TABLE invocations;
+DROP VIEW function_versions;
+DROP TABLE function_aliases;
+DROP TABLE functions;
+
+-- archiver_reader stays: another archive of this cluster may use it.
