@@ -4,9 +4,8 @@ import (
 	"context"
 	"time"
 
-	"archiver/internal/terminal"
-
 	"archiver/internal/archive"
+	"archiver/internal/terminal"
 )
 
 // rangeFlags name hours of some functions.

@@ -12,9 +12,9 @@ import (
 	"strings"
 	"testing"
 
-	"archiver/internal/terminal"
-
 	"github.com/google/go-cmp/cmp"
+
+	"archiver/internal/terminal"
 )
 
 var update = flag.Bool("update", false, "write what tests compare with")

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -18,6 +17,7 @@ import (
 	"archiver/internal/loop"
 	"archiver/internal/pgserver"
 	"archiver/internal/simulate/dataset"
+	"archiver/internal/serve"
 	"archiver/internal/terminal"
 )
 
@@ -68,7 +68,7 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 	fmt.Fprintf(s.out, "\nThe archive stays in %s. Open psql on it:\n\n    %s demo --psql%s\n\n"+
 		"and begin with: SELECT * FROM invocation_history LIMIT 10;\n", dir, os.Args[0], dirFlag(c.Dir))
 	if c.Serve {
-		return serveDemo(ctx, shown, s)
+		return serveDemo(ctx, shown, log, s)
 	}
 	return nil
 }
@@ -80,23 +80,21 @@ const (
 	pageConnections = 4
 )
 
-// serveDemo keeps the page up until the context ends, which is as it should be.
-func serveDemo(ctx context.Context, page http.Handler, s streams) error {
-	listener, err := net.Listen("tcp", "127.0.0.1:8080")
-	if err != nil { // somebody else is there
-		listener, err = net.Listen("tcp", "127.0.0.1:0")
-	}
-	if err != nil {
-		return fmt.Errorf("listen for the status page: %w", err)
-	}
+// serveDemo serves the status page until the context ends.
+func serveDemo(ctx context.Context, page http.Handler, log *slog.Logger, s streams) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", page)
-	web := &http.Server{Handler: mux, ReadHeaderTimeout: readyTimeout}
-	defer web.Close()
-	go func() { _ = web.Serve(listener) }() // it ends with an error by design
-	fmt.Fprintf(s.out, "\nThe status page is up until Ctrl-C: http://%s\n", listener.Addr())
-	<-ctx.Done()
-	return nil
+	o := serve.Options{Address: "127.0.0.1:8080", Handler: mux, Log: log}
+	web, err := serve.Start(ctx, o)
+	if err != nil { // another process has the port
+		o.Address = ""
+		web, err = serve.Start(ctx, o)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "\nThe status page is up until Ctrl-C: %s\n", web.URL())
+	return web.Wait(ctx)
 }
 
 func dirFlag(dir string) string {

@@ -4,13 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"time"
 
 	"archiver/internal/archive"
 	"archiver/internal/extract"
 	"archiver/internal/extract/functiongraph"
+	"archiver/internal/serve"
 	"archiver/internal/simulate"
 	"archiver/internal/simulate/dataset"
 )
@@ -44,22 +43,18 @@ func demoSource(ctx context.Context, o dataset.GenerateOptions, clock archive.Cl
 		return nil, nil, fmt.Errorf("prepare the simulator: %w", err)
 	}
 	ago = 0
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	web, err := serve.Start(context.WithoutCancel(ctx), serve.Options{Handler: api, Log: log})
 	if err != nil {
-		return nil, nil, fmt.Errorf("listen for the simulator: %w", err)
+		return nil, nil, fmt.Errorf("start the simulator: %w", err)
 	}
-	web := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = web.Serve(listener) }() // it ends with an error by design
-	stop := func() { _ = web.Close() }
-
 	caller := extract.NewCaller(extract.Options{Concurrency: 8, Timeout: 30 * time.Second, Clock: clock, Log: log})
 	source, err := functiongraph.New(ctx, functiongraph.Options{
-		Region: simulate.DefaultRegion, Endpoint: "http://" + listener.Addr().String(),
+		Region: simulate.DefaultRegion, Endpoint: web.URL(),
 		ProjectID: simulate.DefaultProjectID, AuthToken: extract.FixedSecret("token", token),
 	}, caller, log)
 	if err != nil {
-		stop()
+		web.Stop()
 		return nil, nil, err
 	}
-	return source, stop, nil
+	return source, web.Stop, nil
 }

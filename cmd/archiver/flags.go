@@ -2,17 +2,18 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"path"
 	"strings"
 	"time"
 
-	"archiver/internal/terminal"
-
 	"archiver/internal/archive"
 	"archiver/internal/extract"
 	"archiver/internal/metrics"
+	"archiver/internal/serve"
+	"archiver/internal/terminal"
 )
 
 // logFlags say how to log. Logs go to standard error.
@@ -42,7 +43,18 @@ type archiveFlags struct {
 	sourceFlags `group:"source"`
 	NoMigrate   bool     `help:"Do not bring the schema up first."`
 	Source      []string `placeholder:"NAME,…" help:"Of a configuration file with several sources: these alone."`
-	Pprof       string   `placeholder:"ADDRESS" help:"Serve profiles on this loopback address. Default none."`
+	Pprof       string   `type:"loopback" placeholder:"ADDRESS" help:"Serve profiles on this loopback address. Default none."`
+}
+
+// profiles serves profiles if --pprof asks for them.
+func (f *archiveFlags) profiles(log *slog.Logger) (stop func(), err error) {
+	if f.Pprof == "" {
+		return func() {}, nil
+	}
+	if stop, err = serve.Profiles(f.Pprof, log); err != nil {
+		return nil, fmt.Errorf("%w (set --pprof to another address)", err)
+	}
+	return stop, nil
 }
 
 func (f *archiveFlags) shared() *archiveFlags { return f }

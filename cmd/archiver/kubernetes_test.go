@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"archiver/internal/schedule"
+	"archiver/internal/serve"
 )
 
 // kustomizations are those that a user applies.
@@ -258,8 +259,8 @@ func TestKubernetesProbes(t *testing.T) {
 			t.Errorf("%s asks %s of %s", name, probe.HTTPGet.Path, probe.HTTPGet.Port.String())
 		}
 	}
-	if limit := time.Duration(c.ReadinessProbe.TimeoutSeconds) * time.Second; limit <= pingTimeout {
-		t.Errorf("readiness has %s for an answer that may take %s", limit, pingTimeout)
+	if limit := time.Duration(c.ReadinessProbe.TimeoutSeconds) * time.Second; limit <= serve.PingTimeout {
+		t.Errorf("readiness has %s for an answer that may take %s", limit, serve.PingTimeout)
 	}
 	if *d.Spec.Replicas != 1 || d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
 		t.Errorf("%d replicas, %s", *d.Spec.Replicas, d.Spec.Strategy.Type)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"archiver/internal/extract"
 	"archiver/internal/schedule"
 )
 
@@ -54,16 +55,31 @@ func mappers() []kong.Option {
 		}),
 		mapper("address", func(target reflect.Value, text string) error {
 			target.SetString(text)
-			if text == "" {
-				return nil
+			_, err := hostOf(text, "127.0.0.1:8080")
+			return err
+		}),
+		mapper("loopback", func(target reflect.Value, text string) error {
+			target.SetString(text)
+			host, err := hostOf(text, "127.0.0.1:6060")
+			if err == nil && text != "" && !extract.Loopback(host) {
+				return fmt.Errorf("%s is not a loopback address: use one such as 127.0.0.1:6060", text)
 			}
-			// A port's name is for the system to know.
-			if _, port, err := net.SplitHostPort(text); err != nil || port == "" {
-				return fmt.Errorf("%q is not an address with a port, such as 127.0.0.1:8080", text)
-			}
-			return nil
+			return err
 		}),
 	}
+}
+
+// hostOf is the host of an address with a port, empty for an empty address. The
+// port may be a name that the system knows.
+func hostOf(address, example string) (host string, err error) {
+	if address == "" {
+		return "", nil
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || port == "" {
+		return "", fmt.Errorf("%q is not an address with a port, such as %s", address, example)
+	}
+	return host, nil
 }
 
 func mapper(name string, set func(target reflect.Value, text string) error) kong.Option {

@@ -4,9 +4,8 @@ import (
 	"context"
 	"time"
 
-	"archiver/internal/terminal"
-
 	"archiver/internal/archive"
+	"archiver/internal/terminal"
 )
 
 // dueFlags say which windows are due by themselves.

@@ -10,12 +10,11 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"archiver/internal/terminal"
-
 	"archiver/internal/archive"
 	"archiver/internal/extract/functioncompute"
 	"archiver/internal/extract/functiongraph"
 	"archiver/internal/lookup"
+	"archiver/internal/terminal"
 )
 
 // queryCommand looks up invocations of one function.

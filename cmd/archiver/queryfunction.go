@@ -8,10 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"archiver/internal/terminal"
-
 	"archiver/internal/archive"
 	"archiver/internal/config"
+	"archiver/internal/terminal"
 )
 
 // sourceFunction is the one that is meant by a URN, a name or a glob.

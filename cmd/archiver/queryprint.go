@@ -6,9 +6,8 @@ import (
 	"io"
 	"time"
 
-	"archiver/internal/terminal"
-
 	"archiver/internal/archive"
+	"archiver/internal/terminal"
 )
 
 // A printer shows invocations.

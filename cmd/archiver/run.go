@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"archiver/internal/loop"
 	"archiver/internal/metrics"
 	"archiver/internal/schedule"
+	"archiver/internal/serve"
 )
 
 // runCommand stays up.
@@ -58,11 +61,12 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	defer set.store.Close()
 	m.Watch(set.store, archive.SystemClock{}, log)
 	if c.Listen != "" {
-		stop, err := listen(c.Listen, set.store, statusPage(set.store, keeps, log), m, log)
+		handler := webPages(set.store, statusPage(set.store, keeps, log), m, log)
+		web, err := serve.Start(context.WithoutCancel(ctx), serve.Options{Address: c.Listen, Handler: handler, Grace: webGrace, Log: log})
 		if err != nil {
-			return err
+			return fmt.Errorf("%w (set --listen to another address)", err)
 		}
-		defer stop()
+		defer web.Stop()
 	}
 	for _, o := range set.sources {
 		flags := &o.commands.Run
@@ -83,6 +87,24 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	})
 	log.Info("archiver ended, what it was doing is kept")
 	return nil
+}
+
+// webGrace is how long the end of run waits for pages that are being sent.
+const webGrace = time.Second
+
+// webPages serves what run shows. All of it only reads.
+//
+//	/healthz  200 while the process answers
+//	/readyz   200 while the database answers and has the schema, else 503
+//	/metrics  the process and the archive, for Prometheus
+//	/         the status page
+func webPages(store *load.Store, page http.Handler, m *metrics.Metrics, log *slog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /healthz", serve.Health())
+	mux.Handle("GET /readyz", serve.Ready(store.Ping, archive.SystemClock{}, log))
+	mux.Handle("GET /metrics", m.Handler(log))
+	mux.Handle("GET /{$}", page)
+	return mux
 }
 
 // atTicks does the work of each source at the ticks of its own schedule, until

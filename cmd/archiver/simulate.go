@@ -2,14 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
-	"net"
-	"net/http"
 	"time"
 
-	"archiver/internal/archive"
+	"archiver/internal/serve"
 	"archiver/internal/simulate"
 	"archiver/internal/simulate/dataset"
 )
@@ -62,15 +58,15 @@ func (c *simulateCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	listener, err := net.Listen("tcp", c.Listen)
+	web, err := serve.Start(context.WithoutCancel(ctx), serve.Options{Address: c.Listen, Handler: server, Log: log})
 	if err != nil {
-		return fmt.Errorf("listen on %s (set --listen to another address): %w", c.Listen, err)
+		return fmt.Errorf("%w (set --listen to another address)", err)
 	}
-	fmt.Fprintf(s.out, "serving %d functions of project %s at http://%s\n", len(server.Functions()), c.ProjectID, listener.Addr())
+	fmt.Fprintf(s.out, "serving %d functions of project %s at %s\n", len(server.Functions()), c.ProjectID, web.URL())
 	if text := faults.String(); text != "" {
 		fmt.Fprintf(s.out, "with the faults %s\n", text)
 	}
-	return serve(ctx, listener, server, log)
+	return web.Wait(ctx)
 }
 
 // data reads or generates what is served.
@@ -101,26 +97,4 @@ func (c *simulateCommand) data() (*dataset.Data, error) {
 		return nil, &usageError{err}
 	}
 	return data, nil
-}
-
-// serve answers until ctx ends. Only a signal ends it, and then with nil.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
-	select {
-	case err := <-ended:
-		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
-	case <-ctx.Done():
-	}
-	if err := server.Close(); err != nil {
-		return fmt.Errorf("stop serving: %w", err)
-	}
-	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("stop serving: %w", err)
-	}
-	if cause := context.Cause(ctx); !errors.Is(cause, archive.ErrInterrupted) {
-		return cause
-	}
-	return nil
 }

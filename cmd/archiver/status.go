@@ -8,10 +8,9 @@ import (
 	"os"
 	"time"
 
-	"archiver/internal/terminal"
-
 	"archiver/internal/load"
 	"archiver/internal/page"
+	"archiver/internal/terminal"
 )
 
 // statusCommand shows what is archived and what is not.

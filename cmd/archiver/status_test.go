@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"archiver/internal/terminal"
-
 	"github.com/mattn/go-runewidth"
+
+	"archiver/internal/terminal"
 )
 
 // TestStatusOnATerminal runs the command on terminals and in pipes: it is as

@@ -34,7 +34,7 @@ func (b *bench) callsOfDay(ctx context.Context, functions int) ([]measure, error
 	if err != nil {
 		return nil, err
 	}
-	source, err := serve(simulate.Options{Data: data})
+	source, err := serveAPI(simulate.Options{Data: data})
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (b *bench) callsHourly(ctx context.Context) ([]measure, error) {
 	if err != nil {
 		return nil, err
 	}
-	source, err := serve(simulate.Options{Data: data})
+	source, err := serveAPI(simulate.Options{Data: data})
 	if err != nil {
 		return nil, err
 	}

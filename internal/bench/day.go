@@ -17,7 +17,7 @@ func measureDay(ctx context.Context, b *bench) ([]measure, error) {
 	if err != nil {
 		return nil, err
 	}
-	source, err := serve(simulate.Options{Data: data})
+	source, err := serveAPI(simulate.Options{Data: data})
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func measureFair(ctx context.Context, b *bench) ([]measure, error) {
 	if err != nil {
 		return nil, err
 	}
-	slow, err := serve(simulate.Options{Data: data, Latency: fairLatency})
+	slow, err := serveAPI(simulate.Options{Data: data, Latency: fairLatency})
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func measureFair(ctx context.Context, b *bench) ([]measure, error) {
 	if err != nil {
 		return nil, err
 	}
-	quick, err := serve(simulate.Options{Data: data})
+	quick, err := serveAPI(simulate.Options{Data: data})
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func (b *bench) latent(ctx context.Context, latency time.Duration, processes int
 	if err != nil {
 		return 0, 0, err
 	}
-	source, err := serve(simulate.Options{Data: data, Latency: latency})
+	source, err := serveAPI(simulate.Options{Data: data, Latency: latency})
 	if err != nil {
 		return 0, 0, err
 	}

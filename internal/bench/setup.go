@@ -3,8 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/load"
+	"archiver/internal/serve"
 	"archiver/internal/simulate"
 	"archiver/internal/simulate/dataset"
 )
@@ -71,23 +71,18 @@ type api struct {
 	stop func()
 }
 
-// serve serves the source; stop it.
-func serve(o simulate.Options) (*api, error) {
+// serveAPI serves the source; stop it.
+func serveAPI(o simulate.Options) (*api, error) {
 	o.AccessKey, o.SecretKey, o.Token = accessKey, secretKey, token
 	server, err := simulate.New(o)
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	web, err := serve.Start(context.Background(), serve.Options{Handler: server, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
-	web := &http.Server{Handler: server, ReadHeaderTimeout: time.Minute}
-	go func() { _ = web.Serve(listener) }() // it ends with an error by design
-	return &api{
-		Server: server, url: "http://" + listener.Addr().String(),
-		stop: func() { _ = web.Close() }, // nobody is left to ask
-	}, nil
+	return &api{Server: server, url: web.URL(), stop: web.Stop}, nil
 }
 
 // fewest is how many pages the records of the source take at least: those of

@@ -1,4 +1,4 @@
-package main
+package serve
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"archiver/internal/archive/clocktest"
 )
@@ -16,7 +17,7 @@ import (
 // time; the log says it once.
 func TestReadiness(t *testing.T) {
 	t.Parallel()
-	clock := clocktest.New(day)
+	clock := clocktest.New(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))
 	var log strings.Builder
 	var down error
 	asked := 0
