@@ -10,8 +10,33 @@
 --
 -- COMMENT ON is for people who query the archive. Comments with dashes are for
 -- people who work on the archiver.
+--
+-- The first schema of search_path (public, if nobody set it) gets the tables and
+-- views that people query. Schema archiver_internal gets the tables behind these views,
+-- and the checkpoints. Schema archiver_days gets the partitions of invocations.
+-- All code names the last two schemas, and never the first one.
 
 -- +goose Up
+
+-- CREATE SCHEMA IF NOT EXISTS would need a privilege on the database even where
+-- an administrator has created the schemas for this role.
+-- +goose StatementBegin
+DO $$
+BEGIN
+    IF to_regnamespace('archiver_internal') IS NULL THEN
+        CREATE SCHEMA archiver_internal;
+    END IF;
+    IF to_regnamespace('archiver_days') IS NULL THEN
+        CREATE SCHEMA archiver_days;
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+
+COMMENT ON SCHEMA archiver_internal IS
+    'Tables behind the views of the archive, and checkpoints of the archiver.';
+COMMENT ON SCHEMA archiver_days IS
+    'Partitions of invocations: one for each UTC day, one for requests in flight, one for requests that never started.';
 
 -- 1. Functions.
 
@@ -134,20 +159,20 @@ COMMENT ON COLUMN invocations.queried_window IS
 COMMENT ON COLUMN invocations.source_status IS
     'The source''s own word for the status; NULL where that is the same.';
 
-CREATE TABLE invocations_in_flight PARTITION OF invocations
+CREATE TABLE archiver_days.invocations_in_flight PARTITION OF invocations
     FOR VALUES IN ('WAIT', 'RUNNING');
-CREATE UNIQUE INDEX invocations_in_flight_request_id ON invocations_in_flight (request_id);
-CREATE INDEX invocations_in_flight_function_id ON invocations_in_flight (function_id);
+CREATE UNIQUE INDEX invocations_in_flight_request_id ON archiver_days.invocations_in_flight (request_id);
+CREATE INDEX invocations_in_flight_function_id ON archiver_days.invocations_in_flight (function_id);
 
-COMMENT ON TABLE invocations_in_flight IS
+COMMENT ON TABLE archiver_days.invocations_in_flight IS
     'Those that wait or run.';
 
 -- invocations_dated has no default partition: attaching a day would have to
 -- lock it, and so wait for every transaction that ever read invocations.
-CREATE TABLE invocations_settled PARTITION OF invocations DEFAULT
+CREATE TABLE archiver_days.invocations_settled PARTITION OF invocations DEFAULT
     PARTITION BY LIST ((start_time IS NULL));
 
-COMMENT ON TABLE invocations_settled IS
+COMMENT ON TABLE archiver_days.invocations_settled IS
     'Those that have ended.';
 
 -- A discarded request never starts.
@@ -155,19 +180,19 @@ COMMENT ON TABLE invocations_settled IS
 -- Settled rows are written once. The vacuum that follows them freezes what it
 -- visits, and comes after 5% of new rows: reasons and figures are beside
 -- dayStorage in internal/load/partitions.go, which sets the same for each day.
-CREATE TABLE invocations_undated PARTITION OF invocations_settled
+CREATE TABLE archiver_days.invocations_undated PARTITION OF archiver_days.invocations_settled
     FOR VALUES IN (true)
     WITH (autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_factor = 0.05);
-CREATE UNIQUE INDEX invocations_undated_request_id ON invocations_undated (request_id);
-CREATE INDEX invocations_undated_window ON invocations_undated (function_id, queried_window);
+CREATE UNIQUE INDEX invocations_undated_request_id ON archiver_days.invocations_undated (request_id);
+CREATE INDEX invocations_undated_window ON archiver_days.invocations_undated (function_id, queried_window);
 
-COMMENT ON TABLE invocations_undated IS
+COMMENT ON TABLE archiver_days.invocations_undated IS
     'Those that ended without having started.';
 
-CREATE TABLE invocations_dated PARTITION OF invocations_settled
+CREATE TABLE archiver_days.invocations_dated PARTITION OF archiver_days.invocations_settled
     FOR VALUES IN (false) PARTITION BY RANGE (start_time);
 
-COMMENT ON TABLE invocations_dated IS
+COMMENT ON TABLE archiver_days.invocations_dated IS
     'Those that ended and have a start, a table a UTC day.';
 
 CREATE VIEW invocation_history AS
@@ -226,7 +251,7 @@ COMMENT ON COLUMN failures.failed_at IS
 -- last_modified where that is possible, else the time of the answer (seen_at).
 -- Writers lock the table (see internal/load/settings.go), so that two rows of
 -- one version never hold at once. The first index enforces it for current rows.
-CREATE TABLE notification_setting_versions (
+CREATE TABLE archiver_internal.notification_setting_versions (
     setting_id                     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     function_id                    integer NOT NULL REFERENCES functions,
     provider                       text COLLATE "C" NOT NULL,
@@ -246,22 +271,22 @@ CREATE TABLE notification_setting_versions (
     raw                            jsonb NOT NULL
 );
 CREATE UNIQUE INDEX notification_setting_versions_current
-    ON notification_setting_versions (function_urn, provider, region, project_id)
+    ON archiver_internal.notification_setting_versions (function_urn, provider, region, project_id)
     WHERE valid_to IS NULL;
 CREATE UNIQUE INDEX notification_setting_versions_history
-    ON notification_setting_versions (function_urn, valid_from, provider, region, project_id);
+    ON archiver_internal.notification_setting_versions (function_urn, valid_from, provider, region, project_id);
 CREATE INDEX notification_setting_versions_function
-    ON notification_setting_versions (function_id)
+    ON archiver_internal.notification_setting_versions (function_id)
     WHERE valid_to IS NULL;
 CREATE INDEX notification_setting_versions_off
-    ON notification_setting_versions (function_urn)
+    ON archiver_internal.notification_setting_versions (function_urn)
     WHERE NOT enable_async_status_log;
 
-COMMENT ON TABLE notification_setting_versions IS
+COMMENT ON TABLE archiver_internal.notification_setting_versions IS
     'How each version of a function was invoked asynchronously, and when. notification_settings_history shows it with names.';
-COMMENT ON COLUMN notification_setting_versions.setting_id IS
+COMMENT ON COLUMN archiver_internal.notification_setting_versions.setting_id IS
     'Number of the row.';
-COMMENT ON COLUMN notification_setting_versions.function_id IS
+COMMENT ON COLUMN archiver_internal.notification_setting_versions.function_id IS
     'The function that was asked for.';
 
 CREATE VIEW notification_settings_history AS
@@ -281,7 +306,7 @@ SELECT s.provider,
        s.last_modified,
        s.seen_at,
        s.raw
-  FROM notification_setting_versions s
+  FROM archiver_internal.notification_setting_versions s
   JOIN functions f USING (function_id);
 
 COMMENT ON VIEW notification_settings_history IS
@@ -308,7 +333,7 @@ SELECT provider, region, project_id, function_urn,
     SELECT *, count(*) FILTER (WHERE begins) OVER version AS period
       FROM (
         SELECT *, valid_from IS DISTINCT FROM lag(valid_to) OVER version AS begins
-          FROM notification_setting_versions
+          FROM archiver_internal.notification_setting_versions
          WHERE NOT enable_async_status_log
         WINDOW version AS (PARTITION BY function_urn, provider, region, project_id ORDER BY valid_from)) AS off
     WINDOW version AS (PARTITION BY function_urn, provider, region, project_id ORDER BY valid_from)) AS off
@@ -337,7 +362,7 @@ COMMENT ON COLUMN status_log_off.off_to IS
 -- change a column of a partial index, so neither is HOT (0.1% of updates at
 -- fillfactor 100, 80 and 50). Without these indexes every plan would read the
 -- whole history.
-CREATE TABLE windows (
+CREATE TABLE archiver_internal.windows (
     function_id  integer NOT NULL,
     window_start timestamptz NOT NULL,
     state        text COLLATE "C" NOT NULL DEFAULT 'pending'
@@ -357,27 +382,27 @@ CREATE TABLE windows (
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02);
 
 -- However long the history, only few windows are in these indexes at a time.
-CREATE INDEX windows_open ON windows (function_id, window_start)
+CREATE INDEX windows_open ON archiver_internal.windows (function_id, window_start)
     WHERE planned AND state NOT IN ('complete', 'gone');
-CREATE INDEX windows_erring ON windows (function_id, window_start)
+CREATE INDEX windows_erring ON archiver_internal.windows (function_id, window_start)
     WHERE planned AND state NOT IN ('complete', 'gone') AND last_error IS NOT NULL;
-CREATE INDEX windows_recheck ON windows (function_id, recheck_at)
+CREATE INDEX windows_recheck ON archiver_internal.windows (function_id, recheck_at)
     WHERE recheck_at IS NOT NULL;
-CREATE INDEX windows_unverified ON windows (function_id, window_start)
+CREATE INDEX windows_unverified ON archiver_internal.windows (function_id, window_start)
     WHERE state = 'complete' AND verified_at IS NULL;
 
-COMMENT ON TABLE windows IS
+COMMENT ON TABLE archiver_internal.windows IS
     'One row a function and hour: how reading it went, and what the archive has of it. window_coverage shows it with names.';
-COMMENT ON COLUMN windows.records IS
+COMMENT ON COLUMN archiver_internal.windows.records IS
     'How many records the archive has of it.';
-COMMENT ON COLUMN windows.recheck_at IS
+COMMENT ON COLUMN archiver_internal.windows.recheck_at IS
     'When what is in flight is asked for again.';
-COMMENT ON COLUMN windows.rechecks IS
+COMMENT ON COLUMN archiver_internal.windows.rechecks IS
     'How often that was done.';
 
 -- A window without records is shown as off if the source kept no records for all
 -- of its hour: it is complete only because there was nothing to read.
-CREATE VIEW window_states AS
+CREATE VIEW archiver_internal.window_states AS
 SELECT w.function_id,
        f.provider,
        f.function_urn,
@@ -390,24 +415,24 @@ SELECT w.function_id,
        w.last_error,
        w.completed_at,
        w.rejected
-  FROM windows w
+  FROM archiver_internal.windows w
   JOIN functions f USING (function_id)
   LEFT JOIN status_log_off o
     ON o.function_urn = f.function_urn AND o.provider = f.provider AND o.region = f.region AND o.project_id = f.project_id
    AND w.state = 'complete' AND w.records = 0 AND w.rejected = 0
    AND o.off_from <= w.window_start AND (o.off_to IS NULL OR o.off_to >= w.window_start + interval '1 hour');
 
-COMMENT ON VIEW window_states IS
+COMMENT ON VIEW archiver_internal.window_states IS
     'window_coverage with the number of the function.';
-COMMENT ON COLUMN window_states.state IS
+COMMENT ON COLUMN archiver_internal.window_states.state IS
     'As in window_coverage.';
-COMMENT ON COLUMN window_states.records IS
+COMMENT ON COLUMN archiver_internal.window_states.records IS
     'How many records the archive has of it.';
 
 CREATE VIEW window_coverage AS
 SELECT provider, function_urn, window_start, state, records, pending, source_count,
        attempts, last_error, completed_at, rejected
-  FROM window_states;
+  FROM archiver_internal.window_states;
 
 COMMENT ON VIEW window_coverage IS
     'One row a function and hour: whether it is complete, and what keeps it from being so.';
@@ -420,7 +445,7 @@ COMMENT ON COLUMN window_coverage.records IS
 -- the row's has lost the function, and each of its transactions checks that
 -- before it writes. owner is a process: it holds an advisory lock of that
 -- number as long as its session lives.
-CREATE TABLE claims (
+CREATE TABLE archiver_internal.claims (
     function_id integer PRIMARY KEY REFERENCES functions,
     owner       integer NOT NULL,
     epoch       bigint NOT NULL,
@@ -428,19 +453,19 @@ CREATE TABLE claims (
     wanted      boolean NOT NULL DEFAULT false
 );
 
-COMMENT ON TABLE claims IS
+COMMENT ON TABLE archiver_internal.claims IS
     'Who works on a function now. Of no use to readers.';
-COMMENT ON COLUMN claims.owner IS
+COMMENT ON COLUMN archiver_internal.claims.owner IS
     'Number of the process that has it.';
-COMMENT ON COLUMN claims.epoch IS
+COMMENT ON COLUMN archiver_internal.claims.epoch IS
     'Grows with every claim.';
-COMMENT ON COLUMN claims.expires_at IS
+COMMENT ON COLUMN archiver_internal.claims.expires_at IS
     'When it is free if its owner stays silent.';
-COMMENT ON COLUMN claims.wanted IS
+COMMENT ON COLUMN archiver_internal.claims.wanted IS
     'Another process waits for it.';
 
 -- The spans that were begun and not finished. The next run goes on from there.
-CREATE TABLE walks (
+CREATE TABLE archiver_internal.walks (
     function_id   integer NOT NULL,
     span_from     timestamptz NOT NULL,
     span_to       timestamptz NOT NULL,
@@ -450,36 +475,37 @@ CREATE TABLE walks (
     PRIMARY KEY (function_id, span_from)
 );
 
-COMMENT ON TABLE walks IS
+COMMENT ON TABLE archiver_internal.walks IS
     'Spans that are being read, and where the next page begins.';
-COMMENT ON COLUMN walks.span_from IS
+COMMENT ON COLUMN archiver_internal.walks.span_from IS
     'Beginning of the span.';
-COMMENT ON COLUMN walks.span_to IS
+COMMENT ON COLUMN archiver_internal.walks.span_to IS
     'End of the span.';
-COMMENT ON COLUMN walks.source_cursor IS
+COMMENT ON COLUMN archiver_internal.walks.source_cursor IS
     'The source''s word for the next page.';
-COMMENT ON COLUMN walks.seen IS
+COMMENT ON COLUMN archiver_internal.walks.seen IS
     'How many records it has given so far.';
-COMMENT ON COLUMN walks.source_count IS
+COMMENT ON COLUMN archiver_internal.walks.source_count IS
     'How many it counted as of the last page.';
 
 -- A statement in a trigger finds the transition tables by these names. The
 -- trigger for INSERT has no windows_before and the one for DELETE has no
--- windows_after: there the statement finds these empty views.
-CREATE VIEW windows_before AS
+-- windows_after: there the statement finds these empty views, because the
+-- trigger's function sets search_path to their schema.
+CREATE VIEW archiver_internal.windows_before AS
 SELECT function_id, window_start, state, planned, records, pending, rejected, completed_at, verified_at
-  FROM windows
+  FROM archiver_internal.windows
  WHERE false;
-CREATE VIEW windows_after AS
-SELECT * FROM windows_before;
+CREATE VIEW archiver_internal.windows_after AS
+SELECT * FROM archiver_internal.windows_before;
 
-COMMENT ON VIEW windows_before IS
+COMMENT ON VIEW archiver_internal.windows_before IS
     'Stands in for a trigger''s table of rows before a change. Always empty.';
-COMMENT ON COLUMN windows_before.records IS
+COMMENT ON COLUMN archiver_internal.windows_before.records IS
     'How many records the archive has of it.';
-COMMENT ON VIEW windows_after IS
+COMMENT ON VIEW archiver_internal.windows_after IS
     'Stands in for a trigger''s table of rows after a change. Always empty.';
-COMMENT ON COLUMN windows_after.records IS
+COMMENT ON COLUMN archiver_internal.windows_after.records IS
     'How many records the archive has of it.';
 
 -- One row a function, kept by triggers on windows in the transaction of each
@@ -490,7 +516,7 @@ COMMENT ON COLUMN windows_after.records IS
 -- A row is rewritten by every commit of its function, and no index but the key
 -- names a column: with half of each page left free, the new version finds room
 -- on its page and the old ones are cleared away there (HOT).
-CREATE TABLE window_totals (
+CREATE TABLE archiver_internal.window_totals (
     function_id      integer PRIMARY KEY,
     windows          integer NOT NULL, -- planned
     complete         integer NOT NULL,
@@ -511,41 +537,41 @@ CREATE TABLE window_totals (
     ends_lost        boolean NOT NULL -- from and to may be too wide; never so when a statement ends
 ) WITH (fillfactor = 50);
 
-COMMENT ON TABLE window_totals IS
+COMMENT ON TABLE archiver_internal.window_totals IS
     'What the windows of each function amount to, kept by triggers.';
-COMMENT ON COLUMN window_totals.windows IS
+COMMENT ON COLUMN archiver_internal.window_totals.windows IS
     'Windows that are planned.';
-COMMENT ON COLUMN window_totals.complete IS
+COMMENT ON COLUMN archiver_internal.window_totals.complete IS
     'Those that are complete.';
-COMMENT ON COLUMN window_totals.open IS
+COMMENT ON COLUMN archiver_internal.window_totals.open IS
     'Those that are neither complete nor gone.';
-COMMENT ON COLUMN window_totals.short IS
+COMMENT ON COLUMN archiver_internal.window_totals.short IS
     'Those that are short.';
-COMMENT ON COLUMN window_totals.failed IS
+COMMENT ON COLUMN archiver_internal.window_totals.failed IS
     'Those that failed.';
-COMMENT ON COLUMN window_totals.gone IS
+COMMENT ON COLUMN archiver_internal.window_totals.gone IS
     'Those that are gone.';
-COMMENT ON COLUMN window_totals.unverified IS
+COMMENT ON COLUMN archiver_internal.window_totals.unverified IS
     'Those that are complete and not verified since.';
-COMMENT ON COLUMN window_totals.records IS
+COMMENT ON COLUMN archiver_internal.window_totals.records IS
     'Records of all its windows.';
-COMMENT ON COLUMN window_totals.pending IS
+COMMENT ON COLUMN archiver_internal.window_totals.pending IS
     'Records in flight of all its windows.';
-COMMENT ON COLUMN window_totals.rejected IS
+COMMENT ON COLUMN archiver_internal.window_totals.rejected IS
     'Rejected records of all its windows.';
-COMMENT ON COLUMN window_totals.planned_from IS
+COMMENT ON COLUMN archiver_internal.window_totals.planned_from IS
     'Beginning of the first that is planned.';
-COMMENT ON COLUMN window_totals.planned_to IS
+COMMENT ON COLUMN archiver_internal.window_totals.planned_to IS
     'End of the last that is planned.';
-COMMENT ON COLUMN window_totals.complete_from IS
+COMMENT ON COLUMN archiver_internal.window_totals.complete_from IS
     'Beginning of the first that is complete.';
-COMMENT ON COLUMN window_totals.complete_to IS
+COMMENT ON COLUMN archiver_internal.window_totals.complete_to IS
     'End of the last that is complete.';
-COMMENT ON COLUMN window_totals.unverified_since IS
+COMMENT ON COLUMN archiver_internal.window_totals.unverified_since IS
     'None of the unverified was completed before.';
-COMMENT ON COLUMN window_totals.recorded_to IS
+COMMENT ON COLUMN archiver_internal.window_totals.recorded_to IS
     'None that ends later has records.';
-COMMENT ON COLUMN window_totals.ends_lost IS
+COMMENT ON COLUMN archiver_internal.window_totals.ends_lost IS
     'Never true when a statement ends.';
 
 -- Adds a statement's changes to the totals. Of two transactions that change one
@@ -560,7 +586,8 @@ COMMENT ON COLUMN window_totals.ends_lost IS
 -- too, mostly for nothing. No statement in here names a variable, so that each
 -- is planned once a session.
 -- +goose StatementBegin
-CREATE FUNCTION add_windows() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION archiver_internal.add_windows() RETURNS trigger LANGUAGE plpgsql
+SET search_path = archiver_internal AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
         IF NOT EXISTS (SELECT FROM windows_after) THEN
@@ -633,30 +660,30 @@ END
 $$;
 -- +goose StatementEnd
 
-CREATE TRIGGER add_inserted AFTER INSERT ON windows
+CREATE TRIGGER add_inserted AFTER INSERT ON archiver_internal.windows
     REFERENCING NEW TABLE AS windows_after
-    FOR EACH STATEMENT EXECUTE FUNCTION add_windows();
-CREATE TRIGGER add_updated AFTER UPDATE ON windows
+    FOR EACH STATEMENT EXECUTE FUNCTION archiver_internal.add_windows();
+CREATE TRIGGER add_updated AFTER UPDATE ON archiver_internal.windows
     REFERENCING OLD TABLE AS windows_before NEW TABLE AS windows_after
-    FOR EACH STATEMENT EXECUTE FUNCTION add_windows();
-CREATE TRIGGER add_deleted AFTER DELETE ON windows
+    FOR EACH STATEMENT EXECUTE FUNCTION archiver_internal.add_windows();
+CREATE TRIGGER add_deleted AFTER DELETE ON archiver_internal.windows
     REFERENCING OLD TABLE AS windows_before
-    FOR EACH STATEMENT EXECUTE FUNCTION add_windows();
+    FOR EACH STATEMENT EXECUTE FUNCTION archiver_internal.add_windows();
 
 -- The first or the last of the windows is not one of them any more: the next
 -- one is looked up. That it is done after the row of totals was taken, by a
 -- statement of its own, makes it see all that was committed before; whoever
 -- comes later finds what it leaves.
 -- +goose StatementBegin
-CREATE FUNCTION find_ends() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION archiver_internal.find_ends() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE window_totals
+    UPDATE archiver_internal.window_totals
        SET (planned_from, planned_to) = (
                SELECT min(window_start), max(window_start) + interval '1 hour'
-                 FROM windows WHERE function_id = NEW.function_id AND planned),
+                 FROM archiver_internal.windows WHERE function_id = NEW.function_id AND planned),
            (complete_from, complete_to) = (
                SELECT min(window_start), max(window_start) + interval '1 hour'
-                 FROM windows WHERE function_id = NEW.function_id AND state = 'complete'),
+                 FROM archiver_internal.windows WHERE function_id = NEW.function_id AND state = 'complete'),
            ends_lost = false
      WHERE function_id = NEW.function_id;
     RETURN NULL;
@@ -664,13 +691,13 @@ END
 $$;
 -- +goose StatementEnd
 
-CREATE TRIGGER find_ends AFTER UPDATE ON window_totals
-    FOR EACH ROW WHEN (NEW.ends_lost) EXECUTE FUNCTION find_ends();
+CREATE TRIGGER find_ends AFTER UPDATE ON archiver_internal.window_totals
+    FOR EACH ROW WHEN (NEW.ends_lost) EXECUTE FUNCTION archiver_internal.find_ends();
 
 -- +goose StatementBegin
-CREATE FUNCTION begin_totals() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION archiver_internal.begin_totals() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO window_totals
+    INSERT INTO archiver_internal.window_totals
     VALUES (NEW.function_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, false)
         ON CONFLICT (function_id) DO NOTHING;
     RETURN NULL;
@@ -679,13 +706,13 @@ $$;
 -- +goose StatementEnd
 
 CREATE TRIGGER begin_totals AFTER INSERT ON functions
-    FOR EACH ROW EXECUTE FUNCTION begin_totals();
+    FOR EACH ROW EXECUTE FUNCTION archiver_internal.begin_totals();
 
 -- +goose StatementBegin
-CREATE FUNCTION forget_windows() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION archiver_internal.forget_windows() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM window_totals;
-    INSERT INTO window_totals
+    DELETE FROM archiver_internal.window_totals;
+    INSERT INTO archiver_internal.window_totals
     SELECT function_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, false
       FROM functions;
     RETURN NULL;
@@ -693,8 +720,8 @@ END
 $$;
 -- +goose StatementEnd
 
-CREATE TRIGGER forget_truncated AFTER TRUNCATE ON windows
-    FOR EACH STATEMENT EXECUTE FUNCTION forget_windows();
+CREATE TRIGGER forget_truncated AFTER TRUNCATE ON archiver_internal.windows
+    FOR EACH STATEMENT EXECUTE FUNCTION archiver_internal.forget_windows();
 
 -- One row a function and UTC day that has windows, kept by triggers on windows
 -- in the transaction of each change, whoever makes it. Whoever writes windows
@@ -703,7 +730,7 @@ CREATE TRIGGER forget_truncated AFTER TRUNCATE ON windows
 --
 -- A day's rows are rewritten as its hours complete, and no index but the key
 -- names a column: the room left on each page keeps that HOT.
-CREATE TABLE window_days (
+CREATE TABLE archiver_internal.window_days (
     function_id integer NOT NULL,
     day         timestamptz NOT NULL,
     windows     integer NOT NULL, -- planned
@@ -719,24 +746,25 @@ CREATE TABLE window_days (
     PRIMARY KEY (function_id, day)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02);
 
-COMMENT ON TABLE window_days IS 'What the windows of a function and UTC day amount to; kept by triggers on windows';
-COMMENT ON COLUMN window_days.function_id IS 'The function: functions.function_id';
-COMMENT ON COLUMN window_days.day IS 'The beginning of the day, UTC';
-COMMENT ON COLUMN window_days.windows IS 'Windows planned';
-COMMENT ON COLUMN window_days.unplanned IS 'Windows that are there by a record found by chance, and not planned';
-COMMENT ON COLUMN window_days.complete IS 'Windows complete';
-COMMENT ON COLUMN window_days.empty IS 'Of those complete, windows without any record: off where the source kept none then';
-COMMENT ON COLUMN window_days.in_flight IS 'Of those complete, windows with records in flight';
-COMMENT ON COLUMN window_days.short IS 'Windows of which the source counts more than it gives';
-COMMENT ON COLUMN window_days.failed IS 'Windows whose reading ended with an error';
-COMMENT ON COLUMN window_days.gone IS 'Windows not read before the function was gone';
-COMMENT ON COLUMN window_days.records IS 'Records archived';
-COMMENT ON COLUMN window_days.pending IS 'Records in flight';
+COMMENT ON TABLE archiver_internal.window_days IS 'What the windows of a function and UTC day amount to; kept by triggers on windows';
+COMMENT ON COLUMN archiver_internal.window_days.function_id IS 'The function: functions.function_id';
+COMMENT ON COLUMN archiver_internal.window_days.day IS 'The beginning of the day, UTC';
+COMMENT ON COLUMN archiver_internal.window_days.windows IS 'Windows planned';
+COMMENT ON COLUMN archiver_internal.window_days.unplanned IS 'Windows that are there by a record found by chance, and not planned';
+COMMENT ON COLUMN archiver_internal.window_days.complete IS 'Windows complete';
+COMMENT ON COLUMN archiver_internal.window_days.empty IS 'Of those complete, windows without any record: off where the source kept none then';
+COMMENT ON COLUMN archiver_internal.window_days.in_flight IS 'Of those complete, windows with records in flight';
+COMMENT ON COLUMN archiver_internal.window_days.short IS 'Windows of which the source counts more than it gives';
+COMMENT ON COLUMN archiver_internal.window_days.failed IS 'Windows whose reading ended with an error';
+COMMENT ON COLUMN archiver_internal.window_days.gone IS 'Windows not read before the function was gone';
+COMMENT ON COLUMN archiver_internal.window_days.records IS 'Records archived';
+COMMENT ON COLUMN archiver_internal.window_days.pending IS 'Records in flight';
 
 -- Adds a statement's changes to the days, as add_windows does to the totals. No
 -- statement names a variable here either.
 -- +goose StatementBegin
-CREATE FUNCTION add_window_days() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION archiver_internal.add_window_days() RETURNS trigger LANGUAGE plpgsql
+SET search_path = archiver_internal AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
         IF NOT EXISTS (SELECT FROM windows_after) THEN
@@ -789,27 +817,27 @@ END
 $$;
 -- +goose StatementEnd
 
-CREATE TRIGGER days_inserted AFTER INSERT ON windows
+CREATE TRIGGER days_inserted AFTER INSERT ON archiver_internal.windows
     REFERENCING NEW TABLE AS windows_after
-    FOR EACH STATEMENT EXECUTE FUNCTION add_window_days();
-CREATE TRIGGER days_updated AFTER UPDATE ON windows
+    FOR EACH STATEMENT EXECUTE FUNCTION archiver_internal.add_window_days();
+CREATE TRIGGER days_updated AFTER UPDATE ON archiver_internal.windows
     REFERENCING OLD TABLE AS windows_before NEW TABLE AS windows_after
-    FOR EACH STATEMENT EXECUTE FUNCTION add_window_days();
-CREATE TRIGGER days_deleted AFTER DELETE ON windows
+    FOR EACH STATEMENT EXECUTE FUNCTION archiver_internal.add_window_days();
+CREATE TRIGGER days_deleted AFTER DELETE ON archiver_internal.windows
     REFERENCING OLD TABLE AS windows_before
-    FOR EACH STATEMENT EXECUTE FUNCTION add_window_days();
+    FOR EACH STATEMENT EXECUTE FUNCTION archiver_internal.add_window_days();
 
 -- +goose StatementBegin
-CREATE FUNCTION forget_window_days() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION archiver_internal.forget_window_days() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM window_days;
+    DELETE FROM archiver_internal.window_days;
     RETURN NULL;
 END
 $$;
 -- +goose StatementEnd
 
-CREATE TRIGGER days_truncated AFTER TRUNCATE ON windows
-    FOR EACH STATEMENT EXECUTE FUNCTION forget_window_days();
+CREATE TRIGGER days_truncated AFTER TRUNCATE ON archiver_internal.windows
+    FOR EACH STATEMENT EXECUTE FUNCTION archiver_internal.forget_window_days();
 
 -- 5. Rejected records, and runs.
 
@@ -912,7 +940,7 @@ COMMENT ON COLUMN runs.refused_done IS 'Of these, calls that the source answered
 -- the last, at 44 days. Histograms of any hours and functions add up.
 --
 -- The middle of a bucket is 4.4% from its ends, at most.
-CREATE FUNCTION duration_bucket(seconds double precision) RETURNS integer
+CREATE FUNCTION archiver_internal.duration_bucket(seconds double precision) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 SELECT CASE WHEN seconds < 0.001 THEN 0
             WHEN seconds >= 0.001 THEN LEAST(255, 1 + floor(8 * ln(seconds * 1000) / ln(2::double precision)))::integer
@@ -923,7 +951,7 @@ $$;
 -- last one: its subscripts are the buckets. NULL is one without any. This makes
 -- one of its buckets and their counts.
 -- +goose StatementBegin
-CREATE FUNCTION histogram_of(buckets integer[], counts bigint[]) RETURNS integer[]
+CREATE FUNCTION archiver_internal.histogram_of(buckets integer[], counts bigint[]) RETURNS integer[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     made  integer[];
@@ -943,7 +971,7 @@ $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE FUNCTION histogram_add(a bigint[], b bigint[]) RETURNS bigint[]
+CREATE FUNCTION archiver_internal.histogram_add(a bigint[], b bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     a_first integer := array_lower(a, 1);
@@ -971,7 +999,7 @@ $$;
 -- +goose StatementEnd
 
 CREATE AGGREGATE histogram_sum(bigint[]) (
-    SFUNC = histogram_add, STYPE = bigint[], COMBINEFUNC = histogram_add, PARALLEL = SAFE);
+    SFUNC = archiver_internal.histogram_add, STYPE = bigint[], COMBINEFUNC = archiver_internal.histogram_add, PARALLEL = SAFE);
 
 -- The least duration, in seconds, that this share of all does not exceed: the
 -- middle of its bucket.
@@ -1003,7 +1031,7 @@ $$;
 --
 -- Rows that retention dropped stay counted: then dropped_to is set, and whatever
 -- was archived first since then is not of them. NULL where all rows are there.
-CREATE TABLE hourly_figures (
+CREATE TABLE archiver_internal.hourly_figures (
     function_id   integer NOT NULL,
     window_start  timestamptz NOT NULL,
     records       bigint NOT NULL,
@@ -1019,25 +1047,25 @@ CREATE TABLE hourly_figures (
     dropped_to    timestamptz,
     PRIMARY KEY (function_id, window_start) INCLUDE (records, success, fail, discard, in_flight, other)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02);
-CREATE INDEX hourly_figures_window ON hourly_figures (window_start);
+CREATE INDEX hourly_figures_window ON archiver_internal.hourly_figures (window_start);
 
-COMMENT ON TABLE hourly_figures IS
+COMMENT ON TABLE archiver_internal.hourly_figures IS
     'What the records of each function and hour amount to. function_hourly shows it with names.';
 
 -- What of an hour was dropped, beside rows that have come to it since: those
 -- that were in flight then, or that were read again.
-CREATE TABLE hourly_figures_dropped (
-    LIKE hourly_figures INCLUDING DEFAULTS,
+CREATE TABLE archiver_internal.hourly_figures_dropped (
+    LIKE archiver_internal.hourly_figures INCLUDING DEFAULTS,
     PRIMARY KEY (function_id, window_start)
 );
 
-COMMENT ON TABLE hourly_figures_dropped IS
+COMMENT ON TABLE archiver_internal.hourly_figures_dropped IS
     'What of an hour was dropped by retention, where records have come to it since. Contained in hourly_figures.';
 
 -- Failed and discarded records by error code, '' for none. Of a code that is
 -- longer than any should be, the beginning. Those that retention dropped have
 -- rows of their own.
-CREATE TABLE hourly_error_codes (
+CREATE TABLE archiver_internal.hourly_error_codes (
     function_id    integer NOT NULL,
     window_start   timestamptz NOT NULL,
     error_code     text COLLATE "C" NOT NULL,
@@ -1048,22 +1076,22 @@ CREATE TABLE hourly_error_codes (
     sample_message text, -- of the last one that has any, the beginning
     PRIMARY KEY (function_id, window_start, error_code, dropped)
 );
-CREATE INDEX hourly_error_codes_window ON hourly_error_codes (window_start);
+CREATE INDEX hourly_error_codes_window ON archiver_internal.hourly_error_codes (window_start);
 
-COMMENT ON TABLE hourly_error_codes IS
+COMMENT ON TABLE archiver_internal.hourly_error_codes IS
     'Failed and discarded records of each function and hour by error code. error_codes sums it up.';
-COMMENT ON COLUMN hourly_error_codes.error_code IS
+COMMENT ON COLUMN archiver_internal.hourly_error_codes.error_code IS
     'The source''s code, its first 200 characters; empty for none.';
-COMMENT ON COLUMN hourly_error_codes.dropped IS
+COMMENT ON COLUMN archiver_internal.hourly_error_codes.dropped IS
     'Retention dropped these records.';
-COMMENT ON COLUMN hourly_error_codes.first_seen IS
+COMMENT ON COLUMN archiver_internal.hourly_error_codes.first_seen IS
     'Start of the first of them.';
-COMMENT ON COLUMN hourly_error_codes.last_seen IS
+COMMENT ON COLUMN archiver_internal.hourly_error_codes.last_seen IS
     'Start of the last of them.';
 
 -- The same as hourly_figures by UTC day. complete_hours are those that were
 -- complete when the day was dropped, NULL while its windows can be asked.
-CREATE TABLE daily_figures (
+CREATE TABLE archiver_internal.daily_figures (
     function_id    integer NOT NULL,
     day            date NOT NULL,
     records        bigint NOT NULL,
@@ -1079,15 +1107,15 @@ CREATE TABLE daily_figures (
     complete_hours smallint,
     PRIMARY KEY (function_id, day)
 );
-CREATE INDEX daily_figures_day ON daily_figures (day);
+CREATE INDEX daily_figures_day ON archiver_internal.daily_figures (day);
 
-COMMENT ON TABLE daily_figures IS
+COMMENT ON TABLE archiver_internal.daily_figures IS
     'What the records of each function and UTC day amount to. function_daily shows it with names.';
-COMMENT ON COLUMN daily_figures.complete_hours IS
+COMMENT ON COLUMN archiver_internal.daily_figures.complete_hours IS
     'How many of its hours were complete when retention dropped the day; NULL while windows can say.';
 
 -- The same as hourly_figures for all functions of a source together.
-CREATE TABLE source_figures (
+CREATE TABLE archiver_internal.source_figures (
     provider      text COLLATE "C" NOT NULL,
     region        text COLLATE "C" NOT NULL,
     project_id    text COLLATE "C" NOT NULL,
@@ -1106,20 +1134,20 @@ CREATE TABLE source_figures (
     PRIMARY KEY (provider, region, project_id, window_start)
 );
 
-COMMENT ON TABLE source_figures IS
+COMMENT ON TABLE archiver_internal.source_figures IS
     'What the records of all functions of a source amount to, by the hour. source_hourly shows it with percentiles.';
 
 -- Hours whose rows have changed since they were counted, as often as they have.
 -- A note is written in the transaction of the change and deleted in that of the
 -- count (see internal/load/figures.go): a crash loses none. Nobody waits for
 -- another one's notes: there is no key.
-CREATE TABLE hourly_figures_due (
+CREATE TABLE archiver_internal.hourly_figures_due (
     function_id  integer NOT NULL,
     window_start timestamptz NOT NULL
 );
-CREATE INDEX hourly_figures_due_window ON hourly_figures_due (window_start);
+CREATE INDEX hourly_figures_due_window ON archiver_internal.hourly_figures_due (window_start);
 
-COMMENT ON TABLE hourly_figures_due IS
+COMMENT ON TABLE archiver_internal.hourly_figures_due IS
     'Functions and hours whose figures are to be counted again. To have some counted after the next run, insert them.';
 
 CREATE VIEW function_hourly AS
@@ -1144,7 +1172,7 @@ SELECT f.provider,
        LEAST(histogram_percentile(h.histogram, 0.99), h.max_seconds) AS p99_seconds,
        h.max_seconds,
        h.histogram
-  FROM hourly_figures h
+  FROM archiver_internal.hourly_figures h
   JOIN functions f USING (function_id);
 
 COMMENT ON VIEW function_hourly IS
@@ -1177,27 +1205,27 @@ SELECT f.provider,
        g.histogram,
        GREATEST(g.complete_hours, (
 	SELECT count(*)
-	  FROM windows w
+	  FROM archiver_internal.windows w
 	 WHERE w.function_id = f.function_id AND w.state = 'complete'
 	   AND w.window_start >= d.day AT TIME ZONE 'UTC' AND w.window_start < (d.day + interval '1 day') AT TIME ZONE 'UTC')
        - CASE WHEN EXISTS (
 	SELECT
-	  FROM notification_setting_versions s
+	  FROM archiver_internal.notification_setting_versions s
 	 WHERE s.function_urn = f.function_urn AND NOT s.enable_async_status_log) THEN (
 	SELECT count(*)
-	  FROM window_states w
+	  FROM archiver_internal.window_states w
 	 WHERE w.function_id = f.function_id AND w.state = 'off'
 	   AND w.window_start >= d.day AT TIME ZONE 'UTC' AND w.window_start < (d.day + interval '1 day') AT TIME ZONE 'UTC')
 	 ELSE 0 END)::integer AS complete_hours
   FROM functions f
-  LEFT JOIN window_totals t USING (function_id)
+  LEFT JOIN archiver_internal.window_totals t USING (function_id)
  CROSS JOIN LATERAL generate_series(
-	LEAST((SELECT min(day) FROM daily_figures WHERE function_id = f.function_id)::timestamp,
+	LEAST((SELECT min(day) FROM archiver_internal.daily_figures WHERE function_id = f.function_id)::timestamp,
 	      date_trunc('day', t.planned_from AT TIME ZONE 'UTC')),
-	GREATEST((SELECT max(day) FROM daily_figures WHERE function_id = f.function_id)::timestamp,
+	GREATEST((SELECT max(day) FROM archiver_internal.daily_figures WHERE function_id = f.function_id)::timestamp,
 	         date_trunc('day', (t.planned_to - interval '1 hour') AT TIME ZONE 'UTC')),
 	interval '1 day') AS d (day)
-  LEFT JOIN daily_figures g ON g.function_id = f.function_id AND g.day = d.day::date;
+  LEFT JOIN archiver_internal.daily_figures g ON g.function_id = f.function_id AND g.day = d.day::date;
 
 COMMENT ON VIEW function_daily IS
     'One row a function and UTC day: counts, durations, and how many of its hours are complete.';
@@ -1225,7 +1253,7 @@ SELECT provider,
        LEAST(histogram_percentile(histogram, 0.99), max_seconds) AS p99_seconds,
        max_seconds,
        histogram
-  FROM source_figures;
+  FROM archiver_internal.source_figures;
 
 COMMENT ON VIEW source_hourly IS
     'One row a source and hour that has records: counts and durations of all its functions.';
@@ -1248,7 +1276,7 @@ SELECT f.provider,
 	       min(first_seen) AS first_seen,
 	       max(last_seen) AS last_seen,
 	       (array_agg(sample_message ORDER BY last_seen DESC) FILTER (WHERE sample_message IS NOT NULL))[1] AS sample_message
-	  FROM hourly_error_codes h
+	  FROM archiver_internal.hourly_error_codes h
 	 GROUP BY function_id, h.error_code) AS e
   JOIN functions f USING (function_id);
 
@@ -1261,15 +1289,15 @@ COMMENT ON COLUMN error_codes.last_seen IS
 
 -- 7. What the columns mean, and who may read them.
 
-COMMENT ON TABLE goose_db_version IS
+COMMENT ON TABLE archiver_internal.goose_db_version IS
     'The steps of the schema that are applied: see archiver migrate status.';
-COMMENT ON COLUMN goose_db_version.id IS
+COMMENT ON COLUMN archiver_internal.goose_db_version.id IS
     'Number of the row.';
-COMMENT ON COLUMN goose_db_version.version_id IS
+COMMENT ON COLUMN archiver_internal.goose_db_version.version_id IS
     'Number of the step.';
-COMMENT ON COLUMN goose_db_version.is_applied IS
+COMMENT ON COLUMN archiver_internal.goose_db_version.is_applied IS
     'Whether it was applied.';
-COMMENT ON COLUMN goose_db_version.tstamp IS
+COMMENT ON COLUMN archiver_internal.goose_db_version.tstamp IS
     'When.';
 
 -- A column of one name means the same in every table and view. Where it does
@@ -1346,15 +1374,12 @@ BEGIN
                 ('raw', 'The answer as it came.')
             ) AS m (attname, meaning)
           JOIN pg_attribute a ON a.attname = m.attname AND a.attnum > 0
-          JOIN pg_class r ON r.oid = a.attrelid
+          JOIN pg_class r ON r.oid = a.attrelid AND r.relkind IN ('r', 'p', 'v')
          WHERE col_description(a.attrelid, a.attnum) IS NULL
-           AND r.oid = ANY ('{
+           AND (r.relnamespace = 'archiver_internal'::regnamespace OR r.oid = ANY ('{
                 functions, function_aliases, function_versions, invocations, invocation_history, failures,
-                notification_setting_versions, notification_settings, notification_settings_history,
-                status_log_off, windows, window_states, window_coverage, windows_before, windows_after,
-                window_totals, window_days, claims, walks, rejected_records, runs, hourly_figures,
-                hourly_figures_dropped, hourly_figures_due, hourly_error_codes, daily_figures, source_figures,
-                function_hourly, function_daily, source_hourly, error_codes, goose_db_version}'::regclass[])
+                notification_settings, notification_settings_history, status_log_off, window_coverage,
+                rejected_records, runs, function_hourly, function_daily, source_hourly, error_codes}'::regclass[]))
     LOOP
         EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', c.relation, c.attname, c.meaning);
     END LOOP;
@@ -1367,14 +1392,10 @@ $$;
 -- cluster: another archive may have created it. If this role may not create it,
 -- nothing is granted, and docs/sql.md says how to do it later.
 -- +goose StatementBegin
-CREATE FUNCTION allow_reading(VARIADIC relations regclass[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION archiver_internal.allow_reading(VARIADIC relations regclass[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     relation regclass;
-    home     name := (
-        SELECT n.nspname
-          FROM pg_class c
-          JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE c.oid = relations[1]);
+    home     regnamespace;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'archiver_reader') THEN
         BEGIN
@@ -1387,9 +1408,13 @@ BEGIN
                 NULL; -- another archive has just made it
         END;
     END IF;
-    IF NOT has_schema_privilege('archiver_reader', home, 'USAGE') THEN
-        EXECUTE format('GRANT USAGE ON SCHEMA %I TO archiver_reader', home);
-    END IF;
+    FOR home IN
+        SELECT DISTINCT relnamespace FROM pg_class WHERE oid = ANY (relations)
+    LOOP
+        IF NOT has_schema_privilege('archiver_reader', home, 'USAGE') THEN
+            EXECUTE format('GRANT USAGE ON SCHEMA %s TO archiver_reader', home);
+        END IF;
+    END LOOP;
     FOREACH relation IN ARRAY relations LOOP
         EXECUTE format('GRANT SELECT ON %s TO archiver_reader', relation);
     END LOOP;
@@ -1397,53 +1422,58 @@ END
 $$;
 -- +goose StatementEnd
 
-SELECT allow_reading(
-    'functions', 'function_aliases', 'function_versions', 'windows', 'window_coverage', 'window_states',
-    'window_totals', 'window_days', 'invocations', 'invocation_history', 'failures', 'rejected_records', 'runs',
-    'notification_setting_versions', 'notification_settings', 'notification_settings_history',
-    'status_log_off', 'hourly_figures', 'hourly_error_codes', 'daily_figures', 'source_figures',
-    'function_hourly', 'function_daily', 'source_hourly', 'error_codes');
+SELECT archiver_internal.allow_reading(
+    'functions', 'function_aliases', 'function_versions', 'invocations', 'invocation_history', 'failures',
+    'notification_settings', 'notification_settings_history', 'status_log_off', 'window_coverage',
+    'rejected_records', 'runs', 'function_hourly', 'function_daily', 'source_hourly', 'error_codes',
+    'archiver_internal.notification_setting_versions', 'archiver_internal.windows', 'archiver_internal.window_states',
+    'archiver_internal.window_totals', 'archiver_internal.window_days', 'archiver_internal.hourly_figures', 'archiver_internal.hourly_error_codes',
+    'archiver_internal.daily_figures', 'archiver_internal.source_figures');
+
+-- archiver status and archiver query read the partitions by name.
+SELECT archiver_internal.allow_reading(
+    'archiver_days.invocations_in_flight', 'archiver_days.invocations_undated', 'archiver_days.invocations_dated');
 
 -- +goose Down
 
-DROP FUNCTION allow_reading;
+DROP FUNCTION archiver_internal.allow_reading;
 DROP VIEW error_codes;
 DROP VIEW source_hourly;
 DROP VIEW function_daily;
 DROP VIEW function_hourly;
-DROP TABLE hourly_figures_due;
-DROP TABLE source_figures;
-DROP TABLE daily_figures;
-DROP TABLE hourly_error_codes;
-DROP TABLE hourly_figures_dropped;
-DROP TABLE hourly_figures;
+DROP TABLE archiver_internal.hourly_figures_due;
+DROP TABLE archiver_internal.source_figures;
+DROP TABLE archiver_internal.daily_figures;
+DROP TABLE archiver_internal.hourly_error_codes;
+DROP TABLE archiver_internal.hourly_figures_dropped;
+DROP TABLE archiver_internal.hourly_figures;
 DROP FUNCTION histogram_percentile;
 DROP AGGREGATE histogram_sum(bigint[]);
-DROP FUNCTION histogram_add;
-DROP FUNCTION histogram_of;
-DROP FUNCTION duration_bucket;
+DROP FUNCTION archiver_internal.histogram_add;
+DROP FUNCTION archiver_internal.histogram_of;
+DROP FUNCTION archiver_internal.duration_bucket;
 DROP TABLE runs;
 DROP TABLE rejected_records;
 DROP TRIGGER begin_totals ON functions;
-DROP VIEW windows_after;
-DROP VIEW windows_before;
-DROP TABLE walks;
-DROP TABLE claims;
+DROP VIEW archiver_internal.windows_after;
+DROP VIEW archiver_internal.windows_before;
+DROP TABLE archiver_internal.walks;
+DROP TABLE archiver_internal.claims;
 DROP VIEW window_coverage;
-DROP VIEW window_states;
-DROP TABLE windows;
-DROP TABLE window_days;
-DROP FUNCTION forget_window_days;
-DROP FUNCTION add_window_days;
-DROP TABLE window_totals;
-DROP FUNCTION forget_windows;
-DROP FUNCTION begin_totals;
-DROP FUNCTION find_ends;
-DROP FUNCTION add_windows;
+DROP VIEW archiver_internal.window_states;
+DROP TABLE archiver_internal.windows;
+DROP TABLE archiver_internal.window_days;
+DROP FUNCTION archiver_internal.forget_window_days;
+DROP FUNCTION archiver_internal.add_window_days;
+DROP TABLE archiver_internal.window_totals;
+DROP FUNCTION archiver_internal.forget_windows;
+DROP FUNCTION archiver_internal.begin_totals;
+DROP FUNCTION archiver_internal.find_ends;
+DROP FUNCTION archiver_internal.add_windows;
 DROP VIEW status_log_off;
 DROP VIEW notification_settings;
 DROP VIEW notification_settings_history;
-DROP TABLE notification_setting_versions;
+DROP TABLE archiver_internal.notification_setting_versions;
 DROP VIEW failures;
 DROP VIEW invocation_history;
 DROP TABLE invocations;
@@ -1451,4 +1481,16 @@ DROP VIEW function_versions;
 DROP TABLE function_aliases;
 DROP TABLE functions;
 
--- archiver_reader stays: another archive of this cluster may use it.
+DROP SCHEMA archiver_days;
+
+-- Schema archiver_internal stays, with goose's table, and so does the role
+-- archiver_reader: another archive of the cluster may use it.
+-- +goose StatementBegin
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'archiver_reader') THEN
+        REVOKE ALL ON SCHEMA archiver_internal FROM archiver_reader;
+    END IF;
+END
+$$;
+-- +goose StatementEnd

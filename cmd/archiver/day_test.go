@@ -136,7 +136,7 @@ func TestArchiveTheDay(t *testing.T) {
 		t.Errorf("%d pages were asked for, %d are the fewest possible", calls, fewest)
 	}
 	if size := query[int64](in, `
-		SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits WHERE inhparent = 'invocations_dated'::regclass`); size > 230*total {
+		SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits WHERE inhparent = 'archiver_days.invocations_dated'::regclass`); size > 230*total {
 		t.Errorf("%d bytes a row", size/total)
 	}
 

@@ -36,7 +36,7 @@ func TestBackfillDryRun(t *testing.T) {
 			}
 		}
 	}
-	const tables = `SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace`
+	const tables = `SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'archiver_internal', 'archiver_days')`
 
 	got := say()
 	says(got, "288 windows of 12 functions are due and would be read, the oldest of 2026-03-29T00:00:00Z; 12 functions match, 0 of them are known\n",
@@ -54,7 +54,7 @@ func TestBackfillDryRun(t *testing.T) {
 	}
 
 	const rows = `SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM (
-		SELECT w::text FROM windows w UNION ALL SELECT r::text FROM runs r UNION ALL SELECT f::text FROM functions f) AS t`
+		SELECT w::text FROM archiver_internal.windows w UNION ALL SELECT r::text FROM runs r UNION ALL SELECT f::text FROM functions f) AS t`
 	written := query[string](in, rows)
 	says(say(), "144 windows of 12 functions are due and would be read, the oldest of 2026-03-29T12:00:00Z; 12 functions match, 12 of them are known\n")
 	says(say("--force"), "288 windows of 12 functions")

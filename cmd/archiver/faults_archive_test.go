@@ -171,7 +171,7 @@ func openWindows(in *installation) map[string]bool {
 	open := make(map[string]bool)
 	for key := range counts(in, `
 		SELECT function_name || to_char(window_start AT TIME ZONE 'UTC', ' MM-DD"T"HH24'), 1
-		  FROM windows JOIN functions USING (function_id) WHERE state <> 'complete'`) {
+		  FROM archiver_internal.windows JOIN functions USING (function_id) WHERE state <> 'complete'`) {
 		open[key] = true
 	}
 	return open

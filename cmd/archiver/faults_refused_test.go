@@ -27,7 +27,7 @@ func statesOf(in *installation, of func(simulate.FunctionInfo) bool, api *simula
 	}
 	states := make(map[string]int64)
 	for key, n := range counts(in, `
-		SELECT function_name || ' ' || state, count(*) FROM windows JOIN functions USING (function_id) WHERE planned GROUP BY 1`) {
+		SELECT function_name || ' ' || state, count(*) FROM archiver_internal.windows JOIN functions USING (function_id) WHERE planned GROUP BY 1`) {
 		if name, state, _ := strings.Cut(key, " "); names[name] {
 			states[state] += n
 		}
@@ -79,12 +79,12 @@ func TestFaultsDenied(t *testing.T) {
 				t.Error("no call was refused")
 			}
 			mu.Unlock()
-			for state, n := range counts(in, `SELECT state, count(*) FROM windows GROUP BY 1`) {
+			for state, n := range counts(in, `SELECT state, count(*) FROM archiver_internal.windows GROUP BY 1`) {
 				if state != "complete" && state != "pending" && state != "partial" {
 					t.Errorf("%d windows are %s", n, state)
 				}
 			}
-			if n := query[int64](in, `SELECT count(*) FROM windows WHERE last_error IS NOT NULL`); n != 0 {
+			if n := query[int64](in, `SELECT count(*) FROM archiver_internal.windows WHERE last_error IS NOT NULL`); n != 0 {
 				t.Errorf("%d windows have an error", n)
 			}
 

@@ -44,8 +44,8 @@ func TestFiguresMeanwhile(t *testing.T) {
 	at := day
 	for range 3 {
 		if _, err := conn.Exec(ctx, `
-			DELETE FROM hourly_figures;
-			INSERT INTO hourly_figures_due SELECT function_id, window_start FROM windows`); err != nil {
+			DELETE FROM archiver_internal.hourly_figures;
+			INSERT INTO archiver_internal.hourly_figures_due SELECT function_id, window_start FROM archiver_internal.windows`); err != nil {
 			t.Fatal(err)
 		}
 		at = at.Add(figuresEvery)

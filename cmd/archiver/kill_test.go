@@ -147,12 +147,12 @@ const archived = `
 	SELECT 'window', (w.function_urn, w.window_start, w.state, w.records, w.pending, w.source_count, w.last_error)::text
 	  FROM window_coverage w
 	UNION ALL
-	SELECT 'walk', w::text FROM walks w
+	SELECT 'walk', w::text FROM archiver_internal.walks w
 	UNION ALL
 	SELECT 'figures', (f.function_urn, f.window_start, f.records, f.success, f.fail, f.discard, f.in_flight, f.timed, f.histogram)::text
 	  FROM function_hourly f
 	UNION ALL
-	SELECT 'figures due', d::text FROM hourly_figures_due d
+	SELECT 'figures due', d::text FROM archiver_internal.hourly_figures_due d
 	 ORDER BY 1, 2`
 
 // sameArchive compares two archives row by row.

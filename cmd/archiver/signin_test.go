@@ -166,7 +166,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 				}
 				kept := ""
 				if query[bool](in, `SELECT to_regclass('runs') IS NOT NULL`) {
-					kept = query[string](in, `SELECT concat((SELECT string_agg(runs::text, '|') FROM runs), (SELECT string_agg(windows::text, '|') FROM windows))`)
+					kept = query[string](in, `SELECT concat((SELECT string_agg(runs::text, '|') FROM runs), (SELECT string_agg(windows::text, '|') FROM archiver_internal.windows))`)
 				}
 				for _, secret := range never {
 					for where, text := range map[string]string{"log": out.String(), "database": kept, "arguments": string(arguments)} {

@@ -88,7 +88,7 @@ func lastSmall(ctx context.Context, database string) (share float64, err error) 
 		SELECT EXTRACT(EPOCH FROM last - started_at)::float8 / EXTRACT(EPOCH FROM finished_at - started_at)::float8
 		  FROM runs, (
 			SELECT max(completed_at) AS last
-			  FROM windows JOIN functions USING (function_id)
+			  FROM archiver_internal.windows JOIN functions USING (function_id)
 			 WHERE function_name LIKE $1) AS s`, small+"%").Scan(&share)
 	if err != nil {
 		return 0, fmt.Errorf("look up when the small functions were complete: %w", err)

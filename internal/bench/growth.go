@@ -181,9 +181,9 @@ func buildHistory(ctx context.Context, store *load.Store, database string, funct
 	}
 	for _, statement := range []string{
 		`DELETE FROM invocations`,
-		`DELETE FROM windows`,
+		`DELETE FROM archiver_internal.windows`,
 		fmt.Sprintf(`
-		INSERT INTO windows (function_id, window_start, state, planned, records, source_count, attempts, completed_at, verified_at)
+		INSERT INTO archiver_internal.windows (function_id, window_start, state, planned, records, source_count, attempts, completed_at, verified_at)
 		SELECT function_id, hour, 'complete', true, %[1]d, %[1]d, 1, hour + interval '2 hours', hour + interval '8 hours'
 		  FROM functions, generate_series('%[2]s'::timestamptz, '%[3]s'::timestamptz - interval '1 hour', interval '1 hour') AS hour
 		 ORDER BY function_id, hour`, recordsAnHour, from.Format(time.RFC3339), date.Format(time.RFC3339)),

@@ -96,7 +96,7 @@ func fillWindows(ctx context.Context, database string) (windows int64, err error
 	}
 	defer conn.Close(ctx)
 	tag, err := conn.Exec(ctx, `
-		INSERT INTO windows (function_id, window_start, state, planned, records, source_count, attempts, completed_at, verified_at)
+		INSERT INTO archiver_internal.windows (function_id, window_start, state, planned, records, source_count, attempts, completed_at, verified_at)
 		SELECT function_id, hour, 'complete', true, 10, 10, 1, hour + interval '77 minutes',
 		       CASE WHEN hour < $2::timestamptz - $3::interval THEN hour + interval '8 hours' END
 		  FROM functions, generate_series($1::timestamptz, $2::timestamptz - interval '1 hour', interval '1 hour') AS hour

@@ -181,7 +181,7 @@ func compare(ctx context.Context, db *database, s *service, project string) (com
 	states := make(map[time.Time]string)
 	rows, err := db.conn.Query(ctx, `
 		SELECT w.window_start, w.state, w.records, w.pending, COALESCE(h.n, 0), COALESCE(h.pending, 0)
-		  FROM windows w
+		  FROM archiver_internal.windows w
 		  JOIN functions f USING (function_id)
 		  LEFT JOIN (
 			SELECT i.function_id, date_trunc('hour', COALESCE(start_time, queried_window), 'UTC') AS window_start,

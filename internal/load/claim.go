@@ -72,20 +72,20 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 	}
 	var batch pgx.Batch
 	batch.Queue(`
-		INSERT INTO claims (function_id, owner, epoch, expires_at)
+		INSERT INTO archiver_internal.claims (function_id, owner, epoch, expires_at)
 		SELECT id, 0, 0, '-infinity'
 		  FROM unnest($1::integer[]) AS id
-		 WHERE NOT EXISTS (SELECT FROM claims WHERE function_id = id)
+		 WHERE NOT EXISTS (SELECT FROM archiver_internal.claims WHERE function_id = id)
 		 ORDER BY id
 		    ON CONFLICT (function_id) DO NOTHING`, functions)
 	// A row that is locked belongs to a worker in the middle of a commit.
 	// Waiting for it could take as long as that worker is paused.
 	batch.Queue(`
-		UPDATE claims c
+		UPDATE archiver_internal.claims c
 		   SET owner = $2, epoch = c.epoch + 1, expires_at = clock_timestamp() + $3, wanted = false
 		  FROM (
 			SELECT function_id
-			  FROM claims
+			  FROM archiver_internal.claims
 			 WHERE function_id = ANY ($1)
 			   AND (expires_at < clock_timestamp()
 			        OR NOT EXISTS (
@@ -117,7 +117,7 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 // renews the claim and holds its row until the transaction ends: nobody takes
 // the function over meanwhile, and whoever lost it finds no row to update.
 const fence = `
-	UPDATE claims c
+	UPDATE archiver_internal.claims c
 	   SET expires_at = clock_timestamp() + $3
 	  FROM unnest($1::integer[], $2::bigint[]) AS held (function_id, epoch)
 	 WHERE c.function_id = held.function_id AND c.epoch = held.epoch
@@ -132,18 +132,18 @@ func (s *Store) Want(ctx context.Context, functions []archive.Known) error {
 		ids[i] = f.ID
 	}
 	_, err := s.pool.Exec(ctx, `
-		UPDATE claims c
+		UPDATE archiver_internal.claims c
 		   SET wanted = true
 		  FROM (
 			SELECT function_id
-			  FROM claims
+			  FROM archiver_internal.claims
 			 WHERE NOT wanted AND function_id IN (
 				SELECT function_id
 				  FROM (
 					SELECT function_id,
 					       row_number() OVER (PARTITION BY owner ORDER BY function_id) AS n,
 					       count(*) OVER (PARTITION BY owner) AS owned
-					  FROM claims
+					  FROM archiver_internal.claims
 					 WHERE function_id = ANY ($1) AND owner <> $2 AND expires_at > clock_timestamp()) AS held
 				 WHERE 2 * n <= owned)
 			   FOR NO KEY UPDATE SKIP LOCKED) AS half
@@ -207,7 +207,7 @@ func (s *Store) release(ctx context.Context, claims []*claim) {
 		functions[i], epochs[i] = c.function.ID, c.epoch
 	}
 	_, err := s.pool.Exec(ctx, `
-		UPDATE claims c
+		UPDATE archiver_internal.claims c
 		   SET expires_at = '-infinity'
 		  FROM unnest($1::integer[], $2::bigint[]) AS held (function_id, epoch)
 		 WHERE c.function_id = held.function_id AND c.epoch = held.epoch`, functions, epochs)
@@ -261,7 +261,7 @@ func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) erro
 		if _, err := tx.Exec(ctx, `UPDATE functions SET gone_at = $2 WHERE function_id = $1`, c.function.ID, at); err != nil {
 			return fmt.Errorf("update %s: %w", c.function.Name, err)
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM walks WHERE function_id = $1`, c.function.ID); err != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM archiver_internal.walks WHERE function_id = $1`, c.function.ID); err != nil {
 			return fmt.Errorf("delete the walks of %s: %w", c.function.Name, err)
 		}
 		var w windowChanges
@@ -276,7 +276,7 @@ func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) erro
 		}
 		// Others that were begun will not be finished either.
 		_, err := tx.Exec(ctx, `
-			UPDATE windows
+			UPDATE archiver_internal.windows
 			   SET state = 'gone', last_error = $2
 			 WHERE function_id = $1 AND planned AND state NOT IN ('complete', 'gone')`,
 			c.function.ID, archive.ErrGone.Error())
@@ -291,7 +291,7 @@ func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) erro
 func (c *claim) spare(ctx context.Context, tx pgx.Tx, w *windowChanges) error {
 	rows, err := tx.Query(ctx, `
 		SELECT window_start
-		  FROM windows
+		  FROM archiver_internal.windows
 		 WHERE function_id = $1 AND state = 'complete' AND window_start = ANY ($2)`,
 		c.function.ID, w.starts())
 	if err != nil {

@@ -25,13 +25,13 @@ func TestCommentsOnAll(t *testing.T) {
 	missing := a.rows(`
 		SELECT c.relname, NULL AS attname
 		  FROM pg_class c
-		 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition
+		 WHERE c.relnamespace IN ('public'::regnamespace, 'archiver_internal'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition
 		   AND COALESCE(obj_description(c.oid, 'pg_class'), '') = ''
 		UNION ALL
 		SELECT c.relname, t.attname
 		  FROM pg_class c
 		  JOIN pg_attribute t ON t.attrelid = c.oid AND t.attnum > 0 AND NOT t.attisdropped
-		 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition
+		 WHERE c.relnamespace IN ('public'::regnamespace, 'archiver_internal'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition
 		   AND COALESCE(col_description(c.oid, t.attnum), '') = ''
 		 ORDER BY 1, 2`)
 	if len(missing) > 0 {
@@ -40,7 +40,7 @@ func TestCommentsOnAll(t *testing.T) {
 }
 
 // notForReaders are the tables that nobody learns anything from. All others are
-// given to archiver_reader (SELECT allow_reading('…')) by the step that makes them.
+// given to archiver_reader (SELECT archiver_internal.allow_reading('…')) by the step that makes them.
 var notForReaders = []string{
 	"claims", "goose_db_version", "hourly_figures_due", "hourly_figures_dropped", "walks", "windows_after", "windows_before",
 }
@@ -52,7 +52,7 @@ func TestReader(t *testing.T) {
 	commit(t, c, lastPage(hours(today.AddDate(0, 0, 5), 1), noted, record("new", archive.StatusSuccess, today.AddDate(0, 0, 5))))
 	relations := a.rows(`
 		SELECT relname FROM pg_class
-		 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND NOT relispartition`)
+		 WHERE relnamespace IN ('public'::regnamespace, 'archiver_internal'::regnamespace) AND relkind IN ('r', 'p', 'v', 'm') AND NOT relispartition`)
 	conn, err := a.sql.Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -102,19 +102,19 @@ func TestReader(t *testing.T) {
 func TestReaderMadeLater(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	a.exec(`REVOKE ALL ON ALL TABLES IN SCHEMA public FROM archiver_reader`)
+	a.exec(`REVOKE ALL ON ALL TABLES IN SCHEMA public, archiver_internal FROM archiver_reader`)
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "sql.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	grant := regexp.MustCompile(`(?s)"(SELECT allow_reading\(.*?)"`).FindSubmatch(page)
+	grant := regexp.MustCompile(`(?s)"(SELECT archiver_internal.allow_reading\(.*?)"`).FindSubmatch(page)
 	if grant == nil {
 		t.Fatal("docs/sql.md has no grant")
 	}
 	a.exec(string(grant[1]))
 	if n := value[int](a, `
 		SELECT count(*) FROM pg_class
-		 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition
+		 WHERE relnamespace IN ('public'::regnamespace, 'archiver_internal'::regnamespace) AND relkind IN ('r', 'p', 'v') AND NOT relispartition
 		   AND NOT has_table_privilege('archiver_reader', oid, 'SELECT')`); n != 0 {
 		t.Errorf("%d tables may not be read", n)
 	}
@@ -135,7 +135,7 @@ func TestReaderMayNotBeMade(t *testing.T) {
 			}
 		}
 	})
-	definition := value[string](a, `SELECT pg_get_functiondef('allow_reading'::regproc)`)
+	definition := value[string](a, `SELECT pg_get_functiondef('archiver_internal.allow_reading'::regproc)`)
 	a.exec(strings.NewReplacer("archiver_reader", "another_reader", "allow_reading", "allow_another").Replace(definition))
 	tx, err := a.sql.Begin(t.Context())
 	if err != nil {

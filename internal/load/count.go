@@ -25,11 +25,11 @@ func (c *claim) Count(ctx context.Context, s archive.Span, byRows bool) (n archi
 	var before, after bool // the windows beside the span are complete
 	err = c.store.pool.QueryRow(ctx, `
 		SELECT EXISTS (
-			SELECT FROM windows WHERE function_id = $1 AND window_start = $2::timestamptz - interval '1 hour' AND state = 'complete'),
+			SELECT FROM archiver_internal.windows WHERE function_id = $1 AND window_start = $2::timestamptz - interval '1 hour' AND state = 'complete'),
 		       EXISTS (
-			SELECT FROM windows WHERE function_id = $1 AND window_start = $3 AND state = 'complete'),
+			SELECT FROM archiver_internal.windows WHERE function_id = $1 AND window_start = $3 AND state = 'complete'),
 		       (SELECT COALESCE(sum(CASE WHEN $4 THEN rejected ELSE records + rejected END), 0)
-		          FROM windows
+		          FROM archiver_internal.windows
 		         WHERE function_id = $1 AND window_start >= $2 AND window_start < $3)
 		     + CASE WHEN $4 THEN (
 			SELECT count(*)
@@ -38,10 +38,10 @@ func (c *claim) Count(ctx context.Context, s archive.Span, byRows bool) (n archi
 			   AND (start_time >= $2 AND start_time < $3
 			        OR start_time IS NULL AND queried_window >= $2 AND queried_window < $3)) ELSE 0 END,
 		       (SELECT strays FROM functions WHERE function_id = $1) OR EXISTS (
-			SELECT FROM invocations_in_flight
+			SELECT FROM archiver_days.invocations_in_flight
 			 WHERE function_id = $1
 			   AND COALESCE(start_time, queried_window) >= $2 AND COALESCE(start_time, queried_window) < $3) OR EXISTS (
-			SELECT FROM invocations_undated
+			SELECT FROM archiver_days.invocations_undated
 			 WHERE function_id = $1 AND queried_window >= $2 AND queried_window < $3)`,
 		c.function.ID, s.From, s.To, byRows).Scan(&before, &after, &n.Records, &n.Undated)
 	if err != nil {
@@ -112,9 +112,9 @@ func (c *claim) Recount(ctx context.Context, s archive.Span) error {
 				        OR start_time IS NULL AND queried_window >= $2 AND queried_window < $3)
 				 GROUP BY 1
 			)
-			UPDATE windows w
+			UPDATE archiver_internal.windows w
 			   SET records = COALESCE(c.records, 0), pending = COALESCE(c.pending, 0)
-			  FROM windows o
+			  FROM archiver_internal.windows o
 			  LEFT JOIN counted c USING (window_start)
 			 WHERE w.function_id = $1 AND w.window_start >= $2 AND w.window_start < $3
 			   AND o.function_id = w.function_id AND o.window_start = w.window_start

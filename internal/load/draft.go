@@ -124,12 +124,12 @@ func (d *draft) remove(batch *pgx.Batch) {
 			}
 		}
 	}
-	batch.Queue(`DELETE FROM invocations_in_flight WHERE request_id = ANY ($1)`, ids)
-	batch.Queue(`DELETE FROM invocations_undated WHERE request_id = ANY ($1)`, ids)
+	batch.Queue(`DELETE FROM archiver_days.invocations_in_flight WHERE request_id = ANY ($1)`, ids)
+	batch.Queue(`DELETE FROM archiver_days.invocations_undated WHERE request_id = ANY ($1)`, ids)
 	if !from.IsZero() {
 		batch.Queue(planAlways)
 		batch.Queue(`
-			DELETE FROM invocations_dated
+			DELETE FROM archiver_days.invocations_dated
 			 WHERE request_id = ANY ($1) AND start_time BETWEEN $2 AND $3`, ids, from, to)
 		batch.Queue(planOnce)
 	}

@@ -77,7 +77,7 @@ func (r *retention) empty(ctx context.Context, d time.Time) error {
 		if err != nil {
 			return err
 		}
-		table := pgx.Identifier{dayTable(d)}.Sanitize()
+		table := inDays(dayTable(d))
 		open := t.attached && !t.pending && !t.closed
 		if open {
 			bytes = t.bytes
@@ -123,9 +123,9 @@ func (r *retention) empty(ctx context.Context, d time.Time) error {
 // those that are taken.
 func takeClaims(ctx context.Context, tx pgx.Tx, d time.Time, taken []int32) ([]int32, error) {
 	rows, err := tx.Query(ctx, `
-		UPDATE claims
+		UPDATE archiver_internal.claims
 		   SET epoch = epoch + 1, expires_at = '-infinity'
-		 WHERE function_id IN (SELECT function_id FROM walks WHERE span_from < $2 AND span_to > $1)
+		 WHERE function_id IN (SELECT function_id FROM archiver_internal.walks WHERE span_from < $2 AND span_to > $1)
 		   AND function_id <> ALL (COALESCE($3::integer[], '{}'))
 		RETURNING function_id`, d, d.AddDate(0, 0, 1), taken)
 	if err != nil {
@@ -147,20 +147,20 @@ func unwind(ctx context.Context, tx pgx.Tx, d time.Time) (rows int64, err error)
 	}
 	err = tx.QueryRow(ctx, `
 		WITH kept AS (
-			UPDATE windows
+			UPDATE archiver_internal.windows
 			   SET state = 'pending', planned = false, records = pending, rejected = 0, source_count = NULL,
 			       attempts = 0, last_error = NULL, completed_at = NULL, verified_at = NULL
 			 WHERE pending > 0 AND `+ofTheDay+`
 		), dropped AS (
-			DELETE FROM windows WHERE pending <= 0 AND `+ofTheDay+`
+			DELETE FROM archiver_internal.windows WHERE pending <= 0 AND `+ofTheDay+`
 		)
-		SELECT COALESCE(sum(records - pending), 0) FROM windows WHERE `+ofTheDay, d, to).Scan(&rows)
+		SELECT COALESCE(sum(records - pending), 0) FROM archiver_internal.windows WHERE `+ofTheDay, d, to).Scan(&rows)
 	if err != nil {
 		return 0, fmt.Errorf("delete its windows: %w", err)
 	}
 	for _, statement := range []string{
-		`DELETE FROM walks WHERE span_from < $2 AND span_to > $1`,
-		`DELETE FROM invocations_undated
+		`DELETE FROM archiver_internal.walks WHERE span_from < $2 AND span_to > $1`,
+		`DELETE FROM archiver_days.invocations_undated
 		  WHERE function_id = ANY (ARRAY (SELECT function_id FROM functions)) AND queried_window >= $1 AND queried_window < $2`,
 		`DELETE FROM rejected_records WHERE window_start >= $1 AND window_start < $2`,
 	} {
@@ -183,12 +183,12 @@ func (r *retention) dropTable(ctx context.Context, d time.Time) error {
 	if err != nil {
 		return err
 	}
-	table := pgx.Identifier{dayTable(d)}.Sanitize()
+	table := inDays(dayTable(d))
 	switch {
 	case t.pending:
-		_, err = r.conn.Exec(ctx, `ALTER TABLE invocations_dated DETACH PARTITION `+table+` FINALIZE`)
+		_, err = r.conn.Exec(ctx, `ALTER TABLE archiver_days.invocations_dated DETACH PARTITION `+table+` FINALIZE`)
 	case t.attached && t.closed && r.concurrently:
-		_, err = r.conn.Exec(ctx, `ALTER TABLE invocations_dated DETACH PARTITION `+table+` CONCURRENTLY`)
+		_, err = r.conn.Exec(ctx, `ALTER TABLE archiver_days.invocations_dated DETACH PARTITION `+table+` CONCURRENTLY`)
 	}
 	if err != nil {
 		return fmt.Errorf("detach its empty table: %w", err)

@@ -11,13 +11,13 @@ import (
 // keepDropped sets aside what was dropped of hours to which rows have come since:
 // all that their figures say, but for what was in flight, which stayed.
 const keepDropped = `
-	INSERT INTO hourly_figures_dropped (
+	INSERT INTO archiver_internal.hourly_figures_dropped (
 		function_id, window_start, records, success, fail, discard, in_flight, other,
 		timed, total_seconds, max_seconds, histogram, dropped_to)
 	SELECT h.function_id, h.window_start, h.records - h.in_flight, h.success, h.fail, h.discard, 0, h.other,
 	       h.timed, h.total_seconds, h.max_seconds, h.histogram, h.dropped_to
 	  FROM unnest($1::integer[], $2::timestamptz[]) AS n (function_id, window_start)
-	  JOIN hourly_figures h USING (function_id, window_start)
+	  JOIN archiver_internal.hourly_figures h USING (function_id, window_start)
 	 WHERE h.dropped_to IS NOT NULL
 	    ON CONFLICT (function_id, window_start) DO NOTHING`
 
@@ -25,7 +25,7 @@ const keepDropped = `
 // come anew.
 const replaceDropped = `
 	WITH replaced AS (
-		DELETE FROM hourly_figures_dropped d
+		DELETE FROM archiver_internal.hourly_figures_dropped d
 		 USING unnest($1::integer[], $2::timestamptz[]) AS n (function_id, window_start)
 		 WHERE d.function_id = n.function_id AND d.window_start = n.window_start
 		   AND d.records <= (
@@ -36,7 +36,7 @@ const replaceDropped = `
 			        OR i.start_time IS NULL AND i.queried_window = n.window_start))
 		RETURNING d.function_id, d.window_start
 	)
-	DELETE FROM hourly_error_codes e
+	DELETE FROM archiver_internal.hourly_error_codes e
 	 USING replaced r
 	 WHERE e.function_id = r.function_id AND e.window_start = r.window_start AND e.dropped`
 
@@ -49,18 +49,18 @@ const replaceDropped = `
 func dropFigures(ctx context.Context, tx pgx.Tx, d time.Time) error {
 	to := d.AddDate(0, 0, 1)
 	var batch pgx.Batch
-	batch.Queue(`DELETE FROM hourly_figures_dropped WHERE window_start >= $1 AND window_start < $2`, d, to)
+	batch.Queue(`DELETE FROM archiver_internal.hourly_figures_dropped WHERE window_start >= $1 AND window_start < $2`, d, to)
 	batch.Queue(`
-		UPDATE hourly_figures
-		   SET dropped_to = GREATEST((SELECT max(last_seen) FROM functions), (SELECT max(first_archived_at) FROM invocations_in_flight))
+		UPDATE archiver_internal.hourly_figures
+		   SET dropped_to = GREATEST((SELECT max(last_seen) FROM functions), (SELECT max(first_archived_at) FROM archiver_days.invocations_in_flight))
 		 WHERE window_start >= $1 AND window_start < $2`, d, to)
 	batch.Queue(`
 		WITH counted AS (
-			DELETE FROM hourly_error_codes
+			DELETE FROM archiver_internal.hourly_error_codes
 			 WHERE window_start >= $1 AND window_start < $2 AND NOT dropped
 			RETURNING *
 		)
-		INSERT INTO hourly_error_codes AS e (
+		INSERT INTO archiver_internal.hourly_error_codes AS e (
 			function_id, window_start, error_code, dropped, records, first_seen, last_seen, sample_message)
 		SELECT function_id, window_start, error_code, true, records, first_seen, last_seen, sample_message
 		  FROM counted
@@ -70,10 +70,10 @@ func dropFigures(ctx context.Context, tx pgx.Tx, d time.Time) error {
 		       last_seen = GREATEST(e.last_seen, EXCLUDED.last_seen),
 		       sample_message = COALESCE(EXCLUDED.sample_message, e.sample_message)`, d, to)
 	batch.Queue(`
-		INSERT INTO daily_figures AS f (
+		INSERT INTO archiver_internal.daily_figures AS f (
 			function_id, day, records, success, fail, discard, in_flight, other, complete_hours)
 		SELECT function_id, ($1::timestamptz AT TIME ZONE 'UTC')::date, 0, 0, 0, 0, 0, 0, count(*)
-		  FROM window_states
+		  FROM archiver_internal.window_states
 		 WHERE function_id = ANY (ARRAY (SELECT function_id FROM functions))
 		   AND window_start >= $1 AND window_start < $2 AND state = 'complete'
 		 GROUP BY function_id

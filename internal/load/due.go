@@ -68,39 +68,39 @@ const selectDue = `
 			EXTRACT(EPOCH FROM LEAST(complete_to, $3) - GREATEST(complete_from, $2))::integer / 3600) ELSE 0 END AS shared
 		  FROM unnest($1::integer[]) AS id
 		  LEFT JOIN functions f ON f.function_id = id
-		  LEFT JOIN window_totals t ON t.function_id = id
+		  LEFT JOIN archiver_internal.window_totals t ON t.function_id = id
 	), decided AS MATERIALIZED (
 		SELECT *, CASE
 			WHEN $5 THEN 0
 			WHEN gone_at IS NOT NULL AND gone > 0 THEN (
 				SELECT count(*)
-				  FROM windows
+				  FROM archiver_internal.windows
 				 WHERE function_id = id AND window_start >= $2 AND window_start < $3 AND state IN ('complete', 'gone'))
 			WHEN shared = within THEN complete
 			WHEN shared = 0 OR complete = within THEN shared
 			WHEN open - (within - complete) BETWEEN 0 AND $4 AND open - (within - complete) = (
 				SELECT count(*)
-				  FROM windows
+				  FROM archiver_internal.windows
 				 WHERE function_id = id AND window_start < complete_from
 				   AND planned AND state NOT IN ('complete', 'gone')) + (
 				SELECT count(*)
-				  FROM windows
+				  FROM archiver_internal.windows
 				 WHERE function_id = id AND window_start >= complete_to
 				   AND planned AND state NOT IN ('complete', 'gone'))
 			THEN shared - (
 				SELECT count(*)
-				  FROM windows
+				  FROM archiver_internal.windows
 				 WHERE function_id = id
 				   AND window_start >= GREATEST(complete_from, $2) AND window_start < LEAST(complete_to, $3)
 				   AND planned AND state NOT IN ('complete', 'gone'))
 			ELSE (
 				SELECT count(*)
-				  FROM windows
+				  FROM archiver_internal.windows
 				 WHERE function_id = id AND window_start >= $2 AND window_start < $3 AND state = 'complete')
 			END AS decided,
 		       CASE WHEN $6 AND open > 0 THEN (
 				SELECT min(window_start)
-				  FROM windows
+				  FROM archiver_internal.windows
 				 WHERE function_id = id AND window_start < $2
 				   AND planned AND state NOT IN ('complete', 'gone')) END AS older
 		  FROM counted
@@ -108,7 +108,7 @@ const selectDue = `
 		SELECT id, settings, unverified_since, decided, older, gone_at, gone, complete, within, complete_from, complete_to,
 		       CASE WHEN $7 OR rests THEN 0 ELSE $4 - decided + CASE WHEN older IS NULL THEN 0 ELSE open - (
 				SELECT count(*)
-				  FROM windows
+				  FROM archiver_internal.windows
 				 WHERE function_id = id AND window_start >= $2
 				   AND planned AND state NOT IN ('complete', 'gone')) END END AS windows
 		  FROM decided
@@ -120,16 +120,16 @@ const selectDue = `
 			ELSE (
 				SELECT min(hour)
 				  FROM generate_series($2, $3 - interval '1 hour', interval '1 hour') AS hour
-				  LEFT JOIN windows ON function_id = id AND window_start = hour AND window_start >= $2 AND window_start < $3
+				  LEFT JOIN archiver_internal.windows ON function_id = id AND window_start = hour AND window_start >= $2 AND window_start < $3
 				 WHERE state IS NULL OR state <> 'complete' AND (state <> 'gone' OR gone_at IS NULL))
 			END, $2) AS oldest,
 	       settings AND windows > 0
 	  FROM due
 	 WHERE windows > 0 OR $7 OR $8 AND EXISTS (
-			SELECT FROM windows
+			SELECT FROM archiver_internal.windows
 			 WHERE function_id = id AND recheck_at <= $9 OFFSET 0)
 	    OR unverified_since <= $10 AND EXISTS (
-			SELECT FROM windows
+			SELECT FROM archiver_internal.windows
 			 WHERE function_id = id AND window_start >= $2 AND state = 'complete'
 			   AND verified_at IS NULL AND completed_at <= $10 OFFSET 0)
 	 ORDER BY oldest, windows DESC, id`
@@ -158,13 +158,13 @@ func (s *Store) Plan(ctx context.Context, due []archive.Due, o archive.Order) er
 // insertPlanned inserts the hours on either side of what a function has
 // planned; the rows of the range are compared only where that has holes.
 const insertPlanned = `
-	INSERT INTO windows AS w (function_id, window_start, planned)
+	INSERT INTO archiver_internal.windows AS w (function_id, window_start, planned)
 	SELECT id, hour, true
 	  FROM (
 		SELECT id, planned_from, planned_to,
 		       COALESCE(windows = EXTRACT(EPOCH FROM planned_to - planned_from)::integer / 3600, false) AS solid
 		  FROM unnest($1::integer[]) AS id
-		  LEFT JOIN window_totals t ON t.function_id = id) AS f
+		  LEFT JOIN archiver_internal.window_totals t ON t.function_id = id) AS f
 	 CROSS JOIN LATERAL (
 		SELECT hour
 		  FROM generate_series($2::timestamptz, LEAST($3, planned_from) - interval '1 hour', interval '1 hour') AS hour
@@ -179,7 +179,7 @@ const insertPlanned = `
 			 WHERE NOT solid
 			EXCEPT
 			SELECT window_start
-			  FROM windows
+			  FROM archiver_internal.windows
 			 WHERE NOT solid AND function_id = id AND window_start >= $2 AND window_start < $3 AND planned)) AS missing
 	 ORDER BY id, hour
 	    ON CONFLICT (function_id, window_start) DO UPDATE

@@ -33,7 +33,7 @@ const figuresLock = 0x6172636866696775 // "archfigu"
 // each page more than the notes do.
 const noteDue = `
 	WITH noted AS (
-		INSERT INTO hourly_figures_due (function_id, window_start)
+		INSERT INTO archiver_internal.hourly_figures_due (function_id, window_start)
 		SELECT * FROM unnest($2::integer[], $3::timestamptz[])
 	)`
 
@@ -60,7 +60,7 @@ func (s *Store) CountFigures(ctx context.Context, clock archive.Clock, within ti
 	began := clock.Now()
 	rows, err := s.pool.Query(ctx, `
 		SELECT DISTINCT date_trunc('day', window_start, 'UTC') AS day
-		  FROM hourly_figures_due
+		  FROM archiver_internal.hourly_figures_due
 		 ORDER BY day DESC`)
 	if err != nil {
 		return fmt.Errorf("select days whose figures are due: %w", err)
@@ -103,7 +103,7 @@ func countDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 	}
 	rows, err := tx.Query(ctx, `
 		WITH taken AS (
-			DELETE FROM hourly_figures_due
+			DELETE FROM archiver_internal.hourly_figures_due
 			 WHERE window_start >= $1 AND window_start < $2
 			RETURNING function_id, window_start
 		)
@@ -139,13 +139,13 @@ func countDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 	}
 	batch.Queue(countHours(of), named...)
 	batch.Queue(`
-		DELETE FROM hourly_error_codes e
+		DELETE FROM archiver_internal.hourly_error_codes e
 		 USING unnest($1::integer[], $2::timestamptz[]) AS n (function_id, window_start)
 		 WHERE e.function_id = n.function_id AND e.window_start = n.window_start AND NOT e.dropped`, due.functions, due.windows)
 	batch.Queue(countErrorCodes(of), named...)
 	batch.Queue(sumDay, functions, d, to)
-	batch.Queue(`DELETE FROM daily_figures WHERE function_id = ANY ($1) AND day = ($2::timestamptz AT TIME ZONE 'UTC')::date AND records = 0 AND complete_hours IS NULL`, functions, d)
-	batch.Queue(`DELETE FROM source_figures WHERE window_start = ANY ($1)`, windows)
+	batch.Queue(`DELETE FROM archiver_internal.daily_figures WHERE function_id = ANY ($1) AND day = ($2::timestamptz AT TIME ZONE 'UTC')::date AND records = 0 AND complete_hours IS NULL`, functions, d)
+	batch.Queue(`DELETE FROM archiver_internal.source_figures WHERE window_start = ANY ($1)`, windows)
 	batch.Queue(sumSources, windows)
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("count %d hours: %w", len(due.windows), err)
@@ -173,25 +173,25 @@ func dueRows(of string) string {
 	  FROM (
 		SELECT function_id, date_trunc('hour', start_time, 'UTC') AS window_start, start_time, end_time,
 		       first_archived_at, request_id, status, error_code, error_message
-		  FROM invocations_dated
+		  FROM archiver_days.invocations_dated
 		 WHERE start_time >= $3 AND start_time < $4` + of + `
 		UNION ALL
 		SELECT function_id, queried_window, start_time, end_time,
 		       first_archived_at, request_id, status, error_code, error_message
-		  FROM invocations_undated
+		  FROM archiver_days.invocations_undated
 		 WHERE queried_window >= $3 AND queried_window < $4` + of + `
 		UNION ALL
 		SELECT function_id, date_trunc('hour', COALESCE(start_time, queried_window), 'UTC'), start_time, end_time,
 		       first_archived_at, request_id, status, error_code, error_message
-		  FROM invocations_in_flight
+		  FROM archiver_days.invocations_in_flight
 		 WHERE COALESCE(start_time, queried_window) >= $3 AND COALESCE(start_time, queried_window) < $4` + of + `) AS r
 	 WHERE ((function_id, window_start) IN (
 			SELECT * FROM unnest($1::integer[], $2::timestamptz[]))) IS TRUE
 	   AND (((function_id, window_start) IN (
-			SELECT function_id, window_start FROM hourly_figures_dropped)) IS NOT TRUE
+			SELECT function_id, window_start FROM archiver_internal.hourly_figures_dropped)) IS NOT TRUE
 	        OR first_archived_at <= (
 			SELECT dropped_to
-			  FROM hourly_figures_dropped d
+			  FROM archiver_internal.hourly_figures_dropped d
 			 WHERE d.function_id = r.function_id AND d.window_start = r.window_start))`
 }
 
@@ -208,7 +208,7 @@ func countHours(of string) string {
 		            ELSE date_part('epoch', r.end_time - r.start_time) END AS seconds
 		  FROM (` + dueRows(of) + `) AS r
 	), by_bucket AS (
-		SELECT function_id, window_start, duration_bucket(seconds) AS bucket,
+		SELECT function_id, window_start, archiver_internal.duration_bucket(seconds) AS bucket,
 		       count(*) AS records,
 		       count(*) FILTER (WHERE status = 'SUCCESS') AS success,
 		       count(*) FILTER (WHERE status = 'FAIL') AS fail,
@@ -222,7 +222,7 @@ func countHours(of string) string {
 		       sum(records) AS records, sum(success) AS success, sum(fail) AS fail, sum(discard) AS discard,
 		       sum(in_flight) AS in_flight, sum(records - success - fail - discard - in_flight) AS other,
 		       sum(timed) AS timed, sum(total_seconds) AS total_seconds, max(max_seconds) AS max_seconds,
-		       histogram_of(array_agg(bucket) FILTER (WHERE bucket IS NOT NULL),
+		       archiver_internal.histogram_of(array_agg(bucket) FILTER (WHERE bucket IS NOT NULL),
 		                    array_agg(timed) FILTER (WHERE bucket IS NOT NULL)) AS histogram
 		  FROM by_bucket
 		 GROUP BY function_id, window_start
@@ -237,19 +237,19 @@ func countHours(of string) string {
 		       COALESCE(c.timed, 0) + COALESCE(d.timed, 0) AS timed,
 		       COALESCE(c.total_seconds, 0) + COALESCE(d.total_seconds, 0) AS total_seconds,
 		       GREATEST(c.max_seconds, d.max_seconds) AS max_seconds,
-		       COALESCE(histogram_add(c.histogram, d.histogram), c.histogram, d.histogram)::integer[] AS histogram,
+		       COALESCE(archiver_internal.histogram_add(c.histogram, d.histogram), c.histogram, d.histogram)::integer[] AS histogram,
 		       d.dropped_to
 		  FROM noted n
 		  LEFT JOIN counted c USING (function_id, window_start)
-		  LEFT JOIN hourly_figures_dropped d USING (function_id, window_start)
+		  LEFT JOIN archiver_internal.hourly_figures_dropped d USING (function_id, window_start)
 		 WHERE c.records > 0 OR d.dropped_to IS NOT NULL
 	), emptied AS (
-		DELETE FROM hourly_figures h
+		DELETE FROM archiver_internal.hourly_figures h
 		 USING noted n
 		 WHERE h.function_id = n.function_id AND h.window_start = n.window_start
 		   AND NOT EXISTS (SELECT FROM made m WHERE m.function_id = n.function_id AND m.window_start = n.window_start)
 	)
-	INSERT INTO hourly_figures (
+	INSERT INTO archiver_internal.hourly_figures (
 		function_id, window_start, records, success, fail, discard, in_flight, other,
 		timed, total_seconds, max_seconds, histogram, dropped_to)
 	SELECT function_id, window_start, records, success, fail, discard, in_flight, other,
@@ -266,7 +266,7 @@ func countHours(of string) string {
 // message may be of any length: a key may not.
 func countErrorCodes(of string) string {
 	return `
-	INSERT INTO hourly_error_codes (function_id, window_start, error_code, records, first_seen, last_seen, sample_message)
+	INSERT INTO archiver_internal.hourly_error_codes (function_id, window_start, error_code, records, first_seen, last_seen, sample_message)
 	SELECT DISTINCT ON (function_id, window_start, error_code)
 	       function_id, window_start, error_code,
 	       count(*) OVER code, min(seen) OVER code, max(seen) OVER code, message
@@ -287,12 +287,12 @@ const sums = `
 
 // sumDay sums a day's hours for each function.
 const sumDay = `
-	INSERT INTO daily_figures (
+	INSERT INTO archiver_internal.daily_figures (
 		function_id, day, records, success, fail, discard, in_flight, other,
 		timed, total_seconds, max_seconds, histogram)
 	SELECT f.function_id, ($2::timestamptz AT TIME ZONE 'UTC')::date, COALESCE(sum(h.records), 0), ` + sums + `
 	  FROM unnest($1::integer[]) AS f (function_id)
-	  LEFT JOIN hourly_figures h
+	  LEFT JOIN archiver_internal.hourly_figures h
 	    ON h.function_id = f.function_id AND h.window_start >= $2 AND h.window_start < $3
 	 GROUP BY f.function_id
 	    ON CONFLICT (function_id, day) DO UPDATE
@@ -303,11 +303,11 @@ const sumDay = `
 
 // sumSources sums the functions of each source for each of the hours.
 const sumSources = `
-	INSERT INTO source_figures (
+	INSERT INTO archiver_internal.source_figures (
 		provider, region, project_id, window_start, functions, records, success, fail, discard, in_flight, other,
 		timed, total_seconds, max_seconds, histogram)
 	SELECT f.provider, f.region, f.project_id, h.window_start, count(*), sum(h.records), ` + sums + `
-	  FROM hourly_figures h
+	  FROM archiver_internal.hourly_figures h
 	  JOIN functions f USING (function_id)
 	 WHERE h.window_start = ANY ($1)
 	 GROUP BY f.provider, f.region, f.project_id, h.window_start`

@@ -16,8 +16,8 @@ import (
 func (c *claim) InFlight(ctx context.Context, at time.Time) ([]archive.InFlightRecord, error) {
 	rows, err := c.store.pool.Query(ctx, `
 		SELECT i.request_id, w.window_start, i.extra::text
-		  FROM invocations_in_flight i
-		  JOIN windows w
+		  FROM archiver_days.invocations_in_flight i
+		  JOIN archiver_internal.windows w
 		    ON w.function_id = i.function_id
 		   AND w.window_start = date_trunc('hour', COALESCE(i.start_time, i.queried_window), 'UTC')
 		 WHERE i.function_id = $1 AND w.recheck_at <= $2
@@ -58,14 +58,14 @@ func (c *claim) Rechecked(ctx context.Context, windows []time.Time, at time.Time
 			WITH life AS (
 				SELECT w.window_start,
 				       GREATEST(w.window_start + interval '1 hour', max(i.first_archived_at)) + $4::interval AS ends
-				  FROM windows w
-				  LEFT JOIN invocations_in_flight i
+				  FROM archiver_internal.windows w
+				  LEFT JOIN archiver_days.invocations_in_flight i
 				    ON i.function_id = w.function_id
 				   AND date_trunc('hour', COALESCE(i.start_time, i.queried_window), 'UTC') = w.window_start
 				 WHERE w.function_id = $1 AND w.window_start = ANY ($2)
 				 GROUP BY w.window_start
 			)
-			UPDATE windows w
+			UPDATE archiver_internal.windows w
 			   SET rechecks = rechecks + 1,
 			       recheck_at = CASE
 			           WHEN pending = 0 OR life.ends <= $3 THEN NULL
@@ -84,7 +84,7 @@ func (c *claim) Rechecked(ctx context.Context, windows []time.Time, at time.Time
 func (c *claim) Verified(ctx context.Context, s archive.Span, at time.Time) error {
 	return c.fenced(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
-			UPDATE windows
+			UPDATE archiver_internal.windows
 			   SET verified_at = $4
 			 WHERE function_id = $1 AND window_start >= $2 AND window_start < $3 AND state = 'complete'`,
 			c.function.ID, s.From, s.To, at)
@@ -100,7 +100,7 @@ func (c *claim) Verified(ctx context.Context, s archive.Span, at time.Time) erro
 func (c *claim) Differs(ctx context.Context, window time.Time, d *archive.ShortError) error {
 	return c.fenced(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
-			UPDATE windows
+			UPDATE archiver_internal.windows
 			   SET state = 'short', source_count = $3, last_error = $4, completed_at = NULL
 			 WHERE function_id = $1 AND window_start = $2 AND state = 'complete'`,
 			c.function.ID, window, d.Count, d.Error())

@@ -60,7 +60,7 @@ func indexDay(ctx context.Context, tx pgx.Tx, name string, number int32) error {
 		return err
 	}
 	_, err := tx.Exec(ctx, `
-		CREATE INDEX IF NOT EXISTS `+pgx.Identifier{name + "_start_time"}.Sanitize()+` ON `+pgx.Identifier{name}.Sanitize()+`
+		CREATE INDEX IF NOT EXISTS `+pgx.Identifier{name + "_start_time"}.Sanitize()+` ON `+inDays(name)+`
 		 USING brin (function_id, start_time) WITH (pages_per_range = 16, autosummarize = on)`)
 	return err
 }

@@ -78,13 +78,13 @@ const selectMatching = `
 	SELECT request_id, status, COALESCE(source_status, ''), COALESCE(error_code, ''), COALESCE(error_message, ''),
 	       start_time, end_time, extra::text
 	  FROM (
-		SELECT * FROM invocations_dated
+		SELECT * FROM archiver_days.invocations_dated
 		 WHERE start_time >= COALESCE($2, '-infinity'::timestamptz) AND start_time < COALESCE($3, 'infinity'::timestamptz)
 		UNION ALL
-		SELECT * FROM invocations_undated
+		SELECT * FROM archiver_days.invocations_undated
 		 WHERE ` + windowBetween + `
 		UNION ALL
-		SELECT * FROM invocations_in_flight
+		SELECT * FROM archiver_days.invocations_in_flight
 		 WHERE CASE WHEN start_time IS NULL THEN ` + windowBetween + `
 		       ELSE start_time >= COALESCE($2, '-infinity'::timestamptz) AND start_time < COALESCE($3, 'infinity'::timestamptz) END) AS i
 	 WHERE function_id = ANY ($1)
@@ -103,7 +103,7 @@ const windowBetween = `queried_window > COALESCE($2, '-infinity'::timestamptz) -
 func (s *Store) Complete(ctx context.Context, functions []int32, from, to time.Time) (windows int, err error) {
 	err = s.pool.QueryRow(ctx, `
 		SELECT count(DISTINCT window_start)
-		  FROM windows
+		  FROM archiver_internal.windows
 		 WHERE function_id = ANY ($1) AND window_start >= $2 AND window_start < $3 AND state = 'complete'`,
 		functions, archive.WindowOf(from), to).Scan(&windows)
 	if err != nil {

@@ -42,12 +42,25 @@ func newArchive(t testing.TB) *archiveDB {
 	t.Helper()
 	url := migrated(t)
 	a := &archiveDB{t: t, url: url, store: openStore(t, url)}
-	var err error
-	if a.sql, err = pgxpool.New(t.Context(), url); err != nil {
+	a.sql = openPool(t, url)
+	return a
+}
+
+// openPool opens connections of the test's own. Their statements need not name
+// the schemas of the archive.
+func openPool(t testing.TB, url string) *pgxpool.Pool {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(a.sql.Close)
-	return a
+	config.ConnConfig.RuntimeParams["search_path"] = "public, archiver_internal, archiver_days"
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
 }
 
 // in is the same for a test within the test.

@@ -28,10 +28,9 @@ func NewMigrator(databaseURL string) (*Migrator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the migration lock: %w", err)
 	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, stdlib.OpenDB(*config.ConnConfig),
-		migrations.FS, goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+	provider, err := migrations.NewProvider(stdlib.OpenDB(*config.ConnConfig), goose.WithSessionLocker(locker))
 	if err != nil {
-		return nil, fmt.Errorf("prepare the migrations: %w", err)
+		return nil, err
 	}
 	return &Migrator{provider}, nil
 }

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"archiver/internal/archive"
 	"archiver/internal/pgserver/pgtest"
@@ -16,24 +15,20 @@ import (
 // ours are the relations, types and functions of the schema that are not the
 // migrations' own bookkeeping.
 const ours = `
+	WITH homes AS (SELECT oid FROM pg_namespace WHERE nspname IN ('public', 'archiver_internal', 'archiver_days'))
 	SELECT 'relation', relname::text FROM pg_class
-	 WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE 'goose_%'
+	 WHERE relnamespace IN (SELECT oid FROM homes) AND relname NOT LIKE 'goose_%'
 	UNION ALL
 	SELECT 'type', typname::text FROM pg_type
-	 WHERE typnamespace = 'public'::regnamespace AND typname NOT LIKE '%goose_%'
+	 WHERE typnamespace IN (SELECT oid FROM homes) AND typname NOT LIKE '%goose_%'
 	UNION ALL
-	SELECT 'function', proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+	SELECT 'function', proname::text FROM pg_proc WHERE pronamespace IN (SELECT oid FROM homes)
 	ORDER BY 1, 2`
 
 func TestMigrateUpAndDown(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	pool, err := pgxpool.New(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	a := &archiveDB{t: t, url: url, sql: pool}
+	a := &archiveDB{t: t, url: url, sql: openPool(t, url)}
 	m := newMigrator(t, url)
 
 	steps := status(t, m)
@@ -123,7 +118,7 @@ func TestMakeDayTakesUpATableLeftBehind(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	c := a.newClaim("f")
-	a.exec(`CREATE TABLE invocations_20260314 (LIKE invocations INCLUDING DEFAULTS INCLUDING CONSTRAINTS)`)
+	a.exec(`CREATE TABLE archiver_days.invocations_20260314 (LIKE invocations INCLUDING DEFAULTS INCLUDING CONSTRAINTS)`)
 	commit(t, c, lastPage(hours(today, 1), noted, record("r", archive.StatusSuccess, today)))
 	want := []string{`(r,invocations_20260314)`}
 	if diff := cmp.Diff(want, a.rows(`SELECT request_id, tableoid::regclass FROM invocations`)); diff != "" {

@@ -20,7 +20,7 @@ func (s *Snapshot) Off(ctx context.Context) ([]FunctionOff, error) {
 			  JOIN functions f USING (function_urn, provider, region, project_id)) k
 		 CROSS JOIN LATERAL (
 			SELECT count(*) AS off
-			  FROM window_states
+			  FROM archiver_internal.window_states
 			 WHERE function_id = k.function_id AND state = 'off') c
 		 WHERE c.off > 0`)
 }

@@ -69,15 +69,15 @@ func (s *Store) Overview(ctx context.Context, since map[string]time.Time) (f Ove
 const selectOverview = `
 	WITH partial AS (
 		SELECT k.function_id, count(*) AS windows
-		  FROM walks k
-		  JOIN windows w
+		  FROM archiver_internal.walks k
+		  JOIN archiver_internal.windows w
 		    ON w.function_id = k.function_id
 		   AND w.window_start >= k.span_from AND w.window_start < k.span_to
 		 WHERE w.planned AND w.state = 'partial'
 		 GROUP BY k.function_id
 	), in_flight AS (
 		SELECT function_id, min(COALESCE(start_time, queried_window, first_archived_at)) AS oldest
-		  FROM invocations_in_flight
+		  FROM archiver_days.invocations_in_flight
 		 GROUP BY function_id
 	), off AS (
 		SELECT DISTINCT f.function_id
@@ -102,20 +102,20 @@ const selectOverview = `
 	       min(d.due_since),
 	       min(i.oldest)
 	  FROM functions f
-	  JOIN window_totals t USING (function_id)
+	  JOIN archiver_internal.window_totals t USING (function_id)
 	  LEFT JOIN partial p USING (function_id)
 	  LEFT JOIN in_flight i USING (function_id)
 	  LEFT JOIN off USING (function_id)
 	  LEFT JOIN LATERAL (
 		SELECT window_start AS open_since
-		  FROM windows
+		  FROM archiver_internal.windows
 		 WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
 		 ORDER BY window_start
 		 LIMIT 1) o ON true
 	  LEFT JOIN unnest($1::text[], $2::timestamptz[]) AS s (provider, since) ON s.provider = f.provider
 	  LEFT JOIN LATERAL (
 		SELECT window_start AS due_since
-		  FROM windows
+		  FROM archiver_internal.windows
 		 WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
 		   AND window_start >= s.since
 		 ORDER BY window_start

@@ -35,6 +35,9 @@ const dayPrefix, dayLayout = "invocations_", "20060102"
 // dayTable is the name of a day's table.
 func dayTable(d time.Time) string { return dayPrefix + d.Format(dayLayout) }
 
+// inDays names a day's table with its schema.
+func inDays(table string) string { return pgx.Identifier{"archiver_days", table}.Sanitize() }
+
 // ensure makes the partitions that the invocations fall on, before the
 // transaction that fills them: a row never waits for a table to be made.
 //
@@ -116,7 +119,7 @@ const dayStorage = `autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scal
 // Any other table of the name is an operator's, and is attached as it is.
 func (s *Store) makeDay(ctx context.Context, d time.Time) error {
 	name := dayTable(d)
-	table := pgx.Identifier{name}.Sanitize()
+	table := inDays(name)
 	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2)`, partitionLocks, dayNumber(d)); err != nil {
 			return fmt.Errorf("lock: %w", err)
@@ -131,7 +134,7 @@ func (s *Store) makeDay(ctx context.Context, d time.Time) error {
 			statements = append(statements, `SET LOCAL lock_timeout = '10s'`)
 		}
 		if left.pending {
-			statements = append(statements, `ALTER TABLE invocations_dated DETACH PARTITION `+table+` FINALIZE`)
+			statements = append(statements, `ALTER TABLE archiver_days.invocations_dated DETACH PARTITION `+table+` FINALIZE`)
 		}
 		switch attached := left.attached && !left.pending; {
 		case attached && left.closed:
@@ -148,7 +151,7 @@ func (s *Store) makeDay(ctx context.Context, d time.Time) error {
 				`CREATE TABLE IF NOT EXISTS `+table+` (LIKE invocations INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
 					WITH (`+dayStorage+`)`,
 				`CREATE UNIQUE INDEX IF NOT EXISTS `+pgx.Identifier{name + "_request_id"}.Sanitize()+` ON `+table+` (request_id)`,
-				`ALTER TABLE invocations_dated ATTACH PARTITION `+table+` FOR VALUES FROM (`+from+`) TO (`+to+`)`)
+				`ALTER TABLE archiver_days.invocations_dated ATTACH PARTITION `+table+` FOR VALUES FROM (`+from+`) TO (`+to+`)`)
 		}
 		for _, statement := range statements {
 			if _, err := tx.Exec(ctx, statement); err != nil {
@@ -174,10 +177,10 @@ const selectDays = `
 	       COALESCE((to_jsonb(i) ->> 'inhdetachpending')::boolean, false) AS pending,
 	       k.conrelid IS NOT NULL AS closed, pg_total_relation_size(c.oid) AS bytes
 	  FROM pg_class c
-	  LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = 'invocations_dated'::regclass
+	  LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = 'archiver_days.invocations_dated'::regclass
 	  LEFT JOIN pg_constraint k ON k.conrelid = c.oid AND k.conname = '` + closedName + `'
 	 WHERE c.relkind = 'r' AND (i.inhrelid IS NOT NULL OR k.conrelid IS NOT NULL)
-	   AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'invocations_dated'::regclass)`
+	   AND c.relnamespace = 'archiver_days'::regnamespace`
 
 // lookAt is how a day's table stands; the caller holds the day's lock.
 func lookAt(ctx context.Context, tx pgx.Tx, d time.Time) (dayState, error) {

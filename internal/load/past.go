@@ -117,7 +117,7 @@ func (p past) queueCount(batch *pgx.Batch, functionID int32, missing []dayKey) {
 	batch.Queue(`
 		SELECT day, sum(records)
 		  FROM unnest($2::timestamptz[]) AS day
-		  JOIN windows w
+		  JOIN archiver_internal.windows w
 		    ON w.function_id = $1 AND w.window_start >= day AND w.window_start < day + interval '1 day'
 		 WHERE records > 0
 		 GROUP BY day`, functionID, starts).Query(func(rows pgx.Rows) error {
@@ -176,7 +176,7 @@ func (p past) search(requestIDs []string, days []dayKey) (s search) {
 func (p past) queueLoad(batch *pgx.Batch, functionID int32, d dayKey) {
 	batch.Queue(`
 		SELECT request_id
-		  FROM invocations_dated
+		  FROM archiver_days.invocations_dated
 		 WHERE function_id = $1 AND start_time >= $2 AND start_time < $3`,
 		functionID, d.start(), (d + 1).start()).Query(func(rows pgx.Rows) error {
 		loaded := &ids{least: p[d].rows}

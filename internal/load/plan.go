@@ -43,7 +43,7 @@ func (c *claim) Work(ctx context.Context, o archive.Order, at time.Time) (w arch
 func (c *claim) open(ctx context.Context, o archive.Order) ([]archive.Walk, error) {
 	rows, err := c.store.pool.Query(ctx, `
 		SELECT span_from, span_to, source_cursor, seen, COALESCE(source_count, -1)
-		  FROM walks
+		  FROM archiver_internal.walks
 		 WHERE function_id = $1 AND (span_from < $3 AND span_to > $2 OR $4)
 		 ORDER BY span_from`,
 		c.function.ID, o.Range.From, o.Range.To, o.Older)
@@ -71,21 +71,21 @@ func (c *claim) windows(ctx context.Context, o archive.Order) ([]time.Time, erro
 		WITH due AS (
 			SELECT hour
 			  FROM generate_series($2::timestamptz, $3::timestamptz - interval '1 hour', interval '1 hour') AS hour
-			  LEFT JOIN windows w
+			  LEFT JOIN archiver_internal.windows w
 			    ON w.function_id = $1 AND w.window_start = hour AND w.window_start >= $2 AND w.window_start < $3
 			 WHERE w.state IS NULL OR $4
 			    OR w.state <> 'complete' AND (w.state <> 'gone' OR (
 				SELECT gone_at FROM functions WHERE function_id = $1) IS NULL)
 			UNION ALL
 			SELECT window_start
-			  FROM windows
+			  FROM archiver_internal.windows
 			 WHERE function_id = $1 AND window_start < $2
 			   AND planned AND state NOT IN ('complete', 'gone') AND $5
 		)
 		SELECT hour
 		  FROM due
 		 WHERE NOT EXISTS (
-			SELECT FROM walks
+			SELECT FROM archiver_internal.walks
 			 WHERE function_id = $1 AND span_from <= hour AND span_to > hour)
 		 ORDER BY hour`,
 		c.function.ID, o.Range.From, o.Range.To, o.Force, o.Older)
@@ -112,10 +112,10 @@ func (c *claim) unverified(ctx context.Context, o archive.Order, at time.Time) (
 	}
 	rows, err := c.store.pool.Query(ctx, `
 		SELECT window_start
-		  FROM windows
+		  FROM archiver_internal.windows
 		 WHERE function_id = $1 AND window_start >= $2 AND state = 'complete'
 		   AND verified_at IS NULL AND completed_at <= $4 AND EXISTS (
-			SELECT FROM windows
+			SELECT FROM archiver_internal.windows
 			 WHERE function_id = $1 AND window_start >= $2 AND state = 'complete'
 			   AND verified_at IS NULL AND completed_at <= $3)
 		 ORDER BY window_start`,
@@ -135,10 +135,10 @@ func (c *claim) complete(ctx context.Context, o archive.Order, at time.Time) ([]
 	}
 	rows, err := c.store.pool.Query(ctx, `
 		SELECT window_start, records + rejected, verified_at IS NULL AND completed_at <= $4
-		  FROM windows
+		  FROM archiver_internal.windows
 		 WHERE function_id = $1 AND state = 'complete' AND window_start >= (
 			SELECT min(window_start)
-			  FROM windows
+			  FROM archiver_internal.windows
 			 WHERE function_id = $1 AND window_start >= $2 AND state = 'complete'
 			   AND verified_at IS NULL AND completed_at <= $3)
 		 ORDER BY window_start`,
@@ -174,13 +174,13 @@ func (c *claim) Archived(ctx context.Context, s archive.Span) iter.Seq2[string, 
 	return func(yield func(string, error) bool) {
 		rows, err := c.store.pool.Query(ctx, `
 			SELECT request_id
-			  FROM invocations_dated
+			  FROM archiver_days.invocations_dated
 			 WHERE function_id = $1
 			   AND start_time BETWEEN $2::timestamptz - interval '1 second' AND $3::timestamptz + interval '1 second'
 			UNION ALL
-			SELECT request_id FROM invocations_undated WHERE function_id = $1
+			SELECT request_id FROM archiver_days.invocations_undated WHERE function_id = $1
 			UNION ALL
-			SELECT request_id FROM invocations_in_flight WHERE function_id = $1`,
+			SELECT request_id FROM archiver_days.invocations_in_flight WHERE function_id = $1`,
 			c.function.ID, s.From, s.To)
 		if err != nil {
 			yield("", fmt.Errorf("select the ids of %s: %w", s, err))

@@ -40,11 +40,11 @@ const probeColumns = `
 // them are not even looked at.
 const (
 	probeUnsettled = `
-		SELECT ` + probeColumns + `, true FROM invocations_in_flight WHERE request_id = ANY ($1)
+		SELECT ` + probeColumns + `, true FROM archiver_days.invocations_in_flight WHERE request_id = ANY ($1)
 		UNION ALL
-		SELECT ` + probeColumns + `, false FROM invocations_undated WHERE request_id = ANY ($1)`
+		SELECT ` + probeColumns + `, false FROM archiver_days.invocations_undated WHERE request_id = ANY ($1)`
 	probeDated = `
-		SELECT ` + probeColumns + `, false FROM invocations_dated
+		SELECT ` + probeColumns + `, false FROM archiver_days.invocations_dated
 		 WHERE request_id = ANY ($1) AND start_time >= $2 AND start_time < $3`
 )
 

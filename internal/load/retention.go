@@ -76,7 +76,7 @@ func (s *Store) Older(ctx context.Context, before time.Time) ([]OldDay, error) {
 	// The functions are named so that an index finds the few old windows.
 	rows, err := s.pool.Query(ctx, `
 		SELECT date_trunc('day', window_start, 'UTC'), sum(records - pending)
-		  FROM windows
+		  FROM archiver_internal.windows
 		 WHERE function_id = ANY (ARRAY (SELECT function_id FROM functions)) AND window_start < $1
 		   AND (planned OR rejected > 0 OR pending = 0 OR records > pending)
 		 GROUP BY 1`, day(before))

@@ -119,7 +119,7 @@ func TestRetainLeavesForeignTables(t *testing.T) {
 	t.Parallel()
 	a, _ := filled(t)
 	a.exec(`ALTER TABLE invocations_dated DETACH PARTITION invocations_20260312`)
-	a.exec(`CREATE TABLE invocations_20261399 ()`)
+	a.exec(`CREATE TABLE archiver_days.invocations_20261399 ()`)
 	if err := a.store.Retain(t.Context(), today); err != nil {
 		t.Fatal(err)
 	}

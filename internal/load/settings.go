@@ -29,7 +29,7 @@ func (c *claim) SettingsAsked(ctx context.Context) (time.Time, error) {
 // lockSettings keeps other writers of settings waiting: two claims may bring
 // the same version. They are few and short, and whoever reads does not wait.
 func lockSettings(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, `LOCK TABLE notification_setting_versions IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+	if _, err := tx.Exec(ctx, `LOCK TABLE archiver_internal.notification_setting_versions IN SHARE ROW EXCLUSIVE MODE`); err != nil {
 		return fmt.Errorf("lock the settings: %w", err)
 	}
 	return nil
@@ -80,7 +80,7 @@ func (c *claim) lastSettings(ctx context.Context, tx pgx.Tx, s archive.FunctionS
 		SELECT DISTINCT ON (v.function_urn)
 		       v.setting_id, v.function_urn, v.valid_from, v.valid_to, COALESCE(v.raw = n.raw::jsonb, false)
 		  FROM functions f
-		  JOIN notification_setting_versions v USING (provider, region, project_id)
+		  JOIN archiver_internal.notification_setting_versions v USING (provider, region, project_id)
 		  LEFT JOIN unnest($3::text[], $4::text[]) AS n (urn, raw) ON n.urn = v.function_urn
 		 WHERE f.function_id = $1
 		   AND (n.urn IS NOT NULL OR v.valid_to IS NULL AND (v.function_id = $1 OR v.function_urn = $2))
@@ -103,14 +103,14 @@ func (c *claim) queueSettings(batch *pgx.Batch, changes settingsChanged, at time
 			ids[i], to[i] = closed.id, closed.to
 		}
 		batch.Queue(`
-			UPDATE notification_setting_versions v
+			UPDATE archiver_internal.notification_setting_versions v
 			   SET valid_to = c.valid_to
 			  FROM unnest($1::bigint[], $2::timestamptz[]) AS c (setting_id, valid_to)
 			 WHERE v.setting_id = c.setting_id`, ids, to)
 	}
 	for _, o := range changes.opened {
 		batch.Queue(`
-			INSERT INTO notification_setting_versions (
+			INSERT INTO archiver_internal.notification_setting_versions (
 			       function_id, provider, region, project_id, function_urn, valid_from, seen_at, created_time, last_modified,
 			       max_async_event_age_in_seconds, max_async_retry_attempts,
 			       on_success_destination, on_failure_destination, enable_async_status_log, raw)

@@ -60,10 +60,10 @@ func (s *Snapshot) Functions(ctx context.Context) ([]FunctionTotals, error) {
 			     AND EXTRACT(EPOCH FROM t.complete_to - t.complete_from)::integer / 3600 = t.complete
 			    THEN t.complete_to + LEAST($1, (t.complete_to - COALESCE(t.recorded_to, t.complete_from)) / 8) END
 		  FROM functions f
-		  LEFT JOIN window_totals t USING (function_id)
+		  LEFT JOIN archiver_internal.window_totals t USING (function_id)
 		  LEFT JOIN LATERAL (
 			SELECT window_start AS open_since
-			  FROM windows
+			  FROM archiver_internal.windows
 			 WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
 			 ORDER BY window_start
 			 LIMIT 1) o ON true
@@ -144,7 +144,7 @@ const hourCells = `
 		       (w.state = 'failed')::integer::bigint AS failed,
 		       (w.state = 'gone')::integer::bigint AS gone,
 		       w.records::bigint AS records, w.pending::bigint AS pending
-		  FROM windows w
+		  FROM archiver_internal.windows w
 		  LEFT JOIN off o
 		    ON o.function_id = w.function_id AND w.state = 'complete' AND w.records = 0 AND w.rejected = 0
 		   AND o.off_from <= w.window_start AND o.off_to >= w.window_start + interval '1 hour'
@@ -159,7 +159,7 @@ const dayCells = `
 		  FROM (
 			SELECT d.function_id, d.day, d.empty AS n
 			  FROM off o
-			  JOIN window_days d ON d.function_id = o.function_id
+			  JOIN archiver_internal.window_days d ON d.function_id = o.function_id
 			   AND o.off_from <= d.day AND o.off_to >= d.day + interval '1 day'
 			 WHERE d.day >= $2 AND d.day < $3 AND d.empty > 0
 			 UNION ALL
@@ -171,7 +171,7 @@ const dayCells = `
 				 UNION
 				SELECT date_trunc('day', o.off_to, 'UTC')
 				 WHERE o.off_to < 'infinity' AND o.off_to > date_trunc('day', o.off_to, 'UTC')) AS b
-			  JOIN windows w ON w.function_id = o.function_id
+			  JOIN archiver_internal.windows w ON w.function_id = o.function_id
 			   AND w.window_start >= GREATEST(b.day, o.off_from)
 			   AND w.window_start <= LEAST(b.day + interval '1 day', o.off_to) - interval '1 hour'
 			 WHERE b.day >= $2 AND b.day < $3 AND w.state = 'complete' AND w.records = 0 AND w.rejected = 0
@@ -183,7 +183,7 @@ const dayCells = `
 		SELECT d.function_id, d.day AS at, d.windows::bigint AS windows, d.complete::bigint AS complete,
 		       d.in_flight::bigint AS in_flight, COALESCE(o.off, 0)::bigint AS off, d.short::bigint AS short,
 		       d.failed::bigint AS failed, d.gone::bigint AS gone, d.records, d.pending
-		  FROM window_days d
+		  FROM archiver_internal.window_days d
 		  LEFT JOIN off_days o USING (function_id, day)
 		 WHERE d.function_id = ANY ($1::integer[]) AND d.day >= $2 AND d.day < $3
 	)`
@@ -202,7 +202,7 @@ func (s *Snapshot) OpenWindows(ctx context.Context, functions []int32, starts []
 	return collect[OpenWindow](ctx, s.tx, "open windows", `
 		SELECT w.function_id, w.window_start, w.state, w.attempts, w.last_error
 		  FROM unnest($1::integer[], $2::timestamptz[]) AS n (function_id, window_start)
-		  JOIN windows w USING (function_id, window_start)
+		  JOIN archiver_internal.windows w USING (function_id, window_start)
 		 ORDER BY w.window_start, w.function_id`, functions, starts)
 }
 
@@ -225,7 +225,7 @@ func (s *Snapshot) Troubles(ctx context.Context, functions []int32, n int) ([]Tr
 			  FROM functions f
 			 CROSS JOIN LATERAL (
 				SELECT function_id, last_error, window_start
-				  FROM windows
+				  FROM archiver_internal.windows
 				 WHERE function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone') AND last_error IS NOT NULL
 				 ORDER BY window_start DESC
 				 LIMIT 1) e
@@ -264,21 +264,21 @@ func (s *Snapshot) Figures(ctx context.Context, functions []int32, from, to time
 	case functions == nil:
 		return collect[Figure](ctx, s.tx, what, `
 			SELECT date_trunc($3, window_start, 'UTC'), sum(records)::bigint, sum(fail + discard)::bigint
-			  FROM source_figures
+			  FROM archiver_internal.source_figures
 			 WHERE window_start >= $1 AND window_start < $2
 			 GROUP BY 1
 			 ORDER BY 1`, from, to, string(grain))
 	case grain == Daily:
 		return collect[Figure](ctx, s.tx, what, `
 			SELECT day::timestamp AT TIME ZONE 'UTC', sum(records)::bigint, sum(fail + discard)::bigint
-			  FROM daily_figures
+			  FROM archiver_internal.daily_figures
 			 WHERE function_id = ANY ($1::integer[]) AND day >= ($2::timestamptz AT TIME ZONE 'UTC')::date AND day < ($3::timestamptz AT TIME ZONE 'UTC')::date
 			 GROUP BY 1
 			 ORDER BY 1`, functions, from, to)
 	default:
 		return collect[Figure](ctx, s.tx, what, `
 			SELECT window_start, sum(records)::bigint, sum(fail + discard)::bigint
-			  FROM hourly_figures
+			  FROM archiver_internal.hourly_figures
 			 WHERE function_id = ANY ($1::integer[]) AND window_start >= $2 AND window_start < $3
 			 GROUP BY 1
 			 ORDER BY 1`, functions, from, to)

@@ -142,7 +142,7 @@ func TestProbeTouchesOnlyItsDays(t *testing.T) {
 		DO $$
 		BEGIN
 			FOR n IN 0..399 LOOP
-				EXECUTE format('CREATE TABLE invocations_%s PARTITION OF invocations_dated FOR VALUES FROM (%L) TO (%L)',
+				EXECUTE format('CREATE TABLE archiver_days.invocations_%s PARTITION OF invocations_dated FOR VALUES FROM (%L) TO (%L)',
 					to_char(date '2025-06-01' + n, 'YYYYMMDD'),
 					(date '2025-06-01' + n)::text || ' 00:00:00+00', (date '2025-06-02' + n)::text || ' 00:00:00+00');
 				EXECUTE format('CREATE UNIQUE INDEX ON invocations_%s (request_id)', to_char(date '2025-06-01' + n, 'YYYYMMDD'));

@@ -29,30 +29,25 @@ func (s *Store) Analyze(ctx context.Context) error {
 		return err
 	}
 	rows, err := conn.Query(ctx, `
-		WITH archive AS (
-			SELECT n.oid, n.nspname
-			  FROM pg_class c
-			  JOIN pg_namespace n ON n.oid = c.relnamespace
-			 WHERE c.oid = 'invocations'::regclass
-		), described AS (
-			SELECT DISTINCT tablename
-			  FROM pg_stats
-			 WHERE schemaname = (SELECT nspname FROM archive) AND NOT inherited
-		), candidates AS (
-			SELECT c.relname, c.reltuples, c.relpages,
+		WITH candidates AS (
+			SELECT c.oid, n.nspname, c.relname, c.reltuples, c.relpages,
 			       pg_relation_size(c.oid) / current_setting('block_size')::integer AS pages,
 			       pg_stat_get_mod_since_analyze(c.oid) AS changed
 			  FROM pg_class c
-			  LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = 'invocations_dated'::regclass
-			 WHERE c.relnamespace = (SELECT oid FROM archive) AND c.relkind = 'r'
-			   AND (i.inhrelid IS NOT NULL OR c.relname IN (
-				'functions', 'windows', 'invocations_undated',
-				'hourly_figures', 'daily_figures', 'source_figures', 'hourly_error_codes'))
+			  JOIN pg_namespace n ON n.oid = c.relnamespace
+			  LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = 'archiver_days.invocations_dated'::regclass
+			 WHERE c.relkind = 'r' AND (i.inhrelid IS NOT NULL OR c.oid = ANY ('{
+				functions, archiver_internal.windows, archiver_days.invocations_undated, archiver_internal.hourly_figures,
+				archiver_internal.daily_figures, archiver_internal.source_figures, archiver_internal.hourly_error_codes}'::regclass[]))
+		), described AS (
+			SELECT DISTINCT schemaname, tablename
+			  FROM pg_stats
+			 WHERE schemaname IN (SELECT nspname FROM candidates) AND NOT inherited
 		)
-		SELECT relname
+		SELECT oid::regclass::text
 		  FROM candidates
 		 WHERE pages > 0
-		   AND (relname NOT IN (SELECT tablename FROM described)
+		   AND ((nspname, relname) NOT IN (SELECT schemaname, tablename FROM described)
 		        OR pages > 1.1 * relpages OR changed > 50 + 0.1 * reltuples)
 		 ORDER BY relname`)
 	if err != nil {
@@ -64,7 +59,7 @@ func (s *Store) Analyze(ctx context.Context) error {
 	}
 	var failed []error
 	for _, name := range names {
-		if _, err := conn.Exec(ctx, `ANALYZE (SKIP_LOCKED) `+pgx.Identifier{name}.Sanitize()); err != nil {
+		if _, err := conn.Exec(ctx, `ANALYZE (SKIP_LOCKED) `+name); err != nil {
 			failed = append(failed, fmt.Errorf("analyze %s: %w", name, err))
 		}
 	}

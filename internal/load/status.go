@@ -61,16 +61,16 @@ const selectStatus = `
 	       CASE WHEN l.off > 0 THEN l.complete_to ELSE t.complete_to END,
 	       o.open_since, e.last_error, COALESCE(l.off, 0), l.off_since
 	  FROM functions f
-	  LEFT JOIN window_totals t USING (function_id)
+	  LEFT JOIN archiver_internal.window_totals t USING (function_id)
 	  LEFT JOIN LATERAL (
 		SELECT window_start AS open_since
-		  FROM windows
+		  FROM archiver_internal.windows
 		 WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
 		 ORDER BY window_start
 		 LIMIT 1) o ON true
 	  LEFT JOIN LATERAL (
 		SELECT last_error
-		  FROM windows
+		  FROM archiver_internal.windows
 		 WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
 		   AND last_error IS NOT NULL
 		 ORDER BY window_start DESC
@@ -85,7 +85,7 @@ const selectStatus = `
 			SELECT count(*) FILTER (WHERE state = 'off') AS off,
 			       min(window_start) FILTER (WHERE state = 'complete') AS complete_from,
 			       max(window_start) FILTER (WHERE state = 'complete') + interval '1 hour' AS complete_to
-			  FROM window_states
+			  FROM archiver_internal.window_states
 			 WHERE function_id = k.function_id) AS c
 		 GROUP BY k.function_id) l USING (function_id)
 	 ORDER BY COALESCE(t.open, 0) > 0 DESC, o.open_since, f.function_name`
@@ -138,12 +138,16 @@ func (s *Store) LastRuns(ctx context.Context, n int) ([]RunStatus, error) {
 
 // Ping reports whether the database answers and has the archive's tables.
 func (s *Store) Ping(ctx context.Context) error {
-	var there bool
-	if err := s.pool.QueryRow(ctx, `SELECT to_regclass('windows') IS NOT NULL`).Scan(&there); err != nil {
+	var migrated, found bool
+	err := s.pool.QueryRow(ctx, `
+		SELECT to_regclass('archiver_internal.windows') IS NOT NULL, to_regclass('invocations') IS NOT NULL`).Scan(&migrated, &found)
+	switch {
+	case err != nil:
 		return fmt.Errorf("ask the database: %w", err)
-	}
-	if !there {
+	case !migrated:
 		return ErrNoSchema
+	case !found:
+		return errors.New("the table invocations is in no schema of search_path: set search_path as it was when the archive was made")
 	}
 	return nil
 }
@@ -151,16 +155,22 @@ func (s *Store) Ping(ctx context.Context) error {
 // MayCreate reports what keeps the schema from being made here.
 func (s *Store) MayCreate(ctx context.Context) error {
 	var version int
-	var may bool
+	var tables, schemas bool
 	err := s.pool.QueryRow(ctx, `
 		SELECT current_setting('server_version_num')::integer,
-		       COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false)`).Scan(&version, &may)
+		       COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false),
+		       has_database_privilege(current_database(), 'CREATE') OR (
+			SELECT count(*) = 2
+			  FROM pg_namespace
+			 WHERE nspname IN ('archiver_internal', 'archiver_days') AND pg_has_role(nspowner, 'USAGE'))`).Scan(&version, &tables, &schemas)
 	switch {
 	case err != nil:
 		return fmt.Errorf("ask the database: %w", err)
 	case version < minVersion:
 		return fmt.Errorf("the server is older than PostgreSQL %d", minVersion/10_000)
-	case !may:
+	case !schemas:
+		return errors.New("this role may not create the schemas archiver_internal and archiver_days: GRANT CREATE ON DATABASE to it, or have another role run archiver migrate up")
+	case !tables:
 		return errors.New("this role may not create tables: GRANT CREATE ON SCHEMA to it, or have another role run archiver migrate up")
 	}
 	return nil

@@ -117,8 +117,8 @@ func (s *Store) Versions(ctx context.Context, source archive.SourceID, at time.T
 		       COALESCE(o.open > 0 OR o.pending > 0, false)
 		  FROM functions v
 		  JOIN functions l ON l.function_id = v.latest_id
-		  LEFT JOIN window_totals t ON t.function_id = l.function_id
-		  LEFT JOIN window_totals o ON o.function_id = v.function_id
+		  LEFT JOIN archiver_internal.window_totals t ON t.function_id = l.function_id
+		  LEFT JOIN archiver_internal.window_totals o ON o.function_id = v.function_id
 		 WHERE v.provider = $1 AND v.region = $2 AND v.project_id = $3 AND v.gone_at IS NULL
 		 ORDER BY v.function_id`,
 		source.Provider, source.Region, source.ProjectID, at.Add(-archive.VersionsAge), maxKept)
@@ -172,7 +172,7 @@ func (s *Store) Doubt(ctx context.Context, f archive.Known, window time.Time) er
 	var batch pgx.Batch // one transaction
 	batch.Queue(lockTotals, []int32{f.ID})
 	batch.Queue(`
-		UPDATE windows
+		UPDATE archiver_internal.windows
 		   SET verified_at = NULL
 		 WHERE function_id = $1 AND window_start = $2 AND state = 'complete'`, f.ID, window)
 	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
@@ -202,12 +202,12 @@ func (s *Store) Unarchived(ctx context.Context, latest archive.Known, page []arc
 		}
 	}
 	rows, err := s.pool.Query(ctx, `
-		SELECT request_id FROM invocations_in_flight WHERE request_id = ANY ($1) AND function_id = $2
+		SELECT request_id FROM archiver_days.invocations_in_flight WHERE request_id = ANY ($1) AND function_id = $2
 		UNION ALL
-		SELECT request_id FROM invocations_undated WHERE request_id = ANY ($1) AND function_id = $2
+		SELECT request_id FROM archiver_days.invocations_undated WHERE request_id = ANY ($1) AND function_id = $2
 		UNION ALL
 		SELECT request_id
-		  FROM invocations_dated
+		  FROM archiver_days.invocations_dated
 		 WHERE request_id = ANY ($1) AND function_id = $2 AND start_time >= $3 AND start_time <= $4`,
 		ids, latest.ID, from.Add(-maxLife), to.Add(maxLife))
 	if err != nil {

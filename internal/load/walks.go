@@ -39,14 +39,14 @@ func queueWalks(batch *pgx.Batch, held []*write) {
 	}
 	if len(closed.functions) > 0 {
 		batch.Queue(`
-			DELETE FROM walks w
+			DELETE FROM archiver_internal.walks w
 			 USING unnest($1::integer[], $2::timestamptz[]) AS c (function_id, span_from)
 			 WHERE w.function_id = c.function_id AND w.span_from = c.span_from`,
 			closed.functions, closed.from)
 	}
 	if len(opened.functions) > 0 {
 		batch.Queue(`
-			INSERT INTO walks (function_id, span_from, span_to, source_cursor, seen, source_count)
+			INSERT INTO archiver_internal.walks (function_id, span_from, span_to, source_cursor, seen, source_count)
 			SELECT *
 			  FROM unnest($1::integer[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::integer[], $6::integer[])
 			    ON CONFLICT (function_id, span_from) DO UPDATE

@@ -104,13 +104,13 @@ func (w *windowChanges) starts() []time.Time {
 // them writes windows of theirs alone, so that nobody waits in a circle.
 const lockTotals = `
 	SELECT
-	  FROM window_totals
+	  FROM archiver_internal.window_totals
 	 WHERE function_id = ANY ($1::integer[])
 	 ORDER BY function_id
 	   FOR NO KEY UPDATE`
 
 // lockAllTotals takes those of all functions.
-const lockAllTotals = `SELECT FROM window_totals ORDER BY function_id FOR NO KEY UPDATE`
+const lockAllTotals = `SELECT FROM archiver_internal.window_totals ORDER BY function_id FOR NO KEY UPDATE`
 
 // decides is where an upsert says how reading a window went. To begin reading
 // one again that is complete takes nothing back.
@@ -168,7 +168,7 @@ func (w *windowChanges) upsert(batch *pgx.Batch, keys []windowKey, uncounted boo
 		rechecks[i] = c.at.Add(archive.FirstRecheck)
 	}
 	batch.Queue(`
-		INSERT INTO windows AS w (
+		INSERT INTO archiver_internal.windows AS w (
 			function_id, window_start, state, planned, records, pending, rejected,
 			source_count, attempts, last_error, completed_at, recheck_at)
 		SELECT n.function_id, n.window_start, COALESCE(n.state, 'pending'), n.state IS NOT NULL,

@@ -88,7 +88,7 @@ func (a *archiveDB) function(name string) int32 {
 func (a *archiveDB) windows(id int32, from, to time.Time, most int) {
 	a.t.Helper()
 	a.exec(`
-		INSERT INTO windows (function_id, window_start, state, planned, records, source_count, attempts, completed_at)
+		INSERT INTO archiver_internal.windows (function_id, window_start, state, planned, records, source_count, attempts, completed_at)
 		SELECT $1, h, 'complete', true, n, n, 1, h + interval '2 hours'
 		  FROM generate_series($2::timestamptz, $3::timestamptz - interval '1 hour', interval '1 hour') AS h
 		 CROSS JOIN LATERAL (
@@ -100,7 +100,7 @@ func (a *archiveDB) windows(id int32, from, to time.Time, most int) {
 func (a *archiveDB) state(id int32, from, to time.Time, state, lastError string) {
 	a.t.Helper()
 	a.exec(`
-		UPDATE windows
+		UPDATE archiver_internal.windows
 		   SET state = $4, last_error = NULLIF($5, ''), records = 0, pending = 0, attempts = 3, completed_at = NULL
 		 WHERE function_id = $1 AND window_start >= $2 AND window_start < $3`, id, from, to, state, lastError)
 }
@@ -109,22 +109,22 @@ func (a *archiveDB) state(id int32, from, to time.Time, state, lastError string)
 func (a *archiveDB) figures() {
 	a.t.Helper()
 	a.exec(`
-		INSERT INTO hourly_figures (function_id, window_start, records, success, fail, discard, in_flight, other)
+		INSERT INTO archiver_internal.hourly_figures (function_id, window_start, records, success, fail, discard, in_flight, other)
 		SELECT function_id, window_start, records, records - pending - fail, fail, 0, pending, 0
 		  FROM (
 			SELECT *, CASE WHEN extract(day FROM window_start) = 11 AND extract(hour FROM window_start) BETWEEN 14 AND 17
 			               THEN records / 3 ELSE records * (1 + function_id % 3) / 200 END AS fail
-			  FROM windows
+			  FROM archiver_internal.windows
 			 WHERE records > 0) AS w`)
 	a.exec(`
-		INSERT INTO daily_figures (function_id, day, records, success, fail, discard, in_flight, other)
+		INSERT INTO archiver_internal.daily_figures (function_id, day, records, success, fail, discard, in_flight, other)
 		SELECT function_id, (window_start AT TIME ZONE 'UTC')::date, sum(records), sum(success), sum(fail), 0, sum(in_flight), 0
-		  FROM hourly_figures
+		  FROM archiver_internal.hourly_figures
 		 GROUP BY 1, 2`)
 	a.exec(`
-		INSERT INTO source_figures (provider, region, project_id, window_start, functions, records, success, fail, discard, in_flight, other)
+		INSERT INTO archiver_internal.source_figures (provider, region, project_id, window_start, functions, records, success, fail, discard, in_flight, other)
 		SELECT provider, region, project_id, window_start, count(*), sum(records), sum(success), sum(fail), 0, sum(in_flight), 0
-		  FROM hourly_figures
+		  FROM archiver_internal.hourly_figures
 		  JOIN functions USING (function_id)
 		 GROUP BY 1, 2, 3, 4`)
 }

@@ -38,13 +38,13 @@ func story(t testing.TB) *archiveDB {
 	a.exec(`UPDATE functions SET gone_at = $2 WHERE function_id = $1`, ids["legacy-bridge"], due)
 	a.state(ids["audit-forward"], at(5, 6), due, "complete", "")
 	a.exec(`
-		INSERT INTO notification_setting_versions (function_id, provider, region, project_id, function_urn, valid_from, seen_at, enable_async_status_log, raw)
+		INSERT INTO archiver_internal.notification_setting_versions (function_id, provider, region, project_id, function_urn, valid_from, seen_at, enable_async_status_log, raw)
 		SELECT function_id, provider, region, project_id, function_urn, $2, $2, false, '{}'
 		  FROM functions WHERE function_id = $1`, ids["audit-forward"], at(5, 6))
 	for _, name := range []string{"media-transcode", "report-nightly", "billing-close"} {
-		a.exec(`UPDATE windows SET pending = 3 WHERE function_id = $1 AND window_start >= $2 AND records > 3`, ids[name], at(0, 0))
+		a.exec(`UPDATE archiver_internal.windows SET pending = 3 WHERE function_id = $1 AND window_start >= $2 AND records > 3`, ids[name], at(0, 0))
 	}
-	a.exec(`DELETE FROM windows WHERE function_id = $1 AND window_start >= $2`, ids["mail-digest"], at(0, 1))
+	a.exec(`DELETE FROM archiver_internal.windows WHERE function_id = $1 AND window_start >= $2`, ids["mail-digest"], at(0, 1))
 	a.state(ids["geo-lookup"], at(0, 4), due, "pending", "")
 	a.figures()
 	a.run("run", at(0, 8), 40*time.Second, "28 of 52 windows are not complete: 25 failed, 3 short")

@@ -79,7 +79,7 @@ func TestCharts(t *testing.T) {
 	a := newArchive(t)
 	id := a.function("f")
 	a.windows(id, at(3, 0), at(0, 7), 10)
-	a.exec(`UPDATE windows SET records = CASE WHEN window_start = $1 THEN 480 ELSE 24 END`, at(2, 5))
+	a.exec(`UPDATE archiver_internal.windows SET records = CASE WHEN window_start = $1 THEN 480 ELSE 24 END`, at(2, 5))
 	a.figures()
 	for _, test := range []struct{ zoom, records, failures, bar string }{
 		{"day&at=2026-03-12", "1,032 in all, at most 480 an hour, 12 Mar 05:00.", "4 in all, at most 4 an hour, 12 Mar 05:00.", "<title>12 Mar 05:00: 480</title>"},
