@@ -1,4 +1,4 @@
-package config
+package configfile
 
 import (
 	"errors"
@@ -7,15 +7,16 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// syntax is an error of the YAML parser, with what was probably meant.
+// syntax turns an error of the YAML parser into a mistake, with a hint if the
+// cause is a common one.
 func syntax(path string, content []byte, err error) error {
 	at := Place{File: path}
 	var loading *yaml.LoadError
 	if !errors.As(err, &loading) {
 		return at.Mistakef("is not YAML: %v", err)
 	}
-	// The mark is where the parser noticed; the context is where what it then
-	// read began, which tells more of a star, a quote or a bracket.
+	// The mark is where the parser noticed the error. The context mark is where the
+	// alias, quote or bracket began that the parser was reading.
 	mark := loading.Mark
 	for _, reading := range []string{"while scanning an alias", "while scanning a quoted", "while parsing a flow"} {
 		if loading.ContextMark.Line > 0 && strings.HasPrefix(loading.ContextMsg, reading) {
@@ -31,7 +32,7 @@ func syntax(path string, content []byte, err error) error {
 	return at.Mistakef("is not YAML: %s", loading.Message)
 }
 
-// hint says what was probably meant at this place, empty where nothing is known.
+// hint returns what was probably meant at this place, empty if that is not known.
 func hint(content []byte, at Place, loading *yaml.LoadError) string {
 	lines := strings.Split(string(content), "\n")
 	if at.Line > len(lines) {
@@ -51,7 +52,7 @@ func hint(content []byte, at Place, loading *yaml.LoadError) string {
 	case strings.ContainsRune("@`%&|>", first) && loading.Message != "":
 		return "a value that begins with " + string(first) + " has to be in quotes"
 	case strings.HasPrefix(loading.Message, "mapping values are not allowed"):
-		return "a key is not expected here: is the line indented as those beside it, or a value with a colon in it not in quotes?"
+		return "a key is not expected here: is the line indented as its neighbours are, or does a value with a colon need quotes?"
 	}
 	return ""
 }

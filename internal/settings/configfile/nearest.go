@@ -1,13 +1,13 @@
-package config
+package configfile
 
 import (
 	"fmt"
 	"strings"
 )
 
-// Nearest is the name that is most like the wrong one, empty where none is:
-// one that begins with it or it with, or of which no more than a third, and two
-// letters at least, has to be changed. Two letters in the wrong order are one change.
+// Nearest returns the name that is most like an unknown one, empty if none is.
+// A name is like another if at most a third of its letters, or two, have to
+// change, or if one begins with the other. Two swapped letters are one change.
 func Nearest(wrong string, names []string) string {
 	best, least := "", max(2, len(wrong)/3)+1
 	for _, name := range names {
@@ -27,7 +27,7 @@ func Nearest(wrong string, names []string) string {
 	return ""
 }
 
-// DidYouMean is how the nearest name is offered, empty where there is none.
+// DidYouMean returns the words that offer the nearest name, empty if none is near.
 func DidYouMean(wrong string, names []string) string {
 	if name := Nearest(wrong, names); name != "" {
 		return fmt.Sprintf(", did you mean %q?", name)
@@ -35,8 +35,8 @@ func DidYouMean(wrong string, names []string) string {
 	return ""
 }
 
-// Distance is how many letters have to be changed, added, left out or swapped
-// with their neighbour.
+// Distance returns how many letters have to be changed, added, removed, or
+// swapped with the next one, to make b of a.
 func Distance(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {

@@ -1,4 +1,4 @@
-package config
+package configfile
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"archiver/internal/terminal"
 )
 
-// A Place is where something stands in a file. Lines and columns count from 1;
-// a line of 0 is the file as a whole.
+// A Place is a position in a file. Lines and columns count from 1; a line of 0
+// means the file as a whole.
 type Place struct {
 	File         string
 	Line, Column int
@@ -20,7 +20,7 @@ func (p Place) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
-// A Mistake is something wrong in a file.
+// A Mistake is an error in a file, with its place.
 type Mistake struct {
 	At   Place
 	Text string
@@ -28,7 +28,7 @@ type Mistake struct {
 
 func (m *Mistake) Error() string { return m.At.String() + ": " + m.Text }
 
-// Mistakef makes one. What it repeats of the file does nothing to a terminal.
+// Mistakef makes a mistake at this place. Its text is safe to print.
 func (p Place) Mistakef(format string, args ...any) error {
 	return &Mistake{At: p, Text: terminal.Line(fmt.Sprintf(format, args...))}
 }

@@ -1,4 +1,4 @@
-package config
+package configfile
 
 import (
 	"bytes"
@@ -17,8 +17,8 @@ const maxSize = 1 << 20
 // sources is the key of the list of sources.
 const sources = "sources"
 
-// Read reads a file and says all that is wrong with it. What could be made out
-// is returned beside the mistakes.
+// Read reads a file. It returns all mistakes of the file at once, and with them
+// the parts of the file that have none.
 func Read(path string) (*File, []error) {
 	content, err := content(path)
 	if err != nil {
@@ -27,7 +27,7 @@ func Read(path string) (*File, []error) {
 	return Parse(path, content)
 }
 
-// content is a file's. One that never ends is not read for long.
+// content returns the content of a file, up to maxSize bytes.
 func content(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -50,7 +50,7 @@ func content(path string) ([]byte, error) {
 	return content, nil
 }
 
-// Parse is Read for what is in memory.
+// Parse is Read for a content in memory. The path is for mistakes.
 func Parse(path string, content []byte) (*File, []error) {
 	r := &reader{file: &File{Path: path, Top: Section{At: Place{File: path}}}}
 	root, err := document(path, content)
@@ -63,7 +63,7 @@ func Parse(path string, content []byte) (*File, []error) {
 	return r.file, r.mistakes
 }
 
-// document is the one that the file has.
+// document returns the only YAML document of the file.
 func document(path string, content []byte) (*yaml.Node, error) {
 	if len(bytes.TrimSpace(bytes.TrimPrefix(content, []byte("\ufeff")))) == 0 {
 		return nil, Place{File: path}.Mistakef("is empty")
@@ -88,7 +88,7 @@ func document(path string, content []byte) (*yaml.Node, error) {
 	return &first, nil
 }
 
-// A reader makes a File of YAML's nodes, and notes what is wrong.
+// A reader turns YAML nodes into a File and collects the mistakes.
 type reader struct {
 	file     *File
 	mistakes []error
@@ -100,8 +100,8 @@ func (r *reader) mistake(n *yaml.Node, format string, args ...any) {
 	r.mistakes = append(r.mistakes, r.at(n).Mistakef(format, args...))
 }
 
-// noAliases refuses aliases, by which a small file can stand for one without
-// end. What sources have in common is said once at the top level.
+// noAliases refuses aliases: with them, a small file can expand without end.
+// Settings that sources share stand at the top level.
 func (r *reader) noAliases(n *yaml.Node) {
 	if n.Kind == yaml.AliasNode {
 		r.mistake(n, "%q is an alias, which is not read: what is said at the top level holds for all sources that say nothing else; a value that begins with * has to be in quotes", "*"+n.Value)
@@ -152,7 +152,7 @@ func (r *reader) list(n *yaml.Node) {
 	}
 }
 
-// section reads keys with their values, but for those that special takes.
+// section reads keys with their values, except those that special handles.
 func (r *reader) section(n *yaml.Node, special func(key, value *yaml.Node) bool) Section {
 	s := Section{At: r.at(n)}
 	seen := make(map[string]Place)
@@ -183,7 +183,7 @@ func (r *reader) section(n *yaml.Node, special func(key, value *yaml.Node) bool)
 	return s
 }
 
-// setting reads the value of a key: one, or a list of some.
+// setting reads the value of a key: a single value or a list of values.
 func (r *reader) setting(key, n *yaml.Node) (s Setting, ok bool) {
 	s = Setting{Key: key.Value, At: r.at(key)}
 	switch n.Kind {
