@@ -20,7 +20,7 @@ import (
 type cluster struct {
 	dir  string // lock, password, log
 	data string // what the server calls its data directory
-	bins Binaries
+	bins binaries
 	as   *account
 	fast bool
 	log  *slog.Logger
@@ -74,8 +74,8 @@ func (c *cluster) checkVersion() error {
 	if err != nil {
 		return err
 	}
-	if v := strings.TrimSpace(string(text)); v != fmt.Sprint(c.bins.Version) {
-		return fmt.Errorf("the cluster was made by PostgreSQL %s, the server in %s is %d: remove %s to start afresh", v, c.bins.Dir, c.bins.Version, c.dir)
+	if v := strings.TrimSpace(string(text)); v != fmt.Sprint(c.bins.version) {
+		return fmt.Errorf("the cluster was made by PostgreSQL %s, the server in %s is %d: remove %s to start afresh", v, c.bins.dir, c.bins.version, c.dir)
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func (c *cluster) create(ctx context.Context, home string) error {
 	if err := os.Rename(fresh, c.data); err != nil {
 		return err
 	}
-	c.log.Info("made a PostgreSQL cluster", "data", c.data, "version", c.bins.Version)
+	c.log.Info("made a PostgreSQL cluster", "data", c.data, "version", c.bins.version)
 	return nil
 }
 
@@ -131,7 +131,7 @@ func (c *cluster) initdb(ctx context.Context, home, fresh string) (err error) {
 	}
 	runtime.LockOSThread() // dieWithUs goes by the thread
 	defer runtime.UnlockOSThread()
-	cmd := c.as.command(ctx, c.bins, filepath.Join(c.bins.Dir, "initdb"), args...)
+	cmd := c.as.command(ctx, c.bins, filepath.Join(c.bins.dir, "initdb"), args...)
 	dieWithUs(cmd.SysProcAttr, syscall.SIGKILL)
 	out, err := cmd.CombinedOutput()
 	if err != nil {

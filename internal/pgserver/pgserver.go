@@ -58,7 +58,7 @@ type Options struct {
 // Server is a running cluster.
 type Server struct {
 	dir      string
-	bins     Binaries
+	bins     binaries
 	port     int
 	password string
 	lock     *dirLock
@@ -79,7 +79,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	bins, err := EnsureBinaries(ctx, filepath.Join(filepath.Dir(dir), "postgresql"), log)
+	bins, err := ensureBinaries(ctx, filepath.Join(filepath.Dir(dir), "postgresql"), log)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-func start(ctx context.Context, dir string, o Options, bins Binaries, log *slog.Logger) (_ *Server, err error) {
+func start(ctx context.Context, dir string, o Options, bins binaries, log *slog.Logger) (_ *Server, err error) {
 	as, err := serverAccount()
 	if err != nil {
 		return nil, err
@@ -140,15 +140,12 @@ func (s *Server) url(db string) string {
 	return u.String()
 }
 
-// BinDir is the folder of the server binaries in use.
-func (s *Server) BinDir() string { return s.bins.Dir }
-
 // Psql is a psql session on URL's database with args added; the caller sets its
 // standard streams and runs it. The password goes through the environment,
 // never through a command line. With no psql on this machine, running the
 // command fails with [exec.ErrNotFound].
 func (s *Server) Psql(ctx context.Context, args ...string) *exec.Cmd {
-	name := filepath.Join(s.bins.Dir, "psql")
+	name := filepath.Join(s.bins.dir, "psql")
 	if !isFile(name) {
 		name = "psql"
 	}
