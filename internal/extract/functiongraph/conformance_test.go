@@ -16,11 +16,11 @@ import (
 	"archiver/internal/extract"
 )
 
-// The page size of the suite's sources.
+// The page size of the sources under test.
 const conformancePage = 5
 
-// What holds of every source holds of this one, whatever count and next_marker
-// are (more of these are in TestPagerReadsAll).
+// The suite of all sources, with various count and next_marker
+// (TestPagerReadsAll has more).
 func TestConformance(t *testing.T) {
 	var ways []conformance.Way
 	for _, count := range []string{"right", "absent", "own", "zero", "one"} {
@@ -99,8 +99,8 @@ func TestConformance(t *testing.T) {
 }
 
 // A shape writes the answers of FunctionGraph (pages: Querying Functions,
-// Querying Asynchronous Invocation Requests, and those of versions, aliases and
-// settings).
+// Querying Asynchronous Invocation Requests, and the pages of versions, aliases
+// and settings).
 type shape struct {
 	count func(total, n int) int
 	next  func(offset, n, total int) int
@@ -165,7 +165,7 @@ func (c shape) handler(of *conformance.Cloud) http.Handler {
 	return mux
 }
 
-// written are elements as the cloud writes them.
+// written returns elements in the cloud's JSON.
 func written[T any](page []conformance.Element[T], write func(T) any) []any {
 	list := make([]any, len(page))
 	for i, e := range page {

@@ -30,7 +30,7 @@ func TestDenied(t *testing.T) {
 	}
 }
 
-// The wrong keys are refused by a signature that is really checked.
+// The simulator checks signatures, and refuses wrong keys.
 func TestDeniedBySimulator(t *testing.T) {
 	t.Parallel()
 	for name, wrong := range map[string]func(*Options){
@@ -69,14 +69,14 @@ func TestGone(t *testing.T) {
 			t.Errorf("%s does not say what to do: %v", name, err)
 		}
 		oneLine(t, err)
-		// What lists functions knows of no function that could be gone.
+		// The list of functions has no function that could be gone.
 		if _, err := functions(t.Context(), s); err == nil || errors.Is(err, archive.ErrGone) {
 			t.Errorf("%s, functions: %v", name, err)
 		}
 	}
 }
 
-// An error says what to do about it.
+// An error tells the operator what to do.
 func TestErrorsAdvise(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -91,7 +91,7 @@ func TestErrorsAdvise(t *testing.T) {
 	} {
 		s := open(t, c.answer)
 		_, err := functions(t.Context(), s)
-		if err == nil || !strings.Contains(err.Error(), c.advice) || !strings.HasPrefix(err.Error(), "ask "+s.Endpoint()) {
+		if err == nil || !strings.Contains(err.Error(), c.advice) || !strings.HasPrefix(err.Error(), "list the functions at "+s.Endpoint()) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}

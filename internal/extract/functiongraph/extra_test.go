@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// odd are fields that no column takes, with what is kept of each.
+// odd are fields without a column, with the stored value of each.
 var odd = map[string]struct{ value, want string }{
 	"literals":           {`[null,true,false]`, `[null,true,false]`},
 	"text":               {`"a b"`, `"a b"`},

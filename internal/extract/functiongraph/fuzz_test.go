@@ -11,8 +11,8 @@ import (
 	"archiver/internal/extract/answer"
 )
 
-// FuzzDecodeInvocations: no body makes the decoder panic, none loses an
-// element silently, and what it takes for a record fits into a row.
+// FuzzDecodeInvocations checks that no body makes the decoder panic or lose an
+// element silently, and that each decoded record fits into a row.
 func FuzzDecodeInvocations(f *testing.F) {
 	for _, c := range odd {
 		if len(c.value) < 1000 {
@@ -48,8 +48,8 @@ func FuzzDecodeInvocations(f *testing.F) {
 	})
 }
 
-// standard is how many elements encoding/json sees in the lists of that name
-// at the top of a body; isList is false where there is none to be seen.
+// standard counts the elements that encoding/json finds in the top-level lists
+// of that name. isList is false if there is no such list.
 func standard(body []byte) (elements int, isList bool) {
 	body = bytes.TrimPrefix(body, []byte("\uFEFF"))
 	if !json.Valid(body) {
@@ -105,14 +105,14 @@ func checkFits(t *testing.T, inv *archive.Invocation) {
 		t.Errorf("extra %q: %v", inv.Extra, err)
 	}
 	checkJSONB(t, extra, 0)
-	// Half a surrogate pair has no other way in than an escape, and characters
-	// that take one are not written as such.
+	// Unpaired surrogates can only come from escapes, and AppendValue writes no
+	// escapes for other characters.
 	if bytes.Contains(bytes.ReplaceAll(inv.Extra, []byte(`\\`), nil), []byte(`\ud`)) {
 		t.Errorf("extra has an escaped surrogate: %q", inv.Extra)
 	}
 }
 
-// checkJSONB looks for what jsonb refuses.
+// checkJSONB finds values that jsonb rejects.
 func checkJSONB(t *testing.T, v any, depth int) {
 	t.Helper()
 	if depth > answer.MaxDepth+1 {

@@ -28,10 +28,9 @@ var (
 	hour = archive.Query{Function: archive.Function{URN: testURN}, From: noon.Add(-time.Second), To: noon.Add(time.Hour + time.Second)}
 )
 
-// secret is one that never changes.
 func secret(value string) extract.Secret { return extract.FixedSecret("the secret", value) }
 
-// open is a source that reads h through HTTP; change may alter its options.
+// open makes a source that calls h over HTTP; change may change its options.
 func open(t *testing.T, h http.Handler, change ...func(*Options)) *Source {
 	t.Helper()
 	server := httptest.NewServer(h)
@@ -39,13 +38,13 @@ func open(t *testing.T, h http.Handler, change ...func(*Options)) *Source {
 	return openAt(t, server.URL, change...)
 }
 
-// through makes a source call through a transport, so many calls at once.
+// through replaces the source's transport and concurrency.
 func (s *Source) through(transport http.RoundTripper, concurrency int) {
 	s.caller = extract.NewCaller(extract.Options{Concurrency: concurrency, Transport: transport, Clock: clocktest.NewInstant(noon)})
 	s.client.caller = s.caller
 }
 
-// A gauge is how many calls are under way.
+// A gauge counts the running calls.
 type gauge struct {
 	http.RoundTripper
 	underWay atomic.Int64
@@ -79,7 +78,7 @@ func openAt(t *testing.T, url string, change ...func(*Options)) *Source {
 	return s
 }
 
-// says answers each call with a status and body.
+// says answers each call with a status and a body.
 func says(status int, body string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -88,7 +87,7 @@ func says(status int, body string) http.Handler {
 	})
 }
 
-// read is all that a query gives, page by page.
+// read returns all pages of a query.
 func read(ctx context.Context, s *Source, q archive.Query) (pages []archive.Page, err error) {
 	for page, err := range s.Pages(ctx, q) {
 		if err != nil {
@@ -109,7 +108,7 @@ func functions(ctx context.Context, s *Source) (all []archive.Function, err erro
 	return all, nil
 }
 
-// oneLine checks that an error is fit to be shown.
+// oneLine checks that an error has one line and contains no secret.
 func oneLine(t *testing.T, err error) {
 	t.Helper()
 	for _, never := range []string{"\n", "\r", testKey, testSecret, "Signature=", "a-user-token"} {

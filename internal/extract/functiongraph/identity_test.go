@@ -29,13 +29,13 @@ const (
 	shop         = "cn-north-4_shop"
 )
 
-// A cloud is a simulated API with its identity service, by a clock of the
-// test's, and the transport to it.
+// A cloud is a simulated API with its identity service, the test's clock, and
+// the transport to the API.
 type cloud struct {
 	*simulate.Server
 	url   string
 	clock *clocktest.Clock
-	// before, if any, sees each call first and may answer it.
+	// before, if set, sees each call first and may answer it.
 	before atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
 }
 
@@ -69,7 +69,7 @@ func newCloud(t *testing.T, change ...func(*simulate.Options)) *cloud {
 
 func (c *cloud) intercept(f func(http.ResponseWriter, *http.Request) bool) { c.before.Store(&f) }
 
-// open prepares a source as whoever the options say; the clock sleeps by itself.
+// open makes a source; its clock does not wait in Sleep.
 func (c *cloud) open(t *testing.T, o Options) (*Source, error) {
 	t.Helper()
 	transport := http.DefaultTransport.(*http.Transport).Clone()
@@ -88,7 +88,7 @@ func (c *cloud) mustOpen(t *testing.T, o Options) *Source {
 	return s
 }
 
-// works checks that the source lists the functions.
+// works checks that the source can list the functions.
 func works(t *testing.T, s *Source) {
 	t.Helper()
 	if all, err := functions(t.Context(), s); err != nil || len(all) != 3 {
@@ -96,7 +96,7 @@ func works(t *testing.T, s *Source) {
 	}
 }
 
-// A sleepless clock is moved by those who sleep.
+// A sleepless clock advances when Sleep is called.
 type sleepless struct{ *clocktest.Clock }
 
 func (c sleepless) Sleep(ctx context.Context, d time.Duration) error {
@@ -104,8 +104,8 @@ func (c sleepless) Sleep(ctx context.Context, d time.Duration) error {
 	return context.Cause(ctx)
 }
 
-// asUser signs in by password; by default the simulator's clock stands at noon
-// and signatures, which go by the machine's own, are refused.
+// asUser logs in with a password. The simulator's clock stands at noon, so
+// signatures, which use the machine's clock, are refused.
 func asUser(change ...func(*Options)) Options {
 	o := Options{Region: "cn-north-4", Project: shop, Username: testUser, Domain: testDomain, Password: secret(testPassword)}
 	for _, f := range change {
@@ -116,7 +116,7 @@ func asUser(change ...func(*Options)) Options {
 
 func machineClock(o *simulate.Options) { o.Now = time.Now }
 
-// Each way to sign in, with the project by its id and by its name.
+// Each kind of credentials works, with the project's id and with its name.
 func TestSignIn(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]Options{
@@ -140,7 +140,7 @@ func TestSignIn(t *testing.T) {
 				works(t, s)
 				stats := c.Stats()
 				want := int64(0)
-				if by == "name" && name != "user" { // whose token says it
+				if by == "name" && name != "user" { // the user's token names the project
 					want = 1
 				}
 				if asked := stats.KeystoneListProjects; asked != want {
@@ -154,14 +154,14 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-// The region's own project is looked up where none is named.
+// Without a project, the region's own project is looked up.
 func TestProjectOfRegion(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, machineClock, func(o *simulate.Options) { o.ProjectName = "cn-north-4" })
 	works(t, c.mustOpen(t, Options{Region: "cn-north-4", AccessKey: secret(testKey), SecretKey: secret(testSecret)}))
 }
 
-// Temporary keys are signed with, and their token goes along, signed as well.
+// Requests with temporary keys carry the signed security token.
 func TestSecurityToken(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, machineClock)
@@ -176,13 +176,13 @@ func TestSecurityToken(t *testing.T) {
 	works(t, c.mustOpen(t, o))
 }
 
-// What is wrong with a sign-in is said, with what to set.
+// An error of the credentials says what is wrong and which option to set.
 func TestSignInErrors(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		options Options
 		says    []string
-		config  bool // nothing was tried
+		config  bool // no call was made
 		denied  bool
 	}{
 		"wrong password": {options: asUser(func(o *Options) { o.Password = secret("hunter2") }), denied: true,
@@ -198,7 +198,7 @@ func TestSignInErrors(t *testing.T) {
 			says: []string{"look up project other", "no project of that name", "ARCHIVER_PROJECT"}},
 		"keys that are wrong": {options: Options{Project: shop, AccessKey: secret(testKey), SecretKey: secret("hunter2")}, denied: true,
 			says: []string{"look up project", "401", "check the credentials"}},
-		"a token that is wrong": {options: Options{Project: shop, AuthToken: secret("hunter2")}, denied: true, says: []string{"401", "a token lives for 24 hours"}},
+		"a token that is wrong": {options: Options{Project: shop, AuthToken: secret("hunter2")}, denied: true, says: []string{"401", "a token lives for at most 24 hours"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -208,19 +208,18 @@ func TestSignInErrors(t *testing.T) {
 			}
 			for _, part := range test.says {
 				if !strings.Contains(err.Error(), part) {
-					t.Errorf("not said: %s\n%v", part, err)
+					t.Errorf("the error lacks %q\n%v", part, err)
 				}
 			}
 			if strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("a secret is shown: %v", err)
+				t.Errorf("the error shows a secret: %v", err)
 			}
 			oneLine(t, err)
 		})
 	}
 }
 
-// A token is fetched once for all calls, used until shortly before it runs out,
-// and then renewed, once again.
+// All calls share one token. It is renewed once, shortly before it expires.
 func TestTokenRenewal(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -251,7 +250,8 @@ func TestTokenRenewal(t *testing.T) {
 	}
 }
 
-// One of a short life is renewed after three quarters of it.
+// A token that lives for a short time is renewed after three quarters of its
+// life.
 func TestTokenShortLife(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, func(o *simulate.Options) { o.TokenLife = 4 * time.Minute })
@@ -265,8 +265,8 @@ func TestTokenShortLife(t *testing.T) {
 	}
 }
 
-// Revoked while it is used, a token is fetched anew by the first call that is
-// refused, for all of them; and each call is tried again.
+// When a token is revoked, the first refused call fetches a new one for all
+// calls, and each refused call is made again.
 func TestTokenRevoked(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{http.StatusForbidden, http.StatusUnauthorized} {
@@ -274,7 +274,7 @@ func TestTokenRevoked(t *testing.T) {
 		s := c.mustOpen(t, asUser())
 		works(t, s)
 		c.Revoke()
-		if status == http.StatusUnauthorized { // as a gateway would have it
+		if status == http.StatusUnauthorized { // a gateway's answer
 			c.intercept(func(w http.ResponseWriter, r *http.Request) bool {
 				recorded := httptest.NewRecorder()
 				c.ServeHTTP(recorded, r)
@@ -300,8 +300,8 @@ func TestTokenRevoked(t *testing.T) {
 	}
 }
 
-// Where a new token is refused as well, that is the end: it is asked for once,
-// and each call twice.
+// When the new token is refused too, the call fails: one login, and two tries
+// of each call.
 func TestTokenDenied(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -324,8 +324,8 @@ func TestTokenDenied(t *testing.T) {
 	}
 }
 
-// A password that is refused is not tried again at once, by no call: users are
-// locked out after a few. Once its file has another one, that is tried.
+// No call repeats a refused password within a minute, because IAM locks users
+// out after a few tries. A new password in the file is tried at once.
 func TestPasswordRotated(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")
 	t.Setenv("TEST_PASSWORD_FILE", file)
@@ -360,7 +360,7 @@ func TestPasswordRotated(t *testing.T) {
 	works(t, s)
 }
 
-// While the identity service is down, a token that has not run out is used on.
+// While the identity service is down, an unexpired token stays in use.
 func TestTokenServiceDown(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -385,8 +385,8 @@ func TestTokenServiceDown(t *testing.T) {
 	works(t, s)
 }
 
-// Whatever the identity service answers, it is told in one line, without a
-// secret, and a project's id fits into a path.
+// Errors of the identity service have one line and contain no secret, and a
+// project id fits into a URL path.
 func TestIdentityAnswers(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request){
@@ -431,7 +431,7 @@ func TestIdentityAnswers(t *testing.T) {
 	}
 }
 
-// Where a token's answer leaves out what is good to know, it does without.
+// A login works even if the answer lacks the expiry or the project.
 func TestTokenSaysLittle(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
@@ -461,7 +461,7 @@ func TestTokenSaysLittle(t *testing.T) {
 	}
 }
 
-// Cancelling ends the look-up at once, wherever it is.
+// Cancelling ends the look-up of the project at once, in each phase.
 func TestNewCancelled(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]Options{
@@ -473,7 +473,7 @@ func TestNewCancelled(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithCancelCause(t.Context())
 			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				_, _ = io.Copy(io.Discard, r.Body) // else the server does not see that the caller left
+				_, _ = io.Copy(io.Discard, r.Body) // or else the server does not notice that the client is gone
 				cancel(archive.ErrInterrupted)
 				<-r.Context().Done()
 			}))
@@ -487,8 +487,8 @@ func TestNewCancelled(t *testing.T) {
 	}
 }
 
-// A token in a file is used as it is now; where the file cannot be read for a
-// moment, as it was.
+// The token is read from its file at each call. If the file cannot be read, the
+// last token stays in use.
 func TestTokenRotated(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	t.Setenv("TEST_TOKEN_FILE", file)
@@ -524,7 +524,7 @@ func TestTokenRotated(t *testing.T) {
 	if _, err := functions(t.Context(), s); !errors.Is(err, archive.ErrDenied) || !strings.Contains(err.Error(), "TEST_TOKEN_FILE") {
 		t.Errorf("got %v", err)
 	}
-	// The file is replaced between the call and its refusal.
+	// The file is replaced after the call and before the refusal.
 	c.intercept(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Header.Get("X-Auth-Token") == "second" {
 			write("third")

@@ -20,7 +20,7 @@ import (
 
 const versionURN = "urn:fss:cn-north-4:" + testProject + ":function:default:a:"
 
-// settingPages are all that a source says of the test's function.
+// settingPages returns all pages of the test function's settings.
 func settingPages(ctx context.Context, s *Source) (pages []archive.SettingsPage, err error) {
 	for page, err := range s.Settings(ctx, archive.Function{URN: testURN, Name: "a"}) {
 		if err != nil {
@@ -31,8 +31,8 @@ func settingPages(ctx context.Context, s *Source) (pages []archive.SettingsPage,
 	return pages, nil
 }
 
-// The sample of the page, in which count and next_marker tell of more than is
-// there, from a source that takes no notice of the marker.
+// The sample of the API's page. Its count and next_marker say that there are
+// more settings, and the source ignores the marker.
 func TestSettingsOfThePage(t *testing.T) {
 	t.Parallel()
 	const sample = `{
@@ -67,11 +67,12 @@ func TestSettingsOfThePage(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if whole, err := archive.ReadSettings(t.Context(), s, archive.Function{URN: testURN}); err != nil || whole.Whole || len(whole.Settings) != 1 {
-		t.Errorf("one of two is taken for all: %+v, %v", whole, err)
+		t.Errorf("a list with one of two settings counts as whole: %+v, %v", whole, err)
 	}
 }
 
-// Whatever is in a setting, it is read as far as it goes, or rejected.
+// All readable fields of a setting are read; an element without a valid URN is
+// rejected.
 func TestSettingShapes(t *testing.T) {
 	t.Parallel()
 	const u = `"func_urn":"u"`
@@ -99,8 +100,8 @@ func TestSettingShapes(t *testing.T) {
 		{`{"func_urn":null}`, "func_urn is not a string"},
 		{`{"func_urn":""}`, "func_urn is empty"},
 		{`{"func_urn":7}`, "func_urn is not a string"},
-		{`{"func_urn":"a\u0000"}`, "func_urn has characters that no text can hold"},
-		{`{"func_urn":"a\ud800"}`, "func_urn has characters that no text can hold"},
+		{`{"func_urn":"a\u0000"}`, "func_urn contains characters that PostgreSQL cannot store"},
+		{`{"func_urn":"a\ud800"}`, "func_urn contains characters that PostgreSQL cannot store"},
 		{`{"func_urn":"` + strings.Repeat("u", maxURN+1) + `"}`, "func_urn is longer than 512 characters"},
 		{`"u"`, "not an object"},
 		{`null`, "not an object"},
@@ -133,13 +134,13 @@ func TestSettingShapes(t *testing.T) {
 	}
 }
 
-// A configs answers pages of n settings, in one of the ways that the page
-// leaves open.
+// A configs serves pages of n settings, in one of the forms that the API's page
+// permits.
 type configs struct {
 	n, most int
 	info    string // a format of next_marker and the page's length
 	count   bool
-	deaf    bool // takes no notice of limit
+	deaf    bool // ignores limit
 
 	mu    sync.Mutex
 	asked []string
@@ -171,7 +172,7 @@ func (c *configs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, answer+"}")
 }
 
-// However the source pages, each setting comes once.
+// Each setting comes once, for each form of paging.
 func TestSettingsPages(t *testing.T) {
 	t.Parallel()
 	const info = `{"next_marker":%d,"previous_marker":0,"current_count":%d}`
@@ -212,10 +213,10 @@ func TestSettingsPages(t *testing.T) {
 	}
 }
 
-// A URN that leaves its version out is of the latest.
+// A URN without a version means the latest version.
 func TestSettingsOfTheLatest(t *testing.T) {
 	t.Parallel()
-	bare := strings.TrimSuffix(testURN, ":"+latest)
+	bare := strings.TrimSuffix(testURN, ":"+latestVersion)
 	s := open(t, says(200, `{"async_invoke_configs":[{"func_urn":"`+bare+`"},{"func_urn":"`+versionURN+`v1"}],"count":2}`))
 	for _, listed := range []string{testURN, bare} {
 		got, err := archive.ReadSettings(t.Context(), s, archive.Function{URN: listed})
@@ -231,7 +232,7 @@ func TestSettingsErrors(t *testing.T) {
 		status int
 		body   string
 		denied bool
-		says   string // empty for no error
+		says   string // part of the error; empty means no error
 	}{
 		"denied":           {403, `{"error_code":"FSS.0403","error_msg":"no"}`, true, "to read asynchronous invocation settings"},
 		"unknown function": {404, `{"error_code":"FSS.0404","error_msg":"can not find function"}`, false, ""},

@@ -13,19 +13,20 @@ import (
 	"archiver/internal/extract/answer"
 )
 
-// maxURN is the length in characters of the longest URN that is taken for one;
-// 269 is the longest there is (page: Querying Asynchronous Execution
-// Notification Settings of a Function's All Versions, func_urn).
+// maxURN is the longest accepted URN, in characters. The API documents at most
+// 269 (page: Querying Asynchronous Execution Notification Settings of a
+// Function's All Versions, func_urn).
 const maxURN = 512
 
-// A settingList is one answer, each of its elements a setting or rejected.
+// A settingList is one decoded page. Each element of the page is in settings or in
+// rejected.
 type settingList struct {
 	settings    []archive.Setting
 	rejected    []archive.Rejected
 	count, next int // -1 for none
 }
 
-func (l *settingList) answered(seed maphash.Seed) answered {
+func (l *settingList) summary(seed maphash.Seed) pageSummary {
 	var h maphash.Hash
 	h.SetSeed(seed)
 	for i := range l.settings {
@@ -36,7 +37,7 @@ func (l *settingList) answered(seed maphash.Seed) answered {
 		_, _ = h.Write(l.rejected[i].Payload)
 		_ = h.WriteByte(0)
 	}
-	return answered{len(l.settings) + len(l.rejected), l.count, l.next, h.Sum64()}
+	return pageSummary{len(l.settings) + len(l.rejected), l.count, l.next, h.Sum64()}
 }
 
 // decodeSettings reads a page of settings.
@@ -54,17 +55,17 @@ func decodeSettings(body io.Reader) (settingList, error) {
 	return l, err
 }
 
-// A settingReader turns elements into settings, one after the other.
+// A settingReader decodes elements into settings, and reuses its memory.
 type settingReader struct {
 	objects, nested answer.ObjectReader
 	texts           answer.TextReader
 }
 
-// read turns one element into a setting, or says why it is none. Only its URN
-// must be there: what else cannot be read is in its raw answer.
+// read decodes one element, or rejects it if it has no valid URN. Other fields
+// that cannot be read are in Raw, with the whole element.
 func (r *settingReader) read(element jsontext.Value) (archive.Setting, *archive.Rejected) {
 	s := archive.Setting{MaxEventAge: -1, MaxRetries: -1}
-	if rejected := answer.Unread(element); rejected != nil {
+	if rejected := answer.CheckElement(element); rejected != nil {
 		return s, rejected
 	}
 	reason := "func_urn is absent"
@@ -73,13 +74,13 @@ func (r *settingReader) read(element jsontext.Value) (archive.Setting, *archive.
 		case "func_urn":
 			s.URN, reason = urn(value)
 		case "max_async_event_age_in_seconds":
-			s.MaxEventAge = whole(value)
+			s.MaxEventAge = int32OrUnknown(value)
 		case "max_async_retry_attempts":
-			s.MaxRetries = whole(value)
+			s.MaxRetries = int32OrUnknown(value)
 		case "destination_config":
 			s.OnSuccess, s.OnFailure = r.destinations(value)
 		case "enable_async_status_log":
-			s.StatusLog = boolean(value)
+			s.StatusLog = boolOrNil(value)
 		case "created_time":
 			s.Created, _ = parseTime(value)
 		case "last_modified":
@@ -93,7 +94,7 @@ func (r *settingReader) read(element jsontext.Value) (archive.Setting, *archive.
 	return s, nil
 }
 
-// destinations are the kinds of the two destinations, empty for none.
+// destinations returns the kinds of the two destinations; "" means none.
 func (r *settingReader) destinations(value jsontext.Value) (success, failure string) {
 	for name, value := range r.nested.Members(value) {
 		switch string(name) {
@@ -116,14 +117,15 @@ func (r *settingReader) destination(value jsontext.Value) (kind string) {
 	return kind
 }
 
-// urn reads a URN, or says what is wrong with it.
+// urn reads a URN, or returns the reason why it is not valid.
 func urn(value jsontext.Value) (urn, reason string) {
-	text, reason := answer.Key(nil, "func_urn", value, maxURN)
+	text, reason := answer.Identifier(nil, "func_urn", value, maxURN)
 	return string(text), reason
 }
 
-// whole reads an integer that a column of integer holds, -1 for anything else.
-func whole(value jsontext.Value) int {
+// int32OrUnknown reads an integer from 0 to the maximum of int32; other values
+// give -1.
+func int32OrUnknown(value jsontext.Value) int {
 	n := answer.Integer(value)
 	if n > math.MaxInt32 {
 		return -1
@@ -131,9 +133,9 @@ func whole(value jsontext.Value) int {
 	return n
 }
 
-// boolean reads true and false, as words, in quotes, or as 1 and 0; nil for
-// anything else.
-func boolean(value jsontext.Value) *bool {
+// boolOrNil reads true or false, also as a string, or as 1 or 0. Other values give
+// nil.
+func boolOrNil(value jsontext.Value) *bool {
 	word := string(value)
 	if value.Kind() == '"' {
 		word = strings.TrimSpace(string(answer.Unquote(nil, value)))

@@ -19,7 +19,7 @@ import (
 	"archiver/internal/archive"
 )
 
-// ServeHTTP answers as the list's source would.
+// ServeHTTP serves pages of the list.
 func (l *list) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	offset, _ := strconv.Atoi(r.URL.Query().Get("marker"))
 	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
@@ -37,7 +37,6 @@ func (l *list) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, body+"}")
 }
 
-// counted counts the calls that a handler answers.
 type counted struct {
 	http.Handler
 	calls atomic.Int64
@@ -48,7 +47,7 @@ func (c *counted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.Handler.ServeHTTP(w, r)
 }
 
-// upTo lets as many calls be made ahead as may be.
+// upTo allows n early calls at a time.
 func upTo(n int) (ahead func() bool, taken func(page archive.Page)) {
 	asked := 0
 	return func() bool {
@@ -62,7 +61,8 @@ func upTo(n int) (ahead func() bool, taken func(page archive.Page)) {
 		}
 }
 
-// readAhead is all that a query gives with so many pages asked for ahead.
+// readAhead reads all pages of a query with at most this many early calls at a
+// time.
 func readAhead(ctx context.Context, s *Source, q archive.Query, most int) (pages []archive.Page, err error) {
 	var taken func(archive.Page)
 	q.Ahead, taken = upTo(most)
@@ -71,7 +71,7 @@ func readAhead(ctx context.Context, s *Source, q archive.Query, most int) (pages
 			return pages, err
 		}
 		if page.Ahead > most {
-			return pages, fmt.Errorf("%d pages ahead, %d were let", page.Ahead, most)
+			return pages, fmt.Errorf("%d early calls, allowed are %d", page.Ahead, most)
 		}
 		taken(page)
 		page.Ahead = 0
@@ -80,10 +80,10 @@ func readAhead(ctx context.Context, s *Source, q archive.Query, most int) (pages
 	return pages, nil
 }
 
-// Whatever count and next_marker are, reading ahead gives the pages that
-// reading one after the other does. Where count and markers are what they seem,
-// it makes no call more, whatever a page is cut to.
-func TestAheadGivesTheSamePages(t *testing.T) {
+// For each combination of count and next_marker, prefetching gives the same
+// pages as reading one page after the other. If the count is right, prefetching
+// makes no additional call.
+func TestPrefetchGivesTheSamePages(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(rand.Uint64(), 0))
 	for countName, count := range counts {
@@ -103,7 +103,7 @@ func TestAheadGivesTheSamePages(t *testing.T) {
 					t.Errorf("%s: %v, want %v", name, err, wantErr)
 				}
 				if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("%s: (-one after the other +ahead):\n%s", name, diff)
+					t.Errorf("%s: (-one after the other +prefetched):\n%s", name, diff)
 				}
 				if calls := api.calls.Load(); calls != plain {
 					t.Errorf("%s: %d calls, %d one after the other", name, calls, plain)
@@ -113,9 +113,9 @@ func TestAheadGivesTheSamePages(t *testing.T) {
 	}
 }
 
-// A list that turns out differently than its first page let expect is read on
-// from where the pager stands, one page after the other.
-func TestAheadGuessesWrong(t *testing.T) {
+// After a wrong prediction, the prefetcher continues at the pager's offset,
+// without further prefetching.
+func TestPrefetchGuessesWrong(t *testing.T) {
 	t.Parallel()
 	const total, step = 60, 5
 	for name, shape := range map[string]func(offset int) (n, count, next int){
@@ -144,13 +144,13 @@ func TestAheadGuessesWrong(t *testing.T) {
 			want, wantErr := read(t.Context(), s, q)
 			got, err := readAhead(t.Context(), s, q, 6)
 			if diff := cmp.Diff(want, got); diff != "" || fmt.Sprint(err) != fmt.Sprint(wantErr) {
-				t.Errorf("%v, want %v; pages (-one after the other +ahead):\n%s", err, wantErr, diff)
+				t.Errorf("%v, want %v; pages (-one after the other +prefetched):\n%s", err, wantErr, diff)
 			}
 		})
 	}
 }
 
-// long is a list whose pages may wait or fail.
+// long is a list of 100 elements; before may delay or fail a page.
 func long(before func(offset int, r *http.Request) (status int)) http.Handler {
 	l := &list{total: 100, most: maxInvocations, count: counts["right"], next: nexts["end"]}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -163,8 +163,8 @@ func long(before func(offset int, r *http.Request) (status int)) http.Handler {
 	})
 }
 
-// One list has as many calls under way as the caller lets it.
-func TestAheadKeepsCallsUnderWay(t *testing.T) {
+// One query uses all calls of the Caller.
+func TestPrefetchKeepsCallsUnderWay(t *testing.T) {
 	t.Parallel()
 	const concurrency = 4 // of the caller (see openAt)
 	full := make(chan struct{})
@@ -177,7 +177,7 @@ func TestAheadKeepsCallsUnderWay(t *testing.T) {
 			select {
 			case <-full:
 			case <-time.After(10 * time.Second):
-				t.Error("waited in vain for the other calls")
+				t.Error("the other calls did not start")
 			}
 		}
 		return http.StatusOK
@@ -190,8 +190,8 @@ func TestAheadKeepsCallsUnderWay(t *testing.T) {
 	}
 }
 
-// Calls are made in the order in which their pages are needed.
-func TestAheadAsksInOrder(t *testing.T) {
+// Calls start in the order of their pages.
+func TestPrefetchAsksInOrder(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var asked []int
@@ -201,7 +201,7 @@ func TestAheadAsksInOrder(t *testing.T) {
 		asked = append(asked, offset)
 		return http.StatusOK
 	}), func(o *Options) { o.PageSize = 5 })
-	// With one call at a time, the order of answers is that of the calls.
+	// With one call at a time, answers come in the order of the calls.
 	s.through(newGauge(t), 1)
 	pages, err := readAhead(t.Context(), s, hour, 7)
 	if err != nil || len(pages) != 20 || !slices.IsSorted(asked) {
@@ -209,8 +209,8 @@ func TestAheadAsksInOrder(t *testing.T) {
 	}
 }
 
-// An error of a page ahead waits for its turn.
-func TestAheadFails(t *testing.T) {
+// The error of an early call is reported after the pages before it.
+func TestPrefetchFails(t *testing.T) {
 	t.Parallel()
 	failed := make(chan struct{})
 	s := open(t, long(func(offset int, _ *http.Request) int {
@@ -231,8 +231,8 @@ func TestAheadFails(t *testing.T) {
 	}
 }
 
-// Whoever stops, or is cancelled, leaves no call under way.
-func TestAheadIsCancelled(t *testing.T) {
+// When a query is stopped or cancelled, no call stays running.
+func TestPrefetchIsCancelled(t *testing.T) {
 	t.Parallel()
 	for _, by := range []string{"context", "consumer"} {
 		t.Run(by, func(t *testing.T) {

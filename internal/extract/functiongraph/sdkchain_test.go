@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// Temporary keys that the SDK finds by itself are renewed before they run out,
-// for all calls at once; while that fails, those of before are used. The SDK
-// renews those of a pod as it does those of a cloud host, and their address can
-// be given.
+// Temporary keys that the SDK finds are renewed before they expire, once for
+// all calls. If the renewal fails, the old keys stay in use. The test uses a
+// pod's keys, because their address can be configured; the SDK renews a cloud
+// host's keys in the same way.
 func TestFoundKeysAreRenewed(t *testing.T) {
 	dir := t.TempDir()
 	var issued, down atomic.Int64
@@ -25,7 +25,7 @@ func TestFoundKeysAreRenewed(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
-		// Half an hour is less than what the SDK renews at.
+		// The SDK renews keys that expire within 40 minutes.
 		fmt.Fprintf(w, `{"credentials":{"accessKeyId":%q,"secretAccessKey":%q,"securityToken":"temporary-%d","expiration":%q}}`,
 			testKey, testSecret, issued.Add(1), time.Now().Add(30*time.Minute).UTC().Format("2006-01-02T15:04:05Z"))
 	}))
@@ -80,8 +80,8 @@ func TestFoundKeysAreRenewed(t *testing.T) {
 	}
 }
 
-// The profile file names keys and project; it is read again where the keys are
-// refused. One that is of no use is named, and not quoted.
+// The profile file names keys and project, and is read again when the keys are
+// refused. The error names an unusable file and does not quote it.
 func TestProfile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "credentials")
 	t.Setenv("HUAWEICLOUD_SDK_CREDENTIALS_FILE", file)

@@ -9,11 +9,12 @@ import (
 	"archiver/internal/extract/answer"
 )
 
-// The API finds no record by its request id, but by the beginning of its
+// The API cannot find a record by its request id, but by the beginning of its
 // invocation id (page: ListStatefulAsyncInvocations, invocationIdPrefix).
 
-// invocationID is that of the record that a query is for: as the archive has it,
-// else the request id, which it is where the caller chose none.
+// invocationID returns the invocation id of the record to find: the archived
+// one, or else the request id. The two are equal unless the caller chose an
+// invocation id.
 func invocationID(q archive.Query) string {
 	id := q.RequestID
 	var objects answer.ObjectReader
@@ -25,9 +26,9 @@ func invocationID(q archive.Query) string {
 	return id
 }
 
-// only leaves the record of this request id in a page: others may have an
-// invocation id that begins alike.
-func only(requestID string, page archive.Page) archive.Page {
+// filterRequestID keeps only the record with this request id. Other invocation
+// ids may begin in the same way.
+func filterRequestID(requestID string, page archive.Page) archive.Page {
 	page.Invocations = slices.DeleteFunc(page.Invocations, func(inv archive.Invocation) bool { return inv.RequestID != requestID })
 	page.Rejected = nil
 	return page
