@@ -112,20 +112,25 @@ type rawResponse struct {
 	Body           io.ReadCloser
 }
 
-// call makes one call of the API; read reads the answer. newDef makes the SDK's
+// call makes one call of the API and decodes the answer. newDef makes the SDK's
 // definition of the request at the beginning of each attempt. If the source
 // refuses the credentials and new ones exist, call is made again with the new
 // ones.
-func (c *client) call(ctx context.Context, newDef func() *def.HttpRequestDef, req any, permission string, read func(io.Reader) error) error {
+func call[T any](ctx context.Context, c *client, newDef func() *def.HttpRequestDef, req any, permission string, decode func(io.Reader) (T, error)) (T, error) {
+	var decoded T
+	read := func(body io.Reader) (err error) {
+		decoded, err = decode(body)
+		return err
+	}
 	used, err := c.identity.credentials(ctx)
 	if err != nil {
-		return err
+		return decoded, err
 	}
 	err = c.callAs(ctx, used, newDef, req, read)
 	if denied(err) {
 		switch replacement, failed := c.identity.replacement(ctx, used); {
 		case context.Cause(ctx) != nil:
-			return context.Cause(ctx)
+			return decoded, context.Cause(ctx)
 		case failed != nil:
 			err = fmt.Errorf("%w, and no other credentials work: %w", err, failed)
 		case replacement != used:
@@ -133,9 +138,9 @@ func (c *client) call(ctx context.Context, newDef func() *def.HttpRequestDef, re
 		}
 	}
 	if err == nil || context.Cause(ctx) != nil {
-		return err
+		return decoded, err
 	}
-	return c.explain(err, permission)
+	return decoded, c.explain(err, permission)
 }
 
 func (c *client) callAs(ctx context.Context, as credentials, newDef func() *def.HttpRequestDef, req any, read func(io.Reader) error) error {

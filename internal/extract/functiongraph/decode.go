@@ -18,7 +18,7 @@ type invocationList struct {
 	count, next int // -1 for none
 }
 
-func (l *invocationList) summary(seed maphash.Seed) pageSummary {
+func (l invocationList) summary(seed maphash.Seed) pageSummary {
 	var h maphash.Hash
 	h.SetSeed(seed)
 	for i := range l.invocations {
@@ -59,7 +59,7 @@ type functionList struct {
 	count, next int // -1 for none
 }
 
-func (l *functionList) summary(seed maphash.Seed) pageSummary {
+func (l functionList) summary(seed maphash.Seed) pageSummary {
 	var h maphash.Hash
 	h.SetSeed(seed)
 	for i := range l.functions {

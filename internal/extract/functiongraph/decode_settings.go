@@ -26,7 +26,7 @@ type settingList struct {
 	count, next int // -1 for none
 }
 
-func (l *settingList) summary(seed maphash.Seed) pageSummary {
+func (l settingList) summary(seed maphash.Seed) pageSummary {
 	var h maphash.Hash
 	h.SetSeed(seed)
 	for i := range l.settings {

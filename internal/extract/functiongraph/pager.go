@@ -3,6 +3,7 @@ package functiongraph
 import (
 	"fmt"
 	"hash/maphash"
+	"iter"
 	"strconv"
 )
 
@@ -83,4 +84,23 @@ func (p *pager) advance(a pageSummary) error {
 		return fmt.Errorf("the source's list has more than %d elements", maxOffset)
 	}
 	return nil
+}
+
+// readPages reads a list page by page. fetch reads the page at a marker. A page of
+// limit elements is full.
+func readPages[L interface {
+	summary(maphash.Seed) pageSummary
+}](limit int, fetch func(marker *string) (L, error)) iter.Seq2[L, error] {
+	return func(yield func(L, error) bool) {
+		for p := newPager(0, limit); !p.last; {
+			marker := p.marker()
+			list, err := fetch(&marker)
+			if err == nil {
+				err = p.advance(list.summary(p.seed))
+			}
+			if !yield(list, err) || err != nil {
+				return
+			}
+		}
+	}
 }

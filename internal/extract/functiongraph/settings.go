@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"strconv"
 
@@ -30,24 +29,19 @@ const (
 // function. If the source answers 404, the list is empty: reading the
 // invocations shows whether the function exists.
 func (s *Source) Settings(ctx context.Context, f archive.Function) iter.Seq2[archive.SettingsPage, error] {
+	limit := strconv.Itoa(maxSettings)
+	pages := readPages(defaultSettings, func(marker *string) (settingList, error) {
+		return call(ctx, s.client, functiongraph.GenReqDefForListFunctionAsyncInvokeConfig,
+			&model.ListFunctionAsyncInvokeConfigRequest{
+				FunctionUrn: f.URN, Marker: marker, Limit: &limit, ContentType: contentType,
+			},
+			permissionSettings, decodeSettings)
+	})
 	return func(yield func(archive.SettingsPage, error) bool) {
-		for p := newPager(0, defaultSettings); !p.last; {
-			marker, limit := p.marker(), strconv.Itoa(maxSettings)
-			var list settingList
-			err := s.client.call(ctx, functiongraph.GenReqDefForListFunctionAsyncInvokeConfig,
-				&model.ListFunctionAsyncInvokeConfigRequest{
-					FunctionUrn: f.URN, Marker: &marker, Limit: &limit, ContentType: contentType,
-				},
-				permissionSettings,
-				func(body io.Reader) (err error) {
-					list, err = decodeSettings(body)
-					return err
-				})
-			if err == nil {
-				err = p.advance(list.summary(p.seed))
-			}
+		first := true
+		for list, err := range pages {
 			if err != nil {
-				if errors.Is(goneOr(err), archive.ErrGone) && p.offset == 0 {
+				if first && errors.Is(goneOr(err), archive.ErrGone) {
 					return
 				}
 				if context.Cause(ctx) == nil {
@@ -56,6 +50,7 @@ func (s *Source) Settings(ctx context.Context, f archive.Function) iter.Seq2[arc
 				yield(archive.SettingsPage{}, err)
 				return
 			}
+			first = false
 			for i := range list.settings {
 				list.settings[i].URN = matchListed(list.settings[i].URN, f.URN)
 			}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"log/slog"
 	"net/http"
@@ -88,6 +87,9 @@ func (s *Source) Functions(ctx context.Context) iter.Seq2[[]archive.Function, er
 			counted, unusable := 0, 0
 			for page, err := range s.functionPages(ctx) {
 				if err != nil {
+					if context.Cause(ctx) == nil {
+						err = fmt.Errorf("list the functions at %s: %w", s.client.endpoint, err)
+					}
 					yield(nil, err)
 					return
 				}
@@ -121,32 +123,12 @@ func dropSeen(functions []archive.Function, seen map[string]struct{}) []archive.
 
 // functionPages lists the functions once (page: Querying Functions).
 func (s *Source) functionPages(ctx context.Context) iter.Seq2[functionList, error] {
-	return func(yield func(functionList, error) bool) {
-		for p := newPager(0, maxFunctions); !p.last; {
-			marker, limit := p.marker(), strconv.Itoa(maxFunctions)
-			var list functionList
-			err := s.client.call(ctx, functiongraph.GenReqDefForListFunctions,
-				&model.ListFunctionsRequest{Marker: &marker, Maxitems: &limit, ContentType: contentType},
-				permissionFunctions,
-				func(body io.Reader) (err error) {
-					list, err = decodeFunctions(body)
-					return err
-				})
-			if err == nil {
-				err = p.advance(list.summary(p.seed))
-			}
-			if err != nil {
-				if context.Cause(ctx) == nil {
-					err = fmt.Errorf("list the functions at %s: %w", s.client.endpoint, err)
-				}
-				yield(functionList{}, err)
-				return
-			}
-			if !yield(list, nil) {
-				return
-			}
-		}
-	}
+	limit := strconv.Itoa(maxFunctions)
+	return readPages(maxFunctions, func(marker *string) (functionList, error) {
+		return call(ctx, s.client, functiongraph.GenReqDefForListFunctions,
+			&model.ListFunctionsRequest{Marker: marker, Maxitems: &limit, ContentType: contentType},
+			permissionFunctions, decodeFunctions)
+	})
 }
 
 // Pages reads a function's invocations from the cursor on. The cursor is the
@@ -172,32 +154,25 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 			pageSize = min(q.Limit, pageSize)
 		}
 		limit := strconv.Itoa(pageSize)
-		r := prefetcher{allowed: q.Ahead, slotFreed: q.Freed, fetch: func(ctx context.Context, offset int, began func()) (list invocationList, err error) {
+		pages := prefetcher{allowed: q.Ahead, slotFreed: q.Freed, fetch: func(ctx context.Context, offset int, started func()) (invocationList, error) {
 			marker := strconv.Itoa(offset)
-			err = s.client.call(ctx,
-				func() *def.HttpRequestDef {
-					began()
-					return functiongraph.GenReqDefForListAsyncInvocations()
-				},
-				&model.ListAsyncInvocationsRequest{
-					FunctionUrn: q.Function.URN, RequestId: requestID, Status: status, Marker: &marker, Limit: &limit,
-					QueryBeginTime: &from, QueryEndTime: &to, ContentType: contentType,
-				},
-				permissionInvocations,
-				func(body io.Reader) (err error) {
-					list, err = decodeInvocations(body)
-					return err
-				})
-			return list, err
+			newDef := func() *def.HttpRequestDef {
+				started()
+				return functiongraph.GenReqDefForListAsyncInvocations()
+			}
+			return call(ctx, s.client, newDef, &model.ListAsyncInvocationsRequest{
+				FunctionUrn: q.Function.URN, RequestId: requestID, Status: status, Marker: &marker, Limit: &limit,
+				QueryBeginTime: &from, QueryEndTime: &to, ContentType: contentType,
+			}, permissionInvocations, decodeInvocations)
 		}}
-		defer r.cancelAll()
+		defer pages.cancelAll()
 		for p := newPager(offset, pageSize); !p.last; {
 			start := p.offset
-			list, err := r.next(ctx, start)
+			list, err := pages.next(ctx, start)
 			if err == nil {
-				a := list.summary(p.seed)
-				err = p.advance(a)
-				r.advanced(start, a.elements, a.count, p)
+				summary := list.summary(p.seed)
+				err = p.advance(summary)
+				pages.advanced(start, summary.elements, summary.count, p)
 			}
 			if err != nil {
 				yield(archive.Page{}, goneOr(err))
@@ -205,7 +180,7 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 			}
 			page := archive.Page{
 				Invocations: list.invocations, Rejected: list.rejected,
-				Count: list.count, Next: archive.Cursor(p.marker()), Last: p.last, Ahead: len(r.queue),
+				Count: list.count, Next: archive.Cursor(p.marker()), Last: p.last, Ahead: len(pages.queue),
 			}
 			if !yield(page, nil) {
 				return

@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/def"
 	functiongraph "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2/model"
 
@@ -61,20 +62,8 @@ func (s *Source) Versions(ctx context.Context, f archive.Function) ([]archive.Fu
 // Aliases lists the aliases of a function's versions (page: Querying All Version
 // Aliases of a Function).
 func (s *Source) Aliases(ctx context.Context, f archive.Function) (aliases []archive.Alias, err error) {
-	var missing *missingListError
-	err = s.client.call(ctx, functiongraph.GenReqDefForListVersionAliases,
-		&model.ListVersionAliasesRequest{FunctionUrn: f.URN, ContentType: contentType},
-		permissionVersions,
-		func(body io.Reader) (err error) {
-			aliases, err = decodeAliases(body)
-			if errors.As(err, &missing) {
-				return nil // a retry would get the same answer
-			}
-			return err
-		})
-	if err == nil && missing != nil {
-		err = missing
-	}
+	aliases, err = callForList(ctx, s.client, functiongraph.GenReqDefForListVersionAliases,
+		&model.ListVersionAliasesRequest{FunctionUrn: f.URN, ContentType: contentType}, decodeAliases)
 	if err != nil {
 		return nil, listError(ctx, "aliases", f, err)
 	}
@@ -107,26 +96,13 @@ func noVersionsOr(err error) error {
 // versions lists the versions once, including the latest version.
 func (s *Source) versions(ctx context.Context, f archive.Function) (counted int, versions []archive.Function, unusable int, err error) {
 	base := withoutVersion(f.URN)
-	for p := newPager(0, maxVersions); !p.last; {
-		marker, limit := p.marker(), strconv.Itoa(maxVersions)
-		var list versionList
-		var missing *missingListError
-		err := s.client.call(ctx, functiongraph.GenReqDefForListFunctionVersions,
-			&model.ListFunctionVersionsRequest{FunctionUrn: f.URN, Marker: &marker, Maxitems: &limit, ContentType: contentType},
-			permissionVersions,
-			func(body io.Reader) (err error) {
-				list, err = decodeVersions(body)
-				if errors.As(err, &missing) {
-					return nil // a retry would get the same answer
-				}
-				return err
-			})
-		if err == nil && missing != nil {
-			err = missing
-		}
-		if err == nil {
-			err = p.advance(list.summary(p.seed))
-		}
+	limit := strconv.Itoa(maxVersions)
+	pages := readPages(maxVersions, func(marker *string) (versionList, error) {
+		return callForList(ctx, s.client, functiongraph.GenReqDefForListFunctionVersions,
+			&model.ListFunctionVersionsRequest{FunctionUrn: f.URN, Marker: marker, Maxitems: &limit, ContentType: contentType},
+			decodeVersions)
+	})
+	for list, err := range pages {
 		if err != nil {
 			return 0, nil, 0, err
 		}
@@ -136,6 +112,23 @@ func (s *Source) versions(ctx context.Context, f archive.Function) (counted int,
 		}
 	}
 	return counted, versions, unusable, nil
+}
+
+// callForList is call for the lists of versions and aliases. It does not retry an
+// answer without a list: a service that lacks the list answers the same again.
+func callForList[T any](ctx context.Context, c *client, newDef func() *def.HttpRequestDef, req any, decode func(io.Reader) (T, error)) (T, error) {
+	var missing *missingListError
+	list, err := call(ctx, c, newDef, req, permissionVersions, func(body io.Reader) (T, error) {
+		list, err := decode(body)
+		if errors.As(err, &missing) {
+			return list, nil
+		}
+		return list, err
+	})
+	if err == nil && missing != nil {
+		err = missing
+	}
+	return list, err
 }
 
 // withoutVersion removes the version from a function's URN:
@@ -154,7 +147,7 @@ type versionList struct {
 	count, next int // -1 for none
 }
 
-func (l *versionList) summary(seed maphash.Seed) pageSummary {
+func (l versionList) summary(seed maphash.Seed) pageSummary {
 	var h maphash.Hash
 	h.SetSeed(seed)
 	for _, version := range l.versions {
