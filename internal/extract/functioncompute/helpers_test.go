@@ -57,8 +57,8 @@ func options() Options {
 	}}
 }
 
-// says answers each call with a status and a body.
-func says(status int, body string) http.Handler {
+// answerWith answers each call with a status and a body.
+func answerWith(status int, body string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
@@ -111,8 +111,8 @@ func functions(ctx context.Context, s *Source) (all []archive.Function, err erro
 	return all, nil
 }
 
-// oneLine checks that an error has one line and contains no secret.
-func oneLine(t *testing.T, err error) {
+// checkErrorText checks that an error has one line and contains no secret.
+func checkErrorText(t *testing.T, err error) {
 	t.Helper()
 	for _, never := range []string{"\n", "\r", testKey, testSecret, testToken, "Signature="} {
 		if strings.Contains(err.Error(), never) {

@@ -64,7 +64,7 @@ func TestOptions(t *testing.T) {
 			if !errors.Is(err, extract.ErrOptions) || !strings.Contains(err.Error(), c.says) {
 				t.Fatal(err)
 			}
-			oneLine(t, err)
+			checkErrorText(t, err)
 		})
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"archiver/internal/archive"
 )
 
-// asks answers each call with an empty list, and records the queries.
-func asks(asked *[]string) http.Handler {
+// recordQueries answers each call with an empty list, and records the queries.
+func recordQueries(asked *[]string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
 		*asked = append(*asked, strings.TrimSpace(q.Get("qualifier")+" "+q.Get("status")+" "+q.Get("invocationIdPrefix")))
@@ -38,7 +38,7 @@ func TestStatusIsAskedFor(t *testing.T) {
 		var asked []string
 		q := hour
 		q.Status = status
-		if _, err := read(t.Context(), open(t, asks(&asked)), q); err != nil {
+		if _, err := read(t.Context(), open(t, recordQueries(&asked)), q); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(asked, want) {
@@ -52,7 +52,7 @@ func TestStatusIsAskedFor(t *testing.T) {
 func TestSearch(t *testing.T) {
 	t.Parallel()
 	var asked []string
-	s := open(t, asks(&asked))
+	s := open(t, recordQueries(&asked))
 	s.qualifiers.set(map[string][]string{testURN: {"LATEST", "prod"}})
 	q := hour
 	q.RequestID, q.Search = "r-1", true
@@ -101,7 +101,7 @@ func TestOrderIsAskedFor(t *testing.T) {
 // The lists of several qualifiers may be equal. That is not an endless list.
 func TestQualifiersWithTheSameRecords(t *testing.T) {
 	t.Parallel()
-	s := open(t, says(http.StatusOK, `{"invocations":[{"requestId":"a"}]}`))
+	s := open(t, answerWith(http.StatusOK, `{"invocations":[{"requestId":"a"}]}`))
 	s.qualifiers.set(map[string][]string{testURN: {"1", "2", "3", "4", "5", "LATEST"}})
 	got, err := read(t.Context(), s, hour)
 	if err != nil || len(got) != 6 {

@@ -153,7 +153,7 @@ func TestSimulatorChecksSignatures(t *testing.T) {
 			t.Parallel()
 			o := options()
 			o.Endpoint = url
-			caller := extract.NewCaller(extract.Options{Transport: changing(change), Clock: clocktest.NewInstant(noon)})
+			caller := extract.NewCaller(extract.Options{Transport: requestChanger(change), Clock: clocktest.NewInstant(noon)})
 			s, err := New(o, caller, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
@@ -171,10 +171,10 @@ func TestSimulatorChecksSignatures(t *testing.T) {
 	}
 }
 
-// changing changes requests after they are signed.
-type changing func(*http.Request)
+// A requestChanger changes requests after they are signed.
+type requestChanger func(*http.Request)
 
-func (c changing) RoundTrip(r *http.Request) (*http.Response, error) {
+func (c requestChanger) RoundTrip(r *http.Request) (*http.Response, error) {
 	c(r)
 	return http.DefaultTransport.RoundTrip(r)
 }

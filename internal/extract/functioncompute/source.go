@@ -55,8 +55,8 @@ func New(o Options, caller *extract.Caller, log *slog.Logger) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	page := min(cmp.Or(o.PageSize, maxLimit), maxLimit)
-	return &Source{address: at, pageSize: page, includePayload: o.IncludePayload, client: c, caller: caller, log: log}, nil
+	pageSize := min(cmp.Or(o.PageSize, maxLimit), maxLimit)
+	return &Source{address: at, pageSize: pageSize, includePayload: o.IncludePayload, client: c, caller: caller, log: log}, nil
 }
 
 // ID returns the account and region, as far as they are known.
@@ -135,7 +135,7 @@ func (s *Source) functions(ctx context.Context, token string) (list functionList
 // source's statuses that q.Status stands for.
 func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.Page, error] {
 	return func(yield func(archive.Page, error) bool) {
-		of, err := parseURN(q.Function.URN)
+		function, err := parseURN(q.Function.URN)
 		if err != nil {
 			yield(archive.Page{}, err)
 			return
@@ -146,7 +146,7 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 			return
 		}
 		for !walk.done {
-			list, err := s.invocations(ctx, of, q, walk)
+			list, err := s.invocations(ctx, function, q, walk)
 			if err != nil {
 				if walk.pager.token != "" && tokenRefused(err) {
 					err = fmt.Errorf("%w: %w", archive.ErrCursor, err)
@@ -178,7 +178,7 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 	}
 }
 
-func (s *Source) invocations(ctx context.Context, of functionName, q archive.Query, w *walk) (list invocationList, err error) {
+func (s *Source) invocations(ctx context.Context, function functionName, q archive.Query, w *walk) (list invocationList, err error) {
 	limit := int32(s.pageSize)
 	if q.Limit > 0 {
 		limit = min(int32(q.Limit), limit)
@@ -195,9 +195,9 @@ func (s *Source) invocations(ctx context.Context, of functionName, q archive.Que
 	if s.includePayload {
 		req.IncludePayload = &s.includePayload
 	}
-	records := &recordReader{function: of, keepPayload: s.includePayload}
+	records := &recordReader{function: function, keepPayload: s.includePayload}
 	err = s.client.call(ctx, permissionInvocations, func(sdk *fc.Client) error {
-		_, err := sdk.ListStatefulAsyncInvocationsWithOptions(&of.service, &of.function, req,
+		_, err := sdk.ListStatefulAsyncInvocationsWithOptions(&function.service, &function.function, req,
 			&fc.ListStatefulAsyncInvocationsHeaders{CommonHeaders: s.headers()}, new(util.RuntimeOptions))
 		return err
 	}, func(body io.Reader) (err error) {

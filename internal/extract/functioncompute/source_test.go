@@ -122,7 +122,7 @@ func TestPagesFromCursorThatRanOut(t *testing.T) {
 	}
 	q.Cursor = "nextToken=x"
 	for _, status := range []int{http.StatusForbidden, http.StatusInternalServerError} {
-		if _, err := read(t.Context(), open(t, says(status, `{}`)), q); err == nil || errors.Is(err, archive.ErrCursor) {
+		if _, err := read(t.Context(), open(t, answerWith(status, `{}`)), q); err == nil || errors.Is(err, archive.ErrCursor) {
 			t.Errorf("%d: %v", status, err)
 		}
 	}
@@ -156,14 +156,14 @@ func TestErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := read(t.Context(), open(t, says(c.status, c.body)), hour)
+			_, err := read(t.Context(), open(t, answerWith(c.status, c.body)), hour)
 			switch {
 			case err == nil:
 				t.Fatal("no error")
 			case c.match != nil && !errors.Is(err, c.match), c.never != nil && errors.Is(err, c.never), !strings.Contains(err.Error(), c.says):
 				t.Error(err)
 			}
-			oneLine(t, err)
+			checkErrorText(t, err)
 		})
 	}
 }
@@ -172,14 +172,14 @@ func TestErrors(t *testing.T) {
 func TestTriedAgain(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]http.Handler{
-		"429": says(429, `{"ErrorCode":"ResourceExhausted"}`), "503": says(503, `{"ErrorCode":"ResourceThrottled"}`),
-		"500": says(500, ``), "blank": says(200, ``), "cut": says(200, `{"invocations":[{`),
+		"429": answerWith(429, `{"ErrorCode":"ResourceExhausted"}`), "503": answerWith(503, `{"ErrorCode":"ResourceThrottled"}`),
+		"500": answerWith(500, ``), "blank": answerWith(200, ``), "cut": answerWith(200, `{"invocations":[{`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var once sync.Once
 			s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				h := says(200, `{"invocations":[{"requestId":"a"}]}`)
+				h := answerWith(200, `{"invocations":[{"requestId":"a"}]}`)
 				once.Do(func() { h = first })
 				h.ServeHTTP(w, r)
 			}))

@@ -87,6 +87,6 @@ func TestProjectLookUp(t *testing.T) {
 			t.Errorf("%s: %v", key, err)
 			continue
 		}
-		oneLine(t, err)
+		checkErrorText(t, err)
 	}
 }

@@ -28,8 +28,8 @@ type cloud struct {
 	*simulate.Server
 	url   string
 	clock *clocktest.Clock
-	// before, if set, sees each call first and may answer it.
-	before atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
+	// interceptor, if set, sees each call first and may answer it.
+	interceptor atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
 }
 
 func newCloud(t *testing.T, change ...func(*simulate.Options)) *cloud {
@@ -50,7 +50,7 @@ func newCloud(t *testing.T, change ...func(*simulate.Options)) *cloud {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if before := c.before.Load(); before != nil && (*before)(w, r) {
+		if before := c.interceptor.Load(); before != nil && (*before)(w, r) {
 			return
 		}
 		c.ServeHTTP(w, r)
@@ -60,7 +60,7 @@ func newCloud(t *testing.T, change ...func(*simulate.Options)) *cloud {
 	return c
 }
 
-func (c *cloud) intercept(f func(http.ResponseWriter, *http.Request) bool) { c.before.Store(&f) }
+func (c *cloud) intercept(f func(http.ResponseWriter, *http.Request) bool) { c.interceptor.Store(&f) }
 
 // open makes a source; its clock does not wait in Sleep.
 func (c *cloud) open(t *testing.T, o Options) (*Source, error) {
@@ -81,8 +81,8 @@ func (c *cloud) mustOpen(t *testing.T, o Options) *Source {
 	return s
 }
 
-// works checks that the source can list the functions.
-func works(t *testing.T, s *Source) {
+// checkWorks checks that the source can list the functions.
+func checkWorks(t *testing.T, s *Source) {
 	t.Helper()
 	if all, err := functions(t.Context(), s); err != nil || len(all) != 3 {
 		t.Errorf("%d functions, %v", len(all), err)
@@ -97,9 +97,9 @@ func (c sleepless) Sleep(ctx context.Context, d time.Duration) error {
 	return context.Cause(ctx)
 }
 
-// asUser logs in with a password. The simulator's clock stands at noon, so
+// userOptions logs in with a password. The simulator's clock stands at noon, so
 // signatures, which use the machine's clock, are refused.
-func asUser(change ...func(*Options)) Options {
+func userOptions(change ...func(*Options)) Options {
 	o := Options{Region: "cn-north-4", Project: shop, Username: testUser, Domain: testDomain, Password: secret(testPassword)}
 	for _, f := range change {
 		f(&o)

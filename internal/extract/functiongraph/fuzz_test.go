@@ -14,7 +14,7 @@ import (
 // FuzzDecodeInvocations checks that no body makes the decoder panic or lose an
 // element silently, and that each decoded record fits into a row.
 func FuzzDecodeInvocations(f *testing.F) {
-	for _, c := range odd {
+	for _, c := range oddFields {
 		if len(c.value) < 1000 {
 			f.Add([]byte(`{"invocations":[{"request_id":"a","odd":` + c.value + `,"end_time":` + c.value + `},` + c.value + `],"count":1}`))
 		}
@@ -24,7 +24,7 @@ func FuzzDecodeInvocations(f *testing.F) {
 	f.Add([]byte(`{"invocations":[{"r\u0065quest_id":"\ud83d\ude00","status":7,"error_code":"4201"},{"request_id":"\u0000"}]}` + " "))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		l, err := decodeInvocations(bytes.NewReader(body))
-		elements, isList := standard(body)
+		elements, isList := countStandard(body)
 		if isList && err != nil {
 			t.Errorf("%d elements are lost: %v", elements, err)
 		}
@@ -48,9 +48,9 @@ func FuzzDecodeInvocations(f *testing.F) {
 	})
 }
 
-// standard counts the elements that encoding/json finds in the top-level lists
+// countStandard counts the elements that encoding/json finds in the top-level lists
 // of that name. isList is false if there is no such list.
-func standard(body []byte) (elements int, isList bool) {
+func countStandard(body []byte) (elements int, isList bool) {
 	body = bytes.TrimPrefix(body, []byte("\uFEFF"))
 	if !json.Valid(body) {
 		return 0, false

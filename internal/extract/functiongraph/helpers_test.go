@@ -38,8 +38,8 @@ func open(t *testing.T, h http.Handler, change ...func(*Options)) *Source {
 	return openAt(t, server.URL, change...)
 }
 
-// through replaces the source's transport and concurrency.
-func (s *Source) through(transport http.RoundTripper, concurrency int) {
+// setTransport replaces the source's transport and concurrency.
+func (s *Source) setTransport(transport http.RoundTripper, concurrency int) {
 	s.caller = extract.NewCaller(extract.Options{Concurrency: concurrency, Transport: transport, Clock: clocktest.NewInstant(noon)})
 	s.client.caller = s.caller
 }
@@ -47,12 +47,12 @@ func (s *Source) through(transport http.RoundTripper, concurrency int) {
 // A gauge counts the running calls.
 type gauge struct {
 	http.RoundTripper
-	underWay atomic.Int64
+	running atomic.Int64
 }
 
 func (g *gauge) RoundTrip(r *http.Request) (*http.Response, error) {
-	g.underWay.Add(1)
-	defer g.underWay.Add(-1)
+	g.running.Add(1)
+	defer g.running.Add(-1)
 	return g.RoundTripper.RoundTrip(r)
 }
 
@@ -78,8 +78,8 @@ func openAt(t *testing.T, url string, change ...func(*Options)) *Source {
 	return s
 }
 
-// says answers each call with a status and a body.
-func says(status int, body string) http.Handler {
+// answerWith answers each call with a status and a body.
+func answerWith(status int, body string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
@@ -108,8 +108,8 @@ func functions(ctx context.Context, s *Source) (all []archive.Function, err erro
 	return all, nil
 }
 
-// oneLine checks that an error has one line and contains no secret.
-func oneLine(t *testing.T, err error) {
+// checkErrorText checks that an error has one line and contains no secret.
+func checkErrorText(t *testing.T, err error) {
 	t.Helper()
 	for _, never := range []string{"\n", "\r", testKey, testSecret, "Signature=", "a-user-token"} {
 		if strings.Contains(err.Error(), never) {

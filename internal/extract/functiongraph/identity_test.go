@@ -24,9 +24,9 @@ func TestSignIn(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]Options{
 		"token": {AuthToken: secret("a-user-token")},
-		"user":  asUser(),
+		"user":  userOptions(),
 		"keys":  {AccessKey: secret(testKey), SecretKey: secret(testSecret)},
-		"the first": asUser(func(o *Options) {
+		"the first": userOptions(func(o *Options) {
 			o.AuthToken, o.AccessKey, o.SecretKey = secret("a-user-token"), secret("wrong"), secret("wrong")
 		}),
 	} {
@@ -40,7 +40,7 @@ func TestSignIn(t *testing.T) {
 				if s.ID().ProjectID != testProject {
 					t.Errorf("project %s", s.ID().ProjectID)
 				}
-				works(t, s)
+				checkWorks(t, s)
 				stats := c.Stats()
 				want := int64(0)
 				if by == "name" && name != "user" { // the user's token names the project
@@ -61,7 +61,7 @@ func TestSignIn(t *testing.T) {
 func TestProjectOfRegion(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, machineClock, func(o *simulate.Options) { o.ProjectName = "cn-north-4" })
-	works(t, c.mustOpen(t, Options{Region: "cn-north-4", AccessKey: secret(testKey), SecretKey: secret(testSecret)}))
+	checkWorks(t, c.mustOpen(t, Options{Region: "cn-north-4", AccessKey: secret(testKey), SecretKey: secret(testSecret)}))
 }
 
 // Requests with temporary keys carry the signed security token.
@@ -76,7 +76,7 @@ func TestSecurityToken(t *testing.T) {
 		return false
 	})
 	o := Options{Project: shop, AccessKey: secret(testKey), SecretKey: secret(testSecret), SecurityToken: secret("of-the-keys")}
-	works(t, c.mustOpen(t, o))
+	checkWorks(t, c.mustOpen(t, o))
 }
 
 // An error of the credentials says what is wrong and which option to set.
@@ -88,15 +88,15 @@ func TestSignInErrors(t *testing.T) {
 		config  bool // no call was made
 		denied  bool
 	}{
-		"wrong password": {options: asUser(func(o *Options) { o.Password = secret("hunter2") }), denied: true,
+		"wrong password": {options: userOptions(func(o *Options) { o.Password = secret("hunter2") }), denied: true,
 			says: []string{"log in as reader of an-account", "401", "The username or password is wrong", "ARCHIVER_PASSWORD"}},
-		"wrong project": {options: asUser(func(o *Options) { o.Project = "other" }), denied: true, says: []string{"project other", "HUAWEICLOUD_SDK_PROJECT_ID"}},
-		"no password":   {options: asUser(func(o *Options) { o.Password = extract.Secret{} }), config: true, says: []string{"ARCHIVER_PASSWORD is not set"}},
-		"no user":       {options: asUser(func(o *Options) { o.Username = "" }), config: true, says: []string{"ARCHIVER_USERNAME is not set"}},
-		"no domain":     {options: asUser(func(o *Options) { o.Domain = "" }), config: true, says: []string{"ARCHIVER_DOMAIN is not set"}},
-		"no project": {options: asUser(func(o *Options) { o.Region, o.Project = "", "" }), config: true,
+		"wrong project": {options: userOptions(func(o *Options) { o.Project = "other" }), denied: true, says: []string{"project other", "HUAWEICLOUD_SDK_PROJECT_ID"}},
+		"no password":   {options: userOptions(func(o *Options) { o.Password = extract.Secret{} }), config: true, says: []string{"ARCHIVER_PASSWORD is not set"}},
+		"no user":       {options: userOptions(func(o *Options) { o.Username = "" }), config: true, says: []string{"ARCHIVER_USERNAME is not set"}},
+		"no domain":     {options: userOptions(func(o *Options) { o.Domain = "" }), config: true, says: []string{"ARCHIVER_DOMAIN is not set"}},
+		"no project": {options: userOptions(func(o *Options) { o.Region, o.Project = "", "" }), config: true,
 			says: []string{"ARCHIVER_PROJECT", "HUAWEICLOUD_SDK_PROJECT_ID"}},
-		"two projects": {options: asUser(func(o *Options) { o.ProjectID = testProject }), config: true, says: []string{"are both set"}},
+		"two projects": {options: userOptions(func(o *Options) { o.ProjectID = testProject }), config: true, says: []string{"are both set"}},
 		"keys, an unknown project": {options: Options{Project: "other", AccessKey: secret(testKey), SecretKey: secret(testSecret)},
 			says: []string{"look up project other", "no project of that name", "ARCHIVER_PROJECT"}},
 		"keys that are wrong": {options: Options{Project: shop, AccessKey: secret(testKey), SecretKey: secret("hunter2")}, denied: true,
@@ -117,7 +117,7 @@ func TestSignInErrors(t *testing.T) {
 			if strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("the error shows a secret: %v", err)
 			}
-			oneLine(t, err)
+			checkErrorText(t, err)
 		})
 	}
 }
@@ -127,23 +127,23 @@ func TestSignInErrors(t *testing.T) {
 func TestIdentityAnswers(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request){
-		"a web page":    says(200, "<html>\n").ServeHTTP,
-		"nothing":       says(200, "").ServeHTTP,
-		"a list":        says(200, "[]").ServeHTTP,
-		"an empty one":  says(200, "{}").ServeHTTP,
-		"a number":      says(200, `{"projects":[{"id":17,"name":"`+shop+`"}],"token":{"expires_at":17}}`).ServeHTTP,
-		"a strange id":  says(200, `{"projects":[{"id":"../../v2","name":"`+shop+`"}]}`).ServeHTTP,
-		"another name":  says(200, `{"projects":[{"id":"`+testProject+`","name":"other"}]}`).ServeHTTP,
-		"two of a name": says(200, `{"projects":[{"id":"a","name":"`+shop+`"},{"id":"b","name":"`+shop+`"}]}`).ServeHTTP,
-		"refused":       says(400, `{"error":{"code":400,"message":"no\nand no","title":"Bad Request"}}`).ServeHTTP,
+		"a web page":    answerWith(200, "<html>\n").ServeHTTP,
+		"nothing":       answerWith(200, "").ServeHTTP,
+		"a list":        answerWith(200, "[]").ServeHTTP,
+		"an empty one":  answerWith(200, "{}").ServeHTTP,
+		"a number":      answerWith(200, `{"projects":[{"id":17,"name":"`+shop+`"}],"token":{"expires_at":17}}`).ServeHTTP,
+		"a strange id":  answerWith(200, `{"projects":[{"id":"../../v2","name":"`+shop+`"}]}`).ServeHTTP,
+		"another name":  answerWith(200, `{"projects":[{"id":"`+testProject+`","name":"other"}]}`).ServeHTTP,
+		"two of a name": answerWith(200, `{"projects":[{"id":"a","name":"`+shop+`"},{"id":"b","name":"`+shop+`"}]}`).ServeHTTP,
+		"refused":       answerWith(400, `{"error":{"code":400,"message":"no\nand no","title":"Bad Request"}}`).ServeHTTP,
 		"moved":         http.RedirectHandler("/login", http.StatusFound).ServeHTTP,
 		"a strange token": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Subject-Token", "a token\tof two")
-			says(201, `{"token":{}}`).ServeHTTP(w, r)
+			answerWith(201, `{"token":{}}`).ServeHTTP(w, r)
 		},
 	} {
 		for who, o := range map[string]Options{
-			"keys": {Project: shop, AccessKey: secret(testKey), SecretKey: secret(testSecret)}, "user": asUser(),
+			"keys": {Project: shop, AccessKey: secret(testKey), SecretKey: secret(testSecret)}, "user": userOptions(),
 		} {
 			if who == "keys" && name == "a strange token" {
 				continue
@@ -162,7 +162,7 @@ func TestIdentityAnswers(t *testing.T) {
 				if strings.Contains(err.Error(), testPassword) {
 					t.Errorf("the password is shown: %v", err)
 				}
-				oneLine(t, err)
+				checkErrorText(t, err)
 			})
 		}
 	}
@@ -174,7 +174,7 @@ func TestNewCancelled(t *testing.T) {
 	for name, o := range map[string]Options{
 		"keys":  {Project: shop, AccessKey: secret(testKey), SecretKey: secret(testSecret)},
 		"token": {Project: shop, AuthToken: secret("a-user-token")},
-		"user":  asUser(),
+		"user":  userOptions(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -219,14 +219,14 @@ func TestTokenRotated(t *testing.T) {
 	})
 	accept("first")
 	s := c.mustOpen(t, Options{ProjectID: testProject, AuthToken: extract.SecretFrom("TEST_TOKEN")})
-	works(t, s)
+	checkWorks(t, s)
 	write("second")
 	accept("second")
-	works(t, s)
+	checkWorks(t, s)
 	write("")
-	works(t, s)
+	checkWorks(t, s)
 	write("two words")
-	works(t, s)
+	checkWorks(t, s)
 	accept("third")
 	if _, err := functions(t.Context(), s); !errors.Is(err, archive.ErrDenied) || !strings.Contains(err.Error(), "TEST_TOKEN_FILE") {
 		t.Errorf("got %v", err)
@@ -242,5 +242,5 @@ func TestTokenRotated(t *testing.T) {
 		return false
 	})
 	write("second")
-	works(t, s)
+	checkWorks(t, s)
 }

@@ -37,7 +37,7 @@ func TestPostgreSQLTakesExtra(t *testing.T) {
 			}
 		}
 	}
-	for name, c := range odd {
+	for name, c := range oddFields {
 		inv, why := decodeOne(t, `{"request_id":"a","odd":`+c.value+`}`)
 		if why != nil {
 			t.Fatal(why.Reason)

@@ -16,15 +16,15 @@ import (
 	"archiver/internal/extract"
 )
 
-// A vault has keys in files that change.
-type vault struct {
+// keyFiles are keys in files that change.
+type keyFiles struct {
 	t   *testing.T
 	dir string
 }
 
-func newVault(t *testing.T) *vault {
+func newVault(t *testing.T) *keyFiles {
 	t.Helper()
-	v := &vault{t, t.TempDir()}
+	v := &keyFiles{t, t.TempDir()}
 	for _, name := range []string{"TEST_AK", "TEST_SK", "TEST_ST"} {
 		t.Setenv(name+"_FILE", filepath.Join(v.dir, "now", name))
 	}
@@ -32,7 +32,7 @@ func newVault(t *testing.T) *vault {
 }
 
 // put overwrites the file of one key.
-func (v *vault) put(name, value string) {
+func (v *keyFiles) put(name, value string) {
 	v.t.Helper()
 	if err := os.WriteFile(filepath.Join(v.dir, "now", name), []byte(value+"\n"), 0o600); err != nil {
 		v.t.Fatal(err)
@@ -40,7 +40,7 @@ func (v *vault) put(name, value string) {
 }
 
 // swap replaces all files at once, like a mounted Kubernetes secret.
-func (v *vault) swap(version string) {
+func (v *keyFiles) swap(version string) {
 	v.t.Helper()
 	dir := filepath.Join(v.dir, version)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -60,13 +60,13 @@ func (v *vault) swap(version string) {
 	}
 }
 
-func (v *vault) options() Options {
+func (v *keyFiles) options() Options {
 	return Options{
 		AccessKey: extract.SecretFrom("TEST_AK"), SecretKey: extract.SecretFrom("TEST_SK"), SecurityToken: extract.SecretFrom("TEST_ST"),
 	}
 }
 
-func (v *vault) pair(clock archive.Clock) *keyPair {
+func (v *keyFiles) pair(clock archive.Clock) *keyPair {
 	v.t.Helper()
 	k, err := newKeyPair(v.options(), clock)
 	if err != nil {
@@ -187,7 +187,7 @@ func TestKeysRotated(t *testing.T) {
 	}
 	v.put("TEST_AK", testKey)
 	v.put("TEST_SK", testSecret)
-	works(t, s)
+	checkWorks(t, s)
 	if c.Stats().Forbidden != 1 {
 		t.Errorf("%d refusals", c.Stats().Forbidden)
 	}
@@ -201,7 +201,7 @@ func TestKeysRotated(t *testing.T) {
 		}
 		return false
 	})
-	works(t, s)
+	checkWorks(t, s)
 	if c.Stats().Forbidden != 2 {
 		t.Errorf("%d refusals", c.Stats().Forbidden)
 	}

@@ -8,11 +8,11 @@ import (
 
 // A list is a source's list of numbers.
 type list struct {
-	total int
-	most  int                            // elements per page, even if more are requested
-	count func(total, n int) int         // of the answer
-	next  func(offset, n, total int) int // of the answer
-	page  func(offset, limit int) []int  // if set, replaces the usual page
+	total   int
+	pageMax int                            // elements per page, even if more are requested
+	count   func(total, n int) int         // of the answer
+	next    func(offset, n, total int) int // of the answer
+	page    func(offset, limit int) []int  // if set, replaces the usual page
 }
 
 var counts = map[string]func(total, n int) int{
@@ -54,7 +54,7 @@ func (l *list) read(t *testing.T, limit int) (seen map[int]bool, calls int, err 
 		if l.page != nil {
 			elements = l.page(p.offset, limit)
 		} else {
-			for i := p.offset; i < min(l.total, p.offset+min(limit, l.most)); i++ {
+			for i := p.offset; i < min(l.total, p.offset+min(limit, l.pageMax)); i++ {
 				elements = append(elements, i)
 			}
 		}
@@ -85,7 +85,7 @@ func TestPagerReadsAll(t *testing.T) {
 	for countName, count := range counts {
 		for nextName, next := range nexts {
 			for total := range 4 * limit {
-				l := list{total: total, most: limit, count: count, next: next}
+				l := list{total: total, pageMax: limit, count: count, next: next}
 				seen, calls, err := l.read(t, limit)
 				if err != nil || len(seen) != total {
 					t.Errorf("count %s, next %s: %d of %d, %v", countName, nextName, len(seen), total, err)
@@ -110,7 +110,7 @@ func TestPagerShortPages(t *testing.T) {
 		for nextName, next := range nexts {
 			told := countName == "right" || (countName == "absent" || countName == "zero") &&
 				nextName != "absent" && nextName != "zero" && nextName != "within"
-			l := list{total: 23, most: 3, count: count, next: next}
+			l := list{total: 23, pageMax: 3, count: count, next: next}
 			seen, _, err := l.read(t, 10)
 			if err != nil || told && len(seen) != 23 {
 				t.Errorf("count %s, next %s: %d of 23, %v", countName, nextName, len(seen), err)

@@ -24,7 +24,7 @@ func (l *list) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	offset, _ := strconv.Atoi(r.URL.Query().Get("marker"))
 	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
 	var elements []string
-	for i := offset; i < min(l.total, offset+min(limit, l.most)); i++ {
+	for i := offset; i < min(l.total, offset+min(limit, l.pageMax)); i++ {
 		elements = append(elements, fmt.Sprintf(`{"request_id":"%d"}`, i))
 	}
 	body := fmt.Sprintf(`{"invocations":[%s]`, strings.Join(elements, ","))
@@ -37,18 +37,18 @@ func (l *list) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, body+"}")
 }
 
-type counted struct {
+type callCounter struct {
 	http.Handler
 	calls atomic.Int64
 }
 
-func (c *counted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (c *callCounter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.calls.Add(1)
 	c.Handler.ServeHTTP(w, r)
 }
 
-// upTo allows n early calls at a time.
-func upTo(n int) (ahead func() bool, taken func(page archive.Page)) {
+// allowEarly allows n early calls at a time.
+func allowEarly(n int) (ahead func() bool, taken func(page archive.Page)) {
 	asked := 0
 	return func() bool {
 			if asked == n {
@@ -61,11 +61,11 @@ func upTo(n int) (ahead func() bool, taken func(page archive.Page)) {
 		}
 }
 
-// readAhead reads all pages of a query with at most this many early calls at a
+// readPrefetching reads all pages of a query with at most this many early calls at a
 // time.
-func readAhead(ctx context.Context, s *Source, q archive.Query, most int) (pages []archive.Page, err error) {
+func readPrefetching(ctx context.Context, s *Source, q archive.Query, most int) (pages []archive.Page, err error) {
 	var taken func(archive.Page)
-	q.Ahead, taken = upTo(most)
+	q.Ahead, taken = allowEarly(most)
 	for page, err := range s.Pages(ctx, q) {
 		if err != nil {
 			return pages, err
@@ -89,16 +89,16 @@ func TestPrefetchGivesTheSamePages(t *testing.T) {
 	for countName, count := range counts {
 		for nextName, next := range nexts {
 			for range 4 {
-				l := &list{total: random.IntN(60), most: 1 + random.IntN(12), count: count, next: next}
+				l := &list{total: random.IntN(60), pageMax: 1 + random.IntN(12), count: count, next: next}
 				limit, ahead := 1+random.IntN(12), random.IntN(9)
-				name := fmt.Sprintf("count %s, next %s, %d elements by %d of %d, %d ahead", countName, nextName, l.total, l.most, limit, ahead)
-				api := &counted{Handler: l}
+				name := fmt.Sprintf("count %s, next %s, %d elements by %d of %d, %d ahead", countName, nextName, l.total, l.pageMax, limit, ahead)
+				api := &callCounter{Handler: l}
 				s := open(t, api)
 				q := hour
 				q.Limit = limit
 				want, wantErr := read(t.Context(), s, q)
 				plain := api.calls.Swap(0)
-				got, err := readAhead(t.Context(), s, q, ahead)
+				got, err := readPrefetching(t.Context(), s, q, ahead)
 				if fmt.Sprint(err) != fmt.Sprint(wantErr) {
 					t.Errorf("%s: %v, want %v", name, err, wantErr)
 				}
@@ -142,7 +142,7 @@ func TestPrefetchGuessesWrong(t *testing.T) {
 			q := hour
 			q.Limit = step
 			want, wantErr := read(t.Context(), s, q)
-			got, err := readAhead(t.Context(), s, q, 6)
+			got, err := readPrefetching(t.Context(), s, q, 6)
 			if diff := cmp.Diff(want, got); diff != "" || fmt.Sprint(err) != fmt.Sprint(wantErr) {
 				t.Errorf("%v, want %v; pages (-one after the other +prefetched):\n%s", err, wantErr, diff)
 			}
@@ -150,9 +150,9 @@ func TestPrefetchGuessesWrong(t *testing.T) {
 	}
 }
 
-// long is a list of 100 elements; before may delay or fail a page.
-func long(before func(offset int, r *http.Request) (status int)) http.Handler {
-	l := &list{total: 100, most: maxInvocations, count: counts["right"], next: nexts["end"]}
+// longList is a list of 100 elements; before may delay or fail a page.
+func longList(before func(offset int, r *http.Request) (status int)) http.Handler {
+	l := &list{total: 100, pageMax: maxInvocations, count: counts["right"], next: nexts["end"]}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		offset, _ := strconv.Atoi(r.URL.Query().Get("marker"))
 		if status := before(offset, r); status != http.StatusOK {
@@ -169,7 +169,7 @@ func TestPrefetchKeepsCallsUnderWay(t *testing.T) {
 	const concurrency = 4 // of the caller (see openAt)
 	full := make(chan struct{})
 	var underWay atomic.Int64
-	s := open(t, long(func(offset int, _ *http.Request) int {
+	s := open(t, longList(func(offset int, _ *http.Request) int {
 		if offset > 0 && underWay.Add(1) == concurrency {
 			close(full)
 		}
@@ -184,7 +184,7 @@ func TestPrefetchKeepsCallsUnderWay(t *testing.T) {
 	}))
 	q := hour
 	q.Limit = 5
-	pages, err := readAhead(t.Context(), s, q, 2*concurrency)
+	pages, err := readPrefetching(t.Context(), s, q, 2*concurrency)
 	if err != nil || len(pages) != 20 {
 		t.Errorf("%d pages, %v", len(pages), err)
 	}
@@ -195,15 +195,15 @@ func TestPrefetchAsksInOrder(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var asked []int
-	s := open(t, long(func(offset int, _ *http.Request) int {
+	s := open(t, longList(func(offset int, _ *http.Request) int {
 		mu.Lock()
 		defer mu.Unlock()
 		asked = append(asked, offset)
 		return http.StatusOK
 	}), func(o *Options) { o.PageSize = 5 })
 	// With one call at a time, answers come in the order of the calls.
-	s.through(newGauge(t), 1)
-	pages, err := readAhead(t.Context(), s, hour, 7)
+	s.setTransport(newGauge(t), 1)
+	pages, err := readPrefetching(t.Context(), s, hour, 7)
 	if err != nil || len(pages) != 20 || !slices.IsSorted(asked) {
 		t.Errorf("%d pages, %v, asked for in the order %v", len(pages), err, asked)
 	}
@@ -213,7 +213,7 @@ func TestPrefetchAsksInOrder(t *testing.T) {
 func TestPrefetchFails(t *testing.T) {
 	t.Parallel()
 	failed := make(chan struct{})
-	s := open(t, long(func(offset int, _ *http.Request) int {
+	s := open(t, longList(func(offset int, _ *http.Request) int {
 		switch offset {
 		case 20:
 			defer close(failed)
@@ -225,7 +225,7 @@ func TestPrefetchFails(t *testing.T) {
 	}))
 	q := hour
 	q.Limit = 5
-	pages, err := readAhead(t.Context(), s, q, 6)
+	pages, err := readPrefetching(t.Context(), s, q, 6)
 	if err == nil || !strings.Contains(err.Error(), "400") || len(pages) != 4 {
 		t.Errorf("%d pages, %v", len(pages), err)
 	}
@@ -239,7 +239,7 @@ func TestPrefetchIsCancelled(t *testing.T) {
 			t.Parallel()
 			var underWay atomic.Int64
 			all := make(chan struct{})
-			s := open(t, long(func(offset int, r *http.Request) int {
+			s := open(t, longList(func(offset int, r *http.Request) int {
 				if offset > 5 {
 					if underWay.Add(1) == 3 {
 						close(all)
@@ -249,14 +249,14 @@ func TestPrefetchIsCancelled(t *testing.T) {
 				return http.StatusOK
 			}))
 			calls := newGauge(t)
-			s.through(calls, 4)
+			s.setTransport(calls, 4)
 			stop := errors.New("stop")
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
 			q := hour
 			q.Limit = 5
 			var taken func(archive.Page)
-			q.Ahead, taken = upTo(3)
+			q.Ahead, taken = allowEarly(3)
 			n := 0
 			var ended error
 			for page, err := range s.Pages(ctx, q) {
@@ -276,7 +276,7 @@ func TestPrefetchIsCancelled(t *testing.T) {
 			if n != 2 || by == "context" && !errors.Is(ended, stop) {
 				t.Errorf("%d pages, then %v", n, ended)
 			}
-			if left := calls.underWay.Load(); left != 0 {
+			if left := calls.running.Load(); left != 0 {
 				t.Errorf("%d calls are left under way", left)
 			}
 		})

@@ -55,14 +55,14 @@ func TestFoundKeysAreRenewed(t *testing.T) {
 		return false
 	})
 	s := c.mustOpen(t, Options{Project: shop})
-	works(t, s)
+	checkWorks(t, s)
 	if issued.Load() != 1 {
 		t.Errorf("keys were issued %d times", issued.Load())
 	}
 	c.clock.Advance(renewalPause)
 	var calls sync.WaitGroup
 	for range 8 {
-		calls.Go(func() { works(t, s) })
+		calls.Go(func() { checkWorks(t, s) })
 	}
 	calls.Wait()
 	if issued.Load() != 2 || !seen["temporary-2"] {
@@ -70,11 +70,11 @@ func TestFoundKeysAreRenewed(t *testing.T) {
 	}
 	down.Store(1)
 	c.clock.Advance(renewalPause)
-	works(t, s)
+	checkWorks(t, s)
 	down.Store(0)
 	gone := "temporary-2"
 	refused.Store(&gone)
-	works(t, s)
+	checkWorks(t, s)
 	if issued.Load() != 3 || !seen["temporary-3"] {
 		t.Errorf("after a refusal keys were issued %d times, seen were %v", issued.Load(), seen)
 	}
@@ -101,7 +101,7 @@ func TestProfile(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	write(testSecret)
-	works(t, s)
+	checkWorks(t, s)
 	if err := os.WriteFile(file, []byte("[basic\nsk hunter2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func TestSettingsOfThePage(t *testing.T) {
 		"last_modified" : "2021-03-04 14:50:02",
 		"enable_async_status_log" : false
 	}`
-	s := open(t, says(200, `{"async_invoke_configs":[`+sample+`],"count":2,
+	s := open(t, answerWith(200, `{"async_invoke_configs":[`+sample+`],"count":2,
 		"page_info":{"next_marker":2,"previous_marker":0,"current_count":2}}`))
 	pages, err := settingPages(t.Context(), s)
 	if err != nil || len(pages) == 0 {
@@ -134,26 +134,26 @@ func TestSettingShapes(t *testing.T) {
 	}
 }
 
-// A configs serves pages of n settings, in one of the forms that the API's page
+// A settingsAPI serves pages of n settings, in one of the forms that the API's page
 // permits.
-type configs struct {
-	n, most int
-	info    string // a format of next_marker and the page's length
-	count   bool
-	deaf    bool // ignores limit
+type settingsAPI struct {
+	n, most      int
+	info         string // a format of next_marker and the page's length
+	count        bool
+	ignoresLimit bool // ignores limit
 
 	mu    sync.Mutex
 	asked []string
 }
 
-func (c *configs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (c *settingsAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	c.mu.Lock()
 	c.asked = append(c.asked, r.URL.Path+"?"+q.Get("marker")+","+q.Get("limit"))
 	c.mu.Unlock()
 	from, _ := strconv.Atoi(q.Get("marker"))
 	limit, _ := strconv.Atoi(q.Get("limit"))
-	if c.deaf {
+	if c.ignoresLimit {
 		limit = 10
 	}
 	from = min(from, c.n)
@@ -176,15 +176,15 @@ func (c *configs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestSettingsPages(t *testing.T) {
 	t.Parallel()
 	const info = `{"next_marker":%d,"previous_marker":0,"current_count":%d}`
-	for name, c := range map[string]*configs{
+	for name, c := range map[string]*settingsAPI{
 		"none":                      {n: 0, most: 100, count: true, info: info},
 		"one page":                  {n: 7, most: 100, count: true, info: info},
 		"several":                   {n: 250, most: 100, count: true, info: info},
 		"several full":              {n: 200, most: 100, count: true, info: info},
 		"fewer than asked for":      {n: 33, most: 7, count: true, info: info},
 		"no count":                  {n: 250, most: 100, info: info},
-		"the default page":          {n: 30, most: 100, deaf: true, info: info},
-		"the default page, no info": {n: 37, most: 100, deaf: true},
+		"the default page":          {n: 30, most: 100, ignoresLimit: true, info: info},
+		"the default page, no info": {n: 37, most: 100, ignoresLimit: true},
 		"a marker that is a string": {n: 33, most: 7, info: `{"next_marker":"%d","current_count":%d}`},
 		"only count":                {n: 33, most: 7, count: true},
 		"strange info":              {n: 33, most: 7, count: true, info: `["%d",%d]`},
@@ -217,7 +217,7 @@ func TestSettingsPages(t *testing.T) {
 func TestSettingsOfTheLatest(t *testing.T) {
 	t.Parallel()
 	bare := strings.TrimSuffix(testURN, ":"+latestVersion)
-	s := open(t, says(200, `{"async_invoke_configs":[{"func_urn":"`+bare+`"},{"func_urn":"`+versionURN+`v1"}],"count":2}`))
+	s := open(t, answerWith(200, `{"async_invoke_configs":[{"func_urn":"`+bare+`"},{"func_urn":"`+versionURN+`v1"}],"count":2}`))
 	for _, listed := range []string{testURN, bare} {
 		got, err := archive.ReadSettings(t.Context(), s, archive.Function{URN: listed})
 		if err != nil || len(got.Settings) != 2 || got.Settings[0].URN != listed || got.Settings[1].URN != versionURN+"v1" {
@@ -245,7 +245,7 @@ func TestSettingsErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			pages, err := settingPages(t.Context(), open(t, says(tc.status, tc.body)))
+			pages, err := settingPages(t.Context(), open(t, answerWith(tc.status, tc.body)))
 			switch {
 			case tc.says == "":
 				if err != nil || len(pages) > 1 || len(pages) == 1 && len(pages[0].Settings) > 0 {
@@ -256,12 +256,12 @@ func TestSettingsErrors(t *testing.T) {
 				t.Errorf("%v", err)
 				return
 			}
-			oneLine(t, err)
+			checkErrorText(t, err)
 		})
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(archive.ErrInterrupted)
-	if _, err := settingPages(ctx, open(t, says(200, `{}`))); !errors.Is(err, archive.ErrInterrupted) {
+	if _, err := settingPages(ctx, open(t, answerWith(200, `{}`))); !errors.Is(err, archive.ErrInterrupted) {
 		t.Errorf("interrupted: %v", err)
 	}
 }

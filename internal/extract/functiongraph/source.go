@@ -140,31 +140,11 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 			yield(archive.Page{}, err)
 			return
 		}
-		// SdkTime prints a literal Z and does not convert.
-		from, to := sdktime.SdkTime(q.From.UTC()), sdktime.SdkTime(q.To.UTC())
-		var requestID, status *string
-		if q.RequestID != "" {
-			requestID = &q.RequestID
-		}
-		if slices.Contains(Statuses, q.Status) {
-			status = &q.Status
-		}
 		pageSize := s.pageSize
 		if q.Limit > 0 {
 			pageSize = min(q.Limit, pageSize)
 		}
-		limit := strconv.Itoa(pageSize)
-		pages := prefetcher{allowed: q.Ahead, slotFreed: q.Freed, fetch: func(ctx context.Context, offset int, started func()) (invocationList, error) {
-			marker := strconv.Itoa(offset)
-			newDef := func() *def.HttpRequestDef {
-				started()
-				return functiongraph.GenReqDefForListAsyncInvocations()
-			}
-			return call(ctx, s.client, newDef, &model.ListAsyncInvocationsRequest{
-				FunctionUrn: q.Function.URN, RequestId: requestID, Status: status, Marker: &marker, Limit: &limit,
-				QueryBeginTime: &from, QueryEndTime: &to, ContentType: contentType,
-			}, permissionInvocations, decodeInvocations)
-		}}
+		pages := s.prefetcher(q, pageSize)
 		defer pages.cancelAll()
 		for p := newPager(offset, pageSize); !p.last; {
 			start := p.offset
@@ -187,6 +167,32 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 			}
 		}
 	}
+}
+
+// prefetcher returns a prefetcher of a query's pages.
+func (s *Source) prefetcher(q archive.Query, pageSize int) *prefetcher {
+	// SdkTime prints a literal Z and does not convert.
+	from, to := sdktime.SdkTime(q.From.UTC()), sdktime.SdkTime(q.To.UTC())
+	limit := strconv.Itoa(pageSize)
+	var requestID, status *string
+	if q.RequestID != "" {
+		requestID = &q.RequestID
+	}
+	if slices.Contains(Statuses, q.Status) {
+		status = &q.Status
+	}
+	fetch := func(ctx context.Context, offset int, started func()) (invocationList, error) {
+		marker := strconv.Itoa(offset)
+		newDef := func() *def.HttpRequestDef {
+			started()
+			return functiongraph.GenReqDefForListAsyncInvocations()
+		}
+		return call(ctx, s.client, newDef, &model.ListAsyncInvocationsRequest{
+			FunctionUrn: q.Function.URN, RequestId: requestID, Status: status, Marker: &marker, Limit: &limit,
+			QueryBeginTime: &from, QueryEndTime: &to, ContentType: contentType,
+		}, permissionInvocations, decodeInvocations)
+	}
+	return &prefetcher{fetch: fetch, allowed: q.Ahead, slotFreed: q.Freed}
 }
 
 // goneOr marks an error with archive.ErrGone if FunctionGraph says that the

@@ -163,7 +163,7 @@ func TestFunctionsDrift(t *testing.T) {
 // A list that never reaches its count still works.
 func TestFunctionsCountedTooHigh(t *testing.T) {
 	t.Parallel()
-	s := open(t, says(200, `{"functions":[{"func_urn":"urn:a"},{"func_name":"nameless"}],"count":5,"next_marker":2}`))
+	s := open(t, answerWith(200, `{"functions":[{"func_urn":"urn:a"},{"func_name":"nameless"}],"count":5,"next_marker":2}`))
 	all, err := functions(t.Context(), s)
 	if err != nil || len(all) != 1 {
 		t.Errorf("%v, %v", all, err)

@@ -21,12 +21,12 @@ import (
 func TestTokenRenewal(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
-	s := c.mustOpen(t, asUser(func(o *Options) { o.ProjectID, o.Project = testProject, "" }))
+	s := c.mustOpen(t, userOptions(func(o *Options) { o.ProjectID, o.Project = testProject, "" }))
 	logins := func(want int64) {
 		t.Helper()
 		var calls sync.WaitGroup
 		for range 8 {
-			calls.Go(func() { works(t, s) })
+			calls.Go(func() { checkWorks(t, s) })
 		}
 		calls.Wait()
 		if n := c.Stats().KeystoneCreateUserTokenByPassword; n != want {
@@ -53,9 +53,9 @@ func TestTokenRenewal(t *testing.T) {
 func TestTokenShortLife(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, func(o *simulate.Options) { o.TokenLife = 4 * time.Minute })
-	s := c.mustOpen(t, asUser())
+	s := c.mustOpen(t, userOptions())
 	for minute := range 12 {
-		works(t, s)
+		checkWorks(t, s)
 		if n, want := c.Stats().KeystoneCreateUserTokenByPassword, int64(1+minute/3); n != want {
 			t.Errorf("minute %d: %d tokens, want %d", minute, n, want)
 		}
@@ -69,8 +69,8 @@ func TestTokenRevoked(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{http.StatusForbidden, http.StatusUnauthorized} {
 		c := newCloud(t)
-		s := c.mustOpen(t, asUser())
-		works(t, s)
+		s := c.mustOpen(t, userOptions())
+		checkWorks(t, s)
 		c.Revoke()
 		if status == http.StatusUnauthorized { // a gateway's answer
 			c.intercept(func(w http.ResponseWriter, r *http.Request) bool {
@@ -89,7 +89,7 @@ func TestTokenRevoked(t *testing.T) {
 		}
 		var calls sync.WaitGroup
 		for range 8 {
-			calls.Go(func() { works(t, s) })
+			calls.Go(func() { checkWorks(t, s) })
 		}
 		calls.Wait()
 		if n := c.Stats().KeystoneCreateUserTokenByPassword; n != 2 {
@@ -103,14 +103,14 @@ func TestTokenRevoked(t *testing.T) {
 func TestTokenDenied(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
-	s := c.mustOpen(t, asUser())
+	s := c.mustOpen(t, userOptions())
 	var api atomic.Int64
 	c.intercept(func(w http.ResponseWriter, r *http.Request) bool {
 		if strings.HasPrefix(r.URL.Path, "/v3/") {
 			return false
 		}
 		api.Add(1)
-		says(http.StatusForbidden, `{"error_code":"FSS.0403","error_msg":"invalid token `+r.Header.Get("X-Auth-Token")+`"}`).ServeHTTP(w, r)
+		answerWith(http.StatusForbidden, `{"error_code":"FSS.0403","error_msg":"invalid token `+r.Header.Get("X-Auth-Token")+`"}`).ServeHTTP(w, r)
 		return true
 	})
 	_, err := functions(t.Context(), s)
@@ -135,7 +135,7 @@ func TestPasswordRotated(t *testing.T) {
 	}
 	write("old-password\n")
 	c := newCloud(t)
-	s := c.mustOpen(t, asUser(func(o *Options) {
+	s := c.mustOpen(t, userOptions(func(o *Options) {
 		o.ProjectID, o.Project, o.Password = testProject, "", extract.SecretFrom("TEST_PASSWORD")
 	}))
 	var calls sync.WaitGroup
@@ -155,15 +155,15 @@ func TestPasswordRotated(t *testing.T) {
 		t.Errorf("a minute later: %v, %d tries", err, c.Stats().Unauthorized)
 	}
 	write(testPassword)
-	works(t, s)
+	checkWorks(t, s)
 }
 
 // While the identity service is down, an unexpired token stays in use.
 func TestTokenServiceDown(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
-	s := c.mustOpen(t, asUser())
-	works(t, s)
+	s := c.mustOpen(t, userOptions())
+	checkWorks(t, s)
 	var down atomic.Bool
 	down.Store(true)
 	c.intercept(func(w http.ResponseWriter, r *http.Request) bool {
@@ -174,13 +174,13 @@ func TestTokenServiceDown(t *testing.T) {
 		return false
 	})
 	c.clock.Advance(24*time.Hour - renewBefore)
-	works(t, s)
+	checkWorks(t, s)
 	c.clock.Advance(renewBefore)
 	if _, err := functions(t.Context(), s); err == nil || errors.Is(err, archive.ErrDenied) || !strings.Contains(err.Error(), "503") || !strings.Contains(err.Error(), "ARCHIVER_IAM_ENDPOINT") {
 		t.Errorf("once it has run out: %v", err)
 	}
 	down.Store(false)
-	works(t, s)
+	checkWorks(t, s)
 }
 
 // A login works even if the answer lacks the expiry or the project.
@@ -200,12 +200,12 @@ func TestTokenSaysLittle(t *testing.T) {
 				}
 				logins.Add(1)
 				w.Header().Set("X-Subject-Token", "a-user-token")
-				says(http.StatusCreated, body).ServeHTTP(w, r)
+				answerWith(http.StatusCreated, body).ServeHTTP(w, r)
 				return true
 			})
-			s := c.mustOpen(t, asUser())
-			works(t, s)
-			works(t, s)
+			s := c.mustOpen(t, userOptions())
+			checkWorks(t, s)
+			checkWorks(t, s)
 			if logins.Load() != 1 || c.Stats().KeystoneListProjects != 1 {
 				t.Errorf("%d logins, %d times asked for the project", logins.Load(), c.Stats().KeystoneListProjects)
 			}
