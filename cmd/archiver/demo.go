@@ -16,8 +16,8 @@ import (
 	"archiver/internal/load"
 	"archiver/internal/loop"
 	"archiver/internal/pgserver"
-	"archiver/internal/simulate/dataset"
 	"archiver/internal/serve"
+	"archiver/internal/simulate/dataset"
 	"archiver/internal/terminal"
 )
 

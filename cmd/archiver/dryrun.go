@@ -21,7 +21,7 @@ func dryRun(ctx context.Context, archiver *loop.Archiver, store *load.Store, o a
 	if err := store.Ping(ctx); err != nil {
 		return connectHint(err)
 	}
-	known, err := knownFunctions(ctx, archiver, store, o)
+	known, err := knownFunctions(ctx, archiver, store)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func dryBackfill(ctx context.Context, archiver *loop.Archiver, store *load.Store
 	case err != nil:
 		return connectHint(err)
 	default:
-		if functions, err = knownFunctions(ctx, archiver, store, o); err != nil {
+		if functions, err = knownFunctions(ctx, archiver, store); err != nil {
 			return err
 		}
 	}
@@ -98,23 +98,15 @@ func dryBackfill(ctx context.Context, archiver *loop.Archiver, store *load.Store
 }
 
 // knownFunctions are the functions of the archive that match, versions included.
-func knownFunctions(ctx context.Context, archiver *loop.Archiver, store *load.Store, o archive.Order) ([]archive.Known, error) {
+func knownFunctions(ctx context.Context, archiver *loop.Archiver, store *load.Store) ([]archive.Known, error) {
 	now := archiver.Clock.Now()
 	known, err := store.UnseenFunctions(ctx, archiver.Source.ID(), now)
 	if err != nil {
 		return nil, err
 	}
 	known = slices.DeleteFunc(known, func(f archive.Known) bool { return !archiver.Match(f.Function) })
-	versions, err := archiver.KnownVersions(ctx, known, o, now)
-	if err != nil {
-		return nil, err
-	}
-	for i := range versions {
-		if !versions[i].Covered {
-			known = append(known, versions[i].Known)
-		}
-	}
-	return known, nil
+	versions, err := archiver.KnownVersions(ctx, known)
+	return append(known, versions...), err
 }
 
 // dueLine says what would be read.

@@ -54,9 +54,8 @@ func (c *queryCommand) ofArchive(ctx context.Context, in *inForce, q archive.Que
 		return err
 	}
 	tell(s.err, found, f.URN)
-	if f.Covered {
-		note(s.err, "what this version did is archived as %s, whose list has it", f.LatestURN)
-		return nil
+	if f.LatestURN != "" && found.Shown == 0 {
+		note(s.err, "a record that several versions list is archived once, mostly as %s", f.LatestURN)
 	}
 	return tellIncomplete(ctx, store, ids, q, s)
 }

@@ -17,14 +17,13 @@ type Archived struct {
 	Source    archive.SourceID
 	ID        int32
 	LatestURN string // of the latest version, where this is another; else empty
-	Covered   bool   // its records are archived as the latest's
 }
 
 // Functions are all that the archive knows, those that are gone as well.
 func (s *Store) Functions(ctx context.Context) ([]Archived, error) {
 	rows, err := s.pool.Query(ctx, `
 		SELECT f.function_id, f.provider, f.region, f.project_id, f.function_urn, f.function_name,
-		       COALESCE(l.function_urn, ''), f.covered_since IS NOT NULL
+		       COALESCE(l.function_urn, '')
 		  FROM functions f
 		  LEFT JOIN functions l ON l.function_id = f.latest_id
 		 ORDER BY f.function_name, f.function_urn, f.function_id`)
@@ -32,7 +31,7 @@ func (s *Store) Functions(ctx context.Context) ([]Archived, error) {
 		return nil, fmt.Errorf("select functions: %w", err)
 	}
 	functions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Archived, err error) {
-		err = row.Scan(&f.ID, &f.Source.Provider, &f.Source.Region, &f.Source.ProjectID, &f.URN, &f.Name, &f.LatestURN, &f.Covered)
+		err = row.Scan(&f.ID, &f.Source.Provider, &f.Source.Region, &f.Source.ProjectID, &f.URN, &f.Name, &f.LatestURN)
 		return f, err
 	})
 	if err != nil {

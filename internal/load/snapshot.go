@@ -34,7 +34,6 @@ type FunctionTotals struct {
 	ID                                   int32
 	Provider, Region, Project, URN, Name string
 	GoneAt                               *time.Time
-	CoveredSince                         *time.Time // another version's list has its records
 	Windows, Complete, Open              int64
 	Short, Failed, Gone                  int64
 	Records, Pending, Rejected           int64
@@ -51,7 +50,7 @@ type FunctionTotals struct {
 func (s *Snapshot) Functions(ctx context.Context) ([]FunctionTotals, error) {
 	return collect[FunctionTotals](ctx, s.tx, "the totals of functions", `
 		SELECT f.function_id, f.provider, f.region, f.project_id, f.function_urn, f.function_name,
-		       f.gone_at, f.covered_since,
+		       f.gone_at,
 		       COALESCE(t.windows, 0), COALESCE(t.complete, 0), COALESCE(t.open, 0),
 		       COALESCE(t.short, 0), COALESCE(t.failed, 0), COALESCE(t.gone, 0),
 		       COALESCE(t.records, 0), COALESCE(t.pending, 0), COALESCE(t.rejected, 0),

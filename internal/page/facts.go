@@ -138,7 +138,7 @@ const mostOff = 20
 func (l *look) off() (all []offLog, more int) {
 	var found []*load.FunctionTotals
 	for i := range l.functions {
-		if f := &l.functions[i]; f.OffSince != nil && f.GoneAt == nil && f.CoveredSince == nil {
+		if f := &l.functions[i]; f.OffSince != nil && f.GoneAt == nil {
 			found = append(found, f)
 		}
 	}

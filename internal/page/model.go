@@ -103,8 +103,7 @@ func (l *look) make(ctx context.Context) (m *model, err error) {
 	return m, err
 }
 
-// choose sorts the functions, and picks those to be shown. A version whose
-// records another one's list has, and that was never read, is none of them.
+// choose sorts the functions, and picks those to be shown.
 func (l *look) choose() {
 	alike := make(map[string]int)
 	for i := range l.functions {
@@ -117,9 +116,6 @@ func (l *look) choose() {
 		l.names[f.ID] = f.Name
 		if alike[f.Name] > 1 {
 			l.names[f.ID] = f.Name + " (" + tail(f) + ")"
-		}
-		if f.CoveredSince != nil && f.Windows == 0 {
-			continue
 		}
 		if strings.Contains(strings.ToLower(f.Name), wanted) || strings.Contains(strings.ToLower(f.URN), wanted) {
 			l.shown = append(l.shown, *f)

@@ -67,8 +67,6 @@ func TestStates(t *testing.T) {
 	unread := add("not since")
 	a.exec(`DELETE FROM windows WHERE function_id = $1 AND window_start >= $2`, unread, at(0, -2))
 	a.function("never planned")
-	covered := a.function("covered by another version")
-	a.exec(`UPDATE functions SET covered_since = $2 WHERE function_id = $1`, covered, at(1, 0))
 
 	c := func(n int) string { return strings.Repeat("c", n) }
 	want := map[string]string{

@@ -116,10 +116,8 @@ func expected(f *load.FunctionTotals, now time.Time, goesOn bool) (from, to time
 			return f.PlannedFrom.UTC(), to
 		}
 		to = later(to, due)
-		for _, end := range []*time.Time{f.GoneAt, f.CoveredSince} {
-			if end != nil {
-				to = later(f.PlannedTo.UTC(), earlier(to, end.Truncate(archive.Hour)))
-			}
+		if f.GoneAt != nil {
+			to = later(f.PlannedTo.UTC(), earlier(to, f.GoneAt.Truncate(archive.Hour)))
 		}
 	}
 	return f.PlannedFrom.UTC(), to

@@ -162,8 +162,6 @@ func tag(f *load.FunctionTotals) string {
 	switch {
 	case f.GoneAt != nil:
 		return "gone"
-	case f.CoveredSince != nil:
-		return "read with the latest"
 	case f.OffSince != nil:
 		return "log off"
 	case f.Windows == 0:

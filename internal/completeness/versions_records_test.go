@@ -1,85 +1,17 @@
 package completeness
 
 import (
-	"context"
 	"errors"
-	"iter"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/extract/functiongraph"
 )
 
-// A bent source is the versioned cloud's with what it says changed on the way, by
-// one call at a time.
-type bent struct {
-	*functiongraph.Source
-	mu       sync.Mutex
-	pages    func(q archive.Query, p *archive.Page)
-	fails    func(q archive.Query) error
-	unlisted func(f archive.Function) error
-}
-
-func bend(t *testing.T, w *versioned) *bent {
-	t.Helper()
-	source, ok := w.archiver.Source.(*functiongraph.Source)
-	if !ok {
-		t.Fatal("the source is another one")
-	}
-	b := &bent{
-		Source: source, pages: func(archive.Query, *archive.Page) {},
-		fails: func(archive.Query) error { return nil }, unlisted: func(archive.Function) error { return nil },
-	}
-	w.archiver.Source = b
-	return b
-}
-
-func (b *bent) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.Page, error] {
-	return func(yield func(archive.Page, error) bool) {
-		b.mu.Lock()
-		err := b.fails(q)
-		b.mu.Unlock()
-		if err != nil {
-			yield(archive.Page{}, err)
-			return
-		}
-		for p, err := range b.Source.Pages(ctx, q) {
-			b.mu.Lock()
-			b.pages(q, &p)
-			b.mu.Unlock()
-			if !yield(p, err) {
-				return
-			}
-		}
-	}
-}
-
-func (b *bent) Versions(ctx context.Context, f archive.Function) ([]archive.Function, error) {
-	b.mu.Lock()
-	err := b.unlisted(f)
-	b.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	return b.Source.Versions(ctx, f)
-}
-
-func ofVersion(q archive.Query, version string) bool {
-	return strings.HasSuffix(q.Function.URN, ":"+version)
-}
-
-const statesOfVersions = `
-	SELECT split_part(function_urn, ':', 8) || ' ' || state, count(*) FROM window_coverage GROUP BY 1`
-
-func verifying(o *archive.Order) {
-	o.AskedBy, o.Compare, o.Older, o.Follow = "verify", true, false, false
-}
-
-// What was in flight when a version came to be covered is followed to its end.
-func TestCoveredInFlight(t *testing.T) {
+// Records in flight of a version are followed to their end, also when the lists
+// of all versions come to hold them.
+func TestVersionsInFlight(t *testing.T) {
 	t.Parallel()
 	w := newVersioned(t, "versions=own")
 	b := bend(t, w)
@@ -103,9 +35,6 @@ func TestCoveredInFlight(t *testing.T) {
 	if _, _, err := w.pass(t); err != nil {
 		t.Fatal(err)
 	}
-	if w.count(t, covered)["v1"] == 0 {
-		t.Fatal("v1 is not covered: the test shows nothing")
-	}
 	running = false
 	for range 3 {
 		w.clock.Advance(20 * time.Hour)
@@ -119,9 +48,8 @@ func TestCoveredInFlight(t *testing.T) {
 	w.holds(t)
 }
 
-// Windows that failed before their version was known to be covered do not stay
-// so.
-func TestCoveredAfterFailure(t *testing.T) {
+// The windows of a version that failed are read by a later run.
+func TestVersionsAfterFailure(t *testing.T) {
 	t.Parallel()
 	w := newVersioned(t, "versions=whole")
 	b := bend(t, w)
@@ -140,15 +68,15 @@ func TestCoveredAfterFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	states := w.count(t, statesOfVersions)
-	if w.count(t, covered)["v1"] == 0 || states["v1 failed"]+states["v1 pending"]+states["v1 partial"] != 0 {
+	if states["v1 complete"] == 0 || states["v1 failed"]+states["v1 pending"]+states["v1 partial"] != 0 {
 		t.Errorf("%v", states)
 	}
 	w.holds(t)
 }
 
-// A sample may not show what a version alone gives; verify does, and its repair
-// brings it.
-func TestCoveredVerify(t *testing.T) {
+// Records that the list of a version holds, and that of the latest leaves out,
+// are archived, and verify agrees.
+func TestVersionsHiddenByLatest(t *testing.T) {
 	t.Parallel()
 	w := newVersioned(t, "versions=whole")
 	b := bend(t, w)
@@ -181,25 +109,94 @@ func TestCoveredVerify(t *testing.T) {
 	if _, _, err := w.pass(t); err != nil {
 		t.Fatal(err)
 	}
-	missing := func() int {
-		have := w.count(t, `SELECT request_id, 1 FROM invocations`)
-		n := 0
-		for id := range hidden {
-			n += 1 - have[id]
+	w.holds(t)
+	have := w.count(t, `SELECT request_id, 1 FROM invocations`)
+	for id := range hidden {
+		if have[id] == 0 {
+			t.Errorf("%s is missing", id)
 		}
-		return n
 	}
-	if missing() == 0 {
-		t.Fatal("nothing is missing: the test shows nothing")
+	if summary, _, err := w.pass(t, verifying); err != nil {
+		t.Errorf("verify: %+v, %v", summary.Differences, err)
 	}
-	if summary, _, err := w.pass(t, verifying); err == nil || summary.Missing == 0 {
-		t.Errorf("verify saw nothing: %d, %v", summary.Missing, err)
+}
+
+// Nothing is lost when a source begins to list a version's records under that
+// version alone, nor when it lists them under all versions again.
+func TestVersionsChange(t *testing.T) {
+	t.Parallel()
+	w := newVersioned(t, "versions=whole")
+	if _, _, err := w.pass(t); err != nil {
+		t.Fatal(err)
 	}
-	if _, _, err := w.pass(t, verifying, func(o *archive.Order) { o.Repair = true }); err != nil {
-		t.Error(err)
+	w.holds(t)
+	w.answersBy(t, "versions=own")
+	w.clock.Advance(5 * time.Hour)
+	if _, _, err := w.pass(t); err != nil {
+		t.Fatal(err)
 	}
-	if n := missing(); n != 0 {
-		t.Errorf("%d are missing after the repair", n)
+	w.clock.Advance(20 * time.Hour)
+	if _, _, err := w.pass(t); err != nil {
+		t.Fatal(err)
+	}
+	if of := w.holds(t); of["v1"] == 0 || of["v2"] == 0 {
+		t.Errorf("%v", of)
+	}
+	// And back.
+	w.answersBy(t, "versions=whole")
+	w.clock.Advance(25 * time.Hour)
+	if _, _, err := w.pass(t); err != nil {
+		t.Fatal(err)
+	}
+	w.holds(t)
+}
+
+// Where the latest cannot be read, its versions are all the same, and what they
+// give is found under them by the latest.
+func TestVersionsOfUnread(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"own", "whole", "latest"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			w := newVersioned(t, "versions="+mode)
+			all := w.archiver.Match
+			w.archiver.Match = func(f archive.Function) bool { return !strings.HasSuffix(f.URN, ":latest") }
+			if _, calls, err := w.pass(t); err != nil || calls["latest versions"] != 0 {
+				t.Fatal(err, calls) // nobody knows of versions yet
+			}
+			w.archiver.Match = func(f archive.Function) bool { return strings.HasSuffix(f.URN, ":latest") }
+			if _, _, err := w.pass(t, func(o *archive.Order) { o.Range.To = o.Range.From.Add(time.Hour) }); err != nil {
+				t.Fatal(err)
+			}
+			w.archiver.Match = func(f archive.Function) bool { return !strings.HasSuffix(f.URN, ":latest") }
+			if _, _, err := w.pass(t); err != nil {
+				t.Fatal(err)
+			}
+			w.archiver.Match = all
+			if _, _, err := w.pass(t); err != nil {
+				t.Fatal(err)
+			}
+			w.holds(t)
+			_, _, err := w.pass(t, func(o *archive.Order) { o.AskedBy, o.Compare, o.Older, o.Follow = "verify", true, false, false })
+			if err != nil {
+				t.Errorf("verify: %v", err)
+			}
+		})
+	}
+}
+
+// A source that finds an id under every version, and lists each record under its
+// own version alone.
+func TestVersionsByID(t *testing.T) {
+	t.Parallel()
+	w := newVersioned(t, "versions=whole")
+	w.byID = w.server.Load()
+	w.answersBy(t, "versions=own")
+	if _, _, err := w.pass(t); err != nil {
+		t.Fatal(err)
+	}
+	if of := w.holds(t); of["v1"] == 0 || of["v2"] == 0 {
+		t.Errorf("%v", of)
 	}
 }
 
@@ -267,9 +264,8 @@ func TestVersionsWithoutAliases(t *testing.T) {
 	}
 }
 
-// However short the range of a run is, a version that is covered no longer is
-// read from before the last look on.
-func TestCoveredShortRange(t *testing.T) {
+// Nothing is lost when the range of each run is short.
+func TestVersionsShortRange(t *testing.T) {
 	t.Parallel()
 	w := newVersioned(t, "versions=whole")
 	back := func(o *archive.Order) { o.Range.From = o.Range.To.Add(-6 * time.Hour) }
@@ -287,8 +283,8 @@ func TestCoveredShortRange(t *testing.T) {
 	w.holds(t)
 }
 
-// A backfill looks for itself.
-func TestCoveredBackfill(t *testing.T) {
+// A backfill reads the versions in its range.
+func TestVersionsBackfill(t *testing.T) {
 	t.Parallel()
 	w := newVersioned(t, "versions=whole")
 	w.clock.Advance(20 * time.Hour)
@@ -318,50 +314,8 @@ func TestCoveredBackfill(t *testing.T) {
 	}
 }
 
-// A version that was covered and is deleted leaves no windows that nobody needs.
-func TestCoveredGone(t *testing.T) {
-	t.Parallel()
-	w := newVersioned(t, "versions=whole")
-	if _, _, err := w.pass(t); err != nil {
-		t.Fatal(err)
-	}
-	before := w.count(t, covered)["v1"]
-	w.mu.Lock()
-	w.gone["v1"] = true
-	w.mu.Unlock()
-	w.clock.Advance(25 * time.Hour)
-	if _, _, err := w.pass(t); err != nil {
-		t.Fatal(err)
-	}
-	gone := w.count(t, `SELECT version, count(*) FROM function_versions WHERE gone_at IS NOT NULL GROUP BY 1`)
-	states := w.count(t, statesOfVersions)
-	if before == 0 || gone["v1"] < before || before == 3 && states["v1 gone"] != 0 {
-		t.Errorf("%d covered, %v, %v", before, gone, states)
-	}
-}
-
-// A version that nobody calls is covered with another one of its function.
-func TestCoveredIdle(t *testing.T) {
-	t.Parallel()
-	w := newVersioned(t, "versions=whole")
-	bend(t, w).pages = func(q archive.Query, p *archive.Page) {
-		if ofVersion(q, "v2") {
-			*p = archive.Page{Last: true}
-		}
-	}
-	w.clock.Advance(11 * time.Hour) // by then all functions have records
-	if _, _, err := w.pass(t); err != nil {
-		t.Fatal(err)
-	}
-	if n := w.count(t, covered); n["v1"] != 3 || n["v2"] != 3 {
-		t.Errorf("%v", n)
-	}
-	w.holds(t)
-}
-
-// A record that the archive turns out not to have, though its hour is complete,
-// has that hour asked for again.
-func TestCoveredDoubt(t *testing.T) {
+// A record that the latest shows late, after its hour is complete, is not lost.
+func TestVersionsLateRecord(t *testing.T) {
 	t.Parallel()
 	w := newVersioned(t, "versions=whole")
 	b := bend(t, w)
