@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/pg"
 )
 
 // Unlisted are those of the functions whose versions are to be listed (again),
@@ -16,7 +17,7 @@ func (s *Store) Unlisted(ctx context.Context, latest []archive.Known, at time.Ti
 	ids, marks := make([]int32, len(latest)), make([]string, len(latest))
 	of := make(map[int32]archive.Known, len(latest))
 	for i, f := range latest {
-		ids[i], marks[i], of[f.ID] = f.ID, storable(f.Modified), f
+		ids[i], marks[i], of[f.ID] = f.ID, pg.Storable(f.Modified), f
 	}
 	rows, err := s.pool.Query(ctx, `
 		SELECT function_id
@@ -95,7 +96,7 @@ func (s *Store) Listed(ctx context.Context, latest archive.Known, at time.Time) 
 	_, err := s.pool.Exec(ctx, `
 		UPDATE functions
 		   SET versions_at = $2, versions_mark = $3
-		 WHERE function_id = $1`, latest.ID, at, storable(latest.Modified))
+		 WHERE function_id = $1`, latest.ID, at, pg.Storable(latest.Modified))
 	if err != nil {
 		return fmt.Errorf("update %s: %w", latest.Name, err)
 	}

@@ -11,7 +11,7 @@ import (
 
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/extract"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
 // everything returns the names and label values of all metrics of a process.
@@ -19,7 +19,7 @@ func everything(t *testing.T) (names []string, words map[string][]string) {
 	t.Helper()
 	m := New("test")
 	m.Begin("functiongraph", extract.Outcomes, time.Hour)
-	m.Watch(&fakeReader{overview: load.Overview{LastSuccess: &noon, Providers: []load.ProviderOverview{{
+	m.Watch(&fakeReader{overview: read.Overview{LastSuccess: &noon, Providers: []read.ProviderOverview{{
 		Provider: "functiongraph", OldestIncomplete: &noon, OldestDue: &noon, OldestInFlight: &noon,
 	}}}}, clocktest.New(noon), quiet)
 	families, err := m.registry.Gather()

@@ -16,7 +16,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
 var (
@@ -184,18 +184,18 @@ archiver_lookback_seconds{provider="functiongraph"} 172800
 type fakeReader struct {
 	mu       sync.Mutex
 	asked    int
-	overview load.Overview
+	overview read.Overview
 	since    map[string]time.Time
 	err      error
 }
 
-func (r *fakeReader) Overview(ctx context.Context, since map[string]time.Time) (load.Overview, error) {
+func (r *fakeReader) Overview(ctx context.Context, since map[string]time.Time) (read.Overview, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++
 	r.since = since
 	if _, limited := ctx.Deadline(); !limited {
-		return load.Overview{}, errors.New("Overview was called without a deadline")
+		return read.Overview{}, errors.New("Overview was called without a deadline")
 	}
 	return r.overview, r.err
 }
@@ -218,7 +218,7 @@ func TestWatch(t *testing.T) {
 	t.Parallel()
 	clock := clocktest.New(noon)
 	oldest := noon.Add(-72 * time.Hour)
-	r := &fakeReader{overview: load.Overview{Providers: []load.ProviderOverview{{
+	r := &fakeReader{overview: read.Overview{Providers: []read.ProviderOverview{{
 		Provider: "functiongraph", Listed: 3, Gone: 1, StatusOff: 2,
 		WindowsPending: 1, WindowsPartial: 2, WindowsComplete: 3, WindowsShort: 4, WindowsFailed: 5, WindowsGone: 6,
 		Records: 100, InFlight: 7, Rejected: 8, OldestIncomplete: &oldest, OldestDue: &noon,
@@ -310,7 +310,7 @@ func TestLint(t *testing.T) {
 	m := New("test")
 	m.Begin("functiongraph", []string{"ok"}, time.Hour)
 	m.Call("functiongraph")("ok", time.Second)
-	m.Watch(&fakeReader{overview: load.Overview{Providers: []load.ProviderOverview{{
+	m.Watch(&fakeReader{overview: read.Overview{Providers: []read.ProviderOverview{{
 		Provider: "functiongraph", OldestIncomplete: &noon, OldestInFlight: &noon,
 	}}}}, clocktest.New(noon), quiet)
 	problems, err := testutil.GatherAndLint(m.registry)

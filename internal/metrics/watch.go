@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
 const (
@@ -23,7 +23,7 @@ const (
 
 // A Reader reads the overview of the archive.
 type Reader interface {
-	Overview(ctx context.Context, since map[string]time.Time) (load.Overview, error)
+	Overview(ctx context.Context, since map[string]time.Time) (read.Overview, error)
 }
 
 // Watch adds the gauges about the archive. If the database does not answer, the
@@ -42,7 +42,7 @@ type overviewCollector struct {
 	longestLookback map[string]time.Duration // the longest --lookback, by provider
 
 	mu       sync.Mutex // held while the database is read: concurrent scrapes share one query
-	overview load.Overview
+	overview read.Overview
 	err      error
 	readAt   time.Time // when the overview was read; zero means never
 }
@@ -127,7 +127,7 @@ func (c *overviewCollector) Collect(to chan<- prometheus.Metric) {
 }
 
 // read returns the overview, at most readEvery old.
-func (c *overviewCollector) read() (load.Overview, error) {
+func (c *overviewCollector) read() (read.Overview, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now := c.clock.Now(); c.readAt.IsZero() || now.Sub(c.readAt) >= readEvery {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
 // A verdict is the first thing that one reads.
@@ -36,7 +36,7 @@ func (l *look) open() (hours, functions int64, oldest time.Time) {
 
 // missing is how many hours of a function are due and not archived, and the first
 // of these: those planned, and those that nobody planned yet.
-func (l *look) missing(f *load.FunctionTotals) (hours int64, first time.Time) {
+func (l *look) missing(f *read.FunctionTotals) (hours int64, first time.Time) {
 	hours = f.Open
 	if f.OpenSince != nil {
 		first = f.OpenSince.UTC()
@@ -100,7 +100,7 @@ func was(n int64) string {
 }
 
 func (l *look) facts() []fact {
-	var t load.FunctionTotals
+	var t read.FunctionTotals
 	goneFunctions := int64(0)
 	for i := range l.functions {
 		f := &l.functions[i]
@@ -136,13 +136,13 @@ const mostOff = 20
 
 // off are the functions whose status log is off, those of late first.
 func (l *look) off() (all []offLog, more int) {
-	var found []*load.FunctionTotals
+	var found []*read.FunctionTotals
 	for i := range l.functions {
 		if f := &l.functions[i]; f.OffSince != nil && f.GoneAt == nil {
 			found = append(found, f)
 		}
 	}
-	slices.SortFunc(found, func(a, b *load.FunctionTotals) int {
+	slices.SortFunc(found, func(a, b *read.FunctionTotals) int {
 		return cmp.Or(b.OffSince.Compare(*a.OffSince), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
 	for _, f := range found[:min(len(found), mostOff)] {
@@ -157,7 +157,7 @@ type risk struct{ Name, Href, Hour, Why, More, Left, Class string }
 // risks are the oldest hours that are not archived: what the source forgets next.
 func (l *look) risks(ctx context.Context) ([]risk, error) {
 	type late struct {
-		f     *load.FunctionTotals
+		f     *read.FunctionTotals
 		first time.Time
 		hours int64
 	}
@@ -180,7 +180,7 @@ func (l *look) risks(ctx context.Context) ([]risk, error) {
 	if err != nil {
 		return nil, err
 	}
-	why := make(map[int32]load.OpenWindow, len(open))
+	why := make(map[int32]read.OpenWindow, len(open))
 	for _, w := range open {
 		why[w.FunctionID] = w
 	}

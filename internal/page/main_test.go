@@ -14,6 +14,9 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/load"
+	"archiver/internal/load/days"
+	"archiver/internal/load/pg"
+	"archiver/internal/load/read"
 	"archiver/internal/pgserver/pgtest"
 )
 
@@ -32,26 +35,27 @@ type archiveDB struct {
 	t    testing.TB
 	sql  *pgxpool.Pool
 	page *Page
+	db   *pg.DB
 }
 
 func newArchive(t testing.TB) *archiveDB {
 	t.Helper()
 	url := pgtest.Migrated(t, func(ctx context.Context, url string) error {
-		_, err := load.MigrateUp(ctx, url)
+		_, err := pg.MigrateUp(ctx, url)
 		return err
 	})
 	log := slog.New(slog.DiscardHandler)
-	store, err := load.Open(t.Context(), url, 4, log)
+	db, err := pg.Open(t.Context(), url, 4, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(store.Close)
+	t.Cleanup(db.Close)
 	pool, err := pgxpool.New(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	return &archiveDB{t, pool, &Page{Store: store, Clock: clocktest.New(now), Log: log, Version: "archiver test", Keeps: 30 * day}}
+	return &archiveDB{t, pool, &Page{Store: read.New(db), Clock: clocktest.New(now), Log: log, Version: "archiver test", Keeps: 30 * day}, db}
 }
 
 func (a *archiveDB) exec(sql string, args ...any) {
@@ -75,7 +79,7 @@ func (a *archiveDB) get(path string) string {
 func (a *archiveDB) function(name string) int32 {
 	a.t.Helper()
 	source := archive.SourceID{Provider: "functiongraph", Region: "cn-north-4", ProjectID: "p"}
-	known, err := a.page.Store.SeeFunctions(a.t.Context(), source, []archive.Function{
+	known, err := load.New(a.db, days.New(a.db)).SeeFunctions(a.t.Context(), source, []archive.Function{
 		{URN: fmt.Sprintf("urn:fss:cn-north-4:p:function:default:%s:latest", name), Name: name},
 	}, at(90, 0))
 	if err != nil {

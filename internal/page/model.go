@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
 const (
@@ -44,18 +44,18 @@ type model struct {
 
 // A look is one way through the archive for a page.
 type look struct {
-	*load.Snapshot
+	*read.Snapshot
 	request
 	now       time.Time
 	keeps     time.Duration
 	goesOn    bool
-	functions []load.FunctionTotals // all
-	shown     []load.FunctionTotals // that match, those with trouble first
+	functions []read.FunctionTotals // all
+	shown     []read.FunctionTotals // that match, those with trouble first
 	names     map[int32]string
 }
 
 func (p *Page) model(ctx context.Context, asked request) (m *model, err error) {
-	err = p.Store.Snapshot(ctx, func(s *load.Snapshot) error {
+	err = p.Store.Snapshot(ctx, func(s *read.Snapshot) error {
 		l := &look{Snapshot: s, request: asked, now: p.Clock.Now().UTC(), keeps: p.Keeps}
 		m, err = l.make(ctx)
 		return err
@@ -121,19 +121,19 @@ func (l *look) choose() {
 			l.shown = append(l.shown, *f)
 		}
 	}
-	slices.SortFunc(l.shown, func(a, b load.FunctionTotals) int {
+	slices.SortFunc(l.shown, func(a, b read.FunctionTotals) int {
 		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), compareTimes(a.OpenSince, b.OpenSince),
 			cmp.Compare(a.Name, b.Name), cmp.Compare(a.URN, b.URN), cmp.Compare(a.ID, b.ID))
 	})
 }
 
 // tail tells a function from others of its name.
-func tail(f *load.FunctionTotals) string {
+func tail(f *read.FunctionTotals) string {
 	return f.Region + ", " + f.URN[strings.LastIndexByte(f.URN, ':')+1:]
 }
 
 // rank is low for those with trouble.
-func rank(f *load.FunctionTotals) int {
+func rank(f *read.FunctionTotals) int {
 	switch {
 	case f.Failed+f.Short > 0:
 		return 0
@@ -220,7 +220,7 @@ func (l *look) link(zoom string, at time.Time, match string, page int) string {
 }
 
 // ids are those of functions.
-func ids(functions []load.FunctionTotals) []int32 {
+func ids(functions []read.FunctionTotals) []int32 {
 	all := make([]int32, len(functions))
 	for i := range functions {
 		all[i] = functions[i].ID

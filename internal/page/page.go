@@ -16,12 +16,12 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
 // A Page shows an archive.
 type Page struct {
-	Store   *load.Store
+	Store   *read.Archive
 	Clock   archive.Clock
 	Log     *slog.Logger
 	Version string
@@ -46,7 +46,7 @@ type request struct {
 // maxMatch bounds what is looked for.
 const maxMatch = 300
 
-func read(r *http.Request) request {
+func readRequest(r *http.Request) request {
 	q := r.URL.Query()
 	asked := request{zoom: q.Get("zoom"), page: 1}
 	asked.match = strings.TrimSpace(q.Get("q"))
@@ -78,7 +78,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	m, err := p.model(ctx, read(r))
+	m, err := p.model(ctx, readRequest(r))
 	status, name := http.StatusOK, "page"
 	if err != nil {
 		// Why is for the log: what the database says may name what is not

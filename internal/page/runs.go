@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
 // A running is a run that goes on.
@@ -19,7 +19,7 @@ type running struct {
 type runRow struct{ ID, What, Began, Took, Windows, Records, Calls, Outcome, Class, Error string }
 
 // tell tells runs that go on from those that have been.
-func (l *look) tell(all []load.RunStatus) (on []running, been []runRow) {
+func (l *look) tell(all []read.RunStatus) (on []running, been []runRow) {
 	for i := range all {
 		r := &all[i]
 		if l.goes(r) {
@@ -34,16 +34,16 @@ func (l *look) tell(all []load.RunStatus) (on []running, been []runRow) {
 }
 
 // goes reports whether a run goes on, as far as its process has said.
-func (l *look) goes(r *load.RunStatus) bool {
+func (l *look) goes(r *read.RunStatus) bool {
 	return r.Outcome == "running" && r.Seen != nil && l.now.Sub(*r.Seen) < died
 }
 
 // what is what a run was asked for.
-func what(r *load.RunStatus) string {
+func what(r *read.RunStatus) string {
 	return fmt.Sprintf("%s of %s to %s", r.AskedBy, r.From.UTC().Format("2 Jan 2006 15:04"), r.To.UTC().Format("2 Jan 2006 15:04"))
 }
 
-func (l *look) running(r *load.RunStatus) running {
+func (l *look) running(r *read.RunStatus) running {
 	on := running{Title: what(r), Done: known(r.WindowsDone), Due: known(r.WindowsPlanned)}
 	took := r.Seen.Sub(r.Started)
 	parts := []string{"began " + ago(r.Started, l.now)}
@@ -67,7 +67,7 @@ func (l *look) running(r *load.RunStatus) running {
 	return on
 }
 
-func (l *look) been(r *load.RunStatus) runRow {
+func (l *look) been(r *read.RunStatus) runRow {
 	row := runRow{
 		ID: fmt.Sprint(r.ID), What: what(r), Began: minute(r.Started), Took: "–",
 		Windows: orDash(r.Windows), Records: orDash(r.Records), Calls: orDash(r.Calls), Outcome: r.Outcome,

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
 // A state is what a cell of the map says. Short and failed are the windows' own;
@@ -73,7 +73,7 @@ func (t *tally) worst() state {
 
 // tallyOf sorts a cell's windows by state. So many of them were to be expected:
 // what is missing was not read.
-func tallyOf(c *load.Cell, expected int64) (t tally) {
+func tallyOf(c *read.Cell, expected int64) (t tally) {
 	t[failed], t[short], t[gone], t[inFlight], t[off] = c.Failed, c.Short, c.Gone, c.InFlight, c.Off
 	t[complete] = c.Complete - c.InFlight - c.Off
 	t[notRead] = max(0, max(expected, c.Windows)-c.Failed-c.Short-c.Gone-c.Complete)
@@ -105,7 +105,7 @@ const settled = 2 * time.Hour
 // expected are the hours of a function that have to have windows: from the first
 // one planned to the last, or, where archiving goes on, to now. While run leaves
 // it alone, as one that has been empty for long, none are expected after the last.
-func expected(f *load.FunctionTotals, now time.Time, goesOn bool) (from, to time.Time) {
+func expected(f *read.FunctionTotals, now time.Time, goesOn bool) (from, to time.Time) {
 	if f.PlannedFrom == nil {
 		return from, to
 	}
@@ -126,7 +126,7 @@ func expected(f *load.FunctionTotals, now time.Time, goesOn bool) (from, to time
 // neverAsked is how many hours between a function's first one planned and the last
 // nobody planned: a backfill was of a time long ago, or archiving stood still for
 // longer than a run looks back. No run comes to them by itself.
-func neverAsked(f *load.FunctionTotals) int64 {
+func neverAsked(f *read.FunctionTotals) int64 {
 	if f.PlannedFrom == nil {
 		return 0
 	}

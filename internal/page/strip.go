@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
 // A strip is a row of the map: a tally and what is archived, a column.
@@ -20,7 +20,7 @@ type strip struct {
 type column struct {
 	tally
 	expected int64
-	cell     load.Cell
+	cell     read.Cell
 }
 
 func newStrip(z zoom, from, to time.Time) *strip {
@@ -39,7 +39,7 @@ func (s *strip) expect(from, to time.Time) {
 }
 
 // fill sorts windows into their columns.
-func (s *strip) fill(cells []load.Cell) {
+func (s *strip) fill(cells []read.Cell) {
 	for i := range cells {
 		c := &s.columns[int(cells[i].At.Sub(s.from)/s.zoom.column)]
 		sum, cell := &c.cell, &cells[i]

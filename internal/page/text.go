@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 	"archiver/internal/terminal"
 )
 
@@ -22,7 +22,7 @@ const (
 func (p *Page) Print(ctx context.Context, w io.Writer, s Screen) error {
 	s.Columns = max(s.Columns, leastColumns)
 	out := &printer{Screen: s}
-	err := p.Store.Snapshot(ctx, func(snapshot *load.Snapshot) error {
+	err := p.Store.Snapshot(ctx, func(snapshot *read.Snapshot) error {
 		l := &look{Snapshot: snapshot, request: request{page: 1}, now: p.Clock.Now().UTC(), keeps: p.Keeps}
 		return l.print(ctx, out)
 	})
@@ -74,7 +74,7 @@ func (l *look) print(ctx context.Context, p *printer) (err error) {
 }
 
 func (l *look) printSummary(p *printer, windowsOff map[int32]int64) {
-	var t load.FunctionTotals
+	var t read.FunctionTotals
 	var off int64
 	for i := range l.functions {
 		f := &l.functions[i]
@@ -94,7 +94,7 @@ func (l *look) printSummary(p *printer, windowsOff map[int32]int64) {
 	}
 }
 
-func (l *look) printFunctions(p *printer, shown []load.FunctionTotals, windowsOff map[int32]int64) {
+func (l *look) printFunctions(p *printer, shown []read.FunctionTotals, windowsOff map[int32]int64) {
 	if len(shown) == 0 {
 		return
 	}
@@ -124,7 +124,7 @@ func (l *look) printFunctions(p *printer, shown []load.FunctionTotals, windowsOf
 }
 
 // note is what is to be known of a function, in few words.
-func note(f *load.FunctionTotals) string {
+func note(f *read.FunctionTotals) string {
 	var parts []string
 	for _, state := range []struct {
 		n    int64

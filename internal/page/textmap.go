@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 	"archiver/internal/terminal"
 )
 
@@ -70,7 +70,7 @@ func (l *look) scale(columns int) (z zoom, from, to time.Time, word string) {
 }
 
 // coverage prints the map of these functions.
-func (l *look) coverage(ctx context.Context, p *printer, shown []load.FunctionTotals) error {
+func (l *look) coverage(ctx context.Context, p *printer, shown []read.FunctionTotals) error {
 	all := fmt.Sprintf("all %s", count(int64(len(l.shown)), "function", "functions"))
 	names := measure.StringWidth(all)
 	for i := range shown {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
 // A view is one zoom's map and charts.
@@ -145,7 +145,7 @@ func (l *look) rows(ctx context.Context, v *view, z zoom, from, to time.Time) er
 }
 
 // cellsFor are the cells of one function, which lie together.
-func cellsFor(cells []load.Cell, id int32) []load.Cell {
+func cellsFor(cells []read.Cell, id int32) []read.Cell {
 	first := 0
 	for first < len(cells) && cells[first].FunctionID != id {
 		first++
@@ -158,7 +158,7 @@ func cellsFor(cells []load.Cell, id int32) []load.Cell {
 }
 
 // tag is what is to be known of a function besides.
-func tag(f *load.FunctionTotals) string {
+func tag(f *read.FunctionTotals) string {
 	switch {
 	case f.GoneAt != nil:
 		return "gone"

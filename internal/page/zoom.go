@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
 const (
@@ -39,11 +39,11 @@ func zoomOf(key string) zoom {
 }
 
 // grain is what the archive is asked for.
-func (z zoom) grain() load.Grain {
+func (z zoom) grain() read.Grain {
 	if z.column < day {
-		return load.Hourly
+		return read.Hourly
 	}
-	return load.Daily
+	return read.Daily
 }
 
 // unit is a column, in a word.

@@ -1,4 +1,5 @@
-package load
+// Package days keeps the tables of the days: partitions, retention, indexes and statistics.
+package days
 
 import (
 	"context"
@@ -9,20 +10,22 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/pg"
 )
 
-// partitionLocks is the class of the advisory locks under which a day is made
-// or dropped, so that two processes never work on one at a time; the second key
-// is the day's number.
-const partitionLocks = 0x61727074 // "arpt"
-
-// partitions remembers which days are known to be there. It only ever spares a
-// look: a day that another process dropped meanwhile is noticed by the write
-// that fails, see forget.
-type partitions struct {
-	mu   sync.Mutex
-	days map[time.Time]bool
+// Days are the tables of the days of one archive. Many goroutines may use Days at
+// once.
+//
+// Days remembers which tables exist. If another process dropped a table since, the
+// write that fails shows this: see Forget.
+type Days struct {
+	db    *pg.DB
+	mu    sync.Mutex
+	known map[time.Time]bool
 }
+
+// New is the days of the archive in the database.
+func New(db *pg.DB) *Days { return &Days{db: db, known: make(map[time.Time]bool)} }
 
 // day is the UTC day of a time, the unit of partitions.
 func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
@@ -32,20 +35,20 @@ func dayNumber(d time.Time) int32 { return int32(d.Unix() / int64(24*time.Hour/t
 
 const dayPrefix, dayLayout = "invocations_", "20060102"
 
-// dayTable is the name of a day's table.
-func dayTable(d time.Time) string { return dayPrefix + d.Format(dayLayout) }
+// Table is the name of a day's table.
+func Table(d time.Time) string { return dayPrefix + d.Format(dayLayout) }
 
-// ensure makes the partitions that the invocations fall on, before the
+// Ensure makes the partitions that the invocations fall on, before the
 // transaction that fills them: a row never waits for a table to be made.
 //
 // A crash in here leaves a day that is empty, or none.
-func (s *Store) ensure(ctx context.Context, invocations []archive.Invocation) error {
+func (s *Days) Ensure(ctx context.Context, invocations []archive.Invocation) error {
 	for i := range invocations {
 		inv := &invocations[i]
 		if inv.InFlight() || inv.Start.IsZero() {
 			continue
 		}
-		if err := s.ensureDay(ctx, day(inv.Start)); err != nil {
+		if err := s.EnsureDay(ctx, day(inv.Start)); err != nil {
 			return err
 		}
 	}
@@ -54,41 +57,41 @@ func (s *Store) ensure(ctx context.Context, invocations []archive.Invocation) er
 
 // MakeAhead makes the partitions of a time's day and the next, so that no page
 // of a run that begins then waits for its own.
-func (s *Store) MakeAhead(ctx context.Context, at time.Time) error {
+func (s *Days) MakeAhead(ctx context.Context, at time.Time) error {
 	for _, d := range []time.Time{day(at), day(at).AddDate(0, 0, 1)} {
-		if err := s.ensureDay(ctx, d); err != nil {
+		if err := s.EnsureDay(ctx, d); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// ensureDay makes a day that is not known to be there. Nobody waits meanwhile
+// EnsureDay makes a day that is not known to be there. Nobody waits meanwhile
 // who needs another day.
-func (s *Store) ensureDay(ctx context.Context, d time.Time) error {
-	s.partitions.mu.Lock()
-	known := s.partitions.days[d]
-	s.partitions.mu.Unlock()
+func (s *Days) EnsureDay(ctx context.Context, d time.Time) error {
+	s.mu.Lock()
+	known := s.known[d]
+	s.mu.Unlock()
 	if known {
 		return nil
 	}
 	if err := s.makeDay(ctx, d); err != nil {
 		return fmt.Errorf("make the partition of %s: %w", d.Format(time.DateOnly), err)
 	}
-	s.partitions.mu.Lock()
-	defer s.partitions.mu.Unlock()
-	s.partitions.days[d] = true
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known[d] = true
 	return nil
 }
 
-// forget makes the next ensure look at the database again.
-func (s *Store) forget() {
-	s.partitions.mu.Lock()
-	defer s.partitions.mu.Unlock()
-	clear(s.partitions.days)
+// Forget makes the next Ensure look at the database again.
+func (s *Days) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.known)
 }
 
-// dayStorage are the settings of a day's table. Its rows are written within a
+// Storage are the settings of a day's table. Its rows are written within a
 // few runs and read for years, so:
 //
 //   - The vacuum that follows the inserts freezes what it visits
@@ -104,7 +107,7 @@ func (s *Store) forget() {
 // A fillfactor would keep nothing together: a row that changes is deleted and
 // copied anew, see remove. Statistics are made at the end of runs, see Analyze;
 // autovacuum's own analyze, after 10%, is right as it is.
-const dayStorage = `autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_factor = 0.05`
+const Storage = `autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_factor = 0.05`
 
 // makeDay makes one day's table, with the index that keeps request ids single,
 // and attaches it; the other one comes at the end of a run, see indexDays. Filling and
@@ -114,11 +117,11 @@ const dayStorage = `autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scal
 // What retention left of the day is empty and closed (see retention.empty): a table that
 // is still attached is opened again, one that is not is dropped and made anew.
 // Any other table of the name is an operator's, and is attached as it is.
-func (s *Store) makeDay(ctx context.Context, d time.Time) error {
-	name := dayTable(d)
+func (s *Days) makeDay(ctx context.Context, d time.Time) error {
+	name := Table(d)
 	table := pgx.Identifier{name}.Sanitize()
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2)`, partitionLocks, dayNumber(d)); err != nil {
+	return pgx.BeginFunc(ctx, s.db.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2)`, pg.DayLocks, dayNumber(d)); err != nil {
 			return fmt.Errorf("lock: %w", err)
 		}
 		left, err := lookAt(ctx, tx, d)
@@ -146,7 +149,7 @@ func (s *Store) makeDay(ctx context.Context, d time.Time) error {
 			from, to := d.Format(layout), d.AddDate(0, 0, 1).Format(layout)
 			statements = append(statements,
 				`CREATE TABLE IF NOT EXISTS `+table+` (LIKE invocations INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
-					WITH (`+dayStorage+`)`,
+					WITH (`+Storage+`)`,
 				`CREATE UNIQUE INDEX IF NOT EXISTS `+pgx.Identifier{name + "_request_id"}.Sanitize()+` ON `+table+` (request_id)`,
 				`ALTER TABLE invocations_dated ATTACH PARTITION `+table+` FOR VALUES FROM (`+from+`) TO (`+to+`)`)
 		}
@@ -167,9 +170,9 @@ type dayState struct {
 	bytes    int64
 }
 
-// selectDays are the tables named like a day's that are attached, or closed. Before
+// SelectDays are the tables named like a day's that are attached, or closed. Before
 // PostgreSQL 14 there is no inhdetachpending, and nothing is pending.
-const selectDays = `
+const SelectDays = `
 	SELECT c.relname, i.inhrelid IS NOT NULL AS attached,
 	       COALESCE((to_jsonb(i) ->> 'inhdetachpending')::boolean, false) AS pending,
 	       k.conrelid IS NOT NULL AS closed, pg_total_relation_size(c.oid) AS bytes
@@ -181,7 +184,7 @@ const selectDays = `
 
 // lookAt is how a day's table stands; the caller holds the day's lock.
 func lookAt(ctx context.Context, tx pgx.Tx, d time.Time) (dayState, error) {
-	rows, err := tx.Query(ctx, selectDays+` AND c.relname = $1`, dayTable(d))
+	rows, err := tx.Query(ctx, SelectDays+` AND c.relname = $1`, Table(d))
 	if err != nil {
 		return dayState{}, fmt.Errorf("look up the day: %w", err)
 	}
@@ -193,8 +196,8 @@ func lookAt(ctx context.Context, tx pgx.Tx, d time.Time) (dayState, error) {
 }
 
 // days are all of them that are attached, or closed.
-func (s *Store) days(ctx context.Context) (map[time.Time]dayState, error) {
-	rows, err := s.pool.Query(ctx, selectDays)
+func (s *Days) days(ctx context.Context) (map[time.Time]dayState, error) {
+	rows, err := s.db.Pool.Query(ctx, SelectDays)
 	if err != nil {
 		return nil, fmt.Errorf("select days: %w", err)
 	}

@@ -1,10 +1,12 @@
-package load
+package read
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"time"
+
+	"archiver/internal/load/pg"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -40,8 +42,8 @@ type FunctionStatus struct {
 // Status is the state of every function, those with open windows first. It
 // reads the totals, and windows only of functions with open ones, two look-ups
 // each, and of those whose status log is, or was, off.
-func (s *Store) Status(ctx context.Context) ([]FunctionStatus, error) {
-	rows, err := s.pool.Query(ctx, selectStatus)
+func (a *Archive) Status(ctx context.Context) ([]FunctionStatus, error) {
+	rows, err := a.db.Pool.Query(ctx, SelectStatus)
 	if err != nil {
 		return nil, fmt.Errorf("select the state of functions: %w", err)
 	}
@@ -52,7 +54,7 @@ func (s *Store) Status(ctx context.Context) ([]FunctionStatus, error) {
 	return status, nil
 }
 
-const selectStatus = `
+const SelectStatus = `
 	SELECT f.provider, f.region, f.function_urn, f.function_name, f.gone_at,
 	       COALESCE(t.windows, 0), COALESCE(t.complete, 0) - COALESCE(l.off, 0), COALESCE(t.open, 0),
 	       COALESCE(t.short, 0), COALESCE(t.failed, 0), COALESCE(t.gone, 0),
@@ -120,8 +122,8 @@ const runColumns = `run_id, asked_by, range_from, range_to, started_at, finished
 		       seen_at, windows_planned, windows_done, records_done, calls_done, refused_done`
 
 // LastRuns are the newest runs, newest first.
-func (s *Store) LastRuns(ctx context.Context, n int) ([]RunStatus, error) {
-	rows, err := s.pool.Query(ctx, `
+func (a *Archive) LastRuns(ctx context.Context, n int) ([]RunStatus, error) {
+	rows, err := a.db.Pool.Query(ctx, `
 		SELECT `+runColumns+`
 		  FROM runs
 		 ORDER BY run_id DESC
@@ -137,22 +139,22 @@ func (s *Store) LastRuns(ctx context.Context, n int) ([]RunStatus, error) {
 }
 
 // Ping reports whether the database answers and has the archive's tables.
-func (s *Store) Ping(ctx context.Context) error {
+func (a *Archive) Ping(ctx context.Context) error {
 	var there bool
-	if err := s.pool.QueryRow(ctx, `SELECT to_regclass('windows') IS NOT NULL`).Scan(&there); err != nil {
+	if err := a.db.Pool.QueryRow(ctx, `SELECT to_regclass('windows') IS NOT NULL`).Scan(&there); err != nil {
 		return fmt.Errorf("ask the database: %w", err)
 	}
 	if !there {
-		return ErrNoSchema
+		return pg.ErrNoSchema
 	}
 	return nil
 }
 
 // MayCreate reports what keeps the schema from being made here.
-func (s *Store) MayCreate(ctx context.Context) error {
+func (a *Archive) MayCreate(ctx context.Context) error {
 	var version int
 	var may bool
-	err := s.pool.QueryRow(ctx, `
+	err := a.db.Pool.QueryRow(ctx, `
 		SELECT current_setting('server_version_num')::integer,
 		       COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false)`).Scan(&version, &may)
 	switch {

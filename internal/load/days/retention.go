@@ -1,4 +1,4 @@
-package load
+package days
 
 import (
 	"context"
@@ -26,7 +26,7 @@ import (
 // only before or after. Of the others' locks, while it waits for those who read
 // the day, retention holds none: it asks for the day's own table, which nobody
 // touches who writes days beyond maxLife from it, or names other days in a
-// query. Those who do touch it wait for lockPatience at most, then retention
+// query. Those who do touch it wait for LockPatience at most, then retention
 // lets them pass. Once it has the table it waits for the commits under way to
 // end, as a commit that is made again does, and holds up others for some
 // milliseconds. Detaching CONCURRENTLY waits for everybody who read the parent
@@ -36,16 +36,16 @@ import (
 //
 // Records in flight stay, and their windows with them: as if found by chance.
 const (
-	// retentionLock is held by the one process whose retention is at work.
-	retentionLock = 0x6172636872657465 // "archrete"
+	// RetentionLock is held by the one process whose retention is at work.
+	RetentionLock = 0x6172636872657465 // "archrete"
 
 	// closedName is the CHECK that says that a table is retention's, and proves
 	// that it is empty.
 	closedName = "closed_by_retention"
 
-	// lockPatience is shorter than PostgreSQL takes to look for deadlocks: where
+	// LockPatience is shorter than PostgreSQL takes to look for deadlocks: where
 	// retention and a commit wait for one another, retention lets go.
-	lockPatience = "500ms"
+	LockPatience = "500ms"
 	// retentionPatience bounds one statement, which may wait for many locks.
 	retentionPatience = "10s"
 
@@ -62,7 +62,7 @@ type OldDay struct {
 }
 
 // Older are the days that ended before the time given, oldest first.
-func (s *Store) Older(ctx context.Context, before time.Time) ([]OldDay, error) {
+func (s *Days) Older(ctx context.Context, before time.Time) ([]OldDay, error) {
 	tables, err := s.days(ctx)
 	if err != nil {
 		return nil, err
@@ -70,11 +70,11 @@ func (s *Store) Older(ctx context.Context, before time.Time) ([]OldDay, error) {
 	older := make(map[time.Time]OldDay)
 	for d, t := range tables {
 		if d.Before(day(before)) {
-			older[d] = OldDay{Day: d, Partition: dayTable(d), Bytes: t.bytes}
+			older[d] = OldDay{Day: d, Partition: Table(d), Bytes: t.bytes}
 		}
 	}
 	// The functions are named so that an index finds the few old windows.
-	rows, err := s.pool.Query(ctx, `
+	rows, err := s.db.Pool.Query(ctx, `
 		SELECT date_trunc('day', window_start, 'UTC'), sum(records - pending)
 		  FROM windows
 		 WHERE function_id = ANY (ARRAY (SELECT function_id FROM functions)) AND window_start < $1
@@ -99,34 +99,34 @@ func (s *Store) Older(ctx context.Context, before time.Time) ([]OldDay, error) {
 }
 
 // A retention is one process's way through the days.
-type retention struct {
-	*Store
-	conn         *pgx.Conn
-	concurrently bool // the server detaches without locking the parent: PostgreSQL 14 and later
+type Retention struct {
+	*Days
+	Conn         *pgx.Conn
+	Concurrently bool // the server detaches without locking the parent: PostgreSQL 14 and later
 }
 
 // Retain drops the days that ended before the time given, and all that belongs
 // to them. Its error is about days that are left to the next run; where another
 // process is at it, they are left to that one.
-func (s *Store) Retain(ctx context.Context, before time.Time) error {
-	conn, err := s.session(ctx, map[string]string{"lock_timeout": lockPatience, "statement_timeout": retentionPatience})
+func (s *Days) Retain(ctx context.Context, before time.Time) error {
+	conn, err := s.db.Session(ctx, map[string]string{"lock_timeout": LockPatience, "statement_timeout": retentionPatience})
 	if err != nil {
 		return err
 	}
 	// With the session end its locks.
 	defer conn.Close(context.WithoutCancel(ctx))
-	r := &retention{Store: s, conn: conn}
+	r := &Retention{Days: s, Conn: conn}
 	var free bool
 	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1), current_setting('server_version_num')::integer >= 140000`,
-		int64(retentionLock)).Scan(&free, &r.concurrently)
+		int64(RetentionLock)).Scan(&free, &r.Concurrently)
 	if err != nil {
 		return fmt.Errorf("lock retention: %w", err)
 	}
 	if !free {
-		s.log.Info("retention is at work in another process")
+		s.db.Log.Info("retention is at work in another process")
 		return nil
 	}
-	defer s.forget()
+	defer s.Forget()
 	if err := r.finish(ctx); err != nil {
 		return err
 	}
@@ -138,15 +138,15 @@ func (s *Store) Retain(ctx context.Context, before time.Time) error {
 	left := 0
 	for i, o := range older {
 		name := o.Day.Format(time.DateOnly)
-		err := r.drop(ctx, o.Day)
+		err := r.Drop(ctx, o.Day)
 		if err == nil {
 			continue
 		}
 		err = fmt.Errorf("drop the day %s: %w", name, err)
-		if !inTheWay(err) {
+		if !InTheWay(err) {
 			return err
 		}
-		s.log.Warn("day could not be dropped, the next run tries again", "day", name, "error", err)
+		s.db.Log.Warn("day could not be dropped, the next run tries again", "day", name, "error", err)
 		failed = err
 		if left++; left == maxRetentionLeft {
 			left += len(older) - i - 1
@@ -162,7 +162,7 @@ func (s *Store) Retain(ctx context.Context, before time.Time) error {
 // finish brings to its end what a crash left pending: a parent has one such day
 // at a time, which keeps every other one from being detached. One that somebody
 // still reads is left, and then the days after it are.
-func (r *retention) finish(ctx context.Context) error {
+func (r *Retention) finish(ctx context.Context) error {
 	tables, err := r.days(ctx)
 	if err != nil {
 		return err
@@ -172,7 +172,7 @@ func (r *retention) finish(ctx context.Context) error {
 			continue
 		}
 		err := r.locked(ctx, d, func() error { return r.dropTable(ctx, d) })
-		if err != nil && !inTheWay(err) {
+		if err != nil && !InTheWay(err) {
 			return fmt.Errorf("finish dropping the day %s: %w", d.Format(time.DateOnly), err)
 		}
 	}

@@ -1,8 +1,10 @@
-package load
+package days
 
 import (
 	"context"
 	"fmt"
+
+	"archiver/internal/load/pg"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -20,7 +22,7 @@ import (
 // where a writer is in the way, the day is left to the next run, as it is where
 // another process makes or drops it. A crash leaves days without.
 func indexDays(ctx context.Context, conn *pgx.Conn) error {
-	rows, err := conn.Query(ctx, selectDays+`
+	rows, err := conn.Query(ctx, SelectDays+`
 		   AND i.inhrelid IS NOT NULL AND pg_relation_size(c.oid) > 0 AND pg_has_role(c.relowner, 'USAGE')
 		   AND NOT EXISTS (
 			SELECT FROM pg_index x JOIN pg_class b ON b.oid = x.indexrelid JOIN pg_am m ON m.oid = b.relam
@@ -37,10 +39,10 @@ func indexDays(ctx context.Context, conn *pgx.Conn) error {
 			continue
 		}
 		err := persist(func() error {
-			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return indexDay(ctx, tx, dayTable(d), dayNumber(d)) })
+			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return indexDay(ctx, tx, Table(d), dayNumber(d)) })
 		})
-		if err != nil && !inTheWay(err) {
-			return fmt.Errorf("index %s: %w", dayTable(d), err)
+		if err != nil && !InTheWay(err) {
+			return fmt.Errorf("index %s: %w", Table(d), err)
 		}
 	}
 	return nil
@@ -53,7 +55,7 @@ const indexPatience = `SET LOCAL lock_timeout = '1500ms'`
 
 func indexDay(ctx context.Context, tx pgx.Tx, name string, number int32) error {
 	var mine bool
-	if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1, $2)`, partitionLocks, number).Scan(&mine); err != nil || !mine {
+	if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1, $2)`, pg.DayLocks, number).Scan(&mine); err != nil || !mine {
 		return err
 	}
 	if _, err := tx.Exec(ctx, indexPatience); err != nil {

@@ -1,4 +1,4 @@
-package load
+package read
 
 import (
 	"context"
@@ -38,13 +38,13 @@ type ProviderOverview struct {
 // Overview reads it. The source of a provider has what began at since[provider]
 // or later; of a provider that is not there, nobody knows. It costs the totals,
 // and a look-up for each function with open windows, however long the history.
-func (s *Store) Overview(ctx context.Context, since map[string]time.Time) (f Overview, err error) {
+func (a *Archive) Overview(ctx context.Context, since map[string]time.Time) (f Overview, err error) {
 	providers := slices.Collect(maps.Keys(since))
 	from := make([]time.Time, len(providers))
 	for i, p := range providers {
 		from[i] = since[p]
 	}
-	rows, err := s.pool.Query(ctx, selectOverview, providers, from)
+	rows, err := a.db.Pool.Query(ctx, selectOverview, providers, from)
 	if err != nil {
 		return f, fmt.Errorf("select what the archive amounts to: %w", err)
 	}
@@ -52,7 +52,7 @@ func (s *Store) Overview(ctx context.Context, since map[string]time.Time) (f Ove
 		return f, fmt.Errorf("read what the archive amounts to: %w", err)
 	}
 	// The newest are looked at first. A backfill says nothing of what is due.
-	err = s.pool.QueryRow(ctx, `
+	err = a.db.Pool.QueryRow(ctx, `
 		SELECT (SELECT finished_at
 		          FROM runs
 		         WHERE outcome = 'complete' AND asked_by IN ('run', 'once')

@@ -1,4 +1,4 @@
-package load
+package figures
 
 import (
 	"context"
@@ -40,13 +40,13 @@ const replaceDropped = `
 	 USING replaced r
 	 WHERE e.function_id = r.function_id AND e.window_start = r.window_start AND e.dropped`
 
-// dropFigures says of a day's figures that they are what is left of it. It is
+// DropDay says of a day's figures that they are what is left of it. It is
 // called when all of them are counted, before its windows are deleted; no commit
 // is under way.
 //
 // What was archived first before the source was last asked for its functions, or
 // is in flight, was there when the day was dropped. What is read again later was not.
-func dropFigures(ctx context.Context, tx pgx.Tx, d time.Time) error {
+func DropDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 	to := d.AddDate(0, 0, 1)
 	var batch pgx.Batch
 	batch.Queue(`DELETE FROM hourly_figures_dropped WHERE window_start >= $1 AND window_start < $2`, d, to)

@@ -1,4 +1,5 @@
-package load
+// Package read answers what the page, the metrics and the commands ask of the archive.
+package read
 
 import (
 	"context"
@@ -9,15 +10,23 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/pg"
 )
+
+// An Archive reads what is in the database. Many goroutines may use an Archive at
+// once.
+type Archive struct{ db *pg.DB }
+
+// New is the archive in the database.
+func New(db *pg.DB) *Archive { return &Archive{db} }
 
 // A Snapshot answers what a page of the archive shows, all as of one moment. What
 // its questions cost does not grow with the history, nor with the records.
 type Snapshot struct{ tx pgx.Tx }
 
 // Snapshot calls f with one.
-func (s *Store) Snapshot(ctx context.Context, f func(*Snapshot) error) (err error) {
-	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+func (a *Archive) Snapshot(ctx context.Context, f func(*Snapshot) error) (err error) {
+	tx, err := a.db.Pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return fmt.Errorf("begin to read: %w", err)
 	}
@@ -48,7 +57,7 @@ type FunctionTotals struct {
 // Functions are the totals of every function, in no order. It reads no window but
 // the first open one of functions that have some.
 func (s *Snapshot) Functions(ctx context.Context) ([]FunctionTotals, error) {
-	return collect[FunctionTotals](ctx, s.tx, "the totals of functions", `
+	return pg.Collect[FunctionTotals](ctx, s.tx, "the totals of functions", `
 		SELECT f.function_id, f.provider, f.region, f.project_id, f.function_urn, f.function_name,
 		       f.gone_at,
 		       COALESCE(t.windows, 0), COALESCE(t.complete, 0), COALESCE(t.open, 0),
@@ -101,7 +110,7 @@ const (
 // Cells are those of the functions in [from, to), in the order of functions and
 // time.
 func (s *Snapshot) Cells(ctx context.Context, functions []int32, from, to time.Time, grain Grain) ([]Cell, error) {
-	return collect[Cell](ctx, s.tx, "the windows of functions", cellsOf(grain)+`
+	return pg.Collect[Cell](ctx, s.tx, "the windows of functions", cellsOf(grain)+`
 		SELECT function_id, at, windows, complete, in_flight, off, short, failed, gone, records, pending
 		  FROM cells
 		 ORDER BY function_id, at`, functions, from, to)
@@ -109,7 +118,7 @@ func (s *Snapshot) Cells(ctx context.Context, functions []int32, from, to time.T
 
 // Sums are the cells of all of the functions together.
 func (s *Snapshot) Sums(ctx context.Context, functions []int32, from, to time.Time, grain Grain) ([]Cell, error) {
-	return collect[Cell](ctx, s.tx, "the sums of windows", cellsOf(grain)+`
+	return pg.Collect[Cell](ctx, s.tx, "the sums of windows", cellsOf(grain)+`
 		SELECT 0, at, sum(windows)::bigint, sum(complete)::bigint, sum(in_flight)::bigint, sum(off)::bigint,
 		       sum(short)::bigint, sum(failed)::bigint, sum(gone)::bigint, sum(records)::bigint, sum(pending)::bigint
 		  FROM cells
@@ -198,7 +207,7 @@ type OpenWindow struct {
 
 // OpenWindows are the oldest open windows of functions, one each, oldest first.
 func (s *Snapshot) OpenWindows(ctx context.Context, functions []int32, starts []time.Time) ([]OpenWindow, error) {
-	return collect[OpenWindow](ctx, s.tx, "open windows", `
+	return pg.Collect[OpenWindow](ctx, s.tx, "open windows", `
 		SELECT w.function_id, w.window_start, w.state, w.attempts, w.last_error
 		  FROM unnest($1::integer[], $2::timestamptz[]) AS n (function_id, window_start)
 		  JOIN windows w USING (function_id, window_start)
@@ -216,7 +225,7 @@ type Trouble struct {
 
 // Troubles are the last errors of functions with open windows, the newest first.
 func (s *Snapshot) Troubles(ctx context.Context, functions []int32, n int) ([]Trouble, error) {
-	return collect[Trouble](ctx, s.tx, "the last errors", `
+	return pg.Collect[Trouble](ctx, s.tx, "the last errors", `
 		SELECT (array_agg(last_error ORDER BY window_start DESC, function_id))[1], count(*),
 		       (array_agg(function_id ORDER BY window_start DESC, function_id))[1], max(window_start)
 		  FROM (
@@ -234,19 +243,6 @@ func (s *Snapshot) Troubles(ctx context.Context, functions []int32, n int) ([]Tr
 		 LIMIT $2`, functions, n)
 }
 
-// collect runs a query and reads its rows.
-func collect[T any](ctx context.Context, tx pgx.Tx, what, sql string, args ...any) ([]T, error) {
-	rows, err := tx.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, fmt.Errorf("select %s: %w", what, err)
-	}
-	collected, err := pgx.CollectRows(rows, pgx.RowToStructByPos[T])
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", what, err)
-	}
-	return collected, nil
-}
-
 // A Figure is what the invocations of an hour, or a UTC day, came to.
 type Figure struct {
 	At      time.Time
@@ -261,21 +257,21 @@ func (s *Snapshot) Figures(ctx context.Context, functions []int32, from, to time
 	const what = "the figures"
 	switch {
 	case functions == nil:
-		return collect[Figure](ctx, s.tx, what, `
+		return pg.Collect[Figure](ctx, s.tx, what, `
 			SELECT date_trunc($3, window_start, 'UTC'), sum(records)::bigint, sum(fail + discard)::bigint
 			  FROM source_figures
 			 WHERE window_start >= $1 AND window_start < $2
 			 GROUP BY 1
 			 ORDER BY 1`, from, to, string(grain))
 	case grain == Daily:
-		return collect[Figure](ctx, s.tx, what, `
+		return pg.Collect[Figure](ctx, s.tx, what, `
 			SELECT day::timestamp AT TIME ZONE 'UTC', sum(records)::bigint, sum(fail + discard)::bigint
 			  FROM daily_figures
 			 WHERE function_id = ANY ($1::integer[]) AND day >= ($2::timestamptz AT TIME ZONE 'UTC')::date AND day < ($3::timestamptz AT TIME ZONE 'UTC')::date
 			 GROUP BY 1
 			 ORDER BY 1`, functions, from, to)
 	default:
-		return collect[Figure](ctx, s.tx, what, `
+		return pg.Collect[Figure](ctx, s.tx, what, `
 			SELECT window_start, sum(records)::bigint, sum(fail + discard)::bigint
 			  FROM hourly_figures
 			 WHERE function_id = ANY ($1::integer[]) AND window_start >= $2 AND window_start < $3
@@ -288,7 +284,7 @@ func (s *Snapshot) Figures(ctx context.Context, functions []int32, from, to time
 // since the time given. The newest come first. Each half goes by an index, however
 // many runs there were: with OR none would serve.
 func (s *Snapshot) Runs(ctx context.Context, n int, seenSince time.Time) ([]RunStatus, error) {
-	return collect[RunStatus](ctx, s.tx, "runs", `
+	return pg.Collect[RunStatus](ctx, s.tx, "runs", `
 		SELECT `+runColumns+`
 		  FROM runs
 		 WHERE run_id > (SELECT COALESCE(max(run_id), 0) FROM runs) - $1

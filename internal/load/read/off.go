@@ -1,6 +1,10 @@
-package load
+package read
 
-import "context"
+import (
+	"context"
+
+	"archiver/internal/load/pg"
+)
 
 // A FunctionOff is how many complete windows of a function are off: the source
 // kept no records in all of their hour.
@@ -12,7 +16,7 @@ type FunctionOff struct {
 // Off are the functions that have windows that are off. It reads the windows of
 // functions alone whose status log is, or was, off.
 func (s *Snapshot) Off(ctx context.Context) ([]FunctionOff, error) {
-	return collect[FunctionOff](ctx, s.tx, "the windows that are off", `
+	return pg.Collect[FunctionOff](ctx, s.tx, "the windows that are off", `
 		SELECT k.function_id, c.off
 		  FROM (
 			SELECT DISTINCT f.function_id

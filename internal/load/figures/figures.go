@@ -1,4 +1,21 @@
-package load
+// Package figures counts what the rows of an hour, and of a day, amount to.
+//
+// Figures are what the rows of an hour amount to: see migrations/00001_schema.sql.
+//
+// Whatever changes rows notes their functions and hours in hourly_figures_due, in
+// the same transaction. Count takes notes and counts what they name, in
+// one transaction for each day. A change that is committed later than the notes
+// were taken leaves its own, so that a figure is either of the rows as they are,
+// or due. A crash leaves the notes.
+//
+// A day that retention drops is counted to its end in the transaction that
+// empties it. From then on its figures are all that is left of it, and stand:
+// to them are added the records that were in flight then, as they settle or move.
+// Rows that come anew, because somebody reads the day again, replace them as soon
+// as they are no fewer.
+//
+// The one transaction that counts holds pg.FiguresLock.
+package figures
 
 import (
 	"context"
@@ -10,55 +27,29 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/pg"
 )
 
-// Figures are what the rows of an hour amount to: see migrations/00001_schema.sql.
-//
-// Whatever changes rows notes their functions and hours in hourly_figures_due, in
-// the same transaction. CountFigures takes notes and counts what they name, in
-// one transaction for each day. A change that is committed later than the notes
-// were taken leaves its own, so that a figure is either of the rows as they are,
-// or due. A crash leaves the notes.
-//
-// A day that retention drops is counted to its end in the transaction that
-// empties it. From then on its figures are all that is left of it, and stand:
-// to them are added the records that were in flight then, as they settle or move.
-// Rows that come anew, because somebody reads the day again, replace them as soon
-// as they are no fewer.
-//
-// figuresLock is held by the one transaction that counts.
-const figuresLock = 0x6172636866696775 // "archfigu"
-
-// noteDue goes before another statement, whose $1 is its own: one more would cost
+// NoteDue goes before another statement, whose $1 is its own: one more would cost
 // each page more than the notes do.
-const noteDue = `
+const NoteDue = `
 	WITH noted AS (
 		INSERT INTO hourly_figures_due (function_id, window_start)
 		SELECT * FROM unnest($2::integer[], $3::timestamptz[])
 	)`
 
-// dueHours are functions and hours, by column.
-type dueHours struct {
-	functions []int32
-	windows   []time.Time
+// Hours are functions and hours, by column.
+type Hours struct {
+	Functions []int32
+	Windows   []time.Time
 }
 
-// due are the windows whose rows have changed.
-func (w *windowChanges) due() (due dueHours) {
-	for key, c := range w.of {
-		if c.recount {
-			due.functions, due.windows = append(due.functions, key.functionID), append(due.windows, key.start)
-		}
-	}
-	return due
-}
-
-// CountFigures brings the figures up to what was committed before it was called,
+// Count brings the figures up to what was committed before it was called,
 // the newest day first. What fails is left to the next one, and so are the days
 // that are not begun within a time by the clock, zero for any.
-func (s *Store) CountFigures(ctx context.Context, clock archive.Clock, within time.Duration) error {
+func Count(ctx context.Context, db *pg.DB, clock archive.Clock, within time.Duration) error {
 	began := clock.Now()
-	rows, err := s.pool.Query(ctx, `
+	rows, err := db.Pool.Query(ctx, `
 		SELECT DISTINCT date_trunc('day', window_start, 'UTC') AS day
 		  FROM hourly_figures_due
 		 ORDER BY day DESC`)
@@ -74,11 +65,11 @@ func (s *Store) CountFigures(ctx context.Context, clock archive.Clock, within ti
 		if within > 0 && clock.Now().Sub(began) >= within {
 			break
 		}
-		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(figuresLock)); err != nil {
+		err := pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(pg.FiguresLock)); err != nil {
 				return fmt.Errorf("wait for another process: %w", err)
 			}
-			return countDay(ctx, tx, day(d))
+			return CountDay(ctx, tx, d.UTC().Truncate(24*time.Hour))
 		})
 		if err != nil {
 			failed = append(failed, fmt.Errorf("count the figures of %s: %w", d.UTC().Format(time.DateOnly), err))
@@ -90,15 +81,15 @@ func (s *Store) CountFigures(ctx context.Context, clock archive.Clock, within ti
 	return errors.Join(failed...)
 }
 
-// planCounts keeps a planner that does not know yet how many rows a new day has
+// PlanCounts keeps a planner that does not know yet how many rows a new day has
 // from sorting them all, twice. One transaction counts at a time.
-const planCounts = `SET LOCAL enable_mergejoin = off; SET LOCAL enable_sort = off; SET LOCAL work_mem = '64MB'`
+const PlanCounts = `SET LOCAL enable_mergejoin = off; SET LOCAL enable_sort = off; SET LOCAL work_mem = '64MB'`
 
-// countDay takes the day's notes and counts the hours that they name. The caller
-// holds figuresLock.
-func countDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
+// CountDay takes the day's notes and counts the hours that they name. The caller
+// holds pg.FiguresLock.
+func CountDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 	to := d.AddDate(0, 0, 1)
-	if _, err := tx.Exec(ctx, planCounts); err != nil {
+	if _, err := tx.Exec(ctx, PlanCounts); err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
 	rows, err := tx.Query(ctx, `
@@ -120,47 +111,47 @@ func countDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 	if err != nil {
 		return fmt.Errorf("take notes: %w", err)
 	}
-	var due dueHours
+	var due Hours
 	for _, n := range taken {
-		due.functions, due.windows = append(due.functions, n.Function), append(due.windows, n.Window)
+		due.Functions, due.Windows = append(due.Functions, n.Function), append(due.Windows, n.Window)
 	}
-	if len(due.functions) == 0 {
+	if len(due.Functions) == 0 {
 		return nil
 	}
-	functions := slices.Compact(slices.Sorted(slices.Values(due.functions)))
-	windows := slices.CompactFunc(slices.Clone(due.windows), time.Time.Equal)
+	functions := slices.Compact(slices.Sorted(slices.Values(due.Functions)))
+	windows := slices.CompactFunc(slices.Clone(due.Windows), time.Time.Equal)
 	from, until := windows[0], windows[len(windows)-1].Add(archive.Hour)
 	var batch pgx.Batch
-	batch.Queue(keepDropped, due.functions, due.windows)
-	batch.Queue(replaceDropped, due.functions, due.windows)
-	of, named := "", []any{due.functions, due.windows, from, until}
-	if len(functions) <= fewFunctions {
-		of, named = ofFunctions, append(named, functions)
+	batch.Queue(keepDropped, due.Functions, due.Windows)
+	batch.Queue(replaceDropped, due.Functions, due.Windows)
+	of, named := "", []any{due.Functions, due.Windows, from, until}
+	if len(functions) <= FewFunctions {
+		of, named = OfFunctions, append(named, functions)
 	}
-	batch.Queue(countHours(of), named...)
+	batch.Queue(CountHours(of), named...)
 	batch.Queue(`
 		DELETE FROM hourly_error_codes e
 		 USING unnest($1::integer[], $2::timestamptz[]) AS n (function_id, window_start)
-		 WHERE e.function_id = n.function_id AND e.window_start = n.window_start AND NOT e.dropped`, due.functions, due.windows)
-	batch.Queue(countErrorCodes(of), named...)
+		 WHERE e.function_id = n.function_id AND e.window_start = n.window_start AND NOT e.dropped`, due.Functions, due.Windows)
+	batch.Queue(CountErrorCodes(of), named...)
 	batch.Queue(sumDay, functions, d, to)
 	batch.Queue(`DELETE FROM daily_figures WHERE function_id = ANY ($1) AND day = ($2::timestamptz AT TIME ZONE 'UTC')::date AND records = 0 AND complete_hours IS NULL`, functions, d)
 	batch.Queue(`DELETE FROM source_figures WHERE window_start = ANY ($1)`, windows)
 	batch.Queue(sumSources, windows)
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-		return fmt.Errorf("count %d hours: %w", len(due.windows), err)
+		return fmt.Errorf("count %d hours: %w", len(due.Windows), err)
 	}
 	return nil
 }
 
-// fewFunctions is how many the notes of a day may name for their rows to be looked
+// FewFunctions is how many the notes of a day may name for their rows to be looked
 // for by function. Of more, each row of the hours is read: PostgreSQL 13 compares
 // it with one function after the other.
-const fewFunctions = 64
+const FewFunctions = 64
 
-// ofFunctions goes with dueRows where the notes name few, $5: a day that was read
+// OfFunctions goes with dueRows where the notes name few, $5: a day that was read
 // function by function has their rows together, and an index that says where.
-const ofFunctions = ` AND function_id = ANY ($5)`
+const OfFunctions = ` AND function_id = ANY ($5)`
 
 // dueRows are the rows of the hours, $1 and $2, all of them within $3 and $4. Of
 // hours that were dropped they are those that were there then.
@@ -195,9 +186,9 @@ func dueRows(of string) string {
 			 WHERE d.function_id = r.function_id AND d.window_start = r.window_start))`
 }
 
-// countHours counts the rows of hours, and adds what was dropped of them.
+// CountHours counts the rows of hours, and adds what was dropped of them.
 // Durations are those of settled records: what was dropped has no others.
-func countHours(of string) string {
+func CountHours(of string) string {
 	return `
 	WITH noted AS (
 		SELECT * FROM unnest($1::integer[], $2::timestamptz[]) AS n (function_id, window_start)
@@ -262,9 +253,9 @@ func countHours(of string) string {
 	       histogram = EXCLUDED.histogram, dropped_to = EXCLUDED.dropped_to`
 }
 
-// countErrorCodes counts the codes of failures. A code or a
+// CountErrorCodes counts the codes of failures. A code or a
 // message may be of any length: a key may not.
-func countErrorCodes(of string) string {
+func CountErrorCodes(of string) string {
 	return `
 	INSERT INTO hourly_error_codes (function_id, window_start, error_code, records, first_seen, last_seen, sample_message)
 	SELECT DISTINCT ON (function_id, window_start, error_code)

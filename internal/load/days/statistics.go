@@ -1,4 +1,4 @@
-package load
+package days
 
 import (
 	"context"
@@ -19,8 +19,8 @@ import (
 // PostgreSQL noted then is exact at once, for tables that grow; the counter of
 // changed rows sees what changed in place, some seconds late and not across a
 // crash of the server.
-func (s *Store) Analyze(ctx context.Context) error {
-	conn, err := s.session(ctx, map[string]string{"lock_timeout": "1s"})
+func (s *Days) Analyze(ctx context.Context) error {
+	conn, err := s.db.Session(ctx, map[string]string{"lock_timeout": "1s"})
 	if err != nil {
 		return err
 	}

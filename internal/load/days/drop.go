@@ -1,4 +1,4 @@
-package load
+package days
 
 import (
 	"context"
@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"time"
 
+	"archiver/internal/load/figures"
+	"archiver/internal/load/pg"
+
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// inTheWay reports whether a statement waited for others in vain, or found
+// InTheWay reports whether a statement waited for others in vain, or found
 // another day's detaching unfinished.
-func inTheWay(err error) bool {
+func InTheWay(err error) bool {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
 		return false
@@ -30,17 +33,17 @@ func inTheWay(err error) bool {
 // those who wait behind it get their turn.
 func persist(f func() error) (err error) {
 	for range retentionTries {
-		if err = f(); !inTheWay(err) {
+		if err = f(); !InTheWay(err) {
 			return err
 		}
 	}
 	return err
 }
 
-// drop takes both steps of a day.
-func (r *retention) drop(ctx context.Context, d time.Time) error {
+// Drop takes both steps of a day.
+func (r *Retention) Drop(ctx context.Context, d time.Time) error {
 	return r.locked(ctx, d, func() error {
-		if err := persist(func() error { return r.empty(ctx, d) }); err != nil {
+		if err := persist(func() error { return r.Empty(ctx, d) }); err != nil {
 			return err
 		}
 		return persist(func() error { return r.dropTable(ctx, d) })
@@ -48,36 +51,36 @@ func (r *retention) drop(ctx context.Context, d time.Time) error {
 }
 
 // locked holds a day's lock around f.
-func (r *retention) locked(ctx context.Context, d time.Time, f func() error) error {
-	if _, err := r.conn.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, partitionLocks, dayNumber(d)); err != nil {
+func (r *Retention) locked(ctx context.Context, d time.Time, f func() error) error {
+	if _, err := r.Conn.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, pg.DayLocks, dayNumber(d)); err != nil {
 		return fmt.Errorf("lock: %w", err)
 	}
 	err := f()
-	_, unlocked := r.conn.Exec(ctx, `SELECT pg_advisory_unlock($1, $2)`, partitionLocks, dayNumber(d))
+	_, unlocked := r.Conn.Exec(ctx, `SELECT pg_advisory_unlock($1, $2)`, pg.DayLocks, dayNumber(d))
 	if err == nil && unlocked != nil {
 		err = fmt.Errorf("unlock: %w", unlocked)
 	}
 	return err
 }
 
-// empty is the first step. Who is on a walk through the day loses the claim
+// Empty is the first step. Who is on a walk through the day loses the claim
 // and begins again: what is seen of a walk must be in the archive when it ends.
 //
 // The order of locks is that of commits but for the claims, which these take
 // first: where one that has its claim waits for the day, this lets go, by
-// lockPatience.
-func (r *retention) empty(ctx context.Context, d time.Time) error {
+// LockPatience.
+func (r *Retention) Empty(ctx context.Context, d time.Time) error {
 	var rows, bytes int64
-	err := pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, r.Conn, func(tx pgx.Tx) error {
 		// Whoever counts figures reads the day's table.
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(figuresLock)); err != nil {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(pg.FiguresLock)); err != nil {
 			return fmt.Errorf("wait for its figures: %w", err)
 		}
 		t, err := lookAt(ctx, tx, d)
 		if err != nil {
 			return err
 		}
-		table := pgx.Identifier{dayTable(d)}.Sanitize()
+		table := pgx.Identifier{Table(d)}.Sanitize()
 		open := t.attached && !t.pending && !t.closed
 		if open {
 			bytes = t.bytes
@@ -89,17 +92,17 @@ func (r *retention) empty(ctx context.Context, d time.Time) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(commitLock)); err != nil {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(pg.CommitLock)); err != nil {
 			return fmt.Errorf("wait for commits under way: %w", err)
 		}
 		// Of walks that began meanwhile as well; now none does.
 		if _, err := takeClaims(ctx, tx, d, taken); err != nil {
 			return err
 		}
-		if err := countDay(ctx, tx, d); err != nil {
+		if err := figures.CountDay(ctx, tx, d); err != nil {
 			return fmt.Errorf("count its figures: %w", err)
 		}
-		if err := dropFigures(ctx, tx, d); err != nil {
+		if err := figures.DropDay(ctx, tx, d); err != nil {
 			return err
 		}
 		if rows, err = unwind(ctx, tx, d); err != nil {
@@ -114,7 +117,7 @@ func (r *retention) empty(ctx context.Context, d time.Time) error {
 		return nil
 	})
 	if err == nil && (rows > 0 || bytes > 0) {
-		r.log.Info("day dropped", "day", d.Format(time.DateOnly), "rows", rows, "bytes", bytes)
+		r.db.Log.Info("day dropped", "day", d.Format(time.DateOnly), "rows", rows, "bytes", bytes)
 	}
 	return err
 }
@@ -142,7 +145,7 @@ func takeClaims(ctx context.Context, tx pgx.Tx, d time.Time, taken []int32) ([]i
 func unwind(ctx context.Context, tx pgx.Tx, d time.Time) (rows int64, err error) {
 	const ofTheDay = `function_id = ANY (ARRAY (SELECT function_id FROM functions)) AND window_start >= $1 AND window_start < $2`
 	to := d.AddDate(0, 0, 1)
-	if _, err := tx.Exec(ctx, lockAllTotals); err != nil {
+	if _, err := tx.Exec(ctx, pg.LockAllTotals); err != nil {
 		return 0, fmt.Errorf("wait for writers of its windows: %w", err)
 	}
 	err = tx.QueryRow(ctx, `
@@ -174,21 +177,21 @@ func unwind(ctx context.Context, tx pgx.Tx, d time.Time) (rows int64, err error)
 // dropTable is the second step. A table that is not closed is none of
 // retention's; detaching it is finished where an operator began it, for it
 // keeps every other day from being detached.
-func (r *retention) dropTable(ctx context.Context, d time.Time) error {
+func (r *Retention) dropTable(ctx context.Context, d time.Time) error {
 	var t dayState
-	err := pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) (err error) {
+	err := pgx.BeginFunc(ctx, r.Conn, func(tx pgx.Tx) (err error) {
 		t, err = lookAt(ctx, tx, d)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	table := pgx.Identifier{dayTable(d)}.Sanitize()
+	table := pgx.Identifier{Table(d)}.Sanitize()
 	switch {
 	case t.pending:
-		_, err = r.conn.Exec(ctx, `ALTER TABLE invocations_dated DETACH PARTITION `+table+` FINALIZE`)
-	case t.attached && t.closed && r.concurrently:
-		_, err = r.conn.Exec(ctx, `ALTER TABLE invocations_dated DETACH PARTITION `+table+` CONCURRENTLY`)
+		_, err = r.Conn.Exec(ctx, `ALTER TABLE invocations_dated DETACH PARTITION `+table+` FINALIZE`)
+	case t.attached && t.closed && r.Concurrently:
+		_, err = r.Conn.Exec(ctx, `ALTER TABLE invocations_dated DETACH PARTITION `+table+` CONCURRENTLY`)
 	}
 	if err != nil {
 		return fmt.Errorf("detach its empty table: %w", err)
@@ -197,8 +200,8 @@ func (r *retention) dropTable(ctx context.Context, d time.Time) error {
 		return nil
 	}
 	// Before PostgreSQL 14 it is attached still: all who use the parent are
-	// waited for, and wait, for up to lockPatience.
-	if _, err = r.conn.Exec(ctx, `DROP TABLE `+table); err != nil {
+	// waited for, and wait, for up to LockPatience.
+	if _, err = r.Conn.Exec(ctx, `DROP TABLE `+table); err != nil {
 		return fmt.Errorf("drop its empty table: %w", err)
 	}
 	return nil

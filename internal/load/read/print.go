@@ -1,4 +1,4 @@
-package load
+package read
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 )
 
 // Print runs a query and writes its answer as a table.
-func (s *Store) Print(ctx context.Context, w io.Writer, query string) error {
-	rows, err := s.pool.Query(ctx, query)
+func (a *Archive) Print(ctx context.Context, w io.Writer, query string) error {
+	rows, err := a.db.Pool.Query(ctx, query)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package load
+package read
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/pg"
 )
 
 // An Archived function is one that the archive knows.
@@ -20,8 +21,8 @@ type Archived struct {
 }
 
 // Functions are all that the archive knows, those that are gone as well.
-func (s *Store) Functions(ctx context.Context) ([]Archived, error) {
-	rows, err := s.pool.Query(ctx, `
+func (a *Archive) Functions(ctx context.Context) ([]Archived, error) {
+	rows, err := a.db.Pool.Query(ctx, `
 		SELECT f.function_id, f.provider, f.region, f.project_id, f.function_urn, f.function_name,
 		       COALESCE(l.function_urn, '')
 		  FROM functions f
@@ -43,9 +44,9 @@ func (s *Store) Functions(ctx context.Context) ([]Archived, error) {
 // Lookup answers a question from the archive, newest first, with so many records
 // at most (0: all). A record without a start stands where the window does in
 // which it was found.
-func (s *Store) Lookup(ctx context.Context, functions []int32, q archive.Question, limit int) iter.Seq2[archive.Invocation, error] {
+func (a *Archive) Lookup(ctx context.Context, functions []int32, q archive.Question, limit int) iter.Seq2[archive.Invocation, error] {
 	return func(yield func(archive.Invocation, error) bool) {
-		rows, err := s.pool.Query(ctx, selectMatching, functions, orNull(q.From), orNull(q.To), q.Statuses, q.RequestID, limit)
+		rows, err := a.db.Pool.Query(ctx, SelectMatching, functions, pg.OrNull(q.From), pg.OrNull(q.To), q.Statuses, q.RequestID, limit)
 		if err != nil {
 			yield(archive.Invocation{}, fmt.Errorf("select invocations: %w", err))
 			return
@@ -58,7 +59,7 @@ func (s *Store) Lookup(ctx context.Context, functions []int32, q archive.Questio
 				yield(archive.Invocation{}, fmt.Errorf("read an invocation: %w", err))
 				return
 			}
-			inv.Start, inv.End = orZero(start).UTC(), orZero(end).UTC()
+			inv.Start, inv.End = pg.OrZero(start).UTC(), pg.OrZero(end).UTC()
 			if !yield(inv, nil) {
 				return
 			}
@@ -69,11 +70,11 @@ func (s *Store) Lookup(ctx context.Context, functions []int32, q archive.Questio
 	}
 }
 
-// selectMatching asks the three parts of invocations by themselves: bounds of
+// SelectMatching asks the three parts of invocations by themselves: bounds of
 // the start then leave out all other days, and a request id is a look-up in one
 // index of each. Statuses are matched with both words, the source's is NULL
 // where it is ours.
-const selectMatching = `
+const SelectMatching = `
 	SELECT request_id, status, COALESCE(source_status, ''), COALESCE(error_code, ''), COALESCE(error_message, ''),
 	       start_time, end_time, extra::text
 	  FROM (
@@ -99,8 +100,8 @@ const windowBetween = `queried_window > COALESCE($2, '-infinity'::timestamptz) -
 
 // Complete is how many of the windows from one time to another are complete. All
 // of the functions are one, archived from several sources.
-func (s *Store) Complete(ctx context.Context, functions []int32, from, to time.Time) (windows int, err error) {
-	err = s.pool.QueryRow(ctx, `
+func (a *Archive) Complete(ctx context.Context, functions []int32, from, to time.Time) (windows int, err error) {
+	err = a.db.Pool.QueryRow(ctx, `
 		SELECT count(DISTINCT window_start)
 		  FROM windows
 		 WHERE function_id = ANY ($1) AND window_start >= $2 AND window_start < $3 AND state = 'complete'`,

@@ -1,4 +1,4 @@
-package load
+package pg
 
 import (
 	"context"
@@ -49,7 +49,7 @@ func TestRotatedPassword(t *testing.T) {
 		}
 		return "", unreadable
 	})
-	open := func(options ...Option) *Store {
+	open := func(options ...Option) *DB {
 		t.Helper()
 		s, err := Open(t.Context(), with("first"), 2, slog.New(slog.DiscardHandler), options...)
 		if err != nil {
@@ -57,10 +57,10 @@ func TestRotatedPassword(t *testing.T) {
 		}
 		return s
 	}
-	anew := func(s *Store) error {
-		s.pool.Reset()
-		return errors.Join(s.pool.Ping(t.Context()), func() error {
-			conn, err := s.session(t.Context(), nil)
+	anew := func(s *DB) error {
+		s.Pool.Reset()
+		return errors.Join(s.Pool.Ping(t.Context()), func() error {
+			conn, err := s.Session(t.Context(), nil)
 			if err != nil {
 				return err
 			}
@@ -74,7 +74,7 @@ func TestRotatedPassword(t *testing.T) {
 		plain.Close()
 		following.Close()
 	}()
-	for _, s := range []*Store{plain, following} {
+	for _, s := range []*DB{plain, following} {
 		if err := anew(s); err != nil {
 			t.Error(err)
 		}
