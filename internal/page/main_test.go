@@ -22,15 +22,15 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// now is when all tests look.
+// now is the time of all tests.
 var now = time.Date(2026, 3, 14, 9, 25, 0, 0, time.UTC)
 
-// at is an hour of so many days before today.
+// at returns an hour of a day before today.
 func at(days, hour int) time.Time {
 	return dayOf(now).AddDate(0, 0, -days).Add(time.Duration(hour) * time.Hour)
 }
 
-// An archiveDB is a database of the test's own and its page.
+// An archiveDB is a test's own database and its page.
 type archiveDB struct {
 	t    testing.TB
 	sql  *pgxpool.Pool
@@ -75,7 +75,7 @@ func (a *archiveDB) get(path string) string {
 	return w.Body.String()
 }
 
-// function makes one known, by its name.
+// function adds a function, and returns its id.
 func (a *archiveDB) function(name string) int32 {
 	a.t.Helper()
 	source := archive.SourceID{Provider: "functiongraph", Region: "cn-north-4", ProjectID: "p"}
@@ -88,7 +88,7 @@ func (a *archiveDB) function(name string) int32 {
 	return known[0].ID
 }
 
-// windows makes a function's windows in [from, to) complete, with records.
+// windows adds complete windows of a function in [from, to), with records.
 func (a *archiveDB) windows(id int32, from, to time.Time, most int) {
 	a.t.Helper()
 	a.exec(`
@@ -100,7 +100,7 @@ func (a *archiveDB) windows(id int32, from, to time.Time, most int) {
 			        * CASE WHEN extract(isodow FROM h) > 5 THEN 0.4 ELSE 1 END)::integer AS n) AS n`, id, from, to, most)
 }
 
-// state sets that of windows that are there.
+// state sets the state of existing windows.
 func (a *archiveDB) state(id int32, from, to time.Time, state, lastError string) {
 	a.t.Helper()
 	a.exec(`
@@ -109,7 +109,8 @@ func (a *archiveDB) state(id int32, from, to time.Time, state, lastError string)
 		 WHERE function_id = $1 AND window_start >= $2 AND window_start < $3`, id, from, to, state, lastError)
 }
 
-// figures makes them of the windows: a hundredth fails, and more in one hour.
+// figures adds the figures of the windows: one record in a hundred fails, and
+// more in one hour.
 func (a *archiveDB) figures() {
 	a.t.Helper()
 	a.exec(`

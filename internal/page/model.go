@@ -20,11 +20,11 @@ const (
 	mostRisks  = 10
 	mostErrors = 8
 
-	// died is how long a run that goes on may have said nothing.
+	// A run is dead if its process has written nothing for this long.
 	died = archive.DeadAfter
 )
 
-// A model is what the page says.
+// A model holds the contents of the page.
 type model struct {
 	Version, Now string
 	Report       bool
@@ -42,15 +42,15 @@ type model struct {
 	Runs         []runRow
 }
 
-// A look is one way through the archive for a page.
+// A look collects the data of one page from one snapshot.
 type look struct {
 	*read.Snapshot
 	request
 	now       time.Time
 	keeps     time.Duration
 	goesOn    bool
-	functions []read.FunctionTotals // all
-	shown     []read.FunctionTotals // that match, those with trouble first
+	functions []read.FunctionTotals // of all functions
+	shown     []read.FunctionTotals // that match, functions with problems first
 	names     map[int32]string
 }
 
@@ -103,7 +103,7 @@ func (l *look) make(ctx context.Context) (m *model, err error) {
 	return m, err
 }
 
-// choose sorts the functions, and picks those to be shown.
+// choose sorts the functions and selects the shown ones.
 func (l *look) choose() {
 	alike := make(map[string]int)
 	for i := range l.functions {
@@ -127,12 +127,12 @@ func (l *look) choose() {
 	})
 }
 
-// tail tells a function from others of its name.
+// tail distinguishes functions of the same name.
 func tail(f *read.FunctionTotals) string {
 	return f.Region + ", " + f.URN[strings.LastIndexByte(f.URN, ':')+1:]
 }
 
-// rank is low for those with trouble.
+// rank is low for functions with problems.
 func rank(f *read.FunctionTotals) int {
 	switch {
 	case f.Failed+f.Short > 0:
@@ -159,7 +159,7 @@ func compareTimes(a, b *time.Time) int {
 	}
 }
 
-// extent is the first and the end of all hours that are expected.
+// extent returns the start of the first and the end of the last expected hour.
 func (l *look) extent() (from, to time.Time) {
 	for i := range l.functions {
 		f, t := expected(&l.functions[i], l.now, l.goesOn)
@@ -173,7 +173,7 @@ func (l *look) extent() (from, to time.Time) {
 	return from, to
 }
 
-// newest is the last day that there is something to say of.
+// newest returns the last day with data.
 func (l *look) newest() time.Time {
 	if _, to := l.extent(); !l.goesOn && !to.IsZero() {
 		return dayOf(to.Add(-1))
@@ -181,7 +181,7 @@ func (l *look) newest() time.Time {
 	return dayOf(l.now)
 }
 
-// last is the last day shown.
+// last returns the last day shown.
 func (l *look) last() time.Time {
 	if l.at.IsZero() {
 		return l.newest()
@@ -189,8 +189,8 @@ func (l *look) last() time.Time {
 	return l.at
 }
 
-// chosen reports whether this zoom is the one asked for: a week, unless all that
-// there is fits into a day.
+// chosen reports whether z is the requested zoom. The default is a week, or a
+// day if all expected hours are in the day shown.
 func (l *look) chosen(z zoom) bool {
 	if l.zoom != "" {
 		return z.Key == zoomOf(l.zoom).Key
@@ -201,7 +201,7 @@ func (l *look) chosen(z zoom) bool {
 	return z.Key == "week"
 }
 
-// link leads to another look at the same.
+// link returns the address of another view. A report has no links.
 func (l *look) link(zoom string, at time.Time, match string, page int) string {
 	if l.report {
 		return ""
@@ -219,7 +219,7 @@ func (l *look) link(zoom string, at time.Time, match string, page int) string {
 	return "/?" + q.Encode()
 }
 
-// ids are those of functions.
+// ids returns the ids of functions.
 func ids(functions []read.FunctionTotals) []int32 {
 	all := make([]int32, len(functions))
 	for i := range functions {

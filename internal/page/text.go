@@ -18,7 +18,7 @@ const (
 	screenErrors = 5
 )
 
-// Print writes what the page shows as text for a terminal.
+// Print prints the status as text for a terminal.
 func (p *Page) Print(ctx context.Context, w io.Writer, s Screen) error {
 	s.Columns = max(s.Columns, leastColumns)
 	out := &printer{Screen: s}
@@ -90,7 +90,7 @@ func (l *look) printSummary(p *printer, windowsOff map[int32]int64) {
 	v := l.verdict()
 	p.text(styleOf(v.Class), 0, 5, v.Text+" "+v.More)
 	if off > 0 {
-		p.text(plain, 0, 2, fmt.Sprintf("%d windows are off: the source kept no records then", off))
+		p.text(plain, 0, 2, fmt.Sprintf("%d windows are off: the source kept no records", off))
 	}
 }
 
@@ -123,7 +123,7 @@ func (l *look) printFunctions(p *printer, shown []read.FunctionTotals, windowsOf
 	p.table(heads, rows, styles)
 }
 
-// note is what is to be known of a function, in few words.
+// note returns short remarks on a function.
 func note(f *read.FunctionTotals) string {
 	var parts []string
 	for _, state := range []struct {
@@ -240,7 +240,7 @@ func (l *look) printErrors(ctx context.Context, p *printer) error {
 	return nil
 }
 
-// moment is a time of late, UTC, in twelve columns.
+// moment formats a recent time in UTC, in at most 12 columns.
 func moment(t, now time.Time) string {
 	if t = t.UTC(); now.Sub(t).Abs() > 300*day {
 		return t.Format("2 Jan 2006")
