@@ -48,18 +48,18 @@ func (c *backfillCommand) Run(ctx context.Context, s streams, in *inForce, line 
 	if err != nil {
 		return err
 	}
-	defer set.store.Close()
+	defer set.db.Close()
 	order := archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}
 	if c.DryRun {
 		return set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
-			return dryBackfill(ctx, o.archiver, set.store, order, s.out)
+			return dryBackfill(ctx, o.archiver, set.db, order, s.out)
 		})
 	}
-	stop := figuresMeanwhile(ctx, set.store, archive.SystemClock{}, log)
+	stop := figuresMeanwhile(ctx, set.db, archive.SystemClock{}, log)
 	err = set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
 		return archiveShown(ctx, o.archiver, order, o.log, s, line)
 	})
 	stop()
-	upkeep(ctx, set.store, 0, time.Time{}, log)
+	upkeep(ctx, set.db, 0, time.Time{}, log)
 	return err
 }

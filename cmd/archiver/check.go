@@ -10,7 +10,8 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/pg"
+	"archiver/internal/load/read"
 	"archiver/internal/terminal"
 )
 
@@ -91,20 +92,21 @@ func (r *checked) fault(what, format string, args ...any) {
 
 // checkDatabase says whether the archive can be kept there.
 func (c *checkCommand) checkDatabase(ctx context.Context, report *checked, address string, log *slog.Logger) {
-	where := "database " + load.Address(address)
-	store, err := load.Open(ctx, address, 1, log)
+	where := "database " + pg.Address(address)
+	db, err := pg.Open(ctx, address, 1, log)
 	if err != nil {
 		report.fault(where, "%v", connectHint(err))
 		return
 	}
-	defer store.Close()
+	defer db.Close()
+	store := read.New(db)
 	// To ask for the steps of a schema that is not there would begin to make it.
 	err = store.Ping(ctx)
 	missing := 0
 	if err == nil {
 		missing, err = missingSteps(ctx, address)
 	}
-	behind := errors.Is(err, load.ErrNoSchema) || missing > 0
+	behind := errors.Is(err, pg.ErrNoSchema) || missing > 0
 	if behind && !c.NoMigrate {
 		err = store.MayCreate(ctx)
 	}
@@ -124,7 +126,7 @@ func (c *checkCommand) checkDatabase(ctx context.Context, report *checked, addre
 
 // missingSteps is how many steps the schema lacks.
 func missingSteps(ctx context.Context, address string) (missing int, err error) {
-	m, err := load.NewMigrator(address)
+	m, err := pg.NewMigrator(address)
 	if err != nil {
 		return 0, err
 	}

@@ -8,14 +8,14 @@ import (
 	"slices"
 	"strings"
 
-	"archiver/internal/config"
 	"archiver/internal/extract"
+	"archiver/internal/settings/configfile"
 )
 
 // checkAccounts refuses flags and variables that say which account is read,
 // where several sources say it of themselves: they would all become the same.
 // Everything else that is given holds for every source.
-func (c *configuring) checkAccounts(picked []*config.Section) (ok bool) {
+func (c *configuring) checkAccounts(picked []*configfile.Section) (ok bool) {
 	if len(picked) < 2 {
 		return true
 	}
@@ -87,7 +87,7 @@ func (l layered) checkSource() (ok bool) {
 			}
 		}
 	}
-	for _, section := range []*config.Section{l.own, &l.file.Top} {
+	for _, section := range []*configfile.Section{l.own, &l.file.Top} {
 		if found := l.checkSecrets(section, provider); found {
 			break
 		}
@@ -96,8 +96,8 @@ func (l layered) checkSource() (ok bool) {
 }
 
 // checkSecrets checks the secrets that a section names.
-func (l layered) checkSecrets(section *config.Section, provider string) (found bool) {
-	places := make(map[string]config.Place)
+func (l layered) checkSecrets(section *configfile.Section, provider string) (found bool) {
+	places := make(map[string]configfile.Place)
 	for _, kind := range secretKinds {
 		at, ok := l.checkSecret(section, kind.key)
 		if !ok {
@@ -118,7 +118,7 @@ func (l layered) checkSecrets(section *config.Section, provider string) (found b
 }
 
 // checkSecret checks one, and says where it is named.
-func (c *configuring) checkSecret(section *config.Section, key string) (at config.Place, named bool) {
+func (c *configuring) checkSecret(section *configfile.Section, key string) (at configfile.Place, named bool) {
 	file, inFile := section.Get(key + fromFile)
 	if of, inVariable := section.Get(key + fromVariable); inVariable {
 		at = of.At
@@ -191,7 +191,7 @@ func (l layered) fits() bool {
 	if l.file == nil {
 		return true
 	}
-	for _, section := range []*config.Section{l.own, &l.file.Top} {
+	for _, section := range []*configfile.Section{l.own, &l.file.Top} {
 		for _, s := range section.Settings {
 			if l.unfit[s.At] {
 				return false

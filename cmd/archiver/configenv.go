@@ -8,7 +8,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"archiver/internal/config"
+	"archiver/internal/settings/configfile"
 )
 
 // prefix begins the names of our variables.
@@ -51,7 +51,7 @@ func (c *configuring) unknownVariables() (warnings []string) {
 	for _, set := range os.Environ() {
 		name, _, _ := strings.Cut(set, "=")
 		if strings.HasPrefix(name, prefix) && !known[name] && !elsewhere(name) {
-			warnings = append(warnings, name+" is set, and is no variable of archiver's"+config.DidYouMean(name, names))
+			warnings = append(warnings, name+" is set, and is no variable of archiver's"+configfile.DidYouMean(name, names))
 		}
 	}
 	slices.Sort(warnings)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"archiver/internal/config"
+	"archiver/internal/settings/configfile"
 )
 
 // sourceName is what a source may be called: its name is shown in logs, and
@@ -18,12 +18,12 @@ import (
 var sourceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 // checkName has each source named, and each otherwise.
-func (c *configuring) checkName(s *config.Section, names map[string]config.Place) {
+func (c *configuring) checkName(s *configfile.Section, names map[string]configfile.Place) {
 	name, ok := s.Get("name")
 	switch {
 	case !ok:
 		c.mistake(s.At, "this source has no name: begin it with - name: shop, say")
-	case name.List || !sourceName.MatchString(nameOf(s)) || name.Values[0].Kind == config.Null:
+	case name.List || !sourceName.MatchString(nameOf(s)) || name.Values[0].Kind == configfile.Null:
 		c.mistake(name.At, "a name has letters, digits, dots, hyphens and underscores, as in shop-eu")
 	default:
 		if first, twice := names[nameOf(s)]; twice {
@@ -35,7 +35,7 @@ func (c *configuring) checkName(s *config.Section, names map[string]config.Place
 }
 
 // checkSection checks every key of the top level or of a source.
-func (c *configuring) checkSection(s *config.Section, ofOne bool) {
+func (c *configuring) checkSection(s *configfile.Section, ofOne bool) {
 	for _, setting := range s.Settings {
 		if ofOne && setting.Key == "name" {
 			continue
@@ -48,14 +48,14 @@ func (c *configuring) checkSection(s *config.Section, ofOne bool) {
 }
 
 // checkKey checks one.
-func (c *configuring) checkKey(s config.Setting, ofOne bool) error {
+func (c *configuring) checkKey(s configfile.Setting, ofOne bool) error {
 	if kind, ending, ok := splitSecret(s.Key); ok {
 		switch {
 		case kind == databaseURL && ofOne:
 			return s.At.Mistakef("all sources share one database: %q belongs to the top level", s.Key)
 		case ending == "":
 			return s.At.Mistakef("a secret has no place in this file: say in %s%s which file holds it, or in %s%s which variable", kind, fromFile, kind, fromVariable)
-		case s.List || s.Values[0].Kind == config.Null || s.Values[0].Text == "":
+		case s.List || s.Values[0].Kind == configfile.Null || s.Values[0].Text == "":
 			return s.At.Mistakef("%s takes the path of a file or the name of a variable", s.Key)
 		}
 		return nil
@@ -73,7 +73,7 @@ func (c *configuring) checkKey(s config.Setting, ofOne bool) error {
 // ofSourceFlag reports whether each source may have a value of its own.
 func ofSourceFlag(flag *kong.Flag) bool { return flag.Group != nil && flag.Group.Key == ofSource }
 
-func (c *configuring) unknownKey(s config.Setting, ofOne bool) error {
+func (c *configuring) unknownKey(s configfile.Setting, ofOne bool) error {
 	known := slices.Sorted(maps.Keys(c.keys))
 	if ofOne {
 		known = slices.DeleteFunc(known, func(key string) bool { return !ofSourceFlag(c.keys[key]) })
@@ -90,7 +90,7 @@ func (c *configuring) unknownKey(s config.Setting, ofOne bool) error {
 	case "source", "config":
 		return s.At.Mistakef("%q is a flag, and no key of this file", s.Key)
 	}
-	return s.At.Mistakef("unknown key %q%s", s.Key, config.DidYouMean(s.Key, known))
+	return s.At.Mistakef("unknown key %q%s", s.Key, configfile.DidYouMean(s.Key, known))
 }
 
 // splitSecret splits the key of a secret; its ending is empty for the secret
@@ -111,18 +111,18 @@ var plainNumber = regexp.MustCompile(`^(0|[1-9]\d*)(\.\d+)?$`)
 
 // checkSetting says what is wrong with a value, if anything: first as what YAML
 // takes it for, then as the flag of the same name would.
-func checkSetting(flag *kong.Flag, s config.Setting) error {
+func checkSetting(flag *kong.Flag, s configfile.Setting) error {
 	if s.List && !flag.IsSlice() {
 		return s.At.Mistakef("%s takes one value, and has a list here", s.Key)
 	}
 	kind := flag.Target.Kind()
 	for _, v := range s.Values {
 		switch {
-		case v.Kind == config.Null:
+		case v.Kind == configfile.Null:
 			return v.At.Mistakef("%s has no value: leave the key out", s.Key)
-		case flag.IsBool() && v.Kind != config.Bool:
+		case flag.IsBool() && v.Kind != configfile.Bool:
 			return v.At.Mistakef("%s is true or false, without quotes, and not %q", s.Key, v.Text)
-		case !flag.IsBool() && v.Kind == config.Bool:
+		case !flag.IsBool() && v.Kind == configfile.Bool:
 			return v.At.Mistakef("%s is no yes or no: where %s is meant as a text, put it in quotes", s.Key, v.Text)
 		case (kind == reflect.Int || kind == reflect.Float64) && !plainNumber.MatchString(v.Text):
 			return v.At.Mistakef("%s is a number written in plain digits, and not %q", s.Key, v.Text)
@@ -144,5 +144,5 @@ func checkText(flag *kong.Flag, text string) error {
 	if flag.Enum == "" || slices.Contains(flag.EnumSlice(), text) {
 		return nil
 	}
-	return fmt.Errorf("%q is none of %s%s", text, strings.Join(flag.EnumSlice(), ", "), config.DidYouMean(text, flag.EnumSlice()))
+	return fmt.Errorf("%q is none of %s%s", text, strings.Join(flag.EnumSlice(), ", "), configfile.DidYouMean(text, flag.EnumSlice()))
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
 
-	"archiver/internal/config"
+	"archiver/internal/settings/configfile"
 	"archiver/internal/terminal"
 )
 
@@ -133,7 +133,7 @@ func TestExampleFile(t *testing.T) {
 			t.Errorf("it does not print %q:\n%s", part, stdout)
 		}
 	}
-	if file, mistakes := config.Parse("archiver.yaml", text); len(mistakes) > 0 || len(file.Sources) != 3 {
+	if file, mistakes := configfile.Parse("archiver.yaml", text); len(mistakes) > 0 || len(file.Sources) != 3 {
 		t.Errorf("%v", mistakes)
 	}
 }

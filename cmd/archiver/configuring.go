@@ -11,8 +11,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"archiver/internal/config"
 	"archiver/internal/extract"
+	"archiver/internal/settings/configfile"
 )
 
 // A configuring makes of arguments, environment and configuration file what is
@@ -28,8 +28,8 @@ type configuring struct {
 	model   *kong.Application
 	keys    map[string]*kong.Flag // that a file may have, by their names
 
-	file    *config.File // nil without one
-	unfit   map[config.Place]bool
+	file    *configfile.File // nil without one
+	unfit   map[configfile.Place]bool
 	inFile  []error // what is wrong in the file
 	besides several // what else is
 }
@@ -48,7 +48,7 @@ func newConfiguring(args []string, s streams) (*configuring, error) {
 	}
 	c := &configuring{
 		args: args, s: s, trace: trace, command: trace.Selected(), model: parser.Model,
-		keys: make(map[string]*kong.Flag), unfit: make(map[config.Place]bool),
+		keys: make(map[string]*kong.Flag), unfit: make(map[configfile.Place]bool),
 	}
 	for _, node := range parser.Model.Children {
 		for _, flag := range node.Flags {
@@ -66,7 +66,7 @@ func (c *configuring) wrong(format string, args ...any) {
 }
 
 // mistake notes one that is.
-func (c *configuring) mistake(at config.Place, format string, args ...any) {
+func (c *configuring) mistake(at configfile.Place, format string, args ...any) {
 	c.inFile = append(c.inFile, at.Mistakef(format, args...))
 }
 
@@ -76,7 +76,7 @@ const mostMistakes = 50
 // mistakes are all that were noted, those in the file by their places.
 func (c *configuring) mistakes(in *inForce) error {
 	slices.SortStableFunc(c.inFile, func(a, b error) int {
-		var x, y *config.Mistake
+		var x, y *configfile.Mistake
 		if !errors.As(a, &x) || !errors.As(b, &y) {
 			return 0
 		}
@@ -170,12 +170,12 @@ func (c *configuring) readFile() {
 		}
 		return
 	}
-	c.file, c.inFile = config.Read(path.(string))
+	c.file, c.inFile = configfile.Read(path.(string))
 	if c.file == nil {
 		return
 	}
 	c.checkSection(&c.file.Top, false)
-	names := make(map[string]config.Place)
+	names := make(map[string]configfile.Place)
 	for i := range c.file.Sources {
 		s := &c.file.Sources[i]
 		c.checkSection(s, true)
@@ -185,9 +185,9 @@ func (c *configuring) readFile() {
 
 // picked are the sources that the command is for; the one of flags and
 // environment alone where there is no list of sources.
-func (c *configuring) picked() []*config.Section {
+func (c *configuring) picked() []*configfile.Section {
 	if !c.reads() {
-		return []*config.Section{{}}
+		return []*configfile.Section{{}}
 	}
 	names, flag := c.sourceNames()
 	switch {
@@ -196,15 +196,15 @@ func (c *configuring) picked() []*config.Section {
 			c.wrong("%s picks sources of a configuration file, and there is none that lists them (--config)", flag)
 			return nil
 		}
-		return []*config.Section{{}}
+		return []*configfile.Section{{}}
 	case len(names) == 0:
-		var all []*config.Section
+		var all []*configfile.Section
 		for i := range c.file.Sources {
 			all = append(all, &c.file.Sources[i])
 		}
 		return all
 	}
-	var picked []*config.Section
+	var picked []*configfile.Section
 	var known []string
 	for i := range c.file.Sources {
 		s := &c.file.Sources[i]
@@ -218,7 +218,7 @@ func (c *configuring) picked() []*config.Section {
 	for _, name := range names {
 		if !slices.Contains(known, name) {
 			c.wrong("%s: there is no source %q in %s%s It has %s", flag, name, c.file.Path,
-				cmp.Or(config.DidYouMean(name, known), "."), strings.Join(known, ", "))
+				cmp.Or(configfile.DidYouMean(name, known), "."), strings.Join(known, ", "))
 		}
 	}
 	return picked
@@ -233,7 +233,7 @@ func (c *configuring) sourceNames() (names []string, flag string) {
 }
 
 // nameOf is the name of a source, empty where it has none that could be one.
-func nameOf(s *config.Section) string {
+func nameOf(s *configfile.Section) string {
 	if name, ok := s.Get("name"); ok && !name.List {
 		return name.Values[0].Text
 	}
@@ -244,7 +244,7 @@ func nameOf(s *config.Section) string {
 // for all sources, where neither flag nor environment says anything.
 type layered struct {
 	*configuring
-	own *config.Section
+	own *configfile.Section
 }
 
 // Validate is for the command line: what is wrong was told already.
@@ -275,7 +275,7 @@ func (l layered) setting(key string) (s located, ok bool) {
 }
 
 // A located setting is one of the file.
-type located struct{ config.Setting }
+type located struct{ configfile.Setting }
 
 // text is the value as one gives it in a flag.
 func (s located) text() string {
@@ -295,7 +295,7 @@ func (l layered) secrets() credentials {
 	if l.file == nil {
 		return nil
 	}
-	for _, section := range []*config.Section{l.own, &l.file.Top} {
+	for _, section := range []*configfile.Section{l.own, &l.file.Top} {
 		found := make(credentials)
 		for _, kind := range secretKinds {
 			if s, ok := l.secretIn(section, kind.key); ok {
@@ -310,7 +310,7 @@ func (l layered) secrets() credentials {
 }
 
 // secretIn is the secret that a section names.
-func (c *configuring) secretIn(section *config.Section, key string) (extract.Secret, bool) {
+func (c *configuring) secretIn(section *configfile.Section, key string) (extract.Secret, bool) {
 	if s, ok := section.Get(key + fromFile); ok && !s.List {
 		path := c.beside(s.Values[0].Text)
 		return extract.SecretIn(key+fromFile+" "+path, path), true

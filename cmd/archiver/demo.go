@@ -14,10 +14,13 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load"
+	"archiver/internal/load/days"
+	"archiver/internal/load/pg"
+	"archiver/internal/load/read"
 	"archiver/internal/loop"
 	"archiver/internal/pgserver"
-	"archiver/internal/simulate/dataset"
 	"archiver/internal/serve"
+	"archiver/internal/simulate/dataset"
 	"archiver/internal/terminal"
 )
 
@@ -55,12 +58,12 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 	if err := c.archive(ctx, server.URL(), log, streams{out: s.out, err: screen}); err != nil {
 		return err
 	}
-	store, err := load.Open(ctx, server.URL(), pageConnections, log)
+	db, err := pg.Open(ctx, server.URL(), pageConnections, log)
 	if err != nil {
 		return err
 	}
-	defer store.Close()
-	shown, report := statusPage(store, demoKeeps, log), filepath.Join(dir, "report.html")
+	defer db.Close()
+	shown, report := statusPage(read.New(db), demoKeeps, log), filepath.Join(dir, "report.html")
 	if err := writeReport(ctx, shown, report); err != nil {
 		return err
 	}
@@ -129,23 +132,23 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 	if err := migrateUp(ctx, databaseURL, log); err != nil {
 		return err
 	}
-	store, err := load.Open(ctx, databaseURL, 8, log)
+	db, err := pg.Open(ctx, databaseURL, 8, log)
 	if err != nil {
 		return err
 	}
-	defer store.Close()
-	archiver := &loop.Archiver{Source: source, Store: store, Clock: archive.SystemClock{}, Log: log, Settle: 10 * time.Minute, Concurrency: 8}
+	defer db.Close()
+	archiver := &loop.Archiver{Source: source, Store: load.New(db, days.New(db)), Clock: archive.SystemClock{}, Log: log, Settle: 10 * time.Minute, Concurrency: 8}
 	order := archive.Order{AskedBy: "demo", Range: archive.Span{From: day, To: day.Add(24 * time.Hour)}}
 	fmt.Fprintf(s.err, "archiving %s of %d functions …\n", day.Format(time.DateOnly), c.Functions)
 	if err := archiveShown(ctx, archiver, order, log, s, nil); err != nil {
 		return err
 	}
-	upkeep(ctx, store, 0, time.Time{}, log)
-	return findings(ctx, store, s.out)
+	upkeep(ctx, db, 0, time.Time{}, log)
+	return findings(ctx, read.New(db), s.out)
 }
 
 // findings prints what an analyst would want to see first.
-func findings(ctx context.Context, store *load.Store, w io.Writer) error {
+func findings(ctx context.Context, store *read.Archive, w io.Writer) error {
 	for _, q := range []struct{ title, query string }{
 		{"Invocations and failure rate per function (the ten busiest)", `
 			SELECT function_name AS function, count(*) AS invocations,

@@ -11,21 +11,24 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load"
+	"archiver/internal/load/days"
+	"archiver/internal/load/pg"
+	"archiver/internal/load/read"
 	"archiver/internal/loop"
 	"archiver/internal/terminal"
 )
 
 // dryRun prints what a pass would read, as far as the archive knows without
 // asking for the list of functions.
-func dryRun(ctx context.Context, archiver *loop.Archiver, store *load.Store, o archive.Order, out io.Writer) error {
-	if err := store.Ping(ctx); err != nil {
+func dryRun(ctx context.Context, archiver *loop.Archiver, db *pg.DB, o archive.Order, out io.Writer) error {
+	if err := read.New(db).Ping(ctx); err != nil {
 		return connectHint(err)
 	}
-	known, err := knownFunctions(ctx, archiver, store, o)
+	known, err := knownFunctions(ctx, archiver, db)
 	if err != nil {
 		return err
 	}
-	due, err := store.Due(ctx, known, o, archiver.Clock.Now())
+	due, err := load.New(db, days.New(db)).Due(ctx, known, o, archiver.Clock.Now())
 	if err != nil {
 		return err
 	}
@@ -36,7 +39,7 @@ func dryRun(ctx context.Context, archiver *loop.Archiver, store *load.Store, o a
 // dryBackfill prints what a backfill would read. It asks the source for its list
 // of functions alone, and writes nothing; what is not archived yet, or has no
 // archive at all, is due as a whole.
-func dryBackfill(ctx context.Context, archiver *loop.Archiver, store *load.Store, o archive.Order, out io.Writer) error {
+func dryBackfill(ctx context.Context, archiver *loop.Archiver, db *pg.DB, o archive.Order, out io.Writer) error {
 	asked := o.Range
 	if due := archive.DueBefore(archiver.Clock.Now(), archiver.Settle); o.Range.To.After(due) {
 		o.Range.To = due
@@ -45,14 +48,14 @@ func dryBackfill(ctx context.Context, archiver *loop.Archiver, store *load.Store
 		o.Range.To = o.Range.From
 	}
 	var functions []archive.Known
-	err := store.Ping(ctx)
-	empty := errors.Is(err, load.ErrNoSchema)
+	err := read.New(db).Ping(ctx)
+	empty := errors.Is(err, pg.ErrNoSchema)
 	switch {
 	case empty:
 	case err != nil:
 		return connectHint(err)
 	default:
-		if functions, err = knownFunctions(ctx, archiver, store, o); err != nil {
+		if functions, err = knownFunctions(ctx, archiver, db); err != nil {
 			return err
 		}
 	}
@@ -81,7 +84,7 @@ func dryBackfill(ctx context.Context, archiver *loop.Archiver, store *load.Store
 	var due []archive.Due
 	switch {
 	case !empty:
-		if due, err = store.Due(ctx, functions, o, archiver.Clock.Now()); err != nil {
+		if due, err = load.New(db, days.New(db)).Due(ctx, functions, o, archiver.Clock.Now()); err != nil {
 			return err
 		}
 	case o.Range.Windows() > 0:
@@ -98,23 +101,15 @@ func dryBackfill(ctx context.Context, archiver *loop.Archiver, store *load.Store
 }
 
 // knownFunctions are the functions of the archive that match, versions included.
-func knownFunctions(ctx context.Context, archiver *loop.Archiver, store *load.Store, o archive.Order) ([]archive.Known, error) {
+func knownFunctions(ctx context.Context, archiver *loop.Archiver, db *pg.DB) ([]archive.Known, error) {
 	now := archiver.Clock.Now()
-	known, err := store.UnseenFunctions(ctx, archiver.Source.ID(), now)
+	known, err := load.New(db, days.New(db)).UnseenFunctions(ctx, archiver.Source.ID(), now)
 	if err != nil {
 		return nil, err
 	}
 	known = slices.DeleteFunc(known, func(f archive.Known) bool { return !archiver.Match(f.Function) })
-	versions, err := archiver.KnownVersions(ctx, known, o, now)
-	if err != nil {
-		return nil, err
-	}
-	for i := range versions {
-		if !versions[i].Covered {
-			known = append(known, versions[i].Known)
-		}
-	}
-	return known, nil
+	versions, err := archiver.KnownVersions(ctx, known)
+	return append(known, versions...), err
 }
 
 // dueLine says what would be read.
@@ -151,11 +146,11 @@ func leastCalls(due []archive.Due) (calls int64) {
 }
 
 // dryDrop prints what would be dropped after a pass.
-func dryDrop(ctx context.Context, store *load.Store, dropBefore time.Time, out io.Writer) error {
+func dryDrop(ctx context.Context, db *pg.DB, dropBefore time.Time, out io.Writer) error {
 	if dropBefore.IsZero() {
 		return nil
 	}
-	older, err := store.Older(ctx, dropBefore)
+	older, err := days.New(db).Older(ctx, dropBefore)
 	if err != nil {
 		return err
 	}

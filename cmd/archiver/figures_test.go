@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive/clocktest"
-	"archiver/internal/load"
+	"archiver/internal/load/pg"
 )
 
 // wrongFigures are hours whose figures are not those of their rows.
@@ -34,7 +34,7 @@ func TestFiguresMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(ctx)
-	store, err := load.Open(ctx, in.database, 2, slog.New(slog.DiscardHandler))
+	store, err := pg.Open(ctx, in.database, 2, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,8 @@ import (
 	"log/slog"
 
 	"archiver/internal/extract"
-	"archiver/internal/load"
+	"archiver/internal/load/pg"
+	"archiver/internal/load/read"
 )
 
 // inForce is what a command works on: the database, and the sources it is for.
@@ -37,26 +38,26 @@ func (in *inForce) databaseURL() (string, error) {
 	if address == "" {
 		return "", usagef("DATABASE_URL is not set: name the database, such as postgres://user:password@host:5432/archiver")
 	}
-	if _, err := load.Config(address); err != nil {
+	if _, err := pg.Config(address); err != nil {
 		return "", usagef("%s: %w", in.database.Name(), err)
 	}
 	return address, nil
 }
 
 // reading opens the archive for a command that shows what is in it, and cannot
-// change it. Close the store.
-func (in *inForce) reading(ctx context.Context, log *slog.Logger) (*load.Store, error) {
+// change it. Close the database.
+func (in *inForce) reading(ctx context.Context, log *slog.Logger) (*pg.DB, error) {
 	address, err := in.databaseURL()
 	if err != nil {
 		return nil, err
 	}
-	store, err := load.Open(ctx, address, 1, log, load.Rotated(in.database.Read), load.ReadOnly())
+	db, err := pg.Open(ctx, address, 1, log, pg.Rotated(in.database.Read), pg.ReadOnly())
 	if err != nil {
 		return nil, connectHint(err)
 	}
-	if err := store.Ping(ctx); err != nil {
-		store.Close()
+	if err := read.New(db).Ping(ctx); err != nil {
+		db.Close()
 		return nil, err
 	}
-	return store, nil
+	return db, nil
 }

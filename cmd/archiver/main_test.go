@@ -16,7 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"archiver/internal/load"
+	"archiver/internal/load/pg"
 	"archiver/internal/pgserver/pgtest"
 	"archiver/internal/simulate"
 	"archiver/internal/simulate/dataset"
@@ -66,7 +66,7 @@ func install(t testing.TB, endpoint string) *installation {
 func installMigrated(t testing.TB, endpoint string) *installation {
 	t.Helper()
 	return installOn(t, pgtest.Migrated(t, func(ctx context.Context, url string) error {
-		_, err := load.MigrateUp(ctx, url)
+		_, err := pg.MigrateUp(ctx, url)
 		return err
 	}), endpoint)
 }

@@ -7,9 +7,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
+	"archiver/internal/load/pg"
 
-	"archiver/internal/load"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // migrateCommand brings the schema forward or back.
@@ -35,12 +35,12 @@ func connectHint(err error) error {
 }
 
 // migrating works on the migrations of the database.
-func (in *inForce) migrating(work func(m *load.Migrator) error) error {
+func (in *inForce) migrating(work func(m *pg.Migrator) error) error {
 	address, err := in.databaseURL()
 	if err != nil {
 		return err
 	}
-	m, err := load.NewMigrator(address)
+	m, err := pg.NewMigrator(address)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (in *inForce) migrating(work func(m *load.Migrator) error) error {
 }
 
 func (c *migrateUpCommand) Run(ctx context.Context, s streams, in *inForce) error {
-	return in.migrating(func(m *load.Migrator) error {
+	return in.migrating(func(m *pg.Migrator) error {
 		applied, err := m.Up(ctx)
 		for _, step := range applied {
 			fmt.Fprintf(s.out, "applied %s\n", step.Name)
@@ -65,7 +65,7 @@ func (c *migrateUpCommand) Run(ctx context.Context, s streams, in *inForce) erro
 }
 
 func (c *migrateDownCommand) Run(ctx context.Context, s streams, in *inForce) error {
-	return in.migrating(func(m *load.Migrator) error {
+	return in.migrating(func(m *pg.Migrator) error {
 		step, err := m.Down(ctx)
 		if err == nil {
 			fmt.Fprintf(s.out, "took back %s\n", step.Name)
@@ -75,7 +75,7 @@ func (c *migrateDownCommand) Run(ctx context.Context, s streams, in *inForce) er
 }
 
 func (c *migrateStatusCommand) Run(ctx context.Context, s streams, in *inForce) error {
-	return in.migrating(func(m *load.Migrator) error {
+	return in.migrating(func(m *pg.Migrator) error {
 		steps, err := m.Status(ctx)
 		for _, step := range steps {
 			state := "missing"
@@ -96,7 +96,7 @@ const migrateTimeout = 5 * time.Minute
 func migrateUp(ctx context.Context, address string, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
-	applied, err := load.MigrateUp(ctx, address)
+	applied, err := pg.MigrateUp(ctx, address)
 	if err != nil {
 		return connectHint(err)
 	}

@@ -57,7 +57,7 @@ func (c *onceCommand) Run(ctx context.Context, s streams, in *inForce, line type
 	if err != nil {
 		return err
 	}
-	defer set.store.Close()
+	defer set.db.Close()
 	now := archive.SystemClock{}.Now()
 	order := func(o *openedSource) archive.Order {
 		return o.commands.Once.order("once", now, o.commands.Once.Settle)
@@ -65,19 +65,19 @@ func (c *onceCommand) Run(ctx context.Context, s streams, in *inForce, line type
 	before := set.dropBefore(now, func(c *commands) *dueFlags { return &c.Once.dueFlags }, order)
 	if c.DryRun {
 		err := set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
-			return dryRun(ctx, o.archiver, set.store, order(o), s.out)
+			return dryRun(ctx, o.archiver, set.db, order(o), s.out)
 		})
 		if err != nil {
 			return err
 		}
-		return dryDrop(ctx, set.store, before, s.out)
+		return dryDrop(ctx, set.db, before, s.out)
 	}
-	makeAhead(ctx, set.store, now, log)
-	stop := figuresMeanwhile(ctx, set.store, archive.SystemClock{}, log)
+	makeAhead(ctx, set.db, now, log)
+	stop := figuresMeanwhile(ctx, set.db, archive.SystemClock{}, log)
 	err = set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
 		return archiveShown(ctx, o.archiver, order(o), o.log, s, line)
 	})
 	stop()
-	upkeep(ctx, set.store, 0, before, log)
+	upkeep(ctx, set.db, 0, before, log)
 	return err
 }

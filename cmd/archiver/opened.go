@@ -13,12 +13,14 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load"
+	"archiver/internal/load/days"
+	"archiver/internal/load/pg"
 	"archiver/internal/loop"
 )
 
 // opened is an archive with the sources that go into it.
 type opened struct {
-	store   *load.Store
+	db      *pg.DB
 	sources []*openedSource
 	failed  several // why sources could not be opened
 	globs   bool    // functions were asked for by name: they need not be of every source
@@ -69,13 +71,13 @@ func (in *inForce) open(ctx context.Context, log *slog.Logger, globs ...string) 
 			return nil, err
 		}
 	}
-	set.store, err = load.Open(ctx, address, max(most, min(conns, mostConnections)), log, load.Rotated(in.database.Read))
+	set.db, err = pg.Open(ctx, address, max(most, min(conns, mostConnections)), log, pg.Rotated(in.database.Read))
 	if err != nil {
 		return nil, connectHint(err)
 	}
 	set.globs = len(globs) > 0
 	for _, s := range set.sources {
-		s.into(set.store, only)
+		s.into(set.db, only)
 	}
 	return set, nil
 }
@@ -140,12 +142,13 @@ func (s *openedSource) open(ctx context.Context) error {
 }
 
 // into says where the archiver archives, and which functions alone.
-func (s *openedSource) into(store *load.Store, only func(archive.Function) bool) {
+func (s *openedSource) into(db *pg.DB, only func(archive.Function) bool) {
 	if s.archiver == nil {
 		return
 	}
 	match := s.archiver.Match
 	s.archiver.Match = func(f archive.Function) bool { return match(f) && only(f) }
+	store := load.New(db, days.New(db))
 	s.archiver.Store = store
 	if m := s.flags.metrics; m != nil {
 		s.archiver.Store = m.Store(store, s.flags.Provider)

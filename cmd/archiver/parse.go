@@ -6,7 +6,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"archiver/internal/config"
+	"archiver/internal/settings/configfile"
 	"archiver/internal/simulate"
 )
 
@@ -60,7 +60,7 @@ func parse(args []string, s streams) (*kong.Context, *inForce, error) {
 	if !c.checkAccounts(picked) {
 		return nil, nil, c.mistakes(in)
 	}
-	lacking := make(map[*config.Section]bool)
+	lacking := make(map[*configfile.Section]bool)
 	for _, section := range picked {
 		lacking[section] = c.reads() && !layered{c, section}.checkSource()
 	}
@@ -94,7 +94,7 @@ func (c *configuring) asksForHelp() bool {
 }
 
 // parse parses the command line for one source.
-func (c *configuring) parse(of *configured, own *config.Section) (*kong.Context, error) {
+func (c *configuring) parse(of *configured, own *configfile.Section) (*kong.Context, error) {
 	var file []kong.Option
 	if own != nil {
 		file = append(file, kong.Resolvers(layered{c, own}))

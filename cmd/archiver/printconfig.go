@@ -16,7 +16,7 @@ import (
 
 	"archiver/internal/extract"
 	"archiver/internal/extract/functiongraph"
-	"archiver/internal/load"
+	"archiver/internal/load/pg"
 	"archiver/internal/terminal"
 )
 
@@ -166,7 +166,7 @@ func (p *configPrinter) printDatabase() {
 		if !extract.SecretFrom("DATABASE_URL").Given() {
 			from = layered{p.configuring, &p.file.Top}.secretFrom(databaseURL, p.database)
 		}
-		p.line("", databaseURL, plain(load.Address(address)), from)
+		p.line("", databaseURL, plain(pg.Address(address)), from)
 	}
 }
 

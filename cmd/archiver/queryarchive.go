@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 	"archiver/internal/lookup"
 )
 
@@ -13,11 +13,12 @@ func (c *queryCommand) unasking() bool { return c.Archived }
 
 // ofArchive asks the archive, which it cannot change.
 func (c *queryCommand) ofArchive(ctx context.Context, in *inForce, q archive.Question, limit int, s streams) error {
-	store, err := in.reading(ctx, c.logger(s.err))
+	db, err := in.reading(ctx, c.logger(s.err))
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer db.Close()
+	store := read.New(db)
 	same, err := archivedFunction(ctx, store, c.Function)
 	if err != nil {
 		return err
@@ -54,15 +55,14 @@ func (c *queryCommand) ofArchive(ctx context.Context, in *inForce, q archive.Que
 		return err
 	}
 	tell(s.err, found, f.URN)
-	if f.Covered {
-		note(s.err, "what this version did is archived as %s, whose list has it", f.LatestURN)
-		return nil
+	if f.LatestURN != "" && found.Shown == 0 {
+		note(s.err, "a record that several versions list is archived once, mostly as %s", f.LatestURN)
 	}
 	return tellIncomplete(ctx, store, ids, q, s)
 }
 
 // tellIncomplete says where the archive does not hold all of what was asked for.
-func tellIncomplete(ctx context.Context, store *load.Store, ids []int32, q archive.Question, s streams) error {
+func tellIncomplete(ctx context.Context, store *read.Archive, ids []int32, q archive.Question, s streams) error {
 	if q.From.IsZero() || q.To.IsZero() {
 		return nil
 	}
@@ -80,12 +80,12 @@ func tellIncomplete(ctx context.Context, store *load.Store, ids []int32, q archi
 // archivedFunction is the one that is meant; the same one may have been archived
 // from several sources, where the name of a region was not always given. Versions
 // beside the latest are found by their URN.
-func archivedFunction(ctx context.Context, store *load.Store, asked string) ([]load.Archived, error) {
+func archivedFunction(ctx context.Context, store *read.Archive, asked string) ([]read.Archived, error) {
 	all, err := store.Functions(ctx)
 	if err != nil {
 		return nil, err
 	}
-	of := make(map[string][]load.Archived)
+	of := make(map[string][]read.Archived)
 	var functions []archive.Function
 	for _, f := range all {
 		if len(of[f.URN]) == 0 && (f.LatestURN == "" || f.URN == asked) {

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"archiver/internal/archive"
-	"archiver/internal/config"
+	"archiver/internal/settings/configfile"
 	"archiver/internal/terminal"
 )
 
@@ -121,7 +121,7 @@ func nearest(word string, words []string, n int) []string {
 	}
 	all := make([]near, 0, len(words))
 	for _, w := range slices.Compact(slices.Sorted(slices.Values(words))) {
-		all = append(all, near{w, config.Distance(strings.ToLower(word), strings.ToLower(w))})
+		all = append(all, near{w, configfile.Distance(strings.ToLower(word), strings.ToLower(w))})
 	}
 	slices.SortStableFunc(all, func(a, b near) int { return a.distance - b.distance })
 	var list []string

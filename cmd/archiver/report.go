@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 	"archiver/internal/page"
 )
 
@@ -24,16 +24,16 @@ type reportCommand struct {
 // Run is called by the command line.
 func (c *reportCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	log := c.logger(s.err)
-	store, err := in.reading(ctx, log)
+	db, err := in.reading(ctx, log)
 	if err != nil {
 		return err
 	}
-	defer store.Close()
-	return writeReport(ctx, statusPage(store, c.Lookback, log), c.Out)
+	defer db.Close()
+	return writeReport(ctx, statusPage(read.New(db), c.Lookback, log), c.Out)
 }
 
 // statusPage shows what is in the store.
-func statusPage(store *load.Store, keeps time.Duration, log *slog.Logger) *page.Page {
+func statusPage(store *read.Archive, keeps time.Duration, log *slog.Logger) *page.Page {
 	return &page.Page{Store: store, Clock: archive.SystemClock{}, Log: log, Version: version(), Keeps: keeps}
 }
 

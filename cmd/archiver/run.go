@@ -13,7 +13,8 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/extract"
-	"archiver/internal/load"
+	"archiver/internal/load/pg"
+	"archiver/internal/load/read"
 	"archiver/internal/loop"
 	"archiver/internal/metrics"
 	"archiver/internal/schedule"
@@ -58,10 +59,10 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	if err != nil {
 		return err
 	}
-	defer set.store.Close()
-	m.Watch(set.store, archive.SystemClock{}, log)
+	defer set.db.Close()
+	m.Watch(read.New(set.db), archive.SystemClock{}, log)
 	if c.Listen != "" {
-		handler := webPages(set.store, statusPage(set.store, keeps, log), m, log)
+		handler := webPages(read.New(set.db), statusPage(read.New(set.db), keeps, log), m, log)
 		web, err := serve.Start(context.WithoutCancel(ctx), serve.Options{Address: c.Listen, Handler: handler, Grace: webGrace, Log: log})
 		if err != nil {
 			return fmt.Errorf("%w (set --listen to another address)", err)
@@ -77,12 +78,12 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	}
 	var keeping turns
 	set.atTicks(ctx, archive.SystemClock{}, ticks, func(ctx context.Context, o *openedSource, tick time.Time) {
-		makeAhead(ctx, set.store, tick, o.log)
-		stop := figuresMeanwhile(ctx, set.store, archive.SystemClock{}, o.log)
-		o.pass(ctx, set.store, tick)
+		makeAhead(ctx, set.db, tick, o.log)
+		stop := figuresMeanwhile(ctx, set.db, archive.SystemClock{}, o.log)
+		o.pass(ctx, set.db, tick)
 		stop()
 		keeping.do(func() {
-			upkeep(ctx, set.store, figuresWithin, set.dropBefore(tick, func(c *commands) *dueFlags { return &c.Run.dueFlags }, runOrder(tick)), o.log)
+			upkeep(ctx, set.db, figuresWithin, set.dropBefore(tick, func(c *commands) *dueFlags { return &c.Run.dueFlags }, runOrder(tick)), o.log)
 		})
 	})
 	log.Info("archiver ended, what it was doing is kept")
@@ -98,7 +99,7 @@ const webGrace = time.Second
 //	/readyz   200 while the database answers and has the schema, else 503
 //	/metrics  the process and the archive, for Prometheus
 //	/         the status page
-func webPages(store *load.Store, page http.Handler, m *metrics.Metrics, log *slog.Logger) http.Handler {
+func webPages(store *read.Archive, page http.Handler, m *metrics.Metrics, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", serve.Health())
 	mux.Handle("GET /readyz", serve.Ready(store.Ping, archive.SystemClock{}, log))
@@ -135,7 +136,7 @@ const notOpened = "source cannot be opened, the next tick tries again"
 
 // pass makes the pass of a tick. A source that could not be opened before is
 // opened now.
-func (s *openedSource) pass(ctx context.Context, store *load.Store, tick time.Time) {
+func (s *openedSource) pass(ctx context.Context, db *pg.DB, tick time.Time) {
 	if s.archiver == nil {
 		if err := s.open(ctx); err != nil {
 			if ctx.Err() == nil {
@@ -144,7 +145,7 @@ func (s *openedSource) pass(ctx context.Context, store *load.Store, tick time.Ti
 			s.log.Error(notOpened, archive.ErrorKeys(err)...)
 			return
 		}
-		s.into(store, func(archive.Function) bool { return true })
+		s.into(db, func(archive.Function) bool { return true })
 	}
 	pass(ctx, s.archiver, runOrder(tick)(s), s.log)
 }

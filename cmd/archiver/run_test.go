@@ -15,6 +15,8 @@ import (
 	"archiver/internal/extract"
 	"archiver/internal/extract/functiongraph"
 	"archiver/internal/load"
+	"archiver/internal/load/days"
+	"archiver/internal/load/pg"
 	"archiver/internal/loop"
 	"archiver/internal/schedule"
 	"archiver/internal/simulate"
@@ -36,11 +38,11 @@ func (in *installation) inProcess(endpoint string, clock archive.Clock) *loop.Ar
 	if err := migrateUp(ctx, in.database, log); err != nil {
 		in.t.Fatal(err)
 	}
-	store, err := load.Open(ctx, in.database, 4, log)
+	db, err := pg.Open(ctx, in.database, 4, log)
 	if err != nil {
 		in.t.Fatal(err)
 	}
-	in.t.Cleanup(store.Close)
+	in.t.Cleanup(db.Close)
 	source, err := functiongraph.New(ctx, functiongraph.Options{
 		Region: simulate.DefaultRegion, Endpoint: endpoint, ProjectID: simulate.DefaultProjectID,
 		AuthToken: extract.FixedSecret("token", testToken), // a signature would go by the machine's own clock
@@ -48,7 +50,7 @@ func (in *installation) inProcess(endpoint string, clock archive.Clock) *loop.Ar
 	if err != nil {
 		in.t.Fatal(err)
 	}
-	return &loop.Archiver{Source: source, Store: store, Clock: clock, Log: log, Settle: 10 * time.Minute, Concurrency: 4}
+	return &loop.Archiver{Source: source, Store: load.New(db, days.New(db)), Clock: clock, Log: log, Settle: 10 * time.Minute, Concurrency: 4}
 }
 
 // TestWindowIsDueOnceSettled runs on the schedule with an injected clock: at

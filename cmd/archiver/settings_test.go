@@ -15,7 +15,8 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
-	"archiver/internal/load"
+	"archiver/internal/load/pg"
+	"archiver/internal/load/read"
 	"archiver/internal/metrics"
 	"archiver/internal/simulate/dataset"
 )
@@ -107,11 +108,12 @@ func TestSettingsAreArchived(t *testing.T) {
 	if code != exitDone || strings.Count(stdout, said) != 1 || !strings.Contains(stdout, "windows are off") {
 		t.Errorf("status: exit %d\n%s%s", code, stdout, stderr)
 	}
-	store, err := load.Open(within(t), in.database, 1, archiver.Log)
+	db, err := pg.Open(within(t), in.database, 1, archiver.Log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(store.Close)
+	t.Cleanup(db.Close)
+	store := read.New(db)
 	page := httptest.NewRecorder()
 	webPages(store, statusPage(store, 30*24*time.Hour, archiver.Log), metrics.New("test"), archiver.Log).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/", nil))
 	if strings.Count(page.Body.String(), said) != 1 {

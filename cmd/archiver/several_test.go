@@ -399,7 +399,7 @@ sources:
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer set.store.Close()
+	defer set.db.Close()
 	late := set.sources[1]
 	m := metrics.New("test")
 	late.flags.metrics = m
@@ -413,7 +413,7 @@ sources:
 	}
 	tick := day.AddDate(0, 0, 1).Add(2 * time.Hour)
 	complete := func() int64 { return query[int64](in, `SELECT count(*) FROM runs WHERE outcome = 'complete'`) }
-	late.pass(ctx, set.store, tick)
+	late.pass(ctx, set.db, tick)
 	if late.archiver != nil || complete() != 0 || !strings.Contains(said.String(), `"msg":"source cannot be opened, the next tick tries again","source":"late"`) {
 		t.Errorf("the log: %s", said.String())
 	}
@@ -421,7 +421,7 @@ sources:
 		t.Error("that it could not be opened is no run that failed")
 	}
 	down.Store(false)
-	late.pass(ctx, set.store, tick)
+	late.pass(ctx, set.db, tick)
 	if complete() != 1 {
 		t.Errorf("no pass was complete: %s", said.String())
 	}

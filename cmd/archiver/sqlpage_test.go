@@ -20,6 +20,9 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/load"
+	"archiver/internal/load/days"
+	"archiver/internal/load/figures"
+	"archiver/internal/load/pg"
 	"archiver/internal/loop"
 	"archiver/internal/pgserver/pgtest"
 	"archiver/internal/simulate/dataset"
@@ -88,11 +91,11 @@ func archiveForPage(t *testing.T, url string) {
 	if err := migrateUp(ctx, url, log); err != nil {
 		t.Fatal(err)
 	}
-	store, err := load.Open(ctx, url, 8, log)
+	db, err := pg.Open(ctx, url, 8, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
+	defer db.Close()
 	for n := range pageDays {
 		from := pageFrom.AddDate(0, 0, n)
 		to := from.AddDate(0, 0, 1)
@@ -103,7 +106,7 @@ func archiveForPage(t *testing.T, url string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		archiver := &loop.Archiver{Source: source, Store: store, Clock: clock, Log: log, Settle: 10 * time.Minute, Concurrency: 4}
+		archiver := &loop.Archiver{Source: source, Store: load.New(db, days.New(db)), Clock: clock, Log: log, Settle: 10 * time.Minute, Concurrency: 4}
 		order := archive.Order{AskedBy: "demo", Range: archive.Span{From: from, To: to}}
 		_, err = archiver.Archive(ctx, order, new(archive.Progress))
 		stop()
@@ -111,10 +114,10 @@ func archiveForPage(t *testing.T, url string) {
 			t.Fatal(err)
 		}
 	}
-	if err := store.CountFigures(ctx, archive.SystemClock{}, 0); err != nil {
+	if err := figures.Count(ctx, db, archive.SystemClock{}, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Analyze(ctx); err != nil {
+	if err := days.New(db).Analyze(ctx); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"os"
 	"time"
 
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 	"archiver/internal/page"
 	"archiver/internal/terminal"
 )
@@ -30,11 +30,11 @@ const plainColumns = 80
 
 // A status is what programs are told.
 type status struct {
-	Functions []load.FunctionStatus `json:"functions"`
-	Runs      []load.RunStatus      `json:"runs"`
+	Functions []read.FunctionStatus `json:"functions"`
+	Runs      []read.RunStatus      `json:"runs"`
 }
 
-func readStatus(ctx context.Context, store *load.Store) (s status, err error) {
+func readStatus(ctx context.Context, store *read.Archive) (s status, err error) {
 	if s.Functions, err = store.Status(ctx); err != nil {
 		return s, err
 	}
@@ -45,11 +45,12 @@ func readStatus(ctx context.Context, store *load.Store) (s status, err error) {
 // Run is called by the command line.
 func (c *statusCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	log := c.logger(s.err)
-	store, err := in.reading(ctx, log)
+	db, err := in.reading(ctx, log)
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer db.Close()
+	store := read.New(db)
 	if !c.JSON {
 		return statusPage(store, c.Lookback, log).Print(ctx, s.out, screenOf(s.out, c.Color, c.All))
 	}

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/days"
+	"archiver/internal/load/figures"
+	"archiver/internal/load/pg"
 )
 
 // dropBefore is the time before which days are dropped, zero for never. What
@@ -47,8 +49,8 @@ func inDays(d time.Duration) string {
 
 // makeAhead makes the days that a pass will most likely write to. Where that
 // fails, the pages that need them try again, and say what is wrong.
-func makeAhead(ctx context.Context, store *load.Store, now time.Time, log *slog.Logger) {
-	if err := store.MakeAhead(ctx, now); err != nil && ctx.Err() == nil {
+func makeAhead(ctx context.Context, db *pg.DB, now time.Time, log *slog.Logger) {
+	if err := days.New(db).MakeAhead(ctx, now); err != nil && ctx.Err() == nil {
 		log.Warn("days could not be made ahead", "error", err)
 	}
 }
@@ -62,13 +64,13 @@ const figuresWithin = 30 * time.Second
 
 // figuresMeanwhile counts the figures of what a long pass has read, every so
 // often, until the function it returns is called.
-func figuresMeanwhile(ctx context.Context, store *load.Store, clock archive.Clock, log *slog.Logger) (stop func()) {
+func figuresMeanwhile(ctx context.Context, db *pg.DB, clock archive.Clock, log *slog.Logger) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		for clock.Sleep(ctx, figuresEvery) == nil {
-			countFigures(ctx, store, clock, figuresWithin, log)
+			countFigures(ctx, db, clock, figuresWithin, log)
 		}
 	}()
 	return func() {
@@ -78,8 +80,8 @@ func figuresMeanwhile(ctx context.Context, store *load.Store, clock archive.Cloc
 }
 
 // countFigures counts what is due, within a time or all of it. What fails stays due.
-func countFigures(ctx context.Context, store *load.Store, clock archive.Clock, within time.Duration, log *slog.Logger) {
-	if err := store.CountFigures(ctx, clock, within); err != nil && ctx.Err() == nil {
+func countFigures(ctx context.Context, db *pg.DB, clock archive.Clock, within time.Duration, log *slog.Logger) {
+	if err := figures.Count(ctx, db, clock, within); err != nil && ctx.Err() == nil {
 		log.Warn("figures are left as they were", "error", err)
 	}
 }
@@ -105,17 +107,17 @@ func (t *turns) do(work func()) {
 // upkeep is what comes after a pass, unless it was interrupted: figures are
 // counted, within a time or all of them, old days dropped, statistics made. What fails of it is no failure of the pass, and is
 // tried again after the next one.
-func upkeep(ctx context.Context, store *load.Store, within time.Duration, dropBefore time.Time, log *slog.Logger) {
+func upkeep(ctx context.Context, db *pg.DB, within time.Duration, dropBefore time.Time, log *slog.Logger) {
 	if ctx.Err() != nil {
 		return
 	}
-	countFigures(ctx, store, archive.SystemClock{}, within, log)
+	countFigures(ctx, db, archive.SystemClock{}, within, log)
 	if !dropBefore.IsZero() {
-		if err := store.Retain(ctx, dropBefore); err != nil && ctx.Err() == nil {
+		if err := days.New(db).Retain(ctx, dropBefore); err != nil && ctx.Err() == nil {
 			log.Warn("old days are left", "error", err)
 		}
 	}
-	if err := store.Analyze(ctx); err != nil && ctx.Err() == nil {
+	if err := days.New(db).Analyze(ctx); err != nil && ctx.Err() == nil {
 		log.Warn("statistics are left as they were", "error", err)
 	}
 }

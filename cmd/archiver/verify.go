@@ -35,12 +35,12 @@ func (c *verifyCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	if err != nil {
 		return err
 	}
-	defer set.store.Close()
+	defer set.db.Close()
 	err = set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
 		return verify(ctx, o.archiver, archive.Order{AskedBy: "verify", Compare: true, Repair: c.Repair, Range: span}, o.log, s)
 	})
 	if c.Repair && ctx.Err() == nil {
-		countFigures(ctx, set.store, archive.SystemClock{}, 0, log)
+		countFigures(ctx, set.db, archive.SystemClock{}, 0, log)
 	}
 	return err
 }

@@ -83,11 +83,12 @@ func (b *bench) callsHourly(ctx context.Context) ([]measure, error) {
 		return nil, err
 	}
 	defer source.stop()
-	store, _, err := b.archive(ctx, "calls_hourly", workers)
+	db, _, err := b.archive(ctx, "calls_hourly", workers)
 	if err != nil {
 		return nil, err
 	}
-	defer store.Close()
+	defer db.Close()
+	store := newStore(db)
 	client, err := functiongraph.New(ctx, functiongraph.Options{
 		Region: simulate.DefaultRegion, Endpoint: source.url, ProjectID: simulate.DefaultProjectID,
 		AuthToken: extract.FixedSecret("token", token), // a signature would go by the machine's own clock

@@ -12,11 +12,11 @@ import (
 // the columns of the archive's invocations. An indexed one also has the unique
 // index of a day's table.
 func (b *bench) copyDay(ctx context.Context, day []work, indexed bool) (took time.Duration, err error) {
-	store, address, err := b.archive(ctx, "copy", 1)
+	db, address, err := b.archive(ctx, "copy", 1)
 	if err != nil {
 		return 0, err
 	}
-	store.Close()
+	db.Close()
 	conn, err := pgx.Connect(ctx, address)
 	if err != nil {
 		return 0, err

@@ -12,6 +12,8 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load"
+	"archiver/internal/load/days"
+	"archiver/internal/load/pg"
 )
 
 const (
@@ -30,6 +32,7 @@ const (
 
 // A grown is an archive with a claimed function after the other.
 type grown struct {
+	db    *pg.DB
 	store *load.Store
 	ids   map[string]archive.Known
 	claim archive.Claim
@@ -48,15 +51,15 @@ func measureGrowth(ctx context.Context, b *bench) ([]measure, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer without.store.Close()
+	defer without.db.Close()
 	within, database, err := b.grow(ctx, growthWithin, day)
 	if err != nil {
 		return nil, err
 	}
-	defer within.store.Close()
+	defer within.db.Close()
 	archives := []*grown{without, within}
 	began := time.Now()
-	rows, err := buildHistory(ctx, within.store, database, within.ids[day[0].function.URN])
+	rows, err := buildHistory(ctx, within.db, database, within.ids[day[0].function.URN])
 	if err != nil {
 		return nil, fmt.Errorf("build a history: %w", err)
 	}
@@ -93,16 +96,17 @@ func measureGrowth(ctx context.Context, b *bench) ([]measure, error) {
 
 // grow makes an archive that knows the day's functions. Close its store.
 func (b *bench) grow(ctx context.Context, name string, day []work) (*grown, string, error) {
-	store, address, err := b.archive(ctx, name, 2)
+	db, address, err := b.archive(ctx, name, 2)
 	if err != nil {
 		return nil, "", err
 	}
+	store := newStore(db)
 	ids, err := see(ctx, store, day)
 	if err != nil {
-		store.Close()
+		db.Close()
 		return nil, "", err
 	}
-	return &grown{store: store, ids: ids}, address, nil
+	return &grown{db: db, store: store, ids: ids}, address, nil
 }
 
 // commitBoth commits the first full pages of a function to every archive in
@@ -140,13 +144,13 @@ func commitBoth(ctx context.Context, archives []*grown, w work, n int) (err erro
 // buildHistory fills the days before the page's, and their windows. The store
 // makes the days, by a record that it is given for each; what it made of these
 // goes again.
-func buildHistory(ctx context.Context, store *load.Store, database string, function archive.Known) (rows int64, err error) {
+func buildHistory(ctx context.Context, db *pg.DB, database string, function archive.Known) (rows int64, err error) {
 	from := date.AddDate(0, 0, -historyDays)
 	var seeds []archive.Invocation
 	for d := from; d.Before(date); d = d.AddDate(0, 0, 1) {
 		seeds = append(seeds, archive.Invocation{RequestID: "seed-" + d.Format(time.DateOnly), Status: "SUCCESS", Start: d, End: d})
 	}
-	claim, err := store.Claim(ctx, function)
+	claim, err := newStore(db).Claim(ctx, function)
 	if err != nil {
 		return 0, err
 	}
@@ -160,7 +164,7 @@ func buildHistory(ctx context.Context, store *load.Store, database string, funct
 		return 0, err
 	}
 	// As after a run: the days get the index on times.
-	if err := store.Analyze(ctx); err != nil {
+	if err := days.New(db).Analyze(ctx); err != nil {
 		return 0, err
 	}
 	conn, err := pgx.Connect(ctx, database)

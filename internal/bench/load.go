@@ -124,11 +124,12 @@ func pages(data *dataset.Data, size, most int) []work {
 
 // commit keeps the day with so many loaders at once, a function each.
 func (b *bench) commit(ctx context.Context, day []work, loaders int) (c cost, err error) {
-	store, _, err := b.archive(ctx, "load", loaders)
+	db, _, err := b.archive(ctx, "load", loaders)
 	if err != nil {
 		return c, err
 	}
-	defer store.Close()
+	defer db.Close()
+	store := newStore(db)
 	ids, err := see(ctx, store, day)
 	if err != nil {
 		return c, err
@@ -172,7 +173,7 @@ func (b *bench) commit(ctx context.Context, day []work, loaders int) (c cost, er
 		return c, err
 	default:
 	}
-	store.Close()
+	db.Close()
 	return c, b.drop(ctx, "load")
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/read"
 )
 
 const (
@@ -21,11 +22,12 @@ const (
 // windows of many functions: all complete, the last few not compared with the
 // source yet, and one hour due.
 func measureScale(ctx context.Context, b *bench) ([]measure, error) {
-	store, database, err := b.archive(ctx, "scale", 2)
+	db, database, err := b.archive(ctx, "scale", 2)
 	if err != nil {
 		return nil, err
 	}
-	defer store.Close()
+	defer db.Close()
+	store := newStore(db)
 	functions := make([]archive.Function, scaleFunctions)
 	for i := range functions {
 		name := fmt.Sprintf("scale-%04d", i)
@@ -61,7 +63,7 @@ func measureScale(ctx context.Context, b *bench) ([]measure, error) {
 			return nil, fmt.Errorf("%d functions are due", len(found))
 		}
 		began = time.Now()
-		status, err := store.Status(ctx)
+		status, err := read.New(db).Status(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +72,7 @@ func measureScale(ctx context.Context, b *bench) ([]measure, error) {
 			return nil, fmt.Errorf("%d functions have a status, the first %d windows complete", len(status), status[0].Complete)
 		}
 		began = time.Now()
-		overview, err := store.Overview(ctx, map[string]time.Time{"functiongraph": {}})
+		overview, err := read.New(db).Overview(ctx, map[string]time.Time{"functiongraph": {}})
 		if err != nil {
 			return nil, err
 		}
@@ -79,7 +81,7 @@ func measureScale(ctx context.Context, b *bench) ([]measure, error) {
 			return nil, fmt.Errorf("the overview is %+v", overview)
 		}
 	}
-	store.Close()
+	db.Close()
 	return []measure{
 		figure("windows, of functions", "%d, %d", windows, scaleFunctions),
 		atMost("what is due, ms", "%.0f", median(forDue), scaleTarget),

@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/load"
+	"archiver/internal/load/days"
+	"archiver/internal/load/pg"
 	"archiver/internal/serve"
 	"archiver/internal/simulate"
 	"archiver/internal/simulate/dataset"
@@ -128,12 +130,12 @@ func (b *bench) exec(ctx context.Context, statement string) error {
 
 // archive makes a database with the archive's schema, and opens it. Close the
 // store.
-func (b *bench) archive(ctx context.Context, name string, conns int) (*load.Store, string, error) {
+func (b *bench) archive(ctx context.Context, name string, conns int) (*pg.DB, string, error) {
 	address, err := b.database(ctx, name)
 	if err != nil {
 		return nil, "", err
 	}
-	migrator, err := load.NewMigrator(address)
+	migrator, err := pg.NewMigrator(address)
 	if err != nil {
 		return nil, "", err
 	}
@@ -141,9 +143,12 @@ func (b *bench) archive(ctx context.Context, name string, conns int) (*load.Stor
 	if _, err := migrator.Up(ctx); err != nil {
 		return nil, "", err
 	}
-	store, err := load.Open(ctx, address, conns, b.log)
-	return store, address, err
+	db, err := pg.Open(ctx, address, conns, b.log)
+	return db, address, err
 }
+
+// newStore is a store on the database.
+func newStore(db *pg.DB) *load.Store { return load.New(db, days.New(db)) }
 
 // invocations is how many records there are.
 func invocations(data *dataset.Data) (n int) {

@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"sync/atomic"
 
-	"archiver/internal/load"
+	"archiver/internal/load/pg"
 )
 
 // roundTrips is how often a page waits for the server, its share of the claim
@@ -20,7 +20,7 @@ func (b *bench) roundTrips(ctx context.Context, day []work) (a float64, err erro
 		return 0, err
 	}
 	defer direct.Close()
-	ids, err := see(ctx, direct, day)
+	ids, err := see(ctx, newStore(direct), day)
 	if err != nil {
 		return 0, err
 	}
@@ -34,11 +34,12 @@ func (b *bench) roundTrips(ctx context.Context, day []work) (a float64, err erro
 	}
 	defer p.Close()
 	proxied.Host = p.Addr().String()
-	store, err := load.Open(ctx, proxied.String(), 1, b.log)
+	db, err := pg.Open(ctx, proxied.String(), 1, b.log)
 	if err != nil {
 		return 0, err
 	}
-	defer store.Close()
+	defer db.Close()
+	store := newStore(db)
 	// The first function's are not counted: connections and statements are
 	// prepared.
 	counted, before := 0, int64(-1)
@@ -59,7 +60,7 @@ func (b *bench) roundTrips(ctx context.Context, day []work) (a float64, err erro
 		return 0, fmt.Errorf("no two functions have %d records", loadAtMost)
 	}
 	turns := p.turns.Load() - before
-	store.Close()
+	db.Close()
 	return float64(turns) / float64(counted), b.drop(ctx, "turns")
 }
 

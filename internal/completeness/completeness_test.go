@@ -20,6 +20,8 @@ import (
 	"archiver/internal/extract"
 	"archiver/internal/extract/functiongraph"
 	"archiver/internal/load"
+	"archiver/internal/load/days"
+	"archiver/internal/load/pg"
 	"archiver/internal/loop"
 	"archiver/internal/pgserver/pgtest"
 )
@@ -103,10 +105,10 @@ func openStore(t *testing.T) *database {
 	t.Helper()
 	ctx := context.Background()
 	url := pgtest.Migrated(t, func(ctx context.Context, url string) error {
-		_, err := load.MigrateUp(ctx, url)
+		_, err := pg.MigrateUp(ctx, url)
 		return err
 	})
-	store, err := load.Open(ctx, url, 4, slog.New(slog.DiscardHandler))
+	opened, err := pg.Open(ctx, url, 4, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,9 +120,9 @@ func openStore(t *testing.T) *database {
 		if err := conn.Close(ctx); err != nil {
 			t.Error(err)
 		}
-		store.Close()
+		opened.Close()
 	})
-	return &database{store, conn}
+	return &database{load.New(opened, days.New(opened)), conn}
 }
 
 // history runs one, in a project of its own, and compares table and service.

@@ -16,6 +16,8 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load"
+	"archiver/internal/load/days"
+	"archiver/internal/load/pg"
 	"archiver/internal/loop"
 	"archiver/internal/pgserver/pgtest"
 )
@@ -39,7 +41,7 @@ type database struct {
 func newDatabase(t *testing.T) *database {
 	t.Helper()
 	db := &database{url: pgtest.Database(t)}
-	migrator, err := load.NewMigrator(db.url)
+	migrator, err := pg.NewMigrator(db.url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,10 +49,12 @@ func newDatabase(t *testing.T) *database {
 	if _, err := migrator.Up(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if db.store, err = load.Open(t.Context(), db.url, 4, slog.New(slog.DiscardHandler)); err != nil {
+	connected, err := pg.Open(t.Context(), db.url, 4, slog.New(slog.DiscardHandler))
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(db.store.Close)
+	t.Cleanup(connected.Close)
+	db.store = load.New(connected, days.New(connected))
 	return db
 }
 

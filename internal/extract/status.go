@@ -82,10 +82,10 @@ func newStatusError(resp *http.Response, redact *strings.Replacer, now time.Time
 // errorBody reads the code, the message and the call's id from the body of an
 // error answer. Their field names differ:
 //   - Huawei Cloud: error_code and error_msg (page: Querying Asynchronous
-//     Invocation Requests, Tables 6 to 8), or code and message; its identity
-//     service puts them into an object "error";
-//   - Alibaba Cloud: ErrorCode and ErrorMessage, or Code and Message (as its SDK
-//     reads them).
+//     Invocation Requests, Tables 6 to 8). Its identity service: code and message
+//     in an object "error".
+//   - Alibaba Cloud: ErrorCode and ErrorMessage, Code and Message (as its SDK
+//     reads them), or code and message.
 func errorBody(body []byte) (code, message, id string) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil {

@@ -61,7 +61,7 @@ func TestCommitFailsLate(t *testing.T) {
 			if test.when == "BEFORE DELETE" && test.table == "walks" {
 				b.Outcome = &archive.Outcome{State: archive.StateComplete}
 			}
-			if err := a.store.ensure(t.Context(), b.Invocations); err != nil {
+			if err := a.store.Ensure(t.Context(), b.Invocations); err != nil {
 				t.Fatal(err)
 			}
 			before := a.rows(everything)
@@ -100,7 +100,7 @@ func TestCommitIsCutOff(t *testing.T) {
 			a := newArchive(t)
 			c := a.newClaim("f")
 			b := changing(t, c)
-			if err := a.store.ensure(t.Context(), b.Invocations); err != nil {
+			if err := a.store.Ensure(t.Context(), b.Invocations); err != nil {
 				t.Fatal(err)
 			}
 			before := a.rows(everything)

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/pg"
 )
 
 // A claim is this process's hold on a function.
@@ -34,7 +35,7 @@ type claim struct {
 // has been silent for archive.ClaimLife, or its worker's session has ended
 // (a process that was killed is gone from pg_locks at once).
 func (s *Store) Claim(ctx context.Context, function archive.Known) (archive.Claim, error) {
-	if err := s.live(ctx); err != nil {
+	if err := s.db.Live(ctx); err != nil {
 		return nil, err
 	}
 	c := &claim{store: s, function: function, begun: make(map[archive.Span]bool)}
@@ -96,7 +97,7 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 			   FOR UPDATE SKIP LOCKED) AS free
 		 WHERE c.function_id = free.function_id
 		RETURNING c.function_id, c.epoch`,
-		functions, s.owner, archive.ClaimLife, ownerLocks).Query(func(rows pgx.Rows) error {
+		functions, s.db.Owner, archive.ClaimLife, pg.OwnerLocks).Query(func(rows pgx.Rows) error {
 		var id int32
 		var epoch int64
 		_, err := pgx.ForEachRow(rows, []any{&id, &epoch}, func() error {
@@ -147,7 +148,7 @@ func (s *Store) Want(ctx context.Context, functions []archive.Known) error {
 					 WHERE function_id = ANY ($1) AND owner <> $2 AND expires_at > clock_timestamp()) AS held
 				 WHERE 2 * n <= owned)
 			   FOR NO KEY UPDATE SKIP LOCKED) AS half
-		 WHERE c.function_id = half.function_id`, ids, s.owner)
+		 WHERE c.function_id = half.function_id`, ids, s.db.Owner)
 	if err != nil {
 		return fmt.Errorf("ask for a share of %d functions: %w", len(functions), err)
 	}
@@ -224,7 +225,7 @@ func (c *claim) fenced(ctx context.Context, f func(tx pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, c.store.pool, func(tx pgx.Tx) error {
 		var batch pgx.Batch
 		held := c.queueFence(&batch)
-		batch.Queue(lockTotals, []int32{c.function.ID})
+		batch.Queue(pg.LockTotals, []int32{c.function.ID})
 		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 			return fmt.Errorf("check the claim of %s: %w", c.function.Name, err)
 		}

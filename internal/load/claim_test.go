@@ -20,7 +20,7 @@ func TestClaimIsExclusive(t *testing.T) {
 	other := openStore(t, a.url)
 	f, g := a.function("f"), a.function("g")
 	c := a.claim(f)
-	for name, s := range map[string]*Store{"the same process": a.store, "another process": other} {
+	for name, s := range map[string]*rooms{"the same process": a.store, "another process": other} {
 		if _, err := s.Claim(t.Context(), f); !errors.Is(err, archive.ErrClaimed) {
 			t.Errorf("%s claims it as well: %v", name, err)
 		}
@@ -75,12 +75,12 @@ func TestClaimRunsOut(t *testing.T) {
 // A worker whose process is gone is not waited for.
 func TestClaimOfTheDead(t *testing.T) {
 	t.Parallel()
-	for name, die := range map[string]func(*archiveDB, *Store){
-		"closed": func(_ *archiveDB, s *Store) { s.Close() },
-		"killed": func(a *archiveDB, s *Store) {
+	for name, die := range map[string]func(*archiveDB, *rooms){
+		"closed": func(_ *archiveDB, s *rooms) { s.db.Close() },
+		"killed": func(a *archiveDB, s *rooms) {
 			a.exec(`
 				SELECT pg_terminate_backend(pid) FROM pg_locks
-				 WHERE locktype = 'advisory' AND objid = $1::integer::oid AND objsubid = 2`, s.owner)
+				 WHERE locktype = 'advisory' AND objid = $1::integer::oid AND objsubid = 2`, s.db.Owner)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -121,9 +121,9 @@ func TestClaimAfterTheServerCutUsOff(t *testing.T) {
 		SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 		 WHERE datname = current_database() AND pid <> pg_backend_pid()
 		   AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = $1::integer::oid)`,
-		a.store.owner)
+		a.store.db.Owner)
 	eventually(t, "its lock is gone", func() bool {
-		return value[int](a, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1::integer::oid`, a.store.owner) == 0
+		return value[int](a, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1::integer::oid`, a.store.db.Owner) == 0
 	})
 	a.claim(f)
 	if _, err := other.Claim(t.Context(), f); !errors.Is(err, archive.ErrClaimed) {
@@ -171,7 +171,7 @@ func TestClaimLost(t *testing.T) {
 func TestClaimRace(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	stores := []*Store{a.store, openStore(t, a.url)}
+	stores := []*rooms{a.store, openStore(t, a.url)}
 	const n = 100
 	var functions []archive.Function
 	for i := range n {

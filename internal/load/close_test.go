@@ -46,7 +46,7 @@ func TestCloseOfHanging(t *testing.T) {
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
-		store.Close()
+		store.db.Close()
 	}()
 	select {
 	case <-closed:

@@ -128,6 +128,7 @@ func TestReaderMayNotBeMade(t *testing.T) {
 	a := newArchive(t)
 	owner := "owner_" + strings.ToLower(strings.ReplaceAll(time.Now().UTC().Format("150405.000000000"), ".", ""))
 	a.exec(`CREATE ROLE ` + owner)
+	a.exec(`GRANT USAGE ON SCHEMA archiver_internal TO ` + owner)
 	t.Cleanup(func() {
 		for _, sql := range []string{`DROP OWNED BY ` + owner, `DROP ROLE ` + owner} {
 			if _, err := a.store.pool.Exec(context.WithoutCancel(t.Context()), sql); err != nil {
@@ -141,7 +142,7 @@ func TestReaderMayNotBeMade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, sql := range []string{`SET LOCAL ROLE ` + owner, `SELECT allow_another('windows')`} {
+	for _, sql := range []string{`SET LOCAL ROLE ` + owner, `SELECT archiver_internal.allow_another('functions')`} {
 		if _, err := tx.Exec(t.Context(), sql); err != nil {
 			t.Errorf("%s: %v", sql, err)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/pg"
 )
 
 // maxTries is how often a commit is made again where another transaction got
@@ -47,13 +48,9 @@ func (s *Store) alone(ctx context.Context, w *write) error {
 			return err
 		}
 		w.claim.wary = w.claim.wary || foreign(err)
-		s.forget()
+		s.days.Forget()
 	}
 }
-
-// commitLock is held by every commit, shared, and by one that is made again,
-// alone: nothing gets in between a second time.
-const commitLock = 0x61726368636f6d6d // "archcomm"
 
 // commit makes writes of different claims in one transaction. Those whose claim
 // was lost are left out of it and have ErrClaimLost in their err.
@@ -64,11 +61,11 @@ const commitLock = 0x61726368636f6d6d // "archcomm"
 // COMMIT is under way we do not know, and the next run finds either.
 //
 // Locks are taken in one order by all: claims, commitLock, totals (see
-// lockTotals), then whatever is written, rows in the order of their ids.
+// pg.LockTotals), then whatever is written, rows in the order of their ids.
 func (s *Store) commit(ctx context.Context, writes []*write, exclusive bool) (err error) {
 	for _, w := range writes {
 		w.changes, w.err = nil, nil
-		if err := s.ensure(ctx, w.batch.Invocations); err != nil {
+		if err := s.days.Ensure(ctx, w.batch.Invocations); err != nil {
 			return err
 		}
 	}
@@ -166,7 +163,7 @@ func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool)
 		// stopped in the middle of COPY.
 		first.Queue(`SELECT set_config('lock_timeout', $1, true)`, fmt.Sprint(archive.ClaimLife.Milliseconds()))
 	}
-	first.Queue(lock, int64(commitLock))
+	first.Queue(lock, int64(pg.CommitLock))
 	asked := p.queue(&first)
 	d := newDraft(writes, nil)
 	if d.prepared = !asked && d.plain(); d.prepared {

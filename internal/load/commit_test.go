@@ -51,7 +51,7 @@ func TestCommitTheSameAgainWritesNothing(t *testing.T) {
 	if diff := cmp.Diff(before, a.rows(physical)); diff != "" {
 		t.Errorf("rows were written again:\n%s", diff)
 	}
-	a.store.Close() // sessions tell their statistics when they end, at the latest
+	a.store.db.Close() // sessions tell their statistics when they end, at the latest
 	eventually(t, "the statistics are there", func() bool {
 		return value[int64](a, `SELECT COALESCE(sum(n_tup_ins), 0)::bigint FROM pg_stat_user_tables WHERE relname LIKE 'invocations%'`) == 500
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/read"
 )
 
 // checkDays compares the days with the windows that they sum up.
@@ -66,9 +67,9 @@ func TestCells(t *testing.T) {
 		}
 	}
 	from, to := today.AddDate(0, 0, 1), today.AddDate(0, 0, 11)
-	for _, grain := range []Grain{Hourly, Daily} {
-		var cells, sums []Cell
-		err := a.store.Snapshot(t.Context(), func(s *Snapshot) (err error) {
+	for _, grain := range []read.Grain{read.Hourly, read.Daily} {
+		var cells, sums []read.Cell
+		err := a.store.Snapshot(t.Context(), func(s *read.Snapshot) (err error) {
 			if cells, err = s.Cells(t.Context(), ids[:2], from, to, grain); err != nil {
 				return err
 			}
@@ -110,13 +111,13 @@ func TestCells(t *testing.T) {
 // utc compares times by the moment.
 var utc = cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) })
 
-func cellsBy(a *archiveDB, sql string, args ...any) []Cell {
+func cellsBy(a *archiveDB, sql string, args ...any) []read.Cell {
 	a.t.Helper()
 	rows, err := a.sql.Query(a.t.Context(), sql, args...)
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	cells, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Cell])
+	cells, err := pgx.CollectRows(rows, pgx.RowToStructByPos[read.Cell])
 	if err != nil {
 		a.t.Fatal(err)
 	}

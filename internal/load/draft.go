@@ -8,6 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"archiver/internal/load/figures"
+	"archiver/internal/load/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -69,7 +72,7 @@ func (d *draft) lock(batch *pgx.Batch) {
 	}
 	if len(functions) > 0 {
 		due := d.windows.due()
-		batch.Queue(noteDue+lockTotals, functions, due.functions, due.windows)
+		batch.Queue(figures.NoteDue+pg.LockTotals, functions, due.Functions, due.Windows)
 	}
 }
 
@@ -147,7 +150,7 @@ func (w *write) reject(batch *pgx.Batch, changes *windowChanges) {
 	for i := range b.Rejected {
 		r := &b.Rejected[i]
 		windows[i] = b.Walk.Span.WindowOf(r.Start)
-		reasons[i], payloads[i] = storable(r.Reason), storable(string(r.Payload))
+		reasons[i], payloads[i] = pg.Storable(r.Reason), pg.Storable(string(r.Payload))
 	}
 	batch.Queue(`
 		INSERT INTO rejected_records (function_id, window_start, reason, payload, rejected_at)
@@ -164,9 +167,4 @@ func (w *write) reject(batch *pgx.Batch, changes *windowChanges) {
 		})
 		return err
 	})
-}
-
-// storable is a foreign text as PostgreSQL can hold it.
-func storable(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/days"
 )
 
 // figures are a day's, of all levels, as texts.
@@ -131,7 +132,7 @@ func TestFiguresBesideRetention(t *testing.T) {
 	for n := range rounds {
 		at := noted.Add(time.Duration(n) * time.Minute)
 		commit(t, c, lastPage(hours(yesterday, 24), at, timed(fmt.Sprint("r", n), archive.StatusSuccess, yesterday.Add(time.Duration(n)*archive.Hour), time.Second)))
-		if err := a.store.Retain(t.Context(), today); err != nil && !inTheWay(err) {
+		if err := a.store.Retain(t.Context(), today); err != nil && !days.InTheWay(err) {
 			t.Fatal(err)
 		}
 	}

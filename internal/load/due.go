@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/pg"
 )
 
 // Due picks the functions that have something to do: windows of the order's
@@ -147,7 +148,7 @@ func (s *Store) Plan(ctx context.Context, due []archive.Due, o archive.Order) er
 		}
 	}
 	var batch pgx.Batch // one transaction
-	batch.Queue(lockTotals, ids)
+	batch.Queue(pg.LockTotals, ids)
 	batch.Queue(insertPlanned, ids, o.Range.From, o.Range.To)
 	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("insert the windows of %d functions: %w", len(ids), err)

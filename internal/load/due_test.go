@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/read"
 )
 
 // countedDue is what is due, said as plainly as it can be: by counting the
@@ -151,7 +152,7 @@ func TestDuePlanAndStatusAreCounted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := pgx.CollectRows(rows, pgx.RowToStructByPos[FunctionStatus])
+		want, err := pgx.CollectRows(rows, pgx.RowToStructByPos[read.FunctionStatus])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -267,7 +268,7 @@ func TestPlanningDoesNotGrow(t *testing.T) {
 				false, true, false, true, now, now.Add(-6*time.Hour), true, archive.RestAtMost, archive.SettingsEvery)
 			c["plan: "+name] = a.blocks(insertPlanned, ids, ranges.From, ranges.To)
 		}
-		c["status"] = a.blocks(selectStatus)
+		c["status"] = a.blocks(read.SelectStatus)
 		return c
 	}
 	short, long := cost(14), cost(365)

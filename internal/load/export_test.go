@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"archiver/internal/load/pg"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -34,7 +36,7 @@ func (a *asking) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData
 // with the statements that its store has asked since the last call.
 type Watched struct {
 	*archiveDB
-	Store *Store
+	Store *rooms
 	asked *asking
 }
 
@@ -42,7 +44,7 @@ type Watched struct {
 func NewWatched(t *testing.T) *Watched {
 	t.Helper()
 	w := &Watched{archiveDB: newArchive(t), asked: &asking{}}
-	config, err := Config(w.url)
+	config, err := pg.Config(w.url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,12 +53,13 @@ func NewWatched(t *testing.T) *Watched {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Store = openStore(t, w.url)
-	plain := w.Store.pool
-	w.Store.pool = pool
+	db := openStore(t, w.url).db
+	plain := db.Pool
+	db.Pool = pool
+	w.Store = newRooms(db)
 	t.Cleanup(func() {
 		pool.Close()
-		w.Store.pool = plain
+		db.Pool = plain
 	})
 	return w
 }

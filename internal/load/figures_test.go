@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/figures"
 )
 
 // recounted are figures as a plain look at all rows gives them, by whatever the
@@ -86,7 +87,7 @@ func checkFigures(a *archiveDB) {
 	}
 }
 
-func countFigures(t testing.TB, s *Store) {
+func countFigures(t testing.TB, s *rooms) {
 	t.Helper()
 	if err := s.CountFigures(t.Context(), archive.SystemClock{}, 0); err != nil {
 		t.Fatal(err)
@@ -171,7 +172,7 @@ func TestFiguresNotedWhileCounting(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := countDay(t.Context(), tx, today); err != nil {
+		if err := figures.CountDay(t.Context(), tx, today); err != nil {
 			t.Fatal(err)
 		}
 		commit(t, c, page(span(0, 1), noted, record(fmt.Sprint("meanwhile", value[int](a, `SELECT count(*) FROM invocations`)), archive.StatusSuccess, hour(0))))
@@ -263,11 +264,11 @@ func TestHistograms(t *testing.T) {
 func TestFiguresOfFewFunctions(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	for i := range fewFunctions + 6 { // all of them are not few
+	for i := range figures.FewFunctions + 6 { // all of them are not few
 		a.function(fmt.Sprint("f", i))
 	}
 	functions := value[[]int32](a, `SELECT array_agg(function_id ORDER BY function_id) FROM functions`)
-	if err := a.store.ensureDay(t.Context(), today); err != nil {
+	if err := a.store.EnsureDay(t.Context(), today); err != nil {
 		t.Fatal(err)
 	}
 	a.exec(`
@@ -282,12 +283,12 @@ func TestFiguresOfFewFunctions(t *testing.T) {
 	countFigures(t, a.store)
 	checkFigures(a)
 
-	for name, sql := range map[string]string{"hours": countHours(ofFunctions), "error codes": countErrorCodes(ofFunctions)} {
+	for name, sql := range map[string]string{"hours": figures.CountHours(figures.OfFunctions), "error codes": figures.CountErrorCodes(figures.OfFunctions)} {
 		tx, err := a.store.pool.Begin(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tx.Exec(t.Context(), planCounts); err != nil {
+		if _, err := tx.Exec(t.Context(), figures.PlanCounts); err != nil {
 			t.Fatal(err)
 		}
 		rows, err := tx.Query(t.Context(), `EXPLAIN `+sql, functions[:1], []time.Time{today}, today, today.AddDate(0, 0, 1), functions[:1])

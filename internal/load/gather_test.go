@@ -107,7 +107,7 @@ func (a *archiveDB) held() (release func()) {
 }
 
 // queued is how many turns are under way, and how many writes wait for theirs.
-func (s *Store) queued() (underWay, waiting int) {
+func (s *rooms) queued() (underWay, waiting int) {
 	s.writes.mu.Lock()
 	defer s.writes.mu.Unlock()
 	return s.writes.underWay, len(s.writes.waiting)

@@ -3,7 +3,6 @@ package load
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/pg"
 	"archiver/internal/pgserver/pgtest"
 )
 
@@ -34,7 +34,7 @@ var (
 type archiveDB struct {
 	t     testing.TB
 	url   string
-	store *Store
+	store *rooms
 	sql   *pgxpool.Pool
 }
 
@@ -74,14 +74,14 @@ func (a *archiveDB) in(t testing.TB) *archiveDB {
 func migrated(t testing.TB) string {
 	t.Helper()
 	return pgtest.Migrated(t, func(ctx context.Context, url string) error {
-		_, err := MigrateUp(ctx, url)
+		_, err := pg.MigrateUp(ctx, url)
 		return err
 	})
 }
 
-func newMigrator(t testing.TB, url string) *Migrator {
+func newMigrator(t testing.TB, url string) *pg.Migrator {
 	t.Helper()
-	m, err := NewMigrator(url)
+	m, err := pg.NewMigrator(url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,16 +100,6 @@ func migrateUp(t testing.TB, url string) {
 	}
 }
 
-func openStore(t testing.TB, url string) *Store {
-	t.Helper()
-	s, err := Open(t.Context(), url, 8, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
-}
-
 // function makes one known to the archive.
 func (a *archiveDB) function(name string) archive.Known {
 	a.t.Helper()
@@ -126,7 +116,7 @@ func (a *archiveDB) claim(f archive.Known) *claim {
 	return claimOf(a.t, a.store, f)
 }
 
-func claimOf(t testing.TB, s *Store, f archive.Known) *claim {
+func claimOf(t testing.TB, s *rooms, f archive.Known) *claim {
 	t.Helper()
 	got, err := s.Claim(t.Context(), f)
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/days"
+	"archiver/internal/load/pg"
 	"archiver/internal/pgserver/pgtest"
 )
 
@@ -32,7 +34,7 @@ func TestMigrateUpAndDown(t *testing.T) {
 	m := newMigrator(t, url)
 
 	steps := status(t, m)
-	if len(steps) == 0 || slices.ContainsFunc(steps, func(s Migration) bool { return s.Applied }) {
+	if len(steps) == 0 || slices.ContainsFunc(steps, func(s pg.Migration) bool { return s.Applied }) {
 		t.Fatalf("an empty database's migrations: %+v", steps)
 	}
 	store := openStore(t, url)
@@ -77,7 +79,7 @@ func TestMigrateUpAndDown(t *testing.T) {
 	}
 }
 
-func status(t *testing.T, m *Migrator) []Migration {
+func status(t *testing.T, m *pg.Migrator) []pg.Migration {
 	t.Helper()
 	steps, err := m.Status(t.Context())
 	if err != nil {
@@ -93,7 +95,7 @@ func TestMigrateAtOnce(t *testing.T) {
 	url := pgtest.Database(t)
 	const n = 4
 	var all sync.WaitGroup
-	var applied [n][]Migration
+	var applied [n][]pg.Migration
 	for i := range n {
 		m := newMigrator(t, url)
 		all.Go(func() {
@@ -126,7 +128,7 @@ func TestMakeDayTakesUpATableLeftBehind(t *testing.T) {
 	}
 }
 
-// The days are made with dayStorage. The schema sets the same for undated rows.
+// The days are made with days.Storage. The schema sets the same for undated rows.
 func TestStorageOfDays(t *testing.T) {
 	t.Parallel()
 	a, _ := filled(t)
@@ -138,8 +140,8 @@ func TestStorageOfDays(t *testing.T) {
 		t.Errorf("there are %d tables", len(tables))
 	}
 	for _, options := range tables {
-		if !strings.Contains(options, strings.ReplaceAll(strings.ReplaceAll(dayStorage, " ", ""), ",", ", ")) {
-			t.Errorf("%s, want %s", options, dayStorage)
+		if !strings.Contains(options, strings.ReplaceAll(strings.ReplaceAll(days.Storage, " ", ""), ",", ", ")) {
+			t.Errorf("%s, want %s", options, days.Storage)
 		}
 	}
 }

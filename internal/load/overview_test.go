@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/read"
 )
 
 // The overview of an archive with windows in every state are what a count of them
@@ -42,7 +43,7 @@ func TestOverview(t *testing.T) {
 		t.Fatal(err)
 	}
 	oldest, due, started := at(2), at(3), at(1)
-	want := []ProviderOverview{{
+	want := []read.ProviderOverview{{
 		Provider: "functiongraph", Listed: 2, Gone: 1, StatusOff: 1,
 		WindowsPending: 1, WindowsPartial: 2, WindowsComplete: 5, WindowsShort: 1, WindowsFailed: 2, WindowsGone: 3,
 		Records: 4, InFlight: 2, Rejected: 1, OldestIncomplete: &oldest, OldestDue: &due, OldestInFlight: &started,

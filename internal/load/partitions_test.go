@@ -31,7 +31,7 @@ func with(t *testing.T, address, setting, to string) string {
 func TestPartitionsAreMadeOnce(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	stores := []*Store{a.store, openStore(t, a.url)}
+	stores := []*rooms{a.store, openStore(t, a.url)}
 	const workers, days = 8, 6
 	var all sync.WaitGroup
 	begin := make(chan struct{})
@@ -146,7 +146,7 @@ func TestPartitionsOfAPage(t *testing.T) {
 func TestMakeAhead(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	stores := []*Store{a.store, openStore(t, a.url)}
+	stores := []*rooms{a.store, openStore(t, a.url)}
 	var all sync.WaitGroup
 	for i := range 4 {
 		all.Go(func() {

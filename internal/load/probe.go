@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/pg"
 )
 
 // maxLife is how far from its start a settled record's earlier self is looked
@@ -205,21 +206,7 @@ func scanRow(rows pgx.Rows, e *existing) error {
 	if err != nil {
 		return err
 	}
-	r.start, r.end, r.queried = orZero(start), orZero(end), orZero(queried)
-	r.sourceStatus, r.errorCode, r.errorMessage = orEmpty(sourceStatus), orEmpty(code), orEmpty(message)
+	r.start, r.end, r.queried = pg.OrZero(start), pg.OrZero(end), pg.OrZero(queried)
+	r.sourceStatus, r.errorCode, r.errorMessage = pg.OrEmpty(sourceStatus), pg.OrEmpty(code), pg.OrEmpty(message)
 	return nil
-}
-
-func orZero(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return *t
-}
-
-func orEmpty(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

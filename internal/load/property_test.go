@@ -24,7 +24,7 @@ func TestArchiveIsItsModel(t *testing.T) {
 			a := newArchive(t)
 			s := &script{
 				Rand: rand.New(rand.NewPCG(seed, 1)), a: a, model: newModel(),
-				stores: []*Store{a.store, openStore(t, a.url)},
+				stores: []*rooms{a.store, openStore(t, a.url)},
 			}
 			for i := range 3 {
 				f := a.function(fmt.Sprint("f", i))
@@ -50,7 +50,7 @@ type script struct {
 	*rand.Rand
 	a         *archiveDB
 	model     *model
-	stores    []*Store
+	stores    []*rooms
 	functions []archive.Known
 	claims    []*claim
 }

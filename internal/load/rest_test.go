@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/read"
 )
 
 // A function that has been empty for long is due less often, up to every
@@ -37,13 +38,13 @@ func TestRest(t *testing.T) {
 			t.Parallel()
 			a := newArchive(t)
 			f := a.function("f")
-			read := today.AddDate(0, 0, -20)
+			readFrom := today.AddDate(0, 0, -20)
 			until := today.AddDate(0, 0, 10)
 			records := []archive.Invocation{}
 			if test.empty >= 0 {
 				records = append(records, record("r", archive.StatusSuccess, until.Add(-time.Duration(test.empty)*time.Hour-time.Minute)))
 			}
-			commit(t, a.claim(f), lastPage(archive.Span{From: read, To: until}, noted, records...))
+			commit(t, a.claim(f), lastPage(archive.Span{From: readFrom, To: until}, noted, records...))
 			to := until.Add(time.Duration(test.unread) * time.Hour)
 			o := archive.Order{Range: archive.Span{From: to.AddDate(0, 0, -7), To: to}, Older: true, Rest: true}
 			for _, o.Rest = range []bool{true, false} {
@@ -64,7 +65,7 @@ func TestRest(t *testing.T) {
 				}
 			}
 			// A page says the same of it.
-			err := a.store.Snapshot(t.Context(), func(s *Snapshot) error {
+			err := a.store.Snapshot(t.Context(), func(s *read.Snapshot) error {
 				functions, err := s.Functions(t.Context())
 				if err != nil {
 					return err

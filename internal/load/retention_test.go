@@ -16,12 +16,14 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/days"
+	"archiver/internal/load/pg"
 )
 
 // tables are the days that the database has, with how they stand.
 func (a *archiveDB) tables() []string {
 	a.t.Helper()
-	return a.rows(`SELECT relname, attached, pending, closed FROM (` + selectDays + `) AS d ORDER BY 1`)
+	return a.rows(`SELECT relname, attached, pending, closed FROM (` + days.SelectDays + `) AS d ORDER BY 1`)
 }
 
 // filled is an archive of three days, today the last, with a row of each kind
@@ -43,11 +45,11 @@ func filled(t *testing.T) (*archiveDB, *claim) {
 }
 
 // logged is a store on the archive whose log is kept.
-func (a *archiveDB) logged() (*Store, *bytes.Buffer) {
+func (a *archiveDB) logged() (*rooms, *bytes.Buffer) {
 	a.t.Helper()
 	s := openStore(a.t, a.url)
 	log := new(bytes.Buffer)
-	s.log = slog.New(slog.NewTextHandler(log, nil))
+	s.db.Log = slog.New(slog.NewTextHandler(log, nil))
 	return s, log
 }
 
@@ -145,13 +147,13 @@ var leftovers = map[string]func(a *archiveDB){
 // emptied takes the first step of retention.
 func (a *archiveDB) emptied(d time.Time) {
 	a.t.Helper()
-	conn, err := a.store.session(a.t.Context(), nil)
+	conn, err := a.store.db.Session(a.t.Context(), nil)
 	if err != nil {
 		a.t.Fatal(err)
 	}
 	defer conn.Close(context.WithoutCancel(a.t.Context()))
-	r := retention{Store: a.store, conn: conn, concurrently: true}
-	if err := r.empty(a.t.Context(), d); err != nil {
+	r := days.Retention{Days: a.store.Days, Conn: conn, Concurrently: true}
+	if err := r.Empty(a.t.Context(), d); err != nil {
 		a.t.Fatal(err)
 	}
 }
@@ -161,13 +163,13 @@ func (a *archiveDB) emptied(d time.Time) {
 func (a *archiveDB) detachPending(table string) {
 	a.t.Helper()
 	reader := a.reader(`SELECT count(*) FROM invocations WHERE start_time >= '2026-03-14' AND start_time < '2026-03-15'`)
-	conn, err := a.store.session(a.t.Context(), map[string]string{"lock_timeout": "10ms"})
+	conn, err := a.store.db.Session(a.t.Context(), map[string]string{"lock_timeout": "10ms"})
 	if err != nil {
 		a.t.Fatal(err)
 	}
 	defer conn.Close(context.WithoutCancel(a.t.Context()))
-	_, err = conn.Exec(a.t.Context(), `ALTER TABLE invocations_dated DETACH PARTITION `+table+` CONCURRENTLY`)
-	if !inTheWay(err) {
+	_, err = conn.Exec(a.t.Context(), `ALTER TABLE archiver_days.invocations_dated DETACH PARTITION archiver_days.`+table+` CONCURRENTLY`)
+	if !days.InTheWay(err) {
 		a.t.Fatalf("detach while there is a reader: %v", err)
 	}
 	reader()
@@ -274,7 +276,7 @@ func TestRetainGivesUpForAReader(t *testing.T) {
 	default:
 	}
 	err := <-ended
-	if err == nil || !inTheWay(err) || !strings.Contains(err.Error(), "of 2 days are left to the next run") {
+	if err == nil || !days.InTheWay(err) || !strings.Contains(err.Error(), "of 2 days are left to the next run") {
 		t.Errorf("retention ends with %v", err)
 	}
 	if want := `level=WARN msg="day could not be dropped, the next run tries again" day=2026-03-12`; !strings.Contains(log.String(), want) {
@@ -304,7 +306,7 @@ func TestRetainWithAReaderOfTheParent(t *testing.T) {
 	a, _ := filled(t)
 	end := a.reader(`SELECT count(*) FROM invocations WHERE start_time >= '2026-03-14' AND start_time < '2026-03-15'`)
 	s, log := a.logged()
-	if err := s.Retain(t.Context(), today); !inTheWay(err) {
+	if err := s.Retain(t.Context(), today); !days.InTheWay(err) {
 		t.Errorf("retention ends with %v", err)
 	}
 	want := []string{"(invocations_20260312,t,t,t)", "(invocations_20260313,t,f,t)", "(invocations_20260314,t,f,f)"}
@@ -328,7 +330,7 @@ func TestRetainWithAReaderOfTheParent(t *testing.T) {
 func TestRetainOnce(t *testing.T) {
 	t.Parallel()
 	a, _ := filled(t)
-	end := a.reader(`SELECT pg_advisory_lock(` + fmt.Sprint(int64(retentionLock)) + `)`)
+	end := a.reader(`SELECT pg_advisory_lock(` + fmt.Sprint(int64(days.RetentionLock)) + `)`)
 	s, log := a.logged()
 	if err := s.Retain(t.Context(), today); err != nil || len(a.tables()) != 3 {
 		t.Errorf("beside another: %v, %s", err, a.tables())
@@ -368,7 +370,7 @@ func TestRetainEndsWalksThatBegin(t *testing.T) {
 	a := newArchive(t)
 	c := a.newClaim("f")
 	commit(t, c, lastPage(hours(today, 1), noted))
-	end := a.reader(`SELECT pg_advisory_xact_lock_shared(` + fmt.Sprint(int64(commitLock)) + `)`)
+	end := a.reader(`SELECT pg_advisory_xact_lock_shared(` + fmt.Sprint(int64(pg.CommitLock)) + `)`)
 	yesterday := today.AddDate(0, 0, -1)
 	s := hours(yesterday, 24)
 	a.exec(`INSERT INTO windows (function_id, window_start, planned) VALUES ($1, $2, true)`, c.function.ID, yesterday)
@@ -436,7 +438,7 @@ func TestRetainBesideCommits(t *testing.T) {
 			running = false
 		default:
 		}
-		if err := a.store.Retain(t.Context(), today); err != nil && !inTheWay(err) {
+		if err := a.store.Retain(t.Context(), today); err != nil && !days.InTheWay(err) {
 			t.Error(err)
 		}
 	}
@@ -452,22 +454,22 @@ func TestRetainBesideCommits(t *testing.T) {
 func TestDropTableAtOnce(t *testing.T) {
 	t.Parallel()
 	a, _ := filled(t)
-	conn, err := a.store.session(t.Context(), map[string]string{"lock_timeout": lockPatience})
+	conn, err := a.store.db.Session(t.Context(), map[string]string{"lock_timeout": days.LockPatience})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.WithoutCancel(t.Context()))
-	r := retention{Store: a.store, conn: conn}
+	r := days.Retention{Days: a.store.Days, Conn: conn}
 	yesterday := today.AddDate(0, 0, -1)
 	end := a.reader(`SELECT count(*) FROM invocations WHERE start_time >= '2026-03-14' AND start_time < '2026-03-15'`)
-	if err := r.drop(t.Context(), yesterday); !inTheWay(err) {
+	if err := r.Drop(t.Context(), yesterday); !days.InTheWay(err) {
 		t.Errorf("with a reader of the parent: %v", err)
 	}
 	if state := a.tables()[1]; state != "(invocations_20260313,t,f,t)" {
 		t.Errorf("left is %s", state)
 	}
 	end()
-	if err := r.drop(t.Context(), yesterday); err != nil || len(a.tables()) != 2 {
+	if err := r.Drop(t.Context(), yesterday); err != nil || len(a.tables()) != 2 {
 		t.Errorf("%v, %s", err, a.tables())
 	}
 	checkWindows(a)

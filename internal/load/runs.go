@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/pg"
 )
 
 // BeginRun notes what a run was asked for.
@@ -39,7 +40,7 @@ func (s *Store) NoteRun(ctx context.Context, id archive.RunID, n archive.Noted, 
 func (s *Store) EndRun(ctx context.Context, id archive.RunID, sum archive.Summary, ended error, at time.Time) error {
 	var message *string
 	if ended != nil {
-		text := storable(ended.Error())
+		text := pg.Storable(ended.Error())
 		message = &text
 	}
 	_, err := s.pool.Exec(ctx, `

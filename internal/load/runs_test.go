@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/read"
 )
 
 func TestRuns(t *testing.T) {
@@ -200,7 +201,7 @@ func TestStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	from, to, since, down := hour(0), hour(2), hour(3), "down"
-	want := []FunctionStatus{
+	want := []read.FunctionStatus{
 		{
 			Provider: "functiongraph", Region: "cn-north-4", URN: "urn:busy", Name: "busy", Windows: 3, Complete: 2, Open: 1,
 			Failed: 1, Records: 2, Pending: 1, Rejected: 1, From: &from, To: &to, OpenSince: &since, LastError: &down,
@@ -240,7 +241,7 @@ func TestRunsCost(t *testing.T) {
 	w.Exec(`UPDATE runs SET outcome = 'running', finished_at = NULL WHERE run_id = 7`)
 	w.Exec(`VACUUM ANALYZE runs`)
 	w.Asked()
-	err := w.Store.Snapshot(t.Context(), func(s *Snapshot) error {
+	err := w.Store.Snapshot(t.Context(), func(s *read.Snapshot) error {
 		runs, err := s.Runs(t.Context(), 10, noted)
 		if err == nil && (len(runs) != 11 || runs[10].ID != 7 || runs[0].ID != 20000) {
 			t.Errorf("%d runs: %+v", len(runs), runs)

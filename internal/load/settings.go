@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/pg"
 )
 
 // SettingsAsked is when the function's settings were asked for last.
@@ -118,7 +119,7 @@ func (c *claim) queueSettings(batch *pgx.Batch, changes settingsChanged, at time
 			       NULLIF($7, -1), NULLIF($8, -1), NULLIF($9, ''), NULLIF($10, ''), $11, $12::text::jsonb
 			  FROM functions
 			 WHERE function_id = $1`,
-			c.function.ID, o.URN, o.from, at, orNull(o.Created), orNull(o.Modified),
+			c.function.ID, o.URN, o.from, at, pg.OrNull(o.Created), pg.OrNull(o.Modified),
 			o.MaxEventAge, o.MaxRetries, o.OnSuccess, o.OnFailure, o.StatusLog, string(o.Raw))
 	}
 }
@@ -130,7 +131,7 @@ func (c *claim) queueRejectedSettings(batch *pgx.Batch, rejected []archive.Rejec
 	}
 	reasons, payloads := make([]string, len(rejected)), make([]string, len(rejected))
 	for i, r := range rejected {
-		reasons[i], payloads[i] = storable(r.Reason), storable(string(r.Payload))
+		reasons[i], payloads[i] = pg.Storable(r.Reason), pg.Storable(string(r.Payload))
 	}
 	batch.Queue(`
 		INSERT INTO rejected_records (function_id, reason, payload, rejected_at)
@@ -154,11 +155,4 @@ func (c *claim) goneSettings(ctx context.Context, tx pgx.Tx, at time.Time) error
 		return fmt.Errorf("close the settings of %s: %w", c.function.Name, err)
 	}
 	return nil
-}
-
-func orNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }

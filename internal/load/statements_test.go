@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/pg"
 )
 
 // A counter counts the statements of a store.
@@ -61,9 +62,9 @@ func (c *counter) TraceBatchQuery(_ context.Context, _ *pgx.Conn, d pgx.TraceBat
 func (c *counter) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
 // counted is a store on the database whose statements are counted.
-func counted(t *testing.T, url string) (*Store, *counter) {
+func counted(t *testing.T, url string) (*rooms, *counter) {
 	t.Helper()
-	config, err := Config(url)
+	config, err := pg.Config(url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +156,7 @@ func TestProbeTouchesOnlyItsDays(t *testing.T) {
 	days := int(2*maxLife/(24*time.Hour)) + 1
 	for name, sql := range map[string]string{
 		"probe":  probeDated,
-		"delete": `DELETE FROM invocations_dated WHERE request_id = ANY ($1) AND start_time BETWEEN $2 AND $3`,
+		"delete": `DELETE FROM archiver_days.invocations_dated WHERE request_id = ANY ($1) AND start_time BETWEEN $2 AND $3`,
 	} {
 		tx, err := a.store.pool.Begin(t.Context())
 		if err != nil {

@@ -78,7 +78,8 @@ func TestAnalyzeWithoutPrivilege(t *testing.T) {
 	a, _ := filled(t)
 	name := value[string](a, `SELECT 'writer_' || current_database()`)
 	a.exec(`CREATE ROLE ` + name + ` LOGIN PASSWORD 'secret'`)
-	a.exec(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ` + name)
+	a.exec(`GRANT USAGE ON SCHEMA archiver_internal, archiver_days TO ` + name)
+	a.exec(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public, archiver_internal, archiver_days TO ` + name)
 	t.Cleanup(func() {
 		if _, err := a.sql.Exec(context.WithoutCancel(t.Context()), `DROP OWNED BY `+name+`; DROP ROLE `+name); err != nil {
 			t.Error(err)

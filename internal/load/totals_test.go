@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/pg"
 )
 
 // checkTotals compares the totals, and the days, with the windows that they sum up.
@@ -162,7 +163,7 @@ func disturb(t *testing.T, a *archiveDB, r *rand.Rand, f archive.Known, known []
 // writeAs writes windows of the function as all do, its totals first.
 func writeAs(ctx context.Context, a *archiveDB, f archive.Known, statement string, args ...any) error {
 	return pgx.BeginFunc(ctx, a.sql, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockTotals, []int32{f.ID}); err != nil {
+		if _, err := tx.Exec(ctx, pg.LockTotals, []int32{f.ID}); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, statement, append([]any{f.ID}, args...)...)
@@ -216,7 +217,7 @@ func TestWritersOfSeveralFunctions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := holder.Exec(t.Context(), lockTotals, []int32{first.function.ID}); err != nil {
+	if _, err := holder.Exec(t.Context(), pg.LockTotals, []int32{first.function.ID}); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 3)

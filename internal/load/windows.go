@@ -10,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/figures"
+	"archiver/internal/load/pg"
 )
 
 // A windowKey is a row of windows.
@@ -80,7 +82,7 @@ func (w *windowChanges) begin(functionID int32, s archive.Span, at time.Time) {
 func (w *windowChanges) decide(functionID int32, s archive.Span, o archive.Outcome, at time.Time) {
 	for hour := s.From; hour.Before(s.To); hour = hour.Add(archive.Hour) {
 		c := w.at(functionID, hour, at)
-		c.state, c.err, c.attempts = o.State, storable(o.Err), 1
+		c.state, c.err, c.attempts = o.State, pg.Storable(o.Err), 1
 		if o.State == archive.StateComplete {
 			c.completed = at
 		}
@@ -98,19 +100,6 @@ func (w *windowChanges) starts() []time.Time {
 	}
 	return starts
 }
-
-// lockTotals comes before the first window that is written, in each transaction,
-// and after the fence: it takes the totals of their functions, in one order for all. Whoever holds
-// them writes windows of theirs alone, so that nobody waits in a circle.
-const lockTotals = `
-	SELECT
-	  FROM archiver_internal.window_totals
-	 WHERE function_id = ANY ($1::integer[])
-	 ORDER BY function_id
-	   FOR NO KEY UPDATE`
-
-// lockAllTotals takes those of all functions.
-const lockAllTotals = `SELECT FROM archiver_internal.window_totals ORDER BY function_id FOR NO KEY UPDATE`
 
 // decides is where an upsert says how reading a window went. To begin reading
 // one again that is complete takes nothing back.
@@ -210,4 +199,14 @@ func (w *windowChanges) write(ctx context.Context, tx pgx.Tx) error {
 		return fmt.Errorf("upsert %d windows: %w", len(w.of), err)
 	}
 	return nil
+}
+
+// due are the windows whose rows have changed.
+func (w *windowChanges) due() (due figures.Hours) {
+	for key, c := range w.of {
+		if c.recount {
+			due.Functions, due.Windows = append(due.Functions, key.functionID), append(due.Windows, key.start)
+		}
+	}
+	return due
 }

@@ -88,21 +88,18 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	r.budget.pages = pagesPerCall * max(a.Concurrency, 1)
 	stopNotes := r.notes(ctx, id, before)
 
-	functions, err := r.discover(ctx, began)
+	latest, versions, err := r.discover(ctx)
 	if err == nil {
-		summary.Matched = len(functions)
+		summary.Matched = len(latest) + len(versions)
 		if !o.Compare {
-			summary.NotDue = (asked.Windows() - o.Range.Windows()) * len(functions)
+			summary.NotDue = (asked.Windows() - o.Range.Windows()) * summary.Matched
 		}
-		err = r.listVersions(ctx, functions)
+		// The latest first: where its list holds the records of all versions, the
+		// others' pages are found unchanged, and no two functions write them at once.
+		err = r.all(ctx, latest)
 	}
-	if err == nil {
-		err = r.all(ctx, functions)
-	}
-	if err == nil {
-		var versions int
-		versions, err = r.allVersions(ctx, functions)
-		summary.Matched += versions
+	if err == nil && len(versions) > 0 {
+		err = r.all(ctx, versions)
 	}
 
 	stopNotes()
@@ -127,10 +124,23 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	return summary, err
 }
 
-// discover lists the functions page by page, and adds those that the archive
-// knows and the source does not list any more: what they still give is kept,
-// and their 404 is what makes them gone.
-func (r *run) discover(ctx context.Context, began time.Time) ([]archive.Known, error) {
+// discover are the functions that the run is for, and versions of them.
+func (r *run) discover(ctx context.Context) (latest, versions []archive.Known, err error) {
+	latest, err = r.listFunctions(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := r.listVersions(ctx, latest); err != nil {
+		return nil, nil, err
+	}
+	versions, err = r.KnownVersions(ctx, latest)
+	return latest, versions, err
+}
+
+// listFunctions lists the functions page by page, and adds those that the
+// archive knows and the source does not list any more: what they still give is
+// kept, and the source's 404 is what makes them gone.
+func (r *run) listFunctions(ctx context.Context) ([]archive.Known, error) {
 	var functions []archive.Known
 	for page, err := range r.Source.Functions(ctx) {
 		if err != nil {
@@ -139,13 +149,13 @@ func (r *run) discover(ctx context.Context, began time.Time) ([]archive.Known, e
 			}
 			return nil, fmt.Errorf("list functions: %w", err)
 		}
-		known, err := r.Store.SeeFunctions(ctx, r.Source.ID(), page, began)
+		known, err := r.Store.SeeFunctions(ctx, r.Source.ID(), page, r.began)
 		if err != nil {
 			return nil, fmt.Errorf("keep the list of functions: %w", err)
 		}
 		functions = append(functions, known...)
 	}
-	unseen, err := r.Store.UnseenFunctions(ctx, r.Source.ID(), began)
+	unseen, err := r.Store.UnseenFunctions(ctx, r.Source.ID(), r.began)
 	if err != nil {
 		return nil, fmt.Errorf("look up functions that are no longer listed: %w", err)
 	}

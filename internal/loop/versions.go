@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"archiver/internal/archive"
 )
@@ -81,33 +81,24 @@ func (r *run) seeVersions(ctx context.Context, versioner archive.Versioner, late
 	return nil
 }
 
-// KnownVersions are those known of the functions that a run is for, beside the
-// latest. The order says whether they are to be compared: then none is taken for
-// covered.
-func (a *Archiver) KnownVersions(ctx context.Context, latest []archive.Known, o archive.Order, at time.Time) ([]archive.Version, error) {
+// KnownVersions are the versions that a run reads in addition to the functions
+// given. Each is read as a function of its own: whether the list of the latest
+// holds the records of other versions is on no page of the vendor.
+func (a *Archiver) KnownVersions(ctx context.Context, functions []archive.Known) ([]archive.Known, error) {
 	if a.Versions == nil {
 		return nil, nil
 	}
-	known, err := a.Versions.Versions(ctx, a.Source.ID(), at)
+	versions, err := a.Versions.Versions(ctx, a.Source.ID())
 	if err != nil {
 		return nil, fmt.Errorf("look up versions: %w", err)
 	}
-	read := make(map[int32]bool, len(latest))
-	for _, f := range latest {
-		read[f.ID] = true
+	listed := make(map[int32]bool, len(functions))
+	for _, f := range functions {
+		listed[f.ID] = true
 	}
-	var versions []archive.Version
-	for _, v := range known {
-		if read[v.ID] || a.Match != nil && !a.Match(v.Function) {
-			continue // it is listed by itself, or not asked for
-		}
-		if !read[v.Latest.ID] || o.Compare {
-			// Nobody asks for what would cover it, or that is the question.
-			v.Covered, v.LookAgain, v.Complete = false, false, archive.Span{}
-		}
-		versions = append(versions, v)
-	}
-	return versions, nil
+	return slices.DeleteFunc(versions, func(v archive.Known) bool {
+		return listed[v.ID] || a.Match != nil && !a.Match(v.Function)
+	}), nil
 }
 
 // atOnce calls f with each of the items, so many at once. The first error ends

@@ -11,15 +11,15 @@ import (
 
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/extract"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
-// everything is a process of which every metric there is has a value.
+// everything returns the names and label values of all metrics of a process.
 func everything(t *testing.T) (names []string, words map[string][]string) {
 	t.Helper()
 	m := New("test")
 	m.Begin("functiongraph", extract.Outcomes, time.Hour)
-	m.Watch(&fakeReader{overview: load.Overview{LastSuccess: &noon, Providers: []load.ProviderOverview{{
+	m.Watch(&fakeReader{overview: read.Overview{LastSuccess: &noon, Providers: []read.ProviderOverview{{
 		Provider: "functiongraph", OldestIncomplete: &noon, OldestDue: &noon, OldestInFlight: &noon,
 	}}}}, clocktest.New(noon), quiet)
 	families, err := m.registry.Gather()
@@ -43,19 +43,19 @@ func everything(t *testing.T) (names []string, words map[string][]string) {
 
 var (
 	name = regexp.MustCompile(`\barchiver_[a-z0-9_]+`)
-	// A label with what it is compared to, as in an expression or in JSON.
+	// A comparison with a label's value, in PromQL or in JSON.
 	matcher = regexp.MustCompile(`\b(state|outcome|result)=~?\\?"([a-z_|]+)\\?"`)
 )
 
-// Whatever watches the archiver asks for metrics that there are, and for words
-// that their labels have; and each is described.
-func TestWhatWatches(t *testing.T) {
+// Dashboards, alerts and docs use only existing metrics and label values. The
+// docs describe each metric.
+func TestWatchersUseExistingMetrics(t *testing.T) {
 	t.Parallel()
 	names, words := everything(t)
 	root := filepath.Join("..", "..")
 	boards, err := filepath.Glob(filepath.Join(root, "deploy", "grafana", "dashboards", "*.json"))
 	if err != nil || len(boards) == 0 {
-		t.Fatal("there is no dashboard", err)
+		t.Fatal("no dashboard found", err)
 	}
 	doc := filepath.Join(root, "docs", "monitoring.md")
 	files := append(boards, filepath.Join(root, "deploy", "prometheus", "alerts.yml"), filepath.Join(root, "deploy", "prometheus", "alerts_test.yml"), doc)
@@ -72,11 +72,11 @@ func TestWhatWatches(t *testing.T) {
 					base = cut
 				}
 			}
-			if found == "archiver_reader" { // a role of the database
+			if found == "archiver_reader" { // a database role, not a metric
 				continue
 			}
 			if !slices.Contains(names, base) {
-				t.Errorf("%s names %s, which there is not", file, found)
+				t.Errorf("%s uses the unknown metric %s", file, found)
 			}
 			if file != doc {
 				watched[base] = true
@@ -85,7 +85,7 @@ func TestWhatWatches(t *testing.T) {
 		for _, found := range matcher.FindAllStringSubmatch(string(text), -1) {
 			for word := range strings.SplitSeq(found[2], "|") {
 				if !slices.Contains(words[found[1]], word) {
-					t.Errorf("%s asks for %s %s, which there is not", file, found[1], word)
+					t.Errorf("%s uses the unknown %s %s", file, found[1], word)
 				}
 			}
 		}
@@ -99,7 +99,7 @@ func TestWhatWatches(t *testing.T) {
 	}
 	for _, n := range names {
 		if !watched[n] && n != "archiver_rejected_records" {
-			t.Errorf("nothing watches %s", n)
+			t.Errorf("no dashboard or alert uses %s", n)
 		}
 	}
 }

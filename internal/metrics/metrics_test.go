@@ -16,7 +16,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
 var (
@@ -24,7 +24,7 @@ var (
 	quiet = slog.New(slog.DiscardHandler)
 )
 
-// A fakeStore does what a test says; what is not said panics.
+// A fakeStore returns the configured results. Other methods panic.
 type fakeStore struct {
 	archive.Store
 	kept       archive.Kept
@@ -62,7 +62,7 @@ func (c *fakeClaim) Follow(context.Context, archive.InFlightRecord, []archive.In
 
 func (c *fakeClaim) Wanted() bool { return true }
 
-// compare checks the metrics of these names against what Prometheus would read.
+// compare compares the metrics of these names with Prometheus' text format.
 func compare(t *testing.T, m *Metrics, want string, names ...string) {
 	t.Helper()
 	if err := testutil.GatherAndCompare(m.registry, strings.NewReader(want), names...); err != nil {
@@ -70,8 +70,8 @@ func compare(t *testing.T, m *Metrics, want string, names ...string) {
 	}
 }
 
-// What is kept is counted once, by what became of it; a commit that fails keeps
-// nothing.
+// Each stored record is counted once, by its result. A failed commit counts no
+// records.
 func TestRecords(t *testing.T) {
 	t.Parallel()
 	m, inner := New("test"), &fakeStore{kept: archive.Kept{Inserted: 5, Updated: 3, Unchanged: 2, Rejected: 1, InFlight: 4}}
@@ -84,7 +84,7 @@ func TestRecords(t *testing.T) {
 		t.Errorf("a claimed function: %v", err)
 	}
 	if !c.Wanted() {
-		t.Error("what is not counted is not handed on")
+		t.Error("a method that is not counted is not passed on")
 	}
 	if kept, err := c.Commit(t.Context(), archive.Batch{}); err != nil || kept != inner.kept {
 		t.Errorf("%+v, %v", kept, err)
@@ -95,26 +95,26 @@ func TestRecords(t *testing.T) {
 	for _, failure := range []error{errors.New("disk full"), archive.ErrClaimLost} {
 		inner.commit = failure
 		if _, err := c.Commit(t.Context(), archive.Batch{}); !errors.Is(err, failure) {
-			t.Errorf("%v in place of %v", err, failure)
+			t.Errorf("got %v, want %v", err, failure)
 		}
 	}
 	compare(t, m, `
-# HELP archiver_records_total Records that the source gave, by what became of them: inserted, updated, unchanged (known before as they are) or rejected (no row can hold them).
+# HELP archiver_records_total Records that the source returned, by result: inserted, updated, unchanged (already stored) or rejected (cannot be stored as a row).
 # TYPE archiver_records_total counter
 archiver_records_total{provider="functiongraph",result="inserted"} 10
 archiver_records_total{provider="functiongraph",result="rejected"} 2
 archiver_records_total{provider="functiongraph",result="unchanged"} 4
 archiver_records_total{provider="functiongraph",result="updated"} 6
-# HELP archiver_commit_failures_total Commits that the database did not take.
+# HELP archiver_commit_failures_total Commits that failed in the database.
 # TYPE archiver_commit_failures_total counter
 archiver_commit_failures_total{provider="functiongraph"} 1
 `, "archiver_records_total", "archiver_commit_failures_total")
 	if n := commits(t, m); n != 4 {
-		t.Errorf("%d commits were timed", n)
+		t.Errorf("%d commits were observed", n)
 	}
 }
 
-// commits is how many were timed.
+// commits returns the number of observed commits.
 func commits(t *testing.T, m *Metrics) uint64 {
 	t.Helper()
 	families, err := m.registry.Gather()
@@ -129,7 +129,8 @@ func commits(t *testing.T, m *Metrics) uint64 {
 	return 0
 }
 
-// Each run counts once, as how it ended; one that could not be noted has failed.
+// Each run counts once, with its outcome. A run that cannot be stored counts as
+// failed.
 func TestRuns(t *testing.T) {
 	t.Parallel()
 	m, inner := New("test"), new(fakeStore)
@@ -139,7 +140,7 @@ func TestRuns(t *testing.T) {
 	running := func(want string) {
 		t.Helper()
 		compare(t, m, `
-# HELP archiver_runs_in_progress Runs of this process that go on now.
+# HELP archiver_runs_in_progress Running runs of this process.
 # TYPE archiver_runs_in_progress gauge
 archiver_runs_in_progress{provider="functiongraph"} `+want+"\n", "archiver_runs_in_progress")
 	}
@@ -167,63 +168,63 @@ archiver_runs_in_progress{provider="functiongraph"} `+want+"\n", "archiver_runs_
 	}
 	running("0")
 	compare(t, m, `
-# HELP archiver_runs_total Runs that ended, by how: complete, incomplete, interrupted or failed, as in the table runs.
+# HELP archiver_runs_total Finished runs, by outcome: complete, incomplete, interrupted or failed, as in the table runs.
 # TYPE archiver_runs_total counter
 archiver_runs_total{outcome="complete",provider="functiongraph"} 2
 archiver_runs_total{outcome="failed",provider="functiongraph"} 3
 archiver_runs_total{outcome="incomplete",provider="functiongraph"} 1
 archiver_runs_total{outcome="interrupted",provider="functiongraph"} 1
-# HELP archiver_lookback_seconds How far back windows are due (--lookback): as long as the source keeps its records.
+# HELP archiver_lookback_seconds How far back windows are due (--lookback). With several sources of a provider: the shortest.
 # TYPE archiver_lookback_seconds gauge
 archiver_lookback_seconds{provider="functiongraph"} 172800
 `, "archiver_runs_total", "archiver_lookback_seconds")
 }
 
-// A fakeReader counts how often the database is asked.
+// A fakeReader counts the queries.
 type fakeReader struct {
 	mu       sync.Mutex
 	asked    int
-	overview load.Overview
+	overview read.Overview
 	since    map[string]time.Time
 	err      error
 }
 
-func (r *fakeReader) Overview(ctx context.Context, since map[string]time.Time) (load.Overview, error) {
+func (r *fakeReader) Overview(ctx context.Context, since map[string]time.Time) (read.Overview, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++
 	r.since = since
 	if _, limited := ctx.Deadline(); !limited {
-		return load.Overview{}, errors.New("asked without a limit of time")
+		return read.Overview{}, errors.New("Overview was called without a deadline")
 	}
 	return r.overview, r.err
 }
 
 const (
 	upHelp = `
-# HELP archiver_database_up Whether the database answered, when it was last asked.
+# HELP archiver_database_up 1 if the last query to the database succeeded, else 0.
 # TYPE archiver_database_up gauge
 archiver_database_up `
 	windowsHelp = `
-# HELP archiver_windows Windows of one function and hour, by state: pending, partial, complete, short, failed or gone.
+# HELP archiver_windows Windows (one hour of one function) by state: pending, partial, complete, short, failed or gone.
 # TYPE archiver_windows gauge
 `
 )
 
-// The gauges are the database's; it is asked every so often, however many
-// scrape. While it does not answer they are left out, and all else is there.
+// The gauges come from the database, with one query per readEvery, for any
+// number of scrapes. If the database does not answer, the gauges are absent,
+// and the other metrics are served.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	clock := clocktest.New(noon)
 	oldest := noon.Add(-72 * time.Hour)
-	r := &fakeReader{overview: load.Overview{Providers: []load.ProviderOverview{{
+	r := &fakeReader{overview: read.Overview{Providers: []read.ProviderOverview{{
 		Provider: "functiongraph", Listed: 3, Gone: 1, StatusOff: 2,
 		WindowsPending: 1, WindowsPartial: 2, WindowsComplete: 3, WindowsShort: 4, WindowsFailed: 5, WindowsGone: 6,
 		Records: 100, InFlight: 7, Rejected: 8, OldestIncomplete: &oldest, OldestDue: &noon,
 	}}}}
 	m := New("test")
-	// Of two sources of one provider, the one that keeps its records for longer
-	// has what the other one has forgotten.
+	// With two sources of one provider, gauges use the longer lookback.
 	m.Begin("functiongraph", nil, 72*time.Hour)
 	m.Begin("functiongraph", nil, 48*time.Hour)
 	m.Watch(r, clock, quiet)
@@ -243,7 +244,7 @@ func TestWatch(t *testing.T) {
 	}
 	scrapes.Wait()
 	if diff := cmp.Diff(map[string]time.Time{"functiongraph": noon.Add(-72 * time.Hour)}, r.since); diff != "" {
-		t.Errorf("what the source has begins at (-want +got):\n%s", diff)
+		t.Errorf("since (-want +got):\n%s", diff)
 	}
 	compare(t, m, upHelp+"1"+windowsHelp+`archiver_windows{provider="functiongraph",state="complete"} 3
 archiver_windows{provider="functiongraph",state="failed"} 5
@@ -251,34 +252,34 @@ archiver_windows{provider="functiongraph",state="gone"} 6
 archiver_windows{provider="functiongraph",state="partial"} 2
 archiver_windows{provider="functiongraph",state="pending"} 1
 archiver_windows{provider="functiongraph",state="short"} 4
-# HELP archiver_functions Functions: listed, gone, or log_off (of those listed, the source keeps no records).
+# HELP archiver_functions Functions by state: listed, gone, or log_off (listed, but the source keeps no records).
 # TYPE archiver_functions gauge
 archiver_functions{provider="functiongraph",state="gone"} 1
 archiver_functions{provider="functiongraph",state="listed"} 3
 archiver_functions{provider="functiongraph",state="log_off"} 2
-# HELP archiver_archived_records Records that the archive holds.
+# HELP archiver_archived_records Records in the archive.
 # TYPE archiver_archived_records gauge
 archiver_archived_records{provider="functiongraph"} 100
-# HELP archiver_records_in_flight Records that wait or run, and are asked for again.
+# HELP archiver_records_in_flight Records with status WAIT or RUNNING; the archiver reads them again.
 # TYPE archiver_records_in_flight gauge
 archiver_records_in_flight{provider="functiongraph"} 7
 # HELP archiver_rejected_records Records in the table rejected_records.
 # TYPE archiver_rejected_records gauge
 archiver_rejected_records{provider="functiongraph"} 8
-# HELP archiver_oldest_incomplete_window_timestamp_seconds Start of the oldest window that is neither complete nor gone; not there where there is none.
+# HELP archiver_oldest_incomplete_window_timestamp_seconds Start of the oldest window that is neither complete nor gone; absent if there is none.
 # TYPE archiver_oldest_incomplete_window_timestamp_seconds gauge
 archiver_oldest_incomplete_window_timestamp_seconds{provider="functiongraph"} 1.7732304e+09
-# HELP archiver_oldest_due_window_timestamp_seconds Start of the oldest window within --lookback that is neither complete nor gone; not there where there is none.
+# HELP archiver_oldest_due_window_timestamp_seconds Start of the oldest window within --lookback that is neither complete nor gone; absent if there is none.
 # TYPE archiver_oldest_due_window_timestamp_seconds gauge
 archiver_oldest_due_window_timestamp_seconds{provider="functiongraph"} 1.7734896e+09
-# HELP archiver_last_success_timestamp_seconds When a pass over everything due, by run or once of any process, last ended with all of it archived; 0 for never.
+# HELP archiver_last_success_timestamp_seconds When a pass of run or once, of any process, last archived everything that was due; 0 for never.
 # TYPE archiver_last_success_timestamp_seconds gauge
 archiver_last_success_timestamp_seconds 0
 `, "archiver_database_up", "archiver_windows", "archiver_functions", "archiver_archived_records", "archiver_records_in_flight",
 		"archiver_rejected_records", "archiver_oldest_incomplete_window_timestamp_seconds", "archiver_oldest_due_window_timestamp_seconds",
 		"archiver_oldest_record_in_flight_timestamp_seconds", "archiver_last_success_timestamp_seconds")
 	if r.asked != 1 {
-		t.Errorf("the database was asked %d times at once", r.asked)
+		t.Errorf("%d queries for concurrent scrapes, want 1", r.asked)
 	}
 
 	r.err = errors.New("connection refused")
@@ -289,27 +290,27 @@ archiver_last_success_timestamp_seconds 0
 		compare(t, m, upHelp+"0\n", "archiver_database_up", "archiver_windows", "archiver_functions", "archiver_last_success_timestamp_seconds")
 	}
 	if n, err := testutil.GatherAndCount(m.registry, "go_goroutines", "process_start_time_seconds", "archiver_build_info"); n != 3 || err != nil {
-		t.Errorf("%d of the process's own metrics are there: %v", n, err)
+		t.Errorf("%d of the 3 metrics of the process: %v", n, err)
 	}
 	if r.asked != 2 {
-		t.Errorf("the database was asked %d times, want 2", r.asked)
+		t.Errorf("%d queries, want 2", r.asked)
 	}
 	r.err, r.overview.LastSuccess = nil, &noon
 	clock.Advance(readEvery)
 	compare(t, m, upHelp+`1
-# HELP archiver_last_success_timestamp_seconds When a pass over everything due, by run or once of any process, last ended with all of it archived; 0 for never.
+# HELP archiver_last_success_timestamp_seconds When a pass of run or once, of any process, last archived everything that was due; 0 for never.
 # TYPE archiver_last_success_timestamp_seconds gauge
 archiver_last_success_timestamp_seconds 1.7734896e+09
 `, "archiver_database_up", "archiver_last_success_timestamp_seconds")
 }
 
-// Names, units and help are as Prometheus' own lint wants them.
+// Names, units and help texts pass Prometheus' lint.
 func TestLint(t *testing.T) {
 	t.Parallel()
 	m := New("test")
 	m.Begin("functiongraph", []string{"ok"}, time.Hour)
 	m.Call("functiongraph")("ok", time.Second)
-	m.Watch(&fakeReader{overview: load.Overview{Providers: []load.ProviderOverview{{
+	m.Watch(&fakeReader{overview: read.Overview{Providers: []read.ProviderOverview{{
 		Provider: "functiongraph", OldestIncomplete: &noon, OldestInFlight: &noon,
 	}}}}, clocktest.New(noon), quiet)
 	problems, err := testutil.GatherAndLint(m.registry)

@@ -10,66 +10,68 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
 const (
-	// readEvery is how often the database is asked, however often it is scraped.
+	// readEvery is the shortest time between two queries; scrapes in between
+	// get the last result.
 	readEvery = 15 * time.Second
-	// readTimeout is less than the ten seconds in which a scrape has to answer.
+	// readTimeout is less than Prometheus' default scrape timeout of 10 s.
 	readTimeout = 4 * time.Second
 )
 
-// A Reader knows what the archive amounts to.
+// A Reader reads the overview of the archive.
 type Reader interface {
-	Overview(ctx context.Context, since map[string]time.Time) (load.Overview, error)
+	Overview(ctx context.Context, since map[string]time.Time) (read.Overview, error)
 }
 
-// Watch adds the gauges about the archive. Where the database does not answer,
-// they are left out but for archiver_database_up, which is 0 then: old numbers
-// would look like new ones. Every source has begun by then.
+// Watch adds the gauges about the archive. If the database does not answer, the
+// gauges are absent, because old values would look like current ones; only
+// archiver_database_up is present, and 0. Call Watch after Begin of all
+// sources.
 func (m *Metrics) Watch(of Reader, clock archive.Clock, log *slog.Logger) {
-	m.registry.MustRegister(&watch{reader: of, clock: clock, log: log, longest: maps.Clone(m.longest)})
+	m.registry.MustRegister(&overviewCollector{reader: of, clock: clock, log: log, longestLookback: maps.Clone(m.longestLookback)})
 }
 
-type watch struct {
+type overviewCollector struct {
 	reader Reader
 	clock  archive.Clock
 	log    *slog.Logger
 
-	longest map[string]time.Duration // how far back windows are due, by provider
+	longestLookback map[string]time.Duration // the longest --lookback, by provider
 
-	mu       sync.Mutex // held while it is read: scrapes share what that gives
-	overview load.Overview
+	mu       sync.Mutex // held while the database is read: concurrent scrapes share one query
+	overview read.Overview
 	err      error
-	at       time.Time // when it was read; zero for never
+	readAt   time.Time // when the overview was read; zero means never
 }
 
 var (
 	databaseUp = prometheus.NewDesc("archiver_database_up",
-		"Whether the database answered, when it was last asked.", nil, nil)
+		"1 if the last query to the database succeeded, else 0.", nil, nil)
 	lastSuccess = prometheus.NewDesc("archiver_last_success_timestamp_seconds",
-		"When a pass over everything due, by run or once of any process, last ended with all of it archived; 0 for never.", nil, nil)
+		"When a pass of run or once, of any process, last archived everything that was due; 0 for never.", nil, nil)
 	functions = prometheus.NewDesc("archiver_functions",
-		"Functions: listed, gone, or log_off (of those listed, the source keeps no records).", []string{"provider", "state"}, nil)
+		"Functions by state: listed, gone, or log_off (listed, but the source keeps no records).", []string{"provider", "state"}, nil)
 	windows = prometheus.NewDesc("archiver_windows",
-		"Windows of one function and hour, by state: pending, partial, complete, short, failed or gone.", []string{"provider", "state"}, nil)
+		"Windows (one hour of one function) by state: pending, partial, complete, short, failed or gone.", []string{"provider", "state"}, nil)
 	archived = prometheus.NewDesc("archiver_archived_records",
-		"Records that the archive holds.", []string{"provider"}, nil)
+		"Records in the archive.", []string{"provider"}, nil)
 	rejected = prometheus.NewDesc("archiver_rejected_records",
 		"Records in the table rejected_records.", []string{"provider"}, nil)
 	inFlight = prometheus.NewDesc("archiver_records_in_flight",
-		"Records that wait or run, and are asked for again.", []string{"provider"}, nil)
+		"Records with status WAIT or RUNNING; the archiver reads them again.", []string{"provider"}, nil)
 	oldestIncomplete = prometheus.NewDesc("archiver_oldest_incomplete_window_timestamp_seconds",
-		"Start of the oldest window that is neither complete nor gone; not there where there is none.", []string{"provider"}, nil)
+		"Start of the oldest window that is neither complete nor gone; absent if there is none.", []string{"provider"}, nil)
 	oldestDue = prometheus.NewDesc("archiver_oldest_due_window_timestamp_seconds",
-		"Start of the oldest window within --lookback that is neither complete nor gone; not there where there is none.", []string{"provider"}, nil)
+		"Start of the oldest window within --lookback that is neither complete nor gone; absent if there is none.", []string{"provider"}, nil)
 	oldestInFlight = prometheus.NewDesc("archiver_oldest_record_in_flight_timestamp_seconds",
-		"Start of the oldest record in flight, or of its window where it has not started; not there where there is none.", []string{"provider"}, nil)
+		"Start of the oldest record in flight, or of its window if it has not started; absent if there is none.", []string{"provider"}, nil)
 )
 
-// Describe is for the registry.
-func (w *watch) Describe(to chan<- *prometheus.Desc) {
+// Describe implements prometheus.Collector.
+func (c *overviewCollector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		databaseUp, lastSuccess, functions, windows, archived, rejected, inFlight, oldestIncomplete, oldestDue, oldestInFlight,
 	} {
@@ -77,8 +79,8 @@ func (w *watch) Describe(to chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect is for the registry.
-func (w *watch) Collect(to chan<- prometheus.Metric) {
+// Collect implements prometheus.Collector.
+func (c *overviewCollector) Collect(to chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
@@ -87,7 +89,7 @@ func (w *watch) Collect(to chan<- prometheus.Metric) {
 			gauge(d, float64(t.UnixMilli())/1000, labels...)
 		}
 	}
-	f, err := w.read()
+	f, err := c.read()
 	if err != nil {
 		gauge(databaseUp, 0)
 		return
@@ -124,23 +126,23 @@ func (w *watch) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// read is what the archive amounted to at most readEvery ago.
-func (w *watch) read() (load.Overview, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if now := w.clock.Now(); w.at.IsZero() || now.Sub(w.at) >= readEvery {
+// read returns the overview, at most readEvery old.
+func (c *overviewCollector) read() (read.Overview, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := c.clock.Now(); c.readAt.IsZero() || now.Sub(c.readAt) >= readEvery {
 		ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 		defer cancel()
-		failed := w.err != nil
+		failedBefore := c.err != nil
 		since := make(map[string]time.Time)
-		for provider, lookback := range w.longest {
+		for provider, lookback := range c.longestLookback {
 			since[provider] = now.Add(-lookback)
 		}
-		w.overview, w.err = w.reader.Overview(ctx, since)
-		w.at = w.clock.Now()
-		if w.err != nil && !failed {
-			w.log.Warn("metrics are without what the archive amounts to", "error", w.err)
+		c.overview, c.err = c.reader.Overview(ctx, since)
+		c.readAt = c.clock.Now()
+		if c.err != nil && !failedBefore {
+			c.log.Warn("cannot read the metrics of the archive", "error", c.err)
 		}
 	}
-	return w.overview, w.err
+	return c.overview, c.err
 }

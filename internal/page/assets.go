@@ -22,8 +22,8 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"security": func() string { return contentSecurity },
 }).Parse(pageHTML))
 
-// contentSecurity lets the page's own style and script run, and nothing else:
-// not what a function's name or an error may bring along.
+// contentSecurity is the Content-Security-Policy: only the page's own style and
+// script may run, not scripts in names of functions or errors.
 var contentSecurity = "default-src 'none'; style-src '" + hash(pageCSS) + "'; script-src '" + hash(pageJS) + "'; " +
 	"img-src data:; connect-src 'self'; form-action 'self'; base-uri 'none'"
 

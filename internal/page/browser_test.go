@@ -18,10 +18,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patient bounds what a browser is waited for.
 const patient = 5 * time.Minute
 
-// chromium is where the browser is.
+// chromium returns the path of the browser.
 func chromium(t testing.TB) string {
 	t.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -29,11 +28,11 @@ func chromium(t testing.TB) string {
 			return path
 		}
 	}
-	t.Fatal("there is no chromium, which these tests look at the page with: apt-get install chromium, or run them by make test as a user who may")
+	t.Fatal("chromium is not installed: apt-get install chromium, or run the tests with make test")
 	return ""
 }
 
-// A browser is a real one, of the test's own.
+// A browser is a Chromium process of one test.
 type browser struct{ ctx context.Context }
 
 func newBrowser(t testing.TB) *browser {
@@ -43,8 +42,8 @@ func newBrowser(t testing.TB) *browser {
 		chromedp.ExecPath(chromium(t)), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-lcd-text", true), chromedp.Flag("font-render-hinting", "none"),
 	)
-	// The test's own context ends before its cleanup, in which the browser is
-	// asked to end.
+	// t.Context() ends before the cleanups, but closing the browser needs a
+	// context.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patient)
 	t.Cleanup(cancel)
 	ctx, stop := chromedp.NewExecAllocator(ctx, options...)
@@ -62,8 +61,8 @@ func newBrowser(t testing.TB) *browser {
 	return &browser{ctx}
 }
 
-// A tab is a page of a browser, and what it noticed. When its test ends, nothing
-// was said on the console, and no host but the page's own was asked.
+// A tab is a page in the browser. When its test ends, it fails the test if the
+// console has messages, or if the page has called another host.
 type tab struct {
 	t    testing.TB
 	ctx  context.Context
@@ -127,13 +126,13 @@ func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// open shows an address.
+// open navigates to an address.
 func (p *tab) open(path string) {
 	p.t.Helper()
 	p.do(chromedp.Navigate(p.base + path))
 }
 
-// follow does what leads to another page, and waits for that.
+// follow runs steps that navigate to another page, and waits for that page.
 func (p *tab) follow(steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patient/4)
@@ -143,7 +142,7 @@ func (p *tab) follow(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// query is a part of the address that is shown.
+// query returns a query parameter of the current address.
 func (p *tab) query(name string) string {
 	p.t.Helper()
 	u, err := url.Parse(eval[string](p, `location.href`))
@@ -169,7 +168,7 @@ func (p *tab) dark(dark bool) {
 	})
 }
 
-// eval is what an expression is in the page.
+// eval evaluates an expression in the page.
 func eval[T any](p *tab, expression string) T {
 	p.t.Helper()
 	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression))
@@ -179,7 +178,7 @@ func eval[T any](p *tab, expression string) T {
 	return v
 }
 
-// serve serves the archive's page.
+// serve serves the archive's page over HTTP.
 func serve(a *archiveDB) string {
 	web := httptest.NewServer(a.page)
 	a.t.Cleanup(web.Close)

@@ -12,20 +12,20 @@ import (
 type bar struct {
 	at    time.Time
 	value float64
-	known bool // else nothing is drawn: the time has not come
+	known bool // false in the future: nothing is drawn
 }
 
 // A chart is bars over time, with its axes and what it says in a sentence.
 type chart struct {
 	Title, Said string
 	Class       string
-	Levels      []string // of the axis, from the top down
+	Levels      []string // labels of the axis, from the top down
 	Times       []string
-	Bars        template.HTML // of an SVG that is as wide as its bars are many, and 100 high
+	Bars        template.HTML // bars of an SVG of this Width and of height 100
 	Width       int
 }
 
-// chartOf draws bars.
+// chartOf draws a chart of bars. what names the values.
 func chartOf(title, class, what string, z zoom, bars []bar) chart {
 	c := chart{Title: title, Class: class, Width: len(bars) * barWidth}
 	var most, sum float64
@@ -60,7 +60,7 @@ func chartOf(title, class, what string, z zoom, bars []bar) chart {
 	case z.unit() == "hour":
 		c.Said = fmt.Sprintf("%s in all, at most %s an hour, %s.", number(int64(sum)), value(most), peak.at.Format("2 Jan 15:04"))
 	default:
-		c.Said = fmt.Sprintf("The mean of each %s; at most %s an hour, the %s of %s.", z.unit(), value(most), z.unit(), peak.at.Format("2 Jan"))
+		c.Said = fmt.Sprintf("Mean of each %s; at most %s an hour, the %s of %s.", z.unit(), value(most), z.unit(), peak.at.Format("2 Jan"))
 	}
 	return c
 }
@@ -70,7 +70,7 @@ const (
 	axisTimes        = 5
 )
 
-// niceTop is the round number that an axis ends at.
+// niceTop returns a round number for the top of the axis.
 func niceTop(most float64) float64 {
 	if most <= 0 {
 		return 1
@@ -84,7 +84,7 @@ func niceTop(most float64) float64 {
 	return 10 * size
 }
 
-// value is what a bar says: a mean need not be whole.
+// value formats the value of a bar. A mean may have decimals.
 func value(v float64) string {
 	if v >= 100 || v == math.Trunc(v) {
 		return number(int64(math.Round(v)))

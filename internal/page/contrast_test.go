@@ -2,9 +2,9 @@ package page
 
 import "encoding/json"
 
-// contrasting finds the text whose contrast with what is behind it is too low,
-// and how far the states' colours are from the card's.
-const contrasting = `(() => {
+// contrastScript finds texts with too little contrast to their background, and
+// measures the contrast of the states' colours with the card.
+const contrastScript = `(() => {
 	const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 	const rgb = (color, under) => {
 		canvas.clearRect(0, 0, 1, 1);
@@ -44,8 +44,8 @@ const contrasting = `(() => {
 	return JSON.stringify({ low: [...new Set(low)], texts, states, letters });
 })()`
 
-// Text is readable in light and dark, and so are the map's colours and the
-// letters on them (WCAG 2: 4.5 for text, 3 for what is drawn).
+// Texts, the map's colours and the letters on them have enough contrast in
+// light and dark mode (WCAG 2: 4.5 for text, 3 for graphics).
 func contrasts(p *tab) {
 	for _, dark := range []bool{false, true} {
 		p.dark(dark)
@@ -55,7 +55,7 @@ func contrasts(p *tab) {
 			Texts           int
 			States, Letters map[string]float64
 		}
-		if err := json.Unmarshal([]byte(eval[string](p, contrasting)), &found); err != nil {
+		if err := json.Unmarshal([]byte(eval[string](p, contrastScript)), &found); err != nil {
 			p.t.Fatal(err)
 		}
 		if found.Texts < 200 {

@@ -8,16 +8,15 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
-// A verdict is the first thing that one reads.
+// A verdict is the summary in the first line of the page.
 type verdict struct{ Class, Text, More string }
 
-// A fact is a number with its name.
 type fact struct{ Name, Value, Note string }
 
-// open sums up what is not archived.
+// open sums up the hours that are not archived.
 func (l *look) open() (hours, functions int64, oldest time.Time) {
 	for i := range l.functions {
 		f := &l.functions[i]
@@ -34,9 +33,9 @@ func (l *look) open() (hours, functions int64, oldest time.Time) {
 	return hours, functions, oldest
 }
 
-// missing is how many hours of a function are due and not archived, and the first
-// of these: those planned, and those that nobody planned yet.
-func (l *look) missing(f *load.FunctionTotals) (hours int64, first time.Time) {
+// missing returns the number of due hours of a function that are not archived,
+// and the first of them. It also counts due hours that are not planned yet.
+func (l *look) missing(f *read.FunctionTotals) (hours int64, first time.Time) {
 	hours = f.Open
 	if f.OpenSince != nil {
 		first = f.OpenSince.UTC()
@@ -62,22 +61,22 @@ func (l *look) verdict() verdict {
 		}
 	}
 	hours, functions, oldest := l.open()
-	between := fmt.Sprintf("%s between, of %s, %s never asked for: no run will, backfill can.",
-		count(never, "hour", "hours"), count(holed, "function", "functions"), was(never))
+	between := fmt.Sprintf("No run was asked for %s of %s between other hours: only archiver backfill reads them.",
+		count(never, "hour", "hours"), count(holed, "function", "functions"))
 	switch {
 	case windows == 0:
 		return verdict{"wait", "Nothing is archived yet.", "The first run plans the hours that are due."}
 	case hours == 0 && never > 0:
-		return verdict{"wait", "Every hour that was asked for is archived.", between}
+		return verdict{"wait", "Every hour that a run was asked for is archived.", between}
 	case hours == 0:
 		return verdict{"good", "Every hour that is due is archived.", ""}
 	}
 	v := verdict{Class: "wait"}
 	v.Text = fmt.Sprintf("%s of %s %s not archived yet.", count(hours, "hour", "hours"), count(functions, "function", "functions"), is(hours))
-	v.More = "The oldest is of " + minute(oldest) + " UTC, " + ago(oldest, l.now) + "."
+	v.More = "The oldest is " + minute(oldest) + " UTC, " + ago(oldest, l.now) + "."
 	if failed+short > 0 {
 		v.Class = "bad"
-		v.More += fmt.Sprintf(" %s failed, %s short: every run tries them again.", number(failed), number(short))
+		v.More += fmt.Sprintf(" %s failed, %s short: each run tries them again.", number(failed), number(short))
 	}
 	if never > 0 {
 		v.More += " " + between
@@ -92,15 +91,8 @@ func is(n int64) string {
 	return "are"
 }
 
-func was(n int64) string {
-	if n == 1 {
-		return "was"
-	}
-	return "were"
-}
-
 func (l *look) facts() []fact {
-	var t load.FunctionTotals
+	var t read.FunctionTotals
 	goneFunctions := int64(0)
 	for i := range l.functions {
 		f := &l.functions[i]
@@ -126,23 +118,23 @@ func (l *look) facts() []fact {
 	if t.Rejected > 0 {
 		records.Note = number(t.Rejected) + " rejected"
 	}
-	return []fact{functions, complete, records, {"In flight", number(t.Pending), "wait or run still"}}
+	return []fact{functions, complete, records, {"In flight", number(t.Pending), "waiting or running"}}
 }
 
-// An offLog is a function that the source keeps nothing of.
+// An offLog is a function whose source keeps no records.
 type offLog struct{ Name, Said string }
 
 const mostOff = 20
 
-// off are the functions whose status log is off, those of late first.
+// off returns the functions whose status log is off, the latest first.
 func (l *look) off() (all []offLog, more int) {
-	var found []*load.FunctionTotals
+	var found []*read.FunctionTotals
 	for i := range l.functions {
-		if f := &l.functions[i]; f.OffSince != nil && f.GoneAt == nil && f.CoveredSince == nil {
+		if f := &l.functions[i]; f.OffSince != nil && f.GoneAt == nil {
 			found = append(found, f)
 		}
 	}
-	slices.SortFunc(found, func(a, b *load.FunctionTotals) int {
+	slices.SortFunc(found, func(a, b *read.FunctionTotals) int {
 		return cmp.Or(b.OffSince.Compare(*a.OffSince), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
 	for _, f := range found[:min(len(found), mostOff)] {
@@ -154,10 +146,11 @@ func (l *look) off() (all []offLog, more int) {
 // A risk is the oldest hour of a function that is not archived.
 type risk struct{ Name, Href, Hour, Why, More, Left, Class string }
 
-// risks are the oldest hours that are not archived: what the source forgets next.
+// risks returns the oldest hours that are not archived. The source deletes
+// their records next.
 func (l *look) risks(ctx context.Context) ([]risk, error) {
 	type late struct {
-		f     *load.FunctionTotals
+		f     *read.FunctionTotals
 		first time.Time
 		hours int64
 	}
@@ -180,7 +173,7 @@ func (l *look) risks(ctx context.Context) ([]risk, error) {
 	if err != nil {
 		return nil, err
 	}
-	why := make(map[int32]load.OpenWindow, len(open))
+	why := make(map[int32]read.OpenWindow, len(open))
 	for _, w := range open {
 		why[w.FunctionID] = w
 	}
@@ -192,7 +185,7 @@ func (l *look) risks(ctx context.Context) ([]risk, error) {
 		case !planned:
 			r.Why = "not planned yet"
 		case w.State == string(archive.StatePartial):
-			r.Why = "begun, and not read to its end"
+			r.Why = "partly read"
 		case w.State != string(archive.StatePending):
 			r.Why = w.State
 		}
@@ -208,17 +201,16 @@ func (l *look) risks(ctx context.Context) ([]risk, error) {
 	return risks, nil
 }
 
-// riskNote says what is not known of it.
+// riskNote explains the assumption behind the risks.
 func (l *look) riskNote() string {
-	return "How long the source keeps records is a setting of its own that no answer tells. This counts with " +
-		length(l.keeps) + " from the end of the hour."
+	return "The source does not say how long it keeps records. These times assume " + length(l.keeps) + " from the end of the hour."
 }
 
-// left is how long the source is taken to keep an hour's records from now on.
+// left formats how long the source is assumed to keep an hour's records.
 func (l *look) left(hour time.Time) (words, class string) {
 	switch left := hour.Add(archive.Hour + l.keeps).Sub(l.now); {
 	case left <= 0:
-		return "may be forgotten already", "bad"
+		return "may be deleted already", "bad"
 	case left < 3*day:
 		return "in " + length(left), "bad"
 	case left < 7*day:
@@ -228,7 +220,7 @@ func (l *look) left(hour time.Time) (words, class string) {
 	}
 }
 
-// A trouble is an error in words, and where it was seen.
+// A trouble is an error message, and where it was seen.
 type trouble struct{ Error, Where, When string }
 
 func (l *look) troubles(ctx context.Context) ([]trouble, error) {
@@ -244,7 +236,7 @@ func (l *look) troubles(ctx context.Context) ([]trouble, error) {
 	}
 	troubles := make([]trouble, len(found))
 	for i, t := range found {
-		troubles[i] = trouble{Error: t.Error, Where: l.names[t.FunctionID], When: "of " + minute(t.Start) + " UTC"}
+		troubles[i] = trouble{Error: t.Error, Where: l.names[t.FunctionID], When: minute(t.Start) + " UTC"}
 		if t.Functions > 1 {
 			troubles[i].Where += fmt.Sprintf(" and %s", count(t.Functions-1, "other function", "other functions"))
 		}

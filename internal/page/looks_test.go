@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "write the screenshots of docs/status-page.md")
 
-// The page as its readers have it, in a real browser.
+// The page in a real browser.
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	a := story(t)
@@ -30,7 +30,7 @@ func TestBrowser(t *testing.T) {
 		{"without script", withoutScript}, {"hostile", hostileNames}, {"contrast", contrasts},
 	} {
 		t.Run(look.name, func(t *testing.T) { look.at(b.tab(t, base)) })
-		if look.name == "screenshots" { // all else is done with that in it
+		if look.name == "screenshots" { // all other tests use the hostile names
 			a.hostile()
 		}
 	}
@@ -38,7 +38,7 @@ func TestBrowser(t *testing.T) {
 	t.Run("refresh", func(t *testing.T) { refreshes(b.tab(t, base), a) })
 }
 
-// expectZoom expects a zoom with so many columns.
+// expectZoom checks the zoom and its number of columns.
 func expectZoom(p *tab, zoom string, columns int) {
 	p.t.Helper()
 	if got := p.query("zoom"); got != zoom {
@@ -49,7 +49,7 @@ func expectZoom(p *tab, zoom string, columns int) {
 	}
 }
 
-// click is a click on what a selector finds.
+// click clicks the element of a selector.
 func click(selector string) chromedp.Action[chromedp.Void] {
 	return chromedp.Click(chromedp.CSS(selector))
 }
@@ -66,7 +66,7 @@ func zoomAbout(p *tab) {
 			p.t.Errorf("the zoom marked is %s, want %s", got, zooms[n].Word)
 		}
 	}
-	// From the year by its weeks and days to the hours of an outage.
+	// Zoom from the year to a week, a day, and the hours of an outage.
 	p.follow(click(`.map thead th:last-child a[aria-label="Show the week of 9 March 2026"]`))
 	expectZoom(p, "week", 168)
 	p.follow(click(`.map thead a[aria-label="Show Wednesday, 11 March 2026"]`))
@@ -106,8 +106,8 @@ func filter(p *tab) {
 	}
 }
 
-// Every zoom can be reached without a mouse, what has the focus is seen, and the
-// arrow keys move over the map.
+// Each zoom can be reached by the keyboard, the focus is visible, and the arrow
+// keys move over the map.
 func byKeyboard(p *tab) {
 	p.open("/")
 	seen := make(map[string]bool)
@@ -119,8 +119,8 @@ func byKeyboard(p *tab) {
 			}
 		}
 		seen[eval[string](p, `document.activeElement.textContent.trim()`)] = true
-		// A button within a field for dates is the browser's own: it has the focus
-		// then, not the field, and shows it.
+		// A date field contains a button of the browser. When the button has
+		// the focus, the field does not, and the browser shows the focus.
 		if !eval[bool](p, `((e, style) => !e.matches(":focus") || style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2)(document.activeElement, getComputedStyle(document.activeElement))`) {
 			p.t.Errorf("the focus on %s is not to be seen", eval[string](p, `document.activeElement.outerHTML`))
 		}
@@ -147,8 +147,8 @@ func byKeyboard(p *tab) {
 	}
 }
 
-// On a phone the page has its width, and the map scrolls in its box, which shows
-// the newest.
+// On a phone the page fits the width. The map scrolls in its box, and shows the
+// newest hours first.
 func onAPhone(p *tab) {
 	p.size(390, 844)
 	for _, z := range zooms {
@@ -165,7 +165,7 @@ func onAPhone(p *tab) {
 	}
 }
 
-// Without its script the page shows, zooms and filters as well.
+// The page, its zooms and its filter work without the script.
 func withoutScript(p *tab) {
 	send(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	p.open("/")
@@ -181,7 +181,7 @@ func withoutScript(p *tab) {
 	}
 }
 
-// The page fetches itself again; what is focused stays so.
+// A refresh keeps the focus.
 func refreshes(p *tab, a *archiveDB) {
 	p.open("/")
 	p.do(chromedp.Focus(chromedp.CSS(".map tbody td")), chromedp.KeyEvent(kb.ArrowDown+kb.ArrowRight))
@@ -197,7 +197,7 @@ func refreshes(p *tab, a *archiveDB) {
 	}
 }
 
-// Names and errors are text, whatever is in them.
+// Names and errors with HTML in them are shown as text.
 func hostileNames(p *tab) {
 	for _, z := range zooms {
 		p.open("/?zoom=" + z.Key)
@@ -217,7 +217,7 @@ func hostileNames(p *tab) {
 	}
 }
 
-// fromDisk opens the report as a file, with all zooms in it.
+// fromDisk opens the report as a file, and checks all zooms.
 func fromDisk(p *tab, a *archiveDB) {
 	var report bytes.Buffer
 	if err := a.page.Report(p.t.Context(), &report); err != nil {
@@ -249,7 +249,7 @@ func fromDisk(p *tab, a *archiveDB) {
 	}
 }
 
-// screenshots are those of the docs; -update writes them.
+// screenshots checks the screenshots of the docs; -update writes them.
 func screenshots(p *tab) {
 	for _, shot := range []struct {
 		name          string

@@ -14,44 +14,48 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/load"
+	"archiver/internal/load/days"
+	"archiver/internal/load/pg"
+	"archiver/internal/load/read"
 	"archiver/internal/pgserver/pgtest"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// now is when all tests look.
+// now is the time of all tests.
 var now = time.Date(2026, 3, 14, 9, 25, 0, 0, time.UTC)
 
-// at is an hour of so many days before today.
+// at returns an hour of a day before today.
 func at(days, hour int) time.Time {
 	return dayOf(now).AddDate(0, 0, -days).Add(time.Duration(hour) * time.Hour)
 }
 
-// An archiveDB is a database of the test's own and its page.
+// An archiveDB is a test's own database and its page.
 type archiveDB struct {
 	t    testing.TB
 	sql  *pgxpool.Pool
 	page *Page
+	db   *pg.DB
 }
 
 func newArchive(t testing.TB) *archiveDB {
 	t.Helper()
 	url := pgtest.Migrated(t, func(ctx context.Context, url string) error {
-		_, err := load.MigrateUp(ctx, url)
+		_, err := pg.MigrateUp(ctx, url)
 		return err
 	})
 	log := slog.New(slog.DiscardHandler)
-	store, err := load.Open(t.Context(), url, 4, log)
+	db, err := pg.Open(t.Context(), url, 4, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(store.Close)
+	t.Cleanup(db.Close)
 	pool, err := pgxpool.New(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	return &archiveDB{t, pool, &Page{Store: store, Clock: clocktest.New(now), Log: log, Version: "archiver test", Keeps: 30 * day}}
+	return &archiveDB{t, pool, &Page{Store: read.New(db), Clock: clocktest.New(now), Log: log, Version: "archiver test", Keeps: 30 * day}, db}
 }
 
 func (a *archiveDB) exec(sql string, args ...any) {
@@ -71,11 +75,11 @@ func (a *archiveDB) get(path string) string {
 	return w.Body.String()
 }
 
-// function makes one known, by its name.
+// function adds a function, and returns its id.
 func (a *archiveDB) function(name string) int32 {
 	a.t.Helper()
 	source := archive.SourceID{Provider: "functiongraph", Region: "cn-north-4", ProjectID: "p"}
-	known, err := a.page.Store.SeeFunctions(a.t.Context(), source, []archive.Function{
+	known, err := load.New(a.db, days.New(a.db)).SeeFunctions(a.t.Context(), source, []archive.Function{
 		{URN: fmt.Sprintf("urn:fss:cn-north-4:p:function:default:%s:latest", name), Name: name},
 	}, at(90, 0))
 	if err != nil {
@@ -84,7 +88,7 @@ func (a *archiveDB) function(name string) int32 {
 	return known[0].ID
 }
 
-// windows makes a function's windows in [from, to) complete, with records.
+// windows adds complete windows of a function in [from, to), with records.
 func (a *archiveDB) windows(id int32, from, to time.Time, most int) {
 	a.t.Helper()
 	a.exec(`
@@ -96,7 +100,7 @@ func (a *archiveDB) windows(id int32, from, to time.Time, most int) {
 			        * CASE WHEN extract(isodow FROM h) > 5 THEN 0.4 ELSE 1 END)::integer AS n) AS n`, id, from, to, most)
 }
 
-// state sets that of windows that are there.
+// state sets the state of existing windows.
 func (a *archiveDB) state(id int32, from, to time.Time, state, lastError string) {
 	a.t.Helper()
 	a.exec(`
@@ -105,7 +109,8 @@ func (a *archiveDB) state(id int32, from, to time.Time, state, lastError string)
 		 WHERE function_id = $1 AND window_start >= $2 AND window_start < $3`, id, from, to, state, lastError)
 }
 
-// figures makes them of the windows: a hundredth fails, and more in one hour.
+// figures adds the figures of the windows: one record in a hundred fails, and
+// more in one hour.
 func (a *archiveDB) figures() {
 	a.t.Helper()
 	a.exec(`

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
 const (
@@ -20,11 +20,11 @@ const (
 	mostRisks  = 10
 	mostErrors = 8
 
-	// died is how long a run that goes on may have said nothing.
+	// A run is dead if its process has written nothing for this long.
 	died = archive.DeadAfter
 )
 
-// A model is what the page says.
+// A model holds the contents of the page.
 type model struct {
 	Version, Now string
 	Report       bool
@@ -42,20 +42,20 @@ type model struct {
 	Runs         []runRow
 }
 
-// A look is one way through the archive for a page.
+// A look collects the data of one page from one snapshot.
 type look struct {
-	*load.Snapshot
+	*read.Snapshot
 	request
 	now       time.Time
 	keeps     time.Duration
 	goesOn    bool
-	functions []load.FunctionTotals // all
-	shown     []load.FunctionTotals // that match, those with trouble first
+	functions []read.FunctionTotals // of all functions
+	shown     []read.FunctionTotals // that match, functions with problems first
 	names     map[int32]string
 }
 
 func (p *Page) model(ctx context.Context, asked request) (m *model, err error) {
-	err = p.Store.Snapshot(ctx, func(s *load.Snapshot) error {
+	err = p.Store.Snapshot(ctx, func(s *read.Snapshot) error {
 		l := &look{Snapshot: s, request: asked, now: p.Clock.Now().UTC(), keeps: p.Keeps}
 		m, err = l.make(ctx)
 		return err
@@ -103,8 +103,7 @@ func (l *look) make(ctx context.Context) (m *model, err error) {
 	return m, err
 }
 
-// choose sorts the functions, and picks those to be shown. A version whose
-// records another one's list has, and that was never read, is none of them.
+// choose sorts the functions and selects the shown ones.
 func (l *look) choose() {
 	alike := make(map[string]int)
 	for i := range l.functions {
@@ -118,26 +117,23 @@ func (l *look) choose() {
 		if alike[f.Name] > 1 {
 			l.names[f.ID] = f.Name + " (" + tail(f) + ")"
 		}
-		if f.CoveredSince != nil && f.Windows == 0 {
-			continue
-		}
 		if strings.Contains(strings.ToLower(f.Name), wanted) || strings.Contains(strings.ToLower(f.URN), wanted) {
 			l.shown = append(l.shown, *f)
 		}
 	}
-	slices.SortFunc(l.shown, func(a, b load.FunctionTotals) int {
+	slices.SortFunc(l.shown, func(a, b read.FunctionTotals) int {
 		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), compareTimes(a.OpenSince, b.OpenSince),
 			cmp.Compare(a.Name, b.Name), cmp.Compare(a.URN, b.URN), cmp.Compare(a.ID, b.ID))
 	})
 }
 
-// tail tells a function from others of its name.
-func tail(f *load.FunctionTotals) string {
+// tail distinguishes functions of the same name.
+func tail(f *read.FunctionTotals) string {
 	return f.Region + ", " + f.URN[strings.LastIndexByte(f.URN, ':')+1:]
 }
 
-// rank is low for those with trouble.
-func rank(f *load.FunctionTotals) int {
+// rank is low for functions with problems.
+func rank(f *read.FunctionTotals) int {
 	switch {
 	case f.Failed+f.Short > 0:
 		return 0
@@ -163,7 +159,7 @@ func compareTimes(a, b *time.Time) int {
 	}
 }
 
-// extent is the first and the end of all hours that are expected.
+// extent returns the start of the first and the end of the last expected hour.
 func (l *look) extent() (from, to time.Time) {
 	for i := range l.functions {
 		f, t := expected(&l.functions[i], l.now, l.goesOn)
@@ -177,7 +173,7 @@ func (l *look) extent() (from, to time.Time) {
 	return from, to
 }
 
-// newest is the last day that there is something to say of.
+// newest returns the last day with data.
 func (l *look) newest() time.Time {
 	if _, to := l.extent(); !l.goesOn && !to.IsZero() {
 		return dayOf(to.Add(-1))
@@ -185,7 +181,7 @@ func (l *look) newest() time.Time {
 	return dayOf(l.now)
 }
 
-// last is the last day shown.
+// last returns the last day shown.
 func (l *look) last() time.Time {
 	if l.at.IsZero() {
 		return l.newest()
@@ -193,8 +189,8 @@ func (l *look) last() time.Time {
 	return l.at
 }
 
-// chosen reports whether this zoom is the one asked for: a week, unless all that
-// there is fits into a day.
+// chosen reports whether z is the requested zoom. The default is a week, or a
+// day if all expected hours are in the day shown.
 func (l *look) chosen(z zoom) bool {
 	if l.zoom != "" {
 		return z.Key == zoomOf(l.zoom).Key
@@ -205,7 +201,7 @@ func (l *look) chosen(z zoom) bool {
 	return z.Key == "week"
 }
 
-// link leads to another look at the same.
+// link returns the address of another view. A report has no links.
 func (l *look) link(zoom string, at time.Time, match string, page int) string {
 	if l.report {
 		return ""
@@ -223,8 +219,8 @@ func (l *look) link(zoom string, at time.Time, match string, page int) string {
 	return "/?" + q.Encode()
 }
 
-// ids are those of functions.
-func ids(functions []load.FunctionTotals) []int32 {
+// ids returns the ids of functions.
+func ids(functions []read.FunctionTotals) []int32 {
 	all := make([]int32, len(functions))
 	for i := range functions {
 		all[i] = functions[i].ID

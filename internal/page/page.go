@@ -1,7 +1,7 @@
-// Package page is the status page: coverage as a map, what is at risk, how much
-// there is and what failed, made on the server from a few questions to the
-// archive. It needs no script, though one adds refreshing and arrow keys, and
-// nothing of another host; a report is the same page in one file.
+// Package page renders the status page: a map of the coverage, the hours at
+// risk, figures, errors and runs. The server renders it with a few queries. The
+// page works without its script, which adds refreshing and arrow keys, and
+// loads nothing from other hosts. A report is the same page in one file.
 package page
 
 import (
@@ -16,42 +16,42 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
-// A Page shows an archive.
+// A Page shows the status of an archive.
 type Page struct {
-	Store   *load.Store
+	Store   *read.Archive
 	Clock   archive.Clock
 	Log     *slog.Logger
 	Version string
 
-	// Keeps is how long the source is taken to keep its records. Nobody says how
-	// long it does.
+	// Keeps is the assumed time for which the source keeps its records. The
+	// source's API does not tell it.
 	Keeps time.Duration
 }
 
-// patience bounds what one page asks of the database.
+// queryTimeout limits all queries of one page.
 const patience = 5 * time.Second
 
-// A request is what of the archive is to be shown.
+// A request selects what the page shows.
 type request struct {
-	zoom   string    // "" for what fits
-	at     time.Time // the last day, zero for the newest
-	match  string    // functions whose name or URN has this in it
-	page   int       // of the functions, from 1
+	zoom   string    // "" means the best zoom for the archive
+	at     time.Time // the last day; zero means the newest
+	match  string    // only functions whose name or URN contains this; "" means all
+	page   int       // of the list of functions, from 1
 	report bool
 }
 
-// maxMatch bounds what is looked for.
+// maxMatch is the longest search text, in bytes.
 const maxMatch = 300
 
-func read(r *http.Request) request {
+func readRequest(r *http.Request) request {
 	q := r.URL.Query()
 	asked := request{zoom: q.Get("zoom"), page: 1}
 	asked.match = strings.TrimSpace(q.Get("q"))
 	asked.match = asked.match[:min(len(asked.match), maxMatch)]
-	// What is no day or no number is as if it were not there.
+	// Ignore invalid days and numbers.
 	if at, err := time.Parse(time.DateOnly, q.Get("at")); err == nil && at.Year() > 1970 && at.Year() < 2200 {
 		asked.at = at
 	}
@@ -61,12 +61,12 @@ func read(r *http.Request) request {
 	return asked
 }
 
-// ServeHTTP answers GET and HEAD with the page.
+// ServeHTTP serves the page to GET and HEAD.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Allow", "GET, HEAD")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		http.Error(w, "this page only shows", http.StatusMethodNotAllowed)
+		http.Error(w, "this page is read-only", http.StatusMethodNotAllowed)
 		return
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -78,12 +78,12 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	m, err := p.model(ctx, read(r))
+	m, err := p.model(ctx, readRequest(r))
 	status, name := http.StatusOK, "page"
 	if err != nil {
-		// Why is for the log: what the database says may name what is not
-		// everybody's to know.
-		p.Log.Warn("the status page could not be made", "error", err)
+		// The reason is only logged: a database error may contain private
+		// names.
+		p.Log.Warn("cannot render the status page", "error", err)
 		status, name, m = http.StatusServiceUnavailable, "down", &model{Version: p.Version, Now: minute(p.Clock.Now())}
 	}
 	if r.Method == http.MethodHead {
@@ -98,15 +98,15 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		out = zipped
 	}
 	w.WriteHeader(status)
-	// Whoever asked may have left.
+	// The client may be gone.
 	_ = templates.ExecuteTemplate(out, name, m)
 }
 
-// Report writes the page as one file that needs nothing else. It holds every zoom.
+// Report writes the page with all zooms as one file.
 func (p *Page) Report(ctx context.Context, w io.Writer) error {
 	m, err := p.model(ctx, request{page: 1, report: true})
 	if err != nil {
-		return fmt.Errorf("make the report: %w", err)
+		return fmt.Errorf("render the report: %w", err)
 	}
 	if err := templates.ExecuteTemplate(w, "page", m); err != nil {
 		return fmt.Errorf("write the report: %w", err)

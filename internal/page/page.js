@@ -1,6 +1,6 @@
 "use strict";
-// All of the page works without this. It shows what a cell says, moves over the
-// map by arrow keys, and keeps the page fresh.
+// The page works without this script. The script shows the text of a cell, moves
+// over the map by the arrow keys, and refreshes the page.
 (() => {
 	const every = 60000;
 	const main = document.getElementById("main");
@@ -8,7 +8,7 @@
 
 	const cellsOf = (map) => [...map.tBodies[0].rows].filter((row) => row.cells.length > 1).map((row) => [...row.cells].slice(1));
 
-	// zoomOf is the link over a column.
+	// zoomOf returns the link above a column.
 	const zoomOf = (map, column) => {
 		for (const row of [...map.tHead.rows].reverse()) {
 			let at = -1;
@@ -80,7 +80,8 @@
 	addEventListener("hashchange", ready);
 	if (report) return;
 
-	// What was scrolled, opened and focused stays so.
+	// keep saves what is scrolled, open and focused, and returns a function that
+	// restores it.
 	const keep = () => {
 		const boxes = [...main.querySelectorAll(".box")].map((box) => [box.scrollLeft, box.scrollTop]);
 		const open = [...main.querySelectorAll("details")].map((d) => d.open);
@@ -122,7 +123,7 @@
 			said.textContent = "";
 			put();
 		} catch {
-			said.textContent = ", and could not be refreshed since";
+			said.textContent = "; the last refresh failed";
 		}
 	};
 	setInterval(() => { if (!paused) refresh(); }, every);

@@ -17,8 +17,9 @@ import (
 
 var rowPattern = regexp.MustCompile(`(?s)<tr><th class="name" scope="row">.*?<bdi[^>]*>(.*?)</bdi>(.*?)</tr>`)
 
-// map_ is the page's map: of each function a letter a column, of its class, "."
-// where nothing is expected, and the share in quarters where that is not all.
+// mapOf returns the page's map: for each function one letter per column (the
+// class of its state, "." if nothing is expected), and the share in quarters if
+// it is not the whole cell.
 func mapOf(page string) map[string]string {
 	rows := make(map[string]string)
 	for _, row := range rowPattern.FindAllStringSubmatch(page, -1) {
@@ -35,8 +36,8 @@ func mapOf(page string) map[string]string {
 	return rows
 }
 
-// Each state is a cell of its own, hour by hour, and the worst of them with its
-// share by day and week.
+// Each state has a cell by hour. By day and week, the cell shows the worst
+// state with its share.
 func TestStates(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -67,8 +68,6 @@ func TestStates(t *testing.T) {
 	unread := add("not since")
 	a.exec(`DELETE FROM archiver_internal.windows WHERE function_id = $1 AND window_start >= $2`, unread, at(0, -2))
 	a.function("never planned")
-	covered := a.function("covered by another version")
-	a.exec(`UPDATE functions SET covered_since = $2 WHERE function_id = $1`, covered, at(1, 0))
 
 	c := func(n int) string { return strings.Repeat("c", n) }
 	want := map[string]string{
@@ -81,7 +80,8 @@ func TestStates(t *testing.T) {
 	if diff := cmp.Diff(want, mapOf(a.get("/?zoom=day&at="+day2))); diff != "" {
 		t.Errorf("by hour (-want +got):\n%s", diff)
 	}
-	// The month ends with the day after: three days are there, and 27 blank.
+	// The month ends with the day after: three days are shown, and 27 are
+	// blank.
 	blank := strings.Repeat(".", 27)
 	want = map[string]string{
 		"complete": "ccc", "failed": "cf1c", "short": "cs3c", "pending": "cn1c", "partial": "cn1c", "gone": "cg1c", "in flight": "ci1c",
@@ -94,27 +94,27 @@ func TestStates(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == `["not since"]` }, cmp.Ignore())); diff != "" {
 		t.Errorf("by day (-want +got):\n%s", diff)
 	}
-	// Filled by hand alone, nothing is expected after the last hour planned; once
-	// run has been at it, all that has settled is.
+	// After a backfill only, nothing is expected after the last planned hour.
+	// After a run, all settled hours are expected.
 	const shown = "/?zoom=week&q=not+since"
 	if got := mapOf(a.get(shown))["not since"]; !strings.HasSuffix(got, "cc..") || strings.Contains(got, "n") {
-		t.Errorf("of what nobody goes on with is shown %s", got)
+		t.Errorf("without runs, the map shows %s", got)
 	}
 	a.run("run", at(0, 5), time.Minute, "")
 	got7 := mapOf(a.get(shown))["not since"]
 	if tail := got7[len(got7)-26:]; tail != "nn"+strings.Repeat("n", 7)+strings.Repeat(".", 17) {
-		t.Errorf("of what ended two hours before today is shown %s", tail)
+		t.Errorf("the map shows %s", tail)
 	}
 	page := a.get("/?zoom=week")
-	for _, said := range []string{"not planned yet", "status log off since 2026-03-12 00:00Z: the source keeps no records", "failed: down", "begun, and not read to its end"} {
+	for _, said := range []string{"not planned yet", "status log off since 2026-03-12 00:00Z: the source keeps no records", "failed: down", "partly read"} {
 		if !strings.Contains(page, said) {
-			t.Errorf("the page does not say %q", said)
+			t.Errorf("the page lacks %q", said)
 		}
 	}
 }
 
-// What run leaves alone, as it has been empty for long, is not late; what it
-// does not leave alone is.
+// A resting function, which has been empty for long, is not late. After the
+// rest it is.
 func TestResting(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -128,7 +128,7 @@ func TestResting(t *testing.T) {
 		return m.Verdict.Text
 	}
 	if got := verdict(); got != "Every hour that is due is archived." {
-		t.Errorf("of one at rest the verdict is %q", got)
+		t.Errorf("for a resting function the verdict is %q", got)
 	}
 	a.windows(a.function("busy"), at(10, 0), at(0, 2), 100)
 	a.windows(a.function("quiet for too long"), at(10, 0), at(0, 1), 0)
@@ -145,7 +145,8 @@ func TestResting(t *testing.T) {
 	}
 }
 
-// Hours between others that nobody asked for are said, beside what is late.
+// Hours for which no run was asked, between other hours, are reported
+// separately from late hours.
 func TestNeverAsked(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -164,16 +165,17 @@ func TestNeverAsked(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
-	const never = "240 hours between, of 1 function, were never asked for: no run will, backfill can."
-	said(verdict{"wait", "Every hour that was asked for is archived.", never})
-	if page := a.get("/?zoom=day&at=" + at(45, 0).Format(time.DateOnly)); mapOf(page)["holed"] != strings.Repeat("n", 24) || !strings.Contains(page, "was never asked for") {
-		t.Error("the map and its legend do not show them")
+	const never = "No run was asked for 240 hours of 1 function between other hours: only archiver backfill reads them."
+	said(verdict{"wait", "Every hour that a run was asked for is archived.", never})
+	if page := a.get("/?zoom=day&at=" + at(45, 0).Format(time.DateOnly)); mapOf(page)["holed"] != strings.Repeat("n", 24) || !strings.Contains(page, "no run was asked for it") {
+		t.Error("the map or its legend does not show the hours")
 	}
 	a.state(holed, at(3, 0), at(3, 1), "pending", "")
-	said(verdict{"wait", "1 hour of 1 function is not archived yet.", "The oldest is of 11 Mar 2026, 00:00 UTC, 3 days ago. " + never})
+	said(verdict{"wait", "1 hour of 1 function is not archived yet.", "The oldest is 11 Mar 2026, 00:00 UTC, 3 days ago. " + never})
 }
 
-// What is most urgent comes first, with how long it may be there for.
+// The most urgent hours come first, with the time until the source deletes
+// them.
 func TestAtRisk(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -191,7 +193,7 @@ func TestAtRisk(t *testing.T) {
 		got = append(got, strings.Join([]string{r.Name, r.Left, r.Class, r.Hour, r.Why, r.More}, "|"))
 	}
 	want := []string{
-		"late-31|may be forgotten already|bad|11 Feb 2026, 03:00|failed: error 0|",
+		"late-31|may be deleted already|bad|11 Feb 2026, 03:00|failed: error 0|",
 		"late-28|in 43 hours|bad|14 Feb 2026, 03:00|failed: error 1|and 1 later hour",
 		"late-24|in 6 days|wait|18 Feb 2026, 03:00|failed: error 2|and 2 later hours",
 		"late-4|in 26 days||10 Mar 2026, 03:00|failed: error 3|and 3 later hours",
@@ -200,12 +202,12 @@ func TestAtRisk(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if want := (verdict{"bad", "10 hours of 4 functions are not archived yet.",
-		"The oldest is of 11 Feb 2026, 03:00 UTC, 31 days ago. 10 failed, 0 short: every run tries them again."}); m.Verdict != want {
+		"The oldest is 11 Feb 2026, 03:00 UTC, 31 days ago. 10 failed, 0 short: each run tries them again."}); m.Verdict != want {
 		t.Errorf("the verdict is %v", m.Verdict)
 	}
 }
 
-// Errors that differ by the function and the request alone are one.
+// Errors that differ only by the function and the request are shown as one.
 func TestErrorsAlike(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -221,15 +223,15 @@ func TestErrorsAlike(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []trouble{
-		{"403: no permission", "orders-1", "of 13 Mar 2026, 09:00 UTC"},
-		{"list invocations of orders-4: 500, request 7c1f0004-aa: busy", "orders-4 and 3 other functions", "of 13 Mar 2026, 04:00 UTC"},
+		{"403: no permission", "orders-1", "13 Mar 2026, 09:00 UTC"},
+		{"list invocations of orders-4: 500, request 7c1f0004-aa: busy", "orders-4 and 3 other functions", "13 Mar 2026, 04:00 UTC"},
 	}
 	if diff := cmp.Diff(want, m.Troubles); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-// Of runs those that go on are told from those whose process died.
+// Running runs are distinguished from runs whose process died.
 func TestRunsTold(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -257,11 +259,11 @@ func TestRunsTold(t *testing.T) {
 	}
 	a.exec(`DELETE FROM runs WHERE asked_by = 'run'`)
 	if m, err = a.page.model(t.Context(), request{page: 1}); err != nil || len(m.Runs) != 1 || m.Runs[0].Outcome != "died" {
-		t.Errorf("the one that died: %+v, %v", m.Runs, err)
+		t.Errorf("the dead run: %+v, %v", m.Runs, err)
 	}
 }
 
-// The page only shows, to whoever asks for it, and lets nothing in.
+// The page is read-only, and has strict security headers.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -299,11 +301,11 @@ func TestAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if page, err := io.ReadAll(unzip); err != nil || zipped.Header().Get("Content-Encoding") != "gzip" || !strings.HasSuffix(string(page), "</html>\n") {
-		t.Errorf("zipped it is not whole: %v", err)
+		t.Errorf("the compressed page is not complete: %v", err)
 	}
 }
 
-// Without a database the page says so, and nothing of where it would be.
+// Without a database the page reports it, without private details.
 func TestDown(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -316,11 +318,11 @@ func TestDown(t *testing.T) {
 		t.Errorf("%d\n%s", w.Code, w.Body)
 	}
 	if err := a.page.Report(context.Background(), io.Discard); err == nil {
-		t.Error("a report is made of it")
+		t.Error("Report succeeds without a database")
 	}
 }
 
-// Functions come in pages, those with trouble first.
+// Functions are divided into pages, functions with problems first.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

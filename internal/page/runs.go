@@ -5,21 +5,21 @@ import (
 	"strings"
 	"time"
 
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
-// A running is a run that goes on.
+// A running is a run that is under way.
 type running struct {
 	Title, Said string
 	Done, Due   int64
 	Share       string
 }
 
-// A runRow is a run that has been.
+// A runRow is a finished run.
 type runRow struct{ ID, What, Began, Took, Windows, Records, Calls, Outcome, Class, Error string }
 
-// tell tells runs that go on from those that have been.
-func (l *look) tell(all []load.RunStatus) (on []running, been []runRow) {
+// splitRuns separates running from finished runs.
+func (l *look) tell(all []read.RunStatus) (on []running, been []runRow) {
 	for i := range all {
 		r := &all[i]
 		if l.goes(r) {
@@ -33,22 +33,23 @@ func (l *look) tell(all []load.RunStatus) (on []running, been []runRow) {
 	return on, been
 }
 
-// goes reports whether a run goes on, as far as its process has said.
-func (l *look) goes(r *load.RunStatus) bool {
+// isRunning reports whether a run is under way: its process has written its
+// progress recently.
+func (l *look) goes(r *read.RunStatus) bool {
 	return r.Outcome == "running" && r.Seen != nil && l.now.Sub(*r.Seen) < died
 }
 
-// what is what a run was asked for.
-func what(r *load.RunStatus) string {
+// runTitle describes what a run was asked for.
+func what(r *read.RunStatus) string {
 	return fmt.Sprintf("%s of %s to %s", r.AskedBy, r.From.UTC().Format("2 Jan 2006 15:04"), r.To.UTC().Format("2 Jan 2006 15:04"))
 }
 
-func (l *look) running(r *load.RunStatus) running {
+func (l *look) running(r *read.RunStatus) running {
 	on := running{Title: what(r), Done: known(r.WindowsDone), Due: known(r.WindowsPlanned)}
 	took := r.Seen.Sub(r.Started)
 	parts := []string{"began " + ago(r.Started, l.now)}
 	if on.Due == 0 {
-		return running{Title: on.Title, Said: strings.Join(append(parts, "what is due is being looked up"), " · ")}
+		return running{Title: on.Title, Said: strings.Join(append(parts, "finding the hours that are due"), " · ")}
 	}
 	on.Share = fmt.Sprintf("%d %%", 100*on.Done/on.Due)
 	parts = append(parts, fmt.Sprintf("%s of %s windows", number(on.Done), number(on.Due)),
@@ -67,7 +68,7 @@ func (l *look) running(r *load.RunStatus) running {
 	return on
 }
 
-func (l *look) been(r *load.RunStatus) runRow {
+func (l *look) been(r *read.RunStatus) runRow {
 	row := runRow{
 		ID: fmt.Sprint(r.ID), What: what(r), Began: minute(r.Started), Took: "–",
 		Windows: orDash(r.Windows), Records: orDash(r.Records), Calls: orDash(r.Calls), Outcome: r.Outcome,

@@ -9,21 +9,21 @@ import (
 	"archiver/internal/terminal"
 )
 
-// A Screen is what a terminal, or whatever reads in its place, can show.
+// A Screen describes the terminal, or the file in its place.
 type Screen struct {
 	Columns int
 	Color   bool
-	All     bool // every function, and not only those that fit
+	All     bool // all functions, not only the first screenRows
 }
 
-// leastColumns is as narrow as it gets: what is cut off beyond says nothing.
+// minColumns is the smallest width of the output.
 const leastColumns = 24
 
-// measure counts columns. A character that is as wide as two in some fonts of
-// East Asia alone is taken for one column: our blocks are such.
+// measure counts the columns of a text. Characters whose width depends on the
+// font, such as the map's blocks, count as one column.
 var measure = &runewidth.Condition{}
 
-// cut shortens a text to so many columns.
+// cut shortens a text to this many columns. Unlike terminal.Cut it keeps spaces.
 func cut(s string, columns int) string {
 	if columns <= 0 {
 		return ""
@@ -31,9 +31,9 @@ func cut(s string, columns int) string {
 	return measure.Truncate(s, columns, "…")
 }
 
-// A style is how a part of a line is drawn, in the colours that most people who
-// take some for others still tell apart (Okabe and Ito's). No part is told from
-// another by that alone.
+// A style is the colour of a part of a line. The colours remain distinct for
+// most people with a colour vision deficiency (palette of Okabe and Ito). No
+// information depends on the colour alone.
 type style string
 
 const (
@@ -47,7 +47,7 @@ const (
 	purple style = "1;38;5;175"
 )
 
-// styleOf is that of the page's classes.
+// styleOf returns the style of a class of the page.
 func styleOf(class string) style {
 	switch class {
 	case "good":
@@ -67,13 +67,13 @@ type part struct {
 	text  string
 }
 
-// A printer writes lines.
+// A printer prints lines that fit the screen.
 type printer struct {
 	Screen
 	out bytes.Buffer
 }
 
-// line writes one of its parts, as far as they fit.
+// line prints its parts in one line, and cuts them at the screen's width.
 func (p *printer) line(parts ...part) {
 	room := p.Columns
 	var b strings.Builder
@@ -92,14 +92,13 @@ func (p *printer) line(parts ...part) {
 	p.out.WriteString(b.String() + "\n")
 }
 
-// title begins a section.
+// title starts a section.
 func (p *printer) title(text string) {
 	p.line()
 	p.line(part{bold, text})
 }
 
-// text writes a text in as many lines as it needs, most of them at the most,
-// each so far from the left.
+// text prints a text in at most maxLines lines, indented by indent columns.
 func (p *printer) text(s style, indent, most int, text string) {
 	room := max(1, p.Columns-indent)
 	left := strings.Repeat(" ", indent)
@@ -116,7 +115,7 @@ func (p *printer) text(s style, indent, most int, text string) {
 			words = nil
 		}
 		if over := measure.StringWidth(line) - room; over > 0 && lines < most {
-			// A word that is longer than a line.
+			// Break a word that is longer than a line.
 			whole := measure.Truncate(line, room, "")
 			if rest := strings.TrimPrefix(line, whole); whole != "" {
 				line, words = whole, append([]string{rest}, words...)
@@ -126,23 +125,23 @@ func (p *printer) text(s style, indent, most int, text string) {
 	}
 }
 
-// A tableHead is the head of a table's column.
+// A tableHead describes a column of a table.
 type tableHead struct {
 	text  string
-	right bool // numbers
-	rank  int  // the highest is left out first where there is no room; 0 never is
-	give  bool // it is shortened before another is left out
+	right bool // right-aligned, for numbers
+	rank  int  // columns of the highest rank are dropped first if there is no room; 0 is never dropped
+	give  bool // shortened before other columns are dropped
 }
 
-// leastGiven is to what a column is shortened.
+// minGiven is the smallest width of a shortened column.
 const leastGiven = 10
 
-// mostGiven is how wide such a column becomes.
+// maxGiven is the largest width of a column that can be shortened.
 const mostGiven = 48
 
-const between = 2 // columns of a table
+const between = 2 // between columns of a table
 
-// table writes one; a row may have a style.
+// table prints a table; styles, if not nil, has a style for each row.
 func (p *printer) table(heads []tableHead, rows [][]string, styles []style) {
 	widths := make([]int, len(heads))
 	for i, h := range heads {
@@ -183,10 +182,10 @@ func (p *printer) table(heads []tableHead, rows [][]string, styles []style) {
 	}
 }
 
-// fit chooses the columns that fit, and shortens those that give.
+// fit selects the columns that fit, and shortens those with give.
 func fit(heads []tableHead, widths []int, columns int) (shown []int) {
 	for i := range heads {
-		if widths[i] > 0 { // else there is nothing in it
+		if widths[i] > 0 { // skip empty columns
 			shown = append(shown, i)
 		}
 	}

@@ -6,16 +6,16 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
-// A state is what a cell of the map says. Short and failed are the windows' own;
-// a complete window may have records in flight, or be of a time when the source
-// kept none.
+// A state is the state of a window on the map. In addition to the states of the
+// table, a complete window may have records in flight, or may be of a time when
+// the source kept no records.
 type state int
 
-// The states, the worst first: a cell that stands for many windows shows the
-// worst of them.
+// The states, the worst first. A cell that stands for several windows shows the
+// worst of their states.
 const (
 	failed state = iota
 	short
@@ -27,25 +27,25 @@ const (
 	states
 )
 
-// A word is how a state is told.
+// A word describes a state.
 type word struct {
 	Class, Name, Means string
 	Letter             string
 }
 
-// words are those of all states. The letter, and a pattern, say the same as the
+// words describes each state. Letter and pattern distinguish the states without
 // colour.
 var words = [states]word{
 	failed:   {"f", "failed", "reading the hour ended with an error; the next run tries again", "F"},
-	short:    {"s", "short", "the source counts more records than it gives; the next run tries again", "S"},
-	notRead:  {"n", "not read", "the hour is due and has not been read to its end, or lies between others and was never asked for", "N"},
+	short:    {"s", "short", "the source counts more records than it returns; the next run tries again", "S"},
+	notRead:  {"n", "not read", "the hour is due and not completely read, or no run was asked for it", "N"},
 	gone:     {"g", "gone", "the function was deleted at the source before the hour was read", "G"},
-	inFlight: {"i", "in flight", "complete, and some of its records wait or run: they are asked for again", "i"},
+	inFlight: {"i", "in flight", "complete, but some of its records wait or run; the archiver reads them again", "i"},
 	off:      {"o", "off", "the source kept no records: the function's status log was off", "–"},
-	complete: {"c", "complete", "every record that the source gave is archived", ""},
+	complete: {"c", "complete", "every record that the source returned is archived", ""},
 }
 
-// A tally is how many windows of a cell are in which state.
+// A tally counts the windows of a cell by state.
 type tally [states]int64
 
 func (t *tally) add(o tally) {
@@ -61,7 +61,7 @@ func (t *tally) all() (n int64) {
 	return n
 }
 
-// worst is the worst state that is there.
+// worst returns the worst state in the tally; states if the tally is empty.
 func (t *tally) worst() state {
 	for s, n := range t {
 		if n > 0 {
@@ -71,16 +71,16 @@ func (t *tally) worst() state {
 	return states
 }
 
-// tallyOf sorts a cell's windows by state. So many of them were to be expected:
-// what is missing was not read.
-func tallyOf(c *load.Cell, expected int64) (t tally) {
+// tallyOf counts a cell's windows by state. Expected windows that do not exist
+// count as not read.
+func tallyOf(c *read.Cell, expected int64) (t tally) {
 	t[failed], t[short], t[gone], t[inFlight], t[off] = c.Failed, c.Short, c.Gone, c.InFlight, c.Off
 	t[complete] = c.Complete - c.InFlight - c.Off
 	t[notRead] = max(0, max(expected, c.Windows)-c.Failed-c.Short-c.Gone-c.Complete)
 	return t
 }
 
-// words are the tally in words, the worst first.
+// words formats the tally, the worst state first.
 func (t *tally) words() string {
 	all := t.all()
 	if all == 1 {
@@ -98,14 +98,15 @@ func (t *tally) words() string {
 	return strings.Join(parts, ", ")
 }
 
-// settled is how long after its end an hour is expected to have been read: it
-// settles, and the hourly schedule comes round.
+// settleTime is how long after its end an hour should have been read: the hour
+// settles, and the hourly schedule runs.
 const settled = 2 * time.Hour
 
-// expected are the hours of a function that have to have windows: from the first
-// one planned to the last, or, where archiving goes on, to now. While run leaves
-// it alone, as one that has been empty for long, none are expected after the last.
-func expected(f *load.FunctionTotals, now time.Time, goesOn bool) (from, to time.Time) {
+// expected returns the hours in which a function should have windows: from the
+// first planned hour to the last planned hour, or to now if run or once
+// continues the archive. A function that has been empty for long rests: until
+// the end of the rest, no hours are expected after the last planned hour.
+func expected(f *read.FunctionTotals, now time.Time, goesOn bool) (from, to time.Time) {
 	if f.PlannedFrom == nil {
 		return from, to
 	}
@@ -116,26 +117,24 @@ func expected(f *load.FunctionTotals, now time.Time, goesOn bool) (from, to time
 			return f.PlannedFrom.UTC(), to
 		}
 		to = later(to, due)
-		for _, end := range []*time.Time{f.GoneAt, f.CoveredSince} {
-			if end != nil {
-				to = later(f.PlannedTo.UTC(), earlier(to, end.Truncate(archive.Hour)))
-			}
+		if f.GoneAt != nil {
+			to = later(f.PlannedTo.UTC(), earlier(to, f.GoneAt.Truncate(archive.Hour)))
 		}
 	}
 	return f.PlannedFrom.UTC(), to
 }
 
-// neverAsked is how many hours between a function's first one planned and the last
-// nobody planned: a backfill was of a time long ago, or archiving stood still for
-// longer than a run looks back. No run comes to them by itself.
-func neverAsked(f *load.FunctionTotals) int64 {
+// neverRequested counts the hours between the first and the last planned hour
+// for which no run was ever asked. They exist after a backfill of a time long
+// ago, or after a pause longer than the lookback. No run reads them by itself.
+func neverAsked(f *read.FunctionTotals) int64 {
 	if f.PlannedFrom == nil {
 		return 0
 	}
 	return max(0, int64(f.PlannedTo.Sub(*f.PlannedFrom)/archive.Hour)-f.Windows)
 }
 
-// hoursIn is how many hours of a span [from, to) lie in another one.
+// hoursIn counts the hours of [from, to) that are also in [within, until).
 func hoursIn(from, to, within, until time.Time) int64 {
 	return max(0, int64(earlier(to, until).Sub(later(from, within))/archive.Hour))
 }

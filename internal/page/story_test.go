@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// hostile is what the name of a function may be.
+// hostile is a function's name with markup.
 const hostile = `"><script>document.title='taken'</script><img src=//example.com/x onerror=alert(1)>`
 
-// story is an archive of some months in which most of what can happen has.
+// story is an archive of some months with examples of most states.
 func story(t testing.TB) *archiveDB {
 	a := newArchive(t)
 	due := at(0, 7)
@@ -57,7 +57,7 @@ func story(t testing.TB) *archiveDB {
 	return a
 }
 
-// hostile adds a function, an error and a run whose words are markup.
+// hostile adds a function, an error and a run with markup in their texts.
 func (a *archiveDB) hostile() {
 	id := a.function(hostile)
 	a.windows(id, at(12, 0), at(0, 7), 20)
@@ -65,7 +65,7 @@ func (a *archiveDB) hostile() {
 	a.run("once", at(0, 7), time.Minute, hostile)
 }
 
-// run is one that has ended, with an error or without.
+// run adds a finished run, with or without an error.
 func (a *archiveDB) run(by string, began time.Time, took time.Duration, said string) {
 	a.t.Helper()
 	a.exec(`

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
-// A strip is a row of the map: a tally and what is archived, a column.
+// A strip is a row of the map.
 type strip struct {
 	zoom     zoom
 	from, to time.Time
@@ -20,14 +20,14 @@ type strip struct {
 type column struct {
 	tally
 	expected int64
-	cell     load.Cell
+	cell     read.Cell
 }
 
 func newStrip(z zoom, from, to time.Time) *strip {
 	return &strip{z, from, to, make([]column, z.columns())}
 }
 
-// expect adds the hours [from, to), in which a function has to have windows.
+// expect adds the hours [from, to) in which a function should have windows.
 func (s *strip) expect(from, to time.Time) {
 	from, to = later(from, s.from), earlier(to, s.to)
 	for at := from; at.Before(to); {
@@ -38,8 +38,8 @@ func (s *strip) expect(from, to time.Time) {
 	}
 }
 
-// fill sorts windows into their columns.
-func (s *strip) fill(cells []load.Cell) {
+// fill adds windows to their columns.
+func (s *strip) fill(cells []read.Cell) {
 	for i := range cells {
 		c := &s.columns[int(cells[i].At.Sub(s.from)/s.zoom.column)]
 		sum, cell := &c.cell, &cells[i]
@@ -59,7 +59,7 @@ func (s *strip) fill(cells []load.Cell) {
 	}
 }
 
-// when is a column's time.
+// when formats a column's time.
 func (s *strip) when(i int) string {
 	at := s.from.Add(time.Duration(i) * s.zoom.column)
 	switch s.zoom.column {
@@ -72,11 +72,12 @@ func (s *strip) when(i int) string {
 	}
 }
 
-// quarters is how much of a cell the worst state takes: the rest is complete.
+// quarters is the number of steps in the height of a cell's mark. The mark
+// shows the share of the worst state; the rest of the cell is complete.
 const quarters = 4
 
-// cells are the strip's elements of a table row. They hold numbers, times and our
-// own words, nothing that came from elsewhere.
+// cells returns the strip's table cells. They contain only numbers, times and
+// texts of this package, no text from elsewhere.
 func (s *strip) cells() template.HTML {
 	var b strings.Builder
 	for i := range s.columns {
@@ -96,7 +97,7 @@ func (s *strip) cells() template.HTML {
 	return template.HTML(b.String()) //nolint:gosec // see above
 }
 
-// kept is what is archived of a column, in words.
+// kept formats the archived records of a column.
 func (c *column) kept() string {
 	if c.cell.Records == 0 {
 		return ""
@@ -110,12 +111,11 @@ func (c *column) kept() string {
 
 const (
 	stackHeight = 100
-	leastShare  = 9 // of a stack: what is there at all is seen
+	leastShare  = 9 // in percent of a stack, so that the smallest share is visible
 )
 
-// stacks are the shares of all states, for many functions together: columns of
-// an SVG as wide as there are columns and stackHeight high, the worst at the
-// bottom.
+// stacks returns the shares of all states for many functions: one stack per
+// column in an SVG of height stackHeight, the worst state at the bottom.
 func (s *strip) stacks() template.HTML {
 	var b strings.Builder
 	for i := range s.columns {
@@ -145,7 +145,7 @@ func (s *strip) stacks() template.HTML {
 	return template.HTML(b.String()) //nolint:gosec // as in cells
 }
 
-// said is the strip in a sentence.
+// said summarizes the strip in words.
 func (s *strip) said() string {
 	var t tally
 	for i := range s.columns {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 	"archiver/internal/terminal"
 )
 
@@ -18,11 +18,11 @@ const (
 	screenErrors = 5
 )
 
-// Print writes what the page shows as text for a terminal.
+// Print prints the status as text for a terminal.
 func (p *Page) Print(ctx context.Context, w io.Writer, s Screen) error {
 	s.Columns = max(s.Columns, leastColumns)
 	out := &printer{Screen: s}
-	err := p.Store.Snapshot(ctx, func(snapshot *load.Snapshot) error {
+	err := p.Store.Snapshot(ctx, func(snapshot *read.Snapshot) error {
 		l := &look{Snapshot: snapshot, request: request{page: 1}, now: p.Clock.Now().UTC(), keeps: p.Keeps}
 		return l.print(ctx, out)
 	})
@@ -74,7 +74,7 @@ func (l *look) print(ctx context.Context, p *printer) (err error) {
 }
 
 func (l *look) printSummary(p *printer, windowsOff map[int32]int64) {
-	var t load.FunctionTotals
+	var t read.FunctionTotals
 	var off int64
 	for i := range l.functions {
 		f := &l.functions[i]
@@ -90,11 +90,11 @@ func (l *look) printSummary(p *printer, windowsOff map[int32]int64) {
 	v := l.verdict()
 	p.text(styleOf(v.Class), 0, 5, v.Text+" "+v.More)
 	if off > 0 {
-		p.text(plain, 0, 2, fmt.Sprintf("%d windows are off: the source kept no records then", off))
+		p.text(plain, 0, 2, fmt.Sprintf("%d windows are off: the source kept no records", off))
 	}
 }
 
-func (l *look) printFunctions(p *printer, shown []load.FunctionTotals, windowsOff map[int32]int64) {
+func (l *look) printFunctions(p *printer, shown []read.FunctionTotals, windowsOff map[int32]int64) {
 	if len(shown) == 0 {
 		return
 	}
@@ -123,8 +123,8 @@ func (l *look) printFunctions(p *printer, shown []load.FunctionTotals, windowsOf
 	p.table(heads, rows, styles)
 }
 
-// note is what is to be known of a function, in few words.
-func note(f *load.FunctionTotals) string {
+// note returns short remarks on a function.
+func note(f *read.FunctionTotals) string {
 	var parts []string
 	for _, state := range []struct {
 		n    int64
@@ -240,7 +240,7 @@ func (l *look) printErrors(ctx context.Context, p *printer) error {
 	return nil
 }
 
-// moment is a time of late, UTC, in twelve columns.
+// moment formats a recent time in UTC, in at most 12 columns.
 func moment(t, now time.Time) string {
 	if t = t.UTC(); now.Sub(t).Abs() > 300*day {
 		return t.Format("2 Jan 2006")

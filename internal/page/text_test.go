@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// golden compares with a file of testdata.
+// golden compares got with a file in testdata.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", name)
@@ -42,8 +42,8 @@ func (a *archiveDB) print(s Screen) string {
 	return out.String()
 }
 
-// fits insists that a screen holds what was printed, and that nothing of it but
-// colours tells the terminal what to do.
+// fits checks that no line is wider than the screen, and that the only control
+// characters are colours.
 func fits(t *testing.T, columns int, printed string) {
 	t.Helper()
 	for line := range strings.SplitSeq(strings.TrimSuffix(printed, "\n"), "\n") {
@@ -59,8 +59,9 @@ func fits(t *testing.T, columns int, printed string) {
 	}
 }
 
-// TestPrint prints the same archive on screens narrow and wide, with and without
-// colours: they are the same but for the colours, and as they were.
+// TestPrint prints one archive on screens of several widths, with and without
+// colours, and compares with the golden files. Colours must not change the
+// text.
 func TestPrint(t *testing.T) {
 	t.Parallel()
 	a := story(t)
@@ -90,8 +91,8 @@ func TestPrint(t *testing.T) {
 	}
 }
 
-// TestPrintHostile prints names and errors that would take over a terminal, and
-// some that are as wide as two.
+// TestPrintHostile prints names and errors with control characters and with
+// wide characters.
 func TestPrintHostile(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -112,8 +113,8 @@ func TestPrintHostile(t *testing.T) {
 	}
 }
 
-// TestPrintEmpty prints an archive in which nothing is yet, and one with
-// functions alone.
+// TestPrintEmpty prints an empty archive, and an archive that has only a
+// function.
 func TestPrintEmpty(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 	"archiver/internal/terminal"
 )
 
-// A glyph is a state on a terminal: a block where all is well, else a letter.
+// A glyph shows a state on a terminal: a block if all is well, or else a
+// letter.
 type glyph struct {
 	text  string
 	style style
@@ -27,14 +28,14 @@ var glyphs = [states]glyph{
 	complete: {"█", blue},
 }
 
-// partly is a column of which some hours are not read and the others are.
+// partlyRead marks a column of which some hours are read and some are not.
 var partly = glyph{"▄", orange}
 
-// mostHours bounds how many hours of functions a map is made of; beyond that it
-// is made of days.
+// maxHours is the largest map in hours of functions. A larger map is made of
+// days.
 const mostHours = 200_000
 
-// columnsOf are the widths of a column of the map, the nearest first.
+// columnsOf lists the possible lengths of a column, the shortest first.
 var columnsOf = []struct {
 	length time.Duration
 	word   string
@@ -43,8 +44,9 @@ var columnsOf = []struct {
 	{12 * archive.Hour, "half a day"}, {day, "a day"}, {week, "a week"},
 }
 
-// scale is what of the archive so many columns show: the time for which the
-// source keeps its records, as near as fits, and what fits of the time before.
+// scale selects the time that the map shows in this many columns: the time for
+// which the source keeps records, in columns as short as possible, and earlier
+// time as far as there is room.
 func (l *look) scale(columns int) (z zoom, from, to time.Time, word string) {
 	first, last := l.extent()
 	for i, c := range columnsOf {
@@ -69,8 +71,8 @@ func (l *look) scale(columns int) (z zoom, from, to time.Time, word string) {
 	return z, from, to, word
 }
 
-// coverage prints the map of these functions.
-func (l *look) coverage(ctx context.Context, p *printer, shown []load.FunctionTotals) error {
+// coverage prints the map of the shown functions.
+func (l *look) coverage(ctx context.Context, p *printer, shown []read.FunctionTotals) error {
 	all := fmt.Sprintf("all %s", count(int64(len(l.shown)), "function", "functions"))
 	names := measure.StringWidth(all)
 	for i := range shown {
@@ -88,7 +90,7 @@ func (l *look) coverage(ctx context.Context, p *printer, shown []load.FunctionTo
 		return err
 	}
 	p.line()
-	p.text(bold, 0, 2, fmt.Sprintf("COVERAGE, %s a column: %s, UTC", word, spanWords(from, to)))
+	p.text(bold, 0, 2, fmt.Sprintf("COVERAGE, one column is %s: %s, UTC", word, spanWords(from, to)))
 	p.line(part{faint, strings.Repeat(" ", names+between) + z.ruler(from)})
 	sum := newStrip(z, from, to)
 	for i := range l.shown {
@@ -127,7 +129,7 @@ func (p *printer) strip(names int, name string, s *strip) {
 	p.line(parts...)
 }
 
-// glyph is the worst that there is in a column.
+// glyph returns the glyph of a column's worst state.
 func (c *column) glyph() glyph {
 	worst := c.worst()
 	switch {
@@ -140,7 +142,7 @@ func (c *column) glyph() glyph {
 	}
 }
 
-// legend says what the map's characters mean.
+// legend explains the map's characters.
 func (p *printer) legend() {
 	said := []struct {
 		glyph
@@ -163,7 +165,7 @@ func (p *printer) legend() {
 	p.line(parts...)
 }
 
-// ruler names the columns of which there is room to do so.
+// ruler labels the columns where there is room.
 func (z zoom) ruler(from time.Time) string {
 	var b strings.Builder
 	width := 0
@@ -179,7 +181,8 @@ func (z zoom) ruler(from time.Time) string {
 	return b.String()
 }
 
-// tick is what a column is called, where it begins something.
+// tick returns the label of a column that starts a day, week, month or year, or
+// "".
 func (z zoom) tick(at time.Time, first bool) string {
 	switch {
 	case z.column == week:

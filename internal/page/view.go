@@ -8,14 +8,14 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
-// A view is one zoom's map and charts.
+// A view is the map and the charts of one zoom.
 type view struct {
 	Key, Title, Unit string
 	Default          bool
-	At               string // the last day
+	At               string // the last day shown
 	Zooms            []choice
 	Earlier, Later   string
 	Newest           string
@@ -25,26 +25,26 @@ type view struct {
 	SumSaid          string
 	Rows             []row
 	Count            string
-	Before, After    string // pages of functions
+	Before, After    string // links to other pages of functions
 	Charts           []chart
 	Table            []tableRow
 	ColumnWord       string
 }
 
-// A choice is a zoom to go to.
+// A choice is a link to a zoom.
 type choice struct {
 	Word, Href string
 	Current    bool
 }
 
-// A row is a function of the map.
+// A row is the row of a function in the map.
 type row struct {
 	Name, URN, Href string
 	Tag             string
 	Cells           template.HTML
 }
 
-// A tableRow is a column of the charts, for those who read rather than look.
+// A tableRow is a column of the charts as text.
 type tableRow struct{ At, Records, Failed, Said string }
 
 func (l *look) view(ctx context.Context, z zoom) (v view, err error) {
@@ -69,7 +69,7 @@ func (l *look) view(ctx context.Context, z zoom) (v view, err error) {
 	return v, err
 }
 
-// around are the links to what is earlier and later.
+// around sets the links to earlier and later times.
 func (l *look) around(v *view, z zoom, last time.Time) {
 	step := min(z.days, 52*7)
 	v.Earlier = l.link(z.Key, last.AddDate(0, 0, -step), l.match, 1)
@@ -80,7 +80,7 @@ func (l *look) around(v *view, z zoom, last time.Time) {
 	}
 }
 
-// spanWords is a time in words.
+// spanWords formats the days [from, to).
 func spanWords(from, to time.Time) string {
 	last := to.Add(-1)
 	switch {
@@ -95,7 +95,7 @@ func spanWords(from, to time.Time) string {
 	}
 }
 
-// rows are the functions of this page, and what all of them amount to.
+// rows sets the rows of this page's functions, and the sum of all functions.
 func (l *look) rows(ctx context.Context, v *view, z zoom, from, to time.Time) error {
 	size := pageRows
 	if l.report {
@@ -109,7 +109,7 @@ func (l *look) rows(ctx context.Context, v *view, z zoom, from, to time.Time) er
 		v.Count += " match"
 	}
 	if pages > 1 {
-		v.Count = fmt.Sprintf("%s to %s of %s, those with trouble first", number(int64((page-1)*size+1)), number(int64((page-1)*size+len(shown))), v.Count)
+		v.Count = fmt.Sprintf("%s to %s of %s, problems first", number(int64((page-1)*size+1)), number(int64((page-1)*size+len(shown))), v.Count)
 	}
 	if page > 1 {
 		v.Before = l.link(z.Key, l.at, l.match, page-1)
@@ -144,8 +144,9 @@ func (l *look) rows(ctx context.Context, v *view, z zoom, from, to time.Time) er
 	return nil
 }
 
-// cellsFor are the cells of one function, which lie together.
-func cellsFor(cells []load.Cell, id int32) []load.Cell {
+// cellsFor returns the cells of one function. The cells of a function are
+// contiguous.
+func cellsFor(cells []read.Cell, id int32) []read.Cell {
 	first := 0
 	for first < len(cells) && cells[first].FunctionID != id {
 		first++
@@ -157,13 +158,11 @@ func cellsFor(cells []load.Cell, id int32) []load.Cell {
 	return cells[first:end]
 }
 
-// tag is what is to be known of a function besides.
-func tag(f *load.FunctionTotals) string {
+// tag returns a short remark on a function.
+func tag(f *read.FunctionTotals) string {
 	switch {
 	case f.GoneAt != nil:
 		return "gone"
-	case f.CoveredSince != nil:
-		return "read with the latest"
 	case f.OffSince != nil:
 		return "log off"
 	case f.Windows == 0:
@@ -173,7 +172,7 @@ func tag(f *load.FunctionTotals) string {
 	}
 }
 
-// charts are records and failures, and both as a table.
+// charts sets the charts of records and failures, and the table of both.
 func (l *look) charts(ctx context.Context, v *view, z zoom, from, to time.Time) error {
 	var of []int32
 	if l.match != "" {
@@ -204,7 +203,7 @@ func (l *look) charts(ctx context.Context, v *view, z zoom, from, to time.Time) 
 			said.Said = fmt.Sprintf("%.2f %%", 100*f.value/r.value)
 		}
 		v.Table = append(v.Table, said)
-		// An hour's mean, of the hours that have been.
+		// A bar is the mean of its past hours.
 		if hours := hoursIn(r.at, r.at.Add(z.column), from, earlier(to, l.now.Add(archive.Hour-1).Truncate(archive.Hour))); hours > 1 {
 			r.value /= float64(hours)
 			f.value /= float64(hours)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// number is one with its thousands apart.
+// number formats n with thousands separators.
 func number(n int64) string {
 	digits := strconv.FormatInt(n, 10)
 	sign := ""
@@ -25,7 +25,7 @@ func number(n int64) string {
 	return sign + b.String()
 }
 
-// rough is a number as it fits beside an axis.
+// rough formats v with few digits, for an axis.
 func rough(v float64) string {
 	for _, unit := range []struct {
 		size float64
@@ -38,7 +38,7 @@ func rough(v float64) string {
 	return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64)
 }
 
-// count is a number of things.
+// count formats a number of things.
 func count(n int64, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -46,10 +46,10 @@ func count(n int64, one, many string) string {
 	return number(n) + " " + many
 }
 
-// minute is a time, to the minute.
+// minute formats a time to the minute, in UTC.
 func minute(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04") }
 
-// length is a duration in the words that one would use.
+// length formats a duration in words.
 func length(d time.Duration) string {
 	switch d = d.Abs(); {
 	case d < time.Minute:
@@ -63,7 +63,7 @@ func length(d time.Duration) string {
 	}
 }
 
-// ago is how long ago something was.
+// ago formats how long ago t was.
 func ago(t, now time.Time) string {
 	if d := now.Sub(t); d >= time.Second {
 		return length(d) + " ago"

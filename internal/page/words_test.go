@@ -31,7 +31,7 @@ func TestNiceTop(t *testing.T) {
 	}
 }
 
-// The spans of each zoom, and headings that cover all of its columns once.
+// The time of each zoom, and headings that cover each column once.
 func TestZooms(t *testing.T) {
 	t.Parallel()
 	for _, last := range []time.Time{
@@ -72,8 +72,8 @@ func TestZooms(t *testing.T) {
 	}
 }
 
-// A chart's bars are as high as their values, of means where a column is more
-// than an hour, and none is drawn of times that have not come.
+// A chart's bars are as high as their values. A column longer than an hour
+// shows the mean. Future columns have no bar.
 func TestCharts(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -83,7 +83,7 @@ func TestCharts(t *testing.T) {
 	a.figures()
 	for _, test := range []struct{ zoom, records, failures, bar string }{
 		{"day&at=2026-03-12", "1,032 in all, at most 480 an hour, 12 Mar 05:00.", "4 in all, at most 4 an hour, 12 Mar 05:00.", "<title>12 Mar 05:00: 480</title>"},
-		{"month", "The mean of each day; at most 43 an hour, the day of 12 Mar.", "The mean of each day; at most 1.3 an hour, the day of 11 Mar.", "<title>14 Mar 2026: 17</title>"},
+		{"month", "Mean of each day; at most 43 an hour, the day of 12 Mar.", "Mean of each day; at most 1.3 an hour, the day of 11 Mar.", "<title>14 Mar 2026: 17</title>"},
 	} {
 		for _, filter := range []string{"", "&q=f"} { // other tables
 			page := a.get("/?zoom=" + test.zoom + filter)

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
+	"archiver/internal/load/read"
 )
 
 const (
@@ -12,14 +12,14 @@ const (
 	week = 7 * day
 )
 
-// A zoom is how much time the page shows, and how much of it a column is.
+// A zoom is a length of time that the page shows, divided into columns.
 type zoom struct {
 	Key, Word string
-	days      int           // that it shows
+	days      int           // shown
 	column    time.Duration // an hour, a day or a week
 }
 
-// zooms are the ways to look, the nearest first.
+// zooms lists all zooms, the shortest first.
 var zooms = []zoom{
 	{"day", "Day", 1, archive.Hour},
 	{"week", "Week", 7, archive.Hour},
@@ -28,7 +28,7 @@ var zooms = []zoom{
 	{"year", "Year", 53 * 7, week},
 }
 
-// zoomOf is the one of this name; the week where there is none.
+// zoomOf returns the zoom with this key, or the week.
 func zoomOf(key string) zoom {
 	for _, z := range zooms {
 		if z.Key == key {
@@ -38,15 +38,15 @@ func zoomOf(key string) zoom {
 	return zooms[1]
 }
 
-// grain is what the archive is asked for.
-func (z zoom) grain() load.Grain {
+// grain returns the resolution of the zoom's queries.
+func (z zoom) grain() read.Grain {
 	if z.column < day {
-		return load.Hourly
+		return read.Hourly
 	}
-	return load.Daily
+	return read.Daily
 }
 
-// unit is a column, in a word.
+// unit names the length of a column.
 func (z zoom) unit() string {
 	switch z.column {
 	case archive.Hour:
@@ -58,7 +58,7 @@ func (z zoom) unit() string {
 	}
 }
 
-// span is what is shown when the last day is this one. Weeks are whole, from
+// span returns the time shown if last is the last day. Weeks are whole, from
 // Monday on.
 func (z zoom) span(last time.Time) (from, to time.Time) {
 	to = last.Add(day)
@@ -68,27 +68,27 @@ func (z zoom) span(last time.Time) (from, to time.Time) {
 	return to.AddDate(0, 0, -z.days), to
 }
 
-// columns is how many there are.
+// columns returns the number of columns.
 func (z zoom) columns() int { return int(time.Duration(z.days) * day / z.column) }
 
-// monday is the beginning of a day's week.
+// monday returns the beginning of the week of t.
 func monday(t time.Time) time.Time {
 	return t.AddDate(0, 0, -(int(t.Weekday())+6)%7)
 }
 
-// dayOf is the beginning of a moment's day, UTC.
+// dayOf returns the beginning of the day of t, in UTC.
 func dayOf(t time.Time) time.Time { return t.UTC().Truncate(day) }
 
-// A heading stands over one column or several.
+// A heading is above one or more columns.
 type heading struct {
 	Text  string
-	Href  string // to look at it more closely
+	Href  string // to a closer zoom
 	Title string
 	Span  int
 }
 
-// headings are the rows over the map: what leads to a closer look, where there
-// is one, and what it is called.
+// headings returns the rows above the map: links to a closer zoom, and labels
+// of months.
 func (z zoom) headings(from, to time.Time, link func(zoom string, at time.Time) string) [][]heading {
 	over := func(end func(time.Time) time.Time, text func(from, to time.Time) heading) (row []heading) {
 		for at := from; at.Before(to); {
@@ -105,12 +105,12 @@ func (z zoom) headings(from, to time.Time, link func(zoom string, at time.Time) 
 	nextWeek := func(at time.Time) time.Time { return monday(at).Add(week) }
 	month := func(at time.Time) time.Time {
 		next := time.Date(at.Year(), at.Month()+1, 1, 0, 0, 0, 0, time.UTC)
-		if z.column == week { // a week is of the month that it begins in
+		if z.column == week { // a week belongs to the month in which it begins
 			next = monday(next.Add(week - day))
 		}
 		return next
 	}
-	// A name has no room over fewer columns.
+	// A label needs a minimum of columns.
 	months := func(shape string, least int) []heading {
 		return over(month, func(at, next time.Time) heading {
 			h := heading{Text: at.Format(shape), Title: at.Format("January 2006")}

@@ -50,10 +50,10 @@ func (a *account) uidOrOwn() uint32 {
 // environment that holds nothing of ours: root's is not for others to read.
 // Where the context ends, the whole group is killed. The working directory is /
 // because the server's user may not be able to stand in ours.
-func (a *account) command(ctx context.Context, b Binaries, name string, args ...string) *exec.Cmd {
+func (a *account) command(ctx context.Context, b binaries, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = "/"
-	cmd.Env = []string{"LC_ALL=C", "PATH=" + b.Dir + ":/usr/local/bin:/usr/bin:/bin"}
+	cmd.Env = []string{"LC_ALL=C", "PATH=" + b.dir + ":/usr/local/bin:/usr/bin:/bin"}
 	if b.libs != "" {
 		cmd.Env = append(cmd.Env, "LD_LIBRARY_PATH="+b.libs)
 	}
@@ -68,5 +68,5 @@ func (a *account) command(ctx context.Context, b Binaries, name string, args ...
 // reaches says whether the account can enter a folder. It is tried out rather
 // than worked out from modes: there are ACLs, and mounts with their own mind.
 func (a *account) reaches(ctx context.Context, dir string) bool {
-	return a == nil || a.command(ctx, Binaries{}, "/bin/sh", "-c", `cd -- "$1"`, "sh", dir).Run() == nil
+	return a == nil || a.command(ctx, binaries{}, "/bin/sh", "-c", `cd -- "$1"`, "sh", dir).Run() == nil
 }

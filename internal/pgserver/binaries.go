@@ -19,10 +19,10 @@ import (
 // WITH (FORCE).
 const minVersion = 13
 
-// Binaries are the programs of one PostgreSQL server.
-type Binaries struct {
-	Dir     string // holds postgres and initdb, and psql if the client is there
-	Version int    // major version
+// binaries are the programs of one PostgreSQL server.
+type binaries struct {
+	dir     string // holds postgres and initdb, and psql if the client is installed
+	version int    // major version
 	libs    string // LD_LIBRARY_PATH for binaries that are not installed, else empty
 }
 
@@ -38,73 +38,61 @@ func newSearch() (search, error) {
 	return search{as: as, dirs: systemDirs, fetch: fetchWithApt}, err
 }
 
-// FindBinaries looks for an installed server of version 13 or later: on PATH,
-// then in the places distributions use, the highest version first. One that the
-// user the server will run as cannot execute is passed over.
-func FindBinaries(ctx context.Context) (Binaries, error) {
+// ensureBinaries looks for an installed server of version 13 or later: on PATH,
+// then in the places that distributions use, the highest version first. It skips
+// a server that the server's user cannot execute.
+//
+// If there is none, it downloads packages with apt and unpacks them into dir, or
+// into a folder under [os.TempDir] if the server's user cannot reach dir. It
+// installs nothing and needs no root. Later calls find the unpacked server, and
+// concurrent processes download it once.
+func ensureBinaries(ctx context.Context, dir string, log *slog.Logger) (binaries, error) {
 	s, err := newSearch()
 	if err != nil {
-		return Binaries{}, err
-	}
-	b, tried := s.find(ctx, s.dirs(), "")
-	if b.Dir == "" {
-		return b, notFound(tried)
-	}
-	return b, nil
-}
-
-// EnsureBinaries is FindBinaries, with what apt can fetch as the last resort:
-// packages are downloaded and unpacked into dir (or, where the user the server
-// runs as cannot reach that, into a folder under [os.TempDir]), nothing is
-// installed and no root is needed. Once there, they are found again. Processes
-// that need them at once fetch them once.
-func EnsureBinaries(ctx context.Context, dir string, log *slog.Logger) (Binaries, error) {
-	s, err := newSearch()
-	if err != nil {
-		return Binaries{}, err
+		return binaries{}, err
 	}
 	return s.ensure(ctx, dir, log)
 }
 
-func (s search) ensure(ctx context.Context, dir string, log *slog.Logger) (_ Binaries, err error) {
+func (s search) ensure(ctx context.Context, dir string, log *slog.Logger) (_ binaries, err error) {
 	b, tried := s.find(ctx, s.dirs(), "")
-	if b.Dir != "" {
+	if b.dir != "" {
 		return b, nil
 	}
 	if err := ctx.Err(); err != nil {
-		return Binaries{}, err
+		return binaries{}, err
 	}
 	dir, err = filepath.Abs(dir)
 	if err != nil {
-		return Binaries{}, err
+		return binaries{}, err
 	}
 	if err := makeDir(dir, s.as); err != nil {
-		return Binaries{}, err
+		return binaries{}, err
 	}
 	dir, err = reachable(ctx, dir, s.as)
 	if err != nil {
-		return Binaries{}, err
+		return binaries{}, err
 	}
 	root := filepath.Join(dir, "root")
-	if b, _ := s.findFetched(ctx, root); b.Dir != "" {
+	if b, _ := s.findFetched(ctx, root); b.dir != "" {
 		return b, nil
 	}
 	lock, err := waitLock(ctx, dir)
 	if err != nil {
-		return Binaries{}, err
+		return binaries{}, err
 	}
 	defer func() { err = errors.Join(err, lock.release()) }()
-	if b, _ := s.findFetched(ctx, root); b.Dir != "" { // by whoever held the lock
+	if b, _ := s.findFetched(ctx, root); b.dir != "" { // by whoever held the lock
 		return b, nil
 	}
 	if err := s.fetch(ctx, dir, log); err != nil {
 		if ctx.Err() != nil {
-			return Binaries{}, fmt.Errorf("fetch a PostgreSQL server: %w", ctx.Err())
+			return binaries{}, fmt.Errorf("fetch a PostgreSQL server: %w", ctx.Err())
 		}
-		return Binaries{}, notFound(append(tried, lastLines(err.Error(), 8)))
+		return binaries{}, notFound(append(tried, lastLines(err.Error(), 8)))
 	}
 	b, triedFetched := s.findFetched(ctx, root)
-	if b.Dir == "" {
+	if b.dir == "" {
 		return b, notFound(append(tried, triedFetched...))
 	}
 	return b, nil
@@ -118,20 +106,20 @@ func notFound(tried []string) error {
 }
 
 // find returns the first folder whose server will do, or no Dir and why not.
-func (s search) find(ctx context.Context, dirs []string, libs string) (Binaries, []string) {
+func (s search) find(ctx context.Context, dirs []string, libs string) (binaries, []string) {
 	var tried []string
 	for _, dir := range dirs {
-		b := Binaries{Dir: dir, libs: libs}
+		b := binaries{dir: dir, libs: libs}
 		var err error
-		if b.Version, err = s.version(ctx, b); err == nil {
+		if b.version, err = s.version(ctx, b); err == nil {
 			return b, nil
 		}
 		tried = append(tried, fmt.Sprintf("%s: %v", dir, err))
 	}
-	return Binaries{}, tried
+	return binaries{}, tried
 }
 
-func (s search) findFetched(ctx context.Context, root string) (Binaries, []string) {
+func (s search) findFetched(ctx context.Context, root string) (binaries, []string) {
 	var libs []string
 	for _, pattern := range []string{"usr/lib/*-linux-*", "lib/*-linux-*"} {
 		libs = append(libs, glob(filepath.Join(root, pattern))...)
@@ -142,13 +130,13 @@ func (s search) findFetched(ctx context.Context, root string) (Binaries, []strin
 var versionOf = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
 
 // version runs the server as the user it will run as: what answers can be used.
-func (s search) version(ctx context.Context, b Binaries) (int, error) {
+func (s search) version(ctx context.Context, b binaries) (int, error) {
 	for _, name := range []string{"postgres", "initdb"} {
-		if !isFile(filepath.Join(b.Dir, name)) {
+		if !isFile(filepath.Join(b.dir, name)) {
 			return 0, fmt.Errorf("no %s in it", name)
 		}
 	}
-	out, err := s.as.command(ctx, b, filepath.Join(b.Dir, "postgres"), "--version").CombinedOutput()
+	out, err := s.as.command(ctx, b, filepath.Join(b.dir, "postgres"), "--version").CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("postgres --version: %w: %s", err, lastLines(string(out), 2))
 	}

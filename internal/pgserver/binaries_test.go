@@ -92,7 +92,7 @@ func TestVersions(t *testing.T) {
 	}
 	empty := filepath.Join(dir, "empty")
 	b, tried := s.find(t.Context(), append([]string{empty}, dirs...), "")
-	if b.Dir != dirs[1] || b.Version != 13 {
+	if b.dir != dirs[1] || b.version != 13 {
 		t.Errorf("found %+v (%q), want the first that will do, 13", b, tried)
 	}
 	_, tried = s.find(t.Context(), []string{empty, dirs[0]}, "")
@@ -126,7 +126,7 @@ func TestFetchedOnceAndFoundAgain(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			b, err := s.ensure(t.Context(), dir, slog.New(slog.DiscardHandler))
-			if err != nil || b.Version != 16 || b.libs != filepath.Join(dir, "root/usr/lib/x86_64-linux-gnu") {
+			if err != nil || b.version != 16 || b.libs != filepath.Join(dir, "root/usr/lib/x86_64-linux-gnu") {
 				t.Errorf("ensure: %+v, %v", b, err)
 			}
 		})
@@ -137,14 +137,16 @@ func TestFetchedOnceAndFoundAgain(t *testing.T) {
 	}
 }
 
-func TestFindBinaries(t *testing.T) {
+func TestInstalledServerIsFound(t *testing.T) {
 	t.Parallel()
-	b, err := FindBinaries(t.Context())
-	if err == nil && (b.Version < minVersion || !isFile(filepath.Join(b.Dir, "initdb"))) {
+	s := testSearch(t)
+	s.dirs = systemDirs
+	b, err := s.ensure(t.Context(), open(t), slog.New(slog.DiscardHandler))
+	if err == nil && (b.version < minVersion || !isFile(filepath.Join(b.dir, "initdb"))) {
 		t.Errorf("found %+v", b)
 	}
 	if err != nil && !strings.Contains(err.Error(), "apt-get install postgresql") {
-		t.Errorf("not found, and no word of what to do: %v", err)
+		t.Errorf("not found, and the error does not say what to do: %v", err)
 	}
 }
 

@@ -18,12 +18,13 @@ import (
 
 // cluster is one that is being started; whoever works on it holds its lock.
 type cluster struct {
-	dir  string // lock, password, log
-	data string // what the server calls its data directory
-	bins Binaries
-	as   *account
-	fast bool
-	log  *slog.Logger
+	dir      string // lock, password, log
+	data     string // what the server calls its data directory
+	bins     binaries
+	as       *account
+	fast     bool
+	inMemory bool
+	log      *slog.Logger
 
 	password string
 }
@@ -31,15 +32,11 @@ type cluster struct {
 // prepare finds the cluster or makes it, and sees to it that no server runs on
 // it any more.
 func (c *cluster) prepare(ctx context.Context) error {
-	home, err := reachable(ctx, c.dir, c.as)
+	home, err := c.home(ctx)
 	if err != nil {
 		return err
 	}
 	c.data = filepath.Join(home, "data")
-	if home != c.dir {
-		c.log.Info("the server's user cannot reach the folder: its data live elsewhere",
-			"user", c.as.name, "folder", c.dir, "data", c.data)
-	}
 	if err := endOrphan(ctx, c.data); err != nil {
 		return err
 	}
@@ -67,6 +64,20 @@ func (c *cluster) prepare(ctx context.Context) error {
 	return c.checkVersion()
 }
 
+// home is the folder of the data folder: in memory if that is asked for and there
+// is room, else c.dir, else a folder that the server's user can reach.
+func (c *cluster) home(ctx context.Context) (string, error) {
+	if home := elsewhere(memory, c.dir); c.inMemory && (isDir(home) || freeMemory() >= memoryNeeded) {
+		return home, makeHome(ctx, home, c.dir, c.as)
+	}
+	home, err := reachable(ctx, c.dir, c.as)
+	if err == nil && home != c.dir {
+		c.log.Info("the server's user cannot reach the folder: its data live elsewhere",
+			"user", c.as.name, "folder", c.dir, "data", filepath.Join(home, "data"))
+	}
+	return home, err
+}
+
 // checkVersion refuses data another major version made; the server would too,
 // but without saying what to do.
 func (c *cluster) checkVersion() error {
@@ -74,8 +85,8 @@ func (c *cluster) checkVersion() error {
 	if err != nil {
 		return err
 	}
-	if v := strings.TrimSpace(string(text)); v != fmt.Sprint(c.bins.Version) {
-		return fmt.Errorf("the cluster was made by PostgreSQL %s, the server in %s is %d: remove %s to start afresh", v, c.bins.Dir, c.bins.Version, c.dir)
+	if v := strings.TrimSpace(string(text)); v != fmt.Sprint(c.bins.version) {
+		return fmt.Errorf("the cluster was made by PostgreSQL %s, the server in %s is %d: remove %s to start afresh", v, c.bins.dir, c.bins.version, c.dir)
 	}
 	return nil
 }
@@ -99,7 +110,7 @@ func (c *cluster) create(ctx context.Context, home string) error {
 	if err := os.Rename(fresh, c.data); err != nil {
 		return err
 	}
-	c.log.Info("made a PostgreSQL cluster", "data", c.data, "version", c.bins.Version)
+	c.log.Info("made a PostgreSQL cluster", "data", c.data, "version", c.bins.version)
 	return nil
 }
 
@@ -131,7 +142,7 @@ func (c *cluster) initdb(ctx context.Context, home, fresh string) (err error) {
 	}
 	runtime.LockOSThread() // dieWithUs goes by the thread
 	defer runtime.UnlockOSThread()
-	cmd := c.as.command(ctx, c.bins, filepath.Join(c.bins.Dir, "initdb"), args...)
+	cmd := c.as.command(ctx, c.bins, filepath.Join(c.bins.dir, "initdb"), args...)
 	dieWithUs(cmd.SysProcAttr, syscall.SIGKILL)
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -60,7 +60,7 @@ func (c *cluster) launchOn(ctx context.Context, port int, more map[string]string
 	}
 	args := append([]string{"-D", c.data}, c.settings(strconv.Itoa(port), more)...)
 	// Not bound to the context: the server outlives the start.
-	cmd := c.as.command(context.WithoutCancel(ctx), c.bins, filepath.Join(c.bins.Dir, "postgres"), args...)
+	cmd := c.as.command(context.WithoutCancel(ctx), c.bins, filepath.Join(c.bins.dir, "postgres"), args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	pm, err := startPostmaster(cmd)
 	closeErr := log.Close() // the server has its own

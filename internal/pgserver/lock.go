@@ -17,12 +17,16 @@ var ErrInUse = errors.New("the cluster is in use")
 
 const lockName = "lock"
 
-// dirLock is an flock on the file "lock" of a folder. The kernel drops it with
-// the process that holds it, however that one ends; the file itself stays and
+// dirLock is an flock on the file "lock" of a folder. The kernel releases the
+// lock when the process that holds it ends. The file stays; an unlocked file
 // means nothing.
 type dirLock struct{ f *os.File }
 
-func (l *dirLock) release() error { return l.f.Close() }
+// release unlocks before closing: a process that is being forked at this moment
+// has a copy of the descriptor, which would hold the lock until its exec.
+func (l *dirLock) release() error {
+	return errors.Join(syscall.Flock(int(l.f.Fd()), syscall.LOCK_UN), l.f.Close())
+}
 
 // lockDir takes the lock of a cluster's folder, or fails at once with ErrInUse.
 func lockDir(dir string) (*dirLock, error) {

@@ -223,7 +223,7 @@ func TestPassword(t *testing.T) {
 
 // dataOfDir is where the cluster of dir has its data.
 func dataOfDir(dir string) string {
-	if data := filepath.Join(elsewhere(dir), "data"); isFile(filepath.Join(data, "PG_VERSION")) {
+	if data := filepath.Join(elsewhere(os.TempDir(), dir), "data"); isFile(filepath.Join(data, "PG_VERSION")) {
 		return data
 	}
 	return filepath.Join(dir, "data")
@@ -241,9 +241,6 @@ func TestPsql(t *testing.T) {
 	case errors.Is(err, exec.ErrNotFound): // a machine without the client
 	case err != nil || string(out) != "archiver archiver\n":
 		t.Errorf("psql: %q, %v", out, err)
-	}
-	if !isFile(filepath.Join(s.BinDir(), "postgres")) {
-		t.Errorf("no postgres in %s", s.BinDir())
 	}
 	stop(t, s)
 }
@@ -295,7 +292,7 @@ func TestUnreachableFolder(t *testing.T) {
 	var said strings.Builder
 	log := slog.New(slog.NewTextHandler(&said, nil))
 	// Those next to the other tests' clusters: fetched ones are not fetched again.
-	bins, err := EnsureBinaries(t.Context(), "../../.archiver/postgresql", log)
+	bins, err := ensureBinaries(t.Context(), "../../.archiver/postgresql", log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +303,7 @@ func TestUnreachableFolder(t *testing.T) {
 	t.Cleanup(func() { _ = s.Stop() }) // reported below
 	where := filepath.Join(dir, "data")
 	if os.Geteuid() == 0 {
-		where = filepath.Join(elsewhere(dir), "data")
+		where = filepath.Join(elsewhere(os.TempDir(), dir), "data")
 		if !strings.Contains(said.String(), where) {
 			t.Errorf("the log does not say that the data are in %s:\n%s", where, &said)
 		}
@@ -327,7 +324,7 @@ func TestUnreachableFolder(t *testing.T) {
 	if err := Remove(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
-	for _, gone := range []string{dir, where, elsewhere(dir)} {
+	for _, gone := range []string{dir, where, elsewhere(os.TempDir(), dir)} {
 		if _, err := os.Stat(gone); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s after Remove: %v, want it gone", gone, err)
 		}
@@ -340,7 +337,7 @@ func TestForeignFallbackIsRefused(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	other := elsewhere(dir)
+	other := elsewhere(os.TempDir(), dir)
 	if err := errors.Join(os.Mkdir(other, 0o700), os.Chmod(other, 0o777)); err != nil {
 		t.Fatal(err)
 	}

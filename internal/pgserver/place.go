@@ -27,17 +27,22 @@ func makeDir(dir string, as *account) error {
 	return os.Chmod(dir, 0o711)
 }
 
-// elsewhere is where the files the server's user needs go when it cannot reach
-// dir: under the system's temporary folder, by a name that follows from dir, so
-// that the next start of the same cluster finds it again.
-func elsewhere(dir string) string {
+// memory is where Linux has a file system in memory, and memoryNeeded what a
+// cluster of tests may fill of it, with room for others.
+const (
+	memory       = "/dev/shm"
+	memoryNeeded = 4 << 30
+)
+
+// elsewhere is the folder under top for data that cannot be in dir. Its name is
+// derived from dir, so that the next start of the cluster finds it.
+func elsewhere(top, dir string) string {
 	sum := sha256.Sum256([]byte(dir))
-	return filepath.Join(os.TempDir(), fmt.Sprintf("archiver-postgresql-%x", sum[:8]))
+	return filepath.Join(top, fmt.Sprintf("archiver-postgresql-%x", sum[:8]))
 }
 
-// reachable is dir where the account can enter it, else its [elsewhere], made
-// ready. Anyone can create a folder of that name in a shared temporary folder
-// before us: one that is not ours alone is refused, not used.
+// reachable is dir if the account can enter dir, else a folder under
+// [os.TempDir].
 func reachable(ctx context.Context, dir string, as *account) (string, error) {
 	if as.reaches(ctx, dir) {
 		return dir, nil
@@ -45,17 +50,33 @@ func reachable(ctx context.Context, dir string, as *account) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	other := elsewhere(dir)
-	if err := makeDir(other, as); err != nil {
-		return "", err
-	}
-	if !ownedByUs(other) {
-		return "", fmt.Errorf("user %s cannot reach %s, and %s, to be used in its place, is not a folder of this user's alone: remove it", as.name, dir, other)
-	}
-	if !as.reaches(ctx, other) {
-		return "", fmt.Errorf("user %s, whom the server runs as, can reach neither %s nor %s: use another folder", as.name, dir, other)
+	other := elsewhere(os.TempDir(), dir)
+	if err := makeHome(ctx, other, dir, as); err != nil {
+		return "", fmt.Errorf("user %s, who runs the server, cannot reach %s: %w", as.name, dir, err)
 	}
 	return other, nil
+}
+
+// folderLink is the name of a link from a home elsewhere to the cluster's folder.
+const folderLink = "folder"
+
+// makeHome makes a folder elsewhere for the data of the cluster in dir. Another
+// user can create a folder of that name first, because top is shared: a folder
+// that others can write to is an error.
+func makeHome(ctx context.Context, home, dir string, as *account) error {
+	if err := makeDir(home, as); err != nil {
+		return err
+	}
+	if !ownedByUs(home) {
+		return fmt.Errorf("%s, to be used instead, belongs to another user or others can write to it: remove it", home)
+	}
+	if err := os.Symlink(dir, filepath.Join(home, folderLink)); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if !as.reaches(ctx, home) {
+		return fmt.Errorf("the server's user cannot reach %s either: use another folder", home)
+	}
+	return nil
 }
 
 // ownedByUs says whether dir is a real folder that only we can change.
@@ -69,6 +90,11 @@ func owner(info fs.FileInfo) uint32 {
 		return st.Uid
 	}
 	return ^uint32(0)
+}
+
+func isDir(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
 }
 
 func isFile(name string) bool {

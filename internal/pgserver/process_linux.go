@@ -19,3 +19,13 @@ func isPostmaster(pid int, data string) bool {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
 	return err == nil && bytes.Contains(text, []byte("\x00-D\x00"+data+"\x00"))
 }
+
+// freeMemory is how many bytes are free in the file system in memory.
+func freeMemory() uint64 {
+	const tmpfs = 0x01021994
+	var info syscall.Statfs_t
+	if err := syscall.Statfs(memory, &info); err != nil || info.Type != tmpfs {
+		return 0
+	}
+	return info.Bavail * uint64(info.Bsize)
+}

@@ -40,16 +40,37 @@ func remove(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	for _, home := range []string{dir, elsewhere(dir)} {
-		err = errors.Join(err, endOrphan(ctx, filepath.Join(home, "data")))
-	}
-	if err == nil && ownedByUs(elsewhere(dir)) {
-		err = os.RemoveAll(elsewhere(dir))
+	err = endOrphan(ctx, filepath.Join(dir, "data"))
+	for _, top := range []string{os.TempDir(), memory} {
+		err = errors.Join(err, removeHome(ctx, elsewhere(top, dir)))
 	}
 	if err == nil {
 		err = empty(dir)
 	}
 	return errors.Join(err, lock.release())
+}
+
+// removeHome removes a cluster's home elsewhere, if there is one.
+func removeHome(ctx context.Context, home string) error {
+	if !ownedByUs(home) {
+		return nil
+	}
+	if err := endOrphan(ctx, filepath.Join(home, "data")); err != nil {
+		return err
+	}
+	return os.RemoveAll(home)
+}
+
+// RemoveOrphans removes data in memory whose cluster's folder has been deleted
+// by other means than [Remove].
+func RemoveOrphans(ctx context.Context) (err error) {
+	for _, home := range glob(filepath.Join(memory, "archiver-postgresql-*")) {
+		dir, linkErr := os.Readlink(filepath.Join(home, folderLink))
+		if linkErr == nil && !isDir(dir) {
+			err = errors.Join(err, removeHome(ctx, home))
+		}
+	}
+	return err
 }
 
 // empty removes a folder whose lock we hold, the lock last. Whoever comes to

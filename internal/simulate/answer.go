@@ -8,8 +8,8 @@ import (
 	"strconv"
 )
 
-// refusal is an error as the API answers it: a status code and a body of
-// error_code and error_msg.
+// refusal is an error answer of the API: a status code and a body of error_code
+// and error_msg.
 type refusal struct {
 	status  int
 	code    string
@@ -18,8 +18,8 @@ type refusal struct {
 
 func (e *refusal) Error() string { return e.code + ": " + e.message }
 
-// The refusals that the pages name, in their words, and the gateway's for calls
-// beyond the rate limit.
+// The refusals that the API's pages name, in their words, and the gateway's
+// refusal of calls beyond the rate limit.
 var (
 	errToken      = forbidden("invalid token")
 	errProject    = forbidden("the project is not the one the credentials are for")
@@ -33,15 +33,14 @@ func forbidden(message string) *refusal {
 	return &refusal{http.StatusForbidden, "FSS.0403", message}
 }
 
-// invalid is the answer to a parameter that cannot be understood. No page names
-// a status code for that, only the bounds; 400 and a code shaped like the others
-// are a guess.
+// invalid is the answer to an invalid parameter. The pages name the bounds of
+// parameters but no status code; 400 and the error code are a guess.
 func invalid(message string) *refusal {
 	return &refusal{http.StatusBadRequest, "FSS.0400", message}
 }
 
-// refuse answers with err: a refusal as it is, anything else as an internal
-// error whose cause goes to the log only.
+// refuse answers with err. If err is not a refusal, the answer is an internal
+// error, and only the log tells the cause.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var e *refusal
 	if !errors.As(err, &e) {
@@ -57,7 +56,6 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	write(w, e.status, []byte(body))
 }
 
-// answerJSON answers with v.
 func answerJSON(w http.ResponseWriter, v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -67,14 +65,14 @@ func answerJSON(w http.ResponseWriter, v any) error {
 	return nil
 }
 
-// write sends a whole answer at once. A caller that has gone away needs none,
-// so the error of sending it is not looked at.
+// write sends a whole answer at once. The error of sending is ignored: then the
+// caller has gone away.
 func write(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) //nolint:gosec // G705: it is JSON, and of a question it repeats a token that was made here
+	_, _ = w.Write(body) //nolint:gosec // G705: the body is JSON, and the only part of a request in it is a token that this server made
 }
 
 // quote returns s as a JSON string; json.Marshal of a string cannot fail.

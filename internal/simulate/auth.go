@@ -20,23 +20,23 @@ const (
 	dateHeader      = "X-Sdk-Date"
 	dateLayout      = "20060102T150405Z"
 	contentHeader   = "X-Sdk-Content-Sha256"
-	// unsignedContent stands for a body's hash where the client did not sign it.
+	// unsignedContent replaces the hash of a body that the client did not sign.
 	unsignedContent = "UNSIGNED-PAYLOAD"
 
 	// maxClockSkew is how far a signature's date may be from now.
 	maxClockSkew = 15 * time.Minute
-	// maxBody is more than any request of this API has.
+	// maxBody is larger than the body of any request of this API, in bytes.
 	maxBody = 1 << 20
 )
 
-// authenticate returns nil for a request with the right token or the right
-// signature, else the refusal to answer with.
+// authenticate returns nil for a request with a valid token or signature, else
+// the refusal to answer with.
 func (s *Server) authenticate(r *http.Request) *refusal {
 	if ofCompute(r) {
 		return s.verifyCompute(r)
 	}
 	if token := r.Header.Get("X-Auth-Token"); token != "" &&
-		(s.options.Token != "" && same(token, s.options.Token) || s.tokens.valid(token, s.options.Now())) {
+		(s.options.Token != "" && sameSecret(token, s.options.Token) || s.tokens.valid(token, s.options.Now())) {
 		return nil
 	}
 	authorization := r.Header.Get("Authorization")
@@ -46,21 +46,21 @@ func (s *Server) authenticate(r *http.Request) *refusal {
 	return s.verify(r, authorization)
 }
 
-// same compares in a time that does not tell how much of a secret was right.
-func same(a, b string) bool {
+// sameSecret compares in constant time, so that the time tells nothing about a
+// secret.
+func sameSecret(a, b string) bool {
 	return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1
 }
 
-// verify checks a signature over the request as it was received. What is signed
-// and how it is written is defined by the SDK's signer alone, core/auth/signer
-// in huaweicloud-sdk-go-v3: the headers it signs do not include host or
-// Content-Type, but a client may list host.
+// verify checks a signature over the request as received. Only the SDK's signer,
+// core/auth/signer in huaweicloud-sdk-go-v3, defines what is signed and how. The
+// SDK signs neither host nor Content-Type, but a client may list host.
 func (s *Server) verify(r *http.Request, authorization string) *refusal {
 	access, signed, signature, ok := parseAuthorization(authorization)
 	if !ok {
 		return forbidden("malformed Authorization header")
 	}
-	if !same(access, s.options.AccessKey) {
+	if !sameSecret(access, s.options.AccessKey) {
 		return forbidden("unknown access key")
 	}
 	if !slices.Contains(signed, strings.ToLower(dateHeader)) {
@@ -77,14 +77,14 @@ func (s *Server) verify(r *http.Request, authorization string) *refusal {
 	if refused != nil {
 		return refused
 	}
-	if !same(signature, sign(canonical, date, s.options.SecretKey)) {
+	if !sameSecret(signature, sign(canonical, date, s.options.SecretKey)) {
 		return forbidden("the signature does not match")
 	}
 	return nil
 }
 
 // parseAuthorization splits "SDK-HMAC-SHA256 Access=…, SignedHeaders=a;b,
-// Signature=…". Header names come back in lower case, as they are signed.
+// Signature=…". The header names are in lower case, as they are signed.
 func parseAuthorization(value string) (access string, signed []string, signature string, ok bool) {
 	rest, ok := strings.CutPrefix(value, signatureScheme+" ")
 	if !ok {
@@ -128,8 +128,8 @@ func canonicalRequest(r *http.Request, signed []string) (string, *refusal) {
 }
 
 // contentHash returns the hash that the signature covers. A hash in the header
-// must be that of the body; the header may also say that the body is not
-// signed. The body can be read again afterwards.
+// must be the hash of the body, but the header may also say that the body is
+// not signed. The body can be read again afterwards.
 func contentHash(r *http.Request) (string, *refusal) {
 	claimed := r.Header.Get(contentHeader)
 	if claimed == unsignedContent {
@@ -155,14 +155,14 @@ func contentHash(r *http.Request) (string, *refusal) {
 	return hash, nil
 }
 
-// canonicalHeaders writes a line for each value of each signed header, and ends
-// with an empty line.
+// canonicalHeaders returns a line for each value of each signed header, and an
+// empty line at the end.
 func canonicalHeaders(r *http.Request, signed []string) (string, *refusal) {
 	var b strings.Builder
 	for _, name := range signed {
 		values := slices.Clone(r.Header.Values(name))
 		if name == "host" {
-			// net/http keeps this header apart.
+			// net/http keeps host out of the headers.
 			values = []string{r.Host}
 		}
 		if len(values) == 0 {
@@ -200,8 +200,8 @@ func canonicalQuery(query url.Values) string {
 	return strings.Join(pairs, "&")
 }
 
-// escape percent-encodes all but the unreserved characters of RFC 3986, unlike
-// url.QueryEscape, which writes a space as a plus.
+// escape percent-encodes all characters except the unreserved ones of RFC 3986.
+// url.QueryEscape would encode a space as a plus.
 func escape(s string) string {
 	const hexDigits = "0123456789ABCDEF"
 	var b strings.Builder

@@ -18,15 +18,15 @@ func hash(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// signed writes the Authorization header for a canonical request spelled out by
-// the test, as of noon.
+// signed returns the Authorization header for a canonical request that the test
+// writes out, as of noon.
 func signed(access, headers, canonical string) string {
 	mac := hmac.New(sha256.New, []byte(secretKey))
 	mac.Write([]byte("SDK-HMAC-SHA256\n20260314T120000Z\n" + hash(canonical)))
 	return "SDK-HMAC-SHA256 Access=" + access + ", SignedHeaders=" + headers + ", Signature=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// Signatures of other clients than the SDK, each spelled out in full.
+// Signatures of clients other than the SDK. Each canonical request is written out.
 func TestSpelledOutSignatures(t *testing.T) {
 	t.Parallel()
 	s, _ := serve(t, generate(t, 1, 1), func(o *simulate.Options) { o.Now = func() time.Time { return noon } })

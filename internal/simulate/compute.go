@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// The same records, as Function Compute would show them: under the paths of its
-// page, and in its words. All functions are of one service, and ids are in
-// capitals, as they are there, so that one archive can hold both clouds'.
+// Function Compute's API serves the same records, with its own paths and status
+// words. All functions belong to one service. Request ids are in capitals, as in
+// that cloud, so that one archive can hold the records of both clouds.
 const (
 	computePath    = "/2021-04-06/"
 	computeService = "default"
@@ -26,14 +26,15 @@ const (
 	maxStateful     = 100
 )
 
-// computeWords are what can be asked for (page: ListStatefulAsyncInvocations,
-// status). Dequeued, which records may be in, is not among them.
-var computeWords = []string{"Enqueued", "Succeeded", "Failed", "Running", "Stopped", "Stopping", "Invalid", "Expired", "Retrying"}
+// computeStatuses are the statuses that a query can ask for (page:
+// ListStatefulAsyncInvocations, status). Records can also have the status
+// Dequeued, for which a query cannot ask.
+var computeStatuses = []string{"Enqueued", "Succeeded", "Failed", "Running", "Stopped", "Stopping", "Invalid", "Expired", "Retrying"}
 
 // ofCompute reports whether a request is for Function Compute.
 func ofCompute(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, computePath) }
 
-// compute is a refusal in the shape of Function Compute's.
+// compute is the body of the refusal in Function Compute's format.
 func (e *refusal) compute() string {
 	code := map[int]string{
 		http.StatusBadRequest: "InvalidArgument", http.StatusForbidden: "AccessDenied",
@@ -45,8 +46,8 @@ func (e *refusal) compute() string {
 	return `{"ErrorCode":` + quote(cmp.Or(code, "InternalServerError")) + `,"ErrorMessage":` + quote(e.message) + `}`
 }
 
-// routeCompute registers the operations (page: ListStatefulAsyncInvocations; SDK:
-// ListStatefulAsyncInvocationFunctions).
+// routeCompute registers Function Compute's operations (page:
+// ListStatefulAsyncInvocations; SDK: ListStatefulAsyncInvocationFunctions).
 func (s *Server) routeCompute() {
 	const functions = "GET " + computePath + "stateful-async-invocation-functions"
 	s.handleCompute(functions, &s.stats.listStatefulFunctions, s.listStatefulFunctions)
@@ -82,11 +83,10 @@ func (s *Server) computeCall(r *http.Request) (c call, err error) {
 	if c.function < 0 || r.PathValue("service") != computeService {
 		return c, errNoFunction
 	}
-	return c, s.fit(c.function)
+	return c, s.functionFault(c.function)
 }
 
-// A statefulQuery is what one call asks of a function's records, from an offset
-// in the order that it asks for.
+// statefulQuery is what one call of Function Compute asks of a function's records.
 type statefulQuery struct {
 	query
 	at         statefulToken
@@ -96,8 +96,8 @@ type statefulQuery struct {
 	payload    bool
 }
 
-// A statefulToken is where a list goes on: its offset, and how many pages came
-// before, so that an empty page does not lead back to itself.
+// statefulToken is where the next page begins: its offset, and the number of
+// pages before, so that the token after an empty page differs from its own.
 type statefulToken struct{ offset, step int }
 
 func (t statefulToken) String() string {
@@ -118,14 +118,14 @@ func parseToken(text string) (t statefulToken, err error) {
 	return t, nil
 }
 
-// parseStateful reads the query parameters. Which range is meant where a border
-// is left out is on no page; here it is everything.
+// parseStateful reads the query parameters. The pages do not say what a missing
+// border of the range means; here it means no border.
 func parseStateful(c call, now time.Time) (q statefulQuery, err error) {
 	values := c.query
 	q.Function, q.Now = c.function, now.Unix()
 	q.prefix, q.word = values.Get("invocationIdPrefix"), values.Get("status")
-	if q.word != "" && !slices.Contains(computeWords, q.word) {
-		return q, invalid("status is not one of " + strings.Join(computeWords, ", "))
+	if q.word != "" && !slices.Contains(computeStatuses, q.word) {
+		return q, invalid("status is not one of " + strings.Join(computeStatuses, ", "))
 	}
 	if q.at, err = parseToken(values.Get("nextToken")); err != nil {
 		return q, err
@@ -191,8 +191,8 @@ func (s *Server) listStateful(w http.ResponseWriter, c call) error {
 	return nil
 }
 
-// short is how many records a page has: fewer than asked for now and then, or
-// none, for a page that is short is not the last one (page:
+// short is how many records a page has. Some pages have fewer than asked for or
+// none, because only a missing nextToken marks the last page (page:
 // ListStatefulAsyncInvocations, nextToken).
 func (f *faulter) short(q statefulQuery) int {
 	switch u := f.statefulDraw(q).of(drawShort).share(); {
@@ -204,8 +204,8 @@ func (f *faulter) short(q statefulQuery) int {
 	return q.Limit
 }
 
-// trailing reports whether a page that is the last one gives a token all the
-// same, for an empty one.
+// trailing reports whether the last page with records has a token, which leads to
+// an empty page.
 func (f *faulter) trailing(q statefulQuery) bool {
 	return q.at.step == 0 && f.statefulDraw(q).of(drawMarker).share() < 0.1
 }
@@ -214,12 +214,12 @@ func (f *faulter) statefulDraw(q statefulQuery) dice {
 	return f.root.of(drawAnswer).of(dice(q.Function)).of(dice(q.Begin)).of(dice(q.at.offset)).of(dice(q.at.step))
 }
 
-// statefulItems are up to n records of the list from the query's offset on, and
-// whether others follow them.
+// statefulItems returns up to n records of the list from the query's offset on,
+// and whether more records follow.
 func (s *Server) statefulItems(sc *scene, q statefulQuery, n int, now time.Time) (items []item, more bool) {
 	f := s.faults
 	if !s.options.Faults.active() && q.prefix == "" && q.word == "" {
-		// Positions can be counted, from the newest on.
+		// Data lists the newest first, so offsets are counted from that end.
 		q.Limit, q.Marker = 0, 0
 		_, count := s.data.Page(q.Query, nil)
 		from := min(q.at.offset, count)
@@ -245,7 +245,7 @@ func (s *Server) statefulItems(sc *scene, q statefulQuery, n int, now time.Time)
 		slices.Reverse(all)
 	}
 	all = slices.DeleteFunc(all, func(i item) bool {
-		return !strings.HasPrefix(f.invocationID(&i), q.prefix) || q.word != "" && q.word != i.word()
+		return !strings.HasPrefix(f.invocationID(&i), q.prefix) || q.word != "" && q.word != i.computeStatus()
 	})
 	from := min(q.at.offset, len(all))
 	to := min(from+n, len(all))

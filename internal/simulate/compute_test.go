@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A status that the page does not have is refused, those that records are in and
-// nobody can ask for as well.
+// A query for a status that the page does not have is refused, even if records can
+// have that status.
 func TestStatefulStatus(t *testing.T) {
 	t.Parallel()
 	for word, ok := range map[string]bool{"": true, "Failed": true, "Stopping": true, "failed": false, "FAIL": false, "Dequeued": false} {

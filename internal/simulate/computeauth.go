@@ -19,9 +19,9 @@ const (
 	computeDateLayout = "2006-01-02T15:04:05Z"
 )
 
-// verifyCompute checks a signature over the request as it was received. What is
-// signed and how it is written is defined by the SDK's signer: GetAuthorization
-// in darabonba-openapi, which signs host, Content-Type and all x-acs- headers.
+// verifyCompute checks a signature over the request as received. The SDK's
+// signer, GetAuthorization in darabonba-openapi, defines what is signed and how:
+// host, Content-Type and all headers that begin with x-acs-.
 func (s *Server) verifyCompute(r *http.Request) *refusal {
 	rest, ok := strings.CutPrefix(r.Header.Get("Authorization"), computeScheme+" ")
 	if !ok || s.options.AccessKey == "" {
@@ -32,7 +32,7 @@ func (s *Server) verifyCompute(r *http.Request) *refusal {
 		name, value, _ := strings.Cut(part, "=")
 		fields[name] = value
 	}
-	if !same(fields["Credential"], s.options.AccessKey) {
+	if !sameSecret(fields["Credential"], s.options.AccessKey) {
 		return forbidden("unknown access key")
 	}
 	signed := strings.Split(fields["SignedHeaders"], ";")
@@ -67,7 +67,7 @@ func (s *Server) verifyCompute(r *http.Request) *refusal {
 	hash := sha256.Sum256([]byte(canonical))
 	mac := hmac.New(sha256.New, []byte(s.options.SecretKey))
 	mac.Write([]byte(computeScheme + "\n" + hex.EncodeToString(hash[:])))
-	if !same(fields["Signature"], hex.EncodeToString(mac.Sum(nil))) {
+	if !sameSecret(fields["Signature"], hex.EncodeToString(mac.Sum(nil))) {
 		return forbidden("the signature does not match")
 	}
 	return nil

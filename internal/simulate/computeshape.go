@@ -7,12 +7,12 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// computeQualifier is the one version of all functions.
+// computeQualifier is the only version of each function.
 const computeQualifier = "LATEST"
 
-// word is the status in Function Compute's words, of which there are more than
-// one for most.
-func (i *item) word() string {
+// computeStatus is the record's status in Function Compute's words. Most statuses
+// have two words.
+func (i *item) computeStatus() string {
 	words := map[dataset.Status][2]string{
 		dataset.StatusWait: {"Enqueued", "Dequeued"}, dataset.StatusRunning: {"Running", "Retrying"}, dataset.StatusSuccess: {"Succeeded", "Succeeded"},
 		dataset.StatusFail: {"Failed", "Stopped"}, dataset.StatusDiscard: {"Expired", "Invalid"},
@@ -31,8 +31,8 @@ func (f *faulter) computeID(i *item) string {
 	return strings.ToUpper(f.data.RequestID(i.Position))
 }
 
-// invocationID is the request id, but for some records whose caller chose
-// another one.
+// invocationID is the request id, except for records whose caller chose another
+// invocation id.
 func (f *faulter) invocationID(i *item) string {
 	id := f.computeID(i)
 	if i.draw.of(drawChosen).share() < 0.25 {
@@ -41,7 +41,7 @@ func (f *faulter) invocationID(i *item) string {
 	return id
 }
 
-// renderStateful writes an answer.
+// renderStateful returns the body of an answer.
 func (f *faulter) renderStateful(q statefulQuery, name string, items []item, next statefulToken, more bool) []byte {
 	b := []byte(`{"invocations":`)
 	if len(items) == 0 && f.nullList {
@@ -61,20 +61,20 @@ func (f *faulter) renderStateful(q statefulQuery, name string, items []item, nex
 		b = append(b, `,"nextToken":"`+next.String()+`"`...)
 	case f.marker == "null":
 		b = append(b, `,"nextToken":null`...)
-	case f.marker != "int": // what it can be is empty
+	case f.marker != "int":
 		b = append(b, `,"nextToken":""`...)
 	}
 	return append(b, '}')
 }
 
-// appendStateful writes a record, with the fields of the page's sample.
+// appendStateful appends a record, with the fields of the page's sample.
 func (f *faulter) appendStateful(b []byte, name string, i *item, payload bool) []byte {
 	id := f.computeID(i)
 	if i.unusable == unusableObject {
-		return appendThing(b, id, i.draw)
+		return appendNonObject(b, id, i.draw)
 	}
 	b = append(b, `{"functionName":`+quote(name)+`,"serviceName":"`+computeService+`","qualifier":"`+computeQualifier+
-		`","invocationId":"`+f.invocationID(i)+`","status":`+quote(i.word())...)
+		`","invocationId":"`+f.invocationID(i)+`","status":`+quote(i.computeStatus())...)
 	switch i.unusable {
 	case unusableAbsent:
 	case unusableEmpty:
@@ -82,7 +82,7 @@ func (f *faulter) appendStateful(b []byte, name string, i *item, payload bool) [
 	case unusableLong:
 		b = append(b, `,"requestId":"`+id+"-"+id+`"`...)
 	case unusableNumber:
-		b = append(b, `,"requestId":`+number(id)...)
+		b = append(b, `,"requestId":`+digits(id)...)
 	default:
 		b = append(b, `,"requestId":"`+id+`"`...)
 	}
@@ -109,9 +109,9 @@ func (f *faulter) appendStateful(b []byte, name string, i *item, payload bool) [
 	return append(b, '}')
 }
 
-// appendMilliseconds writes one of a record's times. The shapes of the times
-// switch are here: ms, seconds as in the page's sample (z), a text (offset), ms
-// that are no whole seconds (fraction).
+// appendMilliseconds appends one of a record's times. The values of the fault
+// "times" mean here: plain, whole seconds in ms; z, seconds as in the page's
+// sample; offset, ms in a string; fraction, ms with a fraction of a second.
 func (f *faulter) appendMilliseconds(b []byte, i *item, unix int64) []byte {
 	ms := unix*1000 + f.fraction(i)/1000
 	switch f.shape(i) {

@@ -13,7 +13,7 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// elements are all of a list, as they are sent.
+// elements are all elements of a list, as sent.
 func elements(t testing.TB, s *simulate.Server) (list []string) {
 	t.Helper()
 	for _, page := range gather(t, s, 0, everything+"&limit=500") {
@@ -24,7 +24,7 @@ func elements(t testing.TB, s *simulate.Server) (list []string) {
 	return list
 }
 
-// Each switch writes what it says, in about the share of records that it says.
+// Each switch damages about its share of the records, as its help says.
 func TestFaultElements(t *testing.T) {
 	t.Parallel()
 	const total = 1000
@@ -159,7 +159,7 @@ func jsonNumber(n int) string {
 	return string(b)
 }
 
-// What is unusable cannot be looked up; what can be is found by its id alone.
+// An unusable record is not found by its id; any other record is.
 func TestFaultLookup(t *testing.T) {
 	t.Parallel()
 	d := generate(t, 1, 200)

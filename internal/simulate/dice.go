@@ -2,13 +2,12 @@ package simulate
 
 import "hash/fnv"
 
-// dice are a number drawn from all that it depends on: a seed, what is drawn,
-// and what it is drawn for. The same always give the same, in whatever order
-// they are asked, which a stream of random numbers would not.
+// dice is a hash of a seed and of what a draw is for, used as a random number.
+// Unlike numbers from a stream, it does not depend on the order of draws.
 type dice uint64
 
-// What is drawn. Each purpose has its own number, so that one switch does not
-// change what another one draws.
+// The purposes of draws. Each has its own number, so that one fault does not
+// change the draws of another.
 const (
 	drawRecord dice = iota + 1
 	drawCreation
@@ -54,7 +53,7 @@ const (
 	drawVersion
 )
 
-// of draws again, for v.
+// of draws for v.
 func (d dice) of(v dice) dice { return dice(scramble(uint64(d) ^ scramble(uint64(v)))) }
 
 func (d dice) text(s string) dice {
@@ -66,11 +65,11 @@ func (d dice) text(s string) dice {
 // share is from 0 to below 1.
 func (d dice) share() float64 { return float64(d>>11) / (1 << 53) }
 
-// upTo is from 0 to below n, which is at least 1. It prefers the lower numbers
-// by less than n in 2^64.
+// upTo is from 0 to below n, which must be at least 1. The bias towards lower
+// numbers is less than n/2^64.
 func (d dice) upTo(n int64) int64 { return int64(uint64(d) % uint64(n)) }
 
-// times is rate on average, one more or less: 0.5 is every other time.
+// times is a number of events, rate on average: 0.5 gives 0 or 1 equally often.
 func (d dice) times(rate float64) int {
 	n := int(rate)
 	if d.share() < rate-float64(n) {

@@ -10,16 +10,16 @@ import (
 
 const disturbanceCount = 8
 
-// disturbances are what can become of a call in place of its answer. None
-// depends on what is asked for.
+// disturbances are what can happen to a call instead of its answer. None depends
+// on what the call asks for.
 var disturbances = [disturbanceCount]struct {
 	name, help string
 	disturb    func(*Server, http.ResponseWriter, *http.Request)
 }{
 	{"429", "429 with Retry-After", (*Server).throttle},
-	{"429-bare", "429 without", (*Server).throttleBare},
+	{"429-bare", "429 without Retry-After", (*Server).throttleBare},
 	{"500", "500", (*Server).fail},
-	{"502", "502 with a page of HTML", (*Server).gateway},
+	{"502", "502 with an HTML page", (*Server).gateway},
 	{"reset", "the connection is reset", (*Server).reset},
 	{"cut", "the body ends halfway", (*Server).cut},
 	{"blank", "200 without a body", (*Server).blank},
@@ -31,9 +31,9 @@ var (
 	errBroken = &refusal{http.StatusInternalServerError, "FSS.0500", "the function's records cannot be read"}
 )
 
-// serveFaulty answers a call, or lets one of the disturbances have it. Which
-// one is drawn from the call's content and how often that came before, so that
-// a call which is tried again draws again.
+// serveFaulty answers a call or disturbs it. The disturbance is drawn from the
+// call's content and the number of equal calls before, so that a retry draws
+// again.
 func (s *Server) serveFaulty(w http.ResponseWriter, r *http.Request) {
 	f := s.faults
 	if n := f.calls.Add(1); f.deny > 0 && n >= int64(f.deny) {
@@ -82,19 +82,19 @@ func (s *Server) gateway(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) blank(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, nil) }
 
-// reset closes the connection so that the client sees it reset, where the
-// connection can be had; else it just ends.
+// reset closes the connection with a TCP reset. If the connection cannot be
+// hijacked, it ends without one.
 func (s *Server) reset(w http.ResponseWriter, _ *http.Request) {
 	connection, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
 	if tcp, ok := connection.(*net.TCPConn); ok {
-		// With nothing to linger for, closing sends a reset. Where it cannot be
-		// set, the connection ends all the same.
+		// With a linger of 0, closing sends a reset. If that cannot be set, the
+		// connection ends anyway.
 		_ = tcp.SetLinger(0)
 	}
-	_ = connection.Close() // nobody is left to be told
+	_ = connection.Close() // the error has no one to go to
 }
 
 // cut answers the call, sends half of the answer, and ends the connection.
@@ -106,8 +106,8 @@ func (s *Server) cut(w http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// halfWriter sends half of a body under the length of the whole. Answers are
-// written all at once (see write).
+// halfWriter sends half of a body with the Content-Length of the whole. This
+// works because an answer is written in one call (see write).
 type halfWriter struct{ http.ResponseWriter }
 
 func (h *halfWriter) Write(body []byte) (int, error) {

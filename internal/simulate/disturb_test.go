@@ -14,7 +14,7 @@ import (
 	"archiver/internal/simulate"
 )
 
-// call makes a call over the network and returns what came of it.
+// call makes a call over the network and returns its result.
 func call(t testing.TB, endpoint, path string) (status int, header http.Header, body string, err error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, endpoint+path, nil)
@@ -68,7 +68,7 @@ func TestDisturbances(t *testing.T) {
 	}
 }
 
-// Half of the answer is sent, under the length of the whole.
+// Half of the answer is sent, with the Content-Length of the whole.
 func TestCutInHalf(t *testing.T) {
 	t.Parallel()
 	d := generate(t, 1, 300)
@@ -99,7 +99,7 @@ func TestHang(t *testing.T) {
 		}
 		answered <- err
 	}()
-	// It hangs from when it is counted until it is given up.
+	// The call hangs from the moment it is counted until the client gives up.
 	for s.Stats().Disturbed == 0 {
 		select {
 		case err := <-answered:
@@ -113,8 +113,8 @@ func TestHang(t *testing.T) {
 	}
 }
 
-// A share of the calls is disturbed, the same ones each time, and a call that is
-// made again gets through in the end.
+// A share of the calls is disturbed, the same calls on each server, and retries
+// succeed in the end.
 func TestShareOfCalls(t *testing.T) {
 	t.Parallel()
 	d := generate(t, 1, 10)
@@ -139,7 +139,7 @@ func TestShareOfCalls(t *testing.T) {
 	if stats := s.Stats(); stats.Disturbed != int64(400-count[200]) || stats.ListFunctions != int64(count[200]) {
 		t.Errorf("%+v", stats)
 	}
-	// In equal parts, of which those that end a connection are left out here.
+	// In equal parts; this test leaves out those that end the connection.
 	all, _ := statuses("trouble=0.8,reset=0,cut=0,hang=0")
 	count = map[int]int{}
 	for _, status := range all {
@@ -160,7 +160,7 @@ func TestDeny(t *testing.T) {
 	}
 }
 
-// Functions that are gone or broken are listed, and nothing else is had of them.
+// Functions that are gone or broken are listed, but their calls fail.
 func TestGoneAndBroken(t *testing.T) {
 	t.Parallel()
 	const functions = 10

@@ -6,16 +6,16 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// drifting reports whether something may happen around the page of a query: not
-// to a record asked for by its id, nor to a call for a single one, which asks
-// for the count, and not once the function has calmed down.
+// drifting reports whether the list may change around the page of a query. It
+// does not change for a lookup by id, for a query with limit 1, which asks for
+// the count, or once the function has calmed down.
 func (f *faulter) drifting(sc *scene, q query) bool {
 	return f.drifts() && q.ID == "" && q.Limit > 1 && sc.pages < f.driftCalls
 }
 
-// list returns all records that a query is about, after what happened since the
-// page before. A walk begins at marker 0; what is yet to arrive from an earlier
-// one arrives then, so that nothing stays away for good.
+// list applies the changes since the previous page and returns all records that
+// the query asks for. A walk begins at marker 0. Records that an earlier walk
+// still holds back arrive then, so that no record stays away for good.
 func (f *faulter) list(sc *scene, q query, now time.Time) []item {
 	drifting := f.drifting(sc, q)
 	if !drifting {
@@ -27,24 +27,24 @@ func (f *faulter) list(sc *scene, q query, now time.Time) []item {
 	d := f.root.of(drawDrift).of(dice(q.Function)).of(dice(sc.pages))
 	if q.Marker == 0 {
 		clear(sc.arriving)
-		sc.turn = 0
+		sc.walkPage = 0
 		sc.holdBack(f, q, f.collect(sc, q, now), d.of(drawArrivals))
 	} else {
-		sc.turn++
-		sc.arrive(func(turn int) bool { return turn <= sc.turn })
+		sc.walkPage++
+		sc.arrive(func(turn int) bool { return turn <= sc.walkPage })
 		items := f.collect(sc, q, now)
 		if q.Marker+q.Limit >= len(items) {
 			sc.arrive(func(int) bool { return true }) // this may be the last page
 		}
 		if q.Marker < len(items) { // else the walk is over
-			sc.disturb(f, q, items, d)
+			sc.drift(f, q, items, d)
 		}
 	}
 	sc.pages++
 	return f.collect(sc, q, now)
 }
 
-// show remembers what was listed.
+// show remembers which records were listed.
 func (sc *scene) show(items []item) {
 	if sc.shown == nil {
 		sc.shown = map[dataset.Position]bool{}
@@ -54,9 +54,9 @@ func (sc *scene) show(items []item) {
 	}
 }
 
-// holdBack picks the records that are to arrive in the course of the walk that
-// begins, each with its turn: none that was shown before, and so few that the
-// walk does not get shorter than two pages.
+// holdBack picks the records that arrive during the walk that begins, and the
+// page before which each arrives. It picks no record that was shown before, and
+// leaves enough for a walk of two pages.
 func (sc *scene) holdBack(f *faulter, q query, items []item, d dice) {
 	if sc.arriving == nil {
 		sc.arriving = map[dataset.Position]int{}
@@ -84,9 +84,9 @@ func (sc *scene) arrive(due func(turn int) bool) {
 	}
 }
 
-// disturb makes records of the list vanish, rise and sink. Only settled ones do,
-// which have all their times.
-func (sc *scene) disturb(f *faulter, q query, items []item, d dice) {
+// drift makes records of the list vanish, rise and sink. It changes only settled
+// records, which have all their times.
+func (sc *scene) drift(f *faulter, q query, items []item, d dice) {
 	if sc.moves == nil {
 		sc.moves, sc.vanished = map[dataset.Position]move{}, map[dataset.Position]bool{}
 	}
@@ -110,7 +110,7 @@ func (sc *scene) disturb(f *faulter, q query, items []item, d dice) {
 	}
 }
 
-// move gives a record the place of another one, by its times.
+// move shifts a record's times so that it takes the place of another record.
 func (sc *scene) move(f *faulter, items []item, from, to int) {
 	if from < 0 || to < 0 {
 		return
@@ -119,8 +119,8 @@ func (sc *scene) move(f *faulter, items []item, from, to int) {
 	sc.moves[items[from].Position] = move{seconds: f.at(&items[to]) - f.at(&items[from]), rank: rank}
 }
 
-// pick draws an index from first to before end that will do, or returns -1
-// where it does not come upon one.
+// pick draws an index from first to before end for which do is true. It returns
+// -1 if 16 draws find none.
 func pick(first, end int, d dice, do func(int) bool) int {
 	if end <= first {
 		return -1

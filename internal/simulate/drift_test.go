@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A walk in which something moves is short of it, or sees it twice, by its own
-// counts; once the function has calmed down, a walk gets what Truth has.
+// A walk misses a record that moves, or sees it twice, and its counts show that.
+// Once the function has calmed down, a walk gets the records of Truth.
 func TestDriftKinds(t *testing.T) {
 	t.Parallel()
 	const total, limit = 1000, "&limit=100"
@@ -73,8 +73,8 @@ func TestDriftKinds(t *testing.T) {
 	}
 }
 
-// A walk that is left off holds nothing back from the next; calls for a single
-// record or by its id, and lists of one page, are no walks.
+// An abandoned walk holds no records back from the next walk. Calls with limit 1,
+// lookups by id, and lists of one page are not walks.
 func TestDriftHoldsNothingBack(t *testing.T) {
 	t.Parallel()
 	const total = 500
@@ -97,7 +97,7 @@ func TestDriftHoldsNothingBack(t *testing.T) {
 	}
 }
 
-// So many pages, and no more.
+// A function drifts for drift-calls pages.
 func TestDriftCalms(t *testing.T) {
 	t.Parallel()
 	s, _ := faulty(t, generate(t, 2, 2000), "vanish=1,drift-calls=5")
@@ -115,7 +115,7 @@ func TestDriftCalms(t *testing.T) {
 	}
 }
 
-// Several readers of a list that drifts disturb nothing but each other's walks.
+// Concurrent readers of a drifting list affect only each other's walks.
 func TestDriftConcurrency(t *testing.T) {
 	t.Parallel()
 	s, _ := faulty(t, generate(t, 2, 1000), "drift=2,drift-calls=30,inflight,unusable,429=0")

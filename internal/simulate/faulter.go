@@ -11,8 +11,7 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// faulter answers as Faults say. Without any it knows the same records as the
-// Data.
+// faulter applies Faults. Without faults its records are those of the Data.
 type faulter struct {
 	Faults
 	data    *dataset.Data
@@ -24,9 +23,9 @@ type faulter struct {
 	gone, broken []bool  // by function; gone only once goneAfter has passed
 	off          []bool  // by function: those whose status log is switched off
 
-	calls   atomic.Int64 // let in so far
+	calls   atomic.Int64 // authenticated so far
 	mu      sync.Mutex
-	repeats map[dice]int // how often each call came
+	repeats map[dice]int // how often each call was made, by its content
 }
 
 func newFaulter(faults Faults, data *dataset.Data, started time.Time) *faulter {
@@ -47,7 +46,7 @@ func newFaulter(faults Faults, data *dataset.Data, started time.Time) *faulter {
 }
 
 // pickFunctions draws which functions are gone, which are broken and whose
-// status log is off: so many of them, no function two of these.
+// status log is off. A function is at most one of these.
 func (f *faulter) pickFunctions() {
 	n := len(f.names)
 	f.gone, f.broken, f.off = make([]bool, n), make([]bool, n), make([]bool, n)
@@ -78,7 +77,7 @@ func (f *faulter) isGone(function int, now time.Time) bool {
 
 func (f *faulter) isBroken(function int) bool { return f.broken[function] }
 
-// answer renders the answer to a query, and says how many records it has.
+// answer returns the body of the answer to a query and its number of records.
 func (f *faulter) answer(q query, now time.Time) (body []byte, records int) {
 	if f.limitCap > 0 {
 		q.Limit = min(q.Limit, f.limitCap)
@@ -95,16 +94,16 @@ func (f *faulter) answer(q query, now time.Time) (body []byte, records int) {
 	return f.render(q, p), len(p.items)
 }
 
-// faultyPage is a part of a list.
+// faultyPage is a page of a list.
 type faultyPage struct {
-	items       []item
-	count, next int  // next is where the list goes on
-	last        bool // it does not
+	items []item
+	count int  // of the whole list
+	next  int  // the offset of the next page
+	last  bool // there is no next page
 }
 
-// cutPage takes the page that is asked for out of the whole list. Whether it
-// repeats a record is drawn anew for each answer, so that a walk that is made
-// again finds the pages otherwise.
+// cutPage takes the query's page out of the whole list. Each answer draws whether
+// the page repeats a record, so that a second walk finds other pages.
 func (f *faulter) cutPage(sc *scene, q query, items []item) faultyPage {
 	from := min(q.Marker, len(items))
 	if from > 0 && from < len(items) && q.Limit > 1 && f.question(q).of(drawRepeat).of(dice(sc.answers)).share() < f.repeat {
@@ -114,8 +113,8 @@ func (f *faulter) cutPage(sc *scene, q query, items []item) faultyPage {
 	return faultyPage{items: items[from:to], count: len(items), next: to, last: to == len(items)}
 }
 
-// question draws for the content of a query. The latest version's draws are what
-// they are where there are no others.
+// question draws for the content of a query. The draws of the latest version do
+// not depend on whether the function has other versions.
 func (f *faulter) question(q query) dice {
 	d := f.root.of(drawAnswer).of(dice(q.Function))
 	if q.version > 0 {

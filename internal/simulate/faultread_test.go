@@ -17,10 +17,10 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// everything is a range that holds whatever a fault makes of the day.
+// everything is a range that includes all times that faults give the records.
 const everything = "query_begin_time=2026-01-01T00:00:00&query_end_time=2026-12-31T00:00:00"
 
-// rawAnswer tells what is absent (nil) from what is null.
+// rawAnswer distinguishes absent fields (nil) from null.
 type rawAnswer struct {
 	Invocations []json.RawMessage `json:"invocations"`
 	Count       json.RawMessage   `json:"count"`
@@ -43,8 +43,8 @@ func read(t testing.TB, s *simulate.Server, function int, query string) rawAnswe
 	return a
 }
 
-// gather reads a list to its end, as a reader does that believes a next_marker
-// only where it leads on. It returns the pages.
+// gather reads a list to its end and returns the pages. It follows a next_marker
+// only if that is larger than its own.
 func gather(t testing.TB, s *simulate.Server, function int, query string) (pages []rawAnswer) {
 	t.Helper()
 	for marker := 0; ; {
@@ -61,7 +61,7 @@ func gather(t testing.TB, s *simulate.Server, function int, query string) (pages
 	}
 }
 
-// taken is what came of a walk.
+// taken is the result of a walk.
 type taken struct {
 	records  map[string]dataset.Record
 	rejected map[string]bool
@@ -84,7 +84,7 @@ func take(t testing.TB, pages []rawAnswer) taken {
 	return got
 }
 
-// parse reads a record, or returns false for one that no row can hold.
+// parse reads a record. It returns false if the record cannot be stored in a row.
 func parse(element json.RawMessage) (r dataset.Record, ok bool) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(element, &fields) != nil || fields == nil {
@@ -140,7 +140,7 @@ func byID(records []dataset.Record) []dataset.Record {
 	return records
 }
 
-// equal checks what a walk of the first function took against what the server says that it gives.
+// equal compares a walk of the first function with the server's Truth and Unusable.
 func equal(t testing.TB, s *simulate.Server, got taken) {
 	t.Helper()
 	var records []dataset.Record
@@ -156,8 +156,8 @@ func equal(t testing.TB, s *simulate.Server, got taken) {
 	}
 }
 
-// Whatever the switches, a reader that goes on to an empty page gets what Truth
-// has, as it is to be archived.
+// With any switches, a reader that reads on to an empty page gets the records of
+// Truth.
 func TestFaultsKeepTruth(t *testing.T) {
 	t.Parallel()
 	d := generate(t, 1, 500)
@@ -187,7 +187,7 @@ func TestFaultsKeepTruth(t *testing.T) {
 	}
 }
 
-// Answers are the same for the same question, on another server too.
+// The same query gets the same answer, also from another server.
 func TestFaultsRepeat(t *testing.T) {
 	t.Parallel()
 	const spec = "mix,order=none,unusable,nul,statuses,twice,repeat,drift=2,inflight,retried,429,500"

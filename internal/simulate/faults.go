@@ -7,48 +7,48 @@ import (
 	"time"
 )
 
-// Faults say how a Server deviates from what the API's pages describe: the
-// readings that they leave open, and what goes wrong. The zero Faults are none.
-// ParseFaults makes them; FaultsHelp lists what there is.
+// Faults say how a Server deviates from the API's pages: which of the readings
+// that the pages leave open it takes, and what fails. The zero value has none.
+// ParseFaults makes Faults; FaultsHelp lists the switches.
 type Faults struct {
 	spec string
 
 	seed   uint64 // of all draws
-	seeded bool   // else the Data's own seed is taken
+	seeded bool   // else the Data's seed is used
 
 	// How the source reads a question.
 	borders, filter, order string
 	limitCap               int // most records of a page; 0 is the API's own
 	versioned              string
 
-	// How it writes an answer.
+	// How the source writes an answer.
 	marker, count, code, times string
 	nullList                   bool
 	extra                      float64
 
-	// What records are like, each at a share of them.
+	// How records are damaged, each a share of the records.
 	rejected, nul, huge, reversed, statuses, twice float64
 	repeat                                         float64 // of pages
 
-	// What happens between two pages of a walk, in events a page.
+	// What happens between two pages of a walk, in events per page.
 	arrive, vanish, rise, sink float64
 	driftCalls                 int
 
-	// What happens as time goes by.
+	// What happens as the clock advances.
 	late             time.Duration
 	lateShare        float64
 	inFlight, retry  float64
 	stage, goneAfter time.Duration
 	move             string
 
-	// What becomes of settings.
+	// What happens to settings.
 	logOff                      float64
 	logOffAfter, settingsChange time.Duration
 
-	// What becomes of calls and of functions.
-	disturb      [disturbanceCount]float64 // share of the calls that meet each
+	// What happens to calls and to functions.
+	disturb      [disturbanceCount]float64 // share of the calls, for each disturbance
 	retryAfter   int                       // seconds
-	deny         int                       // the first call that is refused, from 1; 0 is none
+	deny         int                       // number of the first call that is refused; 0 for none
 	gone, broken float64
 }
 
@@ -63,9 +63,9 @@ func noFaults() Faults {
 	}
 }
 
-// ParseFaults reads a comma-separated list of switches, name or name=value; an
-// empty one is no faults. Where switches overlap, such as mix and times, the
-// later one wins. An error names the nearest switch or value there is.
+// ParseFaults reads a comma-separated list of switches, name or name=value. An
+// empty list means no faults. If switches overlap, as mix and times do, the last
+// one wins. An error suggests the most similar switch or value.
 func ParseFaults(spec string) (Faults, error) {
 	f := noFaults()
 	f.spec = strings.TrimSpace(spec)
@@ -99,14 +99,14 @@ func ParseFaults(spec string) (Faults, error) {
 	return f, nil
 }
 
-// check refuses what no single switch could.
+// check refuses values that are invalid only together.
 func (f *Faults) check() error {
 	sum := 0.0
 	for _, share := range f.disturb {
 		sum += share
 	}
 	if sum > 1 {
-		return fmt.Errorf("faults: %.3g of the calls are to be disturbed, which is more than all of them", sum)
+		return fmt.Errorf("faults: the shares of disturbed calls add up to %.3g, which is more than 1", sum)
 	}
 	return nil
 }
@@ -115,7 +115,6 @@ func (f *Faults) active() bool { return f.spec != "" }
 
 func (f *Faults) drifts() bool { return f.arrive > 0 || f.vanish > 0 || f.rise > 0 || f.sink > 0 }
 
-// findToggle returns the switch of this name.
 func findToggle(name string) (toggle, error) {
 	names := make([]string, 0, len(toggles))
 	for _, t := range toggles {
@@ -127,8 +126,8 @@ func findToggle(name string) (toggle, error) {
 	return toggle{}, fmt.Errorf("no fault is named %q: %w", name, suggest(name, names))
 }
 
-// suggest names the nearest of the words, if at least two in three of its
-// letters are right, else all of them.
+// suggest names the most similar word if at least two thirds of the letters
+// match, else all words.
 func suggest(word string, words []string) error {
 	nearest, distance := "", len(word)/3+1
 	for _, w := range words {
@@ -142,8 +141,7 @@ func suggest(word string, words []string) error {
 	return errors.New("it is one of " + strings.Join(words, ", "))
 }
 
-// edits returns how many letters have to be put in, left out or replaced to
-// turn a into b.
+// edits is the edit distance of a and b in letters.
 func edits(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
@@ -164,13 +162,13 @@ func edits(a, b string) int {
 	return row[len(b)]
 }
 
-// FaultsHelp lists all switches, a line each.
+// FaultsHelp lists all switches, one per line.
 func FaultsHelp() string {
 	var b strings.Builder
-	b.WriteString("Faults are a comma-separated list of the following. A SHARE is from 0 to 1, a RATE\n" +
-		"events a page; without a value they are 0.1 and 1. The same seed draws the same.\n\n")
+	b.WriteString("Faults are a comma-separated list of switches, NAME or NAME=VALUE. A SHARE is from 0 to 1\n" +
+		"(default 0.1), a RATE is events per page (default 1). The same seed gives the same faults.\n\n")
 	for _, t := range toggles {
-		fmt.Fprintf(&b, "  %-19s %s\n", t.usage(), t.help)
+		fmt.Fprintf(&b, "  %-24s %s\n", t.usage(), t.help)
 	}
 	return b.String()
 }

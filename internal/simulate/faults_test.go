@@ -40,14 +40,14 @@ func TestParseFaults(t *testing.T) {
 		"trouble=1.5":                "it is not a number from 0 to 1",
 		"nul=NaN":                    "it is not a number from 0 on",
 		"nul=-0.1":                   "it is not a number from 0 on",
-		"rise=501":                   "fault rise=501: it is more than 500",
+		"rise=501":                   "fault rise=501: it is higher than 500",
 		"cap=0":                      "fault cap=0: it is not a whole number from 1 on",
 		"deny=x":                     "fault deny=x: it is not a whole number from 1 on",
 		"seed=-1":                    "fault seed=-1: it is not a whole number from 0 on",
-		"mix=no":                     "fault mix=no: it takes no value but yes",
-		"null-list=0":                "it takes no value but yes",
+		"mix=no":                     "fault mix=no: its only value is yes",
+		"null-list=0":                "its only value is yes",
 		"nul=0.1,extra=0.1,nul=0.2":  "fault nul is given twice",
-		"500=0.4,502=0.4,reset=0.21": "1.01 of the calls are to be disturbed",
+		"500=0.4,502=0.4,reset=0.21": "the shares of disturbed calls add up to 1.01",
 	} {
 		if _, err := simulate.ParseFaults(spec); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", spec, err, want)
@@ -55,7 +55,7 @@ func TestParseFaults(t *testing.T) {
 	}
 }
 
-// The list has a line for each switch, and a switch for each line.
+// Each line of the list is a switch, with help.
 func TestFaultsHelp(t *testing.T) {
 	t.Parallel()
 	_, list, _ := strings.Cut(simulate.FaultsHelp(), "\n\n")
@@ -79,13 +79,13 @@ func FuzzParseFaults(f *testing.F) {
 	f.Add("mix,borders=none,late=1m,500=0.5,seed=1")
 	f.Fuzz(func(t *testing.T, spec string) {
 		if _, err := simulate.ParseFaults(spec); err != nil && err.Error() == "" {
-			t.Error("an error without a word")
+			t.Error("an error without text")
 		}
 	})
 }
 
-// A switch that changes nothing changes nothing: the answers are those of a
-// server without faults, byte for byte.
+// With a switch that does not apply, answers equal those of a server without
+// faults, byte for byte.
 func TestFaultsLeaveTheRest(t *testing.T) {
 	t.Parallel()
 	now := &clock{now: noon}
@@ -115,7 +115,7 @@ func TestFaultsLeaveTheRest(t *testing.T) {
 	}
 }
 
-// The seed says what is drawn: the data's own, or another.
+// The faults depend on the seed: the data's or the one given.
 func TestFaultSeed(t *testing.T) {
 	t.Parallel()
 	d := generate(t, 1, 500)
@@ -148,7 +148,7 @@ func with(t testing.TB, spec string) func(*simulate.Options) {
 	return func(o *simulate.Options) { o.Faults = f }
 }
 
-// faulty is a server with faults whose clock stands at a minute after the day.
+// faulty is a server with faults. Its clock is set to a minute after the day.
 func faulty(t testing.TB, d *dataset.Data, spec string) (*simulate.Server, *clock) {
 	t.Helper()
 	now := &clock{now: day.Add(24*time.Hour + time.Minute)}

@@ -6,10 +6,11 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// flight puts a record that is to be in flight where it is by now: it waits,
-// runs and settles, a part of a stage each, from when it was queued or the
-// server started, whichever was later. A failed one that is to be tried again
-// rests for a stage first. Nothing starts, or ends, later than it is seen to.
+// flight sets the state of a record that is in flight at some time: it waits, then
+// runs, then settles. Each step takes a part of a stage, beginning when the record
+// was queued or the server started, if that is later. A failed record that is
+// retried rests for a stage first. A record is never shown as started or ended
+// before its start or end.
 func (f *faulter) flight(i *item, end *dataset.Outcome, now moment) {
 	settled := f.since(i.end)
 	if i.draw.of(drawInFlight).share() < f.inFlight {
@@ -41,20 +42,19 @@ func (f *faulter) flight(i *item, end *dataset.Outcome, now moment) {
 	i.shift(moved(i, how, drawMoveAgain, drawMovedAgain, again))
 }
 
-// part is from half of a stage to the whole.
+// part is from half a stage to a whole stage.
 func (f *faulter) part(d dice) time.Duration {
 	return f.stage/2 + time.Duration(d.share()*float64(f.stage/2))
 }
 
-// shift moves a record in time.
 func (i *item) shift(seconds int64) {
 	i.start += seconds
 	i.end += seconds
 }
 
-// moved draws by how many seconds a record starts later than it did: within its
-// day, in the night after, or in the first hours of the next month. It ends no
-// later than at a given time.
+// moved draws by how many seconds a record starts later: within its day, in the
+// night after, or in the first hours of the next month. The record does not end
+// after the given time.
 func moved(i *item, how string, drawHow, drawWhen dice, end time.Time) int64 {
 	if how == "mixed" {
 		list := []string{"none", "day", "midnight", "month"}

@@ -8,7 +8,7 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// A record is late by the clock, from its start or the server's on.
+// A late record is listed some time after its start or the server's.
 func TestFaultLate(t *testing.T) {
 	t.Parallel()
 	d := generate(t, 1, 1000)
@@ -37,8 +37,8 @@ func TestFaultLate(t *testing.T) {
 	}
 }
 
-// Records wait without a start, run without an end, and settle for good, their
-// start moved as asked for and never into the future.
+// Records wait without a start, run without an end, and then settle. Their start
+// moves as the switch says, but never into the future.
 func TestFaultInFlight(t *testing.T) {
 	t.Parallel()
 	d := generate(t, 1, 300)
@@ -96,8 +96,7 @@ func TestFaultInFlight(t *testing.T) {
 	}
 }
 
-// On days that go on with the clock no time is later than now, but for what
-// waits, which has none.
+// With live data no time is in the future. Waiting records have no times.
 func TestFaultFlightLive(t *testing.T) {
 	t.Parallel()
 	now := &clock{now: noon}
@@ -129,7 +128,7 @@ func TestFaultFlightLive(t *testing.T) {
 	}
 }
 
-// Of the failed ones, all succeed in the end, each with another start.
+// All failed records succeed in the end, each with another start.
 func TestFaultRetried(t *testing.T) {
 	t.Parallel()
 	d := generate(t, 3, 5000)

@@ -13,8 +13,7 @@ import (
 // ListFunctionsRequest).
 const maxItems = 400
 
-// beijing is the zone in which the pages' samples show when something was
-// configured.
+// beijing is the time zone of the configuration times in the pages' samples.
 var beijing = time.FixedZone("", 8*60*60)
 
 // functionJSON has the fields that the SDK's models ListFunctionResult and
@@ -63,14 +62,14 @@ func (s *Server) function(i int) functionJSON {
 	}
 }
 
-// configured is when all functions were set up: a month before their first
+// configured is when all functions were created: 30 days before the first
 // invocation.
 func (s *Server) configured() time.Time {
 	return s.data.FirstDay().AddDate(0, 0, -30).In(beijing)
 }
 
-// listFunctions answers GET …/functions. next_marker is there on the last page
-// too, where it equals count: a reader may not rely on its absence.
+// listFunctions answers GET …/functions. The last page has a next_marker too,
+// equal to count.
 func (s *Server) listFunctions(w http.ResponseWriter, c call) error {
 	from, to, err := slice(c, "maxitems", maxItems, maxItems, len(s.urns))
 	if err != nil {
@@ -87,8 +86,8 @@ func (s *Server) listFunctions(w http.ResponseWriter, c call) error {
 	}{list, to, len(s.urns)})
 }
 
-// showStatusLog answers GET …/async-status-log-detail: where the records are
-// kept (SDK model ShowProjectAsyncStatusLogInfoResponse).
+// showStatusLog answers GET …/async-status-log-detail, which says where the
+// records are stored (SDK model ShowProjectAsyncStatusLogInfoResponse).
 func (s *Server) showStatusLog(w http.ResponseWriter, _ call) error {
 	return answerJSON(w, struct {
 		GroupName  string `json:"group_name"`
@@ -101,8 +100,8 @@ func (s *Server) showStatusLog(w http.ResponseWriter, _ call) error {
 	})
 }
 
-// slice returns the half-open range of n items that the call's marker, an
-// offset, and its size parameter ask for.
+// slice returns the half-open range of n items that the call's marker, an offset,
+// and its size parameter ask for.
 func slice(c call, size string, otherwise, most, n int) (from, to int, err error) {
 	if len(c.query.Get("marker")) > maxLength {
 		return 0, 0, invalid("marker is longer than 64 characters")

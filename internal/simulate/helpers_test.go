@@ -43,8 +43,8 @@ func generate(t testing.TB, functions, invocations int) *dataset.Data {
 	return d
 }
 
-// serve starts a server that knows both the test's keys and its token; change
-// may alter its options.
+// serve starts a server that accepts the test's keys and token. change may alter
+// its options.
 func serve(t testing.TB, d *dataset.Data, change ...func(*simulate.Options)) (*simulate.Server, *httptest.Server) {
 	t.Helper()
 	o := simulate.Options{
@@ -62,7 +62,7 @@ func serve(t testing.TB, d *dataset.Data, change ...func(*simulate.Options)) (*s
 	return s, h
 }
 
-// client returns the real SDK client, pointed at a test server.
+// client returns the real SDK client of a test server.
 func client(t testing.TB, endpoint, secretKey string, transport http.RoundTripper) *functiongraph.FunctionGraphClient {
 	t.Helper()
 	credentials, err := basic.NewCredentialsBuilder().
@@ -82,7 +82,7 @@ func client(t testing.TB, endpoint, secretKey string, transport http.RoundTrippe
 	return functiongraph.NewFunctionGraphClient(c)
 }
 
-// roundTripper alters requests after they were signed.
+// roundTripper changes requests after they were signed.
 type roundTripper func(*http.Request)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -97,8 +97,8 @@ func sdkTime(t time.Time) *sdktime.SdkTime {
 
 func ptr[T any](v T) *T { return &v }
 
-// walk reads all of a function's records of the day through the SDK, newest
-// first, and checks the markers on the way.
+// walk reads all of a function's records of the day through the SDK, newest first,
+// and checks the markers.
 func walk(t testing.TB, c *functiongraph.FunctionGraphClient, urn string) []model.ListFunctionAsyncInvocationsResult {
 	t.Helper()
 	var all []model.ListFunctionAsyncInvocationsResult

@@ -11,20 +11,20 @@ import (
 	"time"
 )
 
-// DefaultTokenLife is how long a token lives (page: Obtaining a User Token).
+// DefaultTokenLife is how long a token is valid (page: Obtaining a User Token).
 const DefaultTokenLife = 24 * time.Hour
 
-// identityPrefix begins the paths of the identity service, which on the real
-// cloud has a host of its own. Neither the rate limit nor faults concern it.
+// identityPrefix begins the paths of the identity service, which has its own host
+// in the real cloud. The rate limit and faults do not apply to it.
 const identityPrefix = "/v3/"
 
-// tokens are those that were issued.
+// tokens are the issued tokens.
 type tokens struct {
 	mu      sync.Mutex
 	expires map[string]time.Time
 }
 
-// valid reports whether a token was issued and has not run out.
+// valid reports whether a token was issued and has not expired.
 func (t *tokens) valid(token string, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -32,7 +32,7 @@ func (t *tokens) valid(token string, now time.Time) bool {
 	return issued && now.Before(expires)
 }
 
-// issue makes a token, and forgets those that ran out.
+// issue makes a token and forgets expired ones.
 func (t *tokens) issue(now time.Time, life time.Duration) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -49,15 +49,15 @@ func (t *tokens) issue(now time.Time, life time.Duration) string {
 	return token
 }
 
-// Revoke makes every token invalid that was issued so far, as a change of the
-// user's password does.
+// Revoke invalidates all tokens issued so far, as a change of the user's password
+// does.
 func (s *Server) Revoke() {
 	s.tokens.mu.Lock()
 	defer s.tokens.mu.Unlock()
 	clear(s.tokens.expires)
 }
 
-// identityRefusal is an error as the identity service answers it.
+// identityRefusal is an error answer of the identity service.
 type identityRefusal struct {
 	Code    int    `json:"code"`
 	Message string `json:"message"`
@@ -94,13 +94,13 @@ func (s *Server) serveIdentity(w http.ResponseWriter, r *http.Request) {
 	write(w, refused.Code, body)
 }
 
-// A named is an id or a name, or both.
+// named has an id, a name, or both.
 type named struct {
 	ID   string `json:"id,omitempty"`
 	Name string `json:"name,omitempty"`
 }
 
-// A tokenRequest is the body of a request for a token (page: Obtaining a User
+// tokenRequest is the body of a request for a token (page: Obtaining a User
 // Token Through Password Authentication).
 type tokenRequest struct {
 	Auth struct {
@@ -120,24 +120,24 @@ type tokenRequest struct {
 	} `json:"auth"`
 }
 
-// createToken is KeystoneCreateUserTokenByPassword.
+// createToken answers KeystoneCreateUserTokenByPassword.
 func (s *Server) createToken(w http.ResponseWriter, r *http.Request) *identityRefusal {
 	var request tokenRequest
 	if json.NewDecoder(io.LimitReader(r.Body, maxBody)).Decode(&request) != nil {
-		return refusedIdentity(http.StatusBadRequest, "the body is no request for a token")
+		return refusedIdentity(http.StatusBadRequest, "the body is not a token request")
 	}
 	o, user, scope := &s.options, &request.Auth.Identity.Password.User, request.Auth.Scope.Project
 	if methods := request.Auth.Identity.Methods; len(methods) != 1 || methods[0] != "password" {
-		return refusedIdentity(http.StatusBadRequest, "the method is not password")
+		return refusedIdentity(http.StatusBadRequest, "the only method must be password")
 	}
-	// All are compared, in whatever time.
-	known := same(user.Name, o.User)
-	known = same(user.Password, o.Password) && known
-	if known = same(user.Domain.Name, o.Domain) && known; !known || o.User == "" {
+	// All three are compared, so that the time does not tell which one is wrong.
+	known := sameSecret(user.Name, o.User)
+	known = sameSecret(user.Password, o.Password) && known
+	if known = sameSecret(user.Domain.Name, o.Domain) && known; !known || o.User == "" {
 		return refusedIdentity(http.StatusUnauthorized, "The username or password is wrong.")
 	}
 	if scope == nil || scope.ID != "" && scope.ID != o.ProjectID || scope.Name != "" && scope.Name != o.ProjectName || *scope == (named{}) {
-		return refusedIdentity(http.StatusUnauthorized, "The scope is no project of the user's.")
+		return refusedIdentity(http.StatusUnauthorized, "The scope is not a project of the user.")
 	}
 	s.stats.createTokens.Add(1)
 	now := o.Now().UTC()
@@ -166,7 +166,7 @@ const (
 	userID   = "05e7c0de5eed05e7c0de5eed05e7c0de"
 )
 
-// listProjects is KeystoneListProjects (page: Querying Project Information).
+// listProjects answers KeystoneListProjects (page: Querying Project Information).
 func (s *Server) listProjects(w http.ResponseWriter, r *http.Request) *identityRefusal {
 	if refused := s.authenticate(r); refused != nil {
 		return refusedIdentity(http.StatusUnauthorized, refused.message)

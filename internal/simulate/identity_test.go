@@ -49,7 +49,7 @@ func tokenFor(user, password, domain string, scope model.AuthScopeProject) *mode
 	}}}
 }
 
-// callWith is the status of a call of the API with this token.
+// callWith returns the status of an API call with this token.
 func callWith(t *testing.T, endpoint, token string) int {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodGet, endpoint+"/v2/"+projectID+"/fgs/functions", nil)
@@ -65,8 +65,8 @@ func callWith(t *testing.T, endpoint, token string) int {
 	return resp.StatusCode
 }
 
-// A user gets a token for the project, by its id or name, which is good until it
-// has run out, or the user's tokens are revoked.
+// A user gets a token for the project, named by id or name. The token is valid
+// until it expires or the user's tokens are revoked.
 func TestSDKToken(t *testing.T) {
 	t.Parallel()
 	var passed atomic.Int64
@@ -123,7 +123,7 @@ func TestSDKToken(t *testing.T) {
 	}
 }
 
-// Without a user nobody signs in, not even with nothing.
+// Without a configured user nobody can sign in, not even with empty fields.
 func TestNoUser(t *testing.T) {
 	t.Parallel()
 	_, h := serve(t, generate(t, 1, 1))
@@ -133,7 +133,7 @@ func TestNoUser(t *testing.T) {
 	}
 }
 
-// Projects are listed to whoever signs, or has a token.
+// Projects are listed for signed requests and for requests with a token.
 func TestSDKProjects(t *testing.T) {
 	t.Parallel()
 	_, h := serve(t, generate(t, 1, 1), func(o *simulate.Options) { o.ProjectName = "eu-de_shop" })

@@ -12,8 +12,8 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// Bounds of the parameters
-// (page: Querying Asynchronous Invocation Requests, Table 2).
+// The bounds of the parameters (page: Querying Asynchronous Invocation Requests,
+// Table 2).
 const (
 	defaultLimit = 100
 	maxLimit     = 500
@@ -55,9 +55,9 @@ type query struct {
 	version int // index in versions
 }
 
-// parseQuery reads the six query parameters; now, to the second, is where the
-// default range ends. A parameter that is there but empty counts as left out:
-// the page has a minimum length of 0.
+// parseQuery reads the six query parameters. The default range ends at now, to the
+// second. An empty parameter counts as missing, because the page allows a length
+// of 0.
 func parseQuery(values url.Values, now time.Time) (query, error) {
 	q := query{Query: dataset.Query{
 		Now: now.Unix(), ID: values.Get("request_id"), Status: dataset.Status(values.Get("status")),
@@ -77,8 +77,8 @@ func parseQuery(values url.Values, now time.Time) (query, error) {
 	if q.Limit, err = parseOffset(values, "limit"); err != nil {
 		return q, err
 	}
-	// The page does not say what a limit of 0 is; the SDK's page on
-	// async-invoke-configs says that it is the default.
+	// The page does not say what a limit of 0 means. The SDK's page on
+	// async-invoke-configs says that it means the default.
 	q.Limit = min(cmp.Or(q.Limit, defaultLimit), maxLimit)
 	if q.Begin, err = parseTime(values, "query_begin_time", now.Add(-time.Hour)); err != nil {
 		return q, err
@@ -87,7 +87,7 @@ func parseQuery(values url.Values, now time.Time) (query, error) {
 	return q, err
 }
 
-// parseOffset reads a whole number that is not negative, 0 where it is left out.
+// parseOffset reads a whole number from 0 on. A missing one is 0.
 func parseOffset(values url.Values, name string) (int, error) {
 	text := values.Get(name)
 	if text == "" {
@@ -100,15 +100,15 @@ func parseOffset(values url.Values, name string) (int, error) {
 	return int(n), nil
 }
 
-// parseTime reads a time in UTC as seconds since the epoch. The page has none
-// but YYYY-MM-DDTHH:mm:ss; the SDK sends a Z behind it (core/sdktime).
+// parseTime reads a time in UTC as seconds since the epoch. The page's format is
+// YYYY-MM-DDTHH:mm:ss; the SDK appends a Z (core/sdktime).
 func parseTime(values url.Values, name string, otherwise time.Time) (int64, error) {
 	text := values.Get(name)
 	if text == "" {
 		return otherwise.Unix(), nil
 	}
 	text = strings.TrimSuffix(text, "Z")
-	// time.Parse takes a fraction of a second that the layout does not have.
+	// time.Parse accepts a fraction of a second even if the layout has none.
 	t, err := time.Parse(timeLayout, text)
 	if err != nil || len(text) != len(timeLayout) {
 		return 0, invalid(name + " is not a UTC time like 2006-01-02T15:04:05")
@@ -116,7 +116,7 @@ func parseTime(values url.Values, name string, otherwise time.Time) (int64, erro
 	return t.Unix(), nil
 }
 
-// page is what it takes to answer one call, kept for the next.
+// page is the memory that answering one call needs, reused by the next call.
 type page struct {
 	hits []dataset.Hit
 	body []byte
@@ -137,8 +137,7 @@ var fragments = func() map[*dataset.Outcome]struct{ head, tail string } {
 
 var pages = sync.Pool{New: func() any { return new(page) }}
 
-// render writes the answer into p.body. next_marker is left out where it is
-// negative.
+// render writes the answer into p.body. It leaves out a negative next_marker.
 func (p *page) render(d *dataset.Data, q query, count, next int) {
 	now := d.AsOf(q.Now)
 	b := append(p.body[:0], `{"invocations":[`...)
@@ -170,8 +169,8 @@ func (p *page) render(d *dataset.Data, q query, count, next int) {
 	p.body = append(b, '}')
 }
 
-// dateCache writes times, and keeps the date of the last one: nearly all times
-// of a page share it, and formatting it is most of the work.
+// dateCache formats times and keeps the date of the previous one: nearly all times
+// of a page have the same date, and formatting it is most of the work.
 type dateCache struct {
 	day  int64
 	text string // empty before the first use

@@ -17,7 +17,7 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// answer is the body of async-invocations, absent fields told from empty ones.
+// answer is the body of async-invocations. Absent fields differ from empty ones.
 type answer struct {
 	Invocations []struct {
 		RequestID    string  `json:"request_id"`
@@ -60,8 +60,8 @@ func send(s http.Handler, method, target string) *httptest.ResponseRecorder {
 	return w
 }
 
-// atNoon is a server whose clock stands at noon of the day, and the records of
-// its only function.
+// atNoon is a server whose clock is set to noon of the day, and the records of its
+// only function.
 func atNoon(t testing.TB, invocations int) (*simulate.Server, []dataset.Record) {
 	t.Helper()
 	d := generate(t, 1, invocations)
@@ -161,7 +161,7 @@ func TestInvalidParameters(t *testing.T) {
 	}
 }
 
-// Both borders of the time range belong to it, to the second.
+// Both borders of the time range are included, to the second.
 func TestBorders(t *testing.T) {
 	t.Parallel()
 	s, records := atNoon(t, 3000)
@@ -174,8 +174,8 @@ func TestBorders(t *testing.T) {
 	}
 }
 
-// Pages follow one another from the newest to the oldest, whatever their size
-// and with whatever status; nothing is left out or comes twice.
+// Pages of any size and status list the newest records first, and each record
+// once.
 func TestPagesAndFilters(t *testing.T) {
 	t.Parallel()
 	d := generate(t, 3, 9000)
@@ -217,7 +217,7 @@ func TestPagesAndFilters(t *testing.T) {
 	}
 }
 
-// Conditions combine with AND, and an id is found under its own function only.
+// Conditions combine with AND, and an id is found only under its function.
 func TestLookup(t *testing.T) {
 	t.Parallel()
 	d := generate(t, 2, 500)
@@ -241,7 +241,7 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-// The answer has the fields and shapes of the page's sample.
+// The answer has the fields and formats of the page's sample.
 func TestAnswerShape(t *testing.T) {
 	t.Parallel()
 	s, records := atNoon(t, 1)
@@ -262,7 +262,7 @@ func TestAnswerShape(t *testing.T) {
 	}
 }
 
-// Whatever the query, the answer is JSON, 200 or 400, and within its bounds.
+// For any query, the answer is JSON with status 200 or 400, and within its bounds.
 func FuzzQuery(f *testing.F) {
 	d, err := dataset.Generate(dataset.GenerateOptions{Functions: 1, Invocations: 2000, Date: day})
 	if err != nil {
@@ -302,8 +302,8 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// discard is an http.ResponseWriter that costs nothing, to measure the server
-// alone.
+// discard is an http.ResponseWriter that drops the answer, so that a benchmark
+// measures the server alone.
 type discard struct{ header http.Header }
 
 func (d *discard) Header() http.Header         { return d.header }

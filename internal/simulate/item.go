@@ -8,34 +8,33 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// item is a record as it stands at a moment, faults included. Times are in
-// seconds since the epoch; how they and the rest are written is drawn when they
-// are (see appendItem).
+// item is the state of a record at a moment, with its faults. Times are in seconds
+// since the epoch. appendItem draws how the values are written.
 type item struct {
 	*dataset.Outcome
 	dataset.Position
 	draw             dice
-	queued           int64 // when the API would list it first
-	created          int64 // what filter=creation goes by
+	queued           int64 // from when on the API lists the record
+	created          int64 // the time that filter=creation uses
 	start, end       int64
 	started, settled bool
 	sentStatus       dataset.Status // the outcome's, or an unknown one
 	unusable         unusable       // 0 for a record that can be used
 }
 
-// moment is a time at which records are looked at.
+// moment is the time as of which records are shown.
 type moment struct {
 	wall time.Time
 	data int64 // by the Data's clock, see its AsOf
 }
 
-// item returns how a record stands, and whether it is listed by now. What
-// happens to it while it is walked is left out.
+// item returns the state of a record and whether it is listed by now. It leaves out
+// what happens during walks.
 func (f *faulter) item(function int, h dataset.Hit, now moment) (i item, listed bool) {
 	i.Position = h.Position(function)
 	i.draw = f.root.of(drawRecord).of(dice(function)).of(dice(i.Day)).of(dice(i.Index))
 	if i.draw.of(drawUnusable).share() < f.rejected {
-		i.unusable = unusableAbsent // which it is, all says
+		i.unusable = unusableAbsent // all sets the kind
 	}
 	if h.Listed(now.data) > now.data {
 		return i, false
@@ -52,13 +51,13 @@ func (f *faulter) item(function int, h dataset.Hit, now moment) (i item, listed 
 	}
 	i.sentStatus = i.Outcome.Status
 	if i.settled && i.unusable == 0 {
-		f.spoil(&i)
+		f.damage(&i)
 	}
 	return i, true
 }
 
-// since is a time in seconds since the epoch, or that of the server's start
-// where this is later.
+// since is a time in seconds since the epoch, or the server's start if that is
+// later.
 func (f *faulter) since(unix int64) time.Time { return later(time.Unix(unix, 0), f.started) }
 
 func later(a, b time.Time) time.Time {
@@ -68,8 +67,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// spoil damages a settled record.
-func (f *faulter) spoil(i *item) {
+// damage applies the faults of single records to a settled record.
+func (f *faulter) damage(i *item) {
 	if i.draw.of(drawStatuses).share() < f.statuses {
 		list := []dataset.Status{"RETRYING", "Succeeded", "success", "TIMEOUT", "执行中", " ", "INTERNAL/2 \"quoted\""}
 		i.sentStatus = list[i.draw.of(drawStatus).upTo(int64(len(list)))]
@@ -79,13 +78,13 @@ func (f *faulter) spoil(i *item) {
 	}
 }
 
-// texts returns the error message as it is sent, a JSON string, and as it is to
-// be kept, with U+FFFD for what no text can hold.
+// texts returns the error message as sent, a JSON string, and as an archive should
+// hold it: with U+FFFD for each character that PostgreSQL's text cannot hold.
 func (f *faulter) texts(i *item) (raw, kept string) {
 	switch {
 	case !i.settled:
 	case i.draw.of(drawHuge).share() < f.huge:
-		// A line that is not one letter only, so that it cannot pass for cut.
+		// The text varies, so that a test sees a message that was cut.
 		line := "at handler (" + strconv.FormatUint(uint64(i.draw), 16) + ")\n"
 		kept = strings.Repeat(line, 1+megabyte/len(line))[:megabyte]
 		return quote(kept), kept
@@ -98,7 +97,8 @@ func (f *faulter) texts(i *item) (raw, kept string) {
 
 const megabyte = 1 << 20
 
-// extras returns the fields that no page names, as they stand in an object.
+// extras returns the fields that the pages do not name, as the inside of a JSON
+// object.
 func (f *faulter) extras(i *item) string {
 	if i.draw.of(drawExtra).share() >= f.extra {
 		return ""
@@ -107,7 +107,7 @@ func (f *faulter) extras(i *item) string {
 		`,"log":{"stream":"` + strconv.FormatUint(uint64(i.draw), 16) + `","offsets":[1,2.50,null]},"tag":null`
 }
 
-// shape is how one of a record's times is written.
+// shape is the format of a record's times.
 func (f *faulter) shape(i *item) string {
 	if f.times != "mixed" {
 		return f.times
@@ -116,8 +116,8 @@ func (f *faulter) shape(i *item) string {
 	return list[i.draw.of(drawTime).upTo(int64(len(list)))]
 }
 
-// fraction is the part of a second by which a record's times are later, in µs:
-// the same for both, so that none ends before it starts.
+// fraction is the fraction of a second that is added to both of a record's times,
+// in µs. It is the same for both, so that no record ends before it starts.
 func (f *faulter) fraction(i *item) int64 {
 	if f.shape(i) != "fraction" {
 		return 0
@@ -128,7 +128,7 @@ func (f *faulter) fraction(i *item) int64 {
 	return i.draw.of(drawFraction).upTo(1_000_000)
 }
 
-// record is the item as it is to be archived.
+// record is the item as an archive should hold it.
 func (f *faulter) record(i *item) dataset.Record {
 	r := dataset.Record{RequestID: f.data.RequestID(i.Position), Status: i.sentStatus, ErrorCode: i.Code}
 	_, r.ErrorMessage = f.texts(i)

@@ -14,7 +14,7 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// clock is a time that a test sets.
+// clock shows the time that a test sets.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -41,8 +41,8 @@ func live(t testing.TB, functions, invocations int, c *clock) *dataset.Data {
 	return d
 }
 
-// Yesterday is there in full, today as far as it has got; later days come, and
-// what has settled stays as it is.
+// Yesterday is complete, today ends now, later days come with the clock, and
+// settled records do not change.
 func TestLiveDays(t *testing.T) {
 	t.Parallel()
 	const daily = 5000
@@ -101,15 +101,15 @@ func TestLiveDays(t *testing.T) {
 	}
 }
 
-// A record waits, runs and settles under one request id; each of its states is
-// found by its status, and the range is that of its queueing until it starts.
+// A record waits, runs and settles under one request id. A query by status finds it
+// in each state. Until its start, the range is compared with its time in the queue.
 func TestLiveStates(t *testing.T) {
 	t.Parallel()
 	c := &clock{now: noon}
 	d := live(t, 1, 200_000, c)
 	s, _ := serve(t, d)
 
-	// Some second soon has a record that waits; it is the newest.
+	// Within a minute a record waits; it is then the newest.
 	start := noon
 	_, all := ask(t, s, 0, "limit=500")
 	for all.Invocations[0].Status != "WAIT" {
@@ -155,8 +155,8 @@ func TestLiveStates(t *testing.T) {
 	}
 }
 
-// A range that ends well before now is answered by position, one near now by
-// looking at each record; where both apply, they agree, across midnight too.
+// A range that ends well before now is answered by position, a range near now by
+// checking each record. Both give the same records, also across midnight.
 func TestLivePagesAgree(t *testing.T) {
 	t.Parallel()
 	c := &clock{now: day.Add(5 * time.Minute)}
@@ -186,8 +186,7 @@ func TestLivePagesAgree(t *testing.T) {
 	}
 }
 
-// Readers on several goroutines see one and the same data, days being generated
-// as they are first asked for.
+// Concurrent readers see the same data, although days are generated on first use.
 func TestLiveConcurrency(t *testing.T) {
 	t.Parallel()
 	c := &clock{now: day.AddDate(0, 0, 3)}

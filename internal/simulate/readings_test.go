@@ -18,7 +18,7 @@ func during(begin, end time.Time) string {
 	return "limit=500&query_begin_time=" + begin.Format(stamp) + "&query_end_time=" + end.Format(stamp)
 }
 
-// ids are those of a whole list, in its order.
+// ids are the request ids of a whole list, in its order.
 func ids(t testing.TB, s *simulate.Server, query string) (list []string) {
 	t.Helper()
 	for _, page := range gather(t, s, 0, query) {
@@ -81,7 +81,7 @@ func TestFaultFilter(t *testing.T) {
 		t.Errorf("by end (-want +got):\n%s", diff)
 	}
 
-	// A record is found by some second before its start, and by that one only.
+	// A record is found by exactly one second before its start.
 	byCreation, _ := faulty(t, d, "filter=creation")
 	before := 0
 	for _, r := range records[1500:1510] {
@@ -132,8 +132,8 @@ func TestFaultCap(t *testing.T) {
 	}
 }
 
-// A next_marker, a count and an empty list in each of their shapes. 250 records
-// make pages of 100, 100 and 50.
+// next_marker, count and the empty list in each of their formats. 250 records make
+// pages of 100, 100 and 50.
 func TestFaultMarkersAndCounts(t *testing.T) {
 	t.Parallel()
 	d := generate(t, 1, 250)

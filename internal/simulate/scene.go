@@ -14,24 +14,24 @@ import (
 type scene struct {
 	mu sync.Mutex
 
-	answers  int // given so far
-	pages    int // of them, those while it drifted
-	turn     int // the page of the walk, from 0
+	answers  int // so far
+	pages    int // answers while the list drifted
+	walkPage int // the page of the walk, from 0
 	moves    map[dataset.Position]move
 	vanished map[dataset.Position]bool
-	arriving map[dataset.Position]int  // the turn in which each arrives
-	shown    map[dataset.Position]bool // those that cannot arrive any more
+	arriving map[dataset.Position]int  // the page of the walk before which each arrives
+	shown    map[dataset.Position]bool // records that were listed and so cannot arrive later
 
-	found []item // used again
+	found []item // reused by collect
 }
 
 // move is where a record has moved to.
 type move struct {
-	seconds int64 // later
-	rank    int64 // its place in a list that is mixed up
+	seconds int64 // how much later its times are
+	rank    int64 // its place if order=none
 }
 
-// collect returns all records that a query is about, in the order of the list.
+// collect returns all records that match a query, in the order of the list.
 func (f *faulter) collect(sc *scene, q query, now time.Time) []item {
 	items := sc.found[:0]
 	for i := range f.all(sc, q.Function, now) {
@@ -46,7 +46,7 @@ func (f *faulter) collect(sc *scene, q query, now time.Time) []item {
 	compare := func(a, b item) int {
 		return cmp.Or(cmp.Compare(f.rank(sc, &a), f.rank(sc, &b)), cmp.Compare(a.Day, b.Day), cmp.Compare(a.Index, b.Index))
 	}
-	// They mostly are already, and there may be many.
+	// The items are mostly sorted already, and there may be many.
 	if !slices.IsSortedFunc(items, compare) {
 		slices.SortStableFunc(items, compare)
 	}
@@ -57,8 +57,8 @@ func (f *faulter) collect(sc *scene, q query, now time.Time) []item {
 	return items
 }
 
-// all yields what a function's list has by now, in no order to rely on: what is
-// yet to arrive in a walk included, what has vanished not.
+// all yields the records of a function's list by now, in no defined order. They
+// include records that a walk still holds back, and no vanished ones.
 func (f *faulter) all(sc *scene, function int, now time.Time) iter.Seq[item] {
 	return func(yield func(item) bool) {
 		m := moment{wall: now, data: f.data.AsOf(now.Unix())}
@@ -66,8 +66,8 @@ func (f *faulter) all(sc *scene, function int, now time.Time) iter.Seq[item] {
 		for h := range f.data.Hits(function, m.data) {
 			i, listed := f.item(function, h, m)
 			if i.unusable != 0 {
-				// In turn among all that will ever be listed, so that
-				// each stays as it is.
+				// The kinds alternate over all records that will ever be
+				// listed, so that each record keeps its kind.
 				i.unusable = unusableAbsent + unusable(rejected%unusableKinds)
 				rejected++
 			}
@@ -85,8 +85,8 @@ func (f *faulter) all(sc *scene, function int, now time.Time) iter.Seq[item] {
 	}
 }
 
-// at is the time of a record that the query's range is compared with. One that
-// has none of that kind yet goes by when it was queued.
+// at is the time of a record that is compared with the query's range. A record
+// that does not have that time yet is compared by when it was queued.
 func (f *faulter) at(i *item) int64 {
 	switch {
 	case f.filter == "creation":
@@ -99,8 +99,8 @@ func (f *faulter) at(i *item) int64 {
 	return i.start
 }
 
-// rank is a record's place in the order of the list, from the oldest on. One
-// that has not started stands where it will, as it does without faults.
+// rank is a record's place in the list, the oldest first. A record that has not
+// started has the place of its start, as without faults.
 func (f *faulter) rank(sc *scene, i *item) int64 {
 	moved, ok := sc.moves[i.Position]
 	switch {

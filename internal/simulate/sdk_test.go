@@ -16,7 +16,7 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// The SDK's client sees every record exactly as the Data has it.
+// The SDK's client reads each record exactly as the Data holds it.
 func TestSDKReadsAll(t *testing.T) {
 	t.Parallel()
 	d := generate(t, 12, 6000)
@@ -126,7 +126,7 @@ func wantSDKError(t *testing.T, err error, status int, code, message string) {
 	}
 }
 
-// What was signed and then altered on its way is refused, whatever it is.
+// A request that was changed after signing is refused.
 func TestSDKSignature(t *testing.T) {
 	t.Parallel()
 	s, h := serve(t, generate(t, 1, 10))

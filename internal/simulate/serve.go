@@ -22,12 +22,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case http.ErrAbortHandler:
 			panic(fault)
 		default:
-			// Answers are written last of all, so that none has begun.
+			// A handler writes its answer last, so no answer has begun.
 			s.refuse(w, r, fmt.Errorf("panic: %v", fault))
 		}
 	}()
 	if s.options.Latency > 0 && s.options.Sleep(r.Context(), s.options.Latency) != nil {
-		return // the caller is gone
+		return // the caller has gone away
 	}
 	if strings.HasPrefix(r.URL.Path, identityPrefix) {
 		s.serveIdentity(w, r)
@@ -43,7 +43,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, errThrottled)
 		return
 	}
-	// The mux would redirect such a path, which the API does not.
+	// The mux would redirect a path that is not clean. The API does not.
 	if path.Clean(r.URL.Path) != r.URL.Path {
 		s.refuse(w, r, errNoPath)
 		return
@@ -55,8 +55,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// route registers the operations, under the paths of the API's pages (the
-// status log's is the SDK's, ShowProjectAsyncStatusLogInfo).
+// route registers the operations under the paths of the API's pages. The path of
+// the status log is from the SDK (ShowProjectAsyncStatusLogInfo).
 func (s *Server) route() {
 	const functions = "GET /v2/{project_id}/fgs/functions"
 	s.handle(functions, &s.stats.listFunctions, s.listFunctions)
@@ -66,13 +66,13 @@ func (s *Server) route() {
 	s.handle(functions+"/{function_urn}/async-invocations", &s.stats.listInvocations, s.listInvocations)
 	s.handle(functions+"/{function_urn}/async-invoke-configs", &s.stats.listConfigs, s.listConfigs)
 	s.routeCompute()
-	// Without this, the mux would refuse in its own words.
+	// Other paths get the API's error and not the mux's.
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, errNoPath)
 	})
 }
 
-// call is a request that was let in.
+// call is an authenticated request.
 type call struct {
 	query url.Values
 	target
@@ -108,7 +108,7 @@ func (s *Server) call(r *http.Request) (call, error) {
 		if !ok {
 			return call{}, errNoFunction
 		}
-		if err := s.fit(target.function); err != nil {
+		if err := s.functionFault(target.function); err != nil {
 			return call{}, err
 		}
 		c.target = target
@@ -116,8 +116,8 @@ func (s *Server) call(r *http.Request) (call, error) {
 	return c, nil
 }
 
-// fit is why a function does not answer, by the Options' Faults.
-func (s *Server) fit(function int) error {
+// functionFault is the error that a function answers because of Faults, or nil.
+func (s *Server) functionFault(function int) error {
 	switch now := s.options.Now; {
 	case !s.options.Faults.active():
 	case s.faults.isGone(function, now()):

@@ -14,56 +14,55 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What a Server uses where Options leave it open.
+// The defaults of Options.
 const (
 	DefaultRegion    = "cn-north-4"
 	DefaultProjectID = "5a11e0ca7ed05ed7a6a4c0de5eed0001"
 )
 
-// Options configure a Server. Data and a way to authenticate, a key pair, a
-// token or a user, are required.
+// Options configure a Server. Required are Data and at least one of a key pair, a
+// token and a user.
 type Options struct {
 	Data      *dataset.Data
 	Region    string // default DefaultRegion
 	ProjectID string // default DefaultProjectID
 
-	ProjectName string // default the region's name, as the region's own project has it
+	ProjectName string // default: the region's name, as for the region's main project
 
-	// Requests signed with SDK-HMAC-SHA256 by this key pair are let in.
+	// AccessKey and SecretKey sign requests with SDK-HMAC-SHA256.
 	AccessKey, SecretKey string
-	// So are requests with this X-Auth-Token.
+	// Token is a valid X-Auth-Token.
 	Token string
-	// So are those with a token that the identity service gave this user, of
-	// this account. It answers beside the API, in the same place.
+	// User, Password and Domain (the account) get a token from the identity
+	// service, which this server serves too.
 	User, Password, Domain string
 	TokenLife              time.Duration // default DefaultTokenLife
 
-	// Latency is added to every answer, refusals included.
+	// Latency is added to every answer, including refusals.
 	Latency time.Duration
-	// RateLimit is how many calls a second are answered, bursts of one second
-	// included, by the clock Now; the others get 429. 0 is no limit.
+	// RateLimit is how many calls a second are answered, by the clock Now, with
+	// bursts of one second. Other calls get 429. 0 means no limit.
 	RateLimit float64
-	// Faults are how the answers deviate from the API's pages; by default not
-	// at all.
+	// Faults say how answers deviate from the API's pages. Default: not at all.
 	Faults Faults
 
-	// Now is the clock; by default that of a live Data, else time.Now. A live
-	// Data shows its records by this clock.
+	// Now is the clock. Default: the Data's clock. A live Data shows the records
+	// that it has by this clock.
 	Now func() time.Time
-	// Sleep waits out Latency; it ends early, with an error, with the context.
-	// By default it waits on a timer.
+	// Sleep waits for Latency. It returns an error if the context ends first.
+	// Default: a timer.
 	Sleep func(ctx context.Context, d time.Duration) error
-	// Log, if any, gets faults as errors and each call at debug level.
+	// Log gets internal errors as errors and each call at debug level. Nil: no log.
 	Log *slog.Logger
 }
 
-// Server answers like the FunctionGraph API. It is an http.Handler, safe for
+// Server answers like the FunctionGraph API. It is an http.Handler and safe for
 // concurrent use.
 type Server struct {
 	options   Options
 	data      *dataset.Data
 	names     []string          // of the functions, by index
-	functions map[string]target // by URN, with its version and without
+	functions map[string]target // by URN, with and without version
 	urns      []string          // by index, with version
 	mux       *http.ServeMux
 	limiter   *rate.Limiter // nil: no limit
@@ -82,7 +81,7 @@ func New(o Options) (*Server, error) {
 	case (o.User == "") != (o.Password == "") || (o.User == "") != (o.Domain == ""):
 		return nil, errors.New("simulate: user, password and domain go together")
 	case o.AccessKey == "" && o.Token == "" && o.User == "":
-		return nil, errors.New("simulate: neither a key pair nor a token nor a user to check requests against")
+		return nil, errors.New("simulate: no key pair, token or user to authenticate requests with")
 	case o.RateLimit < 0 || math.IsNaN(o.RateLimit):
 		return nil, errors.New("simulate: the rate limit must not be negative")
 	}
@@ -121,7 +120,6 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// sleep waits for d or the end of ctx.
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -133,14 +131,14 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// FunctionInfo is one function, with the number of records it has by now.
+// FunctionInfo is one function with its current number of records.
 type FunctionInfo struct {
 	Name    string
 	URN     string // with its version
-	Records int    // faults or not
+	Records int    // without faults
 
-	// Gone and Broken say that by now the function answers 404, or 500, by the
-	// Options' Faults.
+	// Gone: the function answers 404 by now. Broken: it answers 500. Both because
+	// of Faults.
 	Gone, Broken bool
 }
 

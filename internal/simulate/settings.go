@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Bounds of pages of asynchronous settings (SDK model
-// ListFunctionAsyncInvokeConfigRequest: 0 is the default, more than the most is
-// the most).
+// The bounds of pages of asynchronous settings (SDK model
+// ListFunctionAsyncInvokeConfigRequest: 0 means the default, and larger values
+// mean the maximum).
 const (
 	defaultConfigLimit = 10
 	maxConfigLimit     = 100
@@ -34,26 +34,25 @@ type destination struct {
 	Param       string `json:"param"`
 }
 
-// Setting is how a function is invoked asynchronously by now.
+// Setting is the current asynchronous setting of a function.
 type Setting struct {
 	Retries  int
-	Log      bool // its records are listed
+	Log      bool // whether its records are listed
 	Modified time.Time
 }
 
-// Setting returns a function's setting, by the Options' clock.
+// Setting returns a function's setting by the Options' clock.
 func (s *Server) Setting(function int) Setting {
 	return s.faults.setting(function, s.configured(), s.options.Now())
 }
 
-// retries is how often a failed invocation is tried again until that changes
-// (page: the same, max_async_retry_attempts, default and range).
+// The default and the maximum of max_async_retry_attempts (page: as configJSON's).
 const (
 	retries    = 3
 	maxRetries = 8
 )
 
-// setting is as it was configured, but for what the faults have changed since.
+// setting is the configured setting with the changes that faults have made since.
 func (f *faulter) setting(function int, configured, now time.Time) Setting {
 	set := Setting{Retries: retries, Log: true, Modified: configured}
 	if f.settingsChange > 0 && now.After(f.started) {
@@ -72,14 +71,14 @@ func (f *faulter) setting(function int, configured, now time.Time) Setting {
 	return set
 }
 
-// unlogged reports whether a record is not listed because the status log was
-// off when it started.
+// unlogged reports whether a record is not listed because the status log was off
+// at its start.
 func (f *faulter) unlogged(i *item, function int) bool {
 	return f.off[function] && (f.logOffAfter == 0 || !time.Unix(i.start, 0).Before(f.started.Add(f.logOffAfter)))
 }
 
-// listConfigs answers GET …/async-invoke-configs. Its two times differ in shape
-// as they do in the page's sample; the one without a zone is UTC.
+// listConfigs answers GET …/async-invoke-configs. Its two times have different
+// formats, as in the page's sample; the time without a zone is UTC.
 func (s *Server) listConfigs(w http.ResponseWriter, c call) error {
 	versions := s.options.Faults.versions()
 	from, to, err := slice(c, "limit", defaultConfigLimit, maxConfigLimit, len(versions))

@@ -11,8 +11,8 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// Settings change as the clock goes on, and a status log that is switched off
-// lists nothing that starts later.
+// Settings change as the clock advances. A status log that is switched off lists
+// no records that start later.
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 3, 14, 6, 0, 0, 0, time.UTC)
@@ -68,7 +68,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// The real SDK reads what is off from the start.
+// The real SDK reads that the log is off from the start.
 func TestSettingsThroughTheSDK(t *testing.T) {
 	t.Parallel()
 	faults, err := simulate.ParseFaults("log-off")

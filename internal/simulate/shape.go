@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// render writes an answer.
+// render returns the body of an answer.
 func (f *faulter) render(q query, p faultyPage) []byte {
 	d := f.question(q)
 	b := []byte(`{"invocations":`)
@@ -32,7 +32,6 @@ func (f *faulter) render(q query, p faultyPage) []byte {
 	return append(f.appendMarker(b, q, p, d), '}')
 }
 
-// appendMarker writes next_marker.
 func (f *faulter) appendMarker(b []byte, q query, p faultyPage, d dice) []byte {
 	marker, end := p.next, ""
 	switch how := choose(f.marker, d.of(drawMarker), "int", "string", "absent", "zero", "total", "same", "null"); {
@@ -54,7 +53,7 @@ func (f *faulter) appendMarker(b []byte, q query, p faultyPage, d dice) []byte {
 	return append(b, end...)
 }
 
-// choose draws one of the words where they are to be mixed.
+// choose draws one of the words if how is "mixed".
 func choose(how string, d dice, words ...string) string {
 	if how != "mixed" {
 		return how
@@ -62,11 +61,11 @@ func choose(how string, d dice, words ...string) string {
 	return words[d.upTo(int64(len(words)))]
 }
 
-// appendItem writes a record, in the order of the page's sample.
+// appendItem appends a record, its fields in the order of the page's sample.
 func (f *faulter) appendItem(b []byte, i *item) []byte {
 	id := f.data.RequestID(i.Position)
 	if i.unusable == unusableObject {
-		return appendThing(b, id, i.draw)
+		return appendNonObject(b, id, i.draw)
 	}
 	b = i.unusable.appendID(b, id)
 	b = append(b, `","status":`+quote(string(i.sentStatus))+`,"error_message":`...)
@@ -105,7 +104,7 @@ func (f *faulter) appendCode(b []byte, i *item) []byte {
 	return append(b, `,"error_code":`+code...)
 }
 
-// appendTime writes one of a record's times, in seconds since the epoch.
+// appendTime appends one of a record's times, given in seconds since the epoch.
 func (f *faulter) appendTime(b []byte, i *item, unix int64) []byte {
 	t := time.Unix(unix, f.fraction(i)*1000).UTC()
 	switch f.shape(i) {

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// Stats counts what a Server has done since it was made. The operations, named
-// as in the SDK, count the calls that were let in, whatever the answer.
+// Stats counts what a Server has done since New. Each operation, named as in the
+// SDK, counts the authenticated calls, with any answer.
 type Stats struct {
 	ListFunctions                 int64
 	ListFunctionVersions          int64
@@ -27,12 +27,12 @@ type Stats struct {
 	Invalid   int64 // answered 400
 	NotFound  int64 // answered 404
 	Failed    int64 // answered 500 or 502
-	Disturbed int64 // met a fault of calls, whichever (see Faults)
+	Disturbed int64 // disturbed by one of the Faults of calls
 
-	Records int64 // invocations served, each as often as it was
+	Records int64 // invocations served, counted each time
 }
 
-// counters are Stats in the making.
+// counters count what Stats returns.
 type counters struct {
 	listFunctions, listVersions, listAliases, listInvocations, listConfigs, showStatusLog atomic.Int64
 	listStateful, listStatefulFunctions                                                   atomic.Int64
@@ -61,8 +61,8 @@ func (c *counters) refused(status int) {
 	}
 }
 
-// Stats returns the counts so far. Calls under way may be in some and not yet
-// in others.
+// Stats returns the counts so far. A call that is not finished may be in some of
+// them and not yet in others.
 func (s *Server) Stats() Stats {
 	c := &s.stats
 	return Stats{

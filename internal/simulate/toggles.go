@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// toggle is one switch of the faults.
+// toggle is one switch of Faults.
 type toggle struct {
 	name  string
-	short string // what stands for its value in a list, if it takes one
-	value string // what it may be
-	alone string // the value it has without one; empty where it needs one
+	short string // the value's placeholder in the help; empty if it takes none
+	value string // the allowed values, for errors
+	alone string // the value of NAME without =VALUE; empty if a value is required
 	help  string
 	set   func(f *Faults, value string) error
 }
 
-// usage is the switch as it stands in a list.
+// usage is the switch as the help shows it.
 func (t toggle) usage() string {
 	if t.short == "" {
 		return t.name
@@ -28,87 +28,87 @@ func (t toggle) usage() string {
 	return t.name + "=" + t.short
 }
 
-// toggles are all switches, in the order in which they are listed.
+// toggles are all switches, in the order of the help.
 var toggles = slices.Concat(readings, shapes, damages, drifts, changes, troubles)
 
-// readings are how the source understands a question.
+// readings are how the source reads a query.
 var readings = []toggle{
-	words("borders", "which borders of the time range belong to it", func(f *Faults) *string { return &f.borders },
+	words("borders", "which borders of the time range are included", func(f *Faults) *string { return &f.borders },
 		"both", "none", "left-open", "right-open"),
-	words("filter", "the time that the range is compared with; creation is up to 10 minutes before the start", func(f *Faults) *string { return &f.filter },
+	words("filter", "the time of a record that is compared with the range; creation is up to 10 minutes before the start", func(f *Faults) *string { return &f.filter },
 		"start", "end", "creation"),
-	words("order", "the order of records; none is mixed up, but always the same", func(f *Faults) *string { return &f.order },
+	words("order", "the order of records; none is shuffled, but always the same", func(f *Faults) *string { return &f.order },
 		"newest", "oldest", "none"),
-	whole("cap", "most records of a page, whatever the limit", 1, func(f *Faults) *int { return &f.limitCap }),
+	whole("cap", "the most records of a page, even if the limit is higher", 1, func(f *Faults) *int { return &f.limitCap }),
 }
 
 // shapes are how the source writes an answer.
 var shapes = []toggle{
-	words("marker", "next_marker: an integer that the last page leaves out, a string, never there, on the last page 0, the total, or the one asked for, null on the last page", func(f *Faults) *string { return &f.marker },
+	words("marker", "next_marker: int, string (both missing on the last page), absent (always missing); or an int that on the last page is zero, the total, the same as asked for, or null", func(f *Faults) *string { return &f.marker },
 		"int", "string", "absent", "zero", "total", "same", "null", "mixed"),
-	words("count", "count: of all records, left out, null, or the page's own length", func(f *Faults) *string { return &f.count },
+	words("count", "count: the number of all records, absent, null, or the number of records of the page", func(f *Faults) *string { return &f.count },
 		"total", "absent", "null", "page", "mixed"),
-	{name: "null-list", alone: "yes", value: "yes", help: `"invocations": null in place of an empty list`, set: func(f *Faults, value string) error {
+	{name: "null-list", alone: "yes", value: "yes", help: `"invocations": null instead of an empty list`, set: func(f *Faults, value string) error {
 		if value != "yes" {
-			return errors.New("it takes no value but yes")
+			return errors.New("its only value is yes")
 		}
 		f.nullList = true
 		return nil
 	}},
-	words("code", `error_code: an integer, a string, a string that is empty for 0, or left out for 0`, func(f *Faults) *string { return &f.code },
+	words("code", `error_code: an integer, a string, a string that is empty for 0, or an integer that is absent for 0`, func(f *Faults) *string { return &f.code },
 		"int", "string", "empty", "absent", "mixed"),
-	words("times", "times: as on the page, with a Z, an offset, or a fraction of a second", func(f *Faults) *string { return &f.times },
+	words("times", "times: as in the API's pages, with a Z, with an offset, or with a fraction of a second", func(f *Faults) *string { return &f.times },
 		"plain", "z", "offset", "fraction", "mixed"),
-	shareOf("extra", "records with fields that no page names", func(f *Faults) *float64 { return &f.extra }),
-	{name: "mix", alone: "yes", value: "yes", help: "marker, count, code and times mixed, by answer and by record, and extra=0.3", set: func(f *Faults, value string) error {
+	shareOf("extra", "records with fields that the API's pages do not name", func(f *Faults) *float64 { return &f.extra }),
+	{name: "mix", alone: "yes", value: "yes", help: "marker, count, code and times are mixed, and extra=0.3", set: func(f *Faults, value string) error {
 		if value != "yes" {
-			return errors.New("it takes no value but yes")
+			return errors.New("its only value is yes")
 		}
 		f.marker, f.count, f.code, f.times, f.extra = "mixed", "mixed", "mixed", "mixed", 0.3
 		return nil
 	}},
 }
 
-// damages are what records, and pages of them, are like.
+// damages are how records, and pages of them, are damaged.
 var damages = []toggle{
-	shareOf("unusable", "records that no row can hold, in turn: request_id absent, empty, too long, a number; an impossible start; not an object", func(f *Faults) *float64 { return &f.rejected }),
+	shareOf("unusable", "records that cannot be stored in a row: in turn, a request_id that is absent, empty, too long or a number; an invalid start; not an object", func(f *Faults) *float64 { return &f.rejected }),
 	shareOf("nul", "records with NUL characters and half surrogate pairs in the message", func(f *Faults) *float64 { return &f.nul }),
-	shareOf("huge", "records with a message of a megabyte", func(f *Faults) *float64 { return &f.huge }),
+	shareOf("huge", "records with an error message of 1 MiB", func(f *Faults) *float64 { return &f.huge }),
 	shareOf("reversed", "records that end before they start", func(f *Faults) *float64 { return &f.reversed }),
-	shareOf("statuses", "records with a status that no page names", func(f *Faults) *float64 { return &f.statuses }),
-	shareOf("twice", "records that stand twice in the list, and are counted twice", func(f *Faults) *float64 { return &f.twice }),
-	shareOf("repeat", "pages that begin with the last record of the page before; next_marker allows for it", func(f *Faults) *float64 { return &f.repeat }),
+	shareOf("statuses", "records with a status that the API's pages do not name", func(f *Faults) *float64 { return &f.statuses }),
+	shareOf("twice", "records that are listed twice and counted twice", func(f *Faults) *float64 { return &f.twice }),
+	shareOf("repeat", "pages that repeat the last record of the previous page; next_marker takes it into account", func(f *Faults) *float64 { return &f.repeat }),
 }
 
-// drifts are what happens to a list while it is walked.
+// drifts are what happens to a list during a walk.
 var drifts = []toggle{
 	rateOf("arrive", "records that arrive between two pages of a walk", func(f *Faults) []*float64 { return []*float64{&f.arrive} }),
 	rateOf("vanish", "records that disappear between two pages", func(f *Faults) []*float64 { return []*float64{&f.vanish} }),
-	rateOf("rise", "records that move up in the list, past the page asked for, by another start", func(f *Faults) []*float64 { return []*float64{&f.rise} }),
-	rateOf("sink", "records that move down in the list, past the page asked for, by another start", func(f *Faults) []*float64 { return []*float64{&f.sink} }),
+	rateOf("rise", "records whose start changes so that they move to an earlier page", func(f *Faults) []*float64 { return []*float64{&f.rise} }),
+	rateOf("sink", "records whose start changes so that they move to a later page", func(f *Faults) []*float64 { return []*float64{&f.sink} }),
 	rateOf("drift", "arrive, vanish, rise and sink", func(f *Faults) []*float64 {
 		return []*float64{&f.arrive, &f.vanish, &f.rise, &f.sink}
 	}),
-	whole("drift-calls", "the pages of a function after which it calms down (default 12)", 0, func(f *Faults) *int { return &f.driftCalls }),
+	whole("drift-calls", "how many pages of a function drift (default 12)", 0, func(f *Faults) *int { return &f.driftCalls }),
 }
 
-// changes are what happens as the clock goes on.
+// changes are what happens as the clock advances.
 var changes = []toggle{
-	duration("late", "records show up so long after their start, or the server's", func(f *Faults) *time.Duration { return &f.late }),
-	shareOf("late-share", "of the records that are late (default all)", func(f *Faults) *float64 { return &f.lateShare }),
-	shareOf("inflight", "records that wait first, without a start, then run, then settle, from the server's start on", func(f *Faults) *float64 { return &f.inFlight }),
-	shareOf("retried", "of the failed records, those that succeed later, with another start", func(f *Faults) *float64 { return &f.retry }),
-	duration("stage", "how long, at most, a record waits, runs, or rests before it is retried (default 1m)", func(f *Faults) *time.Duration { return &f.stage }),
-	words("move", "how far the start of these moves: within the day, over midnight, over the end of the month", func(f *Faults) *string { return &f.move },
+	duration("late", "records are listed only this long after their start, or after the server's start", func(f *Faults) *time.Duration { return &f.late }),
+	shareOf("late-share", "the records that are late (default 1)", func(f *Faults) *float64 { return &f.lateShare }),
+	shareOf("inflight", "records that first wait, without a start, then run, then settle, beginning with the server's start", func(f *Faults) *float64 { return &f.inFlight }),
+	shareOf("retried", "failed records that succeed later, with another start", func(f *Faults) *float64 { return &f.retry }),
+	duration("stage", "the longest time that a record waits, runs, or rests before its retry (default 1m)", func(f *Faults) *time.Duration { return &f.stage }),
+	words("move", "how far the start of inflight and retried records moves: within the day, past midnight, past the end of the month", func(f *Faults) *string { return &f.move },
 		"mixed", "none", "day", "midnight", "month"),
-	shareOf("log-off", "functions whose enable_async_status_log is off, at least one: none of their records is listed", func(f *Faults) *float64 { return &f.logOff }),
-	duration("log-off-after", "how long after the server's start it was switched off; what started before is listed (default: it was never on)", func(f *Faults) *time.Duration { return &f.logOffAfter }),
+	shareOf("log-off", "functions with enable_async_status_log off, at least one; their records are not listed", func(f *Faults) *float64 { return &f.logOff }),
+	duration("log-off-after", "how long after the server's start log-off begins; earlier records are listed (default: it was never on)", func(f *Faults) *time.Duration { return &f.logOffAfter }),
 	duration("settings-change", "how often the asynchronous settings of all functions change", func(f *Faults) *time.Duration { return &f.settingsChange }),
 }
 
-// troubles are what becomes of calls, and of whole functions.
+// troubles are what happens to calls and to whole functions.
 var troubles = slices.Concat(disturbed(), []toggle{
-	numberOf("trouble", "calls that meet any of these, in equal parts", "SHARE", "0.1", func(f *Faults, v float64) error {
+	numberOf("trouble", "calls that are disturbed by any of these, in equal parts", "SHARE", "0.1", func(f *Faults, v float64) error {
 		if v > 1 {
 			return errShare
 		}
@@ -118,13 +118,13 @@ var troubles = slices.Concat(disturbed(), []toggle{
 		return nil
 	}),
 	whole("retry-after", "seconds in the Retry-After of 429 (default 1)", 0, func(f *Faults) *int { return &f.retryAfter }),
-	whole("deny", "the call from which on all are refused with 403", 1, func(f *Faults) *int { return &f.deny }),
+	whole("deny", "the number of the first call that is refused with 403, as are all later ones", 1, func(f *Faults) *int { return &f.deny }),
 	shareOf("gone", "functions that answer 404, at least one", func(f *Faults) *float64 { return &f.gone }),
-	duration("gone-after", "how long after the server's start they do (default at once)", func(f *Faults) *time.Duration { return &f.goneAfter }),
+	duration("gone-after", "how long after the server's start these functions answer 404 (default 0s)", func(f *Faults) *time.Duration { return &f.goneAfter }),
 	shareOf("broken", "functions that always answer 500, at least one", func(f *Faults) *float64 { return &f.broken }),
-	words("versions", "versions of each function and what each answers for: there is the latest alone, or of three each its own records, all of them the whole function's, or the latest the whole's and the others their own", func(f *Faults) *string { return &f.versioned },
+	words("versions", "versions of each function: one (latest only), or three; of three, each lists its own records (own), each lists all (whole), or latest lists all and the others their own (latest)", func(f *Faults) *string { return &f.versioned },
 		"one", "own", "whole", "latest"),
-	{name: "seed", short: "N", value: "a whole number", help: "draw from this number in place of the data's own seed", set: func(f *Faults, value string) (err error) {
+	{name: "seed", short: "N", value: "a whole number", help: "seed of the faults (default: the data's seed)", set: func(f *Faults, value string) (err error) {
 		f.seeded = true
 		if f.seed, err = strconv.ParseUint(value, 10, 64); err != nil {
 			return errors.New("it is not a whole number from 0 on")
@@ -141,8 +141,7 @@ func disturbed() (list []toggle) {
 	return list
 }
 
-// words is a switch that has one of some values, the first of which is the
-// default.
+// words is a switch with one of several values. The first is the default.
 func words(name, help string, field func(*Faults) *string, values ...string) toggle {
 	list := strings.Join(values, "|")
 	return toggle{name: name, short: "WORD", value: list, help: help + " [" + list + "]", set: func(f *Faults, value string) error {
@@ -168,9 +167,9 @@ func shareOf(name, help string, field func(*Faults) *float64) toggle {
 
 func rateOf(name, help string, fields func(*Faults) []*float64) toggle {
 	return numberOf(name, help, "RATE", "1", func(f *Faults, v float64) error {
-		// As many as a page can have; more would make every call a long one.
+		// A page has no more records; higher rates would only make calls slow.
 		if v > maxLimit {
-			return fmt.Errorf("it is more than %d", maxLimit)
+			return fmt.Errorf("it is higher than %d", maxLimit)
 		}
 		for _, field := range fields(f) {
 			*field = v

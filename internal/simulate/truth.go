@@ -7,15 +7,14 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// Truth returns a function's records as the source would give them now, by the
-// Options' clock and as the iteration begins: each once, in its latest state and
-// as it is to be archived, a NUL character or half a surrogate pair in a message
-// being U+FFFD. What is held back until it is late is not there yet; what
-// arrives in the course of a walk that is under way is. A function that is gone
-// or broken by now gives nothing.
+// Truth returns a function's records as an archive should hold them by now: each
+// once, in its latest state, by the Options' clock when the iteration begins. In
+// messages, a NUL character or half a surrogate pair is replaced by U+FFFD.
+// Records that are still late are missing; records that a walk still holds back
+// are included. A function that is gone or broken by now has no records.
 func (s *Server) Truth(function int) iter.Seq[dataset.Record] {
 	return func(yield func(dataset.Record) bool) {
-		for _, i := range s.now(function) {
+		for _, i := range s.itemsNow(function) {
 			if i.unusable == 0 && !yield(s.faults.record(&i)) {
 				return
 			}
@@ -23,10 +22,10 @@ func (s *Server) Truth(function int) iter.Seq[dataset.Record] {
 	}
 }
 
-// Unusable returns how many records of a function no row can hold, beside those
-// of Truth.
+// Unusable returns how many records of a function cannot be stored in a row. Truth
+// does not include them.
 func (s *Server) Unusable(function int) (n int) {
-	for _, i := range s.now(function) {
+	for _, i := range s.itemsNow(function) {
 		if i.unusable != 0 {
 			n++
 		}
@@ -34,8 +33,8 @@ func (s *Server) Unusable(function int) (n int) {
 	return n
 }
 
-// Vanished returns the ids of a function's records that disappeared while it was
-// walked. Truth does not have them; an archive that saw them in time does.
+// Vanished returns the ids of a function's records that disappeared during walks.
+// Truth does not include them. An archive that read them before does.
 func (s *Server) Vanished(function int) []string {
 	sc := &s.faults.scenes[function]
 	sc.mu.Lock()
@@ -47,8 +46,8 @@ func (s *Server) Vanished(function int) []string {
 	return ids
 }
 
-// now returns all that a function has by now.
-func (s *Server) now(function int) []item {
+// itemsNow returns all records that a function has by now.
+func (s *Server) itemsNow(function int) []item {
 	now := s.options.Now()
 	if s.faults.isGone(function, now) || s.faults.isBroken(function) {
 		return nil

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// target is what a URN names: a version of a function.
+// target is the version of a function that a URN names.
 type target struct {
 	function int // its index
 	version  int // index in versions
 }
 
-// published are the versions of each function beside the latest, where it has
-// such. Their names are made up by whoever publishes them.
+// published are the versions other than latest, for functions with several. In the
+// real cloud, users choose these names.
 var published = []string{"v1", "v2"}
 
-// versions are those of each function, the latest first.
+// versions are the versions of each function, latest first.
 func (f *Faults) versions() []string {
 	if f.versioned == "" || f.versioned == "one" {
 		return []string{"latest"}
@@ -29,8 +29,8 @@ func (s *Server) ofVersion(function int, version string) string {
 	return strings.TrimSuffix(s.urns[function], "latest") + version
 }
 
-// ofVersion reports whether a record is one that the version asked for answers
-// for. Each was run by one of the versions.
+// ofVersion reports whether the queried version lists a record. Each record was
+// run by one version.
 func (f *faulter) ofVersion(q query, i *item) bool {
 	switch f.versioned {
 	case "own":
@@ -44,7 +44,7 @@ func (f *faulter) ofVersion(q query, i *item) bool {
 	return i.draw.of(drawVersion).upTo(int64(len(published)+1)) == int64(q.version)
 }
 
-// listVersions answers GET …/versions, the latest first.
+// listVersions answers GET …/versions, latest first.
 func (s *Server) listVersions(w http.ResponseWriter, c call) error {
 	versions := s.options.Faults.versions()
 	from, to, err := slice(c, "maxitems", maxItems, maxItems, len(versions))
@@ -75,9 +75,9 @@ type aliasJSON struct {
 	Additional   map[string]int `json:"additional_version_weights,omitempty"`
 }
 
-// listAliases answers GET …/aliases (page: Querying All Version Aliases of a
-// Function): a list with nothing around it. A function of several versions has
-// one, of two of them.
+// listAliases answers GET …/aliases with a bare list (page: Querying All Version
+// Aliases of a Function). A function with several versions has one alias, for two
+// of them.
 func (s *Server) listAliases(w http.ResponseWriter, c call) error {
 	aliases := []aliasJSON{}
 	if len(s.options.Faults.versions()) > 1 {

@@ -1,4 +1,4 @@
-// Package answer reads what a cloud's API answers, whatever its shape: JSON of
-// any kind, out of which come values that PostgreSQL can hold. What is
-// particular to one API is in that source's own package.
+// Package answer decodes the JSON answers of the clouds' APIs into values that
+// PostgreSQL can store. It tolerates values of unexpected types. The fields of
+// each API are decoded in the package of its source.
 package answer

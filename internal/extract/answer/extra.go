@@ -8,23 +8,24 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// ExtraFields collects the fields that no column takes, as a JSON object that
-// jsonb can hold.
+// ExtraFields collects the fields that have no column, as a JSON object that a
+// jsonb column can store.
 type ExtraFields struct{ buffer []byte }
 
-// Limits of what is kept as JSON. What is beyond them is kept as a string of
-// what was written: jsonb has limits of its own (its numbers are numeric's,
-// 131,072 digits before the point and 16,383 behind it, and are written out in
-// full when they are read; its depth is that of the server's stack), and one
-// odd field must not cost the record.
+// Limits of JSON values. A value beyond a limit is stored as a string of its JSON
+// text, so that one odd field does not cost the whole record. jsonb itself has
+// limits: numbers have 131,072 digits before the point and 16,383 after it, and
+// PostgreSQL prints all of these digits; the depth is limited by the server's
+// stack.
 const (
 	MaxDepth    = 64
 	MaxNumber   = 60      // characters
 	maxExponent = 3       // digits
-	MaxExtra    = 1 << 20 // bytes of all fields together
+	MaxExtra    = 1 << 20 // bytes of all fields of a record
 )
 
-// Add adds a field.
+// Add adds a field. A name that was added before is added again; jsonb keeps the
+// last value.
 func (e *ExtraFields) Add(name []byte, value jsontext.Value) {
 	if e.buffer == nil {
 		e.buffer = append(e.buffer, '{')
@@ -40,18 +41,18 @@ func (e *ExtraFields) Add(name []byte, value jsontext.Value) {
 	e.buffer = AppendValue(e.buffer, value)
 }
 
-// AppendValue appends a value as JSON that jsonb can hold.
+// AppendValue appends a value as JSON that jsonb can store.
 func AppendValue(b []byte, value jsontext.Value) []byte {
-	if plain(value) {
+	if isPlain(value) {
 		return append(b, value...)
 	}
-	if mended, ok := mend(value); ok {
-		return append(b, mended...)
+	if sanitized, ok := sanitize(value); ok {
+		return append(b, sanitized...)
 	}
 	return appendString(b, value)
 }
 
-// Object is nil where nothing was added.
+// Object returns the fields as a JSON object, or nil if there are none.
 func (e *ExtraFields) Object() []byte {
 	if e.buffer == nil {
 		return nil
@@ -59,9 +60,9 @@ func (e *ExtraFields) Object() []byte {
 	return append(e.buffer, '}')
 }
 
-// plain reports whether a value is surely fit for jsonb as it is: it is ASCII,
-// without escapes, and within the limits.
-func plain(value jsontext.Value) bool {
+// isPlain reports whether jsonb can store a value unchanged: the value is ASCII,
+// has no escapes, and is within the limits. isPlain is faster than sanitize.
+func isPlain(value jsontext.Value) bool {
 	depth, inText := 0, false
 	for i := 0; i < len(value); i++ {
 		switch c := value[i]; {
@@ -81,7 +82,7 @@ func plain(value jsontext.Value) bool {
 			for end < len(value) && bytes.IndexByte([]byte("+-.0123456789Ee"), value[end]) >= 0 {
 				end++
 			}
-			if !ordinary(value[i:end]) {
+			if !isOrdinary(value[i:end]) {
 				return false
 			}
 			i = end - 1
@@ -90,18 +91,19 @@ func plain(value jsontext.Value) bool {
 	return true
 }
 
-// Value is a value as jsonb can hold it; nil where that cannot be.
-func Value(value jsontext.Value) []byte {
-	mended, _ := mend(value)
-	return mended
+// StorableValue returns a value as JSON that jsonb can store, or nil if the value
+// is too deep.
+func StorableValue(value jsontext.Value) []byte {
+	sanitized, _ := sanitize(value)
+	return sanitized
 }
 
-// mend writes a value anew with what jsonb cannot hold replaced. ok is false
-// where it is too deep.
-func mend(value jsontext.Value) (mended []byte, ok bool) {
-	d := jsontext.NewDecoder(bytes.NewReader(value), Lenient...)
+// sanitize rewrites a value and replaces what jsonb cannot store. ok is false if
+// the value is too deep.
+func sanitize(value jsontext.Value) (sanitized []byte, ok bool) {
+	d := jsontext.NewDecoder(bytes.NewReader(value), LenientOptions...)
 	var out bytes.Buffer
-	e := jsontext.NewEncoder(&out, Lenient...)
+	e := jsontext.NewEncoder(&out, LenientOptions...)
 	for {
 		token, err := d.ReadToken()
 		if errors.Is(err, io.EOF) {
@@ -114,11 +116,11 @@ func mend(value jsontext.Value) (mended []byte, ok bool) {
 		case '"':
 			err = e.WriteValue(appendString(nil, []byte(token.String())))
 		case '0':
-			written := []byte(token.String())
-			if !ordinary(written) {
-				written = appendString(nil, written)
+			number := []byte(token.String())
+			if !isOrdinary(number) {
+				number = appendString(nil, number)
 			}
-			err = e.WriteValue(written)
+			err = e.WriteValue(number)
 		default:
 			err = e.WriteToken(token)
 		}
@@ -128,8 +130,8 @@ func mend(value jsontext.Value) (mended []byte, ok bool) {
 	}
 }
 
-// ordinary reports whether a number is surely within what numeric holds.
-func ordinary(number jsontext.Value) bool {
+// isOrdinary reports whether a number is short enough for PostgreSQL's numeric.
+func isOrdinary(number jsontext.Value) bool {
 	if len(number) > MaxNumber {
 		return false
 	}
@@ -137,9 +139,9 @@ func ordinary(number jsontext.Value) bool {
 	return at < 0 || len(bytes.TrimLeft(number[at+1:], "+-0")) <= maxExponent
 }
 
-// appendString appends a text as a JSON string that jsonb can hold.
+// appendString appends a text as a JSON string that jsonb can store.
 func appendString(b, text []byte) []byte {
-	// The text is valid UTF-8 by now, so that there is no error to be had.
-	b, _ = jsontext.AppendQuote(b, storable(text))
+	// storableText returns valid UTF-8, so there is no error.
+	b, _ = jsontext.AppendQuote(b, storableText(text))
 	return b
 }

@@ -9,15 +9,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxBody bounds an answer in bytes: 500 records with a message of a megabyte
-// each would still pass, an endless body does not fill the memory.
+// maxBody is the most that is read of an answer, in bytes. It is enough for 500
+// records with a message of 1 MB each, and stops an endless body.
 const maxBody = 640 << 20
 
-// ReadObject reads an object to the end of the body, so that its connection can
-// be used again. member reads the value of each member. An error means that the
-// body is no such object, or was cut.
+// ReadObject reads a JSON object, and calls member to read the value of each
+// member. It reads the body to its end, so that the connection can be reused.
+// An error means that the body is not a complete object.
 func ReadObject(body io.Reader, member func(name string, d *jsontext.Decoder) error) error {
-	d := jsontext.NewDecoder(withoutMark(io.LimitReader(body, maxBody)), Lenient...)
+	d := jsontext.NewDecoder(skipBOM(io.LimitReader(body, maxBody)), LenientOptions...)
 	opening, err := d.ReadToken()
 	switch {
 	case errors.Is(err, io.EOF):
@@ -39,22 +39,22 @@ func ReadObject(body io.Reader, member func(name string, d *jsontext.Decoder) er
 	if _, err := d.ReadToken(); err != nil {
 		return fmt.Errorf("the answer is cut or broken: %w", err)
 	}
-	return ended(d)
+	return expectEnd(d)
 }
 
-// ended reads to the end of the answer, of which nothing is to be left.
-func ended(d *jsontext.Decoder) error {
+// expectEnd reads the end of the body. Any data before it is an error.
+func expectEnd(d *jsontext.Decoder) error {
 	switch _, err := d.ReadToken(); {
 	case err == nil:
-		return errors.New("the answer goes on behind its end")
+		return errors.New("the answer has more data after its end")
 	case !errors.Is(err, io.EOF):
-		return fmt.Errorf("the answer is cut or broken behind its end: %w", err)
+		return fmt.Errorf("the answer is cut or broken after its end: %w", err)
 	}
 	return nil
 }
 
-// ReadElements reads the list of this name. One that is null is empty. An
-// element is valid until the next.
+// ReadElements reads a list, and calls element for each element. null is an empty
+// list. The element's memory is reused after the call. name is for errors.
 func ReadElements(d *jsontext.Decoder, name string, element func(jsontext.Value)) error {
 	opening, err := d.ReadToken()
 	switch {
@@ -76,10 +76,10 @@ func ReadElements(d *jsontext.Decoder, name string, element func(jsontext.Value)
 	return err
 }
 
-// ReadList reads an answer that is a list with nothing around it, or null. For
-// anything else that is JSON listed is false.
+// ReadList reads a body that is a list, or null. listed is false if the body is
+// another JSON value.
 func ReadList(body io.Reader, element func(jsontext.Value)) (listed bool, err error) {
-	d := jsontext.NewDecoder(withoutMark(io.LimitReader(body, maxBody)), Lenient...)
+	d := jsontext.NewDecoder(skipBOM(io.LimitReader(body, maxBody)), LenientOptions...)
 	switch d.PeekKind() {
 	case '[', 'n':
 		listed, err = true, ReadElements(d, "the answer", element)
@@ -89,12 +89,11 @@ func ReadList(body io.Reader, element func(jsontext.Value)) (listed bool, err er
 	if err != nil {
 		return listed, fmt.Errorf("the answer is cut or broken: %w", err)
 	}
-	return listed, ended(d)
+	return listed, expectEnd(d)
 }
 
-// withoutMark leaves out a byte order mark at the beginning, which RFC 8259
-// lets a reader of JSON do.
-func withoutMark(body io.Reader) io.Reader {
+// skipBOM skips a byte order mark at the beginning, as RFC 8259 allows.
+func skipBOM(body io.Reader) io.Reader {
 	head := make([]byte, 3)
 	n, err := io.ReadFull(body, head)
 	if n < len(head) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -106,7 +105,7 @@ func withoutMark(body io.Reader) io.Reader {
 	return io.MultiReader(bytes.NewReader(head), body)
 }
 
-// An errorReader fails.
+// An errorReader fails with its error.
 type errorReader struct{ err error }
 
 func (r errorReader) Read([]byte) (int, error) { return 0, r.err }

@@ -7,16 +7,16 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// An ObjectReader reads objects, one after the other, with one decoder.
+// An ObjectReader reads objects one after the other and reuses its decoder.
 type ObjectReader struct {
 	decoder *jsontext.Decoder
 	bytes   bytes.Reader
 	name    []byte
 }
 
-// Members are those of an object that has been read once already, so that it is
-// sound; a value that is no object has none. Name and value are valid until the
-// next.
+// Members yields the members of an object. The object must be valid JSON, as a
+// decoder returned it. A value that is not an object has no members. The memory
+// of name and value is reused for the next member.
 func (o *ObjectReader) Members(object jsontext.Value) iter.Seq2[[]byte, jsontext.Value] {
 	return func(yield func([]byte, jsontext.Value) bool) {
 		if object.Kind() != '{' {
@@ -24,11 +24,11 @@ func (o *ObjectReader) Members(object jsontext.Value) iter.Seq2[[]byte, jsontext
 		}
 		o.bytes.Reset(object)
 		if o.decoder == nil {
-			o.decoder = jsontext.NewDecoder(&o.bytes, Lenient...)
+			o.decoder = jsontext.NewDecoder(&o.bytes, LenientOptions...)
 		} else {
-			o.decoder.Reset(&o.bytes, Lenient...)
+			o.decoder.Reset(&o.bytes, LenientOptions...)
 		}
-		// A sound object opens with a brace.
+		// A valid object begins with a brace.
 		_, _ = o.decoder.ReadToken()
 		for o.decoder.PeekKind() == '"' {
 			quoted, err := o.decoder.ReadValue()

@@ -11,21 +11,21 @@ import (
 	"archiver/internal/archive"
 )
 
-// MaxElement is the length in bytes of the largest element that is taken for a
-// record. Sixteen messages of a megabyte are less; and within it nothing grows
-// beyond what a column of text or jsonb holds (256 MB), whatever it is made of.
+// MaxElement is the largest size of a record's JSON, in bytes. No value of such a
+// record can grow beyond 256 MB, the limit of jsonb strings, when it is escaped.
 const MaxElement = 16 << 20
 
-// StatusUnknown stands for the status of a record that has none.
+// StatusUnknown is stored for a record without a status.
 const StatusUnknown = "UNKNOWN"
 
-// Rejected is an element that no row can hold.
+// Rejected returns an element that cannot be stored as a row, with the reason.
 func Rejected(element jsontext.Value, start time.Time, reason string) *archive.Rejected {
 	return &archive.Rejected{Reason: reason, Start: start, Payload: bytes.Clone(element)}
 }
 
-// Unread says why an element is not read at all; nil for one that is.
-func Unread(element jsontext.Value) *archive.Rejected {
+// CheckElement rejects an element that is not an object or is too long. It
+// returns nil for a good element.
+func CheckElement(element jsontext.Value) *archive.Rejected {
 	switch {
 	case element.Kind() != '{':
 		return Rejected(element, time.Time{}, "not an object")
@@ -35,15 +35,16 @@ func Unread(element jsontext.Value) *archive.Rejected {
 	return nil
 }
 
-// RequestID appends a request id to b, or says what is wrong with it.
+// RequestID appends the text of a request id to b, or returns the reason why it is
+// not valid.
 func RequestID(b []byte, name string, value jsontext.Value) (id []byte, reason string) {
-	return Key(b, name, value, archive.MaxRequestID)
+	return Identifier(b, name, value, archive.MaxRequestID)
 }
 
-// Key appends to b what something is to be found by, of so many characters at
-// most, or says what is wrong with it: it is none where something would have to
-// be replaced in it.
-func Key(b []byte, name string, value jsontext.Value, most int) (key []byte, reason string) {
+// Identifier appends the text of an identifier to b, or returns the reason why it
+// is not valid. An identifier must be storable unchanged, because rows are found
+// by it. maxLen is in characters.
+func Identifier(b []byte, name string, value jsontext.Value, maxLen int) (id []byte, reason string) {
 	if value.Kind() != '"' {
 		return b, name + " is not a string"
 	}
@@ -52,9 +53,9 @@ func Key(b []byte, name string, value jsontext.Value, most int) (key []byte, rea
 	case len(id) == 0:
 		return id, name + " is empty"
 	case err != nil || bytes.IndexByte(id, 0) >= 0:
-		return id, name + " has characters that no text can hold"
-	case utf8.RuneCount(id) > most:
-		return id, fmt.Sprintf("%s is longer than %d characters", name, most)
+		return id, name + " contains characters that PostgreSQL cannot store"
+	case utf8.RuneCount(id) > maxLen:
+		return id, fmt.Sprintf("%s is longer than %d characters", name, maxLen)
 	}
 	return id, ""
 }

@@ -7,34 +7,33 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Lenient reads what the API may send: names twice, of which the later counts,
-// and text that is not UTF-8, of which what is broken becomes U+FFFD.
-var Lenient = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
+// LenientOptions accept duplicate names, of which the last counts, and invalid
+// UTF-8, which becomes U+FFFD.
+var LenientOptions = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 
-// Unquote appends the text of a JSON string that has been read once already,
-// bytes that are not UTF-8 and halves of surrogate pairs replaced by U+FFFD.
+// Unquote appends the text of a valid JSON string. Invalid UTF-8 and unpaired
+// surrogates become U+FFFD.
 func Unquote(b []byte, quoted jsontext.Value) []byte {
-	// An error says that something was replaced, which is what is wanted.
+	// The only error of a valid string is that a character was replaced.
 	b, _ = jsontext.AppendUnquote(b, quoted)
 	return b
 }
 
-// A TextReader reads values as texts that PostgreSQL can hold: a NUL character
-// becomes U+FFFD as well. It keeps short texts, because a page says the same
-// ones over and over.
+// A TextReader reads values as texts that PostgreSQL can store: NUL characters,
+// too, become U+FFFD. A TextReader caches short texts, because the records of a
+// page repeat them.
 type TextReader struct {
 	buffer []byte
-	kept   map[string]string
+	cache  map[string]string
 }
 
-// Limits of what is kept: a page of nothing but different messages is not to
-// be kept twice.
+// Limits of the cache.
 const (
-	maxKept    = 256
-	maxKeptLen = 128 // bytes
+	maxCached    = 256
+	maxCachedLen = 128 // bytes
 )
 
-// Text reads a string, or anything else as it is written; null is empty.
+// Text reads a string. null gives "", any other value its JSON text.
 func (t *TextReader) Text(value jsontext.Value) string {
 	switch value.Kind() {
 	case 'n':
@@ -44,21 +43,22 @@ func (t *TextReader) Text(value jsontext.Value) string {
 	default:
 		t.buffer = append(t.buffer[:0], value...)
 	}
-	if s, ok := t.kept[string(t.buffer)]; ok {
+	if s, ok := t.cache[string(t.buffer)]; ok {
 		return s
 	}
-	s := storable(t.buffer)
-	if len(t.buffer) <= maxKeptLen && len(t.kept) < maxKept {
-		if t.kept == nil {
-			t.kept = make(map[string]string)
+	s := storableText(t.buffer)
+	if len(t.buffer) <= maxCachedLen && len(t.cache) < maxCached {
+		if t.cache == nil {
+			t.cache = make(map[string]string)
 		}
-		t.kept[string(t.buffer)] = s
+		t.cache[string(t.buffer)] = s
 	}
 	return s
 }
 
-// storable is a text as PostgreSQL can hold it.
-func storable(b []byte) string {
+// storableText replaces what PostgreSQL cannot store in a text: invalid UTF-8 and
+// NUL characters.
+func storableText(b []byte) string {
 	s := strings.ToValidUTF8(string(b), "\uFFFD")
 	if bytes.IndexByte(b, 0) < 0 {
 		return s
@@ -66,8 +66,8 @@ func storable(b []byte) string {
 	return strings.ReplaceAll(s, "\x00", "\uFFFD")
 }
 
-// Integer reads an integer of at most 15 digits, or a string that holds one;
-// -1 for anything else, a negative one included.
+// Integer reads an integer of at most 15 digits, or a string that holds one. It
+// returns -1 for any other value, also for a negative number.
 func Integer(value jsontext.Value) int {
 	digits := []byte(value)
 	if value.Kind() == '"' {

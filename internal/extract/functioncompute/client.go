@@ -20,51 +20,50 @@ import (
 	"archiver/internal/extract"
 )
 
-// Keys sign the calls.
+// Keys sign the requests.
 type Keys struct {
 	AccessKeyID, AccessKeySecret string
 	SecurityToken                string // of temporary keys
 }
 
-// Options say which account is read, and as whom.
+// Options name the account to read and the credentials.
 type Options struct {
-	Region    string // such as cn-hangzhou; empty to be taken from the endpoint
-	Endpoint  string // a URL; empty for the account's own in the region
-	Insecure  bool   // permits http:// beyond loopback
-	AccountID string // empty to be taken from the endpoint
+	Region    string // such as cn-hangzhou; empty means the endpoint's region
+	Endpoint  string // a URL; empty means the account's endpoint in the region
+	Insecure  bool   // permits http:// to another machine
+	AccountID string // empty means the endpoint's account
 
-	// Keys is asked at each try of a call, so that what has been rotated since
-	// is picked up. nil leaves the keys to the SDK's own chain: environment,
-	// profile files, the metadata service of a cloud host.
+	// Keys returns the current keys. It is called for each attempt of a call,
+	// so that rotated keys are used at once. If Keys is nil, the SDK searches
+	// the environment, profile files, and the metadata service of a cloud host.
 	Keys func() (Keys, error)
 
-	IncludePayload bool // ask for what the functions were called with, and keep it
-	PageSize       int  // invocations asked for at a time; 0 for as many as the API gives
+	IncludePayload bool // request the invocations' payloads, and store them
+	PageSize       int  // invocations per call; 0 means the most that the API gives
 }
 
-// Check says what is wrong with the options, as far as that can be told without
-// asking anybody. Its errors match extract.ErrOptions.
+// Check reports errors in the options that are visible without a call. The
+// errors match extract.ErrOptions.
 func (o Options) Check() error {
 	if _, err := newAddress(o); err != nil || o.Keys == nil {
 		return err
 	}
-	if _, err := (&client{keys: o.Keys}).signing(); err != nil {
+	if _, err := (&client{keys: o.Keys}).credential(); err != nil {
 		return fmt.Errorf("%w: %w", extract.ErrOptions, err)
 	}
 	return nil
 }
 
-// A client makes calls of one account in one region.
 type client struct {
 	caller *extract.Caller
-	sdk    *fc.Client // without credentials and HTTP client: each call has its own
+	sdk    *fc.Client // each call uses a copy with its own credentials and HTTP client
 	keys   func() (Keys, error)
 	base   string // the endpoint's URL
 }
 
 func newClient(o Options, at address, caller *extract.Caller) (*client, error) {
-	// The SDK prints whole requests, security tokens included, where these are
-	// in DEBUG.
+	// With these values of DEBUG, the SDK prints whole requests, including
+	// security tokens.
 	for name := range strings.SplitSeq(os.Getenv("DEBUG"), ",") {
 		if name == "tea" || name == "dara" {
 			return nil, fmt.Errorf("%w: DEBUG=%s makes the SDK print secrets: unset it", extract.ErrOptions, name)
@@ -72,11 +71,11 @@ func newClient(o Options, at address, caller *extract.Caller) (*client, error) {
 	}
 	c := &client{caller: caller, keys: o.Keys, base: at.scheme + "://" + at.host}
 	if c.keys == nil {
-		c.keys = chain()
+		c.keys = sdkChain()
 	}
-	switch _, err := c.signing(); {
+	switch _, err := c.credential(); {
 	case err != nil && o.Keys == nil:
-		return nil, err // of the moment, it may be: the metadata service was asked
+		return nil, err // may be temporary: the metadata service was called
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", extract.ErrOptions, err)
 	}
@@ -88,9 +87,9 @@ func newClient(o Options, at address, caller *extract.Caller) (*client, error) {
 	return c, nil
 }
 
-// chain is the SDK's own search for keys. Not all of its parts may be asked by
-// several at once.
-func chain() func() (Keys, error) {
+// sdkChain returns the SDK's own search for keys. A mutex guards it, because
+// parts of the SDK are not safe for concurrent use.
+func sdkChain() func() (Keys, error) {
 	var mu sync.Mutex
 	var found credentials.Credential
 	return func() (Keys, error) {
@@ -105,7 +104,7 @@ func chain() func() (Keys, error) {
 		}
 		model, err := found.GetCredential()
 		if err != nil {
-			return Keys{}, errNoKeys // its own words have lines of their own, and may repeat files
+			return Keys{}, errNoKeys // its text has several lines, and may quote files
 		}
 		var k Keys
 		for to, from := range map[*string]*string{
@@ -121,8 +120,8 @@ func chain() func() (Keys, error) {
 
 var errNoKeys = errors.New("no credentials: set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET")
 
-// signing is what signs a call.
-func (c *client) signing() (credentials.Credential, error) {
+// credential returns the SDK's credential for a call.
+func (c *client) credential() (credentials.Credential, error) {
 	k, err := c.keys()
 	if err != nil {
 		return nil, err
@@ -132,7 +131,7 @@ func (c *client) signing() (credentials.Credential, error) {
 		{"ALIBABA_CLOUD_SECURITY_TOKEN", k.SecurityToken},
 	} {
 		if strings.ContainsFunc(secret.value, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) {
-			return nil, fmt.Errorf("%s has a space or a line break in it", secret.name)
+			return nil, fmt.Errorf("%s contains a space or a line break", secret.name)
 		}
 	}
 	if k.AccessKeyID == "" || k.AccessKeySecret == "" {
@@ -151,18 +150,18 @@ func (c *client) signing() (credentials.Credential, error) {
 	return found, nil
 }
 
-// A carrier is the HTTP client of one call: it goes through the transport of
-// that call's try, and reads the answer. The SDK gets an empty object to make
-// of it what it likes.
-type carrier struct {
+// An httpClient is the HTTP client of one attempt of a call. It sends requests
+// over the attempt's transport and decodes the answer. The SDK then decodes an
+// empty object.
+type httpClient struct {
 	transport http.RoundTripper
 	read      func(io.Reader) error
-	err       error // of reading
+	err       error // of read
 }
 
-// Call is called by the SDK, with a transport of its own that is left alone.
-func (c *carrier) Call(req *http.Request, _ *http.Transport) (*http.Response, error) {
-	// The SDK writes names in small letters, and adds what is for a proxy.
+// Call is called by the SDK. The SDK's own transport is not used.
+func (c *httpClient) Call(req *http.Request, _ *http.Transport) (*http.Response, error) {
+	// The SDK writes header names in lower case, and adds headers for a proxy.
 	header := make(http.Header, len(req.Header))
 	for name, values := range req.Header {
 		if name = http.CanonicalHeaderKey(name); name != "Host" && name != "Proxy-Authorization" {
@@ -182,32 +181,32 @@ func (c *carrier) Call(req *http.Request, _ *http.Transport) (*http.Response, er
 	return resp, nil
 }
 
-// call makes one call of the API and has its answer read.
+// call makes one call of the API; read decodes the answer.
 func (c *client) call(ctx context.Context, permission string, ask func(*fc.Client) error, read func(io.Reader) error) error {
 	err := c.caller.Do(ctx, func(transport http.RoundTripper) error {
-		signing, err := c.signing()
+		signing, err := c.credential()
 		if err != nil {
 			return err
 		}
-		carrier := &carrier{transport: transport, read: read}
+		carrier := &httpClient{transport: transport, read: read}
 		sdk := *c.sdk
 		sdk.Credential, sdk.HttpClient = signing, carrier
 		if err := ask(&sdk); err != nil && carrier.err == nil {
-			// Of several lines, with all that came of the answer. What the
-			// answer was, the Caller knows.
-			return fmt.Errorf("the SDK gave up: %s", strings.Join(strings.Fields(err.Error()), " "))
+			// The SDK's error has several lines and quotes the answer. The
+			// Caller keeps the real error.
+			return fmt.Errorf("the SDK failed: %s", strings.Join(strings.Fields(err.Error()), " "))
 		}
 		return carrier.err
 	})
 	if err == nil || context.Cause(ctx) != nil {
 		return err
 	}
-	return c.explained(err, permission)
+	return c.explain(err, permission)
 }
 
-// explained gives an error of a call the meaning that the loop knows, and says
-// what to do about it.
-func (c *client) explained(err error, permission string) error {
+// explain marks an error with the archive's error values, and adds what the
+// operator can do.
+func (c *client) explain(err error, permission string) error {
 	var status *extract.StatusError
 	if !errors.As(err, &status) {
 		if !c.caller.Answered() {
@@ -217,7 +216,7 @@ func (c *client) explained(err error, permission string) error {
 	}
 	switch {
 	case denied(status):
-		return fmt.Errorf("%w: %w: check the credentials and this machine's clock, and that the user has the permission %s",
+		return fmt.Errorf("%w: %w: check the credentials and this machine's clock, and the permission %s of the user",
 			archive.ErrDenied, err, permission)
 	case status.Throttled():
 		return fmt.Errorf("%w: lower ARCHIVER_RATE or ARCHIVER_CONCURRENCY", err)
@@ -227,14 +226,14 @@ func (c *client) explained(err error, permission string) error {
 	return err
 }
 
-// gone reports whether there is no such function (any more), which is not said
-// by 404 alone: a wrong address answers that as well.
+// gone reports whether the function does not exist. The status 404 alone is not
+// enough: a wrong address also answers 404.
 func gone(e *extract.StatusError) bool {
 	return e.Status == http.StatusNotFound && (e.Code == "FunctionNotFound" || e.Code == "ServiceNotFound")
 }
 
-// denied reports whether the credentials are refused: by 401 and 403, or, as
-// gateways of this cloud do it, by the code of a 400 or a 404.
+// denied reports whether the source refused the credentials: with 401 or 403,
+// or, as this cloud's gateways do, with 400 or 404 and one of these codes.
 func denied(e *extract.StatusError) bool {
 	return e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden ||
 		slices.ContainsFunc([]string{

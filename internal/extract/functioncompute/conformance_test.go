@@ -20,8 +20,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 const conformancePage = 5
 
-// What holds of every source holds of this one, however the last page says that
-// it is, and whatever a token looks like.
+// The suite of all sources, with various last pages and tokens.
 func TestConformance(t *testing.T) {
 	var ways []conformance.Way
 	for name, c := range map[string]cloud{
@@ -68,7 +67,7 @@ func TestConformance(t *testing.T) {
 // A cloud writes the answers of Function Compute (page:
 // ListStatefulAsyncInvocations).
 type cloud struct {
-	end    string // nextToken of the last page, as JSON; empty for none
+	end    string // nextToken of the last page, as JSON; empty means absent
 	prefix string // of tokens
 }
 

@@ -11,16 +11,17 @@ import (
 	"archiver/internal/extract/answer"
 )
 
-// An invocationList is one answer, each of its elements an invocation or
-// rejected.
+// An invocationList is one decoded page. Each element of the page is in
+// invocations or in rejected.
 type invocationList struct {
 	invocations []archive.Invocation
 	rejected    []archive.Rejected
-	next        string // the token, empty for none
+	next        string // of the next page; empty at the end of the list
 }
 
 // decodeInvocations reads a page of invocations. An error means that the body
-// is not such a page, or was cut; a strange element is no error.
+// is not such a page, or is cut. An element that is not an invocation is
+// rejected, without an error.
 func decodeInvocations(body io.Reader, records *recordReader) (l invocationList, err error) {
 	l.next, err = decodeList(body, "invocations", func(element jsontext.Value) {
 		inv, rejected := records.read(element)
@@ -34,18 +35,18 @@ func decodeInvocations(body io.Reader, records *recordReader) (l invocationList,
 	return l, err
 }
 
-// A functionList is one answer of the list of functions with the feature on: an
-// element for each qualifier, a version or alias, that has it.
+// A functionList is one decoded page of the functions that keep records. It has
+// one element for each qualifier (version or alias) of a function.
 type functionList struct {
-	functions []qualified
+	functions []qualifiedFunction
 	unusable  int // elements without a service or function
 	next      string
 }
 
-// A qualified function is one as its records may be filed.
-type qualified struct {
-	name
-	qualifier string // empty for none
+// A qualifiedFunction is a function with one of its qualifiers.
+type qualifiedFunction struct {
+	functionName
+	qualifier string // may be empty
 }
 
 // decodeFunctions reads a page of functions (SDK models
@@ -54,7 +55,7 @@ func decodeFunctions(body io.Reader) (l functionList, err error) {
 	var objects answer.ObjectReader
 	var texts answer.TextReader
 	l.next, err = decodeList(body, "data", func(element jsontext.Value) {
-		var f qualified
+		var f qualifiedFunction
 		for field, value := range objects.Members(element) {
 			if value.Kind() != '"' {
 				continue
@@ -77,18 +78,18 @@ func decodeFunctions(body io.Reader) (l functionList, err error) {
 	return l, err
 }
 
-// decodeList reads an object with a list of this name and a nextToken. Both may
-// be absent: the SDK's models leave out what is empty. But an object of other
-// things only is not an answer to our question.
+// decodeList reads an object with the list and a nextToken. Both may be absent,
+// because the SDK's models omit empty values. An object with other members only
+// is an error: it answers another request.
 func decodeList(body io.Reader, list string, element func(jsontext.Value)) (next string, err error) {
-	ours, others := false, false
+	known, others := false, false
 	err = answer.ReadObject(body, func(member string, d *jsontext.Decoder) error {
 		switch {
 		case member == list:
-			ours = true
+			known = true
 			return answer.ReadElements(d, list, element)
 		case member == "nextToken":
-			ours = true
+			known = true
 			value, err := d.ReadValue()
 			if err != nil {
 				return err
@@ -100,14 +101,14 @@ func decodeList(body io.Reader, list string, element func(jsontext.Value)) (next
 		}
 		return d.SkipValue()
 	})
-	if err == nil && others && !ours {
+	if err == nil && others && !known {
 		err = fmt.Errorf("the answer has no %s", list)
 	}
 	return next, err
 }
 
-// token reads a nextToken. Only one that is absent, null or empty says that the
-// list is at its end: what can be none, and is not that, is an error.
+// token reads a nextToken. Only null and "" mean the end of the list. A value
+// that is not a string or a number is an error.
 func token(value jsontext.Value) (string, error) {
 	switch value.Kind() {
 	case 'n':
@@ -117,5 +118,5 @@ func token(value jsontext.Value) (string, error) {
 	case '0':
 		return string(value), nil
 	}
-	return "", fmt.Errorf("nextToken is no text")
+	return "", fmt.Errorf("nextToken is not a string")
 }

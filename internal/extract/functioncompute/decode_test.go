@@ -16,8 +16,8 @@ import (
 
 func decode(t *testing.T, body string) (invocationList, error) {
 	t.Helper()
-	of := name{"serviceName", "functionName"}
-	return decodeInvocations(strings.NewReader(body), &recordReader{of: of, payloads: true})
+	of := functionName{"serviceName", "functionName"}
+	return decodeInvocations(strings.NewReader(body), &recordReader{function: of, keepPayload: true})
 }
 
 func decodeOne(t *testing.T, element string) (archive.Invocation, *archive.Rejected) {
@@ -35,7 +35,7 @@ func decodeOne(t *testing.T, element string) (archive.Invocation, *archive.Rejec
 	return l.invocations[0], nil
 }
 
-// The page's own sample.
+// The sample of the API's page.
 func TestDecodeSample(t *testing.T) {
 	t.Parallel()
 	l, err := decode(t, `{"nextToken": "8bj81uI8n****","invocations": [{
@@ -56,7 +56,7 @@ func TestDecodeSample(t *testing.T) {
 			`"instanceId":"D4-4BA6-5293-9FD1-882707E","events":[{"eventId":1,"status":"Enqueued","timestamp":1647420449721,"eventDetail":"{\"Error\":\"UnhandledInvocationError\"}"}],` +
 			`"durationMs":100,"returnPayload":"my-result"}`),
 	}}}
-	// Spaces are jsonb's to leave out.
+	// jsonb ignores spaces.
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, l.invocations[0].Extra); err != nil {
 		t.Fatal(err)
@@ -111,19 +111,19 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// A record that no row can hold is kept aside as it came, with the reason; one
-// odd field does not cost the record, nor its page.
+// A record that cannot be stored as a row is rejected unchanged, with the
+// reason. One odd field costs neither the record nor the page.
 func TestRejected(t *testing.T) {
 	t.Parallel()
 	for element, reason := range map[string]string{
 		`7`: "not an object", `null`: "not an object", `[{"requestId":"a"}]`: "not an object",
 		`{}`: "requestId is absent", `{"requestId":""}`: "requestId is empty", `{"requestId":null}`: "requestId is not a string",
 		`{"requestId":7}`:                                 "requestId is not a string",
-		`{"requestId":"a\u0000"}`:                         "requestId has characters that no text can hold",
-		`{"requestId":"\ud800"}`:                          "requestId has characters that no text can hold",
+		`{"requestId":"a\u0000"}`:                         "requestId contains characters that PostgreSQL cannot store",
+		`{"requestId":"\ud800"}`:                          "requestId contains characters that PostgreSQL cannot store",
 		`{"requestId":"` + strings.Repeat("a", 65) + `"}`: "requestId is longer than 64 characters",
 		`{"invocationId":"job-1","status":"Enqueued"}`:    "requestId is absent",
-		`{"requestId":"a","startedTime":"yesterday"}`:     "startedTime is no time of the calendar",
+		`{"requestId":"a","startedTime":"yesterday"}`:     "startedTime is not a valid time",
 	} {
 		_, why := decodeOne(t, element)
 		if why == nil || why.Reason != reason || string(why.Payload) != element {
@@ -135,8 +135,8 @@ func TestRejected(t *testing.T) {
 	}
 }
 
-// What no column takes is kept, the function's own names only where they are
-// others than those of the question.
+// Fields without a column are stored in extra. The function's names are stored
+// only if they differ from the queried function.
 func TestExtra(t *testing.T) {
 	t.Parallel()
 	for fields, want := range map[string]string{
@@ -153,8 +153,8 @@ func TestExtra(t *testing.T) {
 	}
 }
 
-// FuzzDecodeInvocations: no body makes the decoder panic, none loses an element
-// silently, and what it takes for a record fits into a row.
+// FuzzDecodeInvocations checks that no body makes the decoder panic or lose an
+// element silently, and that each decoded record fits into a row.
 func FuzzDecodeInvocations(f *testing.F) {
 	for _, body := range []string{
 		`{"invocations":[{"requestId":"a","startedTime":1633449590,"status":"Running","events":[1e999]},7,null],"nextToken":"x"}`,
@@ -164,7 +164,7 @@ func FuzzDecodeInvocations(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		l, err := decodeInvocations(bytes.NewReader(body), &recordReader{payloads: true})
+		l, err := decodeInvocations(bytes.NewReader(body), &recordReader{keepPayload: true})
 		if err != nil {
 			return
 		}
@@ -204,8 +204,8 @@ func FuzzDecodeFunctions(f *testing.F) {
 			return
 		}
 		for _, fn := range l.functions {
-			urn := address{}.urn(fn.name)
-			if back, err := parseURN(urn); err != nil || back != fn.name {
+			urn := address{}.urn(fn.functionName)
+			if back, err := parseURN(urn); err != nil || back != fn.functionName {
 				t.Errorf("%q: %q, %v", urn, back, err)
 			}
 		}

@@ -28,7 +28,7 @@ var (
 	hour = archive.Query{Function: archive.Function{URN: testURN}, From: noon.Add(-time.Second), To: noon.Add(time.Hour + time.Second)}
 )
 
-// open is a source that reads h through HTTP; change may alter its options.
+// open makes a source that calls h over HTTP; change may change its options.
 func open(t *testing.T, h http.Handler, change ...func(*Options)) *Source {
 	t.Helper()
 	server := httptest.NewServer(h)
@@ -57,8 +57,8 @@ func options() Options {
 	}}
 }
 
-// says answers each call with a status and body.
-func says(status int, body string) http.Handler {
+// answerWith answers each call with a status and a body.
+func answerWith(status int, body string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
@@ -78,7 +78,7 @@ func pages(bodies map[string]string) http.Handler {
 	})
 }
 
-// read is all that a query gives, page by page.
+// read returns all pages of a query.
 func read(ctx context.Context, s *Source, q archive.Query) (pages []archive.Page, err error) {
 	for page, err := range s.Pages(ctx, q) {
 		if err != nil {
@@ -89,7 +89,7 @@ func read(ctx context.Context, s *Source, q archive.Query) (pages []archive.Page
 	return pages, nil
 }
 
-// ids are the request ids of some pages, a page a text.
+// ids joins the request ids of each page.
 func ids(pages []archive.Page) (all []string) {
 	for _, p := range pages {
 		var page []string
@@ -111,8 +111,8 @@ func functions(ctx context.Context, s *Source) (all []archive.Function, err erro
 	return all, nil
 }
 
-// oneLine checks that an error is fit to be shown.
-func oneLine(t *testing.T, err error) {
+// checkErrorText checks that an error has one line and contains no secret.
+func checkErrorText(t *testing.T, err error) {
 	t.Helper()
 	for _, never := range []string{"\n", "\r", testKey, testSecret, testToken, "Signature="} {
 		if strings.Contains(err.Error(), never) {

@@ -37,7 +37,7 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// What is wrong with the options is said before anything is tried.
+// Wrong options are reported before any call.
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	keys := func(k Keys) func() (Keys, error) { return func() (Keys, error) { return k, nil } }
@@ -51,7 +51,7 @@ func TestOptions(t *testing.T) {
 		"strange region":  {func(o *Options) { o.Region = "evil.example/" }, "ARCHIVER_REGION"},
 		"http":            {func(o *Options) { o.Endpoint = "http://fc.example" }, "--insecure"},
 		"a path":          {func(o *Options) { o.Endpoint = "https://fc.example/x" }, "path"},
-		"a password":      {func(o *Options) { o.Endpoint = "https://a:" + testSecret + "@fc.example" }, "more than a host"},
+		"a password":      {func(o *Options) { o.Endpoint = "https://a:" + testSecret + "@fc.example" }, "must not contain a user"},
 		"no secret":       {func(o *Options) { o.Keys = keys(Keys{AccessKeyID: testKey}) }, "ALIBABA_CLOUD_ACCESS_KEY_SECRET"},
 		"a line break":    {func(o *Options) { o.Keys = keys(Keys{testKey, testSecret + "\n", ""}) }, "line break"},
 		"unreadable file": {func(o *Options) { o.Keys = func() (Keys, error) { return Keys{}, errors.New("no file") } }, "no file"},
@@ -64,12 +64,12 @@ func TestOptions(t *testing.T) {
 			if !errors.Is(err, extract.ErrOptions) || !strings.Contains(err.Error(), c.says) {
 				t.Fatal(err)
 			}
-			oneLine(t, err)
+			checkErrorText(t, err)
 		})
 	}
 }
 
-// The SDK would print whole requests.
+// With DEBUG=tea the SDK would print whole requests.
 func TestDebug(t *testing.T) {
 	t.Setenv("DEBUG", "x,dara")
 	if _, err := New(options(), newCaller(t), slog.New(slog.DiscardHandler)); !errors.Is(err, extract.ErrOptions) {
@@ -77,8 +77,8 @@ func TestDebug(t *testing.T) {
 	}
 }
 
-// Without keys the SDK's own chain is asked, here for its profile file. That it
-// finds none is no mistake in the options: it may find some later.
+// Without keys the SDK's chain is searched, here its profile file. If the chain
+// finds none, that is not an error of the options: it may find keys later.
 func TestChain(t *testing.T) {
 	t.Setenv("ALIBABA_CLOUD_CREDENTIALS_FILE", t.TempDir()+"/none")
 	t.Setenv("HOME", t.TempDir())

@@ -11,8 +11,8 @@ import (
 	"archiver/internal/archive"
 )
 
-// asks answers each call with nothing, and keeps what was asked for.
-func asks(asked *[]string) http.Handler {
+// recordQueries answers each call with an empty list, and records the queries.
+func recordQueries(asked *[]string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
 		*asked = append(*asked, strings.TrimSpace(q.Get("qualifier")+" "+q.Get("status")+" "+q.Get("invocationIdPrefix")))
@@ -20,8 +20,8 @@ func asks(asked *[]string) http.Handler {
 	})
 }
 
-// A status is asked for by each of the source's words for it; one that settles
-// later, or a word that the page does not have, by none.
+// A status is queried with each of the source's statuses for it. A status that
+// can still change, or that the API cannot filter by, is not sent.
 func TestStatusIsAskedFor(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[string][]string{
@@ -38,7 +38,7 @@ func TestStatusIsAskedFor(t *testing.T) {
 		var asked []string
 		q := hour
 		q.Status = status
-		if _, err := read(t.Context(), open(t, asks(&asked)), q); err != nil {
+		if _, err := read(t.Context(), open(t, recordQueries(&asked)), q); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(asked, want) {
@@ -47,12 +47,12 @@ func TestStatusIsAskedFor(t *testing.T) {
 	}
 }
 
-// One request is asked for by what its invocation id may be; a search then goes
-// through all there is, of each qualifier.
+// One record is queried by its possible invocation id. A search then reads all
+// lists, of each qualifier.
 func TestSearch(t *testing.T) {
 	t.Parallel()
 	var asked []string
-	s := open(t, asks(&asked))
+	s := open(t, recordQueries(&asked))
 	s.qualifiers.set(map[string][]string{testURN: {"LATEST", "prod"}})
 	q := hour
 	q.RequestID, q.Search = "r-1", true
@@ -71,7 +71,7 @@ func TestSearch(t *testing.T) {
 		if i == 3 {
 			break
 		}
-		// From the cursor after any of them the rest is read.
+		// Each cursor leads to the rest of the pages.
 		q := q
 		q.Cursor, asked = p.Next, nil
 		if _, err := read(t.Context(), s, q); err != nil || !slices.Equal(asked, want[i+1:]) {
@@ -80,7 +80,8 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-// Newest first is asked for, and otherwise oldest first, as hours are archived.
+// A query can ask for the newest first. Otherwise, as in archiving, the oldest
+// come first.
 func TestOrderIsAskedFor(t *testing.T) {
 	t.Parallel()
 	for newest, want := range map[bool]string{true: "desc", false: "asc"} {
@@ -97,11 +98,10 @@ func TestOrderIsAskedFor(t *testing.T) {
 	}
 }
 
-// The lists of many qualifiers may all hold the same: that is no list without an
-// end.
+// The lists of several qualifiers may be equal. That is not an endless list.
 func TestQualifiersWithTheSameRecords(t *testing.T) {
 	t.Parallel()
-	s := open(t, says(http.StatusOK, `{"invocations":[{"requestId":"a"}]}`))
+	s := open(t, answerWith(http.StatusOK, `{"invocations":[{"requestId":"a"}]}`))
 	s.qualifiers.set(map[string][]string{testURN: {"1", "2", "3", "4", "5", "LATEST"}})
 	got, err := read(t.Context(), s, hour)
 	if err != nil || len(got) != 6 {
@@ -109,8 +109,8 @@ func TestQualifiersWithTheSameRecords(t *testing.T) {
 	}
 }
 
-// The simulator answers as the page has it: each word is a filter of its own, and
-// another is refused.
+// The simulator behaves like the API's page: each status is a filter, and an
+// unknown status is refused.
 func TestSimulatorFiltersByStatus(t *testing.T) {
 	t.Parallel()
 	_, url := simulator(t, "")

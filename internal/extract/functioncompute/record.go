@@ -10,10 +10,10 @@ import (
 	"archiver/internal/extract/answer"
 )
 
-// statuses are what the source's states mean (page: ListStatefulAsyncInvocations,
-// status; Dequeued exists in Function Compute 3.0). Any other word is kept as
-// it is.
-var statuses = map[string]string{
+// statusOf maps the source's statuses (page: ListStatefulAsyncInvocations,
+// status; Dequeued exists in Function Compute 3.0). Another status is stored
+// unchanged.
+var statusOf = map[string]string{
 	"Enqueued":  archive.StatusWait,
 	"Dequeued":  archive.StatusWait,
 	"Running":   archive.StatusRunning,
@@ -26,84 +26,86 @@ var statuses = map[string]string{
 	"Expired":   archive.StatusDiscard,
 }
 
-// Statuses are the source's own words that can be asked for (page:
+// Statuses are the source's statuses that the API can filter by (page:
 // ListStatefulAsyncInvocations, status).
 var Statuses = []string{"Enqueued", "Running", "Retrying", "Stopping", "Succeeded", "Failed", "Stopped", "Invalid", "Expired"}
 
-// statusWords are those to ask for, one after the other, for what is in a status; an
-// empty one is for all there is. A status that settles later is not asked for by
-// several words: what goes from Retrying to Running between two questions would
-// be in the answer to neither. Nor is a word that the page does not have.
-func statusWords(status string) (words []string) {
+// queryStatuses returns the source's statuses to query for a status of the
+// archive, one after the other. "" means all statuses. A status that can still
+// change is not queried with several of them: a record that goes from Retrying
+// to Running between two queries would be in neither answer. For a status that
+// the API cannot filter by, the query is for all.
+func queryStatuses(status string) (statuses []string) {
 	if slices.Contains(Statuses, status) {
 		return []string{status}
 	}
-	for _, word := range Statuses {
-		if statuses[word] == status && !archive.InFlight(status) {
-			words = append(words, word)
+	for _, s := range Statuses {
+		if statusOf[s] == status && !archive.InFlight(status) {
+			statuses = append(statuses, s)
 		}
 	}
-	if len(words) == 0 {
+	if len(statuses) == 0 {
 		return []string{""}
 	}
-	return words
+	return statuses
 }
 
-// A recordReader turns elements of one function's list into invocations.
+// A recordReader decodes the elements of one function's list, and reuses its
+// memory.
 type recordReader struct {
-	of       name
-	payloads bool // invocationPayload is kept
-	objects  answer.ObjectReader
-	texts    answer.TextReader
-	id       []byte
+	function    functionName
+	keepPayload bool
+	objects     answer.ObjectReader
+	texts       answer.TextReader
+	id          []byte
 }
 
-// read turns one element into an invocation, or says why no row can hold it
-// (page: ListStatefulAsyncInvocations, StatefulAsyncInvocation). The element is
-// valid for the call only.
+// read decodes one element (page: ListStatefulAsyncInvocations,
+// StatefulAsyncInvocation), or rejects it if it cannot be stored as a row. read
+// keeps no reference to the element.
 //
-// The row's key is requestId. An element that has none is rejected, even where
-// it has an invocationId: that is the caller's to choose, and the same record
-// under its request id later would be another row.
+// The row's key is requestId. An element without one is rejected, even if it
+// has an invocationId: the caller chooses the invocationId, and the same record
+// with its requestId would later be another row.
 func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archive.Rejected) {
 	inv := archive.Invocation{Status: answer.StatusUnknown}
-	if rejected := answer.Unread(element); rejected != nil {
+	if rejected := answer.CheckElement(element); rejected != nil {
 		return inv, rejected
 	}
 	var extra answer.ExtraFields
-	start := true // is a time, or absent
+	startValid := true // or absent
 	idReason := "requestId is absent"
 	for field, value := range r.objects.Members(element) {
 		switch string(field) {
 		case "requestId":
 			r.id, idReason = answer.RequestID(r.id[:0], "requestId", value)
 		case "status":
-			word := r.texts.Text(value)
-			inv.Status, inv.SourceStatus = word, ""
-			if status, ok := statuses[word]; ok {
-				inv.Status, inv.SourceStatus = status, word
-			} else if word == "" {
+			sourceStatus := r.texts.Text(value)
+			inv.Status, inv.SourceStatus = sourceStatus, ""
+			if status, ok := statusOf[sourceStatus]; ok {
+				inv.Status, inv.SourceStatus = status, sourceStatus
+			} else if sourceStatus == "" {
 				inv.Status = answer.StatusUnknown
 			}
 		case "invocationErrorMessage":
 			inv.ErrorMessage = r.texts.Text(value)
 		case "startedTime":
-			inv.Start, start = parseTime(value)
+			inv.Start, startValid = parseTime(value)
 		case "endTime":
 			end, ok := parseTime(value)
 			if !ok {
-				// The record stands without it, and what came is kept.
+				// Keep the record without an end time, and the value in extra.
 				extra.Add(field, value)
 			}
 			inv.End = end
 		case "invocationPayload":
-			if r.payloads {
+			if r.keepPayload {
 				extra.Add(field, value)
 			}
 		case "serviceName":
-			r.other(&extra, field, value, r.of.service)
+			r.addUnlessKnown(&extra, field, value, r.function.service)
 		case "functionName":
-			r.other(&extra, field, value, r.of.function)
+			r.addUnlessKnown(&extra, field, value, r.function.function)
 		default:
 			extra.Add(field, value)
 		}
@@ -111,16 +113,16 @@ func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archiv
 	switch {
 	case idReason != "":
 		return inv, answer.Rejected(element, inv.Start, idReason)
-	case !start:
-		return inv, answer.Rejected(element, time.Time{}, "startedTime is no time of the calendar")
+	case !startValid:
+		return inv, answer.Rejected(element, time.Time{}, "startedTime is not a valid time")
 	}
 	inv.RequestID = string(r.id)
 	inv.Extra = extra.Object()
 	return inv, nil
 }
 
-// other adds a field unless it says what the function's row says.
-func (r *recordReader) other(extra *answer.ExtraFields, field []byte, value jsontext.Value, known string) {
+// addUnlessKnown adds a field, unless it repeats a value of the function's row.
+func (r *recordReader) addUnlessKnown(extra *answer.ExtraFields, field []byte, value jsontext.Value, known string) {
 	if value.Kind() != '"' || r.texts.Text(value) != known {
 		extra.Add(field, value)
 	}

@@ -40,8 +40,8 @@ func simulator(t *testing.T, faults string) (*simulate.Server, string) {
 
 func at(url string) func(*Options) { return func(o *Options) { o.Endpoint = url } }
 
-// The SDK's client, signatures checked, reads every record of the simulator,
-// whatever is wrong with its answers.
+// The source reads every record of the simulator, with checked signatures,
+// despite the faults in the answers.
 func TestSimulatorReadsAll(t *testing.T) {
 	t.Parallel()
 	for name, faults := range map[string]string{
@@ -74,10 +74,11 @@ func TestSimulatorReadsAll(t *testing.T) {
 					for _, inv := range p.Invocations {
 						r, ok := truth[inv.RequestID]
 						seen[inv.RequestID] = true
-						// Seconds are one of the shapes of a time, and all of them are of ms.
+						// A fault sends seconds in place of milliseconds, so a
+						// start time may lack its milliseconds.
 						if sinceStart := r.Start.Sub(inv.Start); !ok || sinceStart < 0 || sinceStart >= time.Second ||
 							inv.ErrorMessage != r.ErrorMessage || inv.Status != string(r.Status) && !strings.Contains(faults, "statuses") {
-							t.Fatalf("%+v\nis archived of %+v", inv, r)
+							t.Fatalf("%+v\nwas read for %+v", inv, r)
 						}
 					}
 				}
@@ -92,7 +93,8 @@ func TestSimulatorReadsAll(t *testing.T) {
 	}
 }
 
-// Every record is found by its request id, whatever its invocation id is.
+// Every record is found by its request id, also if it has another invocation
+// id.
 func TestSimulatorOneRecord(t *testing.T) {
 	t.Parallel()
 	_, url := simulator(t, "")
@@ -130,7 +132,8 @@ func TestSimulatorOneRecord(t *testing.T) {
 	}
 }
 
-// Nothing can be changed once it is signed, and only with the right secret.
+// The simulator refuses requests that are changed after signing, or signed with
+// a wrong secret.
 func TestSimulatorChecksSignatures(t *testing.T) {
 	t.Parallel()
 	_, url := simulator(t, "")
@@ -150,7 +153,7 @@ func TestSimulatorChecksSignatures(t *testing.T) {
 			t.Parallel()
 			o := options()
 			o.Endpoint = url
-			caller := extract.NewCaller(extract.Options{Transport: changing(change), Clock: clocktest.NewInstant(noon)})
+			caller := extract.NewCaller(extract.Options{Transport: requestChanger(change), Clock: clocktest.NewInstant(noon)})
 			s, err := New(o, caller, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
@@ -168,16 +171,16 @@ func TestSimulatorChecksSignatures(t *testing.T) {
 	}
 }
 
-// changing alters requests after they were signed.
-type changing func(*http.Request)
+// A requestChanger changes requests after they are signed.
+type requestChanger func(*http.Request)
 
-func (c changing) RoundTrip(r *http.Request) (*http.Response, error) {
+func (c requestChanger) RoundTrip(r *http.Request) (*http.Response, error) {
 	c(r)
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// A function that is gone, a throttled call and a token that is none are told in
-// the cloud's own words.
+// A missing function, a throttled call and an invalid token have the cloud's
+// own error codes.
 func TestSimulatorRefuses(t *testing.T) {
 	t.Parallel()
 	_, url := simulator(t, "gone=1")

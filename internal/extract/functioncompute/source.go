@@ -25,26 +25,27 @@ const (
 	// ListStatefulAsyncInvocations, limit).
 	maxLimit = 100
 
-	// What is to be allowed for each call (page: ListStatefulAsyncInvocations,
-	// Authorization information; the other follows its pattern).
+	// The permission for each call (page: ListStatefulAsyncInvocations,
+	// Authorization information). The page does not name the permission to list
+	// functions; it follows the same pattern.
 	permissionFunctions   = "fc:ListStatefulAsyncInvocationFunctions"
 	permissionInvocations = "fc:ListStatefulAsyncInvocations"
 )
 
-// A Source is one account's functions in one region. It implements
-// archive.Source.
+// A Source reads the functions and invocations of one account in one region. It
+// implements archive.Source.
 type Source struct {
-	at         address
-	page       int // elements asked for at a time
-	payloads   bool
-	client     *client
-	caller     *extract.Caller
-	log        *slog.Logger
-	qualifiers qualifiers
+	address        address
+	pageSize       int // elements per call
+	includePayload bool
+	client         *client
+	caller         *extract.Caller
+	log            *slog.Logger
+	qualifiers     qualifierSet
 }
 
-// New prepares a source. Its errors match extract.ErrOptions where the options
-// are to blame and nothing was tried.
+// New makes a source. Errors that match extract.ErrOptions come from the
+// options, before any call.
 func New(o Options, caller *extract.Caller, log *slog.Logger) (*Source, error) {
 	at, err := newAddress(o)
 	if err != nil {
@@ -54,43 +55,43 @@ func New(o Options, caller *extract.Caller, log *slog.Logger) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	page := min(cmp.Or(o.PageSize, maxLimit), maxLimit)
-	return &Source{at: at, page: page, payloads: o.IncludePayload, client: c, caller: caller, log: log}, nil
+	pageSize := min(cmp.Or(o.PageSize, maxLimit), maxLimit)
+	return &Source{address: at, pageSize: pageSize, includePayload: o.IncludePayload, client: c, caller: caller, log: log}, nil
 }
 
-// ID names the account and region, as far as they are known.
+// ID returns the account and region, as far as they are known.
 func (s *Source) ID() archive.SourceID {
-	return archive.SourceID{Provider: Provider, Region: s.at.region, ProjectID: s.at.account}
+	return archive.SourceID{Provider: Provider, Region: s.address.region, ProjectID: s.address.account}
 }
 
-// Stats are the calls so far.
+// Stats returns the totals of the calls so far.
 func (s *Source) Stats() archive.SourceStats { return s.caller.Stats() }
 
-// Endpoint is where the calls go.
+// Endpoint returns the URL of the API.
 func (s *Source) Endpoint() string { return s.client.base }
 
-// headers are sent with a call. The SDK has a field for the account, of which it
-// would send quotes as well.
+// headers returns additional headers. The SDK also has a field for the account
+// id, but sends its value in quotes.
 func (s *Source) headers() map[string]*string {
-	if s.at.account == "" {
+	if s.address.account == "" {
 		return nil
 	}
-	return map[string]*string{"X-Fc-Account-Id": &s.at.account}
+	return map[string]*string{"X-Fc-Account-Id": &s.address.account}
 }
 
 // Functions lists the account's functions that keep records, page by page, each
-// once (SDK: ListStatefulAsyncInvocationFunctions).
+// function once (SDK: ListStatefulAsyncInvocationFunctions).
 func (s *Source) Functions(ctx context.Context) iter.Seq2[[]archive.Function, error] {
 	return func(yield func([]archive.Function, error) bool) {
 		listed, unusable := make(map[string][]string), 0
-		for t := newTokens(""); !t.last; {
+		for t := newTokenPager(""); !t.last; {
 			list, err := s.functions(ctx, t.token)
 			if err == nil {
 				err = t.advance(list.next)
 			}
 			if err != nil {
 				if context.Cause(ctx) == nil {
-					err = fmt.Errorf("ask %s for its functions: %w", s.client.base, err)
+					err = fmt.Errorf("list the functions at %s: %w", s.client.base, err)
 				}
 				yield(nil, err)
 				return
@@ -98,9 +99,9 @@ func (s *Source) Functions(ctx context.Context) iter.Seq2[[]archive.Function, er
 			unusable += list.unusable
 			var page []archive.Function
 			for _, f := range list.functions {
-				urn := s.at.urn(f.name)
+				urn := s.address.urn(f.functionName)
 				if _, known := listed[urn]; !known {
-					page = append(page, archive.Function{URN: urn, Name: f.String()})
+					page = append(page, archive.Function{URN: urn, Name: f.functionName.String()})
 				}
 				listed[urn] = append(listed[urn], f.qualifier)
 			}
@@ -110,7 +111,7 @@ func (s *Source) Functions(ctx context.Context) iter.Seq2[[]archive.Function, er
 		}
 		s.qualifiers.set(listed)
 		if unusable > 0 {
-			s.log.Warn("functions without a service or a name are left out", "functions", unusable)
+			s.log.Warn("skipped functions without a service or a name", "functions", unusable)
 		}
 	}
 }
@@ -119,7 +120,7 @@ func (s *Source) functions(ctx context.Context, token string) (list functionList
 	limit := int32(maxLimit)
 	err = s.client.call(ctx, permissionFunctions, func(sdk *fc.Client) error {
 		_, err := sdk.ListStatefulAsyncInvocationFunctionsWithOptions(
-			&fc.ListStatefulAsyncInvocationFunctionsRequest{Limit: &limit, NextToken: orNil(token)},
+			&fc.ListStatefulAsyncInvocationFunctionsRequest{Limit: &limit, NextToken: nilIfEmpty(token)},
 			&fc.ListStatefulAsyncInvocationFunctionsHeaders{CommonHeaders: s.headers()}, new(util.RuntimeOptions))
 		return err
 	}, func(body io.Reader) (err error) {
@@ -129,55 +130,56 @@ func (s *Source) functions(ctx context.Context, token string) (list functionList
 	return list, err
 }
 
-// Pages asks for a function's invocations from the cursor on: those of all of
-// its qualifiers, one after the other where it has several, and of all the
-// source's words for a status.
+// Pages reads a function's invocations from the cursor on. It reads one list
+// after the other: for each of the function's qualifiers, and for each of the
+// source's statuses that q.Status stands for.
 func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.Page, error] {
 	return func(yield func(archive.Page, error) bool) {
-		of, err := parseURN(q.Function.URN)
+		function, err := parseURN(q.Function.URN)
 		if err != nil {
 			yield(archive.Page{}, err)
 			return
 		}
-		walk, err := newWalk(lists(q, s.qualifiers.of(q.Function.URN)), q.Cursor)
+		walk, err := newWalk(listQueries(q, s.qualifiers.of(q.Function.URN)), q.Cursor)
 		if err != nil {
 			yield(archive.Page{}, err)
 			return
 		}
-		for !walk.last {
-			list, err := s.invocations(ctx, of, q, walk)
+		for !walk.done {
+			list, err := s.invocations(ctx, function, q, walk)
 			if err != nil {
-				if walk.token != "" && refused(err) {
+				if walk.pager.token != "" && tokenRefused(err) {
 					err = fmt.Errorf("%w: %w", archive.ErrCursor, err)
 				}
 				yield(archive.Page{}, err)
 				return
 			}
-			page := archive.Page{Invocations: list.invocations, Rejected: list.rejected, Count: -1, Lists: len(walk.left)}
+			page := archive.Page{Invocations: list.invocations, Rejected: list.rejected, Count: -1, Lists: len(walk.remaining)}
 			if q.RequestID != "" {
-				page = only(q.RequestID, page)
+				page = filterRequestID(q.RequestID, page)
 			}
-			endless := walk.took(&list)
-			if endless == nil {
-				endless = walk.advance(list.next)
+			noEnd := walk.checkRepeated(&list)
+			if noEnd == nil {
+				noEnd = walk.advance(list.next)
 			}
-			if endless == nil {
-				page.Next, page.Last = walk.cursor(), walk.last
+			if noEnd == nil {
+				page.Next, page.Last = walk.cursor(), walk.done
 			}
 			if !yield(page, nil) {
 				return
 			}
-			if endless != nil {
-				// Without a cursor, the next walk is begun anew.
-				yield(archive.Page{}, endless)
+			if noEnd != nil {
+				// The page has no cursor, so the next walk starts from the
+				// beginning.
+				yield(archive.Page{}, noEnd)
 				return
 			}
 		}
 	}
 }
 
-func (s *Source) invocations(ctx context.Context, of name, q archive.Query, at *walk) (list invocationList, err error) {
-	limit := int32(s.page)
+func (s *Source) invocations(ctx context.Context, function functionName, q archive.Query, w *walk) (list invocationList, err error) {
+	limit := int32(s.pageSize)
 	if q.Limit > 0 {
 		limit = min(int32(q.Limit), limit)
 	}
@@ -186,16 +188,16 @@ func (s *Source) invocations(ctx context.Context, of name, q archive.Query, at *
 		order = "desc"
 	}
 	req := &fc.ListStatefulAsyncInvocationsRequest{
-		Qualifier: orNil(at.qualifier), Status: orNil(at.status), InvocationIdPrefix: orNil(at.prefix),
-		NextToken: orNil(at.token), Limit: &limit,
+		Qualifier: nilIfEmpty(w.query.qualifier), Status: nilIfEmpty(w.query.status), InvocationIdPrefix: nilIfEmpty(w.query.prefix),
+		NextToken: nilIfEmpty(w.pager.token), Limit: &limit,
 		StartedTimeBegin: &begin, StartedTimeEnd: &end, SortOrderByTime: &order,
 	}
-	if s.payloads {
-		req.IncludePayload = &s.payloads
+	if s.includePayload {
+		req.IncludePayload = &s.includePayload
 	}
-	records := &recordReader{of: of, payloads: s.payloads}
+	records := &recordReader{function: function, keepPayload: s.includePayload}
 	err = s.client.call(ctx, permissionInvocations, func(sdk *fc.Client) error {
-		_, err := sdk.ListStatefulAsyncInvocationsWithOptions(&of.service, &of.function, req,
+		_, err := sdk.ListStatefulAsyncInvocationsWithOptions(&function.service, &function.function, req,
 			&fc.ListStatefulAsyncInvocationsHeaders{CommonHeaders: s.headers()}, new(util.RuntimeOptions))
 		return err
 	}, func(body io.Reader) (err error) {
@@ -208,17 +210,16 @@ func (s *Source) invocations(ctx context.Context, of name, q archive.Query, at *
 	return list, err
 }
 
-func orNil(text string) *string {
+func nilIfEmpty(text string) *string {
 	if text == "" {
 		return nil
 	}
 	return &text
 }
 
-// refused reports whether the source refused a question that begins at a token:
-// the token has run out, or is not of this list. Asking again would be refused
-// as well.
-func refused(err error) bool {
+// tokenRefused reports whether the source refused a request with a token. The
+// token has expired, or is not of this list. A retry would be refused too.
+func tokenRefused(err error) bool {
 	var status *extract.StatusError
 	return errors.As(err, &status) && status.Status >= 400 && status.Status < 500 &&
 		status.Status != http.StatusRequestTimeout && status.Status != http.StatusTooManyRequests &&

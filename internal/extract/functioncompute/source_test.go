@@ -14,7 +14,7 @@ import (
 	"archiver/internal/archive"
 )
 
-// A call is what the page says of it: path, parameters, and the SDK's signature.
+// A call has the documented path, parameters and signature.
 func TestCall(t *testing.T) {
 	t.Parallel()
 	var got *http.Request
@@ -47,7 +47,7 @@ func TestCall(t *testing.T) {
 	}
 }
 
-// Only a page without a token is the last: not one that is short or empty.
+// Only a page without a token is the last page, not a short or an empty one.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	s := open(t, pages(map[string]string{
@@ -69,7 +69,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("page %d: count %d, last %t, next %q", i, p.Count, p.Last, p.Next)
 		}
 	}
-	// Each of the cursors leads on to the rest.
+	// Each cursor leads to the rest of the pages.
 	for i, p := range got[:len(got)-1] {
 		q := hour
 		q.Cursor = p.Next
@@ -80,13 +80,13 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// Whatever comes in place of another token, the list ends, with an error, and
-// what came is handed on. The next walk is begun anew.
+// If a token is not usable, the list ends with an error, after the pages that
+// came. The next walk starts from the beginning.
 func TestPagesWithoutEnd(t *testing.T) {
 	t.Parallel()
 	for name, bodies := range map[string]map[string]string{
 		"the same token": {"": `{"invocations":[{"requestId":"a"}],"nextToken":"x"}`, "x": `{"invocations":[{"requestId":"b"}],"nextToken":"x"}`},
-		"a ring": {
+		"a repeated token": {
 			"": `{"invocations":[{"requestId":"a"}],"nextToken":"x"}`, "x": `{"nextToken":"y"}`,
 			"y": `{"invocations":[{"requestId":"b"}],"nextToken":"x"}`,
 		},
@@ -105,8 +105,8 @@ func TestPagesWithoutEnd(t *testing.T) {
 	}
 }
 
-// A token that has run out is told from a question that is wrong: the walk is to
-// be begun anew.
+// An expired token gives archive.ErrCursor, so that the walk starts from the
+// beginning. Another refused request does not.
 func TestPagesFromCursorThatRanOut(t *testing.T) {
 	t.Parallel()
 	q := hour
@@ -122,13 +122,13 @@ func TestPagesFromCursorThatRanOut(t *testing.T) {
 	}
 	q.Cursor = "nextToken=x"
 	for _, status := range []int{http.StatusForbidden, http.StatusInternalServerError} {
-		if _, err := read(t.Context(), open(t, says(status, `{}`)), q); err == nil || errors.Is(err, archive.ErrCursor) {
+		if _, err := read(t.Context(), open(t, answerWith(status, `{}`)), q); err == nil || errors.Is(err, archive.ErrCursor) {
 			t.Errorf("%d: %v", status, err)
 		}
 	}
 }
 
-// Errors have the meaning that the loop knows, and show no secret.
+// Errors match the archive's error values, and contain no secret.
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -156,30 +156,30 @@ func TestErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := read(t.Context(), open(t, says(c.status, c.body)), hour)
+			_, err := read(t.Context(), open(t, answerWith(c.status, c.body)), hour)
 			switch {
 			case err == nil:
 				t.Fatal("no error")
 			case c.match != nil && !errors.Is(err, c.match), c.never != nil && errors.Is(err, c.never), !strings.Contains(err.Error(), c.says):
 				t.Error(err)
 			}
-			oneLine(t, err)
+			checkErrorText(t, err)
 		})
 	}
 }
 
-// What may pass is tried again, by the Caller alone.
+// Temporary failures are retried, only by the Caller.
 func TestTriedAgain(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]http.Handler{
-		"429": says(429, `{"ErrorCode":"ResourceExhausted"}`), "503": says(503, `{"ErrorCode":"ResourceThrottled"}`),
-		"500": says(500, ``), "blank": says(200, ``), "cut": says(200, `{"invocations":[{`),
+		"429": answerWith(429, `{"ErrorCode":"ResourceExhausted"}`), "503": answerWith(503, `{"ErrorCode":"ResourceThrottled"}`),
+		"500": answerWith(500, ``), "blank": answerWith(200, ``), "cut": answerWith(200, `{"invocations":[{`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var once sync.Once
 			s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				h := says(200, `{"invocations":[{"requestId":"a"}]}`)
+				h := answerWith(200, `{"invocations":[{"requestId":"a"}]}`)
 				once.Do(func() { h = first })
 				h.ServeHTTP(w, r)
 			}))
@@ -195,7 +195,7 @@ func TestTriedAgain(t *testing.T) {
 	}
 }
 
-// Cancelling ends a call that is under way.
+// Cancelling ends a running call.
 func TestCancelled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -208,7 +208,7 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// One record is asked for by its invocation id, and found by its request id.
+// One record is queried by its invocation id, and found by its request id.
 func TestOneRecord(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -264,8 +264,8 @@ func TestFunctions(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
-	// Each qualifier is asked for where there are several, or another than the
-	// one that is meant where none is named.
+	// A function with several qualifiers, or with another one than LATEST, is
+	// queried for each of them.
 	for _, f := range got {
 		q := hour
 		q.Function = f
@@ -281,13 +281,14 @@ func TestFunctions(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", asked, want)
 	}
 
-	ring := open(t, pages(map[string]string{"": `{"data":[],"nextToken":"x"}`, "x": `{"data":[],"nextToken":"x"}`}))
-	if _, err := functions(t.Context(), ring); err == nil {
-		t.Error("a ring has an end")
+	repeating := open(t, pages(map[string]string{"": `{"data":[],"nextToken":"x"}`, "x": `{"data":[],"nextToken":"x"}`}))
+	if _, err := functions(t.Context(), repeating); err == nil {
+		t.Error("a repeated token is not an error")
 	}
 }
 
-// The lists of a function's qualifiers are one list, in which a cursor leads on.
+// A function's lists (one for each qualifier) form one list, and a cursor leads
+// from one to the next.
 func TestPagesOfQualifiers(t *testing.T) {
 	t.Parallel()
 	s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -318,7 +319,7 @@ func TestPagesOfQualifiers(t *testing.T) {
 	}
 }
 
-// Keys that were rotated are picked up by the next call.
+// The next call uses rotated keys.
 func TestRotatedKeys(t *testing.T) {
 	t.Parallel()
 	var got []string
@@ -344,7 +345,7 @@ func TestRotatedKeys(t *testing.T) {
 	}
 }
 
-// Payloads are asked for, and kept, only where they are wanted.
+// Payloads are requested and stored only if the option is set.
 func TestIncludePayload(t *testing.T) {
 	t.Parallel()
 	for _, include := range []bool{false, true} {

@@ -11,22 +11,23 @@ import (
 )
 
 const (
-	// A time is in ms since the epoch (SDK model StatefulAsyncInvocation, int64).
-	// The page's sample has 1633449590: what is less than this can only be
-	// seconds, for in ms it would be before 1973.
-	leastMilliseconds = 100_000_000_000
+	// A time is in milliseconds since the epoch (SDK model
+	// StatefulAsyncInvocation, int64). The page's sample has 1633449590: a
+	// smaller number than minMilliseconds is in seconds, because in
+	// milliseconds it would be before 1973.
+	minMilliseconds = 100_000_000_000
 
-	// mostMilliseconds is the end of year 9999.
-	mostMilliseconds = 253_402_300_799_999
+	// maxMilliseconds is the end of year 9999.
+	maxMilliseconds = 253_402_300_799_999
 
-	// zeroMilliseconds is the first second of year 1, which stands for none in
-	// more than one language.
+	// zeroMilliseconds is the first second of year 1, the zero time of several
+	// languages.
 	zeroMilliseconds = -62_135_596_800_000
 )
 
-// parseTime reads a time: a number, or a string that holds one. null, empty, 0
-// and the first second of year 1 are none. ok is false for anything that is no
-// time between 1970 and 9999, and t is zero then.
+// parseTime reads a number, or a string that holds one. null, "", 0 and the
+// first second of year 1 mean no time: t is zero and ok is true. For any other
+// value that is not between 1970 and 9999, t is zero and ok is false.
 func parseTime(value jsontext.Value) (t time.Time, ok bool) {
 	text := []byte(value)
 	switch value.Kind() {
@@ -42,9 +43,10 @@ func parseTime(value jsontext.Value) (t time.Time, ok bool) {
 	}
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil {
-		// 1.6e12, or a fraction of a ms, which is cut off.
+		// A number such as 1.6e12, or a fraction of a millisecond, which is
+		// dropped.
 		f, err := strconv.ParseFloat(string(text), 64)
-		if err != nil || math.Abs(f) > mostMilliseconds {
+		if err != nil || math.Abs(f) > maxMilliseconds {
 			return time.Time{}, false
 		}
 		n = int64(f)
@@ -52,9 +54,9 @@ func parseTime(value jsontext.Value) (t time.Time, ok bool) {
 	switch {
 	case n == 0, n == zeroMilliseconds, n == zeroMilliseconds/1000:
 		return time.Time{}, true
-	case n < 0, n > mostMilliseconds:
+	case n < 0, n > maxMilliseconds:
 		return time.Time{}, false
-	case n < leastMilliseconds:
+	case n < minMilliseconds:
 		return time.Unix(n, 0).UTC(), true
 	}
 	return time.UnixMilli(n).UTC(), true

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// page500 is a full page as the API's page shows them: one record in ten has
+// page500 is a full page in the form of the API's page: one record in ten has
 // failed, with one of a few messages.
 func page500() []byte {
 	var b bytes.Buffer

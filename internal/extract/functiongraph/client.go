@@ -21,58 +21,58 @@ import (
 	"archiver/internal/extract"
 )
 
-// Options say which account is read, and as whom: with a token, as a user, with
-// keys, the first of them that is given; else as the SDK's own chain finds, in
-// its profile file or from the metadata service of a cloud host.
+// Options name the project to read and the credentials. The source uses the
+// first credentials that are set: a token, a user, or keys. If none is set, the
+// SDK searches its profile file and the metadata service of a cloud host.
 type Options struct {
 	Region      string // such as cn-north-4
-	Endpoint    string // a URL; empty for the region's own
-	IAMEndpoint string // of the identity service; empty for the region's own
-	Insecure    bool   // permits http:// beyond loopback
-	ProjectID   string // empty to be looked up
-	Project     string // its name, to look it up by; empty for the region's
-	PageSize    int    // invocations asked for at a time; 0 for as many as the API gives
+	Endpoint    string // a URL; empty means the region's endpoint
+	IAMEndpoint string // URL of the identity service; empty means the region's
+	Insecure    bool   // permits http:// to another machine
+	ProjectID   string // empty means that it is looked up by name
+	Project     string // the project's name; empty means the region's name
+	PageSize    int    // invocations per call; 0 means the most that the API gives
 
-	AuthToken        extract.Secret // an IAM user token, sent as X-Auth-Token in place of signing
-	Username, Domain string         // who logs in for such a token
+	AuthToken        extract.Secret // an IAM user token, sent as X-Auth-Token; requests are not signed
+	Username, Domain string         // of the user who logs in for a token
 	Password         extract.Secret
 	AccessKey        extract.Secret
 	SecretKey        extract.Secret
 	SecurityToken    extract.Secret // of temporary keys
 }
 
-// ErrOptions is matched by errors of the options themselves: nothing was tried.
+// ErrOptions marks an error in the options. No call was made.
 var ErrOptions = extract.ErrOptions
 
-// Check says what is wrong with the options, as far as that can be told without
-// asking anybody. Its errors match ErrOptions.
+// Check reports errors in the options that are visible without a call. The
+// errors match ErrOptions.
 func (o Options) Check() error {
 	if _, err := apiEndpoint(o); err != nil {
 		return err
 	}
-	if err := o.checkWords(); err != nil {
+	if err := o.checkNames(); err != nil {
 		return err
 	}
 	if !o.AuthToken.Given() && o.Username == "" && !o.Password.Given() && !o.AccessKey.Given() && !o.SecretKey.Given() {
-		return nil // what the SDK finds may name the project as well
+		return nil // the SDK's profile file may name the project
 	}
 	caller := extract.NewCaller(extract.Options{})
-	// One that is given calls nobody before it is used.
+	// With given credentials, newIdentity makes no call.
 	who, err := newIdentity(context.Background(), o, caller, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
-	_, _, err = projectBy(o, who, caller)
+	_, _, err = configuredProject(o, who, caller)
 	return err
 }
 
-// checkWords refuses what no name has in it.
-func (o *Options) checkWords() error {
+// checkNames rejects names with spaces or control characters.
+func (o *Options) checkNames() error {
 	for name, value := range map[string]string{
 		"HUAWEICLOUD_SDK_PROJECT_ID": o.ProjectID, "ARCHIVER_PROJECT": o.Project, "ARCHIVER_REGION": o.Region,
 	} {
 		if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) {
-			return fmt.Errorf("%w: %s has a space or a line break in it", ErrOptions, name)
+			return fmt.Errorf("%w: %s contains a space or a line break", ErrOptions, name)
 		}
 	}
 	return nil
@@ -84,7 +84,7 @@ type client struct {
 	identity identity
 	endpoint string
 	project  string
-	answered atomic.Bool // ever; the identity service may have answered before
+	answered atomic.Bool // whether FunctionGraph has ever answered; the Caller also counts the identity service
 }
 
 func newClient(ctx context.Context, o Options, caller *extract.Caller, log *slog.Logger) (*client, error) {
@@ -92,7 +92,7 @@ func newClient(ctx context.Context, o Options, caller *extract.Caller, log *slog
 	if err != nil {
 		return nil, err
 	}
-	if err := o.checkWords(); err != nil {
+	if err := o.checkNames(); err != nil {
 		return nil, err
 	}
 	identity, err := newIdentity(ctx, o, caller, log)
@@ -106,40 +106,45 @@ func newClient(ctx context.Context, o Options, caller *extract.Caller, log *slog
 	return &client{caller: caller, identity: identity, endpoint: endpoint, project: project}, nil
 }
 
-// A stream is a response of which the SDK hands out the raw body.
-type stream struct {
+// A rawResponse makes the SDK return the body undecoded.
+type rawResponse struct {
 	HttpStatusCode int `json:"-"`
 	Body           io.ReadCloser
 }
 
-// call makes one call of the API and has its answer read. newDef makes the
-// SDK's definition of it, at each try: once the call has its turn. Where the
-// source refuses what proves who calls, and there is something else by now, it
-// is made once more.
-func (c *client) call(ctx context.Context, newDef func() *def.HttpRequestDef, req any, permission string, read func(io.Reader) error) error {
-	proof, err := c.identity.proof(ctx)
-	if err != nil {
+// call makes one call of the API and decodes the answer. newDef makes the SDK's
+// definition of the request at the beginning of each attempt. If the source
+// refuses the credentials and new ones exist, call is made again with the new
+// ones.
+func call[T any](ctx context.Context, c *client, newDef func() *def.HttpRequestDef, req any, permission string, decode func(io.Reader) (T, error)) (T, error) {
+	var decoded T
+	read := func(body io.Reader) (err error) {
+		decoded, err = decode(body)
 		return err
 	}
-	err = c.callAs(ctx, proof, newDef, req, read)
+	used, err := c.identity.credentials(ctx)
+	if err != nil {
+		return decoded, err
+	}
+	err = c.callAs(ctx, used, newDef, req, read)
 	if denied(err) {
-		switch another, failed := c.identity.another(ctx, proof); {
+		switch replacement, failed := c.identity.replacement(ctx, used); {
 		case context.Cause(ctx) != nil:
-			return context.Cause(ctx)
+			return decoded, context.Cause(ctx)
 		case failed != nil:
-			err = fmt.Errorf("%w, and there are no others: %w", err, failed)
-		case another != proof:
-			err = c.callAs(ctx, another, newDef, req, read)
+			err = fmt.Errorf("%w, and no other credentials work: %w", err, failed)
+		case replacement != used:
+			err = c.callAs(ctx, replacement, newDef, req, read)
 		}
 	}
 	if err == nil || context.Cause(ctx) != nil {
-		return err
+		return decoded, err
 	}
-	return c.explained(err, permission)
+	return decoded, c.explain(err, permission)
 }
 
-func (c *client) callAs(ctx context.Context, p proof, newDef func() *def.HttpRequestDef, req any, read func(io.Reader) error) error {
-	credential := p.credential(c.project)
+func (c *client) callAs(ctx context.Context, as credentials, newDef func() *def.HttpRequestDef, req any, read func(io.Reader) error) error {
+	credential := as.forSDK(c.project)
 	err := c.caller.Do(ctx, func(transport http.RoundTripper) error {
 		body, err := send(transport, c.endpoint, credential, newDef(), req)
 		if err != nil {
@@ -155,36 +160,36 @@ func (c *client) callAs(ctx context.Context, p proof, newDef func() *def.HttpReq
 	return err
 }
 
-// send sends a request through the SDK and returns the answer's body. The SDK
-// takes no context and keeps no state a call but this: a client of its own for
-// each call costs a few small structs.
+// send sends a request through the SDK and returns the answer's body. Each call
+// has its own SDK client, because the transport belongs to one attempt. Such a
+// client is a few small structs.
 func send(transport http.RoundTripper, endpoint string, credential auth.ICredential, definition *def.HttpRequestDef, req any) (io.ReadCloser, error) {
-	client := core.NewHcHttpClient(impl.NewDefaultHttpClient(settings(transport))).
+	client := core.NewHcHttpClient(impl.NewDefaultHttpClient(httpConfig(transport))).
 		WithEndpoints([]string{endpoint}).WithCredential(credential)
-	definition.Response = new(stream)
+	definition.Response = new(rawResponse)
 	answer, err := client.Sync(req, definition)
 	if err != nil {
 		return nil, err
 	}
-	return answer.(*stream).Body, nil
+	return answer.(*rawResponse).Body, nil
 }
 
-// denied reports whether the source refused who calls (page: Querying
-// Asynchronous Invocation Requests, 403 for an invalid token as well).
+// denied reports whether the source refused the credentials (page: Querying
+// Asynchronous Invocation Requests: 403 also means an invalid token).
 func denied(err error) bool {
 	var status *extract.StatusError
 	return errors.As(err, &status) && (status.Status == http.StatusUnauthorized || status.Status == http.StatusForbidden)
 }
 
-func settings(transport http.RoundTripper) *config.HttpConfig {
-	s := config.DefaultHttpConfig().WithHttpRoundTripper(transport)
-	s.Timeout = 0 // the Caller's own limit covers the body as well
-	return s
+func httpConfig(transport http.RoundTripper) *config.HttpConfig {
+	c := config.DefaultHttpConfig().WithHttpRoundTripper(transport)
+	c.Timeout = 0 // the Caller limits each attempt, including the body
+	return c
 }
 
-// explained gives an error of a call the meaning that the loop knows, and says
-// what to do about it.
-func (c *client) explained(err error, permission string) error {
+// explain marks an error with the archive's error values, and adds what the
+// operator can do.
+func (c *client) explain(err error, permission string) error {
 	var status *extract.StatusError
 	if !errors.As(err, &status) {
 		if !c.answered.Load() {
@@ -194,10 +199,10 @@ func (c *client) explained(err error, permission string) error {
 	}
 	switch {
 	case denied(err):
-		return fmt.Errorf("%w: %w: %s, and that the user has the permission %s", archive.ErrDenied, err, c.identity.check(), permission)
+		return fmt.Errorf("%w: %w: %s; the user needs the permission %s", archive.ErrDenied, err, c.identity.hint(), permission)
 	case status.Status == http.StatusTooManyRequests:
 		return fmt.Errorf("%w: lower ARCHIVER_RATE or ARCHIVER_CONCURRENCY", err)
-	case status.Status < 400, status.Status == http.StatusNotFound && !ofService(status):
+	case status.Status < 400, status.Status == http.StatusNotFound && !fromFunctionGraph(status):
 		return fmt.Errorf("%w: check ARCHIVER_ENDPOINT or ARCHIVER_REGION: this does not look like FunctionGraph", err)
 	}
 	return err

@@ -26,13 +26,13 @@ func TestOptions(t *testing.T) {
 		"no region":          {func(o *Options) { o.Endpoint, o.Region = "", "" }, "ARCHIVER_REGION"},
 		"unknown region":     {func(o *Options) { o.Endpoint, o.Region = "", "mars" }, "ARCHIVER_ENDPOINT"},
 		"no URL":             {func(o *Options) { o.Endpoint = "example.com" }, "not an http(s) URL"},
-		"password in it":     {func(o *Options) { o.Endpoint = "https://u:hunter2@example.com" }, "more than a host"},
-		"query in it":        {func(o *Options) { o.Endpoint = "https://example.com?a" }, "more than a host"},
+		"password in it":     {func(o *Options) { o.Endpoint = "https://u:hunter2@example.com" }, "must not contain a user"},
+		"query in it":        {func(o *Options) { o.Endpoint = "https://example.com?a" }, "must not contain a user"},
 		"no project":         {func(o *Options) { o.ProjectID = "" }, "HUAWEICLOUD_SDK_PROJECT_ID"},
 		"token, no project":  {func(o *Options) { o.AuthToken, o.ProjectID = secret("t"), "" }, "HUAWEICLOUD_SDK_PROJECT_ID"},
 		"half a key pair":    {func(o *Options) { o.SecretKey = extract.Secret{} }, "HUAWEICLOUD_SDK_SK"},
 		"the other half":     {func(o *Options) { o.AccessKey = extract.Secret{} }, "HUAWEICLOUD_SDK_AK"},
-		"a line in a secret": {func(o *Options) { o.AuthToken = extract.FixedSecret("ARCHIVER_AUTH_TOKEN", "hunter2\n") }, "ARCHIVER_AUTH_TOKEN has a space, a line break"},
+		"a line in a secret": {func(o *Options) { o.AuthToken = extract.FixedSecret("ARCHIVER_AUTH_TOKEN", "hunter2\n") }, "ARCHIVER_AUTH_TOKEN contains a space, a line break"},
 	}
 	for name, c := range cases {
 		o := Options{Region: "cn-north-4", Endpoint: "http://127.0.0.1:1", ProjectID: "p", AccessKey: secret("a"), SecretKey: secret("s")}
@@ -48,7 +48,6 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// An identity service in memory.
 type iamAnswer struct {
 	status int
 	body   string
@@ -64,7 +63,8 @@ func (i iamAnswer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// A project that is not given is looked up, by the rules of all calls.
+// A project without an id is looked up by name, and the calls of the look-up
+// are counted and retried like all others.
 func TestProjectLookUp(t *testing.T) {
 	t.Parallel()
 	look := func(key string, i iamAnswer) (*Source, error) {
@@ -87,6 +87,6 @@ func TestProjectLookUp(t *testing.T) {
 			t.Errorf("%s: %v", key, err)
 			continue
 		}
-		oneLine(t, err)
+		checkErrorText(t, err)
 	}
 }

@@ -16,16 +16,16 @@ import (
 	"archiver/internal/extract"
 )
 
-// The page size of the suite's sources.
+// The page size of the sources under test.
 const conformancePage = 5
 
-// What holds of every source holds of this one, whatever count and next_marker
-// are (more of these are in TestPagerReadsAll).
+// The suite of all sources, with various count and next_marker
+// (TestPagerReadsAll has more).
 func TestConformance(t *testing.T) {
 	var ways []conformance.Way
 	for _, count := range []string{"right", "absent", "own", "zero", "one"} {
 		for _, next := range []string{"absent at end", "absent", "zero at end", "same at end", "within"} {
-			c := shape{count: counts[count], next: nexts[next], text: next == "zero at end"}
+			c := answerShape{count: counts[count], next: nexts[next], text: next == "zero at end"}
 			ways = append(ways, conformance.Way{
 				Name: "count " + count + ", next " + next, Counts: count == "right", Overlaps: next == "within",
 				ShortPages: count == "right" || (count == "absent" || count == "zero") && next == "absent at end",
@@ -98,16 +98,16 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// A shape writes the answers of FunctionGraph (pages: Querying Functions,
-// Querying Asynchronous Invocation Requests, and those of versions, aliases and
-// settings).
-type shape struct {
+// An answerShape writes the answers of FunctionGraph (pages: Querying Functions,
+// Querying Asynchronous Invocation Requests, and the pages of versions, aliases
+// and settings).
+type answerShape struct {
 	count func(total, n int) int
 	next  func(offset, n, total int) int
 	text  bool // next_marker is a string
 }
 
-func (c shape) handler(of *conformance.Cloud) http.Handler {
+func (c answerShape) handler(of *conformance.Cloud) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v2/{project}/fgs/functions", func(w http.ResponseWriter, r *http.Request) {
 		offset, limit := number(r, "marker"), number(r, "maxitems")
@@ -134,14 +134,14 @@ func (c shape) handler(of *conformance.Cloud) http.Handler {
 	mux.HandleFunc("GET /v2/{project}/fgs/functions/{urn}/versions", func(w http.ResponseWriter, r *http.Request) {
 		offset := number(r, "marker")
 		page, next, total := of.Versions(r.PathValue("urn"), offset, number(r, "maxitems"))
-		list := written(page, func(f archive.Function) any {
+		list := toJSON(page, func(f archive.Function) any {
 			return map[string]any{"func_urn": f.URN, "version": f.URN[strings.LastIndex(f.URN, ":")+1:]}
 		})
 		c.write(w, "versions", list, offset, next, total)
 	})
 	mux.HandleFunc("GET /v2/{project}/fgs/functions/{urn}/aliases", func(w http.ResponseWriter, r *http.Request) {
 		page, _, _ := of.Aliases(r.PathValue("urn"), 0, math.MaxInt32)
-		list := written(page, func(a archive.Alias) any {
+		list := toJSON(page, func(a archive.Alias) any {
 			return map[string]any{
 				"name": a.Name, "version": a.Version, "description": a.Description, "additional_version_weights": json.RawMessage(a.Additional),
 			}
@@ -152,7 +152,7 @@ func (c shape) handler(of *conformance.Cloud) http.Handler {
 	mux.HandleFunc("GET /v2/{project}/fgs/functions/{urn}/async-invoke-configs", func(w http.ResponseWriter, r *http.Request) {
 		offset := number(r, "marker")
 		page, next, total := of.Settings(r.PathValue("urn"), offset, number(r, "limit"))
-		list := written(page, func(s archive.Setting) any {
+		list := toJSON(page, func(s archive.Setting) any {
 			to := func(kind string) any { return map[string]any{"destination": kind, "param": "{}"} }
 			return map[string]any{
 				"func_urn": s.URN, "max_async_event_age_in_seconds": s.MaxEventAge, "max_async_retry_attempts": s.MaxRetries,
@@ -165,8 +165,8 @@ func (c shape) handler(of *conformance.Cloud) http.Handler {
 	return mux
 }
 
-// written are elements as the cloud writes them.
-func written[T any](page []conformance.Element[T], write func(T) any) []any {
+// toJSON returns elements in the cloud's JSON.
+func toJSON[T any](page []conformance.Element[T], write func(T) any) []any {
 	list := make([]any, len(page))
 	for i, e := range page {
 		if list[i] = json.RawMessage(e.Raw); e.Raw == "" {
@@ -187,7 +187,7 @@ func element(r conformance.Record) any {
 	return e
 }
 
-func (c shape) write(w http.ResponseWriter, name string, list []any, offset, end, total int) {
+func (c answerShape) write(w http.ResponseWriter, name string, list []any, offset, end, total int) {
 	body := map[string]any{name: list}
 	if n := c.count(total, len(list)); n >= 0 {
 		body["count"] = n

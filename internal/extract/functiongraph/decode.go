@@ -10,15 +10,15 @@ import (
 	"archiver/internal/extract/answer"
 )
 
-// An invocationList is one answer, each of its elements an invocation or
-// rejected.
+// An invocationList is one decoded page. Each element of the page is in
+// invocations or in rejected.
 type invocationList struct {
 	invocations []archive.Invocation
 	rejected    []archive.Rejected
 	count, next int // -1 for none
 }
 
-func (l *invocationList) answered(seed maphash.Seed) answered {
+func (l invocationList) summary(seed maphash.Seed) pageSummary {
 	var h maphash.Hash
 	h.SetSeed(seed)
 	for i := range l.invocations {
@@ -29,11 +29,12 @@ func (l *invocationList) answered(seed maphash.Seed) answered {
 		_, _ = h.Write(l.rejected[i].Payload)
 		_ = h.WriteByte(0)
 	}
-	return answered{len(l.invocations) + len(l.rejected), l.count, l.next, h.Sum64()}
+	return pageSummary{len(l.invocations) + len(l.rejected), l.count, l.next, h.Sum64()}
 }
 
-// decodeInvocations reads a page of invocations. An error means that the body
-// is not such a page, or was cut; a strange element is no error.
+// decodeInvocations reads a page of invocations. An error means that the body is
+// not such a page, or is cut. An element that is not an invocation is rejected,
+// without an error.
 func decodeInvocations(body io.Reader) (invocationList, error) {
 	l := invocationList{count: -1, next: -1}
 	var records recordReader
@@ -51,21 +52,21 @@ func decodeInvocations(body io.Reader) (invocationList, error) {
 	return l, err
 }
 
-// A functionList is one answer of the list of functions.
+// A functionList is one decoded page of the list of functions.
 type functionList struct {
 	functions   []archive.Function
 	unusable    int // elements without a URN
 	count, next int // -1 for none
 }
 
-func (l *functionList) answered(seed maphash.Seed) answered {
+func (l functionList) summary(seed maphash.Seed) pageSummary {
 	var h maphash.Hash
 	h.SetSeed(seed)
 	for i := range l.functions {
 		_, _ = h.WriteString(l.functions[i].URN)
 		_ = h.WriteByte(0)
 	}
-	return answered{len(l.functions) + l.unusable, l.count, l.next, h.Sum64()}
+	return pageSummary{len(l.functions) + l.unusable, l.count, l.next, h.Sum64()}
 }
 
 // decodeFunctions reads a page of functions (page: Querying Functions).
@@ -100,10 +101,9 @@ func decodeFunctions(body io.Reader) (functionList, error) {
 	return l, err
 }
 
-// decodeList reads an object with a list of this name, a count and a
-// next_marker (of its own, or in its page_info). A list that is null or absent
-// is empty, but an object that has
-// neither it nor a count is not an answer to our question.
+// decodeList reads an object with a list called name, a count, and a next_marker
+// (in the object, or in its page_info). A list that is null or absent is empty.
+// An object without list and count is an error: it answers another request.
 func decodeList(body io.Reader, name string, count, next *int, element func(jsontext.Value)) error {
 	listed := false
 	err := answer.ReadObject(body, func(member string, d *jsontext.Decoder) error {
@@ -121,17 +121,17 @@ func decodeList(body io.Reader, name string, count, next *int, element func(json
 		return d.SkipValue()
 	})
 	if err == nil && !listed && *count < 0 {
-		err = &unlistedError{name}
+		err = &missingListError{name}
 	}
 	return err
 }
 
-// An unlistedError says that an answer is not one to our question.
-type unlistedError struct{ name string }
+// A missingListError means that the answer is an object without the list.
+type missingListError struct{ name string }
 
-func (e *unlistedError) Error() string { return "the answer has no " + e.name }
+func (e *missingListError) Error() string { return "the answer has no " + e.name }
 
-// decodePageInfo reads the next_marker in an object.
+// decodePageInfo reads the next_marker in a page_info object.
 func decodePageInfo(d *jsontext.Decoder, next *int) error {
 	value, err := d.ReadValue()
 	if err != nil {
@@ -146,8 +146,8 @@ func decodePageInfo(d *jsontext.Decoder, next *int) error {
 	return nil
 }
 
-// decodeInteger reads an integer or a string that holds one; anything else,
-// null included, is as good as absent.
+// decodeInteger reads an integer, or a string that holds one. Any other value,
+// also null, sets n to -1, as if the member were absent.
 func decodeInteger(d *jsontext.Decoder, n *int) error {
 	value, err := d.ReadValue()
 	if err != nil {

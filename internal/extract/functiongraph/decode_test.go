@@ -47,8 +47,8 @@ func TestDecodeList(t *testing.T) {
 		"list is an object":  {body: `{"invocations":{}}`, fails: "not a list"},
 		"cut in an element":  {body: `{"invocations":[` + one + `,{"requ`, fails: "cut or broken"},
 		"cut after the list": {body: `{"invocations":[` + one + `]`, fails: "cut or broken"},
-		"trailing garbage":   {body: `{"invocations":[]}x`, fails: "cut or broken behind its end"},
-		"two answers":        {body: `{"invocations":[]}{}`, fails: "goes on behind its end"},
+		"trailing garbage":   {body: `{"invocations":[]}x`, fails: "cut or broken after its end"},
+		"two answers":        {body: `{"invocations":[]}{}`, fails: "more data after its end"},
 		"comma too many":     {body: `{"invocations":[` + one + `,]}`, fails: "cut or broken"},
 		"deeper than JSON":   {body: `{"invocations":[` + strings.Repeat("[", 20_000) + `]}`, fails: "cut or broken"},
 	}
@@ -77,7 +77,7 @@ func TestDecodeList(t *testing.T) {
 	}
 }
 
-// Whatever the connection fails with is in the error, wherever it fails.
+// If the connection fails, at any byte, the error contains its cause.
 func TestDecodeBrokenConnection(t *testing.T) {
 	t.Parallel()
 	whole := `{"invocations":[{"request_id":"a"}],"count":1}`
@@ -107,6 +107,6 @@ func TestDecodeFunctions(t *testing.T) {
 		t.Errorf("%s, %+v", names, l)
 	}
 	if _, err := decodeFunctions(strings.NewReader(`{"invocations":[]}`)); err == nil {
-		t.Error("an answer to another question passed")
+		t.Error("an answer without functions is accepted")
 	}
 }

@@ -1,9 +1,9 @@
 // Package functiongraph reads Huawei Cloud's FunctionGraph, and Open Telekom
-// Cloud's, which is the same API under other endpoints.
+// Cloud's, which has the same API at other endpoints.
 //
-// The requests, their signing and the endpoints are the official SDK's; the
-// answers are decoded here, because one value of another type than its models
-// expect (an error_code or a next_marker that is a string) would cost the
-// whole page. Pages: "Querying Functions", "Querying Asynchronous Invocation
-// Requests".
+// The official SDK makes the requests: paths, signatures and endpoints. This
+// package decodes the answers itself, because with the SDK's models one value of
+// an unexpected type (such as an error_code or next_marker that is a string)
+// would cost the whole page. Pages: "Querying Functions", "Querying Asynchronous
+// Invocation Requests".
 package functiongraph

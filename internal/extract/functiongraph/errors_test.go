@@ -13,24 +13,24 @@ import (
 func TestDenied(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
-		s := open(t, says(status, `{"error_code":"APIGW.0301","error_msg":"verify ak `+testKey+` failed"}`))
+		s := open(t, answerWith(status, `{"error_code":"APIGW.0301","error_msg":"verify ak `+testKey+` failed"}`))
 		_, err := functions(t.Context(), s)
 		if !errors.Is(err, archive.ErrDenied) || !strings.Contains(err.Error(), "permission FunctionGraph:function:list") {
 			t.Errorf("functions, %d: %v", status, err)
 		}
-		oneLine(t, err)
+		checkErrorText(t, err)
 		_, err = read(t.Context(), s, hour)
 		if !errors.Is(err, archive.ErrDenied) || !strings.Contains(err.Error(), "FunctionGraph ReadOnlyAccess") {
 			t.Errorf("invocations, %d: %v", status, err)
 		}
-		oneLine(t, err)
+		checkErrorText(t, err)
 		if s.Stats().Calls != 2 {
 			t.Errorf("%d calls", s.Stats().Calls)
 		}
 	}
 }
 
-// The wrong keys are refused by a signature that is really checked.
+// The simulator checks signatures, and refuses wrong keys.
 func TestDeniedBySimulator(t *testing.T) {
 	t.Parallel()
 	for name, wrong := range map[string]func(*Options){
@@ -41,7 +41,7 @@ func TestDeniedBySimulator(t *testing.T) {
 		if _, err := functions(t.Context(), open(t, simulator(t, 1, 10), wrong)); !errors.Is(err, archive.ErrDenied) {
 			t.Errorf("wrong %s: %v", name, err)
 		} else {
-			oneLine(t, err)
+			checkErrorText(t, err)
 		}
 	}
 }
@@ -59,7 +59,7 @@ func TestGone(t *testing.T) {
 		"no code":         {`{"error_msg":"not found"}`, false},
 	}
 	for name, c := range cases {
-		s := open(t, says(http.StatusNotFound, c.body))
+		s := open(t, answerWith(http.StatusNotFound, c.body))
 		_, err := read(t.Context(), s, hour)
 		if err == nil || errors.Is(err, archive.ErrGone) != c.gone || s.Stats().Calls != 1 {
 			t.Errorf("%s: %v", name, err)
@@ -68,34 +68,34 @@ func TestGone(t *testing.T) {
 		if !c.gone && !strings.Contains(err.Error(), "check ARCHIVER_ENDPOINT or ARCHIVER_REGION") {
 			t.Errorf("%s does not say what to do: %v", name, err)
 		}
-		oneLine(t, err)
-		// What lists functions knows of no function that could be gone.
+		checkErrorText(t, err)
+		// The list of functions has no function that could be gone.
 		if _, err := functions(t.Context(), s); err == nil || errors.Is(err, archive.ErrGone) {
 			t.Errorf("%s, functions: %v", name, err)
 		}
 	}
 }
 
-// An error says what to do about it.
+// An error tells the operator what to do.
 func TestErrorsAdvise(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		answer http.Handler
 		advice string
 	}{
-		"throttled for good": {says(429, `{"error_code":"APIGW.0308","error_msg":"throttling"}`), "APIGW.0308 throttling: lower ARCHIVER_RATE or ARCHIVER_CONCURRENCY"},
+		"throttled for good": {answerWith(429, `{"error_code":"APIGW.0308","error_msg":"throttling"}`), "APIGW.0308 throttling: lower ARCHIVER_RATE or ARCHIVER_CONCURRENCY"},
 		"moved":              {http.RedirectHandler("/login", http.StatusFound), "check ARCHIVER_ENDPOINT or ARCHIVER_REGION"},
-		"another service":    {says(200, `{"hello":"world"}`), "the answer has no"},
-		"down":               {says(500, `{"error_code":"FSS.0500","error_msg":"xxx"}`), "tried 7 times: answered 500 FSS.0500 xxx"},
-		"a web page":         {says(200, "<html>\n"), "the answer is not JSON"},
+		"another service":    {answerWith(200, `{"hello":"world"}`), "the answer has no"},
+		"down":               {answerWith(500, `{"error_code":"FSS.0500","error_msg":"xxx"}`), "tried 7 times: answered 500 FSS.0500 xxx"},
+		"a web page":         {answerWith(200, "<html>\n"), "the answer is not JSON"},
 	} {
 		s := open(t, c.answer)
 		_, err := functions(t.Context(), s)
-		if err == nil || !strings.Contains(err.Error(), c.advice) || !strings.HasPrefix(err.Error(), "ask "+s.Endpoint()) {
+		if err == nil || !strings.Contains(err.Error(), c.advice) || !strings.HasPrefix(err.Error(), "list the functions at "+s.Endpoint()) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		oneLine(t, err)
+		checkErrorText(t, err)
 		if _, err := read(t.Context(), s, hour); err == nil || !strings.Contains(err.Error(), c.advice) {
 			t.Errorf("%s, invocations: %v", name, err)
 		}
@@ -110,5 +110,5 @@ func TestUnreachable(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "check ARCHIVER_ENDPOINT or ARCHIVER_REGION, and the network") {
 		t.Fatal(err)
 	}
-	oneLine(t, err)
+	checkErrorText(t, err)
 }

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// odd are fields that no column takes, with what is kept of each.
-var odd = map[string]struct{ value, want string }{
+// oddFields are fields without a column, with the stored value of each.
+var oddFields = map[string]struct{ value, want string }{
 	"literals":           {`[null,true,false]`, `[null,true,false]`},
 	"text":               {`"a b"`, `"a b"`},
 	"numbers":            {`[0,-1.50,1e9,1E-300]`, `[0,-1.50,1e9,1E-300]`},
@@ -32,7 +32,7 @@ var odd = map[string]struct{ value, want string }{
 
 func TestExtra(t *testing.T) {
 	t.Parallel()
-	for name, c := range odd {
+	for name, c := range oddFields {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inv, why := decodeOne(t, `{"request_id":"a","odd":`+c.value+`}`)

@@ -11,10 +11,10 @@ import (
 	"archiver/internal/extract/answer"
 )
 
-// FuzzDecodeInvocations: no body makes the decoder panic, none loses an
-// element silently, and what it takes for a record fits into a row.
+// FuzzDecodeInvocations checks that no body makes the decoder panic or lose an
+// element silently, and that each decoded record fits into a row.
 func FuzzDecodeInvocations(f *testing.F) {
-	for _, c := range odd {
+	for _, c := range oddFields {
 		if len(c.value) < 1000 {
 			f.Add([]byte(`{"invocations":[{"request_id":"a","odd":` + c.value + `,"end_time":` + c.value + `},` + c.value + `],"count":1}`))
 		}
@@ -24,7 +24,7 @@ func FuzzDecodeInvocations(f *testing.F) {
 	f.Add([]byte(`{"invocations":[{"r\u0065quest_id":"\ud83d\ude00","status":7,"error_code":"4201"},{"request_id":"\u0000"}]}` + " "))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		l, err := decodeInvocations(bytes.NewReader(body))
-		elements, isList := standard(body)
+		elements, isList := countStandard(body)
 		if isList && err != nil {
 			t.Errorf("%d elements are lost: %v", elements, err)
 		}
@@ -48,9 +48,9 @@ func FuzzDecodeInvocations(f *testing.F) {
 	})
 }
 
-// standard is how many elements encoding/json sees in the lists of that name
-// at the top of a body; isList is false where there is none to be seen.
-func standard(body []byte) (elements int, isList bool) {
+// countStandard counts the elements that encoding/json finds in the top-level lists
+// of that name. isList is false if there is no such list.
+func countStandard(body []byte) (elements int, isList bool) {
 	body = bytes.TrimPrefix(body, []byte("\uFEFF"))
 	if !json.Valid(body) {
 		return 0, false
@@ -105,14 +105,14 @@ func checkFits(t *testing.T, inv *archive.Invocation) {
 		t.Errorf("extra %q: %v", inv.Extra, err)
 	}
 	checkJSONB(t, extra, 0)
-	// Half a surrogate pair has no other way in than an escape, and characters
-	// that take one are not written as such.
+	// Unpaired surrogates can only come from escapes, and AppendValue writes no
+	// escapes for other characters.
 	if bytes.Contains(bytes.ReplaceAll(inv.Extra, []byte(`\\`), nil), []byte(`\ud`)) {
 		t.Errorf("extra has an escaped surrogate: %q", inv.Extra)
 	}
 }
 
-// checkJSONB looks for what jsonb refuses.
+// checkJSONB finds values that jsonb rejects.
 func checkJSONB(t *testing.T, v any, depth int) {
 	t.Helper()
 	if depth > answer.MaxDepth+1 {

@@ -28,10 +28,9 @@ var (
 	hour = archive.Query{Function: archive.Function{URN: testURN}, From: noon.Add(-time.Second), To: noon.Add(time.Hour + time.Second)}
 )
 
-// secret is one that never changes.
 func secret(value string) extract.Secret { return extract.FixedSecret("the secret", value) }
 
-// open is a source that reads h through HTTP; change may alter its options.
+// open makes a source that calls h over HTTP; change may change its options.
 func open(t *testing.T, h http.Handler, change ...func(*Options)) *Source {
 	t.Helper()
 	server := httptest.NewServer(h)
@@ -39,21 +38,21 @@ func open(t *testing.T, h http.Handler, change ...func(*Options)) *Source {
 	return openAt(t, server.URL, change...)
 }
 
-// through makes a source call through a transport, so many calls at once.
-func (s *Source) through(transport http.RoundTripper, concurrency int) {
+// setTransport replaces the source's transport and concurrency.
+func (s *Source) setTransport(transport http.RoundTripper, concurrency int) {
 	s.caller = extract.NewCaller(extract.Options{Concurrency: concurrency, Transport: transport, Clock: clocktest.NewInstant(noon)})
 	s.client.caller = s.caller
 }
 
-// A gauge is how many calls are under way.
+// A gauge counts the running calls.
 type gauge struct {
 	http.RoundTripper
-	underWay atomic.Int64
+	running atomic.Int64
 }
 
 func (g *gauge) RoundTrip(r *http.Request) (*http.Response, error) {
-	g.underWay.Add(1)
-	defer g.underWay.Add(-1)
+	g.running.Add(1)
+	defer g.running.Add(-1)
 	return g.RoundTripper.RoundTrip(r)
 }
 
@@ -79,8 +78,8 @@ func openAt(t *testing.T, url string, change ...func(*Options)) *Source {
 	return s
 }
 
-// says answers each call with a status and body.
-func says(status int, body string) http.Handler {
+// answerWith answers each call with a status and a body.
+func answerWith(status int, body string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
@@ -88,7 +87,7 @@ func says(status int, body string) http.Handler {
 	})
 }
 
-// read is all that a query gives, page by page.
+// read returns all pages of a query.
 func read(ctx context.Context, s *Source, q archive.Query) (pages []archive.Page, err error) {
 	for page, err := range s.Pages(ctx, q) {
 		if err != nil {
@@ -109,8 +108,8 @@ func functions(ctx context.Context, s *Source) (all []archive.Function, err erro
 	return all, nil
 }
 
-// oneLine checks that an error is fit to be shown.
-func oneLine(t *testing.T, err error) {
+// checkErrorText checks that an error has one line and contains no secret.
+func checkErrorText(t *testing.T, err error) {
 	t.Helper()
 	for _, never := range []string{"\n", "\r", testKey, testSecret, "Signature=", "a-user-token"} {
 		if strings.Contains(err.Error(), never) {

@@ -19,11 +19,11 @@ import (
 	"archiver/internal/extract"
 )
 
-// maxIdentity bounds an answer of the identity service in bytes: a token's comes
-// with the catalog of all services.
-const maxIdentity = 4 << 20
+// maxIAMAnswer is the most that is read of an answer of the identity service, in
+// bytes. The answer with a token also holds the catalog of all services.
+const maxIAMAnswer = 4 << 20
 
-// An identityService is IAM, which knows projects and issues tokens.
+// An identityService is IAM, which lists projects and issues tokens.
 type identityService struct {
 	caller   *extract.Caller
 	endpoint string
@@ -37,21 +37,21 @@ func newIdentityService(o Options, caller *extract.Caller) (*identityService, er
 	return &identityService{caller, endpoint}, nil
 }
 
-// projectIDs is how a project's id may be written: it goes into paths.
+// projectIDs matches valid project ids. An id becomes part of URL paths.
 var projectIDs = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
 
 // project looks up a project's id by its name (page: Querying Project
 // Information, GET /v3/projects).
-func (s *identityService) project(ctx context.Context, p proof, name string) (string, error) {
+func (s *identityService) project(ctx context.Context, as credentials, name string) (string, error) {
 	var answer struct {
 		Projects []struct{ ID, Name string }
 	}
-	err := s.call(ctx, p.credential(""), iam.GenReqDefForKeystoneListProjects,
+	err := s.call(ctx, as.forSDK(""), iam.GenReqDefForKeystoneListProjects,
 		&model.KeystoneListProjectsRequest{Name: &name},
 		func(_ http.Header, body io.Reader) error {
 			answer.Projects = nil
-			if json.NewDecoder(body).Decode(&answer) != nil { // what it says may quote the answer
-				return errors.New("the answer is no list of projects")
+			if json.NewDecoder(body).Decode(&answer) != nil { // the decoder's error may quote the answer
+				return errors.New("the answer is not a list of projects")
 			}
 			return nil
 		})
@@ -66,26 +66,25 @@ func (s *identityService) project(ctx context.Context, p proof, name string) (st
 	}
 	switch len(ids) {
 	case 0:
-		return "", fmt.Errorf("%s knows no project of that name for these credentials: set ARCHIVER_PROJECT to another one", s.endpoint)
+		return "", fmt.Errorf("%s has no project of that name for these credentials: set ARCHIVER_PROJECT to another name", s.endpoint)
 	case 1:
 		return ids[0], nil
 	}
-	return "", fmt.Errorf("%s knows %d projects of that name", s.endpoint, len(ids))
+	return "", fmt.Errorf("%s has %d projects of that name", s.endpoint, len(ids))
 }
 
-// A login is what a token is asked for with.
+// A login identifies a user to IAM.
 type login struct{ user, password, domain string }
 
-// A token is what IAM issues to a user.
+// A token is an IAM user token.
 type token struct {
 	value   string
-	expires time.Time // zero where the answer does not say
-	project string    // its id; empty where the answer does not say
+	expires time.Time // zero if the answer does not say
+	project string    // its project's id; empty if the answer does not say
 }
 
-// token logs a user in to a project, of which the id or the name is given
-// (page: Obtaining a User Token Through Password Authentication, POST
-// /v3/auth/tokens).
+// token logs a user in to a project. scope holds the project's id or name (page:
+// Obtaining a User Token Through Password Authentication, POST /v3/auth/tokens).
 func (s *identityService) token(ctx context.Context, l login, scope model.AuthScopeProject) (token, error) {
 	request := &model.KeystoneCreateUserTokenByPasswordRequest{Body: &model.KeystoneCreateUserTokenByPasswordRequestBody{Auth: &model.PwdAuth{
 		Identity: &model.PwdIdentity{
@@ -105,13 +104,13 @@ func (s *identityService) token(ctx context.Context, l login, scope model.AuthSc
 					Project   struct{ ID string }
 				}
 			}
-			if json.NewDecoder(body).Decode(&answer) != nil { // what it says may quote the answer
-				return errors.New("the answer is no token")
+			if json.NewDecoder(body).Decode(&answer) != nil { // the decoder's error may quote the answer
+				return errors.New("the answer is not a token")
 			}
 			if got.value = header.Get("X-Subject-Token"); got.value == "" {
 				return errors.New("the answer has no X-Subject-Token")
 			}
-			// RFC 3339 with a fraction; another shape is none.
+			// RFC 3339 with a fraction. In another format it counts as unknown.
 			got.expires, _ = time.Parse(time.RFC3339, answer.Token.ExpiresAt)
 			got.project = ""
 			if id := answer.Token.Project.ID; projectIDs.MatchString(id) {
@@ -125,13 +124,13 @@ func (s *identityService) token(ctx context.Context, l login, scope model.AuthSc
 // call makes one call of the identity service.
 func (s *identityService) call(ctx context.Context, credential auth.ICredential, newDef func() *def.HttpRequestDef, req any, read func(http.Header, io.Reader) error) error {
 	err := s.caller.Do(ctx, func(transport http.RoundTripper) error {
-		heard := &heard{RoundTripper: transport}
-		body, err := send(heard, s.endpoint, credential, newDef(), req)
+		recorder := &headerRecorder{RoundTripper: transport}
+		body, err := send(recorder, s.endpoint, credential, newDef(), req)
 		if err != nil {
 			return err
 		}
 		defer body.Close()
-		return read(heard.header, io.LimitReader(body, maxIdentity))
+		return read(recorder.header, io.LimitReader(body, maxIAMAnswer))
 	})
 	if err == nil || context.Cause(ctx) != nil {
 		return err
@@ -146,15 +145,15 @@ func (s *identityService) call(ctx context.Context, credential auth.ICredential,
 	return fmt.Errorf("ask %s: %w: check ARCHIVER_IAM_ENDPOINT or ARCHIVER_REGION, and the network", s.endpoint, err)
 }
 
-// A heard transport keeps the header of the last answer, which the SDK does not
-// hand out with a raw body.
-type heard struct {
+// A headerRecorder keeps the header of the last answer, because the SDK returns
+// a raw body without the header.
+type headerRecorder struct {
 	http.RoundTripper
 	header http.Header
 }
 
-// RoundTrip carries a request.
-func (h *heard) RoundTrip(req *http.Request) (*http.Response, error) {
+// RoundTrip sends a request.
+func (h *headerRecorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := h.RoundTripper.RoundTrip(req)
 	if err == nil {
 		h.header = resp.Header

@@ -13,19 +13,20 @@ import (
 	"archiver/internal/extract"
 )
 
-// An identity is as whom calls are made.
+// An identity supplies the credentials of the calls, and renews them.
 type identity interface {
-	// proof is what authenticates a call that is made now.
-	proof(ctx context.Context) (proof, error)
-	// another is what to try in place of a proof that the source refused; the
-	// same one where there is no other.
-	another(ctx context.Context, refused proof) (proof, error)
-	// check says what an operator should look at where it is refused.
-	check() string
+	// credentials returns the current credentials.
+	credentials(ctx context.Context) (credentials, error)
+	// replacement returns the credentials to try after the source refused some:
+	// the refused ones if there are no others.
+	replacement(ctx context.Context, refused credentials) (credentials, error)
+	// hint says what the operator should check when the source refuses the
+	// credentials.
+	hint() string
 }
 
-// A proof authenticates a call: a token, or else keys that sign it.
-type proof struct {
+// credentials authenticate a call: a token, or keys that sign the request.
+type credentials struct {
 	token string
 	keys  keys
 }
@@ -33,20 +34,20 @@ type proof struct {
 // keys are issued together and change together.
 type keys struct{ access, secret, security string }
 
-// credential is the proof as the SDK takes it. It is never changed, so that
-// calls may share it.
-func (p proof) credential(project string) auth.ICredential {
-	if p.token != "" {
-		return &tokenCredential{token: p.token, project: project}
+// forSDK returns the credentials in the SDK's type. The SDK only reads them, so
+// calls may share them.
+func (c credentials) forSDK(project string) auth.ICredential {
+	if c.token != "" {
+		return &tokenCredential{token: c.token, project: project}
 	}
 	return &auth.BasicCredentials{
-		BaseCredentials: auth.BaseCredentials{AK: p.keys.access, SK: p.keys.secret, SecurityToken: p.keys.security},
+		BaseCredentials: auth.BaseCredentials{AK: c.keys.access, SK: c.keys.secret, SecurityToken: c.keys.security},
 		ProjectId:       project,
 	}
 }
 
-// A tokenCredential sends an IAM user token in place of signing; or nothing,
-// where there is none yet.
+// A tokenCredential sends an IAM user token instead of a signature. With an empty
+// token it sends nothing, as for a login.
 type tokenCredential struct{ token, project string }
 
 func (t *tokenCredential) ProcessAuthParams(*impl.DefaultHttpClient, string) (auth.ICredential, error) {
@@ -64,8 +65,8 @@ func (t *tokenCredential) ProcessAuthRequest(_ *impl.DefaultHttpClient, req *req
 	return builder.Build(), nil
 }
 
-// newIdentity chooses by what is set: the first of a token, a user, keys, and
-// what the SDK finds by itself.
+// newIdentity returns the first identity that is configured: a token, a user, keys.
+// If there is none, it returns the SDK's chain.
 func newIdentity(ctx context.Context, o Options, caller *extract.Caller, log *slog.Logger) (identity, error) {
 	switch {
 	case o.AuthToken.Given():
@@ -75,10 +76,11 @@ func newIdentity(ctx context.Context, o Options, caller *extract.Caller, log *sl
 	case o.AccessKey.Given() || o.SecretKey.Given():
 		return newKeyPair(o, caller.Clock())
 	}
-	return newFound(ctx, caller, log)
+	return newSDKChain(ctx, caller, log)
 }
 
-// A givenToken is a token that somebody else renews, if anybody.
+// A givenToken is a configured token. The archiver cannot renew it, but its file
+// may be replaced.
 type givenToken struct {
 	secret extract.Secret
 
@@ -94,18 +96,20 @@ func newGivenToken(o Options) (*givenToken, error) {
 	return &givenToken{secret: o.AuthToken, used: used}, nil
 }
 
-func (g *givenToken) proof(context.Context) (proof, error) {
+func (g *givenToken) credentials(context.Context) (credentials, error) {
 	now, err := g.secret.ReadWord()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if err == nil { // what cannot be read is being written
+	if err == nil { // a file that cannot be read may be half written
 		g.used = now
 	}
-	return proof{token: g.used}, nil
+	return credentials{token: g.used}, nil
 }
 
-func (g *givenToken) another(ctx context.Context, _ proof) (proof, error) { return g.proof(ctx) }
+func (g *givenToken) replacement(ctx context.Context, _ credentials) (credentials, error) {
+	return g.credentials(ctx)
+}
 
-func (g *givenToken) check() string {
-	return "check the credentials (" + g.secret.Name() + ": a token lives for 24 hours at most; with ARCHIVER_USERNAME it is renewed)"
+func (g *givenToken) hint() string {
+	return "check the credentials (" + g.secret.Name() + ": a token lives for at most 24 hours; with ARCHIVER_USERNAME the archiver renews it)"
 }

@@ -10,120 +10,23 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/archive/clocktest"
 	"archiver/internal/extract"
 	"archiver/internal/simulate"
-	"archiver/internal/simulate/dataset"
 )
 
-const (
-	testUser     = "reader"
-	testPassword = `pass"word of the test`
-	testDomain   = "an-account"
-	shop         = "cn-north-4_shop"
-)
-
-// A cloud is a simulated API with its identity service, by a clock of the
-// test's, and the transport to it.
-type cloud struct {
-	*simulate.Server
-	url   string
-	clock *clocktest.Clock
-	// before, if any, sees each call first and may answer it.
-	before atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
-}
-
-func newCloud(t *testing.T, change ...func(*simulate.Options)) *cloud {
-	t.Helper()
-	data, err := dataset.Generate(dataset.GenerateOptions{Functions: 3, Invocations: 30, Date: noon.Truncate(24 * time.Hour), Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cloud{clock: clocktest.New(noon)}
-	o := simulate.Options{
-		Data: data, ProjectID: testProject, ProjectName: shop, AccessKey: testKey, SecretKey: testSecret, Token: "a-user-token",
-		User: testUser, Password: testPassword, Domain: testDomain, Now: c.clock.Now,
-	}
-	for _, f := range change {
-		f(&o)
-	}
-	if c.Server, err = simulate.New(o); err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if before := c.before.Load(); before != nil && (*before)(w, r) {
-			return
-		}
-		c.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	c.url = server.URL
-	return c
-}
-
-func (c *cloud) intercept(f func(http.ResponseWriter, *http.Request) bool) { c.before.Store(&f) }
-
-// open prepares a source as whoever the options say; the clock sleeps by itself.
-func (c *cloud) open(t *testing.T, o Options) (*Source, error) {
-	t.Helper()
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	t.Cleanup(transport.CloseIdleConnections)
-	caller := extract.NewCaller(extract.Options{Concurrency: 4, Transport: transport, Clock: sleepless{c.clock}})
-	o.Endpoint, o.IAMEndpoint = c.url, c.url+"/v3/"
-	return New(t.Context(), o, caller, slog.New(slog.DiscardHandler))
-}
-
-func (c *cloud) mustOpen(t *testing.T, o Options) *Source {
-	t.Helper()
-	s, err := c.open(t, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// works checks that the source lists the functions.
-func works(t *testing.T, s *Source) {
-	t.Helper()
-	if all, err := functions(t.Context(), s); err != nil || len(all) != 3 {
-		t.Errorf("%d functions, %v", len(all), err)
-	}
-}
-
-// A sleepless clock is moved by those who sleep.
-type sleepless struct{ *clocktest.Clock }
-
-func (c sleepless) Sleep(ctx context.Context, d time.Duration) error {
-	c.Advance(d)
-	return context.Cause(ctx)
-}
-
-// asUser signs in by password; by default the simulator's clock stands at noon
-// and signatures, which go by the machine's own, are refused.
-func asUser(change ...func(*Options)) Options {
-	o := Options{Region: "cn-north-4", Project: shop, Username: testUser, Domain: testDomain, Password: secret(testPassword)}
-	for _, f := range change {
-		f(&o)
-	}
-	return o
-}
-
-func machineClock(o *simulate.Options) { o.Now = time.Now }
-
-// Each way to sign in, with the project by its id and by its name.
+// Each kind of credentials works, with the project's id and with its name.
 func TestSignIn(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]Options{
 		"token": {AuthToken: secret("a-user-token")},
-		"user":  asUser(),
+		"user":  userOptions(),
 		"keys":  {AccessKey: secret(testKey), SecretKey: secret(testSecret)},
-		"the first": asUser(func(o *Options) {
+		"the first": userOptions(func(o *Options) {
 			o.AuthToken, o.AccessKey, o.SecretKey = secret("a-user-token"), secret("wrong"), secret("wrong")
 		}),
 	} {
@@ -137,10 +40,10 @@ func TestSignIn(t *testing.T) {
 				if s.ID().ProjectID != testProject {
 					t.Errorf("project %s", s.ID().ProjectID)
 				}
-				works(t, s)
+				checkWorks(t, s)
 				stats := c.Stats()
 				want := int64(0)
-				if by == "name" && name != "user" { // whose token says it
+				if by == "name" && name != "user" { // the user's token names the project
 					want = 1
 				}
 				if asked := stats.KeystoneListProjects; asked != want {
@@ -154,14 +57,14 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-// The region's own project is looked up where none is named.
+// Without a project, the region's own project is looked up.
 func TestProjectOfRegion(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, machineClock, func(o *simulate.Options) { o.ProjectName = "cn-north-4" })
-	works(t, c.mustOpen(t, Options{Region: "cn-north-4", AccessKey: secret(testKey), SecretKey: secret(testSecret)}))
+	checkWorks(t, c.mustOpen(t, Options{Region: "cn-north-4", AccessKey: secret(testKey), SecretKey: secret(testSecret)}))
 }
 
-// Temporary keys are signed with, and their token goes along, signed as well.
+// Requests with temporary keys carry the signed security token.
 func TestSecurityToken(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, machineClock)
@@ -173,32 +76,32 @@ func TestSecurityToken(t *testing.T) {
 		return false
 	})
 	o := Options{Project: shop, AccessKey: secret(testKey), SecretKey: secret(testSecret), SecurityToken: secret("of-the-keys")}
-	works(t, c.mustOpen(t, o))
+	checkWorks(t, c.mustOpen(t, o))
 }
 
-// What is wrong with a sign-in is said, with what to set.
+// An error of the credentials says what is wrong and which option to set.
 func TestSignInErrors(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		options Options
 		says    []string
-		config  bool // nothing was tried
+		config  bool // no call was made
 		denied  bool
 	}{
-		"wrong password": {options: asUser(func(o *Options) { o.Password = secret("hunter2") }), denied: true,
+		"wrong password": {options: userOptions(func(o *Options) { o.Password = secret("hunter2") }), denied: true,
 			says: []string{"log in as reader of an-account", "401", "The username or password is wrong", "ARCHIVER_PASSWORD"}},
-		"wrong project": {options: asUser(func(o *Options) { o.Project = "other" }), denied: true, says: []string{"project other", "HUAWEICLOUD_SDK_PROJECT_ID"}},
-		"no password":   {options: asUser(func(o *Options) { o.Password = extract.Secret{} }), config: true, says: []string{"ARCHIVER_PASSWORD is not set"}},
-		"no user":       {options: asUser(func(o *Options) { o.Username = "" }), config: true, says: []string{"ARCHIVER_USERNAME is not set"}},
-		"no domain":     {options: asUser(func(o *Options) { o.Domain = "" }), config: true, says: []string{"ARCHIVER_DOMAIN is not set"}},
-		"no project": {options: asUser(func(o *Options) { o.Region, o.Project = "", "" }), config: true,
+		"wrong project": {options: userOptions(func(o *Options) { o.Project = "other" }), denied: true, says: []string{"project other", "HUAWEICLOUD_SDK_PROJECT_ID"}},
+		"no password":   {options: userOptions(func(o *Options) { o.Password = extract.Secret{} }), config: true, says: []string{"ARCHIVER_PASSWORD is not set"}},
+		"no user":       {options: userOptions(func(o *Options) { o.Username = "" }), config: true, says: []string{"ARCHIVER_USERNAME is not set"}},
+		"no domain":     {options: userOptions(func(o *Options) { o.Domain = "" }), config: true, says: []string{"ARCHIVER_DOMAIN is not set"}},
+		"no project": {options: userOptions(func(o *Options) { o.Region, o.Project = "", "" }), config: true,
 			says: []string{"ARCHIVER_PROJECT", "HUAWEICLOUD_SDK_PROJECT_ID"}},
-		"two projects": {options: asUser(func(o *Options) { o.ProjectID = testProject }), config: true, says: []string{"are both set"}},
+		"two projects": {options: userOptions(func(o *Options) { o.ProjectID = testProject }), config: true, says: []string{"are both set"}},
 		"keys, an unknown project": {options: Options{Project: "other", AccessKey: secret(testKey), SecretKey: secret(testSecret)},
 			says: []string{"look up project other", "no project of that name", "ARCHIVER_PROJECT"}},
 		"keys that are wrong": {options: Options{Project: shop, AccessKey: secret(testKey), SecretKey: secret("hunter2")}, denied: true,
 			says: []string{"look up project", "401", "check the credentials"}},
-		"a token that is wrong": {options: Options{Project: shop, AuthToken: secret("hunter2")}, denied: true, says: []string{"401", "a token lives for 24 hours"}},
+		"a token that is wrong": {options: Options{Project: shop, AuthToken: secret("hunter2")}, denied: true, says: []string{"401", "a token lives for at most 24 hours"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -208,205 +111,39 @@ func TestSignInErrors(t *testing.T) {
 			}
 			for _, part := range test.says {
 				if !strings.Contains(err.Error(), part) {
-					t.Errorf("not said: %s\n%v", part, err)
+					t.Errorf("the error lacks %q\n%v", part, err)
 				}
 			}
 			if strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("a secret is shown: %v", err)
+				t.Errorf("the error shows a secret: %v", err)
 			}
-			oneLine(t, err)
+			checkErrorText(t, err)
 		})
 	}
 }
 
-// A token is fetched once for all calls, used until shortly before it runs out,
-// and then renewed, once again.
-func TestTokenRenewal(t *testing.T) {
-	t.Parallel()
-	c := newCloud(t)
-	s := c.mustOpen(t, asUser(func(o *Options) { o.ProjectID, o.Project = testProject, "" }))
-	logins := func(want int64) {
-		t.Helper()
-		var calls sync.WaitGroup
-		for range 8 {
-			calls.Go(func() { works(t, s) })
-		}
-		calls.Wait()
-		if n := c.Stats().KeystoneCreateUserTokenByPassword; n != want {
-			t.Errorf("at %s: %d tokens were fetched, want %d", c.clock.Now(), n, want)
-		}
-	}
-	if n := c.Stats().KeystoneCreateUserTokenByPassword; n != 0 {
-		t.Errorf("%d tokens were fetched before a call", n)
-	}
-	logins(1)
-	c.clock.Advance(24*time.Hour - renewBefore - time.Second)
-	logins(1)
-	c.clock.Advance(time.Second)
-	logins(2)
-	c.clock.Advance(24*time.Hour - renewBefore)
-	logins(3)
-	if n := c.Stats().Forbidden; n != 0 {
-		t.Errorf("%d calls were refused", n)
-	}
-}
-
-// One of a short life is renewed after three quarters of it.
-func TestTokenShortLife(t *testing.T) {
-	t.Parallel()
-	c := newCloud(t, func(o *simulate.Options) { o.TokenLife = 4 * time.Minute })
-	s := c.mustOpen(t, asUser())
-	for minute := range 12 {
-		works(t, s)
-		if n, want := c.Stats().KeystoneCreateUserTokenByPassword, int64(1+minute/3); n != want {
-			t.Errorf("minute %d: %d tokens, want %d", minute, n, want)
-		}
-		c.clock.Advance(time.Minute)
-	}
-}
-
-// Revoked while it is used, a token is fetched anew by the first call that is
-// refused, for all of them; and each call is tried again.
-func TestTokenRevoked(t *testing.T) {
-	t.Parallel()
-	for _, status := range []int{http.StatusForbidden, http.StatusUnauthorized} {
-		c := newCloud(t)
-		s := c.mustOpen(t, asUser())
-		works(t, s)
-		c.Revoke()
-		if status == http.StatusUnauthorized { // as a gateway would have it
-			c.intercept(func(w http.ResponseWriter, r *http.Request) bool {
-				recorded := httptest.NewRecorder()
-				c.ServeHTTP(recorded, r)
-				if recorded.Code == http.StatusForbidden {
-					recorded.Code = status
-				}
-				for name := range recorded.Header() {
-					w.Header().Set(name, recorded.Header().Get(name))
-				}
-				w.WriteHeader(recorded.Code)
-				_, _ = w.Write(recorded.Body.Bytes())
-				return true
-			})
-		}
-		var calls sync.WaitGroup
-		for range 8 {
-			calls.Go(func() { works(t, s) })
-		}
-		calls.Wait()
-		if n := c.Stats().KeystoneCreateUserTokenByPassword; n != 2 {
-			t.Errorf("%d: %d tokens were fetched, want 2", status, n)
-		}
-	}
-}
-
-// Where a new token is refused as well, that is the end: it is asked for once,
-// and each call twice.
-func TestTokenDenied(t *testing.T) {
-	t.Parallel()
-	c := newCloud(t)
-	s := c.mustOpen(t, asUser())
-	var api atomic.Int64
-	c.intercept(func(w http.ResponseWriter, r *http.Request) bool {
-		if strings.HasPrefix(r.URL.Path, "/v3/") {
-			return false
-		}
-		api.Add(1)
-		says(http.StatusForbidden, `{"error_code":"FSS.0403","error_msg":"invalid token `+r.Header.Get("X-Auth-Token")+`"}`).ServeHTTP(w, r)
-		return true
-	})
-	_, err := functions(t.Context(), s)
-	if !errors.Is(err, archive.ErrDenied) || strings.Contains(err.Error(), "MIIF") || !strings.Contains(err.Error(), "permission FunctionGraph:function:list") {
-		t.Errorf("got %v", err)
-	}
-	if n := c.Stats().KeystoneCreateUserTokenByPassword; n != 2 || api.Load() != 2 {
-		t.Errorf("%d tokens, %d calls", n, api.Load())
-	}
-}
-
-// A password that is refused is not tried again at once, by no call: users are
-// locked out after a few. Once its file has another one, that is tried.
-func TestPasswordRotated(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "password")
-	t.Setenv("TEST_PASSWORD_FILE", file)
-	write := func(text string) {
-		t.Helper()
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("old-password\n")
-	c := newCloud(t)
-	s := c.mustOpen(t, asUser(func(o *Options) {
-		o.ProjectID, o.Project, o.Password = testProject, "", extract.SecretFrom("TEST_PASSWORD")
-	}))
-	var calls sync.WaitGroup
-	for range 8 {
-		calls.Go(func() {
-			if _, err := functions(t.Context(), s); !errors.Is(err, archive.ErrDenied) || strings.Contains(err.Error(), "old-password") {
-				t.Errorf("got %v", err)
-			}
-		})
-	}
-	calls.Wait()
-	if n := c.Stats().Unauthorized; n != 1 {
-		t.Errorf("the wrong password was tried %d times", n)
-	}
-	c.clock.Advance(loginPause)
-	if _, err := functions(t.Context(), s); !errors.Is(err, archive.ErrDenied) || c.Stats().Unauthorized != 2 {
-		t.Errorf("a minute later: %v, %d tries", err, c.Stats().Unauthorized)
-	}
-	write(testPassword)
-	works(t, s)
-}
-
-// While the identity service is down, a token that has not run out is used on.
-func TestTokenServiceDown(t *testing.T) {
-	t.Parallel()
-	c := newCloud(t)
-	s := c.mustOpen(t, asUser())
-	works(t, s)
-	var down atomic.Bool
-	down.Store(true)
-	c.intercept(func(w http.ResponseWriter, r *http.Request) bool {
-		if down.Load() && strings.HasPrefix(r.URL.Path, "/v3/") {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return true
-		}
-		return false
-	})
-	c.clock.Advance(24*time.Hour - renewBefore)
-	works(t, s)
-	c.clock.Advance(renewBefore)
-	if _, err := functions(t.Context(), s); err == nil || errors.Is(err, archive.ErrDenied) || !strings.Contains(err.Error(), "503") || !strings.Contains(err.Error(), "ARCHIVER_IAM_ENDPOINT") {
-		t.Errorf("once it has run out: %v", err)
-	}
-	down.Store(false)
-	works(t, s)
-}
-
-// Whatever the identity service answers, it is told in one line, without a
-// secret, and a project's id fits into a path.
+// Errors of the identity service have one line and contain no secret, and a
+// project id fits into a URL path.
 func TestIdentityAnswers(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request){
-		"a web page":    says(200, "<html>\n").ServeHTTP,
-		"nothing":       says(200, "").ServeHTTP,
-		"a list":        says(200, "[]").ServeHTTP,
-		"an empty one":  says(200, "{}").ServeHTTP,
-		"a number":      says(200, `{"projects":[{"id":17,"name":"`+shop+`"}],"token":{"expires_at":17}}`).ServeHTTP,
-		"a strange id":  says(200, `{"projects":[{"id":"../../v2","name":"`+shop+`"}]}`).ServeHTTP,
-		"another name":  says(200, `{"projects":[{"id":"`+testProject+`","name":"other"}]}`).ServeHTTP,
-		"two of a name": says(200, `{"projects":[{"id":"a","name":"`+shop+`"},{"id":"b","name":"`+shop+`"}]}`).ServeHTTP,
-		"refused":       says(400, `{"error":{"code":400,"message":"no\nand no","title":"Bad Request"}}`).ServeHTTP,
+		"a web page":    answerWith(200, "<html>\n").ServeHTTP,
+		"nothing":       answerWith(200, "").ServeHTTP,
+		"a list":        answerWith(200, "[]").ServeHTTP,
+		"an empty one":  answerWith(200, "{}").ServeHTTP,
+		"a number":      answerWith(200, `{"projects":[{"id":17,"name":"`+shop+`"}],"token":{"expires_at":17}}`).ServeHTTP,
+		"a strange id":  answerWith(200, `{"projects":[{"id":"../../v2","name":"`+shop+`"}]}`).ServeHTTP,
+		"another name":  answerWith(200, `{"projects":[{"id":"`+testProject+`","name":"other"}]}`).ServeHTTP,
+		"two of a name": answerWith(200, `{"projects":[{"id":"a","name":"`+shop+`"},{"id":"b","name":"`+shop+`"}]}`).ServeHTTP,
+		"refused":       answerWith(400, `{"error":{"code":400,"message":"no\nand no","title":"Bad Request"}}`).ServeHTTP,
 		"moved":         http.RedirectHandler("/login", http.StatusFound).ServeHTTP,
 		"a strange token": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Subject-Token", "a token\tof two")
-			says(201, `{"token":{}}`).ServeHTTP(w, r)
+			answerWith(201, `{"token":{}}`).ServeHTTP(w, r)
 		},
 	} {
 		for who, o := range map[string]Options{
-			"keys": {Project: shop, AccessKey: secret(testKey), SecretKey: secret(testSecret)}, "user": asUser(),
+			"keys": {Project: shop, AccessKey: secret(testKey), SecretKey: secret(testSecret)}, "user": userOptions(),
 		} {
 			if who == "keys" && name == "a strange token" {
 				continue
@@ -425,55 +162,25 @@ func TestIdentityAnswers(t *testing.T) {
 				if strings.Contains(err.Error(), testPassword) {
 					t.Errorf("the password is shown: %v", err)
 				}
-				oneLine(t, err)
+				checkErrorText(t, err)
 			})
 		}
 	}
 }
 
-// Where a token's answer leaves out what is good to know, it does without.
-func TestTokenSaysLittle(t *testing.T) {
-	t.Parallel()
-	for name, body := range map[string]string{
-		"nothing at all": `{"token":{}}`, "an end that is past": `{"token":{"expires_at":"2020-01-01T00:00:00.000000Z"}}`,
-		"an end in words": `{"token":{"expires_at":"soon"}}`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := newCloud(t)
-			var logins atomic.Int64
-			c.intercept(func(w http.ResponseWriter, r *http.Request) bool {
-				if r.URL.Path != "/v3/auth/tokens" {
-					return false
-				}
-				logins.Add(1)
-				w.Header().Set("X-Subject-Token", "a-user-token")
-				says(http.StatusCreated, body).ServeHTTP(w, r)
-				return true
-			})
-			s := c.mustOpen(t, asUser())
-			works(t, s)
-			works(t, s)
-			if logins.Load() != 1 || c.Stats().KeystoneListProjects != 1 {
-				t.Errorf("%d logins, %d times asked for the project", logins.Load(), c.Stats().KeystoneListProjects)
-			}
-		})
-	}
-}
-
-// Cancelling ends the look-up at once, wherever it is.
+// Cancelling ends the look-up of the project at once, in each phase.
 func TestNewCancelled(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]Options{
 		"keys":  {Project: shop, AccessKey: secret(testKey), SecretKey: secret(testSecret)},
 		"token": {Project: shop, AuthToken: secret("a-user-token")},
-		"user":  asUser(),
+		"user":  userOptions(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithCancelCause(t.Context())
 			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				_, _ = io.Copy(io.Discard, r.Body) // else the server does not see that the caller left
+				_, _ = io.Copy(io.Discard, r.Body) // or else the server does not notice that the client is gone
 				cancel(archive.ErrInterrupted)
 				<-r.Context().Done()
 			}))
@@ -487,8 +194,8 @@ func TestNewCancelled(t *testing.T) {
 	}
 }
 
-// A token in a file is used as it is now; where the file cannot be read for a
-// moment, as it was.
+// The token is read from its file at each call. If the file cannot be read, the
+// last token stays in use.
 func TestTokenRotated(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	t.Setenv("TEST_TOKEN_FILE", file)
@@ -512,19 +219,19 @@ func TestTokenRotated(t *testing.T) {
 	})
 	accept("first")
 	s := c.mustOpen(t, Options{ProjectID: testProject, AuthToken: extract.SecretFrom("TEST_TOKEN")})
-	works(t, s)
+	checkWorks(t, s)
 	write("second")
 	accept("second")
-	works(t, s)
+	checkWorks(t, s)
 	write("")
-	works(t, s)
+	checkWorks(t, s)
 	write("two words")
-	works(t, s)
+	checkWorks(t, s)
 	accept("third")
 	if _, err := functions(t.Context(), s); !errors.Is(err, archive.ErrDenied) || !strings.Contains(err.Error(), "TEST_TOKEN_FILE") {
 		t.Errorf("got %v", err)
 	}
-	// The file is replaced between the call and its refusal.
+	// The file is replaced after the call and before the refusal.
 	c.intercept(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Header.Get("X-Auth-Token") == "second" {
 			write("third")
@@ -535,5 +242,5 @@ func TestTokenRotated(t *testing.T) {
 		return false
 	})
 	write("second")
-	works(t, s)
+	checkWorks(t, s)
 }

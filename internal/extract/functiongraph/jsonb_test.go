@@ -13,8 +13,8 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// PostgreSQL takes whatever is kept: one value that it refuses would cost the
-// whole page's COPY.
+// PostgreSQL accepts each stored value. One rejected value would fail the COPY
+// of a whole page.
 func TestPostgreSQLTakesExtra(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -25,7 +25,7 @@ func TestPostgreSQLTakesExtra(t *testing.T) {
 	defer conn.Close(ctx)
 	take := func(name string, extra []byte, texts ...string) {
 		t.Helper()
-		// Kept, and written out again.
+		// Stored, and read back.
 		var written int
 		if err := conn.QueryRow(ctx, "SELECT length($1::text::jsonb::text)", string(extra)).Scan(&written); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -37,18 +37,18 @@ func TestPostgreSQLTakesExtra(t *testing.T) {
 			}
 		}
 	}
-	for name, c := range odd {
+	for name, c := range oddFields {
 		inv, why := decodeOne(t, `{"request_id":"a","odd":`+c.value+`}`)
 		if why != nil {
 			t.Fatal(why.Reason)
 		}
 		take(name, inv.Extra)
-		// The same where a text is due.
+		// The same values in text columns.
 		inv, _ = decodeOne(t, `{"request_id":"a","status":`+c.value+`,"error_code":`+c.value+`,"error_message":`+c.value+`}`)
 		take(name+" as text", []byte("{}"), inv.Status, inv.ErrorCode, inv.ErrorMessage)
 	}
 
-	// The densest that one element can be made of, as long as it may be.
+	// The largest number of values in one element of the maximum size.
 	for name, filling := range map[string]string{
 		"numbers": "1,", "lists": "[],", "texts": `"",`, "objects": `{"":1},`, "large numbers": "1e999,", "small numbers": "1e-999,",
 	} {

@@ -11,9 +11,9 @@ import (
 	"archiver/internal/extract"
 )
 
-// A keyPair is an access key, its secret key and, for temporary ones, their
-// security token, of which each may be in a file that is replaced. They are
-// issued together: the old ones are used until all of them have changed.
+// A keyPair is an access key, its secret key and, for temporary keys, a security
+// token. Each of them may be in a file that is replaced. They belong together:
+// the old keys are used until all of the files have changed.
 type keyPair struct {
 	access, secret, security extract.Secret
 	clock                    archive.Clock
@@ -22,11 +22,11 @@ type keyPair struct {
 	used keys
 }
 
-// How long to wait for the rest, where some of the keys have changed and the
-// old ones are refused already.
+// When the source refuses the old keys and only some of the files have changed,
+// the files are read again after a pause.
 const (
-	pairPause = time.Second
-	pairLooks = 5
+	rereadPause = time.Second
+	maxReads    = 5
 )
 
 func newKeyPair(o Options, clock archive.Clock) (*keyPair, error) {
@@ -41,33 +41,33 @@ func newKeyPair(o Options, clock archive.Clock) (*keyPair, error) {
 	return k, nil
 }
 
-func (k *keyPair) proof(context.Context) (proof, error) {
+func (k *keyPair) credentials(context.Context) (credentials, error) {
 	now, err := k.read()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	// What cannot be read is being written.
-	if err == nil && replaced(k.used, now) {
+	// A file that cannot be read may be half written.
+	if err == nil && allChanged(k.used, now) {
 		k.used = now
 	}
-	return proof{keys: k.used}, nil
+	return credentials{keys: k.used}, nil
 }
 
-func (k *keyPair) another(ctx context.Context, refused proof) (proof, error) {
+func (k *keyPair) replacement(ctx context.Context, refused credentials) (credentials, error) {
 	var now keys
-	for look := 1; ; look++ {
+	for read := 1; ; read++ {
 		var err error
 		now, err = k.read()
 		switch {
-		case err != nil && look == pairLooks:
-			return proof{}, err
+		case err != nil && read == maxReads:
+			return credentials{}, err
 		case err == nil && now == refused.keys:
 			return refused, nil
-		case err == nil && (replaced(refused.keys, now) || look == pairLooks):
+		case err == nil && (allChanged(refused.keys, now) || read == maxReads):
 			k.use(now)
-			return proof{keys: now}, nil
+			return credentials{keys: now}, nil
 		}
-		if err := k.clock.Sleep(ctx, pairPause); err != nil {
-			return proof{}, err
+		if err := k.clock.Sleep(ctx, rereadPause); err != nil {
+			return credentials{}, err
 		}
 	}
 }
@@ -78,15 +78,15 @@ func (k *keyPair) use(now keys) {
 	k.used = now
 }
 
-func (k *keyPair) check() string {
+func (k *keyPair) hint() string {
 	return "check the credentials (" + k.access.Name() + ", " + k.secret.Name() + ") and this machine's clock"
 }
 
-// read is what the keys are now. Files that are swapped together are read
-// twice, lest one is read before that and another after it.
+// read returns the current keys. It reads until two reads agree, so that it does
+// not mix old and new files while they are replaced.
 func (k *keyPair) read() (keys, error) {
 	before, err := k.readOnce()
-	for range pairLooks {
+	for range maxReads {
 		if err != nil {
 			return keys{}, err
 		}
@@ -97,7 +97,7 @@ func (k *keyPair) read() (keys, error) {
 		}
 		before = now
 	}
-	return keys{}, errors.New("the keys change while they are read")
+	return keys{}, errors.New("the files of the keys change while they are read")
 }
 
 func (k *keyPair) readOnce() (now keys, err error) {
@@ -109,8 +109,8 @@ func (k *keyPair) readOnce() (now keys, err error) {
 	return now, nil
 }
 
-// replaced reports whether keys are others altogether.
-func replaced(old, now keys) bool {
+// allChanged reports whether all parts of the keys have changed.
+func allChanged(old, now keys) bool {
 	return old.access != now.access && old.secret != now.secret &&
 		(old.security == "" || now.security == "" || old.security != now.security)
 }

@@ -16,31 +16,31 @@ import (
 	"archiver/internal/extract"
 )
 
-// A vault has keys in files that change.
-type vault struct {
+// keyFiles are keys in files that change.
+type keyFiles struct {
 	t   *testing.T
 	dir string
 }
 
-func newVault(t *testing.T) *vault {
+func newVault(t *testing.T) *keyFiles {
 	t.Helper()
-	v := &vault{t, t.TempDir()}
+	v := &keyFiles{t, t.TempDir()}
 	for _, name := range []string{"TEST_AK", "TEST_SK", "TEST_ST"} {
 		t.Setenv(name+"_FILE", filepath.Join(v.dir, "now", name))
 	}
 	return v
 }
 
-// put writes one key in place.
-func (v *vault) put(name, value string) {
+// put overwrites the file of one key.
+func (v *keyFiles) put(name, value string) {
 	v.t.Helper()
 	if err := os.WriteFile(filepath.Join(v.dir, "now", name), []byte(value+"\n"), 0o600); err != nil {
 		v.t.Fatal(err)
 	}
 }
 
-// swap puts a whole set in place at once, as a mounted Kubernetes secret is.
-func (v *vault) swap(version string) {
+// swap replaces all files at once, like a mounted Kubernetes secret.
+func (v *keyFiles) swap(version string) {
 	v.t.Helper()
 	dir := filepath.Join(v.dir, version)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -60,13 +60,13 @@ func (v *vault) swap(version string) {
 	}
 }
 
-func (v *vault) options() Options {
+func (v *keyFiles) options() Options {
 	return Options{
 		AccessKey: extract.SecretFrom("TEST_AK"), SecretKey: extract.SecretFrom("TEST_SK"), SecurityToken: extract.SecretFrom("TEST_ST"),
 	}
 }
 
-func (v *vault) pair(clock archive.Clock) *keyPair {
+func (v *keyFiles) pair(clock archive.Clock) *keyPair {
 	v.t.Helper()
 	k, err := newKeyPair(v.options(), clock)
 	if err != nil {
@@ -77,14 +77,14 @@ func (v *vault) pair(clock archive.Clock) *keyPair {
 
 func mustProof(t *testing.T, who identity) keys {
 	t.Helper()
-	p, err := who.proof(t.Context())
+	p, err := who.credentials(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p.keys
 }
 
-// Keys of which only some have changed are used in no call.
+// If only some of the keys have changed, the old keys stay in use.
 func TestKeysChangeTogether(t *testing.T) {
 	v := newVault(t)
 	v.swap("one")
@@ -107,7 +107,7 @@ func TestKeysChangeTogether(t *testing.T) {
 	}
 }
 
-// While sets are swapped under them, calls only ever see whole ones.
+// While the files are swapped, each call sees keys of one set.
 func TestKeysAreNeverMixed(t *testing.T) {
 	v := newVault(t)
 	v.swap("0")
@@ -119,7 +119,7 @@ func TestKeysAreNeverMixed(t *testing.T) {
 		seen[i] = make(map[string]bool)
 		readers.Go(func() {
 			for {
-				p, err := k.proof(t.Context())
+				p, err := k.credentials(t.Context())
 				if err != nil || p.keys.access != p.keys.secret || p.keys.secret != p.keys.security {
 					t.Errorf("%v, %v", p.keys, err)
 				}
@@ -146,34 +146,34 @@ func TestKeysAreNeverMixed(t *testing.T) {
 	}
 }
 
-// What is refused is read again once: the same is refused for good, another is
-// tried, and for the rest of a half there is some patience.
+// After a refusal the keys are read again: the same keys are refused for good,
+// new keys are tried, and an incomplete change is waited for.
 func TestKeysRefused(t *testing.T) {
 	v := newVault(t)
 	v.swap("one")
 	clock := clocktest.NewInstant(noon)
 	k := v.pair(clock)
-	one := proof{keys: keys{"one", "one", "one"}}
-	if p, err := k.another(t.Context(), one); p != one || err != nil || !clock.Now().Equal(noon) {
+	one := credentials{keys: keys{"one", "one", "one"}}
+	if p, err := k.replacement(t.Context(), one); p != one || err != nil || !clock.Now().Equal(noon) {
 		t.Errorf("the same: %v, %v at %s", p, err, clock.Now())
 	}
 	v.put("TEST_AK", "two")
-	if p, err := k.another(t.Context(), one); p.keys != (keys{"two", "one", "one"}) || err != nil || clock.Now().Sub(noon) != (pairLooks-1)*pairPause {
+	if p, err := k.replacement(t.Context(), one); p.keys != (keys{"two", "one", "one"}) || err != nil || clock.Now().Sub(noon) != (maxReads-1)*rereadPause {
 		t.Errorf("half: %v, %v at %s", p, err, clock.Now())
 	}
 	v.swap("three")
 	now := clock.Now()
-	if p, err := k.another(t.Context(), one); p.keys != (keys{"three", "three", "three"}) || err != nil || !clock.Now().Equal(now) {
+	if p, err := k.replacement(t.Context(), one); p.keys != (keys{"three", "three", "three"}) || err != nil || !clock.Now().Equal(now) {
 		t.Errorf("whole: %v, %v", p, err)
 	}
 	v.put("TEST_SK", "")
-	if _, err := k.another(t.Context(), one); err == nil || !strings.Contains(err.Error(), "TEST_SK_FILE") {
+	if _, err := k.replacement(t.Context(), one); err == nil || !strings.Contains(err.Error(), "TEST_SK_FILE") {
 		t.Errorf("empty: %v", err)
 	}
 }
 
-// Through the API: keys that are replaced between two calls, or between a call
-// and its refusal, are used without a word; signatures are checked.
+// Keys that are replaced between two calls, or between a call and its refusal,
+// work without an error. The simulator checks the signatures.
 func TestKeysRotated(t *testing.T) {
 	v := newVault(t)
 	v.swap("before")
@@ -187,7 +187,7 @@ func TestKeysRotated(t *testing.T) {
 	}
 	v.put("TEST_AK", testKey)
 	v.put("TEST_SK", testSecret)
-	works(t, s)
+	checkWorks(t, s)
 	if c.Stats().Forbidden != 1 {
 		t.Errorf("%d refusals", c.Stats().Forbidden)
 	}
@@ -201,14 +201,14 @@ func TestKeysRotated(t *testing.T) {
 		}
 		return false
 	})
-	works(t, s)
+	checkWorks(t, s)
 	if c.Stats().Forbidden != 2 {
 		t.Errorf("%d refusals", c.Stats().Forbidden)
 	}
 }
 
-// A file that is not there, or has what no header may, is a mistake to begin
-// with.
+// A missing file, or a value that cannot be in a header, is an error at the
+// start.
 func TestKeysUnreadable(t *testing.T) {
 	v := newVault(t)
 	v.swap("one")

@@ -7,8 +7,8 @@ import (
 	"archiver/internal/extract"
 )
 
-// Check finds what New would refuse, and asks nobody: the endpoints are ones
-// where nobody listens.
+// Check finds the same errors as New, and makes no call: nothing listens at the
+// endpoints of the test.
 func TestOptionsCheck(t *testing.T) {
 	t.Parallel()
 	token := extract.FixedSecret("token", "t")

@@ -3,26 +3,26 @@ package functiongraph
 import (
 	"fmt"
 	"hash/maphash"
+	"iter"
 	"strconv"
 )
 
-// A pager decides where a list goes on and where it ends. Both lists page by
-// offset; whether next_marker and count are there, and what they hold on the
-// last page, is not said, so that no one sign is believed against the others:
+// A pager decides at which offset a list continues, and where it ends. The API's
+// pages do not document whether next_marker and count are always present, nor
+// their values on the last page. So the pager combines all signs:
 //
-//   - an empty page is the end;
-//   - a count is taken for the total where it can be that: it is not less than
-//     what came so far, and a full page's is not just that page's own length.
-//     Then the list ends where the total is reached, and not before: a source
-//     may give fewer than it was asked for;
-//   - without such a count, the list goes on after a full page, and after a
-//     short one only where its next_marker says so.
+//   - An empty page is the end.
+//   - A count is the total if it can be: it is at least the number of elements so
+//     far, and on a full page it is not just the length of that page. With a
+//     total, the list ends when the total is reached, not before: a source may
+//     return fewer elements than requested.
+//   - Without a total, the list continues after a full page. After a short page
+//     it continues only if the next_marker is beyond the page's offset.
 //
-// A next_marker on a last page therefore costs one more call, for an empty
-// page, only where there is no count to contradict it.
+// So a next_marker on the last page costs one more call (for an empty page) only
+// if there is no total.
 //
-// Whatever the source answers, the list ends: at a page that came before (the
-// source gives the same for another marker), or beyond maxOffset.
+// The list always ends: at a repeated page, or beyond maxOffset.
 type pager struct {
 	offset int
 	limit  int
@@ -31,8 +31,7 @@ type pager struct {
 	pages  map[uint64]struct{} // digests of the pages so far
 }
 
-// maxOffset is far beyond what one function runs asynchronously in the time
-// that one list speaks of.
+// maxOffset is far more than the invocations of one function in one query.
 const maxOffset = 50_000_000
 
 func newPager(offset, limit int) *pager {
@@ -41,16 +40,16 @@ func newPager(offset, limit int) *pager {
 
 func (p *pager) marker() string { return strconv.Itoa(p.offset) }
 
-// An answered page is what a pager goes by.
-type answered struct {
+// A pageSummary is what the pager needs of a page.
+type pageSummary struct {
 	elements    int
-	count, next int    // the source's count and next_marker, -1 for none
-	digest      uint64 // of what the page holds
+	count, next int    // the source's count and next_marker; -1 for none
+	digest      uint64 // of the elements
 }
 
-// advance takes in a page. An error means that the list cannot be read to its
-// end, and that nothing would tell how much of it is missing.
-func (p *pager) advance(a answered) error {
+// advance moves the offset beyond a page. An error means that the list cannot be
+// read to its end, and that the number of missing elements is unknown.
+func (p *pager) advance(a pageSummary) error {
 	end := p.offset + a.elements
 	if a.elements == 0 {
 		p.last = true
@@ -58,9 +57,9 @@ func (p *pager) advance(a answered) error {
 	}
 	if _, again := p.pages[a.digest]; again {
 		if a.count <= a.elements {
-			return fmt.Errorf("the source gives the same page again for marker %d, so that its list has no end to be found", p.offset)
+			return fmt.Errorf("the source returns the same page again for marker %d, so the end of its list cannot be found", p.offset)
 		}
-		p.last = true // the count tells what is missing
+		p.last = true // the count shows how much is missing
 		return nil
 	}
 	p.pages[a.digest] = struct{}{}
@@ -74,15 +73,34 @@ func (p *pager) advance(a answered) error {
 	default:
 		p.last = a.next <= p.offset
 	}
-	// A next_marker within the page means that the source counts otherwise
-	// than we do: going back to it repeats records, going past it could lose
-	// some. One beyond the page's end would lose some too.
+	// A next_marker within the page means that the source counts differently.
+	// Continuing there repeats records, continuing at the page's end could lose
+	// some. A next_marker beyond the page's end is ignored: it could lose some too.
 	if a.next > p.offset && a.next < end {
 		end = a.next
 	}
 	p.offset = end
 	if p.offset > maxOffset && !p.last {
-		return fmt.Errorf("the source's list goes on beyond %d elements", maxOffset)
+		return fmt.Errorf("the source's list has more than %d elements", maxOffset)
 	}
 	return nil
+}
+
+// readPages reads a list page by page. fetch reads the page at a marker. A page of
+// limit elements is full.
+func readPages[L interface {
+	summary(maphash.Seed) pageSummary
+}](limit int, fetch func(marker *string) (L, error)) iter.Seq2[L, error] {
+	return func(yield func(L, error) bool) {
+		for p := newPager(0, limit); !p.last; {
+			marker := p.marker()
+			list, err := fetch(&marker)
+			if err == nil {
+				err = p.advance(list.summary(p.seed))
+			}
+			if !yield(list, err) || err != nil {
+				return
+			}
+		}
+	}
 }

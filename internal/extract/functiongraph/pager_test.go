@@ -6,13 +6,13 @@ import (
 	"testing"
 )
 
-// A list is a source's list as a pager sees it. Elements are numbers.
+// A list is a source's list of numbers.
 type list struct {
-	total int
-	most  int                            // elements a page, whatever is asked for
-	count func(total, n int) int         // of the answer
-	next  func(offset, n, total int) int // of the answer
-	page  func(offset, limit int) []int  // in place of the plain one
+	total   int
+	pageMax int                            // elements per page, even if more are requested
+	count   func(total, n int) int         // of the answer
+	next    func(offset, n, total int) int // of the answer
+	page    func(offset, limit int) []int  // if set, replaces the usual page
 }
 
 var counts = map[string]func(total, n int) int{
@@ -42,7 +42,7 @@ func unless(end bool, next, otherwise int) int {
 	return next
 }
 
-// read pages through the list and returns the elements seen and the calls made.
+// read reads the whole list, and returns the elements and the number of calls.
 func (l *list) read(t *testing.T, limit int) (seen map[int]bool, calls int, err error) {
 	t.Helper()
 	seen = make(map[int]bool)
@@ -54,7 +54,7 @@ func (l *list) read(t *testing.T, limit int) (seen map[int]bool, calls int, err 
 		if l.page != nil {
 			elements = l.page(p.offset, limit)
 		} else {
-			for i := p.offset; i < min(l.total, p.offset+min(limit, l.most)); i++ {
+			for i := p.offset; i < min(l.total, p.offset+min(limit, l.pageMax)); i++ {
 				elements = append(elements, i)
 			}
 		}
@@ -62,7 +62,7 @@ func (l *list) read(t *testing.T, limit int) (seen map[int]bool, calls int, err 
 			seen[e] = true
 		}
 		n := len(elements)
-		err = p.advance(answered{n, l.count(l.total, n), l.next(p.offset, n, l.total), digest(elements)})
+		err = p.advance(pageSummary{n, l.count(l.total, n), l.next(p.offset, n, l.total), digest(elements)})
 		if err != nil {
 			return seen, calls, err
 		}
@@ -77,15 +77,15 @@ func digest(elements []int) (d uint64) {
 	return d
 }
 
-// Whatever count and next_marker are, of a list that gives as many as it is
-// asked for nothing is missed, and few calls are made for nothing.
+// If the source returns as many elements as requested, the pager misses none
+// and makes few useless calls, for each combination of count and next_marker.
 func TestPagerReadsAll(t *testing.T) {
 	t.Parallel()
 	const limit = 5
 	for countName, count := range counts {
 		for nextName, next := range nexts {
 			for total := range 4 * limit {
-				l := list{total: total, most: limit, count: count, next: next}
+				l := list{total: total, pageMax: limit, count: count, next: next}
 				seen, calls, err := l.read(t, limit)
 				if err != nil || len(seen) != total {
 					t.Errorf("count %s, next %s: %d of %d, %v", countName, nextName, len(seen), total, err)
@@ -102,15 +102,15 @@ func TestPagerReadsAll(t *testing.T) {
 	}
 }
 
-// A source that gives fewer than it is asked for, but for its last page, is
-// read to its end where either its count or its next_marker tells.
+// If the source returns fewer elements than requested, the pager still reads
+// all of them, as long as count or next_marker shows that there are more.
 func TestPagerShortPages(t *testing.T) {
 	t.Parallel()
 	for countName, count := range counts {
 		for nextName, next := range nexts {
 			told := countName == "right" || (countName == "absent" || countName == "zero") &&
 				nextName != "absent" && nextName != "zero" && nextName != "within"
-			l := list{total: 23, most: 3, count: count, next: next}
+			l := list{total: 23, pageMax: 3, count: count, next: next}
 			seen, _, err := l.read(t, 10)
 			if err != nil || told && len(seen) != 23 {
 				t.Errorf("count %s, next %s: %d of 23, %v", countName, nextName, len(seen), err)
@@ -119,7 +119,7 @@ func TestPagerShortPages(t *testing.T) {
 	}
 }
 
-// A source that goes on for ever is left.
+// The pager stops at a list without an end.
 func TestPagerEnds(t *testing.T) {
 	t.Parallel()
 	const limit = 5
@@ -131,12 +131,12 @@ func TestPagerEnds(t *testing.T) {
 		count int
 		fails string
 	}{
-		"the same page, no count":       {same, -1, "the same page again"},
-		"the same page, its own count":  {same, 5, "the same page again"},
+		"the same page, no count":       {same, -1, "returns the same page again"},
+		"the same page, its own count":  {same, 5, "returns the same page again"},
 		"the same page, more counted":   {same, 1200, ""},
-		"the same pages by turns":       {turns, -1, "the same page again"},
+		"the same pages by turns":       {turns, -1, "returns the same page again"},
 		"the same pages, more counted":  {turns, 1200, ""},
-		"new pages, a count they break": {fresh, 7, "beyond 50000000"},
+		"new pages, a count they break": {fresh, 7, "more than 50000000"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -146,13 +146,13 @@ func TestPagerEnds(t *testing.T) {
 				count: func(int, int) int { return c.count },
 				next:  func(int, int, int) int { return -1 },
 			}
-			if strings.Contains(c.fails, "beyond") {
-				// Ten million pages would take a while: begin near the end.
+			if strings.Contains(c.fails, "more than") {
+				// Ten million pages would take long: begin near the end.
 				l.page = nil
 				p := newPager(maxOffset-2*limit, limit)
 				var err error
 				for i := 0; err == nil && i < 10; i++ {
-					err = p.advance(answered{limit, c.count, -1, uint64(i)})
+					err = p.advance(pageSummary{limit, c.count, -1, uint64(i)})
 				}
 				if err == nil || !strings.Contains(err.Error(), c.fails) {
 					t.Errorf("got %v", err)
@@ -167,7 +167,7 @@ func TestPagerEnds(t *testing.T) {
 	}
 }
 
-// A next_marker that counts pages, not elements, reads everything as well.
+// A next_marker that counts pages, not elements, also reads everything.
 func TestPagerPageNumbers(t *testing.T) {
 	t.Parallel()
 	const limit, total = 5, 23

@@ -10,11 +10,10 @@ import (
 	"archiver/internal/extract"
 )
 
-// errNoProject says how to name one.
 var errNoProject = fmt.Errorf("%w: no project: set HUAWEICLOUD_SDK_PROJECT_ID to its id, or ARCHIVER_PROJECT to its name", ErrOptions)
 
-// projectName is the name to look a project up by: the region's own project has
-// its name.
+// projectName is the name to look the project up by. Each region has a project
+// of the region's name.
 func (o *Options) projectName() string {
 	if o.Project != "" {
 		return o.Project
@@ -22,20 +21,20 @@ func (o *Options) projectName() string {
 	return o.Region
 }
 
-// projectBy is the project's id, as given or as the SDK's profile has it, or
-// else where to look it up.
-func projectBy(o Options, who identity, caller *extract.Caller) (id string, service *identityService, err error) {
+// configuredProject returns the project's id from the options or the SDK's
+// profile file, or else the identity service that can look it up.
+func configuredProject(o Options, who identity, caller *extract.Caller) (id string, service *identityService, err error) {
 	if o.ProjectID != "" {
 		if o.Project != "" {
-			return "", nil, fmt.Errorf("%w: HUAWEICLOUD_SDK_PROJECT_ID and ARCHIVER_PROJECT are both set: one of them is enough", ErrOptions)
+			return "", nil, fmt.Errorf("%w: HUAWEICLOUD_SDK_PROJECT_ID and ARCHIVER_PROJECT are both set: unset one of them", ErrOptions)
 		}
 		return o.ProjectID, nil, nil
 	}
-	if f, ok := who.(*found); ok { // what a profile says as well, unless told otherwise
-		if o.Project == "" && f.sdk.ProjectId != "" {
-			return f.sdk.ProjectId, nil, nil
+	if c, ok := who.(*sdkChain); ok { // the profile file, after the options
+		if o.Project == "" && c.sdk.ProjectId != "" {
+			return c.sdk.ProjectId, nil, nil
 		}
-		o.IAMEndpoint = cmp.Or(o.IAMEndpoint, f.sdk.IamEndpoint)
+		o.IAMEndpoint = cmp.Or(o.IAMEndpoint, c.sdk.IamEndpoint)
 	}
 	if o.projectName() == "" {
 		return "", nil, errNoProject
@@ -46,10 +45,9 @@ func projectBy(o Options, who identity, caller *extract.Caller) (id string, serv
 	return "", service, nil
 }
 
-// projectID is the project's id: as projectBy has it, as a user's token says, or
-// looked up.
+// projectID returns the project's id: configured, of a user's token, or looked up.
 func projectID(ctx context.Context, o Options, who identity, caller *extract.Caller) (string, error) {
-	given, service, err := projectBy(o, who, caller)
+	given, service, err := configuredProject(o, who, caller)
 	if given != "" || err != nil {
 		return given, err
 	}
@@ -62,23 +60,23 @@ func projectID(ctx context.Context, o Options, who identity, caller *extract.Cal
 }
 
 func lookUp(ctx context.Context, service *identityService, who identity, name string) (string, error) {
-	p, err := who.proof(ctx)
+	used, err := who.credentials(ctx)
 	if err != nil {
 		return "", err
 	}
 	if u, ok := who.(*user); ok {
 		if t, _ := u.current(); t.project != "" {
-			return t.project, nil // the token is for it
+			return t.project, nil // the token was issued for this project
 		}
 	}
-	id, err := service.project(ctx, p, name)
+	id, err := service.project(ctx, used, name)
 	if !errors.Is(err, archive.ErrDenied) {
 		return id, err
 	}
-	if next, failed := who.another(ctx, p); failed == nil && next != p {
+	if next, failed := who.replacement(ctx, used); failed == nil && next != used {
 		if id, err = service.project(ctx, next, name); err == nil {
 			return id, nil
 		}
 	}
-	return "", fmt.Errorf("%w: %s", err, who.check())
+	return "", fmt.Errorf("%w: %s", err, who.hint())
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A status is asked for as the page has it; another word, which the source would
-// refuse, is not.
+// A status of the API's page is a filter. Another word is not sent, because the
+// source would refuse it.
 func TestStatusIsAskedFor(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[string]string{"": "", "FAIL": "FAIL", "WAIT": "WAIT", "Succeeded": "", "fail": ""} {

@@ -9,23 +9,23 @@ import (
 	"archiver/internal/extract/answer"
 )
 
-// A recordReader turns elements into invocations, one after the other.
+// A recordReader decodes elements into invocations, and reuses its memory.
 type recordReader struct {
 	objects answer.ObjectReader
 	texts   answer.TextReader
 	id      []byte
 }
 
-// read turns one element into an invocation, or says why no row can hold it
-// (page: Querying Asynchronous Invocation Requests, Table 5). The element is
-// valid for the call only.
+// read decodes one element (page: Querying Asynchronous Invocation Requests,
+// Table 5), or rejects it if it cannot be stored as a row. read keeps no
+// reference to the element.
 func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archive.Rejected) {
 	inv := archive.Invocation{Status: answer.StatusUnknown}
-	if rejected := answer.Unread(element); rejected != nil {
+	if rejected := answer.CheckElement(element); rejected != nil {
 		return inv, rejected
 	}
 	var extra answer.ExtraFields
-	start := true // is a time, or absent
+	startValid := true // or absent
 	idReason := "request_id is absent"
 	for name, value := range r.objects.Members(element) {
 		switch string(name) {
@@ -40,11 +40,11 @@ func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archiv
 		case "error_message":
 			inv.ErrorMessage = r.texts.Text(value)
 		case "start_time":
-			inv.Start, start = parseTime(value)
+			inv.Start, startValid = parseTime(value)
 		case "end_time":
 			end, ok := parseTime(value)
 			if !ok {
-				// The record stands without it, and what came is kept.
+				// Keep the record without an end time, and the value in extra.
 				extra.Add(name, value)
 			}
 			inv.End = end
@@ -55,16 +55,16 @@ func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archiv
 	switch {
 	case idReason != "":
 		return inv, answer.Rejected(element, inv.Start, idReason)
-	case !start:
-		return inv, answer.Rejected(element, time.Time{}, "start_time is no time of the calendar")
+	case !startValid:
+		return inv, answer.Rejected(element, time.Time{}, "start_time is not a valid time")
 	}
 	inv.RequestID = string(r.id)
 	inv.Extra = extra.Object()
 	return inv, nil
 }
 
-// errorCode reads an error code: an integer on the page, 0 for none; other
-// clients of the API expect a string, empty for none.
+// errorCode reads an error code. The page documents an integer, with 0 for none;
+// other clients of the API expect a string, with "" for none.
 func (r *recordReader) errorCode(value jsontext.Value) string {
 	if value.Kind() == '0' && zero(value) {
 		return ""
@@ -75,8 +75,7 @@ func (r *recordReader) errorCode(value jsontext.Value) string {
 	return ""
 }
 
-// zero reports whether a number is 0, however it is written: no digit before
-// an exponent is another.
+// zero reports whether a JSON number is 0: all digits before the exponent are 0.
 func zero(number jsontext.Value) bool {
 	for _, c := range number {
 		switch {

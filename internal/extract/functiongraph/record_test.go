@@ -96,14 +96,14 @@ func TestRejected(t *testing.T) {
 		`{"request_id":null}`:            {Reason: "request_id is not a string"},
 		`{"request_id":17}`:              {Reason: "request_id is not a string"},
 		`{"request_id":""}`:              {Reason: "request_id is empty"},
-		`{"request_id":"a\u0000"}`:       {Reason: "request_id has characters that no text can hold"},
-		`{"request_id":"\ud800"}`:        {Reason: "request_id has characters that no text can hold"},
-		"{\"request_id\":\"\xff\"}":      {Reason: "request_id has characters that no text can hold"},
+		`{"request_id":"a\u0000"}`:       {Reason: "request_id contains characters that PostgreSQL cannot store"},
+		`{"request_id":"\ud800"}`:        {Reason: "request_id contains characters that PostgreSQL cannot store"},
+		"{\"request_id\":\"\xff\"}":      {Reason: "request_id contains characters that PostgreSQL cannot store"},
 		`{"request_id":"` + long + `ü"}`: {Reason: "request_id is longer than 64 characters"},
 		`{"request_id":"a","request_id":"","start_time":"2026-03-14T12:00:00"}`: {Reason: "request_id is empty", Start: start},
-		`{"request_id":"a","start_time":"2026-02-30T12:00:00"}`:                 {Reason: "start_time is no time of the calendar"},
-		`{"request_id":"a","start_time":"9999-12-31T23:00:00-01:00"}`:           {Reason: "start_time is no time of the calendar"},
-		`{"request_id":"a","start_time":1773489600}`:                            {Reason: "start_time is no time of the calendar"},
+		`{"request_id":"a","start_time":"2026-02-30T12:00:00"}`:                 {Reason: "start_time is not a valid time"},
+		`{"request_id":"a","start_time":"9999-12-31T23:00:00-01:00"}`:           {Reason: "start_time is not a valid time"},
+		`{"request_id":"a","start_time":1773489600}`:                            {Reason: "start_time is not a valid time"},
 		`"a"`: {Reason: "not an object"},
 	} {
 		_, got := decodeOne(t, element)
@@ -118,8 +118,7 @@ func TestRejected(t *testing.T) {
 	}
 }
 
-// A message of a megabyte is a record like others; what no column would hold
-// is not.
+// A message of 1 MB is stored. An element longer than MaxElement is rejected.
 func TestRecordSize(t *testing.T) {
 	t.Parallel()
 	element := func(n int) string {

@@ -10,18 +10,17 @@ import (
 	"archiver/internal/extract"
 )
 
-// regions are those that the SDK's tables leave out: Open Telekom Cloud's, where
-// FunctionGraph is offered in eu-de alone (page: Regions and Endpoints, Open
-// Telekom Cloud).
-var regions = map[string]struct{ api, iam string }{
+// otcRegions are the regions of Open Telekom Cloud, which the SDK's tables lack.
+// Only eu-de has FunctionGraph (page: Regions and Endpoints, Open Telekom Cloud).
+var otcRegions = map[string]struct{ api, iam string }{
 	"eu-de": {"https://functiongraph.eu-de.otc.t-systems.com", "https://iam.eu-de.otc.t-systems.com"},
 }
 
-// globalIAM is Huawei Cloud's identity service for regions without one of their
-// own, as the SDK has it.
+// globalIAM is Huawei Cloud's identity service for regions without their own, as
+// in the SDK.
 const globalIAM = "https://iam.myhuaweicloud.com"
 
-// apiEndpoint is the base URL of the calls.
+// apiEndpoint returns the base URL of FunctionGraph.
 func apiEndpoint(o Options) (string, error) {
 	if o.Endpoint != "" {
 		return checkedURL("ARCHIVER_ENDPOINT", o.Endpoint, o.Insecure)
@@ -32,34 +31,35 @@ func apiEndpoint(o Options) (string, error) {
 	if r, err := region.SafeValueOf(o.Region); err == nil && len(r.Endpoints) > 0 {
 		return r.Endpoints[0], nil
 	}
-	if r, ok := regions[o.Region]; ok {
+	if r, ok := otcRegions[o.Region]; ok {
 		return r.api, nil
 	}
-	return "", fmt.Errorf("%w: the endpoint of region %q is not known here: set ARCHIVER_ENDPOINT to its URL", ErrOptions, o.Region)
+	return "", fmt.Errorf("%w: the endpoint of region %q is unknown: set ARCHIVER_ENDPOINT to its URL", ErrOptions, o.Region)
 }
 
-// iamEndpoint is the identity service's base URL. Where the API's own was given,
-// the region's identity service is not taken for granted: a password or a
-// signature would go to whoever runs it.
+// iamEndpoint returns the base URL of the identity service. With a configured
+// API endpoint, the identity service must be configured too: a password must not
+// go to the public cloud's service by default.
 func iamEndpoint(o Options) (string, error) {
 	if o.IAMEndpoint != "" {
 		base, err := checkedURL("ARCHIVER_IAM_ENDPOINT", o.IAMEndpoint, o.Insecure)
-		// OpenStack's tools write the version with it.
+		// OpenStack's tools write the URL with the version.
 		return strings.TrimSuffix(base, "/v3"), err
 	}
 	if o.Endpoint != "" {
-		return "", fmt.Errorf("%w: an endpoint of its own needs its identity service: set ARCHIVER_IAM_ENDPOINT", ErrOptions)
+		return "", fmt.Errorf("%w: ARCHIVER_ENDPOINT is set: set ARCHIVER_IAM_ENDPOINT to its identity service", ErrOptions)
 	}
 	if r, err := iamregion.SafeValueOf(o.Region); err == nil && len(r.Endpoints) > 0 {
 		return r.Endpoints[0], nil
 	}
-	if r, ok := regions[o.Region]; ok {
+	if r, ok := otcRegions[o.Region]; ok {
 		return r.iam, nil
 	}
 	return globalIAM, nil
 }
 
-// checkedURL is a base URL that may be called and shown.
+// checkedURL returns a configured URL without a trailing slash, or an error that
+// names the option.
 func checkedURL(name, given string, insecure bool) (string, error) {
 	u, err := extract.Endpoint(given, insecure)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"strconv"
 
@@ -16,48 +15,44 @@ import (
 
 const (
 	// maxSettings is the largest page (SDK: ListFunctionAsyncInvokeConfigRequest,
-	// limit), fullSettings the page of a source that takes no notice of the
-	// limit asked for (page: Querying Asynchronous Execution Notification
-	// Settings of a Function's All Versions, limit).
-	maxSettings  = 100
-	fullSettings = 10
+	// limit). A page of defaultSettings counts as full, because a source may
+	// ignore the requested limit and use its default (page: Querying Asynchronous
+	// Execution Notification Settings of a Function's All Versions, limit).
+	maxSettings     = 100
+	defaultSettings = 10
 
-	// Which action guards the settings is named on no page.
+	// No page names the action that permits to read the settings.
 	permissionSettings = `to read asynchronous invocation settings (the policy "FunctionGraph ReadOnlyAccess" has it)`
 )
 
-// Settings are the asynchronous invocation settings of all versions of a
-// function. One that answers 404 has none: whether the function is there is
-// told by its invocations.
+// Settings lists the asynchronous invocation settings of all versions of a
+// function. If the source answers 404, the list is empty: reading the
+// invocations shows whether the function exists.
 func (s *Source) Settings(ctx context.Context, f archive.Function) iter.Seq2[archive.SettingsPage, error] {
+	limit := strconv.Itoa(maxSettings)
+	pages := readPages(defaultSettings, func(marker *string) (settingList, error) {
+		return call(ctx, s.client, functiongraph.GenReqDefForListFunctionAsyncInvokeConfig,
+			&model.ListFunctionAsyncInvokeConfigRequest{
+				FunctionUrn: f.URN, Marker: marker, Limit: &limit, ContentType: contentType,
+			},
+			permissionSettings, decodeSettings)
+	})
 	return func(yield func(archive.SettingsPage, error) bool) {
-		for p := newPager(0, fullSettings); !p.last; {
-			marker, limit := p.marker(), strconv.Itoa(maxSettings)
-			var list settingList
-			err := s.client.call(ctx, functiongraph.GenReqDefForListFunctionAsyncInvokeConfig,
-				&model.ListFunctionAsyncInvokeConfigRequest{
-					FunctionUrn: f.URN, Marker: &marker, Limit: &limit, ContentType: contentType,
-				},
-				permissionSettings,
-				func(body io.Reader) (err error) {
-					list, err = decodeSettings(body)
-					return err
-				})
-			if err == nil {
-				err = p.advance(list.answered(p.seed))
-			}
+		first := true
+		for list, err := range pages {
 			if err != nil {
-				if errors.Is(goneOr(err), archive.ErrGone) && p.offset == 0 {
+				if first && errors.Is(goneOr(err), archive.ErrGone) {
 					return
 				}
 				if context.Cause(ctx) == nil {
-					err = fmt.Errorf("ask for the settings of %s: %w", f.Name, err)
+					err = fmt.Errorf("list the settings of %s: %w", f.Name, err)
 				}
 				yield(archive.SettingsPage{}, err)
 				return
 			}
+			first = false
 			for i := range list.settings {
-				list.settings[i].URN = asListed(list.settings[i].URN, f.URN)
+				list.settings[i].URN = matchListed(list.settings[i].URN, f.URN)
 			}
 			if !yield(archive.SettingsPage{Settings: list.settings, Rejected: list.rejected, Count: list.count}, nil) {
 				return
@@ -66,10 +61,10 @@ func (s *Source) Settings(ctx context.Context, f archive.Function) iter.Seq2[arc
 	}
 }
 
-// asListed is the URN of a version as the list of functions has it, where the
-// two differ in whether they say that it is the latest.
-func asListed(urn, listed string) string {
-	if urn+":"+latest == listed || urn == listed+":"+latest {
+// matchListed returns the function's listed URN if urn is the same version: one
+// of them may lack the suffix ":latest".
+func matchListed(urn, listed string) string {
+	if urn+":"+latestVersion == listed || urn == listed+":"+latestVersion {
 		return listed
 	}
 	return urn

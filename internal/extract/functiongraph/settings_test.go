@@ -20,7 +20,7 @@ import (
 
 const versionURN = "urn:fss:cn-north-4:" + testProject + ":function:default:a:"
 
-// settingPages are all that a source says of the test's function.
+// settingPages returns all pages of the test function's settings.
 func settingPages(ctx context.Context, s *Source) (pages []archive.SettingsPage, err error) {
 	for page, err := range s.Settings(ctx, archive.Function{URN: testURN, Name: "a"}) {
 		if err != nil {
@@ -31,8 +31,8 @@ func settingPages(ctx context.Context, s *Source) (pages []archive.SettingsPage,
 	return pages, nil
 }
 
-// The sample of the page, in which count and next_marker tell of more than is
-// there, from a source that takes no notice of the marker.
+// The sample of the API's page. Its count and next_marker say that there are
+// more settings, and the source ignores the marker.
 func TestSettingsOfThePage(t *testing.T) {
 	t.Parallel()
 	const sample = `{
@@ -47,7 +47,7 @@ func TestSettingsOfThePage(t *testing.T) {
 		"last_modified" : "2021-03-04 14:50:02",
 		"enable_async_status_log" : false
 	}`
-	s := open(t, says(200, `{"async_invoke_configs":[`+sample+`],"count":2,
+	s := open(t, answerWith(200, `{"async_invoke_configs":[`+sample+`],"count":2,
 		"page_info":{"next_marker":2,"previous_marker":0,"current_count":2}}`))
 	pages, err := settingPages(t.Context(), s)
 	if err != nil || len(pages) == 0 {
@@ -67,11 +67,12 @@ func TestSettingsOfThePage(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if whole, err := archive.ReadSettings(t.Context(), s, archive.Function{URN: testURN}); err != nil || whole.Whole || len(whole.Settings) != 1 {
-		t.Errorf("one of two is taken for all: %+v, %v", whole, err)
+		t.Errorf("a list with one of two settings counts as whole: %+v, %v", whole, err)
 	}
 }
 
-// Whatever is in a setting, it is read as far as it goes, or rejected.
+// All readable fields of a setting are read; an element without a valid URN is
+// rejected.
 func TestSettingShapes(t *testing.T) {
 	t.Parallel()
 	const u = `"func_urn":"u"`
@@ -99,8 +100,8 @@ func TestSettingShapes(t *testing.T) {
 		{`{"func_urn":null}`, "func_urn is not a string"},
 		{`{"func_urn":""}`, "func_urn is empty"},
 		{`{"func_urn":7}`, "func_urn is not a string"},
-		{`{"func_urn":"a\u0000"}`, "func_urn has characters that no text can hold"},
-		{`{"func_urn":"a\ud800"}`, "func_urn has characters that no text can hold"},
+		{`{"func_urn":"a\u0000"}`, "func_urn contains characters that PostgreSQL cannot store"},
+		{`{"func_urn":"a\ud800"}`, "func_urn contains characters that PostgreSQL cannot store"},
 		{`{"func_urn":"` + strings.Repeat("u", maxURN+1) + `"}`, "func_urn is longer than 512 characters"},
 		{`"u"`, "not an object"},
 		{`null`, "not an object"},
@@ -133,26 +134,26 @@ func TestSettingShapes(t *testing.T) {
 	}
 }
 
-// A configs answers pages of n settings, in one of the ways that the page
-// leaves open.
-type configs struct {
-	n, most int
-	info    string // a format of next_marker and the page's length
-	count   bool
-	deaf    bool // takes no notice of limit
+// A settingsAPI serves pages of n settings, in one of the forms that the API's page
+// permits.
+type settingsAPI struct {
+	n, most      int
+	info         string // a format of next_marker and the page's length
+	count        bool
+	ignoresLimit bool // ignores limit
 
 	mu    sync.Mutex
 	asked []string
 }
 
-func (c *configs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (c *settingsAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	c.mu.Lock()
 	c.asked = append(c.asked, r.URL.Path+"?"+q.Get("marker")+","+q.Get("limit"))
 	c.mu.Unlock()
 	from, _ := strconv.Atoi(q.Get("marker"))
 	limit, _ := strconv.Atoi(q.Get("limit"))
-	if c.deaf {
+	if c.ignoresLimit {
 		limit = 10
 	}
 	from = min(from, c.n)
@@ -171,19 +172,19 @@ func (c *configs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, answer+"}")
 }
 
-// However the source pages, each setting comes once.
+// Each setting comes once, for each form of paging.
 func TestSettingsPages(t *testing.T) {
 	t.Parallel()
 	const info = `{"next_marker":%d,"previous_marker":0,"current_count":%d}`
-	for name, c := range map[string]*configs{
+	for name, c := range map[string]*settingsAPI{
 		"none":                      {n: 0, most: 100, count: true, info: info},
 		"one page":                  {n: 7, most: 100, count: true, info: info},
 		"several":                   {n: 250, most: 100, count: true, info: info},
 		"several full":              {n: 200, most: 100, count: true, info: info},
 		"fewer than asked for":      {n: 33, most: 7, count: true, info: info},
 		"no count":                  {n: 250, most: 100, info: info},
-		"the default page":          {n: 30, most: 100, deaf: true, info: info},
-		"the default page, no info": {n: 37, most: 100, deaf: true},
+		"the default page":          {n: 30, most: 100, ignoresLimit: true, info: info},
+		"the default page, no info": {n: 37, most: 100, ignoresLimit: true},
 		"a marker that is a string": {n: 33, most: 7, info: `{"next_marker":"%d","current_count":%d}`},
 		"only count":                {n: 33, most: 7, count: true},
 		"strange info":              {n: 33, most: 7, count: true, info: `["%d",%d]`},
@@ -212,11 +213,11 @@ func TestSettingsPages(t *testing.T) {
 	}
 }
 
-// A URN that leaves its version out is of the latest.
+// A URN without a version means the latest version.
 func TestSettingsOfTheLatest(t *testing.T) {
 	t.Parallel()
-	bare := strings.TrimSuffix(testURN, ":"+latest)
-	s := open(t, says(200, `{"async_invoke_configs":[{"func_urn":"`+bare+`"},{"func_urn":"`+versionURN+`v1"}],"count":2}`))
+	bare := strings.TrimSuffix(testURN, ":"+latestVersion)
+	s := open(t, answerWith(200, `{"async_invoke_configs":[{"func_urn":"`+bare+`"},{"func_urn":"`+versionURN+`v1"}],"count":2}`))
 	for _, listed := range []string{testURN, bare} {
 		got, err := archive.ReadSettings(t.Context(), s, archive.Function{URN: listed})
 		if err != nil || len(got.Settings) != 2 || got.Settings[0].URN != listed || got.Settings[1].URN != versionURN+"v1" {
@@ -231,7 +232,7 @@ func TestSettingsErrors(t *testing.T) {
 		status int
 		body   string
 		denied bool
-		says   string // empty for no error
+		says   string // part of the error; empty means no error
 	}{
 		"denied":           {403, `{"error_code":"FSS.0403","error_msg":"no"}`, true, "to read asynchronous invocation settings"},
 		"unknown function": {404, `{"error_code":"FSS.0404","error_msg":"can not find function"}`, false, ""},
@@ -244,7 +245,7 @@ func TestSettingsErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			pages, err := settingPages(t.Context(), open(t, says(tc.status, tc.body)))
+			pages, err := settingPages(t.Context(), open(t, answerWith(tc.status, tc.body)))
 			switch {
 			case tc.says == "":
 				if err != nil || len(pages) > 1 || len(pages) == 1 && len(pages[0].Settings) > 0 {
@@ -255,12 +256,12 @@ func TestSettingsErrors(t *testing.T) {
 				t.Errorf("%v", err)
 				return
 			}
-			oneLine(t, err)
+			checkErrorText(t, err)
 		})
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(archive.ErrInterrupted)
-	if _, err := settingPages(ctx, open(t, says(200, `{}`))); !errors.Is(err, archive.ErrInterrupted) {
+	if _, err := settingPages(ctx, open(t, answerWith(200, `{}`))); !errors.Is(err, archive.ErrInterrupted) {
 		t.Errorf("interrupted: %v", err)
 	}
 }

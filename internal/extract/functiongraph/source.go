@@ -1,10 +1,10 @@
 package functiongraph
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"log/slog"
 	"net/http"
@@ -21,68 +21,65 @@ import (
 	"archiver/internal/extract"
 )
 
-// Statuses are those that can be asked for (page: Querying Asynchronous
-// Invocation Requests, status).
+// Statuses are the statuses that the API can filter by (page: Querying
+// Asynchronous Invocation Requests, status).
 var Statuses = []string{archive.StatusWait, archive.StatusRunning, archive.StatusSuccess, archive.StatusFail, archive.StatusDiscard}
 
 const (
 	// Provider is this source's name.
 	Provider = "functiongraph"
 
-	// maxInvocations is the largest page (page: Querying Asynchronous
-	// Invocation Requests, limit), maxFunctions that of the list of functions
-	// (page: Querying Functions, maxitems).
+	// The largest pages (pages: Querying Asynchronous Invocation Requests, limit;
+	// Querying Functions, maxitems).
 	maxInvocations = 500
 	maxFunctions   = 400
 
 	contentType = "application/json"
 
-	// The permissions are of the older and the newer identity service. The one
-	// that guards the list of invocations is named on no page.
+	// The permission's name in the older, and (in parentheses) in the newer
+	// identity service. No page names the permission to list invocations.
 	permissionFunctions   = "FunctionGraph:function:list (functiongraph:function:listFunctions)"
 	permissionInvocations = `to read asynchronous invocations (the policy "FunctionGraph ReadOnlyAccess" has it)`
 )
 
-// A Source is one project's functions in one region. It implements
-// archive.Source.
+// A Source reads the functions and invocations of one project in one region. It
+// implements archive.Source.
 type Source struct {
-	id     archive.SourceID
-	page   int // invocations asked for at a time
-	client *client
-	caller *extract.Caller
-	log    *slog.Logger
+	id       archive.SourceID
+	pageSize int // invocations per call
+	client   *client
+	caller   *extract.Caller
+	log      *slog.Logger
 }
 
-// New prepares a source, for which it may have to ask who it is and for its
-// project. Its errors match ErrOptions where the options are to blame and
-// nothing was tried.
+// New makes a source. It may call the identity service, to log in or to look up
+// the project's id. Errors that match ErrOptions come from the options, before
+// any call.
 func New(ctx context.Context, o Options, caller *extract.Caller, log *slog.Logger) (*Source, error) {
 	c, err := newClient(ctx, o, caller, log)
 	if err != nil {
 		return nil, err
 	}
 	id := archive.SourceID{Provider: Provider, Region: o.Region, ProjectID: c.project}
-	page := maxInvocations
-	if o.PageSize > 0 {
-		page = min(o.PageSize, page)
-	}
-	return &Source{id: id, page: page, client: c, caller: caller, log: log}, nil
+	pageSize := min(cmp.Or(o.PageSize, maxInvocations), maxInvocations)
+	return &Source{id: id, pageSize: pageSize, client: c, caller: caller, log: log}, nil
 }
 
-// ID names the project and region.
+// ID returns the project and region.
 func (s *Source) ID() archive.SourceID { return s.id }
 
-// Stats are the calls so far.
+// Stats returns the totals of the calls so far.
 func (s *Source) Stats() archive.SourceStats { return s.caller.Stats() }
 
-// Endpoint is where the calls go.
+// Endpoint returns the URL of the API.
 func (s *Source) Endpoint() string { return s.client.endpoint }
 
-// maxLists is how often the functions are listed where fewer came than the
-// source counts: one that was deleted between two pages moves the others up.
-const maxLists = 3
+// maxListings is how often the functions are listed at most. They are listed
+// again if fewer functions came than the source counts: when a function is
+// deleted between two pages, the offsets of the others change.
+const maxListings = 3
 
-// Functions lists the project's functions page by page, each once.
+// Functions lists the project's functions page by page, each function once.
 func (s *Source) Functions(ctx context.Context) iter.Seq2[[]archive.Function, error] {
 	return func(yield func([]archive.Function, error) bool) {
 		seen := make(map[string]struct{})
@@ -90,30 +87,33 @@ func (s *Source) Functions(ctx context.Context) iter.Seq2[[]archive.Function, er
 			counted, unusable := 0, 0
 			for page, err := range s.functionPages(ctx) {
 				if err != nil {
+					if context.Cause(ctx) == nil {
+						err = fmt.Errorf("list the functions at %s: %w", s.client.endpoint, err)
+					}
 					yield(nil, err)
 					return
 				}
 				counted, unusable = page.count, unusable+page.unusable
-				if !yield(unseen(page.functions, seen), nil) {
+				if !yield(dropSeen(page.functions, seen), nil) {
 					return
 				}
 			}
 			switch {
-			case counted > len(seen)+unusable && list < maxLists:
+			case counted > len(seen)+unusable && list < maxListings:
 				continue
 			case counted > len(seen)+unusable:
-				s.log.Warn("the source counts more functions than it lists", "counted", counted, "listed", len(seen)+unusable)
+				s.log.Warn("the source's count of functions is higher than its list", "counted", counted, "listed", len(seen)+unusable)
 			}
 			if unusable > 0 {
-				s.log.Warn("functions without a URN are left out", "functions", unusable)
+				s.log.Warn("skipped functions without a URN", "functions", unusable)
 			}
 			return
 		}
 	}
 }
 
-// unseen are the functions that are not among those seen, and now they are.
-func unseen(functions []archive.Function, seen map[string]struct{}) []archive.Function {
+// dropSeen removes the functions that are in seen, and adds the others to seen.
+func dropSeen(functions []archive.Function, seen map[string]struct{}) []archive.Function {
 	return slices.DeleteFunc(functions, func(f archive.Function) bool {
 		_, known := seen[f.URN]
 		seen[f.URN] = struct{}{}
@@ -123,36 +123,16 @@ func unseen(functions []archive.Function, seen map[string]struct{}) []archive.Fu
 
 // functionPages lists the functions once (page: Querying Functions).
 func (s *Source) functionPages(ctx context.Context) iter.Seq2[functionList, error] {
-	return func(yield func(functionList, error) bool) {
-		for p := newPager(0, maxFunctions); !p.last; {
-			marker, limit := p.marker(), strconv.Itoa(maxFunctions)
-			var list functionList
-			err := s.client.call(ctx, functiongraph.GenReqDefForListFunctions,
-				&model.ListFunctionsRequest{Marker: &marker, Maxitems: &limit, ContentType: contentType},
-				permissionFunctions,
-				func(body io.Reader) (err error) {
-					list, err = decodeFunctions(body)
-					return err
-				})
-			if err == nil {
-				err = p.advance(list.answered(p.seed))
-			}
-			if err != nil {
-				if context.Cause(ctx) == nil {
-					err = fmt.Errorf("ask %s for its functions: %w", s.client.endpoint, err)
-				}
-				yield(functionList{}, err)
-				return
-			}
-			if !yield(list, nil) {
-				return
-			}
-		}
-	}
+	limit := strconv.Itoa(maxFunctions)
+	return readPages(maxFunctions, func(marker *string) (functionList, error) {
+		return call(ctx, s.client, functiongraph.GenReqDefForListFunctions,
+			&model.ListFunctionsRequest{Marker: marker, Maxitems: &limit, ContentType: contentType},
+			permissionFunctions, decodeFunctions)
+	})
 }
 
-// Pages asks for a function's invocations from the cursor on. The cursor is
-// the marker, an offset, so that pages may be asked for before their turn.
+// Pages reads a function's invocations from the cursor on. The cursor is the
+// marker, which is an offset, so the next pages can be prefetched.
 func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.Page, error] {
 	return func(yield func(archive.Page, error) bool) {
 		offset, err := parseCursor(q.Cursor)
@@ -160,46 +140,19 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 			yield(archive.Page{}, err)
 			return
 		}
-		// SdkTime prints a literal Z and does not convert.
-		from, to := sdktime.SdkTime(q.From.UTC()), sdktime.SdkTime(q.To.UTC())
-		var requestID, status *string
-		if q.RequestID != "" {
-			requestID = &q.RequestID
-		}
-		if slices.Contains(Statuses, q.Status) {
-			status = &q.Status
-		}
-		most := s.page
+		pageSize := s.pageSize
 		if q.Limit > 0 {
-			most = min(q.Limit, most)
+			pageSize = min(q.Limit, pageSize)
 		}
-		limit := strconv.Itoa(most)
-		r := reader{may: q.Ahead, freed: q.Freed, ask: func(ctx context.Context, offset int, began func()) (list invocationList, err error) {
-			marker := strconv.Itoa(offset)
-			err = s.client.call(ctx,
-				func() *def.HttpRequestDef {
-					began()
-					return functiongraph.GenReqDefForListAsyncInvocations()
-				},
-				&model.ListAsyncInvocationsRequest{
-					FunctionUrn: q.Function.URN, RequestId: requestID, Status: status, Marker: &marker, Limit: &limit,
-					QueryBeginTime: &from, QueryEndTime: &to, ContentType: contentType,
-				},
-				permissionInvocations,
-				func(body io.Reader) (err error) {
-					list, err = decodeInvocations(body)
-					return err
-				})
-			return list, err
-		}}
-		defer r.drop()
-		for p := newPager(offset, most); !p.last; {
+		pages := s.prefetcher(q, pageSize)
+		defer pages.cancelAll()
+		for p := newPager(offset, pageSize); !p.last; {
 			start := p.offset
-			list, err := r.page(ctx, start)
+			list, err := pages.next(ctx, start)
 			if err == nil {
-				a := list.answered(p.seed)
-				err = p.advance(a)
-				r.went(start, a.elements, a.count, p)
+				summary := list.summary(p.seed)
+				err = p.advance(summary)
+				pages.advanced(start, summary.elements, summary.count, p)
 			}
 			if err != nil {
 				yield(archive.Page{}, goneOr(err))
@@ -207,7 +160,7 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 			}
 			page := archive.Page{
 				Invocations: list.invocations, Rejected: list.rejected,
-				Count: list.count, Next: archive.Cursor(p.marker()), Last: p.last, Ahead: len(r.asked),
+				Count: list.count, Next: archive.Cursor(p.marker()), Last: p.last, Ahead: len(pages.queue),
 			}
 			if !yield(page, nil) {
 				return
@@ -216,20 +169,46 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 	}
 }
 
-// goneOr tells a function that is not there (page: Querying Asynchronous
-// Invocation Requests, FSS.0404) from a wrong address: a gateway that does not
-// know the path answers 404 as well, with an error body and a code of its own.
+// prefetcher returns a prefetcher of a query's pages.
+func (s *Source) prefetcher(q archive.Query, pageSize int) *prefetcher {
+	// SdkTime prints a literal Z and does not convert.
+	from, to := sdktime.SdkTime(q.From.UTC()), sdktime.SdkTime(q.To.UTC())
+	limit := strconv.Itoa(pageSize)
+	var requestID, status *string
+	if q.RequestID != "" {
+		requestID = &q.RequestID
+	}
+	if slices.Contains(Statuses, q.Status) {
+		status = &q.Status
+	}
+	fetch := func(ctx context.Context, offset int, started func()) (invocationList, error) {
+		marker := strconv.Itoa(offset)
+		newDef := func() *def.HttpRequestDef {
+			started()
+			return functiongraph.GenReqDefForListAsyncInvocations()
+		}
+		return call(ctx, s.client, newDef, &model.ListAsyncInvocationsRequest{
+			FunctionUrn: q.Function.URN, RequestId: requestID, Status: status, Marker: &marker, Limit: &limit,
+			QueryBeginTime: &from, QueryEndTime: &to, ContentType: contentType,
+		}, permissionInvocations, decodeInvocations)
+	}
+	return &prefetcher{fetch: fetch, allowed: q.Ahead, slotFreed: q.Freed}
+}
+
+// goneOr marks an error with archive.ErrGone if FunctionGraph says that the
+// function does not exist (page: Querying Asynchronous Invocation Requests,
+// FSS.0404). A gateway at a wrong address also answers 404, with another code.
 func goneOr(err error) error {
 	var status *extract.StatusError
-	if errors.As(err, &status) && status.Status == http.StatusNotFound && ofService(status) {
+	if errors.As(err, &status) && status.Status == http.StatusNotFound && fromFunctionGraph(status) {
 		return fmt.Errorf("%w: %w", archive.ErrGone, status)
 	}
 	return err
 }
 
-// ofService reports whether an error is FunctionGraph's own, not that of a
-// gateway before it.
-func ofService(e *extract.StatusError) bool { return strings.HasPrefix(e.Code, "FSS.") }
+// fromFunctionGraph reports whether an error comes from FunctionGraph itself, not
+// from a gateway in front of it.
+func fromFunctionGraph(e *extract.StatusError) bool { return strings.HasPrefix(e.Code, "FSS.") }
 
 func parseCursor(c archive.Cursor) (int, error) {
 	if c == "" {

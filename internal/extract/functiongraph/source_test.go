@@ -34,8 +34,8 @@ func simulator(t *testing.T, functions, invocations int) *simulate.Server {
 	return s
 }
 
-// Signed or by a token, the source gives what the simulator has, in as few
-// calls as that takes.
+// With signatures or a token, the source returns the simulator's records, with
+// the smallest number of calls.
 func TestSourceReadsSimulator(t *testing.T) {
 	t.Parallel()
 	ways := map[string]func(*Options){
@@ -78,7 +78,8 @@ func TestSourceReadsSimulator(t *testing.T) {
 				}
 				calls += int64(max(1, (want.Records+maxInvocations-1)/maxInvocations))
 			}
-			// A list of exactly one full page looks like a count of its own.
+			// For a list of exactly one full page, the count could be the
+			// page's own length, so there is one more call.
 			if got := s.Stats(); got.Calls < calls || got.Calls > calls+7 || got.Refused != 0 {
 				t.Errorf("%+v, want %d calls", got, calls)
 			}
@@ -89,7 +90,7 @@ func TestSourceReadsSimulator(t *testing.T) {
 	}
 }
 
-// A query goes on at its cursor, and asks for its times in UTC.
+// A query starts at its cursor, and sends its times in UTC.
 func TestPagesAsk(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -125,8 +126,8 @@ func TestPagesAsk(t *testing.T) {
 	}
 }
 
-// Functions that are deleted or made between two pages move the others: each
-// is listed once, and none is missed.
+// Deleting or creating functions moves the offsets of the others. Each function
+// is still listed once, and none is missed.
 func TestFunctionsDrift(t *testing.T) {
 	t.Parallel()
 	for name, shift := range map[string]int{"one deleted": 1, "one made": -1} {
@@ -159,11 +160,10 @@ func TestFunctionsDrift(t *testing.T) {
 	}
 }
 
-// A count of functions that the list never reaches does not keep it from
-// being used.
+// A list that never reaches its count still works.
 func TestFunctionsCountedTooHigh(t *testing.T) {
 	t.Parallel()
-	s := open(t, says(200, `{"functions":[{"func_urn":"urn:a"},{"func_name":"nameless"}],"count":5,"next_marker":2}`))
+	s := open(t, answerWith(200, `{"functions":[{"func_urn":"urn:a"},{"func_name":"nameless"}],"count":5,"next_marker":2}`))
 	all, err := functions(t.Context(), s)
 	if err != nil || len(all) != 1 {
 		t.Errorf("%v, %v", all, err)

@@ -8,16 +8,16 @@ import (
 	"archiver/internal/extract/answer"
 )
 
-// parseTime reads a time. Without a zone it is UTC (page: Querying
-// Asynchronous Invocation Requests, YYYY-MM-DDTHH:mm:ss); that a zone, an
-// offset or a fraction of a second of any length follows is not excluded by
-// any page, nor are a space and lower case, which RFC 3339 allows. What is
-// beyond a nanosecond is cut off. Hour 24 and second 60 are read as ISO 8601
-// means them: the midnight that follows, the leap second.
+// parseTime reads a time. The API documents YYYY-MM-DDTHH:mm:ss (page: Querying
+// Asynchronous Invocation Requests), which is read as UTC. parseTime also accepts
+// a zone, an offset, a fraction of a second of any length, lower case, and a
+// space in place of the T, as RFC 3339 allows. Digits beyond a nanosecond are
+// dropped. As in ISO 8601, hour 24 is the next midnight, and second 60 the leap
+// second.
 //
-// null and empty are none, and so is the first second of year 1, which stands
-// for none in more than one language. ok is false for anything that is no time
-// of the calendar years 1 to 9999, in UTC, and t is zero then.
+// null and "" mean no time, and so does the first second of year 1, the zero
+// time of several languages: t is zero and ok is true. For a value that is not a
+// valid time in the years 1 to 9999 UTC, t is zero and ok is false.
 func parseTime(value jsontext.Value) (t time.Time, ok bool) {
 	if value.Kind() == 'n' {
 		return time.Time{}, true
@@ -54,13 +54,13 @@ func parseTime(value jsontext.Value) (t time.Time, ok bool) {
 	}
 	date := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
 	if date.Month() != time.Month(month) || date.Day() != day {
-		return time.Time{}, false // it has normalized a date that is none
+		return time.Time{}, false // time.Date normalized a date that does not exist
 	}
-	written := date.Add(time.Duration(hour*3600+minute*60+second)*time.Second + time.Duration(nanosecond))
-	if written.IsZero() {
+	local := date.Add(time.Duration(hour*3600+minute*60+second)*time.Second + time.Duration(nanosecond))
+	if local.IsZero() {
 		return time.Time{}, true
 	}
-	t = written.Add(-offset)
+	t = local.Add(-offset)
 	if t.IsZero() {
 		return time.Time{}, true
 	}
@@ -70,14 +70,14 @@ func parseTime(value jsontext.Value) (t time.Time, ok bool) {
 	return t, true
 }
 
-// A scanner takes a text apart from its beginning. Once something is wrong it
-// stays so.
+// A scanner reads a time text from its beginning. After the first error, wrong
+// stays true.
 type scanner struct {
 	rest  []byte
 	wrong bool
 }
 
-// one takes one of these characters.
+// one reads one of the characters in of.
 func (s *scanner) one(of string) {
 	if !s.wrong && len(s.rest) > 0 {
 		for i := range len(of) {
@@ -90,7 +90,7 @@ func (s *scanner) one(of string) {
 	s.wrong = true
 }
 
-// number takes exactly so many digits.
+// number reads exactly that many digits.
 func (s *scanner) number(digits int) (n int) {
 	if s.wrong || len(s.rest) < digits {
 		s.wrong = true
@@ -107,7 +107,7 @@ func (s *scanner) number(digits int) (n int) {
 	return n
 }
 
-// peek is the next character, 0 at the end.
+// peek returns the next character, or 0 at the end.
 func (s *scanner) peek() byte {
 	if s.wrong || len(s.rest) == 0 {
 		return 0
@@ -115,7 +115,7 @@ func (s *scanner) peek() byte {
 	return s.rest[0]
 }
 
-// fraction takes a fraction of a second, if there is one, in nanoseconds.
+// fraction reads a fraction of a second, if there is one, in nanoseconds.
 func (s *scanner) fraction() (nanoseconds int) {
 	if c := s.peek(); c != '.' && c != ',' {
 		return 0
@@ -133,8 +133,8 @@ func (s *scanner) fraction() (nanoseconds int) {
 	}
 }
 
-// zone takes a zone, if there is one: Z, or an offset of hours with or without
-// minutes and a colon between them.
+// zone reads a zone, if there is one: Z, or an offset such as +08, +0800 or
+// +08:00.
 func (s *scanner) zone() (offset time.Duration) {
 	sign := time.Duration(1)
 	switch s.peek() {

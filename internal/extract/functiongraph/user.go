@@ -15,18 +15,18 @@ import (
 )
 
 const (
-	// A token is renewed renewBefore it runs out, one of a short life after
-	// three quarters of it.
+	// A token is renewed this long before it expires. A token that lives for less
+	// than 40 minutes is renewed after three quarters of its life.
 	renewBefore = 10 * time.Minute
-	// unknownLife is how long one is used whose life is not told (page: 24
-	// hours), or has ended by this machine's clock when it comes.
-	unknownLife = 10 * time.Minute
-	// After a login that failed, the next one waits: users are locked out after
-	// a few with a wrong password.
+	// How long a token is used if its expiry is unknown, or already past by this
+	// machine's clock. The page documents a lifetime of 24 hours.
+	unknownLifetime = 10 * time.Minute
+	// The pause after a failed login: IAM locks a user out after a few logins
+	// with a wrong password.
 	loginPause = time.Minute
 )
 
-// A user is an IAM user, whose token is fetched and renewed.
+// A user identity logs in as an IAM user, and renews the token.
 type user struct {
 	iam      *identityService
 	name     string
@@ -36,16 +36,16 @@ type user struct {
 	clock    archive.Clock
 	log      *slog.Logger
 
-	turn    chan struct{} // held by the one who fetches a token
-	refused refusedLogin  // read and set in turn
+	fetchLock chan struct{} // holds one element while locked; one goroutine fetches a token
+	refused   failedLogin   // guarded by fetchLock
 
-	mu    sync.Mutex
-	token token
-	renew time.Time // when to
+	mu      sync.Mutex
+	token   token
+	renewAt time.Time
 }
 
-// A refusedLogin is one that is not to be repeated at once.
-type refusedLogin struct {
+// A failedLogin is a login that is not repeated before until.
+type failedLogin struct {
 	login login
 	until time.Time
 	err   error
@@ -68,7 +68,7 @@ func newUser(o Options, caller *extract.Caller, log *slog.Logger) (*user, error)
 	}
 	u := &user{
 		iam: service, name: o.Username, domain: o.Domain, password: o.Password,
-		clock: caller.Clock(), log: log, turn: make(chan struct{}, 1),
+		clock: caller.Clock(), log: log, fetchLock: make(chan struct{}, 1),
 	}
 	switch name := o.projectName(); {
 	case o.ProjectID != "":
@@ -81,84 +81,84 @@ func newUser(o Options, caller *extract.Caller, log *slog.Logger) (*user, error)
 	return u, nil
 }
 
-func (u *user) check() string {
+func (u *user) hint() string {
 	return "check the credentials (ARCHIVER_USERNAME, ARCHIVER_PASSWORD, ARCHIVER_DOMAIN)"
 }
 
-func (u *user) proof(ctx context.Context) (proof, error) {
-	t, renew := u.current()
+func (u *user) credentials(ctx context.Context) (credentials, error) {
+	t, renewAt := u.current()
 	now := u.clock.Now()
-	if now.Before(renew) {
-		return proof{token: t.value}, nil
+	if now.Before(renewAt) {
+		return credentials{token: t.value}, nil
 	}
 	select {
-	case u.turn <- struct{}{}:
+	case u.fetchLock <- struct{}{}:
 	default:
-		if now.Before(t.expires) { // one call fetches the next one, the others go on with this one
-			return proof{token: t.value}, nil
+		if now.Before(t.expires) { // another call fetches a new token; the old one is still good
+			return credentials{token: t.value}, nil
 		}
 		select {
-		case u.turn <- struct{}{}:
+		case u.fetchLock <- struct{}{}:
 		case <-ctx.Done():
-			return proof{}, context.Cause(ctx)
+			return credentials{}, context.Cause(ctx)
 		}
 	}
-	defer func() { <-u.turn }()
+	defer func() { <-u.fetchLock }()
 	return u.fetch(ctx, "")
 }
 
-func (u *user) another(ctx context.Context, refused proof) (proof, error) {
+func (u *user) replacement(ctx context.Context, refused credentials) (credentials, error) {
 	select {
-	case u.turn <- struct{}{}:
-		defer func() { <-u.turn }()
+	case u.fetchLock <- struct{}{}:
+		defer func() { <-u.fetchLock }()
 	case <-ctx.Done():
-		return proof{}, context.Cause(ctx)
+		return credentials{}, context.Cause(ctx)
 	}
 	return u.fetch(ctx, refused.token)
 }
 
-func (u *user) current() (t token, renew time.Time) {
+func (u *user) current() (t token, renewAt time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.token, u.renew
+	return u.token, u.renewAt
 }
 
-// fetch has a token that is not the one refused: one that was fetched meanwhile
-// by another call, or a new one. The turn is held.
-func (u *user) fetch(ctx context.Context, refused string) (proof, error) {
-	before, renew := u.current()
-	good := before.value != "" && before.value != refused
-	if good && u.clock.Now().Before(renew) {
-		return proof{token: before.value}, nil
+// fetch returns a token other than refused: the current token if another call has
+// just fetched it, or else a new one. The caller holds fetchLock.
+func (u *user) fetch(ctx context.Context, refused string) (credentials, error) {
+	current, renewAt := u.current()
+	usable := current.value != "" && current.value != refused
+	if usable && u.clock.Now().Before(renewAt) {
+		return credentials{token: current.value}, nil
 	}
 	t, err := u.logIn(ctx)
 	now := u.clock.Now()
-	renew = renewal(t, now)
+	renewAt = renewalTime(t, now)
 	switch {
 	case err == nil:
-	case good && now.Before(before.expires) && context.Cause(ctx) == nil:
-		u.log.Warn("the token cannot be renewed yet", append([]any{"expires", before.expires.Format(time.RFC3339)}, archive.ErrorKeys(err)...)...)
-		t, renew = before, now.Add(loginPause)
+	case usable && now.Before(current.expires) && context.Cause(ctx) == nil:
+		u.log.Warn("cannot renew the token yet", append([]any{"expires", current.expires.Format(time.RFC3339)}, archive.ErrorKeys(err)...)...)
+		t, renewAt = current, now.Add(loginPause)
 	default:
-		return proof{}, err
+		return credentials{}, err
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.token, u.renew = t, renew
-	return proof{token: t.value}, nil
+	u.token, u.renewAt = t, renewAt
+	return credentials{token: t.value}, nil
 }
 
-// renewal is when to renew a token that came just now.
-func renewal(t token, now time.Time) time.Time {
-	life := t.expires.Sub(now)
-	if t.expires.IsZero() || life <= 0 {
-		return now.Add(unknownLife)
+// renewalTime is when to renew a token that was issued at now.
+func renewalTime(t token, now time.Time) time.Time {
+	lifetime := t.expires.Sub(now)
+	if t.expires.IsZero() || lifetime <= 0 {
+		return now.Add(unknownLifetime)
 	}
-	return t.expires.Add(-min(renewBefore, life/4))
+	return t.expires.Add(-min(renewBefore, lifetime/4))
 }
 
-// logIn asks for a token, with the password as it is now. A password that was
-// replaced while it was refused is tried as well.
+// logIn fetches a token with the current password. If IAM refuses the password
+// and it has changed since it was read, logIn tries the new one.
 func (u *user) logIn(ctx context.Context) (token, error) {
 	var l login
 	for {
@@ -173,15 +173,15 @@ func (u *user) logIn(ctx context.Context) (token, error) {
 		}
 		t, err := u.iam.token(ctx, l, u.scope)
 		if err == nil || !errors.Is(err, archive.ErrDenied) || context.Cause(ctx) != nil {
-			return t, u.explained(ctx, err)
+			return t, u.explain(ctx, err)
 		}
-		u.refused = refusedLogin{l, u.clock.Now().Add(loginPause), u.explained(ctx, err)}
+		u.refused = failedLogin{l, u.clock.Now().Add(loginPause), u.explain(ctx, err)}
 	}
 }
 
-func (u *user) explained(ctx context.Context, err error) error {
+func (u *user) explain(ctx context.Context, err error) error {
 	if err == nil || context.Cause(ctx) != nil {
 		return err
 	}
-	return fmt.Errorf("log in as %s of %s: %w: %s, and the project", u.name, u.domain, err, u.check())
+	return fmt.Errorf("log in as %s of %s: %w: %s, and the project", u.name, u.domain, err, u.hint())
 }

@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/def"
 	functiongraph "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2/model"
 
@@ -21,110 +22,87 @@ import (
 	"archiver/internal/extract/answer"
 )
 
-// latest is the version that ListFunctions lists, and that a URN without one is
-// of; it can be changed, the others are what was published of it.
-const latest = "latest"
+// latestVersion is the version that the list of functions contains, and the
+// version of a URN that names none. Only the latest version can be edited; each
+// other version is a published copy of it.
+const latestVersion = "latest"
 
-// maxVersions is how many versions are asked for at a time: no page says how
-// many may be.
+// maxVersions is the page size of the list of versions. No page documents the
+// largest one.
 const maxVersions = 100
 
 const permissionVersions = `to list versions and aliases (the policy "FunctionGraph ReadOnlyAccess" has it), or give --versions latest`
 
-// Versions lists a function's versions (page: Querying the Versions of a
-// Function).
+// Versions lists a function's versions, without the latest one (page: Querying
+// the Versions of a Function).
 func (s *Source) Versions(ctx context.Context, f archive.Function) ([]archive.Function, error) {
 	var versions []archive.Function
 	seen := make(map[string]struct{})
 	for list := 1; ; list++ {
 		counted, read, unusable, err := s.versions(ctx, f)
 		if err != nil {
-			return nil, unlisted(ctx, "versions", f, err)
+			return nil, listError(ctx, "versions", f, err)
 		}
-		versions = append(versions, unseen(read, seen)...)
-		if counted > len(seen)+unusable && list < maxLists {
+		versions = append(versions, dropSeen(read, seen)...)
+		if counted > len(seen)+unusable && list < maxListings {
 			continue
 		}
-		latest := withoutVersion(f.URN) + ":" + latest
+		latest := withoutVersion(f.URN) + ":" + latestVersion
 		versions = slices.DeleteFunc(versions, func(v archive.Function) bool { return v.URN == latest })
 		switch {
 		case counted > len(seen)+unusable:
-			err = fmt.Errorf("list the versions of %s: the source counts %d and lists %d", f.Name, counted, len(seen)+unusable)
+			err = fmt.Errorf("list the versions of %s: the source's count is %d, its list has %d", f.Name, counted, len(seen)+unusable)
 		case unusable > 0:
-			err = fmt.Errorf("list the versions of %s: %d of them have no name that a URN can hold", f.Name, unusable)
+			err = fmt.Errorf("list the versions of %s: a URN cannot contain the names of %d of them", f.Name, unusable)
 		}
 		return versions, err
 	}
 }
 
-// Aliases lists other names of a function's versions (page: Querying All Version
+// Aliases lists the aliases of a function's versions (page: Querying All Version
 // Aliases of a Function).
 func (s *Source) Aliases(ctx context.Context, f archive.Function) (aliases []archive.Alias, err error) {
-	var strange *unlistedError
-	err = s.client.call(ctx, functiongraph.GenReqDefForListVersionAliases,
-		&model.ListVersionAliasesRequest{FunctionUrn: f.URN, ContentType: contentType},
-		permissionVersions,
-		func(body io.Reader) (err error) {
-			aliases, err = decodeAliases(body)
-			if errors.As(err, &strange) {
-				return nil // it will say so again
-			}
-			return err
-		})
-	if err == nil && strange != nil {
-		err = strange
-	}
+	aliases, err = callForList(ctx, s.client, functiongraph.GenReqDefForListVersionAliases,
+		&model.ListVersionAliasesRequest{FunctionUrn: f.URN, ContentType: contentType}, decodeAliases)
 	if err != nil {
-		return nil, unlisted(ctx, "aliases", f, err)
+		return nil, listError(ctx, "aliases", f, err)
 	}
 	return aliases, nil
 }
 
-// unlisted says what could not be listed.
-func unlisted(ctx context.Context, what string, f archive.Function, err error) error {
+// listError describes a failure to list versions or aliases.
+func listError(ctx context.Context, what string, f archive.Function, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
-	return fmt.Errorf("list the %s of %s: %w", what, f.Name, unlistedOr(goneOr(err)))
+	return fmt.Errorf("list the %s of %s: %w", what, f.Name, noVersionsOr(goneOr(err)))
 }
 
-// unlistedOr tells a service that has no such list, of which another's words or
-// a gateway's speak, from one that fails.
-func unlistedOr(err error) error {
+// noVersionsOr marks an error with archive.ErrNoVersions if the service does not
+// have the list. Then a gateway answers with a status such as 404, or the answer
+// has no list.
+func noVersionsOr(err error) error {
 	var status *extract.StatusError
-	if errors.As(err, &status) && !ofService(status) &&
+	if errors.As(err, &status) && !fromFunctionGraph(status) &&
 		slices.Contains([]int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}, status.Status) {
 		return fmt.Errorf("%w: %w", archive.ErrNoVersions, status)
 	}
-	if errors.As(err, new(*unlistedError)) {
+	if errors.As(err, new(*missingListError)) {
 		return fmt.Errorf("%w: %w", archive.ErrNoVersions, err)
 	}
 	return err
 }
 
-// versions lists the versions once, the latest among them.
+// versions lists the versions once, including the latest version.
 func (s *Source) versions(ctx context.Context, f archive.Function) (counted int, versions []archive.Function, unusable int, err error) {
 	base := withoutVersion(f.URN)
-	for p := newPager(0, maxVersions); !p.last; {
-		marker, limit := p.marker(), strconv.Itoa(maxVersions)
-		var list versionList
-		var strange *unlistedError
-		err := s.client.call(ctx, functiongraph.GenReqDefForListFunctionVersions,
-			&model.ListFunctionVersionsRequest{FunctionUrn: f.URN, Marker: &marker, Maxitems: &limit, ContentType: contentType},
-			permissionVersions,
-			func(body io.Reader) (err error) {
-				list, err = decodeVersions(body)
-				if errors.As(err, &strange) {
-					return nil // it will say so again
-				}
-				return err
-			})
-		if err == nil && strange != nil {
-			err = strange
-		}
-		if err == nil {
-			err = p.advance(list.answered(p.seed))
-		}
+	limit := strconv.Itoa(maxVersions)
+	pages := readPages(maxVersions, func(marker *string) (versionList, error) {
+		return callForList(ctx, s.client, functiongraph.GenReqDefForListFunctionVersions,
+			&model.ListFunctionVersionsRequest{FunctionUrn: f.URN, Marker: marker, Maxitems: &limit, ContentType: contentType},
+			decodeVersions)
+	})
+	for list, err := range pages {
 		if err != nil {
 			return 0, nil, 0, err
 		}
@@ -136,7 +114,24 @@ func (s *Source) versions(ctx context.Context, f archive.Function) (counted int,
 	return counted, versions, unusable, nil
 }
 
-// withoutVersion is a function's URN without its version:
+// callForList is call for the lists of versions and aliases. It does not retry an
+// answer without a list: a service that lacks the list answers the same again.
+func callForList[T any](ctx context.Context, c *client, newDef func() *def.HttpRequestDef, req any, decode func(io.Reader) (T, error)) (T, error) {
+	var missing *missingListError
+	list, err := call(ctx, c, newDef, req, permissionVersions, func(body io.Reader) (T, error) {
+		list, err := decode(body)
+		if errors.As(err, &missing) {
+			return list, nil
+		}
+		return list, err
+	})
+	if err == nil && missing != nil {
+		err = missing
+	}
+	return list, err
+}
+
+// withoutVersion removes the version from a function's URN:
 // urn:fss:region:project:function:package:name:version.
 func withoutVersion(urn string) string {
 	if parts := strings.Split(urn, ":"); len(parts) > 7 {
@@ -145,25 +140,25 @@ func withoutVersion(urn string) string {
 	return urn
 }
 
-// A versionList is one answer of the list of versions.
+// A versionList is one decoded page of the list of versions.
 type versionList struct {
 	versions    []string
 	unusable    int
 	count, next int // -1 for none
 }
 
-func (l *versionList) answered(seed maphash.Seed) answered {
+func (l versionList) summary(seed maphash.Seed) pageSummary {
 	var h maphash.Hash
 	h.SetSeed(seed)
 	for _, version := range l.versions {
 		_, _ = h.WriteString(version)
 		_ = h.WriteByte(0)
 	}
-	return answered{len(l.versions) + l.unusable, l.count, l.next, h.Sum64()}
+	return pageSummary{len(l.versions) + l.unusable, l.count, l.next, h.Sum64()}
 }
 
-// decodeVersions reads a page of versions. A version's name is that of its field,
-// or the last part of its URN.
+// decodeVersions reads a page of versions. A version's name is in its field
+// "version", or else the last part of its URN.
 func decodeVersions(body io.Reader) (versionList, error) {
 	l := versionList{count: -1, next: -1}
 	var objects answer.ObjectReader
@@ -182,8 +177,8 @@ func decodeVersions(body io.Reader) (versionList, error) {
 		if parts := strings.Split(urn, ":"); version == "" && len(parts) == 8 {
 			version = parts[7]
 		}
-		if version == "" || strings.ContainsFunc(version, unnamed) {
-			l.unusable++ // of no version that a URN could name
+		if version == "" || strings.ContainsFunc(version, invalidInVersion) {
+			l.unusable++
 			return
 		}
 		l.versions = append(l.versions, version)
@@ -191,13 +186,13 @@ func decodeVersions(body io.Reader) (versionList, error) {
 	return l, err
 }
 
-// unnamed reports whether a character is in no version's name.
-func unnamed(r rune) bool {
+// invalidInVersion reports whether a character cannot be in a version's name.
+func invalidInVersion(r rune) bool {
 	return strings.ContainsRune(":/?#%!", r) || !unicode.IsPrint(r) || unicode.IsSpace(r)
 }
 
-// decodeAliases reads the list of aliases, which is not in pages and has nothing
-// around it.
+// decodeAliases reads the aliases: one list without an object around it, not
+// divided into pages.
 func decodeAliases(body io.Reader) (aliases []archive.Alias, err error) {
 	var objects answer.ObjectReader
 	var texts answer.TextReader
@@ -206,7 +201,7 @@ func decodeAliases(body io.Reader) (aliases []archive.Alias, err error) {
 		for name, value := range objects.Members(element) {
 			switch {
 			case string(name) == "additional_version_weights" && value.Kind() == '{':
-				a.Additional = answer.Value(value)
+				a.Additional = answer.StorableValue(value)
 			case value.Kind() != '"':
 			case string(name) == "name":
 				a.Name = texts.Text(value)
@@ -221,7 +216,7 @@ func decodeAliases(body io.Reader) (aliases []archive.Alias, err error) {
 		}
 	})
 	if err == nil && !listed {
-		err = &unlistedError{"list"}
+		err = &missingListError{"list"}
 	}
 	return aliases, err
 }

@@ -12,7 +12,7 @@ import (
 	"archiver/internal/archive"
 )
 
-// What a list of versions may look like, and what is read of it.
+// Forms of the list of versions, and what is read of each.
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	base := strings.TrimSuffix(testURN, "latest")
@@ -24,18 +24,18 @@ func TestVersions(t *testing.T) {
 		status int
 		body   string
 		want   []string
-		err    string // in the error
-		none   bool   // the source has no such list
+		err    string // part of the error
+		none   bool   // the service does not have this list
 	}{
 		"the latest alone": {body: `{"versions":[{"version":"latest"}],"count":1}`},
 		"null":             {body: `{"versions":null,"count":0}`},
 		"of the page":      {body: `{"versions":[{"func_urn":"` + base + `latest","version":"latest"},{"func_urn":"` + base + `v1","version":"v1"}],"count":2,"next_marker":2}`, want: []string{"v1"}},
 		"by the URN":       {body: `{"versions":[{"func_urn":"` + base + `v1"}]}`, want: []string{"v1"}},
-		"twice":            {body: `{"versions":[{"version":"v1"},{"version":"v1"}],"count":2}`, want: []string{"v1"}, err: "counts 2 and lists 1"},
+		"twice":            {body: `{"versions":[{"version":"v1"},{"version":"v1"}],"count":2}`, want: []string{"v1"}, err: "count is 2, its list has 1"},
 		"a number":         {body: `{"versions":[{"version":3},{"version":"0"}]}`, want: []string{"3", "0"}},
-		"no name":          {body: `{"versions":[{"version":"v1"},{}],"count":2}`, want: []string{"v1"}, err: "1 of them have no name"},
-		"odd names":        {body: `{"versions":[{"version":"a b"},{"version":"a\n"},{"version":"a%b"},{"version":"a/b"},{"version":"é.1_2-3"}]}`, want: []string{"é.1_2-3"}, err: "4 of them"},
-		"cut short":        {body: `{"versions":[` + strings.Join(many, ",") + `],"count":250}`, want: nil, err: "counts 250 and lists 100"},
+		"no name":          {body: `{"versions":[{"version":"v1"},{}],"count":2}`, want: []string{"v1"}, err: "the names of 1 of them"},
+		"odd names":        {body: `{"versions":[{"version":"a b"},{"version":"a\n"},{"version":"a%b"},{"version":"a/b"},{"version":"é.1_2-3"}]}`, want: []string{"é.1_2-3"}, err: "the names of 4 of them"},
+		"cut short":        {body: `{"versions":[` + strings.Join(many, ",") + `],"count":250}`, want: nil, err: "count is 250, its list has 100"},
 		"another answer":   {body: `{"error_code":"x"}`, none: true},
 		"no such path":     {status: 404, body: `{"error_code":"APIG.0101"}`, none: true},
 		"not implemented":  {status: 501, body: ``, none: true},
@@ -56,7 +56,7 @@ func TestVersions(t *testing.T) {
 				got = append(got, strings.TrimPrefix(v.URN, base))
 			}
 			if name == "cut short" && len(got) == 100 {
-				got = nil // what came is there
+				got = nil // the pages before the error count too
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
@@ -69,7 +69,7 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// What a list of aliases may look like, and what is read of it.
+// Forms of the list of aliases, and what is read of each.
 func TestAliases(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{

@@ -172,15 +172,16 @@ func startServer() (string, error) {
 		return "", err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	if err := removeLeftovers(ctx, home); err != nil {
+	if err := errors.Join(removeLeftovers(ctx, home), pgserver.RemoveOrphans(ctx)); err != nil {
 		// Another user's, say: they stand in nobody's way.
 		log.Warn("clusters of killed tests are left", "error", err)
 	}
 	folder = filepath.Join(home, fmt.Sprintf("test-%d-%s", os.Getpid(), strings.ToLower(rand.Text()[:8])))
 	server, err = pgserver.Start(ctx, pgserver.Options{
-		Dir:  folder,
-		Fast: true,
-		Log:  log,
+		Dir:      folder,
+		Fast:     true,
+		InMemory: true,
+		Log:      log,
 	})
 	if err != nil {
 		return "", err

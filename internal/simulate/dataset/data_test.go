@@ -80,7 +80,7 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
-// check looks at what holds for every list of settled records.
+// check checks what must hold for every list of settled records.
 func check(t *testing.T, records []dataset.Record) {
 	t.Helper()
 	for i, r := range records {
@@ -155,8 +155,8 @@ func TestRefusedDays(t *testing.T) {
 	}
 }
 
-// The trace's own sums come back, minute by minute. ARCHIVER_TEST_TRACE names a
-// published one; otherwise a small one takes its place.
+// Each minute has as many records as the trace says. ARCHIVER_TEST_TRACE names a
+// published trace; without it the test uses a small one.
 func TestTraceSums(t *testing.T) {
 	t.Parallel()
 	prefix := os.Getenv("ARCHIVER_TEST_TRACE")

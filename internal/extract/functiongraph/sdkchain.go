@@ -1,0 +1,160 @@
+package functiongraph
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/provider"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/impl"
+
+	"archiver/internal/extract"
+)
+
+// renewalPause is the shortest time between two renewals of temporary keys. While
+// the keys expire within 40 minutes, the SDK would ask the metadata service at
+// each call.
+const renewalPause = time.Minute
+
+// An sdkChain identity has the credentials that the SDK finds: in its profile
+// file, or from the metadata service of a cloud host. The SDK renews temporary
+// keys (of a host, a pod or a federated identity) that expire within 40 minutes.
+// It writes the new keys into its struct without a lock and without a context.
+// So renewals run one at a time, and calls are signed with a copy of the keys.
+type sdkChain struct {
+	caller *extract.Caller
+	log    *slog.Logger
+
+	lock    chan struct{} // holds one element while locked; guards the fields below
+	sdk     *auth.BasicCredentials
+	renewed time.Time // last renewal, or attempt to renew
+}
+
+func newSDKChain(ctx context.Context, caller *extract.Caller, log *slog.Logger) (*sdkChain, error) {
+	c := &sdkChain{caller: caller, log: log, lock: make(chan struct{}, 1)}
+	if err := c.withLock(ctx, c.find); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// withLock runs do with the lock held, and returns early when ctx ends. In that
+// case do goes on and keeps the lock: the SDK calls the metadata service without
+// a context, and gives up after some seconds.
+func (c *sdkChain) withLock(ctx context.Context, do func(context.Context) error) error {
+	select {
+	case c.lock <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	done := make(chan error, 1)
+	go func() {
+		defer func() { <-c.lock }()
+		done <- do(ctx)
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// find searches for credentials. The SDK's error is not reported, because it may
+// quote keys of the profile file or of an answer.
+func (c *sdkChain) find(ctx context.Context) error {
+	answer, err := provider.BasicCredentialProviderChain().GetCredentials()
+	found, ok := answer.(*auth.BasicCredentials)
+	if err != nil || !ok {
+		return fmt.Errorf("%w: no credentials%s: set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, or ARCHIVER_USERNAME, or ARCHIVER_AUTH_TOKEN",
+			ErrOptions, unusableProfile())
+	}
+	c.sdk, c.renewed = found, time.Time{}
+	if found.AK == "" { // a federated identity gets its keys by a renewal
+		return c.renew(ctx)
+	}
+	c.renewed = c.caller.Clock().Now()
+	return nil
+}
+
+// ProfileFile returns the path of the SDK's profile file, or "" if there is none.
+func ProfileFile() string {
+	file := os.Getenv("HUAWEICLOUD_SDK_CREDENTIALS_FILE")
+	if home, err := os.UserHomeDir(); file == "" && err == nil {
+		file = filepath.Join(home, ".huaweicloud", "credentials")
+	}
+	if _, err := os.Stat(file); err != nil {
+		return ""
+	}
+	return file
+}
+
+// unusableProfile names the profile file, if it exists, for the error that no
+// credentials were found.
+func unusableProfile() string {
+	file := ProfileFile()
+	if file == "" {
+		return ""
+	}
+	return " (the profile file " + file + " has no section [basic] with ak and sk)"
+}
+
+// renew lets the SDK renew temporary keys that expire soon.
+func (c *sdkChain) renew(ctx context.Context) error {
+	if c.sdk.StsAccessor == nil || c.caller.Clock().Now().Sub(c.renewed) < renewalPause {
+		return nil
+	}
+	c.renewed = c.caller.Clock().Now()
+	if c.sdk.IdpId == "" {
+		return c.sdk.ProcessSts(nil)
+	}
+	return c.caller.Do(ctx, func(transport http.RoundTripper) error {
+		return c.sdk.ProcessSts(impl.NewDefaultHttpClient(httpConfig(transport)))
+	})
+}
+
+func (c *sdkChain) keys() keys {
+	return keys{c.sdk.AK, c.sdk.SK, c.sdk.SecurityToken}
+}
+
+func (c *sdkChain) credentials(ctx context.Context) (p credentials, err error) {
+	var now keys
+	err = c.withLock(ctx, func(ctx context.Context) error {
+		// The old keys are valid for a while. The error is not logged, because
+		// it may quote an answer with keys.
+		if err := c.renew(ctx); err != nil {
+			c.log.Warn("cannot renew the temporary keys; the old keys are still in use")
+		}
+		now = c.keys()
+		return nil
+	})
+	if err != nil {
+		return credentials{}, err
+	}
+	return credentials{keys: now}, nil
+}
+
+func (c *sdkChain) replacement(ctx context.Context, refused credentials) (credentials, error) {
+	var now keys
+	err := c.withLock(ctx, func(ctx context.Context) error {
+		if now = c.keys(); now != refused.keys {
+			return nil
+		}
+		err := c.find(ctx)
+		now = c.keys()
+		return err
+	})
+	if err != nil {
+		return credentials{}, err
+	}
+	return credentials{keys: now}, nil
+}
+
+func (c *sdkChain) hint() string {
+	return "check the credentials (in the SDK's profile file, or of the cloud host's agency) and this machine's clock"
+}
