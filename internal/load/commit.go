@@ -60,8 +60,7 @@ func (s *Store) alone(ctx context.Context, w *write) error {
 // of a record can be there. A crash before the last leaves nothing; of one while
 // COMMIT is under way we do not know, and the next run finds either.
 //
-// Locks are taken in one order by all: claims, commitLock, totals (see
-// pg.LockTotals), then whatever is written, rows in the order of their ids.
+// pg/locks.go tells the order of locks.
 func (s *Store) commit(ctx context.Context, writes []*write, exclusive bool) (err error) {
 	for _, w := range writes {
 		w.changes, w.err = nil, nil
@@ -163,7 +162,7 @@ func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool)
 		// stopped in the middle of COPY.
 		first.Queue(`SELECT set_config('lock_timeout', $1, true)`, fmt.Sprint(archive.ClaimLife.Milliseconds()))
 	}
-	first.Queue(lock, int64(pg.CommitLock))
+	first.Queue(lock, pg.CommitLock)
 	asked := p.queue(&first)
 	d := newDraft(writes, nil)
 	if d.prepared = !asked && d.plain(); d.prepared {

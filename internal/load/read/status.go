@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"archiver/internal/load/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/load/pg"
 )
 
 // A FunctionStatus is what is archived of one function, and what is not.
