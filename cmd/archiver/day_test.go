@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"archiver/internal/simulate/dataset"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/simulate/dataset"
 )
 
 // The size of the published day, and so of the built-in one in its place.

@@ -20,13 +20,15 @@ import (
 	"archiver/internal/loop"
 	"archiver/internal/pgserver"
 	"archiver/internal/serve"
+	"archiver/internal/settings"
 	"archiver/internal/simulate/dataset"
+	"archiver/internal/supervise"
 	"archiver/internal/terminal"
 )
 
 // demoCommand shows all of it on one machine, with nothing set up before.
 type demoCommand struct {
-	logFlags
+	settings.LogFlags
 	Dir       string `default:".archiver" help:"Folder of the private PostgreSQL."`
 	Psql      bool   `help:"Open psql on what the last demo archived."`
 	Functions int    `env:"-" default:"36" help:"Functions of the built-in day."`
@@ -37,11 +39,11 @@ type demoCommand struct {
 // Run is called by the command line.
 func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 	screen := terminal.NewConsole(s.err)
-	log := c.logger(screen)
+	log := c.Logger(screen)
 	dir := filepath.Join(c.Dir, "demo")
 	if c.Psql {
 		if _, err := os.Stat(dir); err != nil {
-			return usagef("there is nothing in %s yet: run archiver demo first", dir)
+			return settings.Usagef("there is nothing in %s yet: run archiver demo first", dir)
 		}
 	} else if err := pgserver.Remove(ctx, dir); err != nil {
 		return err
@@ -129,7 +131,7 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 		return err
 	}
 	defer stop()
-	if err := migrateUp(ctx, databaseURL, log); err != nil {
+	if err := supervise.MigrateUp(ctx, databaseURL, log); err != nil {
 		return err
 	}
 	db, err := pg.Open(ctx, databaseURL, 8, log)
@@ -140,15 +142,16 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 	archiver := &loop.Archiver{Source: source, Store: load.New(db, days.New(db)), Clock: archive.SystemClock{}, Log: log, Settle: 10 * time.Minute, Concurrency: 8}
 	order := archive.Order{AskedBy: "demo", Range: archive.Span{From: day, To: day.Add(24 * time.Hour)}}
 	fmt.Fprintf(s.err, "archiving %s of %d functions …\n", day.Format(time.DateOnly), c.Functions)
-	if err := archiveShown(ctx, archiver, order, log, s, nil); err != nil {
+	if err := archiveShown(ctx, archiver, order, log, s.out, s.err, nil); err != nil {
 		return err
 	}
-	upkeep(ctx, db, 0, time.Time{}, log)
+	m := supervise.Maintenance{DB: db, Clock: archive.SystemClock{}}
+	m.After(ctx, time.Time{}, log)
 	return findings(ctx, read.New(db), s.out)
 }
 
 // findings prints what an analyst would want to see first.
-func findings(ctx context.Context, store *read.Archive, w io.Writer) error {
+func findings(ctx context.Context, reader *read.Archive, w io.Writer) error {
 	for _, q := range []struct{ title, query string }{
 		{"Invocations and failure rate per function (the ten busiest)", `
 			SELECT function_name AS function, count(*) AS invocations,
@@ -177,7 +180,7 @@ func findings(ctx context.Context, store *read.Archive, w io.Writer) error {
 			 LIMIT 5`},
 	} {
 		fmt.Fprintf(w, "\n%s\n\n", q.title)
-		if err := store.Print(ctx, w, q.query); err != nil {
+		if err := reader.Print(ctx, w, q.query); err != nil {
 			return fmt.Errorf("query the demo: %w", err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"archiver/internal/extract"
 	"archiver/internal/extract/functiongraph"
 	"archiver/internal/serve"
+	"archiver/internal/settings"
 	"archiver/internal/simulate"
 	"archiver/internal/simulate/dataset"
 )
@@ -26,7 +27,7 @@ const demoBegan = 6 * time.Hour
 func demoSource(ctx context.Context, o dataset.GenerateOptions, clock archive.Clock, log *slog.Logger) (archive.Source, func(), error) {
 	data, err := dataset.Generate(o)
 	if err != nil {
-		return nil, nil, &usageError{err}
+		return nil, nil, settings.Usage(err)
 	}
 	faults, err := simulate.ParseFaults(demoFaults)
 	if err != nil {

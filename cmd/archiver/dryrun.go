@@ -15,6 +15,7 @@ import (
 	"archiver/internal/load/pg"
 	"archiver/internal/load/read"
 	"archiver/internal/loop"
+	"archiver/internal/supervise"
 	"archiver/internal/terminal"
 )
 
@@ -22,7 +23,7 @@ import (
 // asking for the list of functions.
 func dryRun(ctx context.Context, archiver *loop.Archiver, db *pg.DB, o archive.Order, out io.Writer) error {
 	if err := read.New(db).Ping(ctx); err != nil {
-		return connectHint(err)
+		return supervise.ConnectHint(err)
 	}
 	known, err := knownFunctions(ctx, archiver, db)
 	if err != nil {
@@ -53,7 +54,7 @@ func dryBackfill(ctx context.Context, archiver *loop.Archiver, db *pg.DB, o arch
 	switch {
 	case empty:
 	case err != nil:
-		return connectHint(err)
+		return supervise.ConnectHint(err)
 	default:
 		if functions, err = knownFunctions(ctx, archiver, db); err != nil {
 			return err
@@ -79,7 +80,7 @@ func dryBackfill(ctx context.Context, archiver *loop.Archiver, db *pg.DB, o arch
 	}
 	listed := archiver.Source.Stats().Calls - before
 	if len(functions) == 0 {
-		return errNoFunction
+		return supervise.ErrNoFunction
 	}
 	var due []archive.Due
 	switch {

@@ -187,7 +187,7 @@ type ending struct {
 func archiveIn(t testing.TB, archiver *loop.Archiver, o archive.Order) ending {
 	t.Helper()
 	var out, errs bytes.Buffer
-	err := archiveShown(within(t), archiver, o, archiver.Log, streams{out: &out, err: &errs}, nil)
+	err := archiveShown(within(t), archiver, o, archiver.Log, &out, &errs, nil)
 	e := ending{stdout: out.String()}
 	if err != nil {
 		e.code, e.stderr = exitIncomplete, errs.String()+err.Error()

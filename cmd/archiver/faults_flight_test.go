@@ -7,6 +7,7 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/loop"
+	"archiver/internal/settings"
 	"archiver/internal/simulate"
 	"archiver/internal/simulate/dataset"
 )
@@ -20,12 +21,12 @@ type flightWorld struct {
 	api      *simulate.Server
 	board    *switchboard
 	archiver *loop.Archiver
-	due      dueFlags
+	due      settings.DueFlags
 }
 
 func newFlightWorld(t *testing.T, from time.Time, spec string) *flightWorld {
 	t.Helper()
-	w := &flightWorld{T: t, clock: clocktest.New(from), due: dueFlags{Lookback: 72 * time.Hour, VerifyAfter: 6 * time.Hour}}
+	w := &flightWorld{T: t, clock: clocktest.New(from), due: settings.DueFlags{Lookback: 72 * time.Hour, VerifyAfter: 6 * time.Hour}}
 	data, err := dataset.Live(dataset.GenerateOptions{Functions: faultFunctions, Invocations: 1000, Seed: 11}, w.clock.Now)
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +43,7 @@ func newFlightWorld(t *testing.T, from time.Time, spec string) *flightWorld {
 func (w *flightWorld) pass() int64 {
 	w.Helper()
 	before := w.api.Stats().ListAsyncInvocations
-	_, err := w.archiver.Archive(within(w), w.due.order("run", w.clock.Now(), w.archiver.Settle), new(archive.Progress))
+	_, err := w.archiver.Archive(within(w), dueOrder(w.due, w.clock.Now(), w.archiver.Settle), new(archive.Progress))
 	if err != nil {
 		w.Fatalf("pass at %s: %v", w.clock.Now(), err)
 	}
@@ -159,7 +160,8 @@ func TestFaultsRetried(t *testing.T) {
 		w.clock.Advance(time.Hour)
 	}
 	before := archivedRows(w.in)
-	order := w.due.order("backfill", w.clock.Now(), w.archiver.Settle)
+	order := dueOrder(w.due, w.clock.Now(), w.archiver.Settle)
+	order.AskedBy = "backfill"
 	order.Range.From, order.Force = query[time.Time](w.in, `SELECT min(window_start) FROM windows WHERE planned`), true
 	if _, err := w.archiver.Archive(within(t), order, new(archive.Progress)); err != nil {
 		t.Fatal(err)
@@ -189,7 +191,7 @@ func TestFaultsRetried(t *testing.T) {
 func TestFaultsNothingInFlight(t *testing.T) {
 	t.Parallel()
 	clock := clocktest.New(day.Add(30*time.Hour + 15*time.Minute))
-	w := &flightWorld{T: t, clock: clock, due: dueFlags{Lookback: 24 * time.Hour}}
+	w := &flightWorld{T: t, clock: clock, due: settings.DueFlags{Lookback: 24 * time.Hour}}
 	w.api = faulty(t, generated(t, faultFunctions, faultInvocations, 7), "", clock.Now)
 	url := newServer(t, w.api)
 	w.in = install(t, url)

@@ -8,6 +8,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
+	"archiver/internal/settings"
 	"archiver/internal/simulate"
 )
 
@@ -112,11 +113,11 @@ func TestVerifyAfter(t *testing.T) {
 	url := newServer(t, api)
 	in := install(t, url)
 	archiver := in.inProcess(url, clock)
-	due := dueFlags{Lookback: 48 * time.Hour, VerifyAfter: 6 * time.Hour}
+	due := settings.DueFlags{Lookback: 48 * time.Hour, VerifyAfter: 6 * time.Hour}
 	pass := func() (archive.Summary, int64) {
 		t.Helper()
 		before := api.Stats().ListAsyncInvocations
-		summary, err := archiver.Archive(within(t), due.order("run", clock.Now(), archiver.Settle), new(archive.Progress))
+		summary, err := archiver.Archive(within(t), dueOrder(due, clock.Now(), archiver.Settle), new(archive.Progress))
 		if err != nil {
 			t.Fatalf("pass at %s: %v", clock.Now(), err)
 		}

@@ -12,6 +12,7 @@ import (
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/extract"
 	"archiver/internal/extract/functioncompute"
+	"archiver/internal/settings"
 	"archiver/internal/simulate/dataset"
 )
 
@@ -48,10 +49,10 @@ func TestFunctionComputeInFlight(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	due := dueFlags{Lookback: 3 * time.Hour}
+	due := settings.DueFlags{Lookback: 3 * time.Hour}
 	pass := func() {
 		t.Helper()
-		if _, err := archiver.Archive(within(t), due.order("run", clock.Now(), archiver.Settle), new(archive.Progress)); err != nil {
+		if _, err := archiver.Archive(within(t), dueOrder(due, clock.Now(), archiver.Settle), new(archive.Progress)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
+	"archiver/internal/settings"
 	"archiver/internal/simulate/dataset"
 )
 
@@ -28,12 +29,12 @@ func TestFollowsWhatIsInFlight(t *testing.T) {
 	in := install(t, web.URL)
 	archiver := in.inProcess(web.URL, clock)
 	archiver.Settle = 0 // what ended a moment ago is full of records in flight
-	due := dueFlags{Lookback: 48 * time.Hour, VerifyAfter: 6 * time.Hour}
+	due := settings.DueFlags{Lookback: 48 * time.Hour, VerifyAfter: 6 * time.Hour}
 
 	ctx := within(t)
 	followed := false
 	for range 8 {
-		summary, err := archiver.Archive(ctx, due.order("run", clock.Now(), archiver.Settle), new(archive.Progress))
+		summary, err := archiver.Archive(ctx, dueOrder(due, clock.Now(), archiver.Settle), new(archive.Progress))
 		if err != nil {
 			t.Fatalf("pass at %s: %v", clock.Now(), err)
 		}

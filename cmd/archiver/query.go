@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -12,14 +11,16 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/extract/functioncompute"
-	"archiver/internal/extract/functiongraph"
 	"archiver/internal/lookup"
+	"archiver/internal/settings"
+	"archiver/internal/sources"
+	"archiver/internal/supervise"
 	"archiver/internal/terminal"
 )
 
 // queryCommand looks up invocations of one function.
 type queryCommand struct {
-	archiveFlags
+	settings.ArchiveFlags
 	Function  string   `required:"" placeholder:"URN" help:"The function: its URN, its name, or a glob that matches one alone."`
 	From      instant  `placeholder:"TIME" help:"Those that started then or later: RFC 3339 or a date; UTC without a zone. Default an hour before --to."`
 	To        instant  `placeholder:"TIME" help:"Those that started before that. Default now."`
@@ -48,7 +49,7 @@ type instant struct{ time.Time }
 
 // UnmarshalText reads one.
 func (i *instant) UnmarshalText(text []byte) (err error) {
-	if i.Time, err = parseTime(string(text)); err == nil && i.Year() < 1970 {
+	if i.Time, err = settings.ParseTime(string(text)); err == nil && i.Year() < 1970 {
 		return fmt.Errorf("%s is before 1970", text)
 	}
 	// The archive keeps microseconds.
@@ -57,7 +58,7 @@ func (i *instant) UnmarshalText(text []byte) (err error) {
 }
 
 // Run is called by the command line.
-func (c *queryCommand) Run(ctx context.Context, s streams, in *inForce) error {
+func (c *queryCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
 	q, err := c.question(time.Now().UTC(), s.err)
 	if err != nil {
 		return err
@@ -65,7 +66,7 @@ func (c *queryCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	limit := queryLimit
 	switch {
 	case c.Limit != nil && *c.Limit < 0:
-		return usagef("--limit %d is less than none: 0 is for all", *c.Limit)
+		return settings.Usagef("--limit %d is less than none: 0 is for all", *c.Limit)
 	case c.Limit != nil:
 		limit = *c.Limit
 	case c.JSON:
@@ -81,7 +82,7 @@ func (c *queryCommand) Run(ctx context.Context, s streams, in *inForce) error {
 func (c *queryCommand) question(now time.Time, notes io.Writer) (q archive.Question, err error) {
 	q = archive.Question{From: c.From.Time, To: c.To.Time, RequestID: c.RequestID}
 	if n := utf8.RuneCountInString(q.RequestID); n > archive.MaxRequestID {
-		return q, usagef("--request-id has %d characters: no request id has more than %d", n, archive.MaxRequestID)
+		return q, settings.Usagef("--request-id has %d characters: no request id has more than %d", n, archive.MaxRequestID)
 	}
 	q.Statuses = slices.Compact(slices.Sorted(slices.Values(c.Status)))
 	timeless := q.From.IsZero() && q.To.IsZero()
@@ -101,7 +102,7 @@ func (c *queryCommand) question(now time.Time, notes io.Writer) (q archive.Quest
 		note(notes, "no --from: asked for the hour from %s to %s", q.From.Format(time.RFC3339), q.To.Format(time.RFC3339))
 	}
 	if !q.From.Before(q.To) {
-		return q, usagef("--from %s is not before --to %s", q.From.Format(time.RFC3339), q.To.Format(time.RFC3339))
+		return q, settings.Usagef("--from %s is not before --to %s", q.From.Format(time.RFC3339), q.To.Format(time.RFC3339))
 	}
 	return q, nil
 }
@@ -112,28 +113,27 @@ func note(w io.Writer, format string, args ...any) {
 }
 
 // ofSource asks the source.
-func (c *queryCommand) ofSource(ctx context.Context, in *inForce, q archive.Question, limit int, s streams) error {
-	if len(in.sources) > 1 {
-		names := make([]string, len(in.sources))
-		for i := range in.sources {
-			names[i] = in.sources[i].name
+func (c *queryCommand) ofSource(ctx context.Context, in *settings.Settings, q archive.Question, limit int, s streams) error {
+	if len(in.Sources) > 1 {
+		names := make([]string, len(in.Sources))
+		for i := range in.Sources {
+			names[i] = in.Sources[i].Name
 		}
-		return usagef("one source is asked at a time: pick it with --source, of %s", strings.Join(names, ", "))
+		return settings.Usagef("one source is asked at a time: pick it with --source, of %s", strings.Join(names, ", "))
 	}
-	provider := in.sources[0].flags.Provider
+	provider := in.Sources[0].Provider
 	var err error
-	if q.Statuses, err = statusWords(provider, q.Statuses); err != nil {
+	if q.Statuses, err = sources.Statuses(provider, q.Statuses); err != nil {
 		return err
 	}
-	set, err := in.openSources(ctx, c.logger(s.err))
+	opened, err := supervise.OpenSources(ctx, in, supervise.Options{Log: c.Logger(s.err)})
 	if err != nil {
 		return err
 	}
-	opened := set.sources[0]
-	if opened.err != nil {
-		return opened.named(opened.err)
+	if opened[0].Err != nil {
+		return opened[0].Named(opened[0].Err)
 	}
-	source := opened.archiver.Source
+	source := opened[0].Archiver.Source
 	f, err := sourceFunction(ctx, source, c.Function, s.err)
 	if err != nil {
 		return err
@@ -181,22 +181,4 @@ func tell(w io.Writer, found lookup.Found, urn string) {
 	if found.Missing > 0 {
 		note(w, "the source counts %d more than it gave: its list changed meanwhile, ask again", found.Missing)
 	}
-}
-
-// statusWords are the words of --status as the provider knows them.
-func statusWords(provider string, asked []string) ([]string, error) {
-	known := slices.Clone(functiongraph.Statuses)
-	if provider == functioncompute.Provider {
-		known = append(known, functioncompute.Statuses...)
-	}
-	var words []string
-	for _, word := range asked {
-		i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, strings.TrimSpace(word)) })
-		if i < 0 {
-			return nil, usagef("--status %q is not one of %s", word, strings.Join(known, ", "))
-		}
-		words = append(words, known[i])
-	}
-	slices.SortFunc(words, cmp.Compare[string])
-	return slices.Compact(words), nil
 }

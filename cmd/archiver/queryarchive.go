@@ -7,13 +7,14 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/load/read"
 	"archiver/internal/lookup"
+	"archiver/internal/settings"
+	"archiver/internal/sources"
+	"archiver/internal/supervise"
 )
 
-func (c *queryCommand) unasking() bool { return c.Archived }
-
 // ofArchive asks the archive, which it cannot change.
-func (c *queryCommand) ofArchive(ctx context.Context, in *inForce, q archive.Question, limit int, s streams) error {
-	db, err := in.reading(ctx, c.logger(s.err))
+func (c *queryCommand) ofArchive(ctx context.Context, in *settings.Settings, q archive.Question, limit int, s streams) error {
+	db, err := supervise.OpenReader(ctx, in, c.Logger(s.err))
 	if err != nil {
 		return err
 	}
@@ -24,7 +25,7 @@ func (c *queryCommand) ofArchive(ctx context.Context, in *inForce, q archive.Que
 		return err
 	}
 	f := same[0]
-	if q.Statuses, err = statusWords(f.Source.Provider, q.Statuses); err != nil {
+	if q.Statuses, err = sources.Statuses(f.Source.Provider, q.Statuses); err != nil {
 		return err
 	}
 	ids := make([]int32, len(same))

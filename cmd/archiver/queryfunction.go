@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"archiver/internal/archive"
+	"archiver/internal/settings"
 	"archiver/internal/settings/configfile"
 	"archiver/internal/terminal"
 )
@@ -68,7 +69,7 @@ func meant(functions []archive.Function, asked string) (found []archive.Function
 			}
 		}
 		if err != nil {
-			return nil, usagef("--function %q is not a glob: %w", asked, err)
+			return nil, settings.Usagef("--function %q is not a glob: %w", asked, err)
 		}
 		if len(found) > 0 {
 			break
@@ -87,13 +88,13 @@ func one(all, found []archive.Function, asked string) (archive.Function, error) 
 		return found[0], nil
 	case 0:
 		if len(all) == 0 {
-			return archive.Function{}, usagef("--function %s: there are no functions", terminal.Line(asked))
+			return archive.Function{}, settings.Usagef("--function %s: there are no functions", terminal.Line(asked))
 		}
 		names := make([]string, len(all))
 		for i, f := range all {
 			names[i] = f.Name
 		}
-		return archive.Function{}, usagef("--function %s: none of the %d functions is named so: the nearest are %s",
+		return archive.Function{}, settings.Usagef("--function %s: none of the %d functions is named so: the nearest are %s",
 			terminal.Line(asked), len(all), terminal.Line(strings.Join(nearest(asked, names, namesShown), ", ")))
 	}
 	names := make([]string, len(found))
@@ -109,7 +110,7 @@ func one(all, found []archive.Function, asked string) (archive.Function, error) 
 	if n := len(names) - namesShown; n > 0 {
 		names, more = names[:namesShown], fmt.Sprintf(" and %d more", n)
 	}
-	return archive.Function{}, usagef("--function %s: %d functions match, ask for one: %s%s",
+	return archive.Function{}, settings.Usagef("--function %s: %d functions match, ask for one: %s%s",
 		terminal.Line(asked), len(found), terminal.Line(strings.Join(names, ", ")), more)
 }
 

@@ -12,19 +12,21 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/load/read"
 	"archiver/internal/page"
+	"archiver/internal/settings"
+	"archiver/internal/supervise"
 )
 
 // reportCommand writes the status page as a file.
 type reportCommand struct {
-	logFlags
+	settings.LogFlags
 	Out      string        `required:"" type:"path" placeholder:"FILE" help:"The file to write; it needs nothing else to be read."`
 	Lookback time.Duration `default:"30d" help:"How long the source keeps its records, for what is at risk next."`
 }
 
 // Run is called by the command line.
-func (c *reportCommand) Run(ctx context.Context, s streams, in *inForce) error {
-	log := c.logger(s.err)
-	db, err := in.reading(ctx, log)
+func (c *reportCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
+	log := c.Logger(s.err)
+	db, err := supervise.OpenReader(ctx, in, log)
 	if err != nil {
 		return err
 	}
@@ -46,7 +48,7 @@ func writeReport(ctx context.Context, p *page.Page, name string) error {
 	part := name + ".part"
 	file, err := os.Create(part)
 	if err != nil {
-		return &usageError{fmt.Errorf("write the report: %w", err)}
+		return settings.Usage(fmt.Errorf("write the report: %w", err))
 	}
 	_, err = file.Write(report.Bytes())
 	err = errors.Join(err, file.Close())

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"archiver/internal/serve"
+	"archiver/internal/settings"
 	"archiver/internal/simulate"
 	"archiver/internal/simulate/dataset"
 )
 
 // simulateCommand serves the APIs of FunctionGraph and Function Compute.
 type simulateCommand struct {
-	logFlags
+	settings.LogFlags
 	Listen    string        `default:"127.0.0.1:8090" help:"Address to serve on."`
 	AK        string        `name:"ak" default:"demo-access-key" help:"Access key that requests are signed with."`
 	SK        string        `name:"sk" default:"demo-secret-key" help:"Secret key."`
@@ -43,9 +44,9 @@ func (c *simulateCommand) Run(ctx context.Context, s streams) error {
 	}
 	faults, err := simulate.ParseFaults(c.Faults)
 	if err != nil {
-		return usagef("--faults: %w (--faults help lists all there is)", err)
+		return settings.Usagef("--faults: %w (--faults help lists all there is)", err)
 	}
-	log := c.logger(s.err)
+	log := c.Logger(s.err)
 	data, err := c.data()
 	if err != nil {
 		return err
@@ -56,7 +57,7 @@ func (c *simulateCommand) Run(ctx context.Context, s streams) error {
 		Latency: c.Latency, RateLimit: c.RateLimit, Faults: faults, Log: log,
 	})
 	if err != nil {
-		return &usageError{err}
+		return settings.Usage(err)
 	}
 	web, err := serve.Start(context.WithoutCancel(ctx), serve.Options{Address: c.Listen, Handler: server, Log: log})
 	if err != nil {
@@ -75,13 +76,13 @@ func (c *simulateCommand) data() (*dataset.Data, error) {
 	if c.Date != "" {
 		var err error
 		if day, err = time.Parse(time.DateOnly, c.Date); err != nil {
-			return nil, usagef("--date: %q is not a day such as 2026-11-20", c.Date)
+			return nil, settings.Usagef("--date: %q is not a day such as 2026-11-20", c.Date)
 		}
 	}
 	if c.Trace != "" {
 		data, err := dataset.LoadTrace(c.Trace, day, c.Seed)
 		if err != nil {
-			return nil, usagef("--trace: %w", err)
+			return nil, settings.Usagef("--trace: %w", err)
 		}
 		return data, nil
 	}
@@ -94,7 +95,7 @@ func (c *simulateCommand) data() (*dataset.Data, error) {
 	}
 	data, err := generate()
 	if err != nil {
-		return nil, &usageError{err}
+		return nil, settings.Usage(err)
 	}
 	return data, nil
 }

@@ -10,12 +10,14 @@ import (
 
 	"archiver/internal/load/read"
 	"archiver/internal/page"
+	"archiver/internal/settings"
+	"archiver/internal/supervise"
 	"archiver/internal/terminal"
 )
 
 // statusCommand shows what is archived and what is not.
 type statusCommand struct {
-	logFlags
+	settings.LogFlags
 	JSON     bool          `name:"json" help:"For programs."`
 	All      bool          `help:"Every function, and not only those with most trouble."`
 	Color    string        `enum:"auto,always,never" default:"auto" help:"Colours: auto is on a terminal, unless NO_COLOR is set."`
@@ -43,9 +45,9 @@ func readStatus(ctx context.Context, store *read.Archive) (s status, err error) 
 }
 
 // Run is called by the command line.
-func (c *statusCommand) Run(ctx context.Context, s streams, in *inForce) error {
-	log := c.logger(s.err)
-	db, err := in.reading(ctx, log)
+func (c *statusCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
+	log := c.Logger(s.err)
+	db, err := supervise.OpenReader(ctx, in, log)
 	if err != nil {
 		return err
 	}
