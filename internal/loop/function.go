@@ -39,8 +39,7 @@ func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 	}()
 	r.working.Add(1)
 	given := false
-	hands := newHands(&r.budget)
-	keeper := newKeeper(keep, claim, t.Function, r.progress, hands, cancel)
+	keeper := newKeeper(keep, claim, t.Function, r.progress, r.slots, cancel)
 	defer func() {
 		if !given {
 			r.working.Add(-1)
@@ -71,7 +70,7 @@ func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 	r.progress.Update(func(p *archive.Totals) { p.Windows += int64(max(0, windows(t.walks)-t.Windows)) })
 	w := &walker{
 		source: r.Source, claim: claim, keeper: keeper, clock: r.Clock, function: t.Function,
-		seed: maphash.MakeSeed(), hands: hands, denied: r.end,
+		seed: maphash.MakeSeed(), slots: r.slots, denied: r.end,
 		versioned: t.Versioned,
 	}
 	for len(t.walks) > 0 {

@@ -48,7 +48,7 @@ type run struct {
 	order            archive.Order
 	began            time.Time
 	progress         *archive.Progress
-	budget           budget
+	slots            *pageSlots
 	working          atomic.Int64 // functions that are worked on
 	settingsFailures atomic.Int64 // in this run
 	queue            *queue
@@ -83,9 +83,9 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	before := a.Source.Stats()
 	r := &run{
 		Archiver: a, order: o, began: began, progress: p,
+		slots: newPageSlots(pagesPerCall * max(a.Concurrency, 1)),
 		begun: make(map[int32]time.Time),
 	}
-	r.budget.pages = pagesPerCall * max(a.Concurrency, 1)
 	stopNotes := r.notes(ctx, id, before)
 
 	latest, versions, err := r.discover(ctx)
@@ -215,18 +215,16 @@ func (r *run) share(ctx context.Context, due []archive.Due) (claimed []archive.K
 	defer cancel(nil)
 	r.queue, r.end = newQueue(due, r.begun), cancel
 	var workers sync.WaitGroup
-	r.budget.left.Store(int64(len(due)))
-	for range min(r.budget.pages, len(due)) {
+	for range min(r.slots.count(), len(due)) {
+		r.slots.workers.Add(1)
 		workers.Go(func() {
+			defer r.slots.workers.Add(-1)
 			for ctx.Err() == nil {
 				t, ok := r.queue.pop()
 				if !ok {
 					return
 				}
 				left, err := r.function(ctx, t)
-				if left == nil {
-					r.budget.left.Add(-1)
-				}
 				switch {
 				case errors.Is(err, archive.ErrClaimed), errors.Is(err, archive.ErrClaimLost):
 					r.mu.Lock()
