@@ -62,8 +62,8 @@ func zoomAbout(p *tab) {
 	}{{"day", 24}, {"week", 168}, {"month", 30}, {"quarter", 90}, {"year", 53}} {
 		p.follow(click(fmt.Sprintf(".zooms a:nth-child(%d)", n+1)))
 		expectZoom(p, z.key, z.columns)
-		if got := eval[string](p, `document.querySelector(".zooms [aria-current]").textContent`); got != zooms[n].Word {
-			p.t.Errorf("the zoom marked is %s, want %s", got, zooms[n].Word)
+		if got := eval[string](p, `document.querySelector(".zooms [aria-current]").textContent`); got != zooms[n].Label {
+			p.t.Errorf("the zoom marked is %s, want %s", got, zooms[n].Label)
 		}
 	}
 	// Zoom from the year to a week, a day, and the hours of an outage.
@@ -126,8 +126,8 @@ func byKeyboard(p *tab) {
 		}
 	}
 	for _, z := range zooms {
-		if !seen[z.Word] {
-			p.t.Errorf("%s is not reached by the tab key: %v", z.Word, seen)
+		if !seen[z.Label] {
+			p.t.Errorf("%s is not reached by the tab key: %v", z.Label, seen)
 		}
 	}
 	p.do(chromedp.Focus(chromedp.CSS(".map tbody td")))
@@ -235,7 +235,7 @@ func fromDisk(p *tab, a *archiveDB) {
 	for n, z := range zooms {
 		p.do(click(fmt.Sprintf(".view:target .zooms a:nth-child(%d), body:not(:has(.view:target)) .default .zooms a:nth-child(%[1]d)", n+1)))
 		if got := eval[string](p, shown); got != z.Key {
-			p.t.Errorf("%s of the report shows %q", z.Word, got)
+			p.t.Errorf("%s of the report shows %q", z.Label, got)
 		}
 	}
 	for _, no := range []string{`href="/`, `src=`, `action="`, "@import", "url("} {

@@ -25,8 +25,8 @@ func number(n int64) string {
 	return sign + b.String()
 }
 
-// rough formats v with few digits, for an axis.
-func rough(v float64) string {
+// compactNumber formats v with few digits, for an axis.
+func compactNumber(v float64) string {
 	for _, unit := range []struct {
 		size float64
 		name string
@@ -38,19 +38,19 @@ func rough(v float64) string {
 	return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64)
 }
 
-// count formats a number of things.
-func count(n int64, one, many string) string {
+// plural formats a number of things.
+func plural(n int64, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
 	return number(n) + " " + many
 }
 
-// minute formats a time to the minute, in UTC.
-func minute(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04") }
+// minuteText formats a time to the minute, in UTC.
+func minuteText(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04") }
 
-// length formats a duration in words.
-func length(d time.Duration) string {
+// durationText formats a duration in words.
+func durationText(d time.Duration) string {
 	switch d = d.Abs(); {
 	case d < time.Minute:
 		return fmt.Sprintf("%d s", int(math.Round(d.Seconds())))
@@ -66,7 +66,7 @@ func length(d time.Duration) string {
 // ago formats how long ago t was.
 func ago(t, now time.Time) string {
 	if d := now.Sub(t); d >= time.Second {
-		return length(d) + " ago"
+		return durationText(d) + " ago"
 	}
 	return "just now"
 }

@@ -80,7 +80,7 @@ func TestPrint(t *testing.T) {
 		}
 	}
 	for columns := range 60 {
-		fits(t, max(columns, leastColumns), a.print(Screen{Columns: columns}))
+		fits(t, max(columns, minColumns), a.print(Screen{Columns: columns}))
 	}
 	few, all := a.print(Screen{Columns: 80}), a.print(Screen{Columns: 80, All: true})
 	if !strings.Contains(few, "… and 5 more functions: --all shows them") || strings.Contains(all, "--all") {

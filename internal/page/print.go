@@ -20,12 +20,9 @@ const (
 
 // Print prints the status as text for a terminal.
 func (p *Page) Print(ctx context.Context, w io.Writer, s Screen) error {
-	s.Columns = max(s.Columns, leastColumns)
+	s.Columns = max(s.Columns, minColumns)
 	out := &printer{Screen: s}
-	err := p.Store.Snapshot(ctx, func(snapshot *read.Snapshot) error {
-		l := &look{Snapshot: snapshot, request: request{page: 1}, now: p.Clock.Now().UTC(), keeps: p.Keeps}
-		return l.print(ctx, out)
-	})
+	err := p.load(ctx, request{page: 1}, func(l *loader) error { return l.print(ctx, out) })
 	if err != nil {
 		return fmt.Errorf("read the archive's status: %w", err)
 	}
@@ -35,14 +32,7 @@ func (p *Page) Print(ctx context.Context, w io.Writer, s Screen) error {
 	return nil
 }
 
-func (l *look) print(ctx context.Context, p *printer) (err error) {
-	if l.functions, err = l.Functions(ctx); err != nil {
-		return err
-	}
-	if l.goesOn, err = l.GoesOn(ctx); err != nil {
-		return err
-	}
-	l.choose()
+func (l *loader) print(ctx context.Context, p *printer) (err error) {
 	shown := l.shown
 	if len(shown) > screenRows && !p.All {
 		shown = shown[:screenRows]
@@ -58,7 +48,7 @@ func (l *look) print(ctx context.Context, p *printer) (err error) {
 	}
 	l.printSummary(p, windowsOff)
 	if from, to := l.extent(); from.Before(to) {
-		if err := l.coverage(ctx, p, shown); err != nil {
+		if err := l.printCoverage(ctx, p, shown); err != nil {
 			return err
 		}
 	}
@@ -73,7 +63,7 @@ func (l *look) print(ctx context.Context, p *printer) (err error) {
 	return l.printErrors(ctx, p)
 }
 
-func (l *look) printSummary(p *printer, windowsOff map[int32]int64) {
+func (l *loader) printSummary(p *printer, windowsOff map[int32]int64) {
 	var t read.FunctionTotals
 	var off int64
 	for i := range l.functions {
@@ -94,13 +84,13 @@ func (l *look) printSummary(p *printer, windowsOff map[int32]int64) {
 	}
 }
 
-func (l *look) printFunctions(p *printer, shown []read.FunctionTotals, windowsOff map[int32]int64) {
+func (l *loader) printFunctions(p *printer, shown []read.FunctionTotals, windowsOff map[int32]int64) {
 	if len(shown) == 0 {
 		return
 	}
 	p.line()
 	heads := []tableHead{
-		{text: "FUNCTION", give: true}, {text: "COMPLETE", right: true}, {text: "RECORDS", right: true, rank: 2},
+		{text: "FUNCTION", shrinks: true}, {text: "COMPLETE", right: true}, {text: "RECORDS", right: true, rank: 2},
 		{text: "IN FLIGHT", right: true, rank: 4}, {text: "OPEN SINCE", rank: 1}, {text: "NOTE", rank: 3},
 	}
 	var rows [][]string
@@ -110,21 +100,21 @@ func (l *look) printFunctions(p *printer, shown []read.FunctionTotals, windowsOf
 		_, since := l.missing(f)
 		open, s := "-", plain
 		if !since.IsZero() {
-			open, s = moment(since, l.now), orange
+			open, s = shortTime(since, l.now), orange
 		}
 		if f.Failed+f.Short > 0 {
 			s = red
 		}
 		rows = append(rows, []string{
-			l.names[f.ID], fmt.Sprintf("%d/%d", f.Complete-windowsOff[f.ID], f.Windows), number(f.Records), number(f.Pending), open, note(f),
+			l.names[f.ID], fmt.Sprintf("%d/%d", f.Complete-windowsOff[f.ID], f.Windows), number(f.Records), number(f.Pending), open, remarks(f),
 		})
 		styles = append(styles, s)
 	}
 	p.table(heads, rows, styles)
 }
 
-// note returns short remarks on a function.
-func note(f *read.FunctionTotals) string {
+// remarks returns short remarks on a function.
+func remarks(f *read.FunctionTotals) string {
 	var parts []string
 	for _, state := range []struct {
 		n    int64
@@ -134,13 +124,13 @@ func note(f *read.FunctionTotals) string {
 			parts = append(parts, number(state.n)+" "+state.name)
 		}
 	}
-	if said := tag(f); said != "" && (f.GoneAt == nil || f.Gone == 0) {
+	if said := remark(f); said != "" && (f.GoneAt == nil || f.Gone == 0) {
 		parts = append(parts, said)
 	}
 	return strings.Join(parts, ", ")
 }
 
-func (l *look) printRisks(ctx context.Context, p *printer) error {
+func (l *loader) printRisks(ctx context.Context, p *printer) error {
 	risks, err := l.risks(ctx)
 	if err != nil || len(risks) == 0 {
 		return err
@@ -158,38 +148,38 @@ func (l *look) printRisks(ctx context.Context, p *printer) error {
 	return nil
 }
 
-func (l *look) printOff(p *printer) {
-	all, more := l.off()
+func (l *loader) printOff(p *printer) {
+	all, more := l.logsOff()
 	if len(all) == 0 {
 		return
 	}
 	p.title("STATUS LOG OFF")
 	for _, o := range all {
 		p.text(plain, 0, 1, o.Name)
-		p.text(faint, 2, 3, o.Said)
+		p.text(faint, 2, 3, o.Text)
 	}
 	if more > 0 {
-		p.text(faint, 0, 1, fmt.Sprintf("… and %s", count(int64(more), "more function", "more functions")))
+		p.text(faint, 0, 1, fmt.Sprintf("… and %s", plural(int64(more), "more function", "more functions")))
 	}
 }
 
-func (l *look) printRuns(ctx context.Context, p *printer) error {
-	all, err := l.Runs(ctx, screenRuns, l.now.Add(-died))
+func (l *loader) printRuns(ctx context.Context, p *printer) error {
+	all, err := l.Runs(ctx, screenRuns, l.now.Add(-deadAfter))
 	if err != nil {
 		return err
 	}
-	on, been := l.tell(all)
+	on, been := l.splitRuns(all)
 	if len(on) > 0 {
 		p.title("RUNNING")
 	}
 	for _, r := range on {
 		p.text(plain, 0, 2, r.Title)
 		if r.Due > 0 {
-			width := min(40, p.Columns-2-6-between)
+			width := min(40, p.Columns-2-6-columnGap)
 			done := int(int64(width) * r.Done / r.Due)
 			p.line(part{plain, "  "}, part{blue, strings.Repeat("█", done)}, part{faint, strings.Repeat("░", width-done)}, part{plain, "  " + r.Share})
 		}
-		p.text(plain, 2, 5, r.Said)
+		p.text(plain, 2, 5, r.Details)
 	}
 	if len(been) == 0 {
 		return nil
@@ -204,12 +194,12 @@ func (l *look) printRuns(ctx context.Context, p *printer) error {
 	var errors []part
 	for i := range all {
 		r := &all[i]
-		if l.goes(r) || len(rows) == screenRuns {
+		if l.isRunning(r) || len(rows) == screenRuns {
 			continue
 		}
-		row := l.been(r)
+		row := l.finishedRun(r)
 		rows = append(rows, []string{
-			fmt.Sprintf("%d %s", r.ID, r.AskedBy), moment(r.Started, l.now), row.Took, row.Windows, row.Records, row.Calls, row.Outcome,
+			fmt.Sprintf("%d %s", r.ID, r.AskedBy), shortTime(r.Started, l.now), row.Took, row.Windows, row.Records, row.Calls, row.Outcome,
 		})
 		s := plain
 		if row.Class != "good" {
@@ -227,8 +217,8 @@ func (l *look) printRuns(ctx context.Context, p *printer) error {
 	return nil
 }
 
-func (l *look) printErrors(ctx context.Context, p *printer) error {
-	troubles, err := l.troubles(ctx)
+func (l *loader) printErrors(ctx context.Context, p *printer) error {
+	troubles, err := l.errorGroups(ctx)
 	if err != nil || len(troubles) == 0 {
 		return err
 	}
@@ -240,8 +230,8 @@ func (l *look) printErrors(ctx context.Context, p *printer) error {
 	return nil
 }
 
-// moment formats a recent time in UTC, in at most 12 columns.
-func moment(t, now time.Time) string {
+// shortTime formats a recent time in UTC, in at most 12 columns.
+func shortTime(t, now time.Time) string {
 	if t = t.UTC(); now.Sub(t).Abs() > 300*day {
 		return t.Format("2 Jan 2006")
 	}

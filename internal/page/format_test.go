@@ -10,11 +10,11 @@ func TestWords(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ got, want string }{
 		{number(0), "0"}, {number(999), "999"}, {number(1000), "1,000"}, {number(-1234567), "-1,234,567"},
-		{rough(0), "0"}, {rough(0.5), "0.5"}, {rough(999), "999"}, {rough(2500), "2.5k"}, {rough(1284000), "1.28M"}, {rough(5e9), "5G"},
-		{length(40 * time.Second), "40 s"}, {length(-90 * time.Second), "2 min"}, {length(119 * time.Minute), "119 min"},
-		{length(47 * time.Hour), "47 hours"}, {length(50 * time.Hour), "2 days"},
+		{compactNumber(0), "0"}, {compactNumber(0.5), "0.5"}, {compactNumber(999), "999"}, {compactNumber(2500), "2.5k"}, {compactNumber(1284000), "1.28M"}, {compactNumber(5e9), "5G"},
+		{durationText(40 * time.Second), "40 s"}, {durationText(-90 * time.Second), "2 min"}, {durationText(119 * time.Minute), "119 min"},
+		{durationText(47 * time.Hour), "47 hours"}, {durationText(50 * time.Hour), "2 days"},
 		{ago(now, now), "just now"}, {ago(now.Add(-3*time.Hour), now), "3 hours ago"},
-		{count(1, "hour", "hours"), "1 hour"}, {count(2000, "hour", "hours"), "2,000 hours"},
+		{plural(1, "hour", "hours"), "1 hour"}, {plural(2000, "hour", "hours"), "2,000 hours"},
 	} {
 		if test.got != test.want {
 			t.Errorf("%q, want %q", test.got, test.want)
@@ -48,7 +48,7 @@ func TestZooms(t *testing.T) {
 			}
 			links := 0
 			for _, row := range z.headings(from, to, func(zoom string, at time.Time) string {
-				if f, t2 := zoomOf(zoom).span(at); at.Before(from) || !at.Before(to) || t2.Before(f) {
+				if f, t2 := zoomByKey(zoom).span(at); at.Before(from) || !at.Before(to) || t2.Before(f) {
 					t.Errorf("%s up to %s leads to %s of %s", z.Key, last, zoom, at)
 				}
 				links++

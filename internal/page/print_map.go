@@ -29,14 +29,14 @@ var glyphs = [states]glyph{
 }
 
 // partlyRead marks a column of which some hours are read and some are not.
-var partly = glyph{"▄", orange}
+var partlyRead = glyph{"▄", orange}
 
 // maxHours is the largest map in hours of functions. A larger map is made of
 // days.
-const mostHours = 200_000
+const maxHours = 200_000
 
-// columnsOf lists the possible lengths of a column, the shortest first.
-var columnsOf = []struct {
+// columnLengths lists the possible lengths of a column, the shortest first.
+var columnLengths = []struct {
 	length time.Duration
 	word   string
 }{
@@ -47,10 +47,10 @@ var columnsOf = []struct {
 // scale selects the time that the map shows in this many columns: the time for
 // which the source keeps records, in columns as short as possible, and earlier
 // time as far as there is room.
-func (l *look) scale(columns int) (z zoom, from, to time.Time, word string) {
+func (l *loader) scale(columns int) (z zoom, from, to time.Time, word string) {
 	first, last := l.extent()
-	for i, c := range columnsOf {
-		if c.length < day && columns*int(c.length/archive.Hour)*len(l.shown) > mostHours {
+	for i, c := range columnLengths {
+		if c.length < day && columns*int(c.length/archive.Hour)*len(l.shown) > maxHours {
 			continue
 		}
 		from, to = dayOf(first), dayOf(last.Add(day-1))
@@ -63,7 +63,7 @@ func (l *look) scale(columns int) (z zoom, from, to time.Time, word string) {
 		if c.length == week {
 			fits = 7 * columns
 		}
-		if z.days <= fits || to.Add(-l.keeps).After(to.AddDate(0, 0, -fits)) || i == len(columnsOf)-1 {
+		if z.days <= fits || to.Add(-l.keeps).After(to.AddDate(0, 0, -fits)) || i == len(columnLengths)-1 {
 			z.days = min(z.days, fits)
 			return z, to.AddDate(0, 0, -z.days), to, word
 		}
@@ -71,53 +71,44 @@ func (l *look) scale(columns int) (z zoom, from, to time.Time, word string) {
 	return z, from, to, word
 }
 
-// coverage prints the map of the shown functions.
-func (l *look) coverage(ctx context.Context, p *printer, shown []read.FunctionTotals) error {
-	all := fmt.Sprintf("all %s", count(int64(len(l.shown)), "function", "functions"))
+// printCoverage prints the map of the shown functions.
+func (l *loader) printCoverage(ctx context.Context, p *printer, shown []read.FunctionTotals) error {
+	all := fmt.Sprintf("all %s", plural(int64(len(l.shown)), "function", "functions"))
 	names := measure.StringWidth(all)
 	for i := range shown {
 		names = max(names, measure.StringWidth(terminal.Line(l.names[shown[i].ID])))
 	}
-	names = min(names, max(leastGiven, p.Columns*28/100))
-	z, from, to, word := l.scale(p.Columns - names - between)
+	names = min(names, max(minShrunk, p.Columns*28/100))
+	z, from, to, word := l.scale(p.Columns - names - columnGap)
 
-	sums, err := l.Sums(ctx, ids(l.shown), from, to, z.grain())
+	sum, err := l.sumRow(ctx, z, from, to)
 	if err != nil {
 		return err
 	}
-	cells, err := l.Cells(ctx, ids(shown), from, to, z.grain())
+	rows, err := l.functionRows(ctx, shown, z, from, to)
 	if err != nil {
 		return err
 	}
 	p.line()
-	p.text(bold, 0, 2, fmt.Sprintf("COVERAGE, one column is %s: %s, UTC", word, spanWords(from, to)))
-	p.line(part{faint, strings.Repeat(" ", names+between) + z.ruler(from)})
-	sum := newStrip(z, from, to)
-	for i := range l.shown {
-		sum.expect(expected(&l.shown[i], l.now, l.goesOn))
-	}
-	sum.fill(sums)
+	p.text(bold, 0, 2, fmt.Sprintf("COVERAGE, one column is %s: %s, UTC", word, dateRange(from, to)))
+	p.line(part{faint, strings.Repeat(" ", names+columnGap) + z.ruler(from)})
 	if len(l.shown) > 1 {
-		p.strip(names, all, sum)
+		p.mapRow(names, all, sum)
 	}
 	for i := range shown {
-		f := &shown[i]
-		strip := newStrip(z, from, to)
-		strip.expect(expected(f, l.now, l.goesOn))
-		strip.fill(cellsFor(cells, f.ID))
-		p.strip(names, l.names[f.ID], strip)
+		p.mapRow(names, l.names[shown[i].ID], rows[i])
 	}
 	if more := len(l.shown) - len(shown); more > 0 {
-		p.text(faint, 0, 2, fmt.Sprintf("… and %s: --all shows them", count(int64(more), "more function", "more functions")))
+		p.text(faint, 0, 2, fmt.Sprintf("… and %s: --all shows them", plural(int64(more), "more function", "more functions")))
 	}
 	p.legend()
 	return nil
 }
 
-// strip prints a row of the map.
-func (p *printer) strip(names int, name string, s *strip) {
+// mapRow prints a row of the map.
+func (p *printer) mapRow(names int, name string, s *mapRow) {
 	name = cut(terminal.Line(name), names)
-	parts := []part{{plain, name + strings.Repeat(" ", names-measure.StringWidth(name)+between)}}
+	parts := []part{{plain, name + strings.Repeat(" ", names-measure.StringWidth(name)+columnGap)}}
 	for i := range s.columns {
 		g := s.columns[i].glyph()
 		if last := &parts[len(parts)-1]; len(parts) > 1 && last.style == g.style {
@@ -135,8 +126,8 @@ func (c *column) glyph() glyph {
 	switch {
 	case worst == states:
 		return glyph{" ", plain}
-	case worst == notRead && c.tally[notRead] < c.all():
-		return partly
+	case worst == notRead && c.tally[notRead] < c.total():
+		return partlyRead
 	default:
 		return glyphs[worst]
 	}
@@ -148,7 +139,7 @@ func (p *printer) legend() {
 		glyph
 		name string
 	}{
-		{glyphs[complete], "complete"}, {glyphs[inFlight], "records in flight"}, {partly, "partly read"},
+		{glyphs[complete], "complete"}, {glyphs[inFlight], "records in flight"}, {partlyRead, "partly read"},
 		{glyphs[notRead], "not read"}, {glyphs[failed], "failed"}, {glyphs[short], "short"},
 		{glyphs[gone], "gone"}, {glyphs[off], "off: the source kept no records"},
 	}
@@ -159,8 +150,8 @@ func (p *printer) legend() {
 			p.line(parts...)
 			parts, room = nil, p.Columns
 		}
-		parts = append(parts, part{s.style, s.text}, part{plain, " " + s.name + strings.Repeat(" ", between)})
-		room -= measure.StringWidth(s.text+" "+s.name) + between
+		parts = append(parts, part{s.style, s.text}, part{plain, " " + s.name + strings.Repeat(" ", columnGap)})
+		room -= measure.StringWidth(s.text+" "+s.name) + columnGap
 	}
 	p.line(parts...)
 }
@@ -172,7 +163,7 @@ func (z zoom) ruler(from time.Time) string {
 	for i := range z.columns() {
 		at := from.Add(time.Duration(i) * z.column)
 		label := z.tick(at, i == 0)
-		if label == "" || width > 0 && i < width+between || i+len(label) > z.columns() && i > 0 {
+		if label == "" || width > 0 && i < width+columnGap || i+len(label) > z.columns() && i > 0 {
 			continue
 		}
 		b.WriteString(strings.Repeat(" ", i-width) + label)
