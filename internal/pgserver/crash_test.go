@@ -108,7 +108,7 @@ func TestInterruptedInitdb(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "data.new", "base"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s := startIn(t, dir)
+	s := startWith(t, Options{Dir: dir, Fast: true})
 	query(t, s.URL(), "SELECT 'started'")
 	stop(t, s)
 }

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 }
 
 func helper(dir string) {
-	s, err := Start(context.Background(), Options{Dir: dir, Fast: true})
+	s, err := Start(context.Background(), Options{Dir: dir, Fast: true, InMemory: true})
 	if err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)
@@ -60,7 +60,12 @@ func folder(t *testing.T) string {
 
 func startIn(t *testing.T, dir string) *Server {
 	t.Helper()
-	s, err := Start(t.Context(), Options{Dir: dir, Fast: true})
+	return startWith(t, Options{Dir: dir, Fast: true, InMemory: true})
+}
+
+func startWith(t *testing.T, o Options) *Server {
+	t.Helper()
+	s, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +199,7 @@ func TestCancelledStart(t *testing.T) {
 func TestPassword(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
-	s := startIn(t, dir)
+	s := startWith(t, Options{Dir: dir, Fast: true})
 	info, err := os.Stat(filepath.Join(dir, "password"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("password file: %v, %v; want 0600", info, err)
