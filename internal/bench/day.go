@@ -10,10 +10,10 @@ import (
 	"archiver/internal/simulate"
 )
 
-// measureDay archives the day into an empty database, reads all of it again,
-// and archives it once more for a profile.
+// measureDay archives the day into an empty database, reads the whole day again,
+// and archives the day into another database for a profile.
 func measureDay(ctx context.Context, b *bench) ([]measure, error) {
-	data, err := b.theDay(smallDay)
+	data, err := b.day(smallDay)
 	if err != nil {
 		return nil, err
 	}
@@ -70,17 +70,17 @@ func measureDay(ctx context.Context, b *bench) ([]measure, error) {
 	}, nil
 }
 
-// A watch is a process with what it did to the database.
+// watch is a process and the database before and after it.
 type watch struct {
 	*process
 	before, after  footprint
-	server, source float64 // seconds of processor time, of PostgreSQL and of this process
+	server, source float64 // processor time of PostgreSQL and of this process, in seconds
 }
 
-// watched archives the day and looks at the database before and after.
+// watched archives the day and measures the database before and after.
 func (b *bench) watched(ctx context.Context, at between, args ...string) (w watch, err error) {
-	// Else a page's first change since the last checkpoint is logged whole at
-	// some time or other.
+	// After a checkpoint, the first change of a page logs the whole page. A
+	// checkpoint here makes this happen at the same time in each run.
 	if err := b.exec(ctx, "CHECKPOINT"); err != nil {
 		return w, err
 	}
@@ -96,7 +96,7 @@ func (b *bench) watched(ctx context.Context, at between, args ...string) (w watc
 	return w, err
 }
 
-// A footprint is what the archive takes, and what was written for it so far.
+// footprint is the size of the archive, and what was written for it so far.
 type footprint struct {
 	rows, bytes, written, wal int64
 	postmaster                int
@@ -109,7 +109,7 @@ func measureFootprint(ctx context.Context, database string) (f footprint, err er
 	}
 	defer conn.Close(ctx)
 	var backend int
-	// Nothing else is written to the cluster meanwhile.
+	// No other database of the cluster is written to at this time.
 	err = conn.QueryRow(ctx, `SELECT pg_current_wal_insert_lsn() - '0/0', pg_backend_pid()`).Scan(&f.wal, &backend)
 	if err != nil {
 		return f, fmt.Errorf("measure the log: %w", err)

@@ -10,7 +10,7 @@ import (
 	"archiver/internal/simulate"
 )
 
-// concurrency is how many calls an archiver makes at once by default.
+// concurrency is the archiver's default number of concurrent calls.
 const concurrency = 8
 
 // measureLatency archives the day from a source that takes a while to answer.
@@ -35,9 +35,9 @@ func measureLatency(ctx context.Context, b *bench) ([]measure, error) {
 	return measures, nil
 }
 
-// latent archives the day by so many processes at once.
+// latent archives the day with this many concurrent processes.
 func (b *bench) latent(ctx context.Context, latency time.Duration, processes int) (took time.Duration, calls int64, err error) {
-	data, err := b.theDay(smallDay)
+	data, err := b.day(smallDay)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -62,8 +62,8 @@ func (b *bench) latent(ctx context.Context, latency time.Duration, processes int
 		return 0, 0, err
 	}
 	took, stats := time.Since(began), source.Stats()
-	// All that a first backfill asks: lists, and versions and settings of each
-	// function, once a day, beside records.
+	// All calls of a first backfill: function lists, records, and the versions and
+	// settings of each function once.
 	calls = stats.ListFunctions + stats.ListFunctionVersions + stats.ListVersionAliases +
 		stats.ListFunctionAsyncInvokeConfig + stats.ListAsyncInvocations
 	b.note("%s a call, %d processes: %s for %d calls", latency, processes, took.Round(time.Millisecond), calls)

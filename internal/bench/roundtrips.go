@@ -11,11 +11,12 @@ import (
 	"archiver/internal/load/pg"
 )
 
-// roundTrips is how often a page waits for the server, its share of the claim
-// included: the pages of the functions with the most go through a proxy that
-// counts how often the server is spoken to after it has answered.
+// roundTrips is the number of round trips to PostgreSQL a page, including the
+// page's share of claiming its function. It commits the pages of the largest
+// functions through a proxy. A round trip begins when the client sends after the
+// server has answered.
 func (b *bench) roundTrips(ctx context.Context, day []work) (a float64, err error) {
-	direct, address, err := b.archive(ctx, "turns", 1)
+	direct, address, err := b.archive(ctx, "roundtrips", 1)
 	if err != nil {
 		return 0, err
 	}
@@ -40,8 +41,8 @@ func (b *bench) roundTrips(ctx context.Context, day []work) (a float64, err erro
 	}
 	defer db.Close()
 	store := newStore(db)
-	// The first function's are not counted: connections and statements are
-	// prepared.
+	// The first function is not counted: it opens connections and prepares
+	// statements.
 	counted, before := 0, int64(-1)
 	for _, w := range day {
 		if len(w.pages) < loadAtMost/pageSize {
@@ -51,7 +52,7 @@ func (b *bench) roundTrips(ctx context.Context, day []work) (a float64, err erro
 			return 0, err
 		}
 		if before < 0 {
-			before = p.turns.Load()
+			before = p.trips.Load()
 			continue
 		}
 		counted += len(w.pages)
@@ -59,16 +60,16 @@ func (b *bench) roundTrips(ctx context.Context, day []work) (a float64, err erro
 	if counted == 0 {
 		return 0, fmt.Errorf("no two functions have %d records", loadAtMost)
 	}
-	turns := p.turns.Load() - before
+	trips := p.trips.Load() - before
 	db.Close()
-	return float64(turns) / float64(counted), b.drop(ctx, "turns")
+	return float64(trips) / float64(counted), b.drop(ctx, "roundtrips")
 }
 
-// A proxy passes connections on.
+// proxy passes connections on and counts round trips.
 type proxy struct {
 	net.Listener
 	server string
-	turns  atomic.Int64 // times that a client spoke after the server had
+	trips  atomic.Int64 // how often a client sent after the server had
 }
 
 func newProxy(ctx context.Context, server string) (*proxy, error) {
@@ -81,7 +82,7 @@ func newProxy(ctx context.Context, server string) (*proxy, error) {
 		for {
 			client, err := listener.Accept()
 			if err != nil {
-				return // it was closed
+				return // the listener was closed
 			}
 			go p.pass(ctx, client)
 		}
@@ -89,12 +90,12 @@ func newProxy(ctx context.Context, server string) (*proxy, error) {
 	return p, nil
 }
 
-// pass carries what both sides say, until either ends.
+// pass copies between client and server until either closes.
 func (p *proxy) pass(ctx context.Context, client net.Conn) {
 	defer client.Close()
 	server, err := new(net.Dialer).DialContext(ctx, "tcp", p.server)
 	if err != nil {
-		return // the client sees its connection end
+		return // the client's connection is closed
 	}
 	defer server.Close()
 	var answered atomic.Bool
@@ -104,19 +105,18 @@ func (p *proxy) pass(ctx context.Context, client net.Conn) {
 	}()
 	carry(server, client, func() {
 		if answered.Swap(false) {
-			p.turns.Add(1)
+			p.trips.Add(1)
 		}
 	})
 }
 
-// carry copies from one side to the other, and tells of each piece before it
-// goes on.
-func carry(to io.Writer, from io.Reader, spoken func()) {
+// carry copies from one side to the other. It calls sending before it sends.
+func carry(to io.Writer, from io.Reader, sending func()) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
-			spoken()
+			sending()
 			if _, err := to.Write(buffer[:n]); err != nil {
 				return
 			}
