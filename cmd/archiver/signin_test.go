@@ -184,8 +184,10 @@ func TestSecretsAreNeverShown(t *testing.T) {
 // takes a secret, which every process of the machine could see.
 func TestNoSecretFlags(t *testing.T) {
 	t.Parallel()
-	var all commands
-	parser := commandLine(t, &all)
+	parser, err := newParser(new(commands), streams{out: io.Discard, err: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
 	seen := 0
 	for _, command := range parser.Model.Children {
 		if command.Name == "simulate" {

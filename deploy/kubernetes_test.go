@@ -1,4 +1,4 @@
-package main
+package deploy
 
 import (
 	"maps"
@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -19,9 +18,6 @@ import (
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
-
-	"archiver/internal/schedule"
-	"archiver/internal/serve"
 )
 
 // kustomizations are those that a user applies.
@@ -31,7 +27,7 @@ var kustomizations = []string{"check", "run", "once", "backfill"}
 // what Kubernetes takes it for: a field that it does not know is an error.
 func objects(t *testing.T, name string) map[string]any {
 	t.Helper()
-	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), deployed("kubernetes", name))
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), filepath.Join("kubernetes", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +76,7 @@ func podOf(t *testing.T, all map[string]any) corev1.PodTemplateSpec {
 // Every file is part of what somebody applies.
 func TestKubernetesFiles(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob(deployed("kubernetes", "*", "*.yaml"))
+	files, err := filepath.Glob(filepath.Join("kubernetes", "*", "*.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +132,7 @@ func TestKubernetesSecurity(t *testing.T) {
 			t.Errorf("%s is killed after %d seconds", name, grace)
 		}
 		// The image's own account.
-		docker, err := os.ReadFile(filepath.Join("..", "..", "Dockerfile"))
+		docker, err := os.ReadFile(filepath.Join("..", "Dockerfile"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,6 +144,7 @@ func TestKubernetesSecurity(t *testing.T) {
 
 // What a pod is told is what the command line takes, and no secret is among it.
 func TestKubernetesCommands(t *testing.T) {
+	t.Parallel()
 	for _, name := range kustomizations {
 		all := objects(t, name)
 		pod := podOf(t, all)
@@ -165,8 +162,8 @@ func TestKubernetesCommands(t *testing.T) {
 				t.Errorf("%s: %s is in the environment, where whoever sees the pod sees it", name, e.Name)
 			}
 		}
-		known := variables(t, c.Args[0])
-		for _, command := range kustomizations {
+		known := slices.Clone(secrets)
+		for _, command := range append(kustomizations, c.Args[0]) {
 			known = append(known, variables(t, command)...) // one map is for all
 		}
 		if pod.Spec.Volumes[0].Secret.SecretName != "archiver" {
@@ -175,7 +172,7 @@ func TestKubernetesCommands(t *testing.T) {
 		for variable, value := range env {
 			secret, isFile := strings.CutSuffix(variable, "_FILE")
 			switch {
-			case isFile && slices.Contains(besides, secret):
+			case isFile && slices.Contains(secrets, secret):
 				if filepath.Dir(value) != c.VolumeMounts[0].MountPath {
 					t.Errorf("%s: %s is %s, which is not mounted", name, variable, value)
 				}
@@ -183,27 +180,14 @@ func TestKubernetesCommands(t *testing.T) {
 				t.Errorf("%s sets %s, which is not read", name, variable)
 			}
 		}
-		// A flag that does not exist is an error; values are read as they will be.
 		t.Run(name, func(t *testing.T) {
-			for variable, value := range env {
-				t.Setenv(variable, value)
+			t.Parallel()
+			accepts(t, env, c.Args...)
+			if name != "run" {
+				return
 			}
-			var parsed commands
-			if _, err := commandLine(t, &parsed).Parse(c.Args); err != nil {
-				t.Fatal(err)
-			}
-			switch name {
-			case "run":
-				if _, err := schedule.Parse(parsed.Run.Schedule); err != nil {
-					t.Error(err)
-				}
-				if parsed.Run.Listen != ":8080" || parsed.Run.Lookback != 30*24*time.Hour {
-					t.Errorf("%+v", parsed.Run)
-				}
-			case "backfill":
-				if !parsed.Backfill.To.After(parsed.Backfill.From.Time) {
-					t.Errorf("from %s to %s", parsed.Backfill.From, parsed.Backfill.To)
-				}
+			if in := settings(t, env); in["listen"] != ":8080" || in["lookback"] != "30d" {
+				t.Errorf("listens on %v, looks back %v", in["listen"], in["lookback"])
 			}
 		})
 	}
@@ -217,9 +201,7 @@ func TestKubernetesJobs(t *testing.T) {
 	if cron.ConcurrencyPolicy != batchv1.ForbidConcurrent || *cron.TimeZone != "Etc/UTC" {
 		t.Errorf("passes: %s, in %s", cron.ConcurrencyPolicy, *cron.TimeZone)
 	}
-	if _, err := schedule.Parse(cron.Schedule); err != nil {
-		t.Error(err)
-	}
+	accepts(t, nil, "run", "--schedule", cron.Schedule) // cron as archiver run has it
 	// Kubernetes gives a CronJob up that missed a hundred times, unless there is a
 	// deadline; one of less than ten seconds may never be met.
 	if s := *cron.StartingDeadlineSeconds; s < 10 || s >= 3600 {
@@ -258,9 +240,6 @@ func TestKubernetesProbes(t *testing.T) {
 		if probe.HTTPGet.Path != probe.path || probe.HTTPGet.Port.String() != c.Ports[0].Name {
 			t.Errorf("%s asks %s of %s", name, probe.HTTPGet.Path, probe.HTTPGet.Port.String())
 		}
-	}
-	if limit := time.Duration(c.ReadinessProbe.TimeoutSeconds) * time.Second; limit <= serve.PingTimeout {
-		t.Errorf("readiness has %s for an answer that may take %s", limit, serve.PingTimeout)
 	}
 	if *d.Spec.Replicas != 1 || d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
 		t.Errorf("%d replicas, %s", *d.Spec.Replicas, d.Spec.Strategy.Type)

@@ -1,8 +1,7 @@
-package main
+package deploy
 
 import (
 	"context"
-	"io"
 	"maps"
 	"net/netip"
 	"net/url"
@@ -11,12 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alecthomas/kong"
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/google/go-cmp/cmp"
-
-	"archiver/internal/schedule"
 )
 
 // account is what someone with a real account sets.
@@ -33,7 +29,7 @@ var account = map[string]string{
 func compose(t *testing.T, env map[string]string, options ...func(*loader.Options)) *types.Project {
 	t.Helper()
 	details := types.ConfigDetails{
-		ConfigFiles: types.ToConfigFiles([]string{"../../docker-compose.yml"}),
+		ConfigFiles: types.ToConfigFiles([]string{"../docker-compose.yml"}),
 		Environment: types.Mapping{}, // the loader adds to it
 	}
 	maps.Copy(details.Environment, env)
@@ -143,69 +139,30 @@ func TestComposeConfinement(t *testing.T) {
 	}
 }
 
-// besides are the variables that are read and are no flag's.
-var besides = []string{
-	"DATABASE_URL", "PGPASSWORD", "ARCHIVER_AUTH_TOKEN", "ARCHIVER_PASSWORD",
-	"HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_PROJECT_ID", "HUAWEICLOUD_SDK_SECURITY_TOKEN",
-	"ALIBABA_CLOUD_ACCOUNT_ID", "ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_SECURITY_TOKEN",
-}
-
-// The commands are ones that the command line takes, with the environment they
-// run in, and each variable is one that they read.
+// The archiver takes the services' commands in their environment, and reads each
+// variable that they set.
 func TestComposeCommands(t *testing.T) {
+	t.Parallel()
 	for name, s := range built(compose(t, nil, withDemo)) {
+		read := append(variables(t, s.Command[0]), secrets...)
 		for variable := range s.Environment {
-			if !slices.Contains(besides, variable) && !slices.Contains(variables(t, s.Command[0]), variable) {
+			if !slices.Contains(read, variable) {
 				t.Errorf("%s sets %s, which %s does not read", name, variable, s.Command[0])
 			}
 		}
 	}
 	for name, s := range built(compose(t, account, withDemo)) {
 		t.Run(name, func(t *testing.T) {
-			for variable, value := range values(s) {
-				t.Setenv(variable, value)
-			}
-			var parsed commands
-			if _, err := commandLine(t, &parsed).Parse(s.Command); err != nil {
-				t.Fatal(err)
-			}
+			t.Parallel()
+			accepts(t, values(s), s.Command...)
 			if s.Command[0] != "run" {
 				return
 			}
-			if _, err := schedule.Parse(parsed.Run.Schedule); err != nil {
-				t.Errorf("schedule: %v", err)
-			}
-			if !strings.HasSuffix(parsed.Run.Listen, ":8080") || s.Ports[0].Target != 8080 {
-				t.Errorf("listens on %s, port %d is published", parsed.Run.Listen, s.Ports[0].Target)
+			if listen, _ := settings(t, values(s))["listen"].(string); !strings.HasSuffix(listen, ":8080") || s.Ports[0].Target != 8080 {
+				t.Errorf("listens on %s, port %d is published", listen, s.Ports[0].Target)
 			}
 		})
 	}
-}
-
-func commandLine(t *testing.T, c *commands) *kong.Kong {
-	t.Helper()
-	parser, err := newParser(c, streams{out: io.Discard, err: io.Discard})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return parser
-}
-
-// variables are those that give a command's flags their values.
-func variables(t *testing.T, command string) []string {
-	t.Helper()
-	for _, node := range commandLine(t, new(commands)).Model.Children {
-		if node.Name != command {
-			continue
-		}
-		var names []string
-		for _, flag := range node.Flags {
-			names = append(names, flag.Envs...)
-		}
-		return names
-	}
-	t.Errorf("there is no command %q", command)
-	return nil
 }
 
 // Someone's own secrets reach the services they are for, and no others; the file
@@ -248,11 +205,9 @@ func TestComposeSecrets(t *testing.T) {
 		t.Errorf("postgres gets the password %q", got)
 	}
 	// The simulator knows the demo's keys.
-	var parsed commands
-	if _, err := commandLine(t, &parsed).Parse(project.Services["simulator"].Command); err != nil {
-		t.Fatal(err)
-	}
-	want := [3]string{parsed.Simulate.AK, parsed.Simulate.SK, parsed.Simulate.ProjectID}
+	command := project.Services["simulator"].Command
+	told := func(flag string) string { return command[slices.Index(command, flag)+1] }
+	want := [3]string{told("--ak"), told("--sk"), told("--project-id")}
 	if got := [3]string{get("archiver-demo", "HUAWEICLOUD_SDK_AK"), get("archiver-demo", "HUAWEICLOUD_SDK_SK"), get("archiver-demo", "HUAWEICLOUD_SDK_PROJECT_ID")}; got != want {
 		t.Errorf("the demo's archiver signs with %q, the simulator knows %q", got, want)
 	}

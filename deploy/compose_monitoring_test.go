@@ -1,4 +1,4 @@
-package main
+package deploy
 
 import (
 	"os"
@@ -19,7 +19,7 @@ func mounts(t *testing.T, s types.ServiceConfig) map[string]string {
 		if v.Type != types.VolumeTypeBind || !v.ReadOnly {
 			t.Errorf("%s may write to %s", s.Name, v.Source)
 		}
-		source := filepath.Join("..", "..", v.Source)
+		source := filepath.Join("..", v.Source)
 		if _, err := os.Stat(source); err != nil {
 			t.Errorf("%s mounts what is not there: %v", s.Name, err)
 		}
