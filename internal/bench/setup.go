@@ -73,7 +73,7 @@ type api struct {
 	stop func()
 }
 
-// serveAPI serves the source; stop it.
+// serveAPI starts a simulated source. The caller stops it.
 func serveAPI(o simulate.Options) (*api, error) {
 	o.AccessKey, o.SecretKey, o.Token = accessKey, secretKey, token
 	server, err := simulate.New(o)
