@@ -25,9 +25,9 @@ type chart struct {
 	Width          int
 }
 
-// newChart draws a chart of bars. what names the values.
-func newChart(title, class, what string, z zoom, bars []bar) chart {
-	c := chart{Title: title, Class: class, Width: len(bars) * barWidth}
+// newChart draws a chart of bars. kind names the values, and is their class.
+func newChart(title, kind string, z zoom, bars []bar) chart {
+	c := chart{Title: title, Class: kind, Width: len(bars) * barWidth}
 	var most, sum float64
 	var peak bar
 	for _, b := range bars {
@@ -49,14 +49,14 @@ func newChart(title, class, what string, z zoom, bars []bar) chart {
 		if !v.past || v.value == 0 {
 			continue
 		}
-		height := max(1, 100*v.value/top) // what is there is seen
+		height := max(1, 100*v.value/top) // a value above 0 is visible
 		fmt.Fprintf(&b, `<rect x="%d" y="%.1f" width="%d" height="%.1f"><title>%s: %s</title></rect>`,
 			i*barWidth, 100-height, barWidth-barGap, height, v.at.Format(barTimeFormat(z)), valueText(v.value))
 	}
-	c.Bars = template.HTML(b.String()) //nolint:gosec // numbers and times alone
+	c.Bars = template.HTML(b.String()) //nolint:gosec // only numbers and times
 	switch {
 	case sum == 0:
-		c.Summary = "No " + what + " in this time."
+		c.Summary = "No " + kind + " in this time."
 	case z.unit() == "hour":
 		c.Summary = fmt.Sprintf("%s in all, at most %s an hour, %s.", number(int64(sum)), valueText(most), peak.at.Format("2 Jan 15:04"))
 	default:

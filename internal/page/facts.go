@@ -234,12 +234,12 @@ func (l *loader) errorGroups(ctx context.Context) ([]errorGroup, error) {
 	if err != nil {
 		return nil, err
 	}
-	troubles := make([]errorGroup, len(found))
+	groups := make([]errorGroup, len(found))
 	for i, t := range found {
-		troubles[i] = errorGroup{Error: t.Error, Where: l.names[t.FunctionID], When: minuteText(t.Start) + " UTC"}
+		groups[i] = errorGroup{Error: t.Error, Where: l.names[t.FunctionID], When: minuteText(t.Start) + " UTC"}
 		if t.Functions > 1 {
-			troubles[i].Where += fmt.Sprintf(" and %s", plural(t.Functions-1, "other function", "other functions"))
+			groups[i].Where += fmt.Sprintf(" and %s", plural(t.Functions-1, "other function", "other functions"))
 		}
 	}
-	return troubles, nil
+	return groups, nil
 }

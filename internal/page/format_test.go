@@ -87,9 +87,9 @@ func TestCharts(t *testing.T) {
 	} {
 		for _, filter := range []string{"", "&q=f"} { // other tables
 			page := a.get("/?zoom=" + test.zoom + filter)
-			for _, said := range []string{test.records, test.failures, test.bar} {
-				if !strings.Contains(page, said) {
-					t.Errorf("%s%s does not say %q", test.zoom, filter, said)
+			for _, text := range []string{test.records, test.failures, test.bar} {
+				if !strings.Contains(page, text) {
+					t.Errorf("%s%s lacks %q", test.zoom, filter, text)
 				}
 			}
 		}

@@ -111,7 +111,7 @@ func (s *mapRow) columnTime(i int) string {
 // shows the share of the worst state; the rest of the cell is complete.
 const quarters = 4
 
-// cellsHTML returns the strip's table cells. They contain only numbers, times
+// cellsHTML returns the row's table cells. They contain only numbers, times
 // and texts of this package, no text from elsewhere.
 func (s *mapRow) cellsHTML() template.HTML {
 	var b strings.Builder
@@ -180,7 +180,7 @@ func (s *mapRow) stacksHTML() template.HTML {
 	return template.HTML(b.String()) //nolint:gosec // as in cells
 }
 
-// summary summarizes the strip in words.
+// summary summarizes the row in words.
 func (s *mapRow) summary() string {
 	var t tally
 	for i := range s.columns {

@@ -124,8 +124,8 @@ func remarks(f *read.FunctionTotals) string {
 			parts = append(parts, number(state.n)+" "+state.name)
 		}
 	}
-	if said := remark(f); said != "" && (f.GoneAt == nil || f.Gone == 0) {
-		parts = append(parts, said)
+	if text := remark(f); text != "" && (f.GoneAt == nil || f.Gone == 0) {
+		parts = append(parts, text)
 	}
 	return strings.Join(parts, ", ")
 }
@@ -168,11 +168,26 @@ func (l *loader) printRuns(ctx context.Context, p *printer) error {
 	if err != nil {
 		return err
 	}
-	on, been := l.splitRuns(all)
-	if len(on) > 0 {
-		p.title("RUNNING")
+	var running, finished []*read.RunStatus
+	for i := range all {
+		if l.isRunning(&all[i]) {
+			running = append(running, &all[i])
+		} else if len(finished) < screenRuns {
+			finished = append(finished, &all[i])
+		}
 	}
-	for _, r := range on {
+	l.printRunning(p, running)
+	l.printFinished(p, finished)
+	return nil
+}
+
+func (l *loader) printRunning(p *printer, runs []*read.RunStatus) {
+	if len(runs) == 0 {
+		return
+	}
+	p.title("RUNNING")
+	for _, status := range runs {
+		r := l.runningRun(status)
 		p.text(plain, 0, 2, r.Title)
 		if r.Due > 0 {
 			width := min(40, p.Columns-2-6-columnGap)
@@ -181,8 +196,11 @@ func (l *loader) printRuns(ctx context.Context, p *printer) error {
 		}
 		p.text(plain, 2, 5, r.Details)
 	}
-	if len(been) == 0 {
-		return nil
+}
+
+func (l *loader) printFinished(p *printer, runs []*read.RunStatus) {
+	if len(runs) == 0 {
+		return
 	}
 	p.title("LAST RUNS")
 	heads := []tableHead{
@@ -192,11 +210,7 @@ func (l *loader) printRuns(ctx context.Context, p *printer) error {
 	var rows [][]string
 	var styles []style
 	var errors []part
-	for i := range all {
-		r := &all[i]
-		if l.isRunning(r) || len(rows) == screenRuns {
-			continue
-		}
+	for _, r := range runs {
 		row := l.finishedRun(r)
 		rows = append(rows, []string{
 			fmt.Sprintf("%d %s", r.ID, r.AskedBy), shortTime(r.Started, l.now), row.Took, row.Windows, row.Records, row.Calls, row.Outcome,
@@ -214,18 +228,17 @@ func (l *loader) printRuns(ctx context.Context, p *printer) error {
 	for _, e := range errors {
 		p.text(e.style, 0, 3, e.text)
 	}
-	return nil
 }
 
 func (l *loader) printErrors(ctx context.Context, p *printer) error {
-	troubles, err := l.errorGroups(ctx)
-	if err != nil || len(troubles) == 0 {
+	groups, err := l.errorGroups(ctx)
+	if err != nil || len(groups) == 0 {
 		return err
 	}
 	p.title("LAST ERRORS")
-	for _, t := range troubles[:min(len(troubles), screenErrors)] {
-		p.text(plain, 0, 1, t.Where+", "+t.When)
-		p.text(red, 2, 3, t.Error)
+	for _, g := range groups[:min(len(groups), screenErrors)] {
+		p.text(plain, 0, 1, g.Where+", "+g.When)
+		p.text(red, 2, 3, g.Error)
 	}
 	return nil
 }

@@ -135,7 +135,7 @@ func (c *column) glyph() glyph {
 
 // legend explains the map's characters.
 func (p *printer) legend() {
-	said := []struct {
+	entries := []struct {
 		glyph
 		name string
 	}{
@@ -145,7 +145,7 @@ func (p *printer) legend() {
 	}
 	var parts []part
 	room := p.Columns
-	for _, s := range said {
+	for _, s := range entries {
 		if width := measure.StringWidth(s.text + " " + s.name); width > room && len(parts) > 0 {
 			p.line(parts...)
 			parts, room = nil, p.Columns

@@ -73,7 +73,7 @@ func TestPrint(t *testing.T) {
 		golden(t, fmt.Sprintf("status-%d.txt", columns), bare)
 		golden(t, fmt.Sprintf("status-%d-colour.txt", columns), coloured)
 		if colours.ReplaceAllString(coloured, "") != bare {
-			t.Error("colours change what is printed")
+			t.Error("colours change the text")
 		}
 		if coloured == bare {
 			t.Error("there are no colours")
@@ -87,7 +87,7 @@ func TestPrint(t *testing.T) {
 		t.Errorf("%d and %d lines", strings.Count(few, "\n"), strings.Count(all, "\n"))
 	}
 	if strings.Count(all, "users-purge") != 2 || strings.Contains(few, "users-purge") {
-		t.Error("--all does not show all functions, or something else does")
+		t.Error("--all does not show all functions, or the default does")
 	}
 }
 
@@ -109,7 +109,7 @@ func TestPrintHostile(t *testing.T) {
 		fits(t, columns, a.print(Screen{Columns: columns, Color: true}))
 	}
 	if got := a.print(Screen{Columns: 160}); !strings.Contains(got, "\uFFFD[2J\uFFFD]0;taken\uFFFD") || !strings.Contains(got, "支払い処理") {
-		t.Errorf("names are not told as what they are:\n%s", got)
+		t.Errorf("names are not shown, or not sanitized:\n%s", got)
 	}
 }
 

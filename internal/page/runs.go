@@ -19,18 +19,18 @@ type runningRun struct {
 type runRow struct{ ID, What, Began, Took, Windows, Records, Calls, Outcome, Class, Error string }
 
 // splitRuns separates running from finished runs.
-func (l *loader) splitRuns(all []read.RunStatus) (on []runningRun, been []runRow) {
+func (l *loader) splitRuns(all []read.RunStatus) (running []runningRun, finished []runRow) {
 	for i := range all {
 		r := &all[i]
 		if l.isRunning(r) {
-			on = append(on, l.runningRun(r))
+			running = append(running, l.runningRun(r))
 			continue
 		}
-		if len(been) < maxRuns {
-			been = append(been, l.finishedRun(r))
+		if len(finished) < maxRuns {
+			finished = append(finished, l.finishedRun(r))
 		}
 	}
-	return on, been
+	return running, finished
 }
 
 // isRunning reports whether a run is under way: its process has written its
@@ -45,27 +45,27 @@ func runTitle(r *read.RunStatus) string {
 }
 
 func (l *loader) runningRun(r *read.RunStatus) runningRun {
-	on := runningRun{Title: runTitle(r), Done: valueOrZero(r.WindowsDone), Due: valueOrZero(r.WindowsPlanned)}
+	run := runningRun{Title: runTitle(r), Done: valueOrZero(r.WindowsDone), Due: valueOrZero(r.WindowsPlanned)}
 	took := r.Seen.Sub(r.Started)
 	parts := []string{"began " + ago(r.Started, l.now)}
-	if on.Due == 0 {
-		return runningRun{Title: on.Title, Details: strings.Join(append(parts, "finding the hours that are due"), " · ")}
+	if run.Due == 0 {
+		return runningRun{Title: run.Title, Details: strings.Join(append(parts, "finding the hours that are due"), " · ")}
 	}
-	on.Share = fmt.Sprintf("%d %%", 100*on.Done/on.Due)
-	parts = append(parts, fmt.Sprintf("%s of %s windows", number(on.Done), number(on.Due)),
+	run.Share = fmt.Sprintf("%d %%", 100*run.Done/run.Due)
+	parts = append(parts, fmt.Sprintf("%s of %s windows", number(run.Done), number(run.Due)),
 		plural(valueOrZero(r.RecordsDone), "record", "records"), plural(valueOrZero(r.CallsDone), "call", "calls"))
 	if seconds := took.Seconds(); seconds >= 1 {
 		parts = append(parts, compactNumber(float64(valueOrZero(r.RecordsDone))/seconds)+" records a second")
-		if on.Done > 0 && on.Done < on.Due {
-			left := time.Duration(float64(took) * float64(on.Due-on.Done) / float64(on.Done))
+		if run.Done > 0 && run.Done < run.Due {
+			left := time.Duration(float64(took) * float64(run.Due-run.Done) / float64(run.Done))
 			parts = append(parts, "about "+durationText(left)+" left")
 		}
 	}
 	if n := valueOrZero(r.RefusedDone); n > 0 {
 		parts = append(parts, plural(n, "call", "calls")+" throttled")
 	}
-	on.Details = strings.Join(parts, " · ")
-	return on
+	run.Details = strings.Join(parts, " · ")
+	return run
 }
 
 func (l *loader) finishedRun(r *read.RunStatus) runRow {

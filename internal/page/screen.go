@@ -99,7 +99,7 @@ func (p *printer) title(text string) {
 }
 
 // text prints a text in at most maxLines lines, indented by indent columns.
-func (p *printer) text(s style, indent, most int, text string) {
+func (p *printer) text(s style, indent, maxLines int, text string) {
 	room := max(1, p.Columns-indent)
 	left := strings.Repeat(" ", indent)
 	words := strings.Fields(terminal.Line(text))
@@ -110,11 +110,11 @@ func (p *printer) text(s style, indent, most int, text string) {
 			line += " " + words[0]
 			words = words[1:]
 		}
-		if lines == most && len(words) > 0 {
+		if lines == maxLines && len(words) > 0 {
 			line += " " + strings.Join(words, " ")
 			words = nil
 		}
-		if over := measure.StringWidth(line) - room; over > 0 && lines < most {
+		if over := measure.StringWidth(line) - room; over > 0 && lines < maxLines {
 			// Break a word that is longer than a line.
 			whole := measure.Truncate(line, room, "")
 			if rest := strings.TrimPrefix(line, whole); whole != "" {

@@ -178,8 +178,8 @@ func (l *loader) setCharts(ctx context.Context, v *view, z zoom, from, to time.T
 	}
 	v.ColumnWord = strings.ToUpper(v.Unit[:1]) + v.Unit[1:]
 	v.Charts = []chart{
-		newChart("Records per hour", "records", "records", z, records),
-		newChart("Failures per hour", "failures", "failures", z, failures),
+		newChart("Records per hour", "records", z, records),
+		newChart("Failures per hour", "failures", z, failures),
 	}
 	return nil
 }
