@@ -54,13 +54,13 @@ func (c *backfillCommand) Run(ctx context.Context, s streams, in *settings.Setti
 	order := archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}
 	if c.DryRun {
 		return set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, _ io.Writer) error {
-			return dryBackfill(ctx, source.Archiver, set.DB, order, out)
+			return set.DryBackfill(ctx, source, order, out)
 		})
 	}
 	m := supervise.Maintenance{DB: set.DB, Clock: archive.SystemClock{}}
 	stopCounting := m.CountDuring(ctx, log)
 	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
-		return archiveShown(ctx, source.Archiver, order, source.Log, out, errs, line)
+		return supervise.ArchiveAndTell(ctx, source.Archiver, order, source.Log, out, errs, line.String())
 	})
 	stopCounting()
 	m.After(ctx, time.Time{}, log)

@@ -191,7 +191,7 @@ func TestCtrlC(t *testing.T) {
 					t.Errorf("%q is not on\n%s", want, s.text())
 				}
 			}
-			if outcome := query[string](in, `SELECT outcome FROM runs`); outcome != "interrupted" {
+			if outcome := queryValue[string](in, `SELECT outcome FROM runs`); outcome != "interrupted" {
 				t.Errorf("the run's outcome is %s", outcome)
 			}
 			// Nothing that was in hand is asked for again.

@@ -97,7 +97,7 @@ func TestCheck(t *testing.T) {
 			if fails := strings.Count(stdout, "FAIL  "); fails > 1 || (fails == 1) != (code == exitIncomplete) {
 				t.Errorf("%d checks failed, exit %d", fails, code)
 			}
-			if !test.ready && strings.Contains(stdout, "no archive in it yet") && query[int64](in, `SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace`) != 0 {
+			if !test.ready && strings.Contains(stdout, "no archive in it yet") && queryValue[int64](in, `SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace`) != 0 {
 				t.Error("it made something in the database")
 			}
 			if t.Failed() {

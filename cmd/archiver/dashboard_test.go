@@ -99,7 +99,7 @@ func TestInvocationsDashboard(t *testing.T) {
 		if err := conn.QueryRow(ctx, `SELECT $1::numeric::text`, answers[title][0][0]).Scan(&got); err != nil {
 			t.Fatal(err)
 		}
-		if n := query[string](in, want); got != n || n == "0" {
+		if n := queryValue[string](in, want); got != n || n == "0" {
 			t.Errorf("%s: %s, want %s", title, got, n)
 		}
 	}

@@ -142,7 +142,7 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 	archiver := &loop.Archiver{Source: source, Store: load.New(db, days.New(db)), Clock: archive.SystemClock{}, Log: log, Settle: 10 * time.Minute, Concurrency: 8}
 	order := archive.Order{AskedBy: "demo", Range: archive.Span{From: day, To: day.Add(24 * time.Hour)}}
 	fmt.Fprintf(s.err, "archiving %s of %d functions …\n", day.Format(time.DateOnly), c.Functions)
-	if err := archiveShown(ctx, archiver, order, log, s.out, s.err, nil); err != nil {
+	if err := supervise.ArchiveAndTell(ctx, archiver, order, log, s.out, s.err, ""); err != nil {
 		return err
 	}
 	m := supervise.Maintenance{DB: db, Clock: archive.SystemClock{}}

@@ -134,16 +134,16 @@ func TestFaultsInFlightOfALongSpan(t *testing.T) {
 // compareUntil compares what started before a time.
 func (w *flightWorld) compareUntil(until time.Time) {
 	w.Helper()
-	from := query[time.Time](w.in, `SELECT min(window_start) FROM windows WHERE planned`)
+	from := queryValue[time.Time](w.in, `SELECT min(window_start) FROM windows WHERE planned`)
 	compareAll(w.in, w.api, compared{only: func(_ int, r dataset.Record) bool {
 		return !r.Start.IsZero() && !r.Start.Before(from) && r.Start.Before(until)
 	}})
-	if n := query[int64](w.in, `SELECT count(*) FROM windows WHERE planned AND state <> 'complete'`); n != 0 {
+	if n := queryValue[int64](w.in, `SELECT count(*) FROM windows WHERE planned AND state <> 'complete'`); n != 0 {
 		w.Errorf("%d windows are not complete", n)
 	}
 	// One that has no start yet may count into any window that was asked for
 	// with its own.
-	if n := query[int64](w.in, `SELECT count(*) FROM invocations_in_flight WHERE first_archived_at < $1`, until); n != 0 {
+	if n := queryValue[int64](w.in, `SELECT count(*) FROM invocations_in_flight WHERE first_archived_at < $1`, until); n != 0 {
 		w.Errorf("%d records archived before %s are still in flight", n, until)
 	}
 }
@@ -162,7 +162,7 @@ func TestFaultsRetried(t *testing.T) {
 	before := archivedRows(w.in)
 	order := dueOrder(w.due, w.clock.Now(), w.archiver.Settle)
 	order.AskedBy = "backfill"
-	order.Range.From, order.Force = query[time.Time](w.in, `SELECT min(window_start) FROM windows WHERE planned`), true
+	order.Range.From, order.Force = queryValue[time.Time](w.in, `SELECT min(window_start) FROM windows WHERE planned`), true
 	if _, err := w.archiver.Archive(within(t), order, new(archive.Progress)); err != nil {
 		t.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func TestVerifyFindsWhatIsLate(t *testing.T) {
 				t.Errorf("exit %d, standard error: %s", end.code, end.stderr)
 			}
 			listsAll(t, end, late)
-			if n := query[int64](in, `SELECT count(*) FROM windows WHERE state <> 'complete'`); n != int64(len(late)) {
+			if n := queryValue[int64](in, `SELECT count(*) FROM windows WHERE state <> 'complete'`); n != int64(len(late)) {
 				t.Errorf("%d windows do not say complete any more, want %d", n, len(late))
 			}
 
@@ -71,7 +71,7 @@ func TestVerifyFindsWhatIsLate(t *testing.T) {
 				t.Errorf("repair: exit %d, %d calls for %d windows\n%s%s", end.code, calls, len(late), end.stdout, end.stderr)
 			}
 			compareAll(in, api, compared{})
-			if n := query[int64](in, `SELECT count(*) FROM windows WHERE state <> 'complete'`); n != 0 {
+			if n := queryValue[int64](in, `SELECT count(*) FROM windows WHERE state <> 'complete'`); n != 0 {
 				t.Errorf("%d windows do not say complete after the repair", n)
 			}
 			if end, calls := verify(); end.code != exitDone || calls != faultFunctions {
@@ -149,7 +149,7 @@ func TestVerifyAfter(t *testing.T) {
 		t.Errorf("late records were found after %s, want 5 to 9 hours", found)
 	}
 	compareAll(in, api, compared{})
-	if n := query[int64](in, `SELECT count(*) FROM windows WHERE state <> 'complete'`); n != 0 {
+	if n := queryValue[int64](in, `SELECT count(*) FROM windows WHERE state <> 'complete'`); n != 0 {
 		t.Errorf("%d windows are not complete", n)
 	}
 }

@@ -59,7 +59,7 @@ func TestFiguresMeanwhile(t *testing.T) {
 		if err := clock.AwaitSleeper(ctx, at.Add(supervise.FiguresEvery)); err != nil {
 			t.Fatal(err)
 		}
-		if n := query[int](in, wrongFigures); n != 0 {
+		if n := queryValue[int](in, wrongFigures); n != 0 {
 			t.Errorf("%s: %d hours have other figures than rows", at.Format(time.TimeOnly), n)
 		}
 	}

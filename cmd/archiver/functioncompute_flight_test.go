@@ -59,15 +59,15 @@ func TestFunctionComputeInFlight(t *testing.T) {
 	pass()
 	const inFlight = `SELECT count(*) FROM invocations_in_flight WHERE first_archived_at < $1`
 	first := clock.Now().Add(time.Minute)
-	if n := query[int](in, inFlight, first); n == 0 {
+	if n := queryValue[int](in, inFlight, first); n == 0 {
 		t.Fatal("nothing is in flight: the test shows nothing")
 	}
-	if n := query[int](in, `SELECT count(*) FROM invocations_in_flight WHERE status = 'WAIT' AND start_time IS NULL`); n == 0 {
+	if n := queryValue[int](in, `SELECT count(*) FROM invocations_in_flight WHERE status = 'WAIT' AND start_time IS NULL`); n == 0 {
 		t.Error("none of them waits: the test shows little")
 	}
 	clock.Advance(11 * time.Minute)
 	pass()
-	if n := query[int](in, inFlight, first); n > 0 {
+	if n := queryValue[int](in, inFlight, first); n > 0 {
 		t.Errorf("%d records are still in flight", n)
 	}
 	if chosen.Load() == 0 {

@@ -88,13 +88,13 @@ func TestFollowsWhatIsInFlight(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("settled records (-service +archive):\n%.4000s", diff)
 	}
-	if n := query[int64](in, `SELECT count(*) - count(DISTINCT request_id) FROM invocations`); n != 0 {
+	if n := queryValue[int64](in, `SELECT count(*) - count(DISTINCT request_id) FROM invocations`); n != 0 {
 		t.Errorf("%d request ids have more than one row", n)
 	}
-	if n := query[int64](in, `SELECT count(*) FROM window_coverage WHERE state <> 'complete' AND window_start < $1`, until); n != 0 {
+	if n := queryValue[int64](in, `SELECT count(*) FROM window_coverage WHERE state <> 'complete' AND window_start < $1`, until); n != 0 {
 		t.Errorf("%d windows are not complete", n)
 	}
-	if n := query[int64](in, `
+	if n := queryValue[int64](in, `
 		SELECT count(*)
 		  FROM window_coverage w
 		  FULL JOIN (

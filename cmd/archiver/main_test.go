@@ -128,7 +128,7 @@ func (in *installation) backfill(args ...string) (stdout string) {
 }
 
 // query asks the archive for one value.
-func query[T any](in *installation, sql string, args ...any) (value T) {
+func queryValue[T any](in *installation, sql string, args ...any) (value T) {
 	in.t.Helper()
 	ctx := context.Background()
 	conn, err := pgx.Connect(ctx, in.database)

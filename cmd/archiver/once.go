@@ -44,18 +44,18 @@ func (c *onceCommand) Run(ctx context.Context, s streams, in *settings.Settings,
 	dropBefore := set.DropBefore(now, order)
 	if c.DryRun {
 		err := set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, _ io.Writer) error {
-			return dryRun(ctx, source.Archiver, set.DB, order(source), out)
+			return set.DryRun(ctx, source, order(source), out)
 		})
 		if err != nil {
 			return err
 		}
-		return dryDrop(ctx, set.DB, dropBefore, s.out)
+		return set.DryDrop(ctx, dropBefore, s.out)
 	}
 	m := supervise.Maintenance{DB: set.DB, Clock: clock}
 	m.MakeDays(ctx, now, log)
 	stopCounting := m.CountDuring(ctx, log)
 	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
-		return archiveShown(ctx, source.Archiver, order(source), source.Log, out, errs, line)
+		return supervise.ArchiveAndTell(ctx, source.Archiver, order(source), source.Log, out, errs, line.String())
 	})
 	stopCounting()
 	m.After(ctx, dropBefore, log)

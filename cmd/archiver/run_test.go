@@ -115,13 +115,13 @@ func TestWindowIsDueOnceSettled(t *testing.T) {
 		case <-ctx.Done():
 			t.Fatal("no pass at the tick")
 		}
-		if last := query[time.Time](in, `SELECT max(window_start) FROM window_coverage WHERE state = 'complete'`); !last.Equal(step.last) {
+		if last := queryValue[time.Time](in, `SELECT max(window_start) FROM window_coverage WHERE state = 'complete'`); !last.Equal(step.last) {
 			t.Errorf("at %s the newest complete window is %s, want %s", step.tick, last, step.last)
 		}
-		if n := query[int64](in, `SELECT count(*) FROM window_coverage WHERE state = 'complete'`); n != 3*step.read {
+		if n := queryValue[int64](in, `SELECT count(*) FROM window_coverage WHERE state = 'complete'`); n != 3*step.read {
 			t.Errorf("at %s %d windows are complete, want %d", step.tick, n, 3*step.read)
 		}
-		if n := query[int64](in, `SELECT count(*) FROM invocations WHERE start_time > $1::timestamptz + interval '1 hour 1 second'`, step.last); n != 0 {
+		if n := queryValue[int64](in, `SELECT count(*) FROM invocations WHERE start_time > $1::timestamptz + interval '1 hour 1 second'`, step.last); n != 0 {
 			t.Errorf("at %s %d records of windows that have not settled are archived", step.tick, n)
 		}
 		calls := api.Stats().ListAsyncInvocations

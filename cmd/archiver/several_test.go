@@ -129,7 +129,7 @@ var wholeDay = []string{"--from", "2026-03-29", "--to", "2026-03-30"}
 // records are those of each source in the archive.
 func records(in *installation) string {
 	in.t.Helper()
-	return query[string](in, `
+	return queryValue[string](in, `
 		SELECT coalesce(string_agg(n, ' ' ORDER BY n), '')
 		  FROM (SELECT provider || '/' || region || '/' || project_id || '=' || count(*) AS n
 		          FROM invocation_history GROUP BY provider, region, project_id) AS each`)

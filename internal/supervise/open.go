@@ -4,9 +4,11 @@
 //	open.go         the sources and the database
 //	database.go     the database: for reading, and its schema
 //	archive.go      one run of one source, with its progress and its last line
+//	summary.go      the last line of a run
 //	each.go         one run of every source: once, backfill, verify
 //	ticks.go        runs at the ticks of each source's schedule: run
 //	maintenance.go  figures, old days and statistics, after runs
+//	dryrun.go       what a run would read, and which days it would drop
 package supervise
 
 import (

@@ -1,25 +1,26 @@
-package main
+package query
 
 import (
 	"context"
 	"fmt"
-	"io"
 	"path"
 	"slices"
 	"strings"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/read"
 	"archiver/internal/settings"
 	"archiver/internal/settings/configfile"
 	"archiver/internal/terminal"
 )
 
-// sourceFunction is the one that is meant by a URN, a name or a glob.
+// sourceFunction returns the function of the request at a source.
 //
-// A URN is asked about as it is, listed or not: versions are not listed, and
-// whoever may read a function need not be allowed to list them all. A source
-// that learns from its list how to ask is listed all the same.
-func sourceFunction(ctx context.Context, source archive.Source, asked string, notes io.Writer) (archive.Function, error) {
+// A URN is asked about without listing the functions: they do not include
+// versions, and the user may have no permission to list them. Only a source that
+// learns from its list how to ask is listed first.
+func (r *Request) sourceFunction(ctx context.Context, source archive.Source) (archive.Function, error) {
+	asked := r.Function
 	isURN := strings.HasPrefix(asked, "urn:") || strings.HasPrefix(asked, "acs:")
 	isURN = isURN && !strings.ContainsAny(asked, `*?[\`)
 	_, listed := source.(interface{ AsksAsListed() })
@@ -29,7 +30,7 @@ func sourceFunction(ctx context.Context, source archive.Source, asked string, no
 	var functions []archive.Function
 	for page, err := range source.Functions(ctx) {
 		if err != nil && isURN && context.Cause(ctx) == nil {
-			note(notes, "the functions cannot be listed, so that versions and aliases are not known: %v", err)
+			r.note("the functions cannot be listed, so versions and aliases are not known: %v", err)
 			return archive.Function{URN: asked, Name: asked}, nil
 		}
 		if err != nil {
@@ -40,26 +41,26 @@ func sourceFunction(ctx context.Context, source archive.Source, asked string, no
 	if context.Cause(ctx) != nil {
 		return archive.Function{}, context.Cause(ctx)
 	}
-	found, err := meant(functions, asked)
+	found, err := matching(functions, asked)
 	switch {
 	case err != nil:
 		return archive.Function{}, err
 	case len(found) == 0 && isURN:
 		return archive.Function{URN: asked, Name: asked}, nil
 	}
-	return one(functions, found, asked)
+	return only(functions, found, asked)
 }
 
-// meant are the functions of this URN, else those of this name, else those that
-// match it as a glob.
-func meant(functions []archive.Function, asked string) (found []archive.Function, err error) {
+// matching returns the functions with this URN, else those with this name, else
+// those that match it as a glob.
+func matching(functions []archive.Function, asked string) (found []archive.Function, err error) {
 	for _, matches := range []func(archive.Function) bool{
 		func(f archive.Function) bool { return f.URN == asked },
 		func(f archive.Function) bool { return f.Name == asked },
 		func(f archive.Function) bool {
-			byName, wrong := path.Match(asked, f.Name)
+			byName, invalid := path.Match(asked, f.Name)
 			byURN, _ := path.Match(asked, f.URN)
-			err = wrong
+			err = invalid
 			return byName || byURN
 		},
 	} {
@@ -78,11 +79,11 @@ func meant(functions []archive.Function, asked string) (found []archive.Function
 	return found, nil
 }
 
-// namesShown is how many functions an error names.
+// namesShown is the number of functions that an error names.
 const namesShown = 5
 
-// one is the only function found.
-func one(all, found []archive.Function, asked string) (archive.Function, error) {
+// only returns the only function found. Else its error names functions to ask for.
+func only(all, found []archive.Function, asked string) (archive.Function, error) {
 	switch len(found) {
 	case 1:
 		return found[0], nil
@@ -94,7 +95,7 @@ func one(all, found []archive.Function, asked string) (archive.Function, error) 
 		for i, f := range all {
 			names[i] = f.Name
 		}
-		return archive.Function{}, settings.Usagef("--function %s: none of the %d functions is named so: the nearest are %s",
+		return archive.Function{}, settings.Usagef("--function %s: none of the %d functions has this name: the nearest are %s",
 			terminal.Line(asked), len(all), terminal.Line(strings.Join(nearest(asked, names, namesShown), ", ")))
 	}
 	names := make([]string, len(found))
@@ -103,7 +104,7 @@ func one(all, found []archive.Function, asked string) (archive.Function, error) 
 	}
 	if slices.Compare(slices.Compact(slices.Sorted(slices.Values(names))), slices.Sorted(slices.Values(names))) != 0 {
 		for i, f := range found {
-			names[i] = f.URN // names do not tell them apart
+			names[i] = f.URN // two have the same name
 		}
 	}
 	more := ""
@@ -114,7 +115,7 @@ func one(all, found []archive.Function, asked string) (archive.Function, error) 
 		terminal.Line(asked), len(found), terminal.Line(strings.Join(names, ", ")), more)
 }
 
-// nearest are the n words that differ least from one.
+// nearest returns the n words that differ least from a word.
 func nearest(word string, words []string, n int) []string {
 	type near struct {
 		word     string
@@ -130,4 +131,32 @@ func nearest(word string, words []string, n int) []string {
 		list = append(list, w.word)
 	}
 	return list
+}
+
+// archivedFunction returns the function of the archive that is asked for. It may
+// have been archived from several sources, which are one account: the name of a
+// region was not always given. A version other than the latest is found only by
+// its URN.
+func archivedFunction(ctx context.Context, reader *read.Archive, asked string) ([]read.Archived, error) {
+	all, err := reader.Functions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	byURN := make(map[string][]read.Archived)
+	var functions []archive.Function
+	for _, f := range all {
+		if len(byURN[f.URN]) == 0 && (f.LatestURN == "" || f.URN == asked) {
+			functions = append(functions, f.Function)
+		}
+		byURN[f.URN] = append(byURN[f.URN], f)
+	}
+	found, err := matching(functions, asked)
+	if err != nil {
+		return nil, err
+	}
+	f, err := only(functions, found, asked)
+	if err != nil {
+		return nil, err
+	}
+	return byURN[f.URN], nil
 }

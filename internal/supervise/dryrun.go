@@ -1,4 +1,4 @@
-package main
+package supervise
 
 import (
 	"cmp"
@@ -15,15 +15,15 @@ import (
 	"archiver/internal/load/pg"
 	"archiver/internal/load/read"
 	"archiver/internal/loop"
-	"archiver/internal/supervise"
 	"archiver/internal/terminal"
 )
 
-// dryRun prints what a pass would read, as far as the archive knows without
-// asking for the list of functions.
-func dryRun(ctx context.Context, archiver *loop.Archiver, db *pg.DB, o archive.Order, out io.Writer) error {
+// DryRun prints what a pass of a source would read. It asks the source for
+// nothing, so it knows only the functions in the archive.
+func (set *Set) DryRun(ctx context.Context, s *Source, o archive.Order, out io.Writer) error {
+	archiver, db := s.Archiver, set.DB
 	if err := read.New(db).Ping(ctx); err != nil {
-		return supervise.ConnectHint(err)
+		return ConnectHint(err)
 	}
 	known, err := knownFunctions(ctx, archiver, db)
 	if err != nil {
@@ -37,10 +37,11 @@ func dryRun(ctx context.Context, archiver *loop.Archiver, db *pg.DB, o archive.O
 	return nil
 }
 
-// dryBackfill prints what a backfill would read. It asks the source for its list
-// of functions alone, and writes nothing; what is not archived yet, or has no
-// archive at all, is due as a whole.
-func dryBackfill(ctx context.Context, archiver *loop.Archiver, db *pg.DB, o archive.Order, out io.Writer) error {
+// DryBackfill prints what a backfill of a source would read. It asks the source
+// only for its list of functions, and writes nothing. All hours of a function that
+// is not in the archive are due.
+func (set *Set) DryBackfill(ctx context.Context, s *Source, o archive.Order, out io.Writer) error {
+	archiver, db := s.Archiver, set.DB
 	asked := o.Range
 	if due := archive.DueBefore(archiver.Clock.Now(), archiver.Settle); o.Range.To.After(due) {
 		o.Range.To = due
@@ -54,7 +55,7 @@ func dryBackfill(ctx context.Context, archiver *loop.Archiver, db *pg.DB, o arch
 	switch {
 	case empty:
 	case err != nil:
-		return supervise.ConnectHint(err)
+		return ConnectHint(err)
 	default:
 		if functions, err = knownFunctions(ctx, archiver, db); err != nil {
 			return err
@@ -73,14 +74,14 @@ func dryBackfill(ctx context.Context, archiver *loop.Archiver, db *pg.DB, o arch
 		for _, f := range page {
 			if !seen[f.URN] && archiver.Match(f) {
 				seen[f.URN] = true
-				// A number that no function of the archive has.
+				// No function of the archive has a negative number.
 				functions = append(functions, archive.Known{ID: int32(-1 - len(functions)), Function: f})
 			}
 		}
 	}
 	listed := archiver.Source.Stats().Calls - before
 	if len(functions) == 0 {
-		return supervise.ErrNoFunction
+		return ErrNoFunction
 	}
 	var due []archive.Due
 	switch {
@@ -101,7 +102,7 @@ func dryBackfill(ctx context.Context, archiver *loop.Archiver, db *pg.DB, o arch
 	return nil
 }
 
-// knownFunctions are the functions of the archive that match, versions included.
+// knownFunctions returns the functions of the archive that match, with their versions.
 func knownFunctions(ctx context.Context, archiver *loop.Archiver, db *pg.DB) ([]archive.Known, error) {
 	now := archiver.Clock.Now()
 	known, err := load.New(db, days.New(db)).UnseenFunctions(ctx, archiver.Source.ID(), now)
@@ -113,13 +114,13 @@ func knownFunctions(ctx context.Context, archiver *loop.Archiver, db *pg.DB) ([]
 	return append(known, versions...), err
 }
 
-// dueLine says what would be read.
+// dueLine tells what would be read.
 func dueLine(due []archive.Due, o archive.Order) string {
 	windows, functions := 0, 0
 	oldest := o.Range.To
 	for _, d := range due {
 		if d.Windows == 0 {
-			continue // only records in flight or counts to ask for
+			continue // only records in flight or counts are due
 		}
 		windows, functions = windows+d.Windows, functions+1
 		if d.Oldest.Before(oldest) {
@@ -133,8 +134,8 @@ func dueLine(due []archive.Due, o archive.Order) string {
 	return line
 }
 
-// leastCalls is how many calls reading what is due takes if all of it lies side
-// by side and each span is one page.
+// leastCalls returns the least number of calls that read what is due: if the hours
+// of each function are adjacent, and each span is one page.
 func leastCalls(due []archive.Due) (calls int64) {
 	for _, d := range due {
 		hours := make([]time.Time, d.Windows)
@@ -146,12 +147,12 @@ func leastCalls(due []archive.Due) (calls int64) {
 	return calls
 }
 
-// dryDrop prints what would be dropped after a pass.
-func dryDrop(ctx context.Context, db *pg.DB, dropBefore time.Time, out io.Writer) error {
+// DryDrop prints which days a pass would drop.
+func (set *Set) DryDrop(ctx context.Context, dropBefore time.Time, out io.Writer) error {
 	if dropBefore.IsZero() {
 		return nil
 	}
-	older, err := days.New(db).Older(ctx, dropBefore)
+	older, err := days.New(set.DB).Older(ctx, dropBefore)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package main
+package query
 
 import (
 	"bytes"
@@ -10,23 +10,23 @@ import (
 	"archiver/internal/terminal"
 )
 
-// A printer shows invocations.
+// A printer prints invocations.
 type printer interface {
 	show(archive.Invocation) error
-	// end is called once after the last; whole says that nothing failed.
+	// end ends the output. whole says that there was no error.
 	end(whole bool) error
 }
 
-func (c *queryCommand) printer(s streams, urn string) printer {
-	if c.JSON {
-		return &jsonPrinter{out: s.out, urn: urn}
+func (r *Request) printer(urn string) printer {
+	if r.JSON {
+		return &jsonPrinter{out: r.Out, urn: urn}
 	}
-	return &tablePrinter{out: s.out, width: tableWidth(s.out)}
+	return &tablePrinter{out: r.Out, width: tableWidth(r.Out)}
 }
 
-// An element is an invocation as JSON has it. Its first keys are the attributes
-// of Terraform's data source huaweicloud_fgs_async_invocations.
-type element struct {
+// An Element is an invocation as JSON. Its first keys are the attributes of
+// Terraform's data source huaweicloud_fgs_async_invocations.
+type Element struct {
 	RequestID       string          `json:"request_id"`
 	Status          string          `json:"status"`
 	ErrorCode       *string         `json:"error_code"`
@@ -39,8 +39,9 @@ type element struct {
 	Extra           json.RawMessage `json:"extra"`
 }
 
-// jsonPrinter writes an array, an element a line, as they come. Where the source
-// fails, the array is not ended: nobody can take it for all.
+// A jsonPrinter prints an array, one element a line, without waiting for the last.
+// After an error it does not close the array, so that no program takes the array
+// for a whole answer.
 type jsonPrinter struct {
 	out   io.Writer
 	urn   string
@@ -48,7 +49,7 @@ type jsonPrinter struct {
 }
 
 func (p *jsonPrinter) show(inv archive.Invocation) error {
-	e := element{
+	e := Element{
 		RequestID: inv.RequestID, Status: inv.Status, SourceStatus: inv.SourceStatus, FunctionURN: p.urn,
 		ErrorCode: textOrNull(inv.ErrorCode), ErrorMessage: textOrNull(inv.ErrorMessage),
 		StartTime: timeOrNull(inv.Start), EndTime: timeOrNull(inv.End), Extra: sortedJSON(inv.Extra),
@@ -101,7 +102,7 @@ func timeOrNull(t time.Time) *time.Time {
 	return &t
 }
 
-// sortedJSON writes an object with its keys in order: the database keeps none.
+// sortedJSON writes an object with sorted keys: PostgreSQL does not keep their order.
 func sortedJSON(object []byte) json.RawMessage {
 	if len(object) == 0 {
 		return nil
@@ -119,7 +120,7 @@ func sortedJSON(object []byte) json.RawMessage {
 	return sorted
 }
 
-// marshal is JSON as it is read best, without escapes for HTML.
+// marshal writes JSON without escapes for HTML.
 func marshal(value any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -1,4 +1,4 @@
-package main
+package supervise
 
 import (
 	"context"
@@ -10,20 +10,19 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/loop"
-	"archiver/internal/supervise"
 )
 
-// archiveShown makes one run. It shows the progress on errs, and prints a last
+// ArchiveAndTell makes one run. It shows the progress on errs, and prints a last
 // line to out that can be pasted into a ticket. If windows are missing, the line
-// ends with the command that resumes the run.
-func archiveShown(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, out, errs io.Writer, resume typed) error {
-	summary, took, err := supervise.Archive(ctx, archiver, o, log, errs)
+// ends with the command that resumes the run; resume may be empty.
+func ArchiveAndTell(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, out, errs io.Writer, resume string) error {
+	summary, took, err := Archive(ctx, archiver, o, log, errs)
 	fmt.Fprintln(out, summaryLine(o, summary, took, err, resume))
 	return err
 }
 
 // summaryLine tells a run in one line.
-func summaryLine(o archive.Order, s archive.Summary, took time.Duration, err error, resume typed) string {
+func summaryLine(o archive.Order, s archive.Summary, took time.Duration, err error, resume string) string {
 	line := fmt.Sprintf("%s %s: %d of %d windows complete, %d functions, %d new records, %d changed, %d as they were, %d calls, %s",
 		o.AskedBy, s.Range, s.Complete, s.Windows, s.Functions, s.Inserted, s.Updated, s.Unchanged, s.Calls, took.Round(time.Millisecond))
 	for _, part := range []struct {
@@ -40,8 +39,8 @@ func summaryLine(o archive.Order, s archive.Summary, took time.Duration, err err
 			line += fmt.Sprintf(", %d %s", part.n, part.what)
 		}
 	}
-	if err != nil && !errors.Is(err, supervise.ErrNoFunction) && len(resume) > 0 {
-		line += "; to go on: " + resume.String()
+	if err != nil && !errors.Is(err, ErrNoFunction) && resume != "" {
+		line += "; to go on: " + resume
 	}
 	return line
 }
