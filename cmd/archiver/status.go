@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"archiver/internal/archive"
 	"archiver/internal/load/read"
 	"archiver/internal/page"
 	"archiver/internal/settings"
@@ -30,17 +31,23 @@ const statusRuns = 5
 // plainColumns is how wide it is where there is no terminal.
 const plainColumns = 80
 
-// A status is what programs are told.
+// A status is what status --json prints.
 type status struct {
-	Functions []read.FunctionStatus `json:"functions"`
-	Runs      []read.RunStatus      `json:"runs"`
+	Functions []read.Function `json:"functions"`
+	Runs      []read.Run      `json:"runs"`
 }
 
-func readStatus(ctx context.Context, store *read.Archive) (s status, err error) {
-	if s.Functions, err = store.Status(ctx); err != nil {
-		return s, err
-	}
-	s.Runs, err = store.LastRuns(ctx, statusRuns)
+func readStatus(ctx context.Context, store *read.Archive, now time.Time) (s status, err error) {
+	err = store.Snapshot(ctx, func(snapshot *read.Snapshot) error {
+		if s.Functions, err = snapshot.Functions(ctx); err != nil {
+			return err
+		}
+		if err := snapshot.CountOff(ctx, s.Functions); err != nil {
+			return err
+		}
+		s.Runs, err = snapshot.Runs(ctx, statusRuns, now.Add(-archive.DeadAfter))
+		return err
+	})
 	return s, err
 }
 
@@ -56,7 +63,7 @@ func (c *statusCommand) Run(ctx context.Context, s streams, in *settings.Setting
 	if !c.JSON {
 		return statusPage(store, c.Lookback, log).Print(ctx, s.out, screenOf(s.out, c.Color, c.All))
 	}
-	status, err := readStatus(ctx, store)
+	status, err := readStatus(ctx, store, archive.SystemClock{}.Now())
 	if err != nil {
 		return err
 	}

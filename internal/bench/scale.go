@@ -63,7 +63,13 @@ func measureScale(ctx context.Context, b *bench) ([]measure, error) {
 			return nil, fmt.Errorf("%d functions are due", len(found))
 		}
 		began = time.Now()
-		status, err := read.New(db).Status(ctx)
+		var status []read.Function
+		err = read.New(db).Snapshot(ctx, func(s *read.Snapshot) error {
+			if status, err = s.Functions(ctx); err != nil {
+				return err
+			}
+			return s.CountOff(ctx, status)
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -35,7 +35,7 @@ func (l *loader) openHours() (hours, functions int64, oldest time.Time) {
 
 // missing returns the number of due hours of a function that are not archived,
 // and the first of them. It also counts due hours that are not planned yet.
-func (l *loader) missing(f *read.FunctionTotals) (hours int64, first time.Time) {
+func (l *loader) missing(f *read.Function) (hours int64, first time.Time) {
 	hours = f.Open
 	if f.OpenSince != nil {
 		first = f.OpenSince.UTC()
@@ -92,7 +92,7 @@ func is(n int64) string {
 }
 
 func (l *loader) facts() []fact {
-	var t read.FunctionTotals
+	var t read.Function
 	goneFunctions := int64(0)
 	for i := range l.functions {
 		f := &l.functions[i]
@@ -128,13 +128,13 @@ const maxLogsOff = 20
 
 // logsOff returns the functions whose status log is off, the latest first.
 func (l *loader) logsOff() (all []logOff, more int) {
-	var found []*read.FunctionTotals
+	var found []*read.Function
 	for i := range l.functions {
 		if f := &l.functions[i]; f.OffSince != nil && f.GoneAt == nil {
 			found = append(found, f)
 		}
 	}
-	slices.SortFunc(found, func(a, b *read.FunctionTotals) int {
+	slices.SortFunc(found, func(a, b *read.Function) int {
 		return cmp.Or(b.OffSince.Compare(*a.OffSince), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
 	for _, f := range found[:min(len(found), maxLogsOff)] {
@@ -150,7 +150,7 @@ type risk struct{ Name, Href, Hour, Why, More, Left, Class string }
 // their records next.
 func (l *loader) risks(ctx context.Context) ([]risk, error) {
 	type late struct {
-		f     *read.FunctionTotals
+		f     *read.Function
 		first time.Time
 		hours int64
 	}

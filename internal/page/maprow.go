@@ -43,7 +43,7 @@ func (l *loader) sumRow(ctx context.Context, z zoom, from, to time.Time) (*mapRo
 }
 
 // functionRows returns a row for each of the functions.
-func (l *loader) functionRows(ctx context.Context, functions []read.FunctionTotals, z zoom, from, to time.Time) ([]*mapRow, error) {
+func (l *loader) functionRows(ctx context.Context, functions []read.Function, z zoom, from, to time.Time) ([]*mapRow, error) {
 	cells, err := l.Cells(ctx, ids(functions), from, to, z.grain())
 	if err != nil {
 		return nil, err

@@ -48,9 +48,9 @@ type loader struct {
 	request
 	now       time.Time
 	keeps     time.Duration
-	continues bool                  // run or once continues the archive
-	functions []read.FunctionTotals // of all functions
-	shown     []read.FunctionTotals // that match, functions with problems first
+	continues bool            // run or once continues the archive
+	functions []read.Function // of all functions
+	shown     []read.Function // that match, functions with problems first
 	names     map[int32]string
 }
 
@@ -128,19 +128,19 @@ func (l *loader) selectFunctions() {
 			l.shown = append(l.shown, *f)
 		}
 	}
-	slices.SortFunc(l.shown, func(a, b read.FunctionTotals) int {
+	slices.SortFunc(l.shown, func(a, b read.Function) int {
 		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), compareTimes(a.OpenSince, b.OpenSince),
 			cmp.Compare(a.Name, b.Name), cmp.Compare(a.URN, b.URN), cmp.Compare(a.ID, b.ID))
 	})
 }
 
 // regionAndVersion distinguishes functions of the same name.
-func regionAndVersion(f *read.FunctionTotals) string {
+func regionAndVersion(f *read.Function) string {
 	return f.Region + ", " + f.URN[strings.LastIndexByte(f.URN, ':')+1:]
 }
 
 // rank is low for functions with problems.
-func rank(f *read.FunctionTotals) int {
+func rank(f *read.Function) int {
 	switch {
 	case f.Failed+f.Short > 0:
 		return 0
@@ -227,7 +227,7 @@ func (l *loader) link(zoom string, at time.Time, match string, page int) string 
 }
 
 // ids returns the ids of functions.
-func ids(functions []read.FunctionTotals) []int32 {
+func ids(functions []read.Function) []int32 {
 	all := make([]int32, len(functions))
 	for i := range functions {
 		all[i] = functions[i].ID

@@ -33,26 +33,22 @@ func (p *Page) Print(ctx context.Context, w io.Writer, s Screen) error {
 }
 
 func (l *loader) print(ctx context.Context, p *printer) (err error) {
+	// A terminal shows all functions: there is no search for a name.
+	if err := l.CountOff(ctx, l.shown); err != nil {
+		return err
+	}
 	shown := l.shown
 	if len(shown) > screenRows && !p.All {
 		shown = shown[:screenRows]
 	}
 
-	off, err := l.Off(ctx)
-	if err != nil {
-		return err
-	}
-	windowsOff := make(map[int32]int64, len(off))
-	for _, f := range off {
-		windowsOff[f.FunctionID] = f.Windows
-	}
-	l.printSummary(p, windowsOff)
+	l.printSummary(p)
 	if from, to := l.extent(); from.Before(to) {
 		if err := l.printCoverage(ctx, p, shown); err != nil {
 			return err
 		}
 	}
-	l.printFunctions(p, shown, windowsOff)
+	l.printFunctions(p, shown)
 	if err := l.printRisks(ctx, p); err != nil {
 		return err
 	}
@@ -63,14 +59,13 @@ func (l *loader) print(ctx context.Context, p *printer) (err error) {
 	return l.printErrors(ctx, p)
 }
 
-func (l *loader) printSummary(p *printer, windowsOff map[int32]int64) {
-	var t read.FunctionTotals
-	var off int64
-	for i := range l.functions {
-		f := &l.functions[i]
+func (l *loader) printSummary(p *printer) {
+	var t read.Function
+	for i := range l.shown {
+		f := &l.shown[i]
 		t.Windows += f.Windows
-		t.Complete += f.Complete - windowsOff[f.ID]
-		off += windowsOff[f.ID]
+		t.Complete += f.Complete
+		t.Off += f.Off
 		t.Records += f.Records
 		t.Pending += f.Pending
 		t.Rejected += f.Rejected
@@ -79,12 +74,12 @@ func (l *loader) printSummary(p *printer, windowsOff map[int32]int64) {
 		len(l.functions), t.Complete, t.Windows, t.Records, t.Pending, t.Rejected))
 	v := l.verdict()
 	p.text(styleOf(v.Class), 0, 5, v.Text+" "+v.More)
-	if off > 0 {
-		p.text(plain, 0, 2, fmt.Sprintf("%d windows are off: the source kept no records", off))
+	if t.Off > 0 {
+		p.text(plain, 0, 2, fmt.Sprintf("%d windows are off: the source kept no records", t.Off))
 	}
 }
 
-func (l *loader) printFunctions(p *printer, shown []read.FunctionTotals, windowsOff map[int32]int64) {
+func (l *loader) printFunctions(p *printer, shown []read.Function) {
 	if len(shown) == 0 {
 		return
 	}
@@ -106,7 +101,7 @@ func (l *loader) printFunctions(p *printer, shown []read.FunctionTotals, windows
 			s = red
 		}
 		rows = append(rows, []string{
-			l.names[f.ID], fmt.Sprintf("%d/%d", f.Complete-windowsOff[f.ID], f.Windows), number(f.Records), number(f.Pending), open, remarks(f),
+			l.names[f.ID], fmt.Sprintf("%d/%d", f.Complete, f.Windows), number(f.Records), number(f.Pending), open, remarks(f),
 		})
 		styles = append(styles, s)
 	}
@@ -114,7 +109,7 @@ func (l *loader) printFunctions(p *printer, shown []read.FunctionTotals, windows
 }
 
 // remarks returns short remarks on a function.
-func remarks(f *read.FunctionTotals) string {
+func remarks(f *read.Function) string {
 	var parts []string
 	for _, state := range []struct {
 		n    int64
@@ -168,7 +163,7 @@ func (l *loader) printRuns(ctx context.Context, p *printer) error {
 	if err != nil {
 		return err
 	}
-	var running, finished []*read.RunStatus
+	var running, finished []*read.Run
 	for i := range all {
 		if l.isRunning(&all[i]) {
 			running = append(running, &all[i])
@@ -181,7 +176,7 @@ func (l *loader) printRuns(ctx context.Context, p *printer) error {
 	return nil
 }
 
-func (l *loader) printRunning(p *printer, runs []*read.RunStatus) {
+func (l *loader) printRunning(p *printer, runs []*read.Run) {
 	if len(runs) == 0 {
 		return
 	}
@@ -198,7 +193,7 @@ func (l *loader) printRunning(p *printer, runs []*read.RunStatus) {
 	}
 }
 
-func (l *loader) printFinished(p *printer, runs []*read.RunStatus) {
+func (l *loader) printFinished(p *printer, runs []*read.Run) {
 	if len(runs) == 0 {
 		return
 	}

@@ -72,7 +72,7 @@ func (l *loader) scale(columns int) (z zoom, from, to time.Time, word string) {
 }
 
 // printCoverage prints the map of the shown functions.
-func (l *loader) printCoverage(ctx context.Context, p *printer, shown []read.FunctionTotals) error {
+func (l *loader) printCoverage(ctx context.Context, p *printer, shown []read.Function) error {
 	all := fmt.Sprintf("all %s", plural(int64(len(l.shown)), "function", "functions"))
 	names := measure.StringWidth(all)
 	for i := range shown {

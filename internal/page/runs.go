@@ -19,7 +19,7 @@ type runningRun struct {
 type runRow struct{ ID, What, Began, Took, Windows, Records, Calls, Outcome, Class, Error string }
 
 // splitRuns separates running from finished runs.
-func (l *loader) splitRuns(all []read.RunStatus) (running []runningRun, finished []runRow) {
+func (l *loader) splitRuns(all []read.Run) (running []runningRun, finished []runRow) {
 	for i := range all {
 		r := &all[i]
 		if l.isRunning(r) {
@@ -35,16 +35,16 @@ func (l *loader) splitRuns(all []read.RunStatus) (running []runningRun, finished
 
 // isRunning reports whether a run is under way: its process has written its
 // progress recently.
-func (l *loader) isRunning(r *read.RunStatus) bool {
+func (l *loader) isRunning(r *read.Run) bool {
 	return r.Outcome == "running" && r.Seen != nil && l.now.Sub(*r.Seen) < deadAfter
 }
 
 // runTitle describes what a run was asked for.
-func runTitle(r *read.RunStatus) string {
+func runTitle(r *read.Run) string {
 	return fmt.Sprintf("%s of %s to %s", r.AskedBy, r.From.UTC().Format("2 Jan 2006 15:04"), r.To.UTC().Format("2 Jan 2006 15:04"))
 }
 
-func (l *loader) runningRun(r *read.RunStatus) runningRun {
+func (l *loader) runningRun(r *read.Run) runningRun {
 	run := runningRun{Title: runTitle(r), Done: valueOrZero(r.WindowsDone), Due: valueOrZero(r.WindowsPlanned)}
 	took := r.Seen.Sub(r.Started)
 	parts := []string{"began " + ago(r.Started, l.now)}
@@ -68,7 +68,7 @@ func (l *loader) runningRun(r *read.RunStatus) runningRun {
 	return run
 }
 
-func (l *loader) finishedRun(r *read.RunStatus) runRow {
+func (l *loader) finishedRun(r *read.Run) runRow {
 	row := runRow{
 		ID: fmt.Sprint(r.ID), What: runTitle(r), Began: minuteText(r.Started), Took: "–",
 		Windows: numberOrDash(r.Windows), Records: numberOrDash(r.Records), Calls: numberOrDash(r.Calls), Outcome: r.Outcome,

@@ -106,7 +106,7 @@ const settleTime = 2 * time.Hour
 // the first planned hour to the last planned hour, or to now if run or once
 // continues the archive. A function that has been empty for long rests: until
 // the end of the rest, no hours are expected after the last planned hour.
-func expectedHours(f *read.FunctionTotals, now time.Time, continues bool) (from, to time.Time) {
+func expectedHours(f *read.Function, now time.Time, continues bool) (from, to time.Time) {
 	if f.PlannedFrom == nil {
 		return from, to
 	}
@@ -127,7 +127,7 @@ func expectedHours(f *read.FunctionTotals, now time.Time, continues bool) (from,
 // neverRequested counts the hours between the first and the last planned hour
 // for which no run was ever asked. They exist after a backfill of a time long
 // ago, or after a pause longer than the lookback. No run reads them by itself.
-func neverRequested(f *read.FunctionTotals) int64 {
+func neverRequested(f *read.Function) int64 {
 	if f.PlannedFrom == nil {
 		return 0
 	}

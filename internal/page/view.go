@@ -136,7 +136,7 @@ func (l *loader) setRows(ctx context.Context, v *view, z zoom, from, to time.Tim
 }
 
 // remark returns a short remark on a function.
-func remark(f *read.FunctionTotals) string {
+func remark(f *read.Function) string {
 	switch {
 	case f.GoneAt != nil:
 		return "gone"

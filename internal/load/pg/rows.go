@@ -14,6 +14,10 @@ type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
+// Args are the named parameters of a statement: @name in the SQL. A name that is
+// missing or not used is an error.
+type Args = pgx.StrictNamedArgs
+
 // Collect runs a query and reads its rows into structs, by position. what names the
 // rows in errors.
 func Collect[T any](ctx context.Context, q Querier, what, sql string, args ...any) ([]T, error) {
