@@ -142,17 +142,15 @@ func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool)
 	if exclusive {
 		lock = `SELECT pg_advisory_xact_lock($1)`
 	}
-	type isWanted = bool
-	holds := make(map[claimKey]isWanted, n)
+	holds := make(map[claimKey]bool, n)
 	p := newProbe(writes)
 	var first pgx.Batch
 	first.Queue(`BEGIN`)
 	first.Queue(planOnce)
 	first.Queue(fence, functions, epochs, archive.ClaimLife).Query(func(rows pgx.Rows) error {
 		var key claimKey
-		var wanted bool
-		_, err := pgx.ForEachRow(rows, []any{&key.functionID, &key.epoch, &wanted}, func() error {
-			holds[key] = wanted
+		_, err := pgx.ForEachRow(rows, []any{&key.functionID, &key.epoch}, func() error {
+			holds[key] = true
 			return nil
 		})
 		return err
@@ -179,8 +177,7 @@ func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool)
 	}
 	var held []*write
 	for _, w := range writes {
-		if wanted, ok := holds[claimKey{w.claim.function.ID, w.claim.epoch}]; ok {
-			w.claim.wanted.Store(wanted)
+		if holds[claimKey{w.claim.function.ID, w.claim.epoch}] {
 			held = append(held, w)
 		} else {
 			w.err = archive.ErrClaimLost

@@ -20,10 +20,8 @@ const maxFailures = 2
 // returns end the run, but for ErrClaimed and ErrClaimLost: then another
 // worker has the function.
 //
-// It gives way to functions with older windows than its next: then left is its
-// turn to wait for, with what is left of it, and its claim is released. It also
-// gives way to another process that has nothing to do, while this one has: that
-// is ErrClaimed as well.
+// After a span it releases the claim if a function with older windows waits, or
+// if another process shares the work. Then left is the turn to go on with.
 func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 	claim, err := r.Store.Claim(ctx, t.Known)
 	if err != nil {
@@ -37,13 +35,8 @@ func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 		defer close(renewed)
 		r.renew(ctx, claim, cancel)
 	}()
-	r.working.Add(1)
-	given := false
 	keeper := newKeeper(keep, claim, t.Function, r.progress, r.slots, cancel)
 	defer func() {
-		if !given {
-			r.working.Add(-1)
-		}
 		if kept := keeper.close(); kept != nil && err == nil {
 			err = kept
 		}
@@ -80,19 +73,13 @@ func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 		if len(t.walks) == 0 {
 			break
 		}
-		older := r.queue.older(t.walks[0].Span.From)
-		given = !older && claim.Wanted() && r.spares()
-		if !older && !given {
+		if !r.shared.Load() && !r.queue.older(t.walks[0].Span.From) {
 			continue
 		}
 		if err := keeper.flush(); err != nil {
 			return nil, err // what lies before is not decided
 		}
-		left := r.leave(t)
-		if given {
-			return nil, archive.ErrClaimed
-		}
-		return left, nil
+		return r.leave(t), nil
 	}
 	if err := keeper.flush(); err != nil {
 		return nil, err
@@ -135,19 +122,6 @@ func (r *run) renew(ctx context.Context, claim archive.Claim, cancel context.Can
 		if err := claim.Renew(ctx); errors.Is(err, archive.ErrClaimLost) {
 			cancel(err)
 			return
-		}
-	}
-}
-
-// spares takes a function off those that are worked on, if others are left.
-func (r *run) spares() bool {
-	for {
-		n := r.working.Load()
-		if n < 2 {
-			return false
-		}
-		if r.working.CompareAndSwap(n, n-1) {
-			return true
 		}
 	}
 }
