@@ -36,7 +36,7 @@ func (c *reportCommand) Run(ctx context.Context, s streams, in *settings.Setting
 
 // statusPage shows what is in the store.
 func statusPage(store *read.Archive, keeps time.Duration, log *slog.Logger) *page.Page {
-	return &page.Page{Store: store, Clock: archive.SystemClock{}, Log: log, Version: version(), Keeps: keeps}
+	return &page.Page{Store: store, Clock: archive.SystemClock{}, Log: log, Version: version(), SourceRetention: keeps}
 }
 
 // writeReport writes the page to a file: all of it, or what was there stays.

@@ -203,12 +203,12 @@ func (l *loader) risks(ctx context.Context) ([]risk, error) {
 
 // riskNote explains the assumption behind the risks.
 func (l *loader) riskNote() string {
-	return "The source does not say how long it keeps records. These times assume " + durationText(l.keeps) + " from the end of the hour."
+	return "The source does not say how long it keeps records. These times assume " + durationText(l.sourceRetention) + " from the end of the hour."
 }
 
 // left formats how long the source is assumed to keep an hour's records.
 func (l *loader) left(hour time.Time) (words, class string) {
-	switch left := hour.Add(archive.Hour + l.keeps).Sub(l.now); {
+	switch left := hour.Add(archive.Hour + l.sourceRetention).Sub(l.now); {
 	case left <= 0:
 		return "may be deleted already", "bad"
 	case left < 3*day:

@@ -63,20 +63,20 @@ func (l *loader) functionRows(ctx context.Context, functions []read.Function, z 
 }
 
 // expect adds the hours [from, to) in which a function should have windows.
-func (s *mapRow) expect(from, to time.Time) {
-	from, to = maxTime(from, s.from), minTime(to, s.to)
+func (r *mapRow) expect(from, to time.Time) {
+	from, to = maxTime(from, r.from), minTime(to, r.to)
 	for at := from; at.Before(to); {
-		i := int(at.Sub(s.from) / s.zoom.column)
-		end := minTime(to, s.from.Add(time.Duration(i+1)*s.zoom.column))
-		s.columns[i].expected += int64(end.Sub(at) / archive.Hour)
+		i := int(at.Sub(r.from) / r.zoom.column)
+		end := minTime(to, r.from.Add(time.Duration(i+1)*r.zoom.column))
+		r.columns[i].expected += int64(end.Sub(at) / archive.Hour)
 		at = end
 	}
 }
 
 // fill adds windows to their columns.
-func (s *mapRow) fill(cells []read.Cell) {
+func (r *mapRow) fill(cells []read.Cell) {
 	for i := range cells {
-		c := &s.columns[int(cells[i].At.Sub(s.from)/s.zoom.column)]
+		c := &r.columns[int(cells[i].At.Sub(r.from)/r.zoom.column)]
 		sum, cell := &c.cell, &cells[i]
 		sum.Windows += cell.Windows
 		sum.Complete += cell.Complete
@@ -88,16 +88,16 @@ func (s *mapRow) fill(cells []read.Cell) {
 		sum.Records += cell.Records
 		sum.Pending += cell.Pending
 	}
-	for i := range s.columns {
-		c := &s.columns[i]
+	for i := range r.columns {
+		c := &r.columns[i]
 		c.tally = tallyOf(&c.cell, c.expected)
 	}
 }
 
 // columnTime formats a column's time.
-func (s *mapRow) columnTime(i int) string {
-	at := s.from.Add(time.Duration(i) * s.zoom.column)
-	switch s.zoom.column {
+func (r *mapRow) columnTime(i int) string {
+	at := r.from.Add(time.Duration(i) * r.zoom.column)
+	switch r.zoom.column {
 	case archive.Hour:
 		return at.Format("Mon 2 Jan 15:04")
 	case day:
@@ -113,10 +113,10 @@ const quarters = 4
 
 // cellsHTML returns the row's table cells. They contain only numbers, times
 // and texts of this package, no text from elsewhere.
-func (s *mapRow) cellsHTML() template.HTML {
+func (r *mapRow) cellsHTML() template.HTML {
 	var b strings.Builder
-	for i := range s.columns {
-		c := &s.columns[i]
+	for i := range r.columns {
+		c := &r.columns[i]
 		worst := c.worst()
 		if worst == states {
 			b.WriteString(`<td>`)
@@ -127,7 +127,7 @@ func (s *mapRow) cellsHTML() template.HTML {
 		if share := (quarters*c.tally[worst] + c.total() - 1) / c.total(); share < quarters {
 			fmt.Fprintf(&b, " q%d", share)
 		}
-		fmt.Fprintf(&b, `" title="%s: %s%s">%s`, s.columnTime(i), c.text(), c.recordsText(), w.Name)
+		fmt.Fprintf(&b, `" title="%s: %s%s">%s`, r.columnTime(i), c.text(), c.recordsText(), w.Name)
 	}
 	return template.HTML(b.String()) //nolint:gosec // see above
 }
@@ -151,10 +151,10 @@ const (
 
 // stacksHTML returns the shares of all states for many functions: one stack per
 // column in an SVG of height stackHeight, the worst state at the bottom.
-func (s *mapRow) stacksHTML() template.HTML {
+func (r *mapRow) stacksHTML() template.HTML {
 	var b strings.Builder
-	for i := range s.columns {
-		c := &s.columns[i]
+	for i := range r.columns {
+		c := &r.columns[i]
 		all := float64(c.total())
 		if all == 0 {
 			continue
@@ -166,7 +166,7 @@ func (s *mapRow) stacksHTML() template.HTML {
 				sum += heights[st]
 			}
 		}
-		fmt.Fprintf(&b, `<g><title>%s: %s%s</title>`, s.columnTime(i), c.text(), c.recordsText())
+		fmt.Fprintf(&b, `<g><title>%s: %s%s</title>`, r.columnTime(i), c.text(), c.recordsText())
 		bottom := float64(stackHeight)
 		for st, h := range heights {
 			if h > 0 {
@@ -181,10 +181,10 @@ func (s *mapRow) stacksHTML() template.HTML {
 }
 
 // summary summarizes the row in words.
-func (s *mapRow) summary() string {
+func (r *mapRow) summary() string {
 	var t tally
-	for i := range s.columns {
-		t.add(s.columns[i].tally)
+	for i := range r.columns {
+		t.add(r.columns[i].tally)
 	}
 	if t.total() == 0 {
 		return "nothing planned in this time"

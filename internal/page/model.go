@@ -46,12 +46,12 @@ type model struct {
 type loader struct {
 	*read.Snapshot
 	request
-	now       time.Time
-	keeps     time.Duration
-	continues bool            // run or once continues the archive
-	functions []read.Function // of all functions
-	shown     []read.Function // that match, functions with problems first
-	names     map[int32]string
+	now             time.Time
+	sourceRetention time.Duration
+	continues       bool            // run or once continues the archive
+	functions       []read.Function // of all functions
+	shown           []read.Function // that match, functions with problems first
+	names           map[int32]string
 }
 
 func (p *Page) model(ctx context.Context, asked request) (m *model, err error) {
@@ -69,7 +69,7 @@ func (p *Page) model(ctx context.Context, asked request) (m *model, err error) {
 // load calls use with a loader of one snapshot.
 func (p *Page) load(ctx context.Context, asked request, use func(*loader) error) error {
 	return p.Store.Snapshot(ctx, func(s *read.Snapshot) (err error) {
-		l := &loader{Snapshot: s, request: asked, now: p.Clock.Now().UTC(), keeps: p.Keeps}
+		l := &loader{Snapshot: s, request: asked, now: p.Clock.Now().UTC(), sourceRetention: p.SourceRetention}
 		if l.functions, err = l.Functions(ctx); err != nil {
 			return err
 		}

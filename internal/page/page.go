@@ -26,9 +26,9 @@ type Page struct {
 	Log     *slog.Logger
 	Version string
 
-	// Keeps is the assumed time for which the source keeps its records. The
+	// SourceRetention is the assumed time for which the source keeps its records. The
 	// source's API does not tell it.
-	Keeps time.Duration
+	SourceRetention time.Duration
 }
 
 // queryTimeout limits all queries of one page.
