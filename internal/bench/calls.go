@@ -44,7 +44,7 @@ func (b *bench) callsOfDay(ctx context.Context, functions int) ([]measure, error
 	if err != nil {
 		return nil, err
 	}
-	if _, err := b.backfill(ctx, between{source.url, database}); err != nil {
+	if _, err := b.backfill(ctx, endpoints{source.url, database}); err != nil {
 		return nil, err
 	}
 	calls, fewest := source.Stats().ListAsyncInvocations, source.fewest()

@@ -26,7 +26,7 @@ func measureDay(ctx context.Context, b *bench) ([]measure, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, err := b.watched(ctx, between{source.url, database})
+	first, err := b.measuredBackfill(ctx, endpoints{source.url, database})
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func measureDay(ctx context.Context, b *bench) ([]measure, error) {
 	if want := invocations(data); first.after.rows != int64(want) {
 		return nil, fmt.Errorf("%d rows are archived of %d records", first.after.rows, want)
 	}
-	again, err := b.watched(ctx, between{source.url, database}, "--force")
+	again, err := b.measuredBackfill(ctx, endpoints{source.url, database}, "--force")
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func measureDay(ctx context.Context, b *bench) ([]measure, error) {
 	if database, err = b.database(ctx, "day_profiled"); err != nil {
 		return nil, err
 	}
-	if err := b.profiled(ctx, between{source.url, database}, filepath.Join(".archiver", "profiles", "day.cpu.pprof")); err != nil {
+	if err := b.profiled(ctx, endpoints{source.url, database}, filepath.Join(".archiver", "profiles", "day.cpu.pprof")); err != nil {
 		return nil, err
 	}
 	if err := b.drop(ctx, "day_profiled"); err != nil {
@@ -70,30 +70,30 @@ func measureDay(ctx context.Context, b *bench) ([]measure, error) {
 	}, nil
 }
 
-// watch is a process and the database before and after it.
-type watch struct {
+// measuredProcess is a process and the database before and after it.
+type measuredProcess struct {
 	*process
 	before, after  footprint
 	server, source float64 // processor time of PostgreSQL and of this process, in seconds
 }
 
-// watched archives the day and measures the database before and after.
-func (b *bench) watched(ctx context.Context, at between, args ...string) (w watch, err error) {
+// measuredBackfill archives the day and measures the database before and after.
+func (b *bench) measuredBackfill(ctx context.Context, at endpoints, args ...string) (p measuredProcess, err error) {
 	// After a checkpoint, the first change of a page logs the whole page. A
 	// checkpoint here makes this happen at the same time in each run.
 	if err := b.exec(ctx, "CHECKPOINT"); err != nil {
-		return w, err
+		return p, err
 	}
-	if w.before, err = measureFootprint(ctx, at.database); err != nil {
-		return w, err
+	if p.before, err = measureFootprint(ctx, at.database); err != nil {
+		return p, err
 	}
-	server, source := serverTime(w.before.postmaster), ownTime()
-	if w.process, err = b.backfill(ctx, at, args...); err != nil {
-		return w, err
+	server, source := serverTime(p.before.postmaster), ownTime()
+	if p.process, err = b.backfill(ctx, at, args...); err != nil {
+		return p, err
 	}
-	w.server, w.source = serverTime(w.before.postmaster)-server, ownTime()-source
-	w.after, err = measureFootprint(ctx, at.database)
-	return w, err
+	p.server, p.source = serverTime(p.before.postmaster)-server, ownTime()-source
+	p.after, err = measureFootprint(ctx, at.database)
+	return p, err
 }
 
 // footprint is the size of the archive, and what was written for it so far.

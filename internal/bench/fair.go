@@ -29,7 +29,7 @@ const (
 // measureFair archives one huge window together with many small ones. Then it
 // archives the huge window and a tiny window separately, for their memory.
 func measureFair(ctx context.Context, b *bench) ([]measure, error) {
-	data, err := unequal()
+	data, err := unequalDay()
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func measureFair(ctx context.Context, b *bench) ([]measure, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := b.backfill(ctx, between{slow.url, database}); err != nil {
+	if _, err := b.backfill(ctx, endpoints{slow.url, database}); err != nil {
 		return nil, err
 	}
 	waited, err := lastSmall(ctx, database)
@@ -60,7 +60,7 @@ func measureFair(ctx context.Context, b *bench) ([]measure, error) {
 		if err != nil {
 			return nil, err
 		}
-		p, err := b.backfill(ctx, between{quick.url, database}, "--function", name)
+		p, err := b.backfill(ctx, endpoints{quick.url, database}, "--function", name)
 		if err != nil {
 			return nil, err
 		}
@@ -96,9 +96,9 @@ func lastSmall(ctx context.Context, database string) (share float64, err error) 
 	return share, nil
 }
 
-// unequal makes a day of the huge, small and tiny functions. It writes a trace and
+// unequalDay makes a day of the huge, small and tiny functions. It writes a trace and
 // loads it.
-func unequal() (data *dataset.Data, err error) {
+func unequalDay() (data *dataset.Data, err error) {
 	dir, err := os.MkdirTemp("", "archiver-bench-")
 	if err != nil {
 		return nil, err

@@ -30,8 +30,8 @@ const (
 	growthWithin    = "growth_within"
 )
 
-// grown is an archive in which one function after another is claimed.
-type grown struct {
+// growthArchive is an archive in which one function after another is claimed.
+type growthArchive struct {
 	db    *pg.DB
 	store *load.Store
 	ids   map[string]archive.Known
@@ -57,13 +57,13 @@ func measureGrowth(ctx context.Context, b *bench) ([]measure, error) {
 		return nil, err
 	}
 	defer within.db.Close()
-	archives := []*grown{without, within}
+	archives := []*growthArchive{without, within}
 	began := time.Now()
 	rows, err := buildHistory(ctx, within.db, database, within.ids[day[0].function.URN])
 	if err != nil {
 		return nil, fmt.Errorf("build a history: %w", err)
 	}
-	b.note("a history of %d rows in %s", rows, time.Since(began).Round(time.Second))
+	b.progress("a history of %d rows in %s", rows, time.Since(began).Round(time.Second))
 	// The checkpoint of 20 million new rows must not slow the pages.
 	if err := b.exec(ctx, "CHECKPOINT"); err != nil {
 		return nil, err
@@ -95,23 +95,23 @@ func measureGrowth(ctx context.Context, b *bench) ([]measure, error) {
 }
 
 // grow makes an archive with the day's functions. The caller closes its store.
-func (b *bench) grow(ctx context.Context, name string, day []work) (*grown, string, error) {
+func (b *bench) grow(ctx context.Context, name string, day []work) (*growthArchive, string, error) {
 	db, address, err := b.archive(ctx, name, 2)
 	if err != nil {
 		return nil, "", err
 	}
 	store := newStore(db)
-	ids, err := see(ctx, store, day)
+	ids, err := storeFunctions(ctx, store, day)
 	if err != nil {
 		db.Close()
 		return nil, "", err
 	}
-	return &grown{db: db, store: store, ids: ids}, address, nil
+	return &growthArchive{db: db, store: store, ids: ids}, address, nil
 }
 
 // commitBoth commits the first n pages of a function to all archives, which take
 // turns.
-func commitBoth(ctx context.Context, archives []*grown, w work, n int) (err error) {
+func commitBoth(ctx context.Context, archives []*growthArchive, w work, n int) (err error) {
 	for _, g := range archives {
 		if g.claim, err = g.store.Claim(ctx, g.ids[w.function.URN]); err != nil {
 			return err

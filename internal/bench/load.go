@@ -130,7 +130,7 @@ func (b *bench) commit(ctx context.Context, day []work, loaders int) (c cost, er
 	}
 	defer db.Close()
 	store := newStore(db)
-	ids, err := see(ctx, store, day)
+	ids, err := storeFunctions(ctx, store, day)
 	if err != nil {
 		return c, err
 	}
@@ -177,8 +177,8 @@ func (b *bench) commit(ctx context.Context, day []work, loaders int) (c cost, er
 	return c, b.drop(ctx, "load")
 }
 
-// see stores the day's functions and returns them by URN.
-func see(ctx context.Context, store *load.Store, day []work) (map[string]archive.Known, error) {
+// storeFunctions stores the day's functions and returns them by URN.
+func storeFunctions(ctx context.Context, store *load.Store, day []work) (map[string]archive.Known, error) {
 	functions := make([]archive.Function, len(day))
 	for i, w := range day {
 		functions[i] = w.function

@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, out, notes io.Writer) (err error) {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if err := known(*only); err != nil {
+	if err := checkName(*only); err != nil {
 		return err
 	}
 	b := &bench{days: make(map[int]*dataset.Data), log: slog.New(slog.DiscardHandler), notes: notes}
@@ -86,7 +86,7 @@ func run(ctx context.Context, args []string, out, notes io.Writer) (err error) {
 			continue
 		}
 		began := time.Now()
-		b.note("%s …", benchmark.name)
+		b.progress("%s …", benchmark.name)
 		found, err := benchmark.run(ctx, b)
 		if err != nil {
 			return fmt.Errorf("%s: %w", benchmark.name, err)
@@ -95,7 +95,7 @@ func run(ctx context.Context, args []string, out, notes io.Writer) (err error) {
 			found[i].benchmark = benchmark.name
 		}
 		measures = append(measures, found...)
-		b.note("%s took %s", benchmark.name, time.Since(began).Round(time.Second))
+		b.progress("%s took %s", benchmark.name, time.Since(began).Round(time.Second))
 	}
 	fmt.Fprint(out, table(measures))
 	if len(b.columns) > 0 {
@@ -107,8 +107,8 @@ func run(ctx context.Context, args []string, out, notes io.Writer) (err error) {
 	return b.keep(ctx, measures)
 }
 
-// known returns an error if there is no benchmark of this name.
-func known(name string) error {
+// checkName returns an error if there is no benchmark of this name.
+func checkName(name string) error {
 	var names []string
 	for _, benchmark := range benchmarks {
 		if name == "" || name == benchmark.name {
@@ -119,7 +119,7 @@ func known(name string) error {
 	return fmt.Errorf("no benchmark is named %q: choose one of %s", name, strings.Join(names, ", "))
 }
 
-// note reports progress.
-func (b *bench) note(format string, args ...any) {
+// progress reports how far the benchmarks are.
+func (b *bench) progress(format string, args ...any) {
 	fmt.Fprintf(b.notes, format+"\n", args...)
 }

@@ -36,11 +36,11 @@ type process struct {
 	memory    float64 // peak resident memory, MiB
 }
 
-// between is the source that an archiver reads and the database that it writes.
-type between struct{ source, database string }
+// endpoints are the source that an archiver reads and the database that it writes.
+type endpoints struct{ source, database string }
 
 // backfill archives the day.
-func (b *bench) backfill(ctx context.Context, at between, args ...string) (*process, error) {
+func (b *bench) backfill(ctx context.Context, at endpoints, args ...string) (*process, error) {
 	args = append([]string{
 		"backfill",
 		"--from", date.Format(time.DateOnly), "--to", date.AddDate(0, 0, 1).Format(time.DateOnly),
@@ -98,7 +98,7 @@ func watchMemory(pid int, ended <-chan struct{}) (peak float64) {
 }
 
 // profiled archives the day and writes a profile of the process to file.
-func (b *bench) profiled(ctx context.Context, at between, file string) error {
+func (b *bench) profiled(ctx context.Context, at endpoints, file string) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func (b *bench) profiled(ctx context.Context, at between, file string) error {
 	if err := <-taken; err != nil {
 		return fmt.Errorf("take a profile: %w", err)
 	}
-	b.note("a profile of the archiver's processor time is in %s", file)
+	b.progress("a profile of the archiver's processor time is in %s", file)
 	return nil
 }
 

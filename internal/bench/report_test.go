@@ -41,9 +41,9 @@ func TestResults(t *testing.T) {
 	}
 }
 
-func TestKnown(t *testing.T) {
+func TestCheckName(t *testing.T) {
 	for name, want := range map[string]bool{"": true, "day": true, "days": false} {
-		if got := known(name) == nil; got != want {
+		if got := checkName(name) == nil; got != want {
 			t.Errorf("%q is known: %t, want %t", name, got, want)
 		}
 	}

@@ -21,7 +21,7 @@ func (b *bench) roundTrips(ctx context.Context, day []work) (a float64, err erro
 		return 0, err
 	}
 	defer direct.Close()
-	ids, err := see(ctx, newStore(direct), day)
+	ids, err := storeFunctions(ctx, newStore(direct), day)
 	if err != nil {
 		return 0, err
 	}

@@ -42,7 +42,7 @@ func measureScale(ctx context.Context, b *bench) ([]measure, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fill the windows: %w", err)
 	}
-	b.note("%d windows in %s", windows, time.Since(began).Round(time.Second))
+	b.progress("%d windows in %s", windows, time.Since(began).Round(time.Second))
 
 	now := date.Add(time.Hour + settle + 7*time.Minute)
 	due := archive.DueBefore(now, settle)

@@ -55,7 +55,7 @@ func (b *bench) day(functions int) (*dataset.Data, error) {
 	if _, absent := os.Stat(prefix + "_inv.csv"); absent == nil {
 		data, err = dataset.LoadTrace(prefix, date, 1)
 	} else {
-		b.note("no published day of %d functions: using a generated day of the same size", functions)
+		b.progress("no published day of %d functions: using a generated day of the same size", functions)
 		data, err = dataset.Generate(dataset.GenerateOptions{
 			Functions: functions, Invocations: invocationsOf[functions], Date: date, Seed: 1,
 		})
