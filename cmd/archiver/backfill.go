@@ -11,7 +11,7 @@ import (
 	"archiver/internal/terminal"
 )
 
-// rangeFlags name hours of some functions.
+// rangeFlags name a range of hours, and functions.
 type rangeFlags struct {
 	From     settings.Hour `required:"" placeholder:"TIME" help:"First hour, RFC 3339 or a date; UTC without a zone."`
 	To       settings.Hour `required:"" placeholder:"TIME" help:"The hour after the last."`
@@ -30,7 +30,7 @@ type backfillCommand struct {
 	settings.ArchiveFlags
 	rangeFlags
 	Force  bool `help:"Read complete windows again as well."`
-	DryRun bool `help:"Show what is due, and how many calls it takes at least; write nothing and ask the source for its list of functions alone."`
+	DryRun bool `help:"Show what is due, and how many calls it takes at least; write nothing and ask the source only for its list of functions."`
 }
 
 // Run is called by the command line.

@@ -101,7 +101,7 @@ func (c *checkCommand) checkDatabase(ctx context.Context, report *checkReport, a
 	}
 	defer db.Close()
 	reader := read.New(db)
-	// Asking for the steps of a missing schema would begin to make it, so Ping is first.
+	// Ping comes first: to ask for the steps of a missing schema begins to make it.
 	err = reader.Ping(ctx)
 	missing := 0
 	if err == nil {
@@ -113,7 +113,7 @@ func (c *checkCommand) checkDatabase(ctx context.Context, report *checkReport, a
 	}
 	switch {
 	case behind && err == nil && missing == 0:
-		report.ok(where, "reached, there is no archive in it yet: the first run makes it, or archiver migrate up")
+		report.ok(where, "reached, it has no archive yet: the first run makes one, or archiver migrate up")
 	case behind && err == nil && !c.NoMigrate:
 		report.ok(where, "%d steps of the schema are missing: the next run applies them, or archiver migrate up", missing)
 	case behind && err == nil:
@@ -192,26 +192,26 @@ func checkSource(ctx context.Context, report *checkReport, s *supervise.Source) 
 	}
 	failed := 0
 	for i, f := range functions {
-		k := <-answers[i]
+		answer := <-answers[i]
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(k.err, archive.ErrDenied):
+		case errors.Is(answer.err, archive.ErrDenied):
 			// Reading settings is a permission of its own: it is missing for all functions.
-			report.fail("settings", "%v; without them nothing tells whether the source keeps records", k.err)
+			report.fail("settings", "%v; without settings it is unknown whether the source keeps records", answer.err)
 			return nil
-		case k.err != nil:
-			report.fail("function "+f.Name, "%v", k.err)
+		case answer.err != nil:
+			report.fail("function "+f.Name, "%v", answer.err)
 			if failed++; failed == maxCheckFailures {
 				report.fail("functions", "%d more are not asked about", len(functions)-i-1)
 				return nil
 			}
-		case k.on == nil:
+		case answer.on == nil:
 			report.ok("function "+f.Name, "the source does not say whether it keeps records: if none come, turn on enable_async_status_log")
-		case *k.on:
+		case *answer.on:
 			report.ok("function "+f.Name, "the source keeps records")
 		default:
-			report.fail("function "+f.Name, "status log off, the source keeps no records: turn enable_async_status_log on (asynchronous invocation settings), or leave it out with ARCHIVER_FUNCTIONS=!%s", f.Name)
+			report.fail("function "+f.Name, "status log off, the source keeps no records: turn on enable_async_status_log (asynchronous invocation settings), or exclude the function with ARCHIVER_FUNCTIONS=!%s", f.Name)
 		}
 	}
 	return nil

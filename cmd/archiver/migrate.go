@@ -13,7 +13,7 @@ import (
 type migrateCommand struct {
 	settings.LogFlags
 	Up     migrateUpCommand     `cmd:"" help:"Apply every step that is missing."`
-	Down   migrateDownCommand   `cmd:"" help:"Take the newest step back, with the data it holds."`
+	Down   migrateDownCommand   `cmd:"" help:"Take the newest step back, with the data in it."`
 	Status migrateStatusCommand `cmd:"" help:"List the steps."`
 }
 

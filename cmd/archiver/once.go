@@ -10,7 +10,7 @@ import (
 	"archiver/internal/terminal"
 )
 
-// onceCommand makes one pass over everything due.
+// onceCommand archives everything that is due, then ends.
 type onceCommand struct {
 	settings.ArchiveFlags
 	settings.DueFlags

@@ -19,8 +19,8 @@ import (
 // reportCommand writes the status page as a file.
 type reportCommand struct {
 	settings.LogFlags
-	Out      string        `required:"" type:"path" placeholder:"FILE" help:"The file to write; it needs nothing else to be read."`
-	Lookback time.Duration `default:"30d" help:"How long the source keeps its records, for what is at risk next."`
+	Out      string        `required:"" type:"path" placeholder:"FILE" help:"The file to write. It needs no other file."`
+	Lookback time.Duration `default:"30d" help:"How long the source keeps its records: the page shows which missing hours it deletes next."`
 }
 
 // Run is called by the command line.
@@ -34,12 +34,13 @@ func (c *reportCommand) Run(ctx context.Context, s streams, in *settings.Setting
 	return writeReport(ctx, statusPage(read.New(db), c.Lookback, log), c.Out)
 }
 
-// statusPage shows what is in the store.
+// statusPage returns the page that shows the archive. keeps is how long the source
+// keeps its records.
 func statusPage(store *read.Archive, keeps time.Duration, log *slog.Logger) *page.Page {
 	return &page.Page{Store: store, Clock: archive.SystemClock{}, Log: log, Version: version(), SourceRetention: keeps}
 }
 
-// writeReport writes the page to a file: all of it, or what was there stays.
+// writeReport writes the page to a file. If that fails, an old file is unchanged.
 func writeReport(ctx context.Context, p *page.Page, name string) error {
 	var report bytes.Buffer
 	if err := p.Report(ctx, &report); err != nil {

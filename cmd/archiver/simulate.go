@@ -18,7 +18,7 @@ type simulateCommand struct {
 	AK        string        `name:"ak" default:"demo-access-key" help:"Access key that requests are signed with."`
 	SK        string        `name:"sk" default:"demo-secret-key" help:"Secret key."`
 	Token     string        `help:"Accept this X-Auth-Token as well."`
-	User      string        `help:"An IAM user who may sign in for a token, with --password and --domain; the identity service answers in the same place."`
+	User      string        `help:"An IAM user who may sign in for a token, with --password and --domain. The identity service has the same address."`
 	Password  string        `help:"The user's password."`
 	Domain    string        `help:"The account that the user belongs to."`
 	ProjectID string        `name:"project-id" default:"${project}" help:"The project served."`
@@ -28,12 +28,12 @@ type simulateCommand struct {
 	Trace     string        `placeholder:"PREFIX" help:"Replay PREFIX_inv.csv and PREFIX_run.csv in place of the generator."`
 	Date      string        `placeholder:"YYYY-MM-DD" help:"The UTC day of the records. Default: yesterday for a trace; for the generator yesterday, today and on."`
 	Latency   time.Duration `help:"Wait this long before each answer."`
-	RateLimit float64       `help:"Calls a second; what is beyond is answered 429."`
-	Faults    string        `placeholder:"LIST" help:"Deviate from the API's pages, such as borders=none,count=absent,500=0.05. The word help lists all there is."`
+	RateLimit float64       `help:"Calls a second; further calls are answered 429."`
+	Faults    string        `placeholder:"LIST" help:"Ways to deviate from the API's pages, such as borders=none,count=absent,500=0.05; help lists all of them."`
 }
 
-// generatedPerFunction is how many invocations the generator makes a function
-// and day.
+// generatedPerFunction is the number of invocations that the generator makes for
+// each function and day.
 const generatedPerFunction = 2800
 
 // Run is called by the command line.
@@ -44,7 +44,7 @@ func (c *simulateCommand) Run(ctx context.Context, s streams) error {
 	}
 	faults, err := simulate.ParseFaults(c.Faults)
 	if err != nil {
-		return settings.Usagef("--faults: %w (--faults help lists all there is)", err)
+		return settings.Usagef("--faults: %w (--faults help lists all faults)", err)
 	}
 	log := c.Logger(s.err)
 	data, err := c.data()
@@ -70,7 +70,7 @@ func (c *simulateCommand) Run(ctx context.Context, s streams) error {
 	return web.Wait(ctx)
 }
 
-// data reads or generates what is served.
+// data reads or generates the records that are served.
 func (c *simulateCommand) data() (*dataset.Data, error) {
 	day := time.Now().UTC().AddDate(0, 0, -1).Truncate(24 * time.Hour)
 	if c.Date != "" {

@@ -20,15 +20,15 @@ import (
 type statusCommand struct {
 	settings.LogFlags
 	JSON     bool          `name:"json" help:"For programs."`
-	All      bool          `help:"Every function, and not only those with most trouble."`
+	All      bool          `help:"Every function, and not only those with the most trouble."`
 	Color    string        `enum:"auto,always,never" default:"auto" help:"Colours: auto is on a terminal, unless NO_COLOR is set."`
-	Lookback time.Duration `default:"30d" help:"How long the source keeps its records, for what is at risk next."`
+	Lookback time.Duration `default:"30d" help:"How long the source keeps its records: the status shows which missing hours it deletes next."`
 }
 
-// statusRuns is how many runs are shown to programs.
+// statusRuns is the number of runs in JSON.
 const statusRuns = 5
 
-// plainColumns is how wide it is where there is no terminal.
+// plainColumns is the width without a terminal.
 const plainColumns = 80
 
 // A status is what status --json prints.
@@ -72,7 +72,7 @@ func (c *statusCommand) Run(ctx context.Context, s streams, in *settings.Setting
 	return encoder.Encode(status)
 }
 
-// screenOf is what w can show.
+// screenOf returns what w can show.
 func screenOf(w io.Writer, color string, all bool) page.Screen {
 	screen := page.Screen{Columns: plainColumns, Color: color == "always", All: all}
 	if terminal.Is(w) {

@@ -32,7 +32,7 @@ func summaryLine(o archive.Order, s archive.Summary, took time.Duration, err err
 		{s.Short, "windows short"}, {s.Failed, "windows failed"}, {s.Gone, "windows gone"},
 		{s.Windows - s.Done - s.Elsewhere, "windows not reached"},
 		{int64(s.NotDue), "windows not settled yet"}, {s.Elsewhere, "windows done by another worker"},
-		{s.Differ, "windows differed and were read again"}, {s.Left, "questions left to the next run"},
+		{s.Differ, "windows differed and were read again"}, {s.Left, "checks left to the next run"},
 		{s.Rejected, "records rejected"}, {s.Refused, "calls throttled"},
 	} {
 		if part.n > 0 {
@@ -40,7 +40,7 @@ func summaryLine(o archive.Order, s archive.Summary, took time.Duration, err err
 		}
 	}
 	if err != nil && !errors.Is(err, ErrNoFunction) && resume != "" {
-		line += "; to go on: " + resume
+		line += "; to resume: " + resume
 	}
 	return line
 }
