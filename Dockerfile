@@ -1,11 +1,11 @@
 # docker build --build-arg VERSION=1.2.3 -t archiver:1.2.3 .
 #
-# The image is the command, certificate authorities and time zones, and nothing
-# else: no shell, no package manager, no root.
+# The image holds the command, certificate authorities and time zones. It has no
+# shell, no package manager and no root.
 
 ARG GO_VERSION=1.26.8
 
-# Built on the builder's own architecture, for the one asked for.
+# The compiler runs on the builder's architecture and compiles for the target's.
 FROM --platform=$BUILDPLATFORM golang:${GO_VERSION}-bookworm AS build
 WORKDIR /src
 ENV CGO_ENABLED=0 GOMODCACHE=/cache/mod GOCACHE=/cache/build
@@ -23,8 +23,8 @@ RUN --mount=type=cache,target=/cache \
     GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath \
         -ldflags "-s -w -X main.release=$VERSION" -o /out/archiver ./cmd/archiver
 
-# What the last stage cannot make, having no shell: its one account, and Go's own
-# copy of the time zones.
+# The last stage has no shell. So this stage makes its account, and copies Go's time
+# zones.
 RUN mkdir -p /out/etc /out/usr/local/share \
     && echo 'archiver:x:65532:65532::/:/archiver' >/out/etc/passwd \
     && cp "$(go env GOROOT)/lib/time/zoneinfo.zip" /out/usr/local/share/zoneinfo.zip
@@ -40,11 +40,11 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 COPY --from=build /out/ /
 ENV ZONEINFO=/usr/local/share/zoneinfo.zip
 
-# By number, so that Kubernetes' runAsNonRoot can tell.
+# As numbers: Kubernetes checks runAsNonRoot by them.
 USER 65532:65532
 
-# No HEALTHCHECK: a probe would need a program in here besides the archiver, and
-# the same image runs commands that simply end. `run` answers /healthz and /readyz
-# on --listen, for whoever probes from outside.
+# No HEALTHCHECK: a probe would need a second program in the image, and the image also
+# runs commands that end. `run` answers /healthz and /readyz on --listen, for probes
+# from outside.
 ENTRYPOINT ["/archiver"]
 CMD ["run"]

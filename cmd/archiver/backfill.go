@@ -2,64 +2,67 @@ package main
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"archiver/internal/archive"
+	"archiver/internal/settings"
+	"archiver/internal/supervise"
 	"archiver/internal/terminal"
 )
 
-// rangeFlags name hours of some functions.
+// rangeFlags name a range of hours, and functions.
 type rangeFlags struct {
-	From     hour     `required:"" placeholder:"TIME" help:"First hour, RFC 3339 or a date; UTC without a zone."`
-	To       hour     `required:"" placeholder:"TIME" help:"The hour after the last."`
-	Function []string `placeholder:"GLOB" help:"Only functions whose name or URN matches; repeatable."`
+	From     settings.Hour `required:"" placeholder:"TIME" help:"First hour, RFC 3339 or a date; UTC without a zone."`
+	To       settings.Hour `required:"" placeholder:"TIME" help:"The hour after the last."`
+	Function []string      `placeholder:"GLOB" help:"Only functions whose name or URN matches; repeatable."`
 }
 
 func (f *rangeFlags) span() (archive.Span, error) {
 	if !f.From.Before(f.To.Time) {
-		return archive.Span{}, usagef("--from must be before --to")
+		return archive.Span{}, settings.Usagef("--from must be before --to")
 	}
 	return archive.Span{From: f.From.Time, To: f.To.Time}, nil
 }
 
 // backfillCommand archives a range of hours.
 type backfillCommand struct {
-	archiveFlags
+	settings.ArchiveFlags
 	rangeFlags
 	Force  bool `help:"Read complete windows again as well."`
-	DryRun bool `help:"Show what is due, and how many calls it takes at least; write nothing and ask the source for its list of functions alone."`
+	DryRun bool `help:"Show what is due, and how many calls it takes at least; write nothing and ask the source only for its list of functions."`
 }
 
 // Run is called by the command line.
-func (c *backfillCommand) Run(ctx context.Context, s streams, in *inForce, line typed) error {
+func (c *backfillCommand) Run(ctx context.Context, s streams, in *settings.Settings, line typed) error {
 	s.err = terminal.NewConsole(s.err)
 	span, err := c.span()
 	if err != nil {
 		return err
 	}
-	log := c.logger(s.err)
-	c.NoMigrate = c.NoMigrate || c.DryRun
-	stopProfiles, err := c.profiles(log)
+	log := c.Logger(s.err)
+	stopProfiles, err := serveProfiles(c.Pprof, log)
 	if err != nil {
 		return err
 	}
 	defer stopProfiles()
-	set, err := in.open(ctx, log, c.Function...)
+	set, err := supervise.Open(ctx, in, supervise.Options{Log: log, Migrate: !c.NoMigrate && !c.DryRun, Functions: c.Function})
 	if err != nil {
 		return err
 	}
-	defer set.db.Close()
+	defer set.DB.Close()
 	order := archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}
 	if c.DryRun {
-		return set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
-			return dryBackfill(ctx, o.archiver, set.db, order, s.out)
+		return set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, _ io.Writer) error {
+			return set.DryBackfill(ctx, source, order, out)
 		})
 	}
-	stop := figuresMeanwhile(ctx, set.db, archive.SystemClock{}, log)
-	err = set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
-		return archiveShown(ctx, o.archiver, order, o.log, s, line)
+	m := supervise.Maintenance{DB: set.DB, Clock: archive.SystemClock{}}
+	stopCounting := m.CountDuring(ctx, log)
+	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
+		return supervise.ArchiveAndTell(ctx, source.Archiver, order, source.Log, out, errs, line.String())
 	})
-	stop()
-	upkeep(ctx, set.db, 0, time.Time{}, log)
+	stopCounting()
+	m.After(ctx, time.Time{}, log)
 	return err
 }

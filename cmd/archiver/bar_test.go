@@ -184,14 +184,14 @@ func TestCtrlC(t *testing.T) {
 				t.Errorf("%d pages were asked for after Ctrl-C", n-asked)
 			}
 			for _, want := range []string{
-				"windows not reached; to go on: archiver backfill --concurrency 2 --function '*-0*' --from 2026-03-29 --to 2026-03-30",
+				"windows not reached; to resume: archiver backfill --concurrency 2 --function '*-0*' --from 2026-03-29 --to 2026-03-30",
 				"archiver: interrupted, progress is kept",
 			} {
 				if !strings.Contains(s.text(), want) {
 					t.Errorf("%q is not on\n%s", want, s.text())
 				}
 			}
-			if outcome := query[string](in, `SELECT outcome FROM runs`); outcome != "interrupted" {
+			if outcome := queryValue[string](in, `SELECT outcome FROM runs`); outcome != "interrupted" {
 				t.Errorf("the run's outcome is %s", outcome)
 			}
 			// Nothing that was in hand is asked for again.

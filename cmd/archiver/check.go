@@ -12,37 +12,38 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/load/pg"
 	"archiver/internal/load/read"
+	"archiver/internal/settings"
+	"archiver/internal/supervise"
 	"archiver/internal/terminal"
 )
 
-// checkCommand says what would keep an archive from being made. It writes
-// nothing.
+// checkCommand checks that an archive can be made. It writes nothing.
 type checkCommand struct {
-	archiveFlags
-	PrintConfig bool `env:"-" help:"Print what is in force and where each value comes from, secrets masked, and check nothing else."`
+	settings.ArchiveFlags
+	PrintConfig bool `env:"-" help:"Print the settings and where each value comes from, secrets masked, and check nothing else."`
 }
 
 // Run is called by the command line.
-func (c *checkCommand) Run(ctx context.Context, s streams, in *inForce) error {
+func (c *checkCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
 	if c.PrintConfig {
-		return in.printConfig(s.out)
+		return in.Print(s.out)
 	}
-	log := c.logger(s.err)
-	address, err := in.databaseURL()
+	log := c.Logger(s.err)
+	address, err := in.DatabaseURL()
 	if err != nil {
 		return err
 	}
-	set, err := in.openSources(ctx, log)
+	sources, err := supervise.OpenSources(ctx, in, supervise.Options{Log: log})
 	if err != nil {
 		return err
 	}
-	report := &checked{out: s.out}
-	report.well("configuration", "complete%s", in.from())
-	for _, o := range set.sources {
-		report.source = o.name
-		if o.err != nil {
-			report.fault("credentials", "%v", o.err)
-		} else if err := o.commands.Check.checkSource(ctx, report, o.archiver.Source, o.archiver.Match); err != nil {
+	report := &checkReport{out: s.out}
+	report.ok("configuration", "complete%s", configurationFile(in))
+	for _, source := range sources {
+		report.source = source.Name
+		if source.Err != nil {
+			report.fail("credentials", "%v", source.Err)
+		} else if err := checkSource(ctx, report, source); err != nil {
 			return err
 		}
 	}
@@ -57,74 +58,74 @@ func (c *checkCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	return nil
 }
 
-// from says which file the configuration is of, if any.
-func (in *inForce) from() string {
+// configurationFile says which configuration file is used, if any.
+func configurationFile(in *settings.Settings) string {
 	switch {
-	case in.file == nil:
+	case in.File == "":
 		return ""
-	case !in.file.Several:
-		return ", with " + in.file.Path
+	case in.Listed == 0:
+		return ", with " + in.File
 	}
-	return fmt.Sprintf(", %d of the %d sources of %s", len(in.sources), len(in.file.Sources), in.file.Path)
+	return fmt.Sprintf(", %d of the %d sources of %s", len(in.Sources), in.Listed, in.File)
 }
 
-// checked is what was checked so far, a line each.
-type checked struct {
+// A checkReport prints a line for each check, and counts them.
+type checkReport struct {
 	out           io.Writer
-	source        string // whose lines come; empty for those of the process
+	source        string // that the next lines are about; empty for the process
 	lines, faults int
 }
 
-func (r *checked) line(how, what, format string, args ...any) {
+func (r *checkReport) line(result, what, format string, args ...any) {
 	r.lines++
 	if r.source != "" {
 		what = r.source + ": " + what
 	}
-	fmt.Fprintf(r.out, "%-4s  %s: %s\n", how, terminal.Line(what), terminal.Line(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(r.out, "%-4s  %s: %s\n", result, terminal.Line(what), terminal.Line(fmt.Sprintf(format, args...)))
 }
 
-func (r *checked) well(what, format string, args ...any) { r.line("ok", what, format, args...) }
+func (r *checkReport) ok(what, format string, args ...any) { r.line("ok", what, format, args...) }
 
-func (r *checked) fault(what, format string, args ...any) {
+func (r *checkReport) fail(what, format string, args ...any) {
 	r.faults++
 	r.line("FAIL", what, format, args...)
 }
 
-// checkDatabase says whether the archive can be kept there.
-func (c *checkCommand) checkDatabase(ctx context.Context, report *checked, address string, log *slog.Logger) {
+// checkDatabase checks that the database can hold the archive.
+func (c *checkCommand) checkDatabase(ctx context.Context, report *checkReport, address string, log *slog.Logger) {
 	where := "database " + pg.Address(address)
 	db, err := pg.Open(ctx, address, 1, log)
 	if err != nil {
-		report.fault(where, "%v", connectHint(err))
+		report.fail(where, "%v", supervise.ConnectHint(err))
 		return
 	}
 	defer db.Close()
-	store := read.New(db)
-	// To ask for the steps of a schema that is not there would begin to make it.
-	err = store.Ping(ctx)
+	reader := read.New(db)
+	// Ping comes first: to ask for the steps of a missing schema begins to make it.
+	err = reader.Ping(ctx)
 	missing := 0
 	if err == nil {
 		missing, err = missingSteps(ctx, address)
 	}
 	behind := errors.Is(err, pg.ErrNoSchema) || missing > 0
 	if behind && !c.NoMigrate {
-		err = store.MayCreate(ctx)
+		err = reader.MayCreate(ctx)
 	}
 	switch {
 	case behind && err == nil && missing == 0:
-		report.well(where, "reached, there is no archive in it yet: the first run makes it, or archiver migrate up")
+		report.ok(where, "reached, it has no archive yet: the first run makes one, or archiver migrate up")
 	case behind && err == nil && !c.NoMigrate:
-		report.well(where, "%d steps of the schema are missing: the next run applies them, or archiver migrate up", missing)
+		report.ok(where, "%d steps of the schema are missing: the next run applies them, or archiver migrate up", missing)
 	case behind && err == nil:
-		report.fault(where, "%d steps of the schema are missing: run archiver migrate up", missing)
+		report.fail(where, "%d steps of the schema are missing: run archiver migrate up", missing)
 	case err != nil:
-		report.fault(where, "%v", connectHint(err))
+		report.fail(where, "%v", supervise.ConnectHint(err))
 	default:
-		report.well(where, "reached, the schema is up to date")
+		report.ok(where, "reached, the schema is up to date")
 	}
 }
 
-// missingSteps is how many steps the schema lacks.
+// missingSteps returns how many steps of the migrations are not applied.
 func missingSteps(ctx context.Context, address string) (missing int, err error) {
 	m, err := pg.NewMigrator(address)
 	if err != nil {
@@ -140,9 +141,10 @@ func missingSteps(ctx context.Context, address string) (missing int, err error) 
 	return missing, err
 }
 
-// checkSource says whether the credentials let functions be listed, and whether
-// the source keeps records of each of them. Its error is that of ctx.
-func (c *checkCommand) checkSource(ctx context.Context, report *checked, source archive.Source, match func(archive.Function) bool) error {
+// checkSource checks that the credentials can list functions, and that the source
+// keeps records of each function. It returns an error only if ctx ends.
+func checkSource(ctx context.Context, report *checkReport, s *supervise.Source) error {
+	source, match := s.Archiver.Source, s.Archiver.Match
 	var functions []archive.Function
 	listed := 0
 	for page, err := range source.Functions(ctx) {
@@ -150,7 +152,7 @@ func (c *checkCommand) checkSource(ctx context.Context, report *checked, source 
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			report.fault("credentials", "%v", err)
+			report.fail("credentials", "%v", err)
 			return nil
 		}
 		for _, f := range page {
@@ -159,64 +161,64 @@ func (c *checkCommand) checkSource(ctx context.Context, report *checked, source 
 			}
 		}
 	}
-	report.well("credentials", "accepted, %d functions listed", listed)
+	report.ok("credentials", "accepted, %d functions listed", listed)
 	if len(functions) == 0 {
-		report.fault("functions", "none was found: check the project, the region, and ARCHIVER_FUNCTIONS")
+		report.fail("functions", "none was found: check the project, the region, and ARCHIVER_FUNCTIONS")
 		return nil
 	}
 	if err := mayRead(ctx, source, functions[0]); err != nil {
-		report.fault("invocations", "%v", err)
+		report.fail("invocations", "%v", err)
 		return ctx.Err()
 	}
-	report.well("invocations", "may be read")
-	telling, ok := source.(archive.SettingsSource)
+	report.ok("invocations", "may be read")
+	settingsSource, ok := source.(archive.SettingsSource)
 	if !ok {
-		report.well("functions", "%d, of which the source keeps records", len(functions))
+		report.ok("functions", "%d, of which the source keeps records", len(functions))
 		return nil
 	}
 	var asking sync.WaitGroup
-	said := make([]chan keeps, len(functions))
-	slots := make(chan struct{}, c.Concurrency)
+	answers := make([]chan statusLog, len(functions))
+	slots := make(chan struct{}, s.Concurrency)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer asking.Wait()
 	defer stop(nil)
 	for i, f := range functions {
-		said[i] = make(chan keeps, 1)
+		answers[i] = make(chan statusLog, 1)
 		asking.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			said[i] <- keepsRecords(ctx, telling, f)
+			answers[i] <- readStatusLog(ctx, settingsSource, f)
 		})
 	}
 	failed := 0
 	for i, f := range functions {
-		k := <-said[i]
+		answer := <-answers[i]
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(k.err, archive.ErrDenied):
-			// A permission of its own: the others lack it as well.
-			report.fault("settings", "%v; without them nothing tells whether the source keeps records", k.err)
+		case errors.Is(answer.err, archive.ErrDenied):
+			// Reading settings is a permission of its own: it is missing for all functions.
+			report.fail("settings", "%v; without settings it is unknown whether the source keeps records", answer.err)
 			return nil
-		case k.err != nil:
-			report.fault("function "+f.Name, "%v", k.err)
-			if failed++; failed == checkFailures {
-				report.fault("functions", "%d more are not asked about", len(functions)-i-1)
+		case answer.err != nil:
+			report.fail("function "+f.Name, "%v", answer.err)
+			if failed++; failed == maxCheckFailures {
+				report.fail("functions", "%d more are not asked about", len(functions)-i-1)
 				return nil
 			}
-		case k.log == nil:
-			report.well("function "+f.Name, "the source does not say whether it keeps records: should none come, turn its enable_async_status_log on")
-		case *k.log:
-			report.well("function "+f.Name, "the source keeps records")
+		case answer.on == nil:
+			report.ok("function "+f.Name, "the source does not say whether it keeps records: if none come, turn on enable_async_status_log")
+		case *answer.on:
+			report.ok("function "+f.Name, "the source keeps records")
 		default:
-			report.fault("function "+f.Name, "status log off, the source keeps no records: turn enable_async_status_log on (asynchronous invocation settings), or leave it out with ARCHIVER_FUNCTIONS=!%s", f.Name)
+			report.fail("function "+f.Name, "status log off, the source keeps no records: turn on enable_async_status_log (asynchronous invocation settings), or exclude the function with ARCHIVER_FUNCTIONS=!%s", f.Name)
 		}
 	}
 	return nil
 }
 
-// mayRead asks for one invocation of a function. One that is gone since is
-// none of ours.
+// mayRead asks for one invocation of a function. A function that is gone by now is
+// no error.
 func mayRead(ctx context.Context, source archive.Source, f archive.Function) error {
 	now := time.Now().Truncate(time.Second)
 	q := archive.Query{Function: f, From: now.Add(-time.Hour), To: now, Limit: 1}
@@ -229,23 +231,23 @@ func mayRead(ctx context.Context, source archive.Source, f archive.Function) err
 	return nil
 }
 
-// checkFailures is how many functions are asked about in vain: each is tried
-// again for a while.
-const checkFailures = 3
+// maxCheckFailures bounds the functions whose settings cannot be read: the retries
+// of each take a while.
+const maxCheckFailures = 3
 
-// keeps is whether the source keeps records of a function; log is nil where it
-// does not say.
-type keeps struct {
-	log *bool
+// A statusLog says whether the source keeps records of a function. on is nil if the
+// source does not say.
+type statusLog struct {
+	on  *bool
 	err error
 }
 
-func keepsRecords(ctx context.Context, source archive.SettingsSource, f archive.Function) keeps {
+func readStatusLog(ctx context.Context, source archive.SettingsSource, f archive.Function) statusLog {
 	settings, err := archive.ReadSettings(ctx, source, f)
 	for _, s := range settings.Settings {
 		if s.URN == f.URN {
-			return keeps{log: s.StatusLog}
+			return statusLog{on: s.StatusLog}
 		}
 	}
-	return keeps{err: err}
+	return statusLog{err: err}
 }

@@ -51,13 +51,13 @@ func TestCheck(t *testing.T) {
 			name: "all is well", url: wellURL, ready: true, code: exitDone,
 			says: []string{"ok configuration: complete", "ok credentials: accepted, 3 functions listed", "ok invocations: may be read", "ok database 127.0.0.1:", "the schema is up to date"},
 		},
-		{name: "an empty database", url: wellURL, code: exitDone, says: []string{"there is no archive in it yet: the first run makes it"}},
+		{name: "an empty database", url: wellURL, code: exitDone, says: []string{"it has no archive yet: the first run makes one"}},
 		{name: "not to be migrated", url: wellURL, args: []string{"--no-migrate"}, code: exitIncomplete, says: []string{"FAIL database", "run archiver migrate up"}},
 		{
 			name: "no database", url: wellURL, env: []string{"DATABASE_URL=postgres://someone:very-secret@127.0.0.1:1/archive"},
 			code: exitIncomplete, says: []string{"FAIL database 127.0.0.1:1/archive", "check DATABASE_URL", "ok credentials"},
 		},
-		{name: "status log off", url: off, ready: true, code: exitIncomplete, says: []string{"status log off, the source keeps no records: turn enable_async_status_log on"}},
+		{name: "status log off", url: off, ready: true, code: exitIncomplete, says: []string{"status log off, the source keeps no records: turn on enable_async_status_log"}},
 		{name: "the others", url: off, ready: true, args: []string{"--functions", "!*"}, code: exitIncomplete, says: []string{"FAIL functions: none was found"}},
 		{name: "no settings", url: newServer(t, unset(well)), ready: true, code: exitDone, says: []string{"does not say whether it keeps records"}},
 		{name: "wrong key", url: wellURL, env: []string{"HUAWEICLOUD_SDK_SK=wrong"}, ready: true, code: exitIncomplete, says: []string{"FAIL credentials", "check the credentials", "ok database"}},
@@ -97,7 +97,7 @@ func TestCheck(t *testing.T) {
 			if fails := strings.Count(stdout, "FAIL  "); fails > 1 || (fails == 1) != (code == exitIncomplete) {
 				t.Errorf("%d checks failed, exit %d", fails, code)
 			}
-			if !test.ready && strings.Contains(stdout, "no archive in it yet") && query[int64](in, `SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'archiver_internal', 'archiver_days')`) != 0 {
+			if !test.ready && strings.Contains(stdout, "no archive yet") && queryValue[int64](in, `SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'archiver_internal', 'archiver_days')`) != 0 {
 				t.Error("it made something in the database")
 			}
 			if t.Failed() {

@@ -1,20 +1,19 @@
 package main
 
 import (
-	"fmt"
-	"reflect"
-	"strconv"
-	"strings"
-	"time"
-
 	"github.com/alecthomas/kong"
+
+	"archiver/internal/settings"
+	"archiver/internal/simulate"
+	"archiver/internal/sources"
 )
 
-// commands is the command line: a field a command, each in a file of its name.
+// commands is the command line: a field for each command, which stands in a file
+// of its name.
 type commands struct {
 	Run      runCommand      `cmd:"" help:"Stay up and archive at every tick of the schedule."`
 	Once     onceCommand     `cmd:"" help:"Archive everything that is due, then end."`
-	Backfill backfillCommand `cmd:"" help:"Archive the hours in [from, to), whatever the schedule."`
+	Backfill backfillCommand `cmd:"" help:"Archive the hours in [from, to), due or not."`
 	Verify   verifyCommand   `cmd:"" help:"Compare the archive's counts with the source's."`
 	Query    queryCommand    `cmd:"" help:"Look up invocations of one function: at the source, live, or in the archive."`
 	Status   statusCommand   `cmd:"" help:"Show what is archived, what is not, and since when."`
@@ -22,66 +21,39 @@ type commands struct {
 	Check    checkCommand    `cmd:"" help:"Check configuration, credentials, database, and whether the source keeps records."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the schema forward or back."`
 	Simulate simulateCommand `cmd:"" help:"Serve the APIs of both clouds, for trying and testing."`
-	Demo     demoCommand     `cmd:"" help:"All of it in one go on this machine: PostgreSQL, simulator, archive."`
+	Demo     demoCommand     `cmd:"" help:"Show everything on this machine: PostgreSQL, simulator, archive."`
 
-	Config  string           `placeholder:"FILE" help:"Configuration file, YAML: keys are named as flags are, with several sources if need be."`
+	Config  string           `placeholder:"FILE" help:"Configuration file, YAML: its keys are named as flags are, and it may list several sources."`
 	Version kong.VersionFlag `env:"-" help:"Print the version."`
 }
 
-// release is what the binary was built from; the linker sets it.
+// release is the version of the binary. The linker sets it.
 var release = "dev"
 
 func version() string { return "archiver " + release }
 
-// durations reads Go's durations, and days as well: 400d.
-var durations = kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
-	var s string
-	if err := ctx.Scan.PopValueInto("duration", &s); err != nil {
-		return err
-	}
-	d, err := parseDuration(s)
-	if err != nil {
-		return err
-	}
-	target.Set(reflect.ValueOf(d))
-	return nil
-}))
+// helpPrinted ends a command that printed only its help or version: kong wants to
+// exit then.
+type helpPrinted struct{}
 
-func parseDuration(s string) (time.Duration, error) {
-	d, err := time.ParseDuration(s)
-	if days, ok := strings.CutSuffix(s, "d"); ok && err != nil {
-		n, dayErr := strconv.Atoi(days)
-		d, err = time.Duration(n)*24*time.Hour, dayErr
-	}
-	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%q is not a duration such as 90s, 10m, 6h or 30d", s)
-	}
-	return d, nil
+// newParser returns a parser that fills the commands.
+func newParser(c *commands, s streams, options ...kong.Option) (*kong.Kong, error) {
+	return settings.NewParser(c, append(options,
+		kong.Name("archiver"),
+		kong.Description("Keeps the history of serverless invocations in PostgreSQL, and proves that nothing is missing.\n\n"+
+			"Exit codes: 0 everything asked for is archived; 1 something could not be archived; "+
+			"2 wrong usage or configuration, nothing was tried; 130 interrupted, progress kept."),
+		kong.Vars{"version": version(), "project": simulate.DefaultProjectID, "region": simulate.DefaultRegion, "providers": sources.Providers()},
+		kong.Writers(s.out, s.err),
+		kong.Exit(func(int) { panic(helpPrinted{}) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)...)
 }
 
-// An hour is a flag that names a whole UTC hour.
-type hour struct{ time.Time }
-
-// timeShapes are the ways to write a time; without a zone it is UTC.
-var timeShapes = []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly}
-
-// UnmarshalText reads an hour, and names the two nearest where it is not whole.
-func (h *hour) UnmarshalText(text []byte) (err error) {
-	if h.Time, err = parseTime(string(text)); err != nil {
-		return err
-	}
-	if before := h.Truncate(time.Hour); !before.Equal(h.Time) {
-		return fmt.Errorf("%s is not a whole hour: use %s or %s", text,
-			before.Format(time.RFC3339), before.Add(time.Hour).Format(time.RFC3339))
-	}
-	return nil
-}
-
-func parseTime(text string) (time.Time, error) {
-	for _, shape := range timeShapes {
-		if t, err := time.ParseInLocation(shape, text, time.UTC); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%q is not a time such as 2026-11-20 or 2026-11-20T15:00:00Z", text)
+// parse reads arguments, environment and configuration file.
+func parse(args []string, s streams) (*kong.Context, *settings.Settings, error) {
+	return settings.Parse(args, settings.CommandLine{
+		New:         func(options ...kong.Option) (*kong.Kong, error) { return newParser(new(commands), s, options...) },
+		CheckSource: sources.Check,
+	})
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"archiver/internal/settings"
 )
 
 // Whatever a file has in it, it is taken or refused by mistakes of which each
@@ -26,12 +28,12 @@ func FuzzConfigFile(f *testing.F) {
 		}
 		parsed, in, err := parse([]string{"once", "--config", path}, streams{out: io.Discard, err: io.Discard})
 		if err == nil {
-			if parsed == nil || len(in.sources) == 0 {
+			if parsed == nil || len(in.Sources) == 0 {
 				t.Error("neither sources nor a mistake")
 			}
 			return
 		}
-		var usage *usageError
+		var usage *settings.UsageError
 		if !errors.As(err, &usage) {
 			t.Errorf("%v is no mistake in the configuration", err)
 		}

@@ -11,7 +11,9 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
 
+	"archiver/internal/settings"
 	"archiver/internal/settings/configfile"
+	"archiver/internal/sources"
 	"archiver/internal/terminal"
 )
 
@@ -19,10 +21,11 @@ import (
 // itself knows.
 func settingsTable(t *testing.T) string {
 	t.Helper()
-	c, err := newConfiguring([]string{"run"}, streams{})
+	parser, err := newParser(new(commands), streams{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	flags := settings.FileFlags(parser.Model)
 	var b strings.Builder
 	b.WriteString("| flag | environment | in the file | default | what |\n|---|---|---|---|---|\n")
 	row := func(flag *kong.Flag) {
@@ -43,26 +46,26 @@ func settingsTable(t *testing.T) string {
 		fmt.Fprintf(&b, "| `--%s` | `%s` | `%s` | %s | %s |\n", flag.Name, strings.Join(flag.Envs, "`, `"), flag.Name, def, what)
 	}
 	b.WriteString("| | | **of the process** | | |\n")
-	for _, flag := range c.settings() {
-		if !ofSourceFlag(flag) {
+	for _, flag := range flags {
+		if !settings.OfSource(flag) {
 			row(flag)
 		}
 	}
-	fmt.Fprintf(&b, "| | `DATABASE_URL`, `DATABASE_URL_FILE` | `%[1]s-file`, `%[1]s-env` | | PostgreSQL 13 or later. |\n", databaseURL)
+	fmt.Fprintf(&b, "| | `DATABASE_URL`, `DATABASE_URL_FILE` | `%[1]s-file`, `%[1]s-env` | | PostgreSQL 13 or later. |\n", "database-url")
 	b.WriteString("| | | **of each source** | | |\n| | | `name` | | What it is called in the file, in `--source`, the log and what is printed. |\n")
-	for _, flag := range c.settings() {
-		if ofSourceFlag(flag) {
+	for _, flag := range flags {
+		if settings.OfSource(flag) {
 			row(flag)
 		}
 	}
-	for _, kind := range secretKinds {
+	for _, kind := range settings.SecretKinds {
 		var variables []string
-		for _, provider := range strings.Split(providers(), ",") {
-			if name := kind.variables[provider]; name != "" {
+		for _, provider := range strings.Split(sources.Providers(), ",") {
+			if name := kind.Variables[provider]; name != "" {
 				variables = append([]string{"`" + name + "`"}, variables...)
 			}
 		}
-		fmt.Fprintf(&b, "| | %s, with `_FILE` as well | `%[2]s-file`, `%[2]s-env` | | %s |\n", strings.Join(variables, ", "), kind.key, kind.help)
+		fmt.Fprintf(&b, "| | %s, with `_FILE` as well | `%[2]s-file`, `%[2]s-env` | | %s |\n", strings.Join(variables, ", "), kind.Key, kind.Help)
 	}
 	return b.String()
 }

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"archiver/internal/simulate/dataset"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/simulate/dataset"
 )
 
 // The size of the published day, and so of the built-in one in its place.
@@ -113,13 +113,13 @@ func TestArchiveTheDay(t *testing.T) {
 	if diff := cmp.Diff(want, counts(in, `SELECT function_name, count(*) FROM invocation_history GROUP BY 1`)); diff != "" {
 		t.Errorf("invocations per function (-trace +archive):\n%s", diff)
 	}
-	if n := query[int64](in, `SELECT count(DISTINCT request_id) FROM invocations`); n != total {
+	if n := queryValue[int64](in, `SELECT count(DISTINCT request_id) FROM invocations`); n != total {
 		t.Errorf("%d distinct request ids, want %d", n, total)
 	}
 	if diff := cmp.Diff(map[string]int64{"complete": 24 * dayFunctions}, counts(in, `SELECT state, count(*) FROM window_coverage GROUP BY 1`)); diff != "" {
 		t.Errorf("windows (-want +got):\n%s", diff)
 	}
-	if n := query[int64](in, `
+	if n := queryValue[int64](in, `
 		SELECT count(*)
 		  FROM window_coverage w
 		  FULL JOIN (SELECT function_urn, window_start, count(*) AS n FROM invocation_history GROUP BY 1, 2) h
@@ -128,14 +128,14 @@ func TestArchiveTheDay(t *testing.T) {
 		t.Errorf("%d windows whose count is not that of their rows", n)
 	}
 
-	if n := query[int64](in, wrongFigures); n != 0 {
+	if n := queryValue[int64](in, wrongFigures); n != 0 {
 		t.Errorf("%d hours have other figures than rows", n)
 	}
 
 	if calls := api.Stats().ListAsyncInvocations; float64(calls) > 1.10*float64(fewest) {
 		t.Errorf("%d pages were asked for, %d are the fewest possible", calls, fewest)
 	}
-	if size := query[int64](in, `
+	if size := queryValue[int64](in, `
 		SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits WHERE inhparent = 'archiver_days.invocations_dated'::regclass`); size > 230*total {
 		t.Errorf("%d bytes a row", size/total)
 	}
@@ -145,14 +145,14 @@ func TestArchiveTheDay(t *testing.T) {
 	before := api.Stats().ListAsyncInvocations
 	var written int64
 	waitFor(t, "the statistics of the first run", func() bool {
-		written = query[int64](in, writes)
+		written = queryValue[int64](in, writes)
 		return written >= total
 	})
 	in.backfill()
 	if calls := api.Stats().ListAsyncInvocations - before; calls != 0 {
 		t.Errorf("the second backfill asked for %d pages", calls)
 	}
-	if again := query[int64](in, writes); again != written {
+	if again := queryValue[int64](in, writes); again != written {
 		t.Errorf("the second backfill wrote %d rows of invocations", again-written)
 	}
 }

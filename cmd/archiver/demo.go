@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"archiver/internal/archive"
+	"archiver/internal/extract"
+	"archiver/internal/extract/functiongraph"
 	"archiver/internal/load"
 	"archiver/internal/load/days"
 	"archiver/internal/load/pg"
@@ -20,28 +22,31 @@ import (
 	"archiver/internal/loop"
 	"archiver/internal/pgserver"
 	"archiver/internal/serve"
+	"archiver/internal/settings"
+	"archiver/internal/simulate"
 	"archiver/internal/simulate/dataset"
+	"archiver/internal/supervise"
 	"archiver/internal/terminal"
 )
 
-// demoCommand shows all of it on one machine, with nothing set up before.
+// demoCommand shows everything on one machine, without any preparation.
 type demoCommand struct {
-	logFlags
+	settings.LogFlags
 	Dir       string `default:".archiver" help:"Folder of the private PostgreSQL."`
-	Psql      bool   `help:"Open psql on what the last demo archived."`
+	Psql      bool   `help:"Open psql on the archive of the last demo."`
 	Functions int    `env:"-" default:"36" help:"Functions of the built-in day."`
 	Seed      uint64 `default:"1" help:"The same seed gives the same records."`
-	Serve     bool   `help:"Keep the status page of the demo up until Ctrl-C."`
+	Serve     bool   `help:"Serve the status page of the demo until Ctrl-C."`
 }
 
 // Run is called by the command line.
 func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 	screen := terminal.NewConsole(s.err)
-	log := c.logger(screen)
+	log := c.Logger(screen)
 	dir := filepath.Join(c.Dir, "demo")
 	if c.Psql {
 		if _, err := os.Stat(dir); err != nil {
-			return usagef("there is nothing in %s yet: run archiver demo first", dir)
+			return settings.Usagef("there is nothing in %s yet: run archiver demo first", dir)
 		}
 	} else if err := pgserver.Remove(ctx, dir); err != nil {
 		return err
@@ -77,9 +82,9 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 }
 
 const (
-	// demoKeeps is how long the simulator is taken to keep its records.
+	// demoKeeps is how long the simulator is assumed to keep its records.
 	demoKeeps = 30 * 24 * time.Hour
-	// pageConnections are for as many who look at the page at once.
+	// pageConnections bounds how many requests for the page are answered at once.
 	pageConnections = 4
 )
 
@@ -108,7 +113,7 @@ func dirFlag(dir string) string {
 }
 
 func psql(ctx context.Context, server *pgserver.Server, s streams) error {
-	// Ctrl-C is psql's own to deal with: it ends the query, neither psql nor us.
+	// psql handles Ctrl-C itself: it ends the query. This process must not end.
 	signal.Ignore(os.Interrupt)
 	cmd := server.Psql(ctx)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.in, s.out, s.err
@@ -118,8 +123,7 @@ func psql(ctx context.Context, server *pgserver.Server, s streams) error {
 	return nil
 }
 
-// archive keeps one day of the simulator's in the database and prints what it
-// shows.
+// archive archives one day of the simulator, and prints what the day shows.
 func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog.Logger, s streams) error {
 	day := time.Now().UTC().Truncate(24 * time.Hour).Add(-24 * time.Hour)
 	source, stop, err := demoSource(ctx, dataset.GenerateOptions{
@@ -129,7 +133,7 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 		return err
 	}
 	defer stop()
-	if err := migrateUp(ctx, databaseURL, log); err != nil {
+	if err := supervise.MigrateUp(ctx, databaseURL, log); err != nil {
 		return err
 	}
 	db, err := pg.Open(ctx, databaseURL, 8, log)
@@ -140,15 +144,16 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 	archiver := &loop.Archiver{Source: source, Store: load.New(db, days.New(db)), Clock: archive.SystemClock{}, Log: log, Settle: 10 * time.Minute, Concurrency: 8}
 	order := archive.Order{AskedBy: "demo", Range: archive.Span{From: day, To: day.Add(24 * time.Hour)}}
 	fmt.Fprintf(s.err, "archiving %s of %d functions …\n", day.Format(time.DateOnly), c.Functions)
-	if err := archiveShown(ctx, archiver, order, log, s, nil); err != nil {
+	if err := supervise.ArchiveAndTell(ctx, archiver, order, log, s.out, s.err, ""); err != nil {
 		return err
 	}
-	upkeep(ctx, db, 0, time.Time{}, log)
+	m := supervise.Maintenance{DB: db, Clock: archive.SystemClock{}}
+	m.After(ctx, time.Time{}, log)
 	return findings(ctx, read.New(db), s.out)
 }
 
-// findings prints what an analyst would want to see first.
-func findings(ctx context.Context, store *read.Archive, w io.Writer) error {
+// findings prints what an analyst asks first.
+func findings(ctx context.Context, reader *read.Archive, w io.Writer) error {
 	for _, q := range []struct{ title, query string }{
 		{"Invocations and failure rate per function (the ten busiest)", `
 			SELECT function_name AS function, count(*) AS invocations,
@@ -177,9 +182,53 @@ func findings(ctx context.Context, store *read.Archive, w io.Writer) error {
 			 LIMIT 5`},
 	} {
 		fmt.Fprintf(w, "\n%s\n\n", q.title)
-		if err := store.Print(ctx, w, q.query); err != nil {
+		if err := reader.Print(ctx, w, q.query); err != nil {
 			return fmt.Errorf("query the demo: %w", err)
 		}
 	}
 	return nil
+}
+
+// demoFaults keeps a few of the demo's records in flight for some hours.
+const demoFaults = "inflight=0.0003,stage=8h,move=none"
+
+// demoBegan is how long before the demo these records were queued.
+const demoBegan = 6 * time.Hour
+
+// demoSource returns a source of generated invocations. The simulator serves them
+// on a loopback address until stop is called.
+func demoSource(ctx context.Context, o dataset.GenerateOptions, clock archive.Clock, log *slog.Logger) (source archive.Source, stop func(), err error) {
+	data, err := dataset.Generate(o)
+	if err != nil {
+		return nil, nil, settings.Usage(err)
+	}
+	faults, err := simulate.ParseFaults(demoFaults)
+	if err != nil {
+		return nil, nil, fmt.Errorf("prepare the simulator: %w", err)
+	}
+	// Only the simulator of this process takes this token.
+	const token = "demo-token"
+	ago := demoBegan
+	api, err := simulate.New(simulate.Options{
+		Data: data, Token: token, Faults: faults, Log: log,
+		Now: func() time.Time { return clock.Now().Add(-ago) },
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("prepare the simulator: %w", err)
+	}
+	ago = 0
+	web, err := serve.Start(context.WithoutCancel(ctx), serve.Options{Handler: api, Log: log})
+	if err != nil {
+		return nil, nil, fmt.Errorf("start the simulator: %w", err)
+	}
+	caller := extract.NewCaller(extract.Options{Concurrency: 8, Timeout: 30 * time.Second, Clock: clock, Log: log})
+	source, err = functiongraph.New(ctx, functiongraph.Options{
+		Region: simulate.DefaultRegion, Endpoint: web.URL(),
+		ProjectID: simulate.DefaultProjectID, AuthToken: extract.FixedSecret("token", token),
+	}, caller, log)
+	if err != nil {
+		web.Stop()
+		return nil, nil, err
+	}
+	return source, web.Stop, nil
 }

@@ -41,7 +41,7 @@ func TestBackfillDryRun(t *testing.T) {
 	got := say()
 	says(got, "288 windows of 12 functions are due and would be read, the oldest of 2026-03-29T00:00:00Z; 12 functions match, 0 of them are known\n",
 		"at least 13 calls")
-	if n := query[int64](in, tables); n != 0 {
+	if n := queryValue[int64](in, tables); n != 0 {
 		t.Errorf("a dry run made %d relations", n)
 	}
 	before := readingCalls(api)
@@ -55,11 +55,11 @@ func TestBackfillDryRun(t *testing.T) {
 
 	const rows = `SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM (
 		SELECT w::text FROM archiver_internal.windows w UNION ALL SELECT r::text FROM runs r UNION ALL SELECT f::text FROM functions f) AS t`
-	written := query[string](in, rows)
+	written := queryValue[string](in, rows)
 	says(say(), "144 windows of 12 functions are due and would be read, the oldest of 2026-03-29T12:00:00Z; 12 functions match, 12 of them are known\n")
 	says(say("--force"), "288 windows of 12 functions")
 	says(say("--function", "*-00*"), "functions match")
-	if after := query[string](in, rows); after != written {
+	if after := queryValue[string](in, rows); after != written {
 		t.Error("a dry run changed the archive")
 	}
 	in.backfill()

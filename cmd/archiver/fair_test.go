@@ -81,7 +81,7 @@ func TestLargeFunctionHoldsUpNobody(t *testing.T) {
 		t.Errorf("%d of %d pages were asked for before the last of %d small functions", before, large, len(small))
 	}
 	t.Logf("%d of %d pages were asked for before the last of %d small functions", before, large, len(small))
-	if n := query[int64](in, `SELECT count(*) FROM invocations`); n != 300_000+30*smallFunctions {
+	if n := queryValue[int64](in, `SELECT count(*) FROM invocations`); n != 300_000+30*smallFunctions {
 		t.Errorf("%d rows", n)
 	}
 }

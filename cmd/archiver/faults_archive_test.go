@@ -15,6 +15,7 @@ import (
 	"archiver/internal/loop"
 	"archiver/internal/simulate"
 	"archiver/internal/simulate/dataset"
+	"archiver/internal/supervise"
 )
 
 // maxProblems bounds what a test says: one cause makes thousands of records
@@ -146,7 +147,7 @@ func compareAll(in *installation, api *simulate.Server, c compared) {
 	if compared == 0 {
 		complain("nothing was compared")
 	}
-	if n := query[int64](in, `
+	if n := queryValue[int64](in, `
 		SELECT count(*)
 		  FROM window_coverage w
 		  FULL JOIN (
@@ -187,7 +188,7 @@ type ending struct {
 func archiveIn(t testing.TB, archiver *loop.Archiver, o archive.Order) ending {
 	t.Helper()
 	var out, errs bytes.Buffer
-	err := archiveShown(within(t), archiver, o, archiver.Log, streams{out: &out, err: &errs}, nil)
+	err := supervise.ArchiveAndTell(within(t), archiver, o, archiver.Log, &out, &errs, "")
 	e := ending{stdout: out.String()}
 	if err != nil {
 		e.code, e.stderr = exitIncomplete, errs.String()+err.Error()

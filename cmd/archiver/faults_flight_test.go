@@ -7,6 +7,7 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/loop"
+	"archiver/internal/settings"
 	"archiver/internal/simulate"
 	"archiver/internal/simulate/dataset"
 )
@@ -20,12 +21,12 @@ type flightWorld struct {
 	api      *simulate.Server
 	board    *switchboard
 	archiver *loop.Archiver
-	due      dueFlags
+	due      settings.DueFlags
 }
 
 func newFlightWorld(t *testing.T, from time.Time, spec string) *flightWorld {
 	t.Helper()
-	w := &flightWorld{T: t, clock: clocktest.New(from), due: dueFlags{Lookback: 72 * time.Hour, VerifyAfter: 6 * time.Hour}}
+	w := &flightWorld{T: t, clock: clocktest.New(from), due: settings.DueFlags{Lookback: 72 * time.Hour, VerifyAfter: 6 * time.Hour}}
 	data, err := dataset.Live(dataset.GenerateOptions{Functions: faultFunctions, Invocations: 1000, Seed: 11}, w.clock.Now)
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +43,7 @@ func newFlightWorld(t *testing.T, from time.Time, spec string) *flightWorld {
 func (w *flightWorld) pass() int64 {
 	w.Helper()
 	before := w.api.Stats().ListAsyncInvocations
-	_, err := w.archiver.Archive(within(w), w.due.order("run", w.clock.Now(), w.archiver.Settle), new(archive.Progress))
+	_, err := w.archiver.Archive(within(w), dueOrder(w.due, w.clock.Now(), w.archiver.Settle), new(archive.Progress))
 	if err != nil {
 		w.Fatalf("pass at %s: %v", w.clock.Now(), err)
 	}
@@ -133,16 +134,16 @@ func TestFaultsInFlightOfALongSpan(t *testing.T) {
 // compareUntil compares what started before a time.
 func (w *flightWorld) compareUntil(until time.Time) {
 	w.Helper()
-	from := query[time.Time](w.in, `SELECT min(window_start) FROM archiver_internal.windows WHERE planned`)
+	from := queryValue[time.Time](w.in, `SELECT min(window_start) FROM archiver_internal.windows WHERE planned`)
 	compareAll(w.in, w.api, compared{only: func(_ int, r dataset.Record) bool {
 		return !r.Start.IsZero() && !r.Start.Before(from) && r.Start.Before(until)
 	}})
-	if n := query[int64](w.in, `SELECT count(*) FROM archiver_internal.windows WHERE planned AND state <> 'complete'`); n != 0 {
+	if n := queryValue[int64](w.in, `SELECT count(*) FROM archiver_internal.windows WHERE planned AND state <> 'complete'`); n != 0 {
 		w.Errorf("%d windows are not complete", n)
 	}
 	// One that has no start yet may count into any window that was asked for
 	// with its own.
-	if n := query[int64](w.in, `SELECT count(*) FROM archiver_days.invocations_in_flight WHERE first_archived_at < $1`, until); n != 0 {
+	if n := queryValue[int64](w.in, `SELECT count(*) FROM archiver_days.invocations_in_flight WHERE first_archived_at < $1`, until); n != 0 {
 		w.Errorf("%d records archived before %s are still in flight", n, until)
 	}
 }
@@ -159,8 +160,9 @@ func TestFaultsRetried(t *testing.T) {
 		w.clock.Advance(time.Hour)
 	}
 	before := archivedRows(w.in)
-	order := w.due.order("backfill", w.clock.Now(), w.archiver.Settle)
-	order.Range.From, order.Force = query[time.Time](w.in, `SELECT min(window_start) FROM archiver_internal.windows WHERE planned`), true
+	order := dueOrder(w.due, w.clock.Now(), w.archiver.Settle)
+	order.AskedBy = "backfill"
+	order.Range.From, order.Force = queryValue[time.Time](w.in, `SELECT min(window_start) FROM archiver_internal.windows WHERE planned`), true
 	if _, err := w.archiver.Archive(within(t), order, new(archive.Progress)); err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +191,7 @@ func TestFaultsRetried(t *testing.T) {
 func TestFaultsNothingInFlight(t *testing.T) {
 	t.Parallel()
 	clock := clocktest.New(day.Add(30*time.Hour + 15*time.Minute))
-	w := &flightWorld{T: t, clock: clock, due: dueFlags{Lookback: 24 * time.Hour}}
+	w := &flightWorld{T: t, clock: clock, due: settings.DueFlags{Lookback: 24 * time.Hour}}
 	w.api = faulty(t, generated(t, faultFunctions, faultInvocations, 7), "", clock.Now)
 	url := newServer(t, w.api)
 	w.in = install(t, url)

@@ -84,7 +84,7 @@ func TestFaultsDenied(t *testing.T) {
 					t.Errorf("%d windows are %s", n, state)
 				}
 			}
-			if n := query[int64](in, `SELECT count(*) FROM archiver_internal.windows WHERE last_error IS NOT NULL`); n != 0 {
+			if n := queryValue[int64](in, `SELECT count(*) FROM archiver_internal.windows WHERE last_error IS NOT NULL`); n != 0 {
 				t.Errorf("%d windows have an error", n)
 			}
 

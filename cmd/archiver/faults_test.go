@@ -159,7 +159,7 @@ func showFault(t *testing.T, data *dataset.Data, row faultRow) {
 		t.Logf("%d windows are short", states["short"])
 		states["complete"] += states["short"]
 		delete(states, "short")
-		if n := query[int64](in, `SELECT count(*) FROM archiver_internal.windows WHERE state = 'short' AND last_error IS NULL`); n != 0 {
+		if n := queryValue[int64](in, `SELECT count(*) FROM archiver_internal.windows WHERE state = 'short' AND last_error IS NULL`); n != 0 {
 			t.Errorf("%d short windows do not say why", n)
 		}
 	}
@@ -176,7 +176,7 @@ func showFault(t *testing.T, data *dataset.Data, row faultRow) {
 	if said := strings.Contains(end.stdout, fmt.Sprintf(", %d records rejected", rejected)); said != (rejected > 0) {
 		t.Errorf("%d records are rejected, the last line says: %s", rejected, end.stdout)
 	}
-	if n := query[int64](in, `SELECT COALESCE(sum(rejected), 0)::bigint FROM archiver_internal.windows`); n != int64(rejected) {
+	if n := queryValue[int64](in, `SELECT COALESCE(sum(rejected), 0)::bigint FROM archiver_internal.windows`); n != int64(rejected) {
 		t.Errorf("windows count %d rejected records, want %d", n, rejected)
 	}
 	if row.disturbed && api.Stats().Disturbed == 0 {

@@ -8,6 +8,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
+	"archiver/internal/settings"
 	"archiver/internal/simulate"
 )
 
@@ -62,7 +63,7 @@ func TestVerifyFindsWhatIsLate(t *testing.T) {
 				t.Errorf("exit %d, standard error: %s", end.code, end.stderr)
 			}
 			listsAll(t, end, late)
-			if n := query[int64](in, `SELECT count(*) FROM archiver_internal.windows WHERE state <> 'complete'`); n != int64(len(late)) {
+			if n := queryValue[int64](in, `SELECT count(*) FROM archiver_internal.windows WHERE state <> 'complete'`); n != int64(len(late)) {
 				t.Errorf("%d windows do not say complete any more, want %d", n, len(late))
 			}
 
@@ -70,7 +71,7 @@ func TestVerifyFindsWhatIsLate(t *testing.T) {
 				t.Errorf("repair: exit %d, %d calls for %d windows\n%s%s", end.code, calls, len(late), end.stdout, end.stderr)
 			}
 			compareAll(in, api, compared{})
-			if n := query[int64](in, `SELECT count(*) FROM archiver_internal.windows WHERE state <> 'complete'`); n != 0 {
+			if n := queryValue[int64](in, `SELECT count(*) FROM archiver_internal.windows WHERE state <> 'complete'`); n != 0 {
 				t.Errorf("%d windows do not say complete after the repair", n)
 			}
 			if end, calls := verify(); end.code != exitDone || calls != faultFunctions {
@@ -112,11 +113,11 @@ func TestVerifyAfter(t *testing.T) {
 	url := newServer(t, api)
 	in := install(t, url)
 	archiver := in.inProcess(url, clock)
-	due := dueFlags{Lookback: 48 * time.Hour, VerifyAfter: 6 * time.Hour}
+	due := settings.DueFlags{Lookback: 48 * time.Hour, VerifyAfter: 6 * time.Hour}
 	pass := func() (archive.Summary, int64) {
 		t.Helper()
 		before := api.Stats().ListAsyncInvocations
-		summary, err := archiver.Archive(within(t), due.order("run", clock.Now(), archiver.Settle), new(archive.Progress))
+		summary, err := archiver.Archive(within(t), dueOrder(due, clock.Now(), archiver.Settle), new(archive.Progress))
 		if err != nil {
 			t.Fatalf("pass at %s: %v", clock.Now(), err)
 		}
@@ -148,7 +149,7 @@ func TestVerifyAfter(t *testing.T) {
 		t.Errorf("late records were found after %s, want 5 to 9 hours", found)
 	}
 	compareAll(in, api, compared{})
-	if n := query[int64](in, `SELECT count(*) FROM archiver_internal.windows WHERE state <> 'complete'`); n != 0 {
+	if n := queryValue[int64](in, `SELECT count(*) FROM archiver_internal.windows WHERE state <> 'complete'`); n != 0 {
 		t.Errorf("%d windows are not complete", n)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/load/pg"
+	"archiver/internal/supervise"
 )
 
 // wrongFigures are hours whose figures are not those of their rows.
@@ -40,7 +41,8 @@ func TestFiguresMeanwhile(t *testing.T) {
 	}
 	defer store.Close()
 	clock := clocktest.New(day)
-	stop := figuresMeanwhile(ctx, store, clock, slog.New(slog.DiscardHandler))
+	m := supervise.Maintenance{DB: store, Clock: clock}
+	stop := m.CountDuring(ctx, slog.New(slog.DiscardHandler))
 	at := day
 	for range 3 {
 		if _, err := conn.Exec(ctx, `
@@ -48,16 +50,16 @@ func TestFiguresMeanwhile(t *testing.T) {
 			INSERT INTO archiver_internal.hourly_figures_due SELECT function_id, window_start FROM archiver_internal.windows`); err != nil {
 			t.Fatal(err)
 		}
-		at = at.Add(figuresEvery)
+		at = at.Add(supervise.FiguresEvery)
 		if err := clock.AwaitSleeper(ctx, at); err != nil {
 			t.Fatal(err)
 		}
-		clock.Advance(figuresEvery)
+		clock.Advance(supervise.FiguresEvery)
 		// It sleeps again when it has counted.
-		if err := clock.AwaitSleeper(ctx, at.Add(figuresEvery)); err != nil {
+		if err := clock.AwaitSleeper(ctx, at.Add(supervise.FiguresEvery)); err != nil {
 			t.Fatal(err)
 		}
-		if n := query[int](in, wrongFigures); n != 0 {
+		if n := queryValue[int](in, wrongFigures); n != 0 {
 			t.Errorf("%s: %d hours have other figures than rows", at.Format(time.TimeOnly), n)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/extract"
 	"archiver/internal/extract/functioncompute"
+	"archiver/internal/settings"
 	"archiver/internal/simulate/dataset"
 )
 
@@ -48,25 +49,25 @@ func TestFunctionComputeInFlight(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	due := dueFlags{Lookback: 3 * time.Hour}
+	due := settings.DueFlags{Lookback: 3 * time.Hour}
 	pass := func() {
 		t.Helper()
-		if _, err := archiver.Archive(within(t), due.order("run", clock.Now(), archiver.Settle), new(archive.Progress)); err != nil {
+		if _, err := archiver.Archive(within(t), dueOrder(due, clock.Now(), archiver.Settle), new(archive.Progress)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	pass()
 	const inFlight = `SELECT count(*) FROM archiver_days.invocations_in_flight WHERE first_archived_at < $1`
 	first := clock.Now().Add(time.Minute)
-	if n := query[int](in, inFlight, first); n == 0 {
+	if n := queryValue[int](in, inFlight, first); n == 0 {
 		t.Fatal("nothing is in flight: the test shows nothing")
 	}
-	if n := query[int](in, `SELECT count(*) FROM archiver_days.invocations_in_flight WHERE status = 'WAIT' AND start_time IS NULL`); n == 0 {
+	if n := queryValue[int](in, `SELECT count(*) FROM archiver_days.invocations_in_flight WHERE status = 'WAIT' AND start_time IS NULL`); n == 0 {
 		t.Error("none of them waits: the test shows little")
 	}
 	clock.Advance(11 * time.Minute)
 	pass()
-	if n := query[int](in, inFlight, first); n > 0 {
+	if n := queryValue[int](in, inFlight, first); n > 0 {
 		t.Errorf("%d records are still in flight", n)
 	}
 	if chosen.Load() == 0 {

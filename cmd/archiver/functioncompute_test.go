@@ -40,22 +40,22 @@ func TestBothClouds(t *testing.T) {
 			"functiongraph":   info.URN,
 			"functioncompute": "acs:fc:cn-hangzhou:" + testAccount + ":services/default/functions/" + info.Name,
 		} {
-			got := query[int](in, `SELECT count(*) FROM invocation_history WHERE provider = $1 AND function_urn = $2`, provider, urn)
+			got := queryValue[int](in, `SELECT count(*) FROM invocation_history WHERE provider = $1 AND function_urn = $2`, provider, urn)
 			if got != info.Records {
 				t.Errorf("%s %s: %d rows of %d records", provider, urn, got, info.Records)
 			}
 		}
 	}
-	if n := query[int](in, `SELECT count(*) FROM window_coverage WHERE state <> 'complete'`); n > 0 {
+	if n := queryValue[int](in, `SELECT count(*) FROM window_coverage WHERE state <> 'complete'`); n > 0 {
 		t.Errorf("%d windows are not complete", n)
 	}
-	if got := query[string](in, `SELECT string_agg(DISTINCT provider || ' ' || region || ' ' || project_id, ', ') FROM functions`); got !=
+	if got := queryValue[string](in, `SELECT string_agg(DISTINCT provider || ' ' || region || ' ' || project_id, ', ') FROM functions`); got !=
 		"functioncompute cn-hangzhou "+testAccount+", functiongraph "+simulate.DefaultRegion+" "+simulate.DefaultProjectID {
 		t.Error(got)
 	}
 	// The same records in the words of either cloud.
 	const words = `SELECT string_agg(DISTINCT status || ' ' || source_status, ', ') FROM invocation_history WHERE provider = 'functioncompute'`
-	if got := query[string](in, words); got != "DISCARD Expired, FAIL Failed, FAIL Stopped, SUCCESS Succeeded" {
+	if got := queryValue[string](in, words); got != "DISCARD Expired, FAIL Failed, FAIL Stopped, SUCCESS Succeeded" {
 		t.Error(got)
 	}
 	const differ = `
@@ -64,7 +64,7 @@ func TestBothClouds(t *testing.T) {
 		  FULL JOIN (SELECT * FROM invocation_history WHERE provider = 'functiongraph') g ON upper(g.request_id) = c.request_id
 		 WHERE c.provider IS DISTINCT FROM 'functiongraph'
 		   AND (c.status, c.error_message, c.start_time, c.end_time) IS DISTINCT FROM (g.status, g.error_message, g.start_time, g.end_time)`
-	if n := query[int](in, differ); n > 0 {
+	if n := queryValue[int](in, differ); n > 0 {
 		t.Errorf("%d records are not the same in both", n)
 	}
 
@@ -74,11 +74,11 @@ func TestBothClouds(t *testing.T) {
 	}
 	// Payloads come with the flag, and not without it.
 	const payloads = `SELECT count(*) FROM invocation_history WHERE provider = 'functioncompute' AND extra ? 'invocationPayload'`
-	if n := query[int](in, payloads); n > 0 {
+	if n := queryValue[int](in, payloads); n > 0 {
 		t.Errorf("%d payloads that nobody asked for", n)
 	}
 	alibaba.backfill("--force", "--include-payload", "--function", "default/"+api.Functions()[0].Name)
-	if n := query[int](in, payloads); n != api.Functions()[0].Records {
+	if n := queryValue[int](in, payloads); n != api.Functions()[0].Records {
 		t.Errorf("%d payloads of %d", n, api.Functions()[0].Records)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
+	"archiver/internal/settings"
 	"archiver/internal/simulate/dataset"
 )
 
@@ -28,12 +29,12 @@ func TestFollowsWhatIsInFlight(t *testing.T) {
 	in := install(t, web.URL)
 	archiver := in.inProcess(web.URL, clock)
 	archiver.Settle = 0 // what ended a moment ago is full of records in flight
-	due := dueFlags{Lookback: 48 * time.Hour, VerifyAfter: 6 * time.Hour}
+	due := settings.DueFlags{Lookback: 48 * time.Hour, VerifyAfter: 6 * time.Hour}
 
 	ctx := within(t)
 	followed := false
 	for range 8 {
-		summary, err := archiver.Archive(ctx, due.order("run", clock.Now(), archiver.Settle), new(archive.Progress))
+		summary, err := archiver.Archive(ctx, dueOrder(due, clock.Now(), archiver.Settle), new(archive.Progress))
 		if err != nil {
 			t.Fatalf("pass at %s: %v", clock.Now(), err)
 		}
@@ -87,13 +88,13 @@ func TestFollowsWhatIsInFlight(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("settled records (-service +archive):\n%.4000s", diff)
 	}
-	if n := query[int64](in, `SELECT count(*) - count(DISTINCT request_id) FROM invocations`); n != 0 {
+	if n := queryValue[int64](in, `SELECT count(*) - count(DISTINCT request_id) FROM invocations`); n != 0 {
 		t.Errorf("%d request ids have more than one row", n)
 	}
-	if n := query[int64](in, `SELECT count(*) FROM window_coverage WHERE state <> 'complete' AND window_start < $1`, until); n != 0 {
+	if n := queryValue[int64](in, `SELECT count(*) FROM window_coverage WHERE state <> 'complete' AND window_start < $1`, until); n != 0 {
 		t.Errorf("%d windows are not complete", n)
 	}
-	if n := query[int64](in, `
+	if n := queryValue[int64](in, `
 		SELECT count(*)
 		  FROM window_coverage w
 		  FULL JOIN (

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"archiver/internal/archive"
+	"archiver/internal/settings"
 	"archiver/internal/terminal"
 )
 
@@ -22,17 +23,6 @@ const (
 	exitUsage       = 2   // wrong usage or configuration, nothing was tried
 	exitInterrupted = 130 // interrupted, progress kept
 )
-
-// A usageError is a mistake in flags, environment or configuration.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() }
-
-func (e *usageError) Unwrap() error { return e.err }
-
-func usagef(format string, args ...any) error {
-	return &usageError{fmt.Errorf(format, args...)}
-}
 
 // streams are what a command reads and writes.
 type streams struct {
@@ -47,9 +37,10 @@ func main() {
 	os.Exit(code)
 }
 
-// interruptible ends the context at the first SIGINT or SIGTERM, and the
-// process at the second. Who presses Ctrl-C sees what goes on and can press it
-// again; who sends SIGTERM waits for ten seconds as a rule.
+// interruptible ends the context at the first SIGINT or SIGTERM, and the process
+// at the second. After SIGINT, the pages in hand are finished: the user can press
+// Ctrl-C again. After SIGTERM, the process stops at once: a service manager waits
+// for ten seconds.
 func interruptible(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)
@@ -64,7 +55,7 @@ func interruptible(ctx context.Context) (context.Context, func()) {
 		case <-ctx.Done():
 			return
 		}
-		if _, again := <-signals; again {
+		if _, second := <-signals; second {
 			os.Exit(exitInterrupted)
 		}
 	}()
@@ -75,18 +66,18 @@ func interruptible(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// run is the whole command: it parses, runs and says in one line what went
-// wrong and what to do.
+// run parses and runs the command, and prints each error on one line. It returns
+// the exit code.
 func run(ctx context.Context, args []string, s streams) int {
 	err := command(ctx, args, s)
 	if err == nil {
 		return exitDone
 	}
-	var usage *usageError
+	var usage *settings.UsageError
 	if errors.Is(context.Cause(ctx), archive.ErrInterrupted) {
-		err = archive.ErrInterrupted // whatever else it made fail
+		err = archive.ErrInterrupted // other errors follow from it
 	}
-	for _, each := range apart(err) {
+	for _, each := range splitErrors(err) {
 		fmt.Fprintf(s.err, "archiver: %s\n", terminal.Line(each.Error()))
 	}
 	switch {
@@ -99,14 +90,15 @@ func run(ctx context.Context, args []string, s streams) int {
 	}
 }
 
-// apart are the errors that one error has several of.
-func apart(err error) []error {
-	if s, ok := err.(several); ok { //nolint:errorlint // what is wrapped is told in one line with what wraps it
-		return s
+// splitErrors returns the errors that are told one by one.
+func splitErrors(err error) []error {
+	if each, ok := err.(settings.Errors); ok { //nolint:errorlint // wrapped Errors are told on one line, with what wraps them
+		return each
 	}
 	return []error{err}
 }
 
+// command parses the arguments and runs the command.
 func command(ctx context.Context, args []string, s streams) (err error) {
 	defer func() {
 		switch r := recover().(type) {
@@ -120,10 +112,10 @@ func command(ctx context.Context, args []string, s streams) (err error) {
 		return err
 	}
 	if command, ok := parsed.Selected().Target.Addr().Interface().(interface {
-		logger(io.Writer) *slog.Logger
+		Logger(w io.Writer) *slog.Logger
 	}); ok {
-		for _, warning := range in.warnings {
-			command.logger(s.err).Warn(warning)
+		for _, warning := range in.Warnings {
+			command.Logger(s.err).Warn(warning)
 		}
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))

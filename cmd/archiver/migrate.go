@@ -2,21 +2,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
-	"time"
 
 	"archiver/internal/load/pg"
-
-	"github.com/jackc/pgx/v5/pgconn"
+	"archiver/internal/settings"
+	"archiver/internal/supervise"
 )
 
 // migrateCommand brings the schema forward or back.
 type migrateCommand struct {
-	logFlags
+	settings.LogFlags
 	Up     migrateUpCommand     `cmd:"" help:"Apply every step that is missing."`
-	Down   migrateDownCommand   `cmd:"" help:"Take the newest step back, with the data it holds."`
+	Down   migrateDownCommand   `cmd:"" help:"Take the newest step back, with the data in it."`
 	Status migrateStatusCommand `cmd:"" help:"List the steps."`
 }
 
@@ -26,17 +23,9 @@ type (
 	migrateStatusCommand struct{}
 )
 
-// connectHint says what to do where the database cannot be reached.
-func connectHint(err error) error {
-	if unreachable := (*pgconn.ConnectError)(nil); !errors.As(err, &unreachable) {
-		return err
-	}
-	return fmt.Errorf("%w: check DATABASE_URL, and that PostgreSQL answers there", err)
-}
-
-// migrating works on the migrations of the database.
-func (in *inForce) migrating(work func(m *pg.Migrator) error) error {
-	address, err := in.databaseURL()
+// migrate opens the migrations of the database for some work.
+func migrate(in *settings.Settings, work func(m *pg.Migrator) error) error {
+	address, err := in.DatabaseURL()
 	if err != nil {
 		return err
 	}
@@ -46,13 +35,13 @@ func (in *inForce) migrating(work func(m *pg.Migrator) error) error {
 	}
 	defer m.Close()
 	if err := work(m); err != nil {
-		return connectHint(err)
+		return supervise.ConnectHint(err)
 	}
 	return nil
 }
 
-func (c *migrateUpCommand) Run(ctx context.Context, s streams, in *inForce) error {
-	return in.migrating(func(m *pg.Migrator) error {
+func (c *migrateUpCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
+	return migrate(in, func(m *pg.Migrator) error {
 		applied, err := m.Up(ctx)
 		for _, step := range applied {
 			fmt.Fprintf(s.out, "applied %s\n", step.Name)
@@ -64,8 +53,8 @@ func (c *migrateUpCommand) Run(ctx context.Context, s streams, in *inForce) erro
 	})
 }
 
-func (c *migrateDownCommand) Run(ctx context.Context, s streams, in *inForce) error {
-	return in.migrating(func(m *pg.Migrator) error {
+func (c *migrateDownCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
+	return migrate(in, func(m *pg.Migrator) error {
 		step, err := m.Down(ctx)
 		if err == nil {
 			fmt.Fprintf(s.out, "took back %s\n", step.Name)
@@ -74,8 +63,8 @@ func (c *migrateDownCommand) Run(ctx context.Context, s streams, in *inForce) er
 	})
 }
 
-func (c *migrateStatusCommand) Run(ctx context.Context, s streams, in *inForce) error {
-	return in.migrating(func(m *pg.Migrator) error {
+func (c *migrateStatusCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
+	return migrate(in, func(m *pg.Migrator) error {
 		steps, err := m.Status(ctx)
 		for _, step := range steps {
 			state := "missing"
@@ -86,22 +75,4 @@ func (c *migrateStatusCommand) Run(ctx context.Context, s streams, in *inForce) 
 		}
 		return err
 	})
-}
-
-// migrateTimeout bounds how long a command waits for another process that is
-// migrating.
-const migrateTimeout = 5 * time.Minute
-
-// migrateUp brings the schema up before a command that archives.
-func migrateUp(ctx context.Context, address string, log *slog.Logger) error {
-	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
-	defer cancel()
-	applied, err := pg.MigrateUp(ctx, address)
-	if err != nil {
-		return connectHint(err)
-	}
-	for _, step := range applied {
-		log.Info("migration applied", "migration", step.Name)
-	}
-	return nil
 }

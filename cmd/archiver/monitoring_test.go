@@ -22,8 +22,7 @@ func deployed(elements ...string) string {
 	return filepath.Join(append([]string{"..", "..", "deploy"}, elements...)...)
 }
 
-// toolPath finds a program of the distribution's, which .ci/test gets where it is
-// missing.
+// toolPath finds a program of the distribution. `make test` fetches a missing one.
 func toolPath(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -32,62 +31,9 @@ func toolPath(t testing.TB, name string) string {
 	}
 	fetched, absent := exec.LookPath(filepath.Join("..", "..", ".archiver", "tools", "bin", name))
 	if absent != nil {
-		t.Fatalf("%v: .ci/test, which make test runs, gets it with apt", err)
+		t.Fatalf("%v: make test fetches it", err)
 	}
 	return fetched
-}
-
-// tool runs one, and fails where it does.
-func tool(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	out, err := exec.CommandContext(within(t), toolPath(t, name), args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
-
-// Prometheus' own tool reads the configuration, the rules, and the tests of the
-// alerts.
-func TestPrometheusFiles(t *testing.T) {
-	t.Parallel()
-	for _, args := range [][]string{
-		{"check", "config", deployed("prometheus", "prometheus.yml")},
-		{"check", "rules", "--lint=all", "--lint-fatal", deployed("prometheus", "alerts.yml")},
-		{"test", "rules", deployed("prometheus", "alerts_test.yml")},
-	} {
-		if out := tool(t, "promtool", args...); !strings.Contains(out, "SUCCESS") {
-			t.Errorf("promtool %s:\n%s", strings.Join(args, " "), out)
-		}
-	}
-	rules, err := os.ReadFile(deployed("prometheus", "alerts.yml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	tests, err := os.ReadFile(deployed("prometheus", "alerts_test.yml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "monitoring.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	alerts := regexp.MustCompile(`(?m)^ +- alert: (\w+)$`).FindAllStringSubmatch(string(rules), -1)
-	if len(alerts) == 0 {
-		t.Fatal("there are no alerts")
-	}
-	for _, a := range alerts {
-		name := a[1]
-		// One of its tests has it fire, another keep silent.
-		silent := regexp.MustCompile(`\{eval_time: \w+, alertname: ` + name + `\}`)
-		fires := regexp.MustCompile(`alertname: ` + name + `\n +exp_alerts:\n +- exp_labels`)
-		if !silent.Match(tests) || !fires.Match(tests) {
-			t.Errorf("%s is not tested both ways", name)
-		}
-		if !strings.Contains(string(doc), "\n### "+name+"\n") {
-			t.Errorf("docs/monitoring.md does not say what to do at %s", name)
-		}
-	}
 }
 
 // A prometheus is a server of its own on the repository's configuration.

@@ -2,82 +2,62 @@ package main
 
 import (
 	"context"
-	"time"
+	"io"
 
 	"archiver/internal/archive"
+	"archiver/internal/settings"
+	"archiver/internal/supervise"
 	"archiver/internal/terminal"
 )
 
-// dueFlags say which windows are due by themselves.
-type dueFlags struct {
-	VerifyAfter time.Duration `default:"6h" group:"source" help:"When the counts of complete windows are compared with the source's once more; 0 for never."`
-	Lookback    time.Duration `default:"30d" group:"source" help:"How far back windows are due; as long as the source keeps its records."`
-	Retention   time.Duration `placeholder:"400d" help:"Days that ended longer ago are dropped after each pass; 0 for never."`
-}
-
-// check refuses a retention that drops what the next pass reads again.
-func (f *dueFlags) check() error {
-	if f.Retention > 0 && f.Retention < f.Lookback {
-		return usagef("--retention %s is shorter than --lookback %s: every pass would read again what the last one dropped",
-			inDays(f.Retention), inDays(f.Lookback))
-	}
-	return nil
-}
-
-// order asks for every window that is due now, for older ones begun, and for
-// records in flight and counts whose time has come.
-func (f *dueFlags) order(askedBy string, now time.Time, settle time.Duration) archive.Order {
-	due := archive.DueBefore(now, settle)
-	return archive.Order{
-		AskedBy: askedBy, Older: true, Follow: true, VerifyAfter: f.VerifyAfter,
-		Range: archive.Span{From: archive.WindowOf(due.Add(-f.Lookback)), To: due},
-	}
-}
-
-// onceCommand makes one pass over everything due.
+// onceCommand archives everything that is due, then ends.
 type onceCommand struct {
-	archiveFlags
-	dueFlags
+	settings.ArchiveFlags
+	settings.DueFlags
 	DryRun bool `help:"Show what is due, and what --retention would drop; write nothing and ask the source for nothing."`
 }
 
+// Source returns the source that the flags describe.
+func (c *onceCommand) Source() settings.Source {
+	s := c.ArchiveFlags.Source()
+	s.DueFlags = c.DueFlags
+	return s
+}
+
 // Run is called by the command line.
-func (c *onceCommand) Run(ctx context.Context, s streams, in *inForce, line typed) error {
+func (c *onceCommand) Run(ctx context.Context, s streams, in *settings.Settings, line typed) error {
 	s.err = terminal.NewConsole(s.err)
-	for _, of := range in.sources {
-		of.flags.NoMigrate = c.NoMigrate || c.DryRun
-	}
-	log := c.logger(s.err)
-	stopProfiles, err := c.profiles(log)
+	log := c.Logger(s.err)
+	stopProfiles, err := serveProfiles(c.Pprof, log)
 	if err != nil {
 		return err
 	}
 	defer stopProfiles()
-	set, err := in.open(ctx, log)
+	set, err := supervise.Open(ctx, in, supervise.Options{Log: log, Migrate: !c.NoMigrate && !c.DryRun})
 	if err != nil {
 		return err
 	}
-	defer set.db.Close()
-	now := archive.SystemClock{}.Now()
-	order := func(o *openedSource) archive.Order {
-		return o.commands.Once.order("once", now, o.commands.Once.Settle)
-	}
-	before := set.dropBefore(now, func(c *commands) *dueFlags { return &c.Once.dueFlags }, order)
+	defer set.DB.Close()
+	clock := archive.SystemClock{}
+	now := clock.Now()
+	order := func(source *supervise.Source) archive.Order { return source.DueOrder("once", now) }
+	dropBefore := set.DropBefore(now, order)
 	if c.DryRun {
-		err := set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
-			return dryRun(ctx, o.archiver, set.db, order(o), s.out)
+		err := set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, _ io.Writer) error {
+			return set.DryRun(ctx, source, order(source), out)
 		})
 		if err != nil {
 			return err
 		}
-		return dryDrop(ctx, set.db, before, s.out)
+		return set.DryDrop(ctx, dropBefore, s.out)
 	}
-	makeAhead(ctx, set.db, now, log)
-	stop := figuresMeanwhile(ctx, set.db, archive.SystemClock{}, log)
-	err = set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
-		return archiveShown(ctx, o.archiver, order(o), o.log, s, line)
+	m := supervise.Maintenance{DB: set.DB, Clock: clock}
+	m.MakeDays(ctx, now, log)
+	stopCounting := m.CountDuring(ctx, log)
+	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
+		return supervise.ArchiveAndTell(ctx, source.Archiver, order(source), source.Log, out, errs, line.String())
 	})
-	stop()
-	upkeep(ctx, set.db, 0, before, log)
+	stopCounting()
+	m.After(ctx, dropBefore, log)
 	return err
 }

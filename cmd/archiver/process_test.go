@@ -64,7 +64,7 @@ func TestInterruptedBackfill(t *testing.T) {
 	if !strings.Contains(errs.String(), "interrupted, progress is kept") {
 		t.Errorf("standard error: %s", errs.String())
 	}
-	if outcome := query[string](in, `SELECT outcome FROM runs`); outcome != "interrupted" {
+	if outcome := queryValue[string](in, `SELECT outcome FROM runs`); outcome != "interrupted" {
 		t.Errorf("the run's outcome is %s", outcome)
 	}
 	r.begin(0)
@@ -74,7 +74,7 @@ func TestInterruptedBackfill(t *testing.T) {
 	if r.again > killWorkers {
 		t.Errorf("%d pages were asked for again", r.again)
 	}
-	if n := query[int64](in, `SELECT count(*) FROM invocations`); n != 30_000 {
+	if n := queryValue[int64](in, `SELECT count(*) FROM invocations`); n != 30_000 {
 		t.Errorf("%d rows, want 30000", n)
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -11,44 +10,45 @@ import (
 	"unicode/utf8"
 
 	"archiver/internal/archive"
-	"archiver/internal/extract/functioncompute"
-	"archiver/internal/extract/functiongraph"
-	"archiver/internal/lookup"
-	"archiver/internal/terminal"
+	"archiver/internal/load/read"
+	"archiver/internal/query"
+	"archiver/internal/settings"
+	"archiver/internal/sources"
+	"archiver/internal/supervise"
 )
 
 // queryCommand looks up invocations of one function.
 type queryCommand struct {
-	archiveFlags
-	Function  string   `required:"" placeholder:"URN" help:"The function: its URN, its name, or a glob that matches one alone."`
-	From      instant  `placeholder:"TIME" help:"Those that started then or later: RFC 3339 or a date; UTC without a zone. Default an hour before --to."`
-	To        instant  `placeholder:"TIME" help:"Those that started before that. Default now."`
+	settings.ArchiveFlags
+	Function  string   `required:"" placeholder:"URN" help:"The function: its URN, its name, or a glob that matches only one."`
+	From      instant  `placeholder:"TIME" help:"Only invocations that started at this time or later: RFC 3339 or a date; UTC without a zone. Default an hour before --to."`
+	To        instant  `placeholder:"TIME" help:"Only invocations that started before this time. Default now."`
 	Status    []string `placeholder:"STATUS" help:"Only WAIT, RUNNING, SUCCESS, FAIL or DISCARD, or the source's own word; repeatable."`
-	RequestID string   `placeholder:"ID" help:"Only this one. Without times it is looked for in the last 31 days, in the archive whenever it was."`
-	Limit     *int     `placeholder:"N" help:"The newest N at most, newest first; 0 for all, as the source lists them. Default 1000, with --json 0."`
+	RequestID string   `placeholder:"ID" help:"Only this request. Without times, the source is searched for 31 days back, the archive as a whole."`
+	Limit     *int     `placeholder:"N" help:"At most the newest N, newest first; 0 for all, as the source lists them. Default 1000, with --json 0."`
 	Archived  bool     `help:"Ask the archive in place of the source: needs DATABASE_URL, and no credentials."`
-	JSON      bool     `name:"json" help:"For programs: an array, an element a line."`
+	JSON      bool     `name:"json" help:"For programs: an array, one element a line."`
 }
 
 const (
-	// queryHour is what is asked for without times (page: Querying Asynchronous
-	// Invocation Requests, query_begin_time).
+	// queryHour is the time asked for by default, as the API does it (page: Querying
+	// Asynchronous Invocation Requests, query_begin_time).
 	queryHour = time.Hour
 
-	// queryReach is how far back one request is looked for where no time is given:
-	// as far as one query ever reaches when hours are archived.
+	// queryReach is how far back one request is looked for by default. It is also the
+	// longest time of one query when hours are archived.
 	queryReach = 31 * 24 * time.Hour
 
-	// queryLimit keeps a table readable.
+	// queryLimit is the default limit of a table, which stays readable.
 	queryLimit = 1000
 )
 
 // An instant is a flag that names a time.
 type instant struct{ time.Time }
 
-// UnmarshalText reads one.
+// UnmarshalText reads a time.
 func (i *instant) UnmarshalText(text []byte) (err error) {
-	if i.Time, err = parseTime(string(text)); err == nil && i.Year() < 1970 {
+	if i.Time, err = settings.ParseTime(string(text)); err == nil && i.Year() < 1970 {
 		return fmt.Errorf("%s is before 1970", text)
 	}
 	// The archive keeps microseconds.
@@ -57,31 +57,57 @@ func (i *instant) UnmarshalText(text []byte) (err error) {
 }
 
 // Run is called by the command line.
-func (c *queryCommand) Run(ctx context.Context, s streams, in *inForce) error {
-	q, err := c.question(time.Now().UTC(), s.err)
+func (c *queryCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
+	question, err := c.question(time.Now().UTC(), s.err)
 	if err != nil {
 		return err
 	}
-	limit := queryLimit
+	r := query.Request{
+		Function: c.Function, Question: question, Timeless: c.From.IsZero() && c.To.IsZero(),
+		Limit: queryLimit, Ahead: c.Concurrency - 1, JSON: c.JSON, Out: s.out, Notes: s.err,
+	}
 	switch {
 	case c.Limit != nil && *c.Limit < 0:
-		return usagef("--limit %d is less than none: 0 is for all", *c.Limit)
+		return settings.Usagef("--limit %d is less than none: 0 is for all", *c.Limit)
 	case c.Limit != nil:
-		limit = *c.Limit
+		r.Limit = *c.Limit
 	case c.JSON:
-		limit = 0
+		r.Limit = 0
 	}
+	log := c.Logger(s.err)
 	if c.Archived {
-		return c.ofArchive(ctx, in, q, limit, s)
+		db, err := supervise.OpenReader(ctx, in, log)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		return r.FromArchive(ctx, read.New(db))
 	}
-	return c.ofSource(ctx, in, q, limit, s)
+	if len(in.Sources) > 1 {
+		names := make([]string, len(in.Sources))
+		for i := range in.Sources {
+			names[i] = in.Sources[i].Name
+		}
+		return settings.Usagef("one source is asked at a time: pick it with --source, of %s", strings.Join(names, ", "))
+	}
+	if r.Question.Statuses, err = sources.Statuses(in.Sources[0].Provider, r.Question.Statuses); err != nil {
+		return err
+	}
+	opened, err := supervise.OpenSources(ctx, in, supervise.Options{Log: log})
+	if err != nil {
+		return err
+	}
+	if opened[0].Err != nil {
+		return opened[0].Named(opened[0].Err)
+	}
+	return r.FromSource(ctx, opened[0].Archiver.Source)
 }
 
-// question is what the flags ask for, at a time.
+// question returns what the flags ask for. It notes which times it assumes.
 func (c *queryCommand) question(now time.Time, notes io.Writer) (q archive.Question, err error) {
 	q = archive.Question{From: c.From.Time, To: c.To.Time, RequestID: c.RequestID}
 	if n := utf8.RuneCountInString(q.RequestID); n > archive.MaxRequestID {
-		return q, usagef("--request-id has %d characters: no request id has more than %d", n, archive.MaxRequestID)
+		return q, settings.Usagef("--request-id has %d characters: no request id has more than %d", n, archive.MaxRequestID)
 	}
 	q.Statuses = slices.Compact(slices.Sorted(slices.Values(c.Status)))
 	timeless := q.From.IsZero() && q.To.IsZero()
@@ -89,114 +115,19 @@ func (c *queryCommand) question(now time.Time, notes io.Writer) (q archive.Quest
 		return q, nil
 	}
 	if q.To.IsZero() {
-		// What began in this second is in it.
+		// Includes records that began in this second.
 		q.To = now.Truncate(time.Second).Add(time.Second)
 	}
 	switch {
 	case timeless && q.RequestID != "":
 		q.From = q.To.Add(-queryReach)
-		note(notes, "no --from and --to: looked for from %s on", q.From.Format(time.RFC3339))
+		query.Note(notes, "no --from and --to: looked for from %s on", q.From.Format(time.RFC3339))
 	case q.From.IsZero():
 		q.From = q.To.Add(-queryHour)
-		note(notes, "no --from: asked for the hour from %s to %s", q.From.Format(time.RFC3339), q.To.Format(time.RFC3339))
+		query.Note(notes, "no --from: asked for the hour from %s to %s", q.From.Format(time.RFC3339), q.To.Format(time.RFC3339))
 	}
 	if !q.From.Before(q.To) {
-		return q, usagef("--from %s is not before --to %s", q.From.Format(time.RFC3339), q.To.Format(time.RFC3339))
+		return q, settings.Usagef("--from %s is not before --to %s", q.From.Format(time.RFC3339), q.To.Format(time.RFC3339))
 	}
 	return q, nil
-}
-
-// note says something beside the answer.
-func note(w io.Writer, format string, args ...any) {
-	fmt.Fprintln(w, terminal.Line(fmt.Sprintf(format, args...)))
-}
-
-// ofSource asks the source.
-func (c *queryCommand) ofSource(ctx context.Context, in *inForce, q archive.Question, limit int, s streams) error {
-	if len(in.sources) > 1 {
-		names := make([]string, len(in.sources))
-		for i := range in.sources {
-			names[i] = in.sources[i].name
-		}
-		return usagef("one source is asked at a time: pick it with --source, of %s", strings.Join(names, ", "))
-	}
-	provider := in.sources[0].flags.Provider
-	var err error
-	if q.Statuses, err = statusWords(provider, q.Statuses); err != nil {
-		return err
-	}
-	set, err := in.openSources(ctx, c.logger(s.err))
-	if err != nil {
-		return err
-	}
-	opened := set.sources[0]
-	if opened.err != nil {
-		return opened.named(opened.err)
-	}
-	source := opened.archiver.Source
-	f, err := sourceFunction(ctx, source, c.Function, s.err)
-	if err != nil {
-		return err
-	}
-	out := c.printer(s, f.URN)
-	found, err := lookup.Live(ctx, source, lookup.Asked{Function: f, Question: q, Limit: limit, Ahead: c.Concurrency - 1}, out.show)
-	if err = ended(out, found, err, s.err); err != nil {
-		return err
-	}
-	tell(s.err, found, f.URN)
-	if found.Shown == 0 {
-		note(s.err, "archiver check says whether the source keeps records of it")
-	}
-	if found.Shown == 0 && q.RequestID != "" && c.From.IsZero() && c.To.IsZero() && provider == functioncompute.Provider {
-		note(s.err, "Function Compute finds a request by its invocation id alone, which its caller may have chosen: --from and --to have all of that time looked through")
-	}
-	return nil
-}
-
-// ended ends what is printed, and says where that is not all.
-func ended(out printer, found lookup.Found, err error, notes io.Writer) error {
-	if shown := out.end(err == nil); err == nil {
-		return shown
-	}
-	if found.Shown > 0 {
-		note(notes, "these are not all: the answer ended with an error")
-	}
-	return err
-}
-
-// tell says what the answer does not show.
-func tell(w io.Writer, found lookup.Found, urn string) {
-	if found.Shown == 0 {
-		note(w, "no invocation of %s matches", urn)
-	}
-	if found.More {
-		note(w, "these are the newest %d, there are more: --limit 0 for all", found.Shown)
-	}
-	if found.Outside > 0 {
-		note(w, "%d more came back that did not start in that time: the source goes by another time as well, ask for more of it", found.Outside)
-	}
-	if found.Rejected > 0 {
-		note(w, "%d more came back that cannot be shown: %s", found.Rejected, found.Reason)
-	}
-	if found.Missing > 0 {
-		note(w, "the source counts %d more than it gave: its list changed meanwhile, ask again", found.Missing)
-	}
-}
-
-// statusWords are the words of --status as the provider knows them.
-func statusWords(provider string, asked []string) ([]string, error) {
-	known := slices.Clone(functiongraph.Statuses)
-	if provider == functioncompute.Provider {
-		known = append(known, functioncompute.Statuses...)
-	}
-	var words []string
-	for _, word := range asked {
-		i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, strings.TrimSpace(word)) })
-		if i < 0 {
-			return nil, usagef("--status %q is not one of %s", word, strings.Join(known, ", "))
-		}
-		words = append(words, known[i])
-	}
-	slices.SortFunc(words, cmp.Compare[string])
-	return slices.Compact(words), nil
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+
+	"archiver/internal/query"
 )
 
 // without is an installation that lacks settings of its environment.
@@ -23,7 +25,7 @@ func (in *installation) without(names ...string) *installation {
 }
 
 // ask runs a query with --json and reads its answer.
-func (in *installation) ask(args ...string) (found []element, stderr string) {
+func (in *installation) ask(args ...string) (found []query.Element, stderr string) {
 	in.t.Helper()
 	code, stdout, stderr := in.run(nil, append([]string{"query", "--json"}, args...)...)
 	if code != exitDone {
@@ -35,9 +37,9 @@ func (in *installation) ask(args ...string) (found []element, stderr string) {
 	return found, stderr
 }
 
-func byID(list []element) []element {
+func byID(list []query.Element) []query.Element {
 	list = slices.Clone(list)
-	slices.SortFunc(list, func(a, b element) int { return cmp.Compare(a.RequestID, b.RequestID) })
+	slices.SortFunc(list, func(a, b query.Element) int { return cmp.Compare(a.RequestID, b.RequestID) })
 	return list
 }
 
@@ -125,8 +127,8 @@ func TestQueryOneRequest(t *testing.T) {
 	in := graph.ofAlibaba(web.URL)
 	urn := "acs:fc:cn-hangzhou:" + testAccount + ":services/default/functions/" + api.Functions()[0].Name
 	in.backfill()
-	chosen := query[string](in, `SELECT request_id FROM invocation_history WHERE extra ->> 'invocationId' <> request_id ORDER BY 1 LIMIT 1`)
-	plain := query[string](in, `SELECT request_id FROM invocation_history WHERE extra ->> 'invocationId' = request_id ORDER BY 1 LIMIT 1`)
+	chosen := queryValue[string](in, `SELECT request_id FROM invocation_history WHERE extra ->> 'invocationId' <> request_id ORDER BY 1 LIMIT 1`)
+	plain := queryValue[string](in, `SELECT request_id FROM invocation_history WHERE extra ->> 'invocationId' = request_id ORDER BY 1 LIMIT 1`)
 	times := []string{"--from", "2026-03-29", "--to", "2026-03-30"}
 	for _, id := range []string{chosen, plain} {
 		before := api.Stats().ListStatefulAsyncInvocations
@@ -140,7 +142,7 @@ func TestQueryOneRequest(t *testing.T) {
 		}
 	}
 	// Without times the simulated day may be too long ago, but the hint is the same.
-	if found, stderr := in.ask("--function", urn, "--request-id", chosen); len(found) > 0 || !strings.Contains(stderr, "--from and --to have all of that time looked through") {
+	if found, stderr := in.ask("--function", urn, "--request-id", chosen); len(found) > 0 || !strings.Contains(stderr, "with --from and --to, all records of that time are searched") {
 		t.Errorf("%v, %s", found, stderr)
 	}
 	for span, says := range map[string]string{
@@ -162,7 +164,7 @@ func TestQueryVersionWithoutRows(t *testing.T) {
 	api := faulty(t, generated(t, 1, 600, 4), "versions=whole", time.Now)
 	in := install(t, newServer(t, api))
 	in.backfill()
-	urn := query[string](in, `SELECT function_urn FROM function_versions WHERE function_urn NOT LIKE '%:latest' LIMIT 1`)
+	urn := queryValue[string](in, `SELECT function_urn FROM function_versions WHERE function_urn NOT LIKE '%:latest' LIMIT 1`)
 	times := []string{"--function", urn, "--from", "2026-03-29", "--to", "2026-03-30"}
 	if found, _ := in.ask(times...); len(found) != 600 {
 		t.Errorf("the source gives %d records of %s", len(found), urn)

@@ -23,7 +23,7 @@ func TestQueryNamesOneFunction(t *testing.T) {
 		{function: "urn:fss:x:p:function:default:a:v1", urn: "urn:fss:x:p:function:default:a:v1"}, // versions are not listed
 		{function: "order*", says: "3 functions match, ask for one: urn:fss:x:p:function:default:a, urn:fss:x:p:function:default:b"},
 		{function: "order\x1b[31ms-二", says: "order\uFFFD[31ms-二: 2 functions match, ask for one: urn:fss:x:p:function:default:b, urn:fss:x:p:function:other:b"},
-		{function: "odrers", says: "none of the 3 functions is named so: the nearest are orders, order\uFFFD[31ms-二"},
+		{function: "odrers", says: "none of the 3 functions has this name: the nearest are orders, order\uFFFD[31ms-二"},
 		{function: "[", says: "is not a glob"},
 	} {
 		code, _, stderr := in.run(nil, "query", "--json", "--function", c.function)

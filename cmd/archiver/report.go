@@ -12,19 +12,21 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/load/read"
 	"archiver/internal/page"
+	"archiver/internal/settings"
+	"archiver/internal/supervise"
 )
 
 // reportCommand writes the status page as a file.
 type reportCommand struct {
-	logFlags
-	Out      string        `required:"" type:"path" placeholder:"FILE" help:"The file to write; it needs nothing else to be read."`
-	Lookback time.Duration `default:"30d" help:"How long the source keeps its records, for what is at risk next."`
+	settings.LogFlags
+	Out      string        `required:"" type:"path" placeholder:"FILE" help:"The file to write. It needs no other file."`
+	Lookback time.Duration `default:"30d" help:"How long the source keeps its records: the page shows which missing hours it deletes next."`
 }
 
 // Run is called by the command line.
-func (c *reportCommand) Run(ctx context.Context, s streams, in *inForce) error {
-	log := c.logger(s.err)
-	db, err := in.reading(ctx, log)
+func (c *reportCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
+	log := c.Logger(s.err)
+	db, err := supervise.OpenReader(ctx, in, log)
 	if err != nil {
 		return err
 	}
@@ -32,12 +34,13 @@ func (c *reportCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	return writeReport(ctx, statusPage(read.New(db), c.Lookback, log), c.Out)
 }
 
-// statusPage shows what is in the store.
+// statusPage returns the page that shows the archive. keeps is how long the source
+// keeps its records.
 func statusPage(store *read.Archive, keeps time.Duration, log *slog.Logger) *page.Page {
-	return &page.Page{Store: store, Clock: archive.SystemClock{}, Log: log, Version: version(), Keeps: keeps}
+	return &page.Page{Store: store, Clock: archive.SystemClock{}, Log: log, Version: version(), SourceRetention: keeps}
 }
 
-// writeReport writes the page to a file: all of it, or what was there stays.
+// writeReport writes the page to a file. If that fails, an old file is unchanged.
 func writeReport(ctx context.Context, p *page.Page, name string) error {
 	var report bytes.Buffer
 	if err := p.Report(ctx, &report); err != nil {
@@ -46,7 +49,7 @@ func writeReport(ctx context.Context, p *page.Page, name string) error {
 	part := name + ".part"
 	file, err := os.Create(part)
 	if err != nil {
-		return &usageError{fmt.Errorf("write the report: %w", err)}
+		return settings.Usage(fmt.Errorf("write the report: %w", err))
 	}
 	_, err = file.Write(report.Bytes())
 	err = errors.Join(err, file.Close())

@@ -27,7 +27,7 @@ func TestRetention(t *testing.T) {
 	if code != exitIncomplete || !strings.Contains(stderr, "archiver migrate up") {
 		t.Errorf("dry run of an empty database: exit %d\n%s", code, stderr)
 	}
-	if n := query[int64](in, `SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'archiver_internal', 'archiver_days')`); n != 0 {
+	if n := queryValue[int64](in, `SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'archiver_internal', 'archiver_days')`); n != 0 {
 		t.Errorf("a dry run made %d relations", n)
 	}
 
@@ -36,22 +36,22 @@ func TestRetention(t *testing.T) {
 		t.Fatalf("backfill: exit %d\n%s", code, stderr)
 	}
 	table := "invocations_" + old.Format("20060102")
-	rows := query[int64](in, `SELECT count(*) FROM archiver_days.`+table)
-	size := query[int64](in, `SELECT pg_total_relation_size($1::regclass)`, "archiver_days."+table)
+	rows := queryValue[int64](in, `SELECT count(*) FROM archiver_days.`+table)
+	size := queryValue[int64](in, `SELECT pg_total_relation_size($1::regclass)`, "archiver_days."+table)
 	if rows < 2900 {
 		t.Fatalf("%d rows are archived", rows)
 	}
-	if n := query[float32](in, `SELECT reltuples FROM pg_class WHERE relname = $1`, table); int64(n) != rows {
+	if n := queryValue[float32](in, `SELECT reltuples FROM pg_class WHERE relname = $1`, table); int64(n) != rows {
 		t.Errorf("statistics of %v rows, there are %d", n, rows)
 	}
-	if n := query[int64](in, `SELECT count(*) FROM pg_stats WHERE tablename IN ($1, 'windows', 'functions', 'invocations') AND attname = 'function_id'`, table); n != 4 {
+	if n := queryValue[int64](in, `SELECT count(*) FROM pg_stats WHERE tablename IN ($1, 'windows', 'functions', 'invocations') AND attname = 'function_id'`, table); n != 4 {
 		t.Errorf("%d of 4 tables have statistics", n)
 	}
 
 	const written = `SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM (
 		SELECT w::text FROM archiver_internal.windows w UNION ALL SELECT r::text FROM runs r UNION ALL SELECT i::text FROM invocations i
 		UNION ALL SELECT f::text FROM functions f UNION ALL SELECT relname FROM pg_class WHERE relname ~ '^invocations_') AS t`
-	before, stats := query[string](in, written), api.Stats()
+	before, stats := queryValue[string](in, written), api.Stats()
 	code, stdout, stderr := in.run(nil, append([]string{"once", "--dry-run"}, flags...)...)
 	if code != exitDone {
 		t.Fatalf("dry run: exit %d\n%s", code, stderr)
@@ -65,7 +65,7 @@ func TestRetention(t *testing.T) {
 			t.Errorf("a dry run does not print %q:\n%s", want, stdout)
 		}
 	}
-	if after := query[string](in, written); after != before {
+	if after := queryValue[string](in, written); after != before {
 		t.Error("a dry run changed the archive")
 	}
 	if api.Stats() != stats {
@@ -79,11 +79,11 @@ func TestRetention(t *testing.T) {
 	if want := fmt.Sprintf(`"msg":"day dropped","day":%q,"rows":%d,"bytes":%d}`, old.Format(time.DateOnly), rows, size); strings.Count(stderr, want) != 1 {
 		t.Errorf("the log has not one %s:\n%s", want, stderr)
 	}
-	if n := query[int64](in, `SELECT count(*) FROM archiver_internal.windows WHERE window_start < $1`, now.AddDate(0, 0, -5).Truncate(24*time.Hour)); n != 0 {
+	if n := queryValue[int64](in, `SELECT count(*) FROM archiver_internal.windows WHERE window_start < $1`, now.AddDate(0, 0, -5).Truncate(24*time.Hour)); n != 0 {
 		t.Errorf("%d old windows are left", n)
 	}
 	// Beside it, the days to come are there.
-	if n := query[int64](in, `SELECT count(*) FROM pg_inherits WHERE inhparent = 'archiver_days.invocations_dated'::regclass`); n != 2 {
+	if n := queryValue[int64](in, `SELECT count(*) FROM pg_inherits WHERE inhparent = 'archiver_days.invocations_dated'::regclass`); n != 2 {
 		t.Errorf("%d days are there, want today and tomorrow", n)
 	}
 	// What was dropped is not read again, nor is there anything to drop.

@@ -19,7 +19,9 @@ import (
 	"archiver/internal/load/pg"
 	"archiver/internal/loop"
 	"archiver/internal/schedule"
+	"archiver/internal/settings"
 	"archiver/internal/simulate"
+	"archiver/internal/supervise"
 )
 
 // within bounds what a test waits for.
@@ -35,7 +37,7 @@ func (in *installation) inProcess(endpoint string, clock archive.Clock) *loop.Ar
 	in.t.Helper()
 	ctx := within(in.t)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	if err := migrateUp(ctx, in.database, log); err != nil {
+	if err := supervise.MigrateUp(ctx, in.database, log); err != nil {
 		in.t.Fatal(err)
 	}
 	db, err := pg.Open(ctx, in.database, 4, log)
@@ -51,6 +53,12 @@ func (in *installation) inProcess(endpoint string, clock archive.Clock) *loop.Ar
 		in.t.Fatal(err)
 	}
 	return &loop.Archiver{Source: source, Store: load.New(db, days.New(db)), Clock: clock, Log: log, Settle: 10 * time.Minute, Concurrency: 4}
+}
+
+// dueOrder is what a tick of archiver run orders.
+func dueOrder(flags settings.DueFlags, now time.Time, settle time.Duration) archive.Order {
+	s := supervise.Source{Source: settings.Source{SourceFlags: settings.SourceFlags{Settle: settle}, DueFlags: flags}}
+	return s.DueOrder("run", now)
 }
 
 // TestWindowIsDueOnceSettled runs on the schedule with an injected clock: at
@@ -73,8 +81,10 @@ func TestWindowIsDueOnceSettled(t *testing.T) {
 	go func() {
 		defer close(ended)
 		schedule.Run(ctx, ticks, clock, archiver.Log, func(ctx context.Context, tick time.Time) {
-			due := dueFlags{Lookback: 4 * time.Hour}
-			pass(ctx, archiver, due.order("run", tick, archiver.Settle), archiver.Log)
+			due := settings.DueFlags{Lookback: 4 * time.Hour}
+			if _, err := archiver.Archive(ctx, dueOrder(due, tick, archiver.Settle), new(archive.Progress)); err != nil {
+				t.Error(err)
+			}
 			select {
 			case passed <- tick:
 			case <-ctx.Done():
@@ -105,13 +115,13 @@ func TestWindowIsDueOnceSettled(t *testing.T) {
 		case <-ctx.Done():
 			t.Fatal("no pass at the tick")
 		}
-		if last := query[time.Time](in, `SELECT max(window_start) FROM window_coverage WHERE state = 'complete'`); !last.Equal(step.last) {
+		if last := queryValue[time.Time](in, `SELECT max(window_start) FROM window_coverage WHERE state = 'complete'`); !last.Equal(step.last) {
 			t.Errorf("at %s the newest complete window is %s, want %s", step.tick, last, step.last)
 		}
-		if n := query[int64](in, `SELECT count(*) FROM window_coverage WHERE state = 'complete'`); n != 3*step.read {
+		if n := queryValue[int64](in, `SELECT count(*) FROM window_coverage WHERE state = 'complete'`); n != 3*step.read {
 			t.Errorf("at %s %d windows are complete, want %d", step.tick, n, 3*step.read)
 		}
-		if n := query[int64](in, `SELECT count(*) FROM invocations WHERE start_time > $1::timestamptz + interval '1 hour 1 second'`, step.last); n != 0 {
+		if n := queryValue[int64](in, `SELECT count(*) FROM invocations WHERE start_time > $1::timestamptz + interval '1 hour 1 second'`, step.last); n != 0 {
 			t.Errorf("at %s %d records of windows that have not settled are archived", step.tick, n)
 		}
 		calls := api.Stats().ListAsyncInvocations

@@ -78,7 +78,7 @@ func TestSettingsAreArchived(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("history (-source +archive):\n%s", diff)
 	}
-	if n := query[int64](in, `
+	if n := queryValue[int64](in, `
 		SELECT count(*)
 		  FROM invocation_history i
 		  LEFT JOIN notification_settings_history s
@@ -115,7 +115,7 @@ func TestSettingsAreArchived(t *testing.T) {
 	t.Cleanup(db.Close)
 	store := read.New(db)
 	page := httptest.NewRecorder()
-	webPages(store, statusPage(store, 30*24*time.Hour, archiver.Log), metrics.New("test"), archiver.Log).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/", nil))
+	webPages(store.Ping, statusPage(store, 30*24*time.Hour, archiver.Log), metrics.New("test"), archiver.Log).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/", nil))
 	if strings.Count(page.Body.String(), said) != 1 {
 		t.Errorf("page:\n%s", page.Body)
 	}
@@ -148,7 +148,7 @@ func TestSettingsDenied(t *testing.T) {
 	if n := strings.Count(log.String(), "settings are denied"); n != 1 || strings.Contains(log.String(), testToken) {
 		t.Errorf("said %d times:\n%s", n, log.String())
 	}
-	if n := query[int64](in, `SELECT count(*) FROM functions WHERE settings_asked_at IS NOT NULL`); n != 0 {
+	if n := queryValue[int64](in, `SELECT count(*) FROM functions WHERE settings_asked_at IS NOT NULL`); n != 0 {
 		t.Errorf("%d functions count as asked", n)
 	}
 }
@@ -157,7 +157,7 @@ func TestSettingsDenied(t *testing.T) {
 func texts(in *installation, sql string) map[string]string {
 	in.t.Helper()
 	rows := map[string]string{}
-	all := query[[]byte](in, fmt.Sprintf(`SELECT COALESCE(json_object_agg(key, value), '{}') FROM (%s) AS q (key, value)`, sql))
+	all := queryValue[[]byte](in, fmt.Sprintf(`SELECT COALESCE(json_object_agg(key, value), '{}') FROM (%s) AS q (key, value)`, sql))
 	if err := json.Unmarshal(all, &rows); err != nil {
 		in.t.Fatal(err)
 	}

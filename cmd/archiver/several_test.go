@@ -1,26 +1,15 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/robfig/cron/v3"
-
-	"archiver/internal/archive/clocktest"
-	"archiver/internal/metrics"
-	"archiver/internal/schedule"
 	"archiver/internal/simulate"
 )
 
@@ -140,7 +129,7 @@ var wholeDay = []string{"--from", "2026-03-29", "--to", "2026-03-30"}
 // records are those of each source in the archive.
 func records(in *installation) string {
 	in.t.Helper()
-	return query[string](in, `
+	return queryValue[string](in, `
 		SELECT coalesce(string_agg(n, ' ' ORDER BY n), '')
 		  FROM (SELECT provider || '/' || region || '/' || project_id || '=' || count(*) AS n
 		          FROM invocation_history GROUP BY provider, region, project_id) AS each`)
@@ -312,132 +301,4 @@ func TestRunSeveral(t *testing.T) {
 	if len(up) != 2 || up["shop"] != "7 * * * *" || up["stock"] != "0 0 1 1 *" {
 		t.Errorf("up are %v:\n%s", up, log.String())
 	}
-}
-
-// Each source's pass comes at its own ticks, be another one's under way still.
-func TestOwnTicks(t *testing.T) {
-	t.Parallel()
-	ctx, stop := context.WithCancel(within(t))
-	defer stop()
-	clock := clocktest.New(day)
-	set, ticks := &opened{}, make(map[*configured]cron.Schedule)
-	for name, expression := range map[string]string{"hourly": "7 * * * *", "often": "*/10 * * * *"} {
-		of := &openedSource{configured: &configured{name: name}, log: slog.New(slog.DiscardHandler)}
-		set.sources = append(set.sources, of)
-		var err error
-		if ticks[of.configured], err = schedule.Parse(expression); err != nil {
-			t.Fatal(err)
-		}
-	}
-	worked, ended := make(chan string), make(chan struct{})
-	go func() {
-		defer close(ended)
-		set.atTicks(ctx, clock, ticks, func(ctx context.Context, o *openedSource, tick time.Time) {
-			worked <- o.name + tick.Format(" 15:04")
-			if o.name == "hourly" {
-				<-ctx.Done() // busy
-			}
-		})
-	}()
-	for _, want := range []string{"hourly 00:07", "often 00:10", "often 00:20"} {
-		tick, err := time.Parse("15:04", want[len(want)-5:])
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := day.Add(time.Duration(tick.Hour())*time.Hour + time.Duration(tick.Minute())*time.Minute)
-		if err := clock.AwaitSleeper(ctx, at); err != nil {
-			t.Fatalf("nobody waits for %s", want)
-		}
-		clock.Advance(at.Sub(clock.Now()))
-		select {
-		case got := <-worked:
-			if got != want {
-				t.Errorf("%s, want %s", got, want)
-			}
-		case <-ctx.Done():
-			t.Fatalf("no pass at %s", want)
-		}
-	}
-	stop()
-	<-ended
-}
-
-// A source that cannot be opened when run starts is opened at a later tick.
-func TestSourceOpenedLater(t *testing.T) {
-	t.Parallel()
-	shop, endpoint := signInServer(t)
-	var down atomic.Bool
-	down.Store(true)
-	flaky := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if down.Load() {
-			w.WriteHeader(http.StatusForbidden) // refused once, and not tried again
-			return
-		}
-		shop.ServeHTTP(w, r)
-	}))
-	in := install(t, endpoint)
-	w := work(t, map[string]string{
-		"archiver.yaml": fmt.Sprintf(`
-region: cn-north-4
-auth-token-file: token
-database-url-file: url
-sources:
-  - {name: up, endpoint: %[1]s, project-id: %[3]s}
-  - {name: late, endpoint: %[2]s, iam-endpoint: %[2]s, project: eu-de_shop, region: eu-de}
-`, endpoint, flaky, simulate.DefaultProjectID),
-		"token": testToken, "url": in.database,
-	})
-	ctx := within(t)
-	_, force, err := parse([]string{"run", "--config", filepath.Join(w.dir, "archiver.yaml"), "--lookback", "1d"}, streams{out: io.Discard, err: io.Discard})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var mu sync.Mutex
-	var said strings.Builder
-	log := slog.New(slog.NewJSONHandler(&locked{&mu, &said}, nil))
-	set, err := force.open(ctx, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer set.db.Close()
-	late := set.sources[1]
-	m := metrics.New("test")
-	late.flags.metrics = m
-	failed := func() bool {
-		page := httptest.NewRecorder()
-		m.Handler(log).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-		return strings.Contains(page.Body.String(), `archiver_runs_total{outcome="failed",provider="functiongraph"} 1`+"\n")
-	}
-	if late.archiver != nil || late.err == nil {
-		t.Fatal("the source is open, that cannot be")
-	}
-	tick := day.AddDate(0, 0, 1).Add(2 * time.Hour)
-	complete := func() int64 { return query[int64](in, `SELECT count(*) FROM runs WHERE outcome = 'complete'`) }
-	late.pass(ctx, set.db, tick)
-	if late.archiver != nil || complete() != 0 || !strings.Contains(said.String(), `"msg":"source cannot be opened, the next tick tries again","source":"late"`) {
-		t.Errorf("the log: %s", said.String())
-	}
-	if !failed() {
-		t.Error("that it could not be opened is no run that failed")
-	}
-	down.Store(false)
-	late.pass(ctx, set.db, tick)
-	if complete() != 1 {
-		t.Errorf("no pass was complete: %s", said.String())
-	}
-	if !failed() {
-		t.Error("the pass after it failed as well")
-	}
-}
-
-// locked writes for one at a time.
-type locked struct {
-	mu *sync.Mutex
-	w  io.Writer
-}
-
-func (l *locked) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(b)
 }

@@ -92,7 +92,7 @@ func TestSignIn(t *testing.T) {
 			in := install(t, endpoint).nobody(endpoint)
 			in.env = append(in.env, env...)
 			in.backfill("--project", "eu-de_shop")
-			if n := query[int64](in, `SELECT count(*) FROM invocation_history WHERE project_id = $1`, simulate.DefaultProjectID); n != 300 {
+			if n := queryValue[int64](in, `SELECT count(*) FROM invocation_history WHERE project_id = $1`, simulate.DefaultProjectID); n != 300 {
 				t.Errorf("%d rows", n)
 			}
 		})
@@ -165,8 +165,8 @@ func TestSecretsAreNeverShown(t *testing.T) {
 					t.Errorf("ended with %v:\n%s", err, out.String())
 				}
 				kept := ""
-				if query[bool](in, `SELECT to_regclass('runs') IS NOT NULL`) {
-					kept = query[string](in, `SELECT concat((SELECT string_agg(runs::text, '|') FROM runs), (SELECT string_agg(windows::text, '|') FROM archiver_internal.windows))`)
+				if queryValue[bool](in, `SELECT to_regclass('runs') IS NOT NULL`) {
+					kept = queryValue[string](in, `SELECT concat((SELECT string_agg(runs::text, '|') FROM runs), (SELECT string_agg(windows::text, '|') FROM archiver_internal.windows))`)
 				}
 				for _, secret := range never {
 					for where, text := range map[string]string{"log": out.String(), "database": kept, "arguments": string(arguments)} {
@@ -184,8 +184,10 @@ func TestSecretsAreNeverShown(t *testing.T) {
 // takes a secret, which every process of the machine could see.
 func TestNoSecretFlags(t *testing.T) {
 	t.Parallel()
-	var all commands
-	parser := commandLine(t, &all)
+	parser, err := newParser(new(commands), streams{out: io.Discard, err: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
 	seen := 0
 	for _, command := range parser.Model.Children {
 		if command.Name == "simulate" {
@@ -278,7 +280,7 @@ func TestMetadataService(t *testing.T) {
 	in := install(t, endpoint).nobody(endpoint)
 	in.env = append(in.env, "HTTP_PROXY="+metadata, "ARCHIVER_PROJECT=eu-de_shop")
 	in.backfill()
-	if n := query[int64](in, `SELECT count(*) FROM invocation_history`); n != 300 {
+	if n := queryValue[int64](in, `SELECT count(*) FROM invocation_history`); n != 300 {
 		t.Errorf("%d rows", n)
 	}
 	if given.Load() != 2 {

@@ -6,18 +6,19 @@ import (
 	"time"
 
 	"archiver/internal/serve"
+	"archiver/internal/settings"
 	"archiver/internal/simulate"
 	"archiver/internal/simulate/dataset"
 )
 
 // simulateCommand serves the APIs of FunctionGraph and Function Compute.
 type simulateCommand struct {
-	logFlags
+	settings.LogFlags
 	Listen    string        `default:"127.0.0.1:8090" help:"Address to serve on."`
 	AK        string        `name:"ak" default:"demo-access-key" help:"Access key that requests are signed with."`
 	SK        string        `name:"sk" default:"demo-secret-key" help:"Secret key."`
 	Token     string        `help:"Accept this X-Auth-Token as well."`
-	User      string        `help:"An IAM user who may sign in for a token, with --password and --domain; the identity service answers in the same place."`
+	User      string        `help:"An IAM user who may sign in for a token, with --password and --domain. The identity service has the same address."`
 	Password  string        `help:"The user's password."`
 	Domain    string        `help:"The account that the user belongs to."`
 	ProjectID string        `name:"project-id" default:"${project}" help:"The project served."`
@@ -27,12 +28,12 @@ type simulateCommand struct {
 	Trace     string        `placeholder:"PREFIX" help:"Replay PREFIX_inv.csv and PREFIX_run.csv in place of the generator."`
 	Date      string        `placeholder:"YYYY-MM-DD" help:"The UTC day of the records. Default: yesterday for a trace; for the generator yesterday, today and on."`
 	Latency   time.Duration `help:"Wait this long before each answer."`
-	RateLimit float64       `help:"Calls a second; what is beyond is answered 429."`
-	Faults    string        `placeholder:"LIST" help:"Deviate from the API's pages, such as borders=none,count=absent,500=0.05. The word help lists all there is."`
+	RateLimit float64       `help:"Calls a second; further calls are answered 429."`
+	Faults    string        `placeholder:"LIST" help:"Ways to deviate from the API's pages, such as borders=none,count=absent,500=0.05; help lists all of them."`
 }
 
-// generatedPerFunction is how many invocations the generator makes a function
-// and day.
+// generatedPerFunction is the number of invocations that the generator makes for
+// each function and day.
 const generatedPerFunction = 2800
 
 // Run is called by the command line.
@@ -43,9 +44,9 @@ func (c *simulateCommand) Run(ctx context.Context, s streams) error {
 	}
 	faults, err := simulate.ParseFaults(c.Faults)
 	if err != nil {
-		return usagef("--faults: %w (--faults help lists all there is)", err)
+		return settings.Usagef("--faults: %w (--faults help lists all faults)", err)
 	}
-	log := c.logger(s.err)
+	log := c.Logger(s.err)
 	data, err := c.data()
 	if err != nil {
 		return err
@@ -56,7 +57,7 @@ func (c *simulateCommand) Run(ctx context.Context, s streams) error {
 		Latency: c.Latency, RateLimit: c.RateLimit, Faults: faults, Log: log,
 	})
 	if err != nil {
-		return &usageError{err}
+		return settings.Usage(err)
 	}
 	web, err := serve.Start(context.WithoutCancel(ctx), serve.Options{Address: c.Listen, Handler: server, Log: log})
 	if err != nil {
@@ -69,19 +70,19 @@ func (c *simulateCommand) Run(ctx context.Context, s streams) error {
 	return web.Wait(ctx)
 }
 
-// data reads or generates what is served.
+// data reads or generates the records that are served.
 func (c *simulateCommand) data() (*dataset.Data, error) {
 	day := time.Now().UTC().AddDate(0, 0, -1).Truncate(24 * time.Hour)
 	if c.Date != "" {
 		var err error
 		if day, err = time.Parse(time.DateOnly, c.Date); err != nil {
-			return nil, usagef("--date: %q is not a day such as 2026-11-20", c.Date)
+			return nil, settings.Usagef("--date: %q is not a day such as 2026-11-20", c.Date)
 		}
 	}
 	if c.Trace != "" {
 		data, err := dataset.LoadTrace(c.Trace, day, c.Seed)
 		if err != nil {
-			return nil, usagef("--trace: %w", err)
+			return nil, settings.Usagef("--trace: %w", err)
 		}
 		return data, nil
 	}
@@ -94,7 +95,7 @@ func (c *simulateCommand) data() (*dataset.Data, error) {
 	}
 	data, err := generate()
 	if err != nil {
-		return nil, &usageError{err}
+		return nil, settings.Usage(err)
 	}
 	return data, nil
 }

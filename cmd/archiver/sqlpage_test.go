@@ -26,6 +26,7 @@ import (
 	"archiver/internal/loop"
 	"archiver/internal/pgserver/pgtest"
 	"archiver/internal/simulate/dataset"
+	"archiver/internal/supervise"
 )
 
 // The archive that docs/sql.md asks: what the demo archives, on seven evenings.
@@ -88,7 +89,7 @@ func TestSQLPage(t *testing.T) {
 func archiveForPage(t *testing.T, url string) {
 	t.Helper()
 	ctx, log := t.Context(), slog.New(slog.DiscardHandler)
-	if err := migrateUp(ctx, url, log); err != nil {
+	if err := supervise.MigrateUp(ctx, url, log); err != nil {
 		t.Fatal(err)
 	}
 	db, err := pg.Open(ctx, url, 8, log)

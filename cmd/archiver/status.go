@@ -8,44 +8,53 @@ import (
 	"os"
 	"time"
 
+	"archiver/internal/archive"
 	"archiver/internal/load/read"
 	"archiver/internal/page"
+	"archiver/internal/settings"
+	"archiver/internal/supervise"
 	"archiver/internal/terminal"
 )
 
 // statusCommand shows what is archived and what is not.
 type statusCommand struct {
-	logFlags
+	settings.LogFlags
 	JSON     bool          `name:"json" help:"For programs."`
-	All      bool          `help:"Every function, and not only those with most trouble."`
+	All      bool          `help:"Every function, and not only those with the most trouble."`
 	Color    string        `enum:"auto,always,never" default:"auto" help:"Colours: auto is on a terminal, unless NO_COLOR is set."`
-	Lookback time.Duration `default:"30d" help:"How long the source keeps its records, for what is at risk next."`
+	Lookback time.Duration `default:"30d" help:"How long the source keeps its records: the status shows which missing hours it deletes next."`
 }
 
-// statusRuns is how many runs are shown to programs.
+// statusRuns is the number of runs in JSON.
 const statusRuns = 5
 
-// plainColumns is how wide it is where there is no terminal.
+// plainColumns is the width without a terminal.
 const plainColumns = 80
 
-// A status is what programs are told.
+// A status is what status --json prints.
 type status struct {
-	Functions []read.FunctionStatus `json:"functions"`
-	Runs      []read.RunStatus      `json:"runs"`
+	Functions []read.Function `json:"functions"`
+	Runs      []read.Run      `json:"runs"`
 }
 
-func readStatus(ctx context.Context, store *read.Archive) (s status, err error) {
-	if s.Functions, err = store.Status(ctx); err != nil {
-		return s, err
-	}
-	s.Runs, err = store.LastRuns(ctx, statusRuns)
+func readStatus(ctx context.Context, store *read.Archive, now time.Time) (s status, err error) {
+	err = store.Snapshot(ctx, func(snapshot *read.Snapshot) error {
+		if s.Functions, err = snapshot.Functions(ctx); err != nil {
+			return err
+		}
+		if err := snapshot.CountOff(ctx, s.Functions); err != nil {
+			return err
+		}
+		s.Runs, err = snapshot.Runs(ctx, statusRuns, now.Add(-archive.DeadAfter))
+		return err
+	})
 	return s, err
 }
 
 // Run is called by the command line.
-func (c *statusCommand) Run(ctx context.Context, s streams, in *inForce) error {
-	log := c.logger(s.err)
-	db, err := in.reading(ctx, log)
+func (c *statusCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
+	log := c.Logger(s.err)
+	db, err := supervise.OpenReader(ctx, in, log)
 	if err != nil {
 		return err
 	}
@@ -54,7 +63,7 @@ func (c *statusCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	if !c.JSON {
 		return statusPage(store, c.Lookback, log).Print(ctx, s.out, screenOf(s.out, c.Color, c.All))
 	}
-	status, err := readStatus(ctx, store)
+	status, err := readStatus(ctx, store, archive.SystemClock{}.Now())
 	if err != nil {
 		return err
 	}
@@ -63,7 +72,7 @@ func (c *statusCommand) Run(ctx context.Context, s streams, in *inForce) error {
 	return encoder.Encode(status)
 }
 
-// screenOf is what w can show.
+// screenOf returns what w can show.
 func screenOf(w io.Writer, color string, all bool) page.Screen {
 	screen := page.Screen{Columns: plainColumns, Color: color == "always", All: all}
 	if terminal.Is(w) {

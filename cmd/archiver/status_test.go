@@ -81,7 +81,7 @@ func TestStatusShowsAnotherProcess(t *testing.T) {
 	}
 	<-g.held
 	waitFor(t, "the backfill to say how far it is", func() bool {
-		return query[bool](in, `SELECT EXISTS (SELECT FROM runs WHERE windows_done > 0)`)
+		return queryValue[bool](in, `SELECT EXISTS (SELECT FROM runs WHERE windows_done > 0)`)
 	})
 	code, stdout, _ := in.run(nil, "status")
 	running := regexp.MustCompile(

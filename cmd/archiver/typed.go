@@ -7,17 +7,17 @@ import (
 	"archiver/internal/terminal"
 )
 
-// typed is what the user typed after the command's name. No secret is a
-// flag.
+// typed has the arguments of the command line. They contain no secret, because no
+// secret is a flag.
 type typed []string
 
-// plainWord needs no quotes in a shell.
+// plainWord matches a word that needs no quotes in a shell.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
-// String is it as one line to paste into a shell.
-func (c typed) String() string {
+// String returns the command line as one line to paste into a shell.
+func (t typed) String() string {
 	words := []string{"archiver"}
-	for _, word := range c {
+	for _, word := range t {
 		word = terminal.Printable(word)
 		if !plainWord.MatchString(word) {
 			word = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"

@@ -3,52 +3,56 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
 	"archiver/internal/archive"
 	"archiver/internal/loop"
+	"archiver/internal/settings"
+	"archiver/internal/supervise"
 	"archiver/internal/terminal"
 )
 
 // verifyCommand compares the archive's counts with the source's.
 type verifyCommand struct {
-	archiveFlags
+	settings.ArchiveFlags
 	rangeFlags
 	Repair bool `help:"Read again what differs."`
 }
 
 // Run is called by the command line.
-func (c *verifyCommand) Run(ctx context.Context, s streams, in *inForce) error {
+func (c *verifyCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
 	s.err = terminal.NewConsole(s.err)
 	span, err := c.span()
 	if err != nil {
 		return err
 	}
-	log := c.logger(s.err)
-	stopProfiles, err := c.profiles(log)
+	log := c.Logger(s.err)
+	stopProfiles, err := serveProfiles(c.Pprof, log)
 	if err != nil {
 		return err
 	}
 	defer stopProfiles()
-	set, err := in.open(ctx, log, c.Function...)
+	set, err := supervise.Open(ctx, in, supervise.Options{Log: log, Migrate: !c.NoMigrate, Functions: c.Function})
 	if err != nil {
 		return err
 	}
-	defer set.db.Close()
-	err = set.each(ctx, s, func(ctx context.Context, o *openedSource, s streams) error {
-		return verify(ctx, o.archiver, archive.Order{AskedBy: "verify", Compare: true, Repair: c.Repair, Range: span}, o.log, s)
+	defer set.DB.Close()
+	order := archive.Order{AskedBy: "verify", Compare: true, Repair: c.Repair, Range: span}
+	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
+		return verify(ctx, source.Archiver, order, source.Log, out, errs)
 	})
 	if c.Repair && ctx.Err() == nil {
-		countFigures(ctx, set.db, archive.SystemClock{}, 0, log)
+		m := supervise.Maintenance{DB: set.DB, Clock: archive.SystemClock{}}
+		m.Count(ctx, log)
 	}
 	return err
 }
 
-// verify compares, and prints what differs.
-func verify(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, s streams) error {
-	summary, took, err := watch(ctx, archiver, o, log, s.err)
-
+// verify compares the counts of one source, and prints the windows that differ.
+func verify(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, out, errs io.Writer) error {
+	summary, took, err := supervise.Archive(ctx, archiver, o, log, errs)
 	table := terminal.Table{Head: []string{"FUNCTION", "WINDOW", "ARCHIVED", "SOURCE COUNTS"}}
 	for _, d := range summary.Differences {
 		counted := fmt.Sprint(d.Counted)
@@ -57,13 +61,13 @@ func verify(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *
 		}
 		table.Add(d.Function.Name, d.Window.Format(time.RFC3339), fmt.Sprint(d.Archived), counted)
 	}
-	if failed := table.Write(s.out, 0); failed != nil && err == nil {
+	if failed := table.Write(out, 0); failed != nil && err == nil {
 		err = fmt.Errorf("print what differs: %w", failed)
 	}
 	if more := int(summary.Differ) - len(summary.Differences); more > 0 {
-		fmt.Fprintf(s.out, "… and %d more, in the log\n", more)
+		fmt.Fprintf(out, "… and %d more, in the log\n", more)
 	}
-	fmt.Fprintf(s.out, "%s: %d windows compared, %d differ, %d read again, %d calls, %s\n", summary.Range,
+	fmt.Fprintf(out, "%s: %d windows compared, %d differ, %d read again, %d calls, %s\n", summary.Range,
 		summary.Compared, summary.Differ, summary.Done, summary.Calls, took.Round(time.Millisecond))
 	return err
 }

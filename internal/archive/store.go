@@ -156,9 +156,6 @@ type Store interface {
 	Plan(ctx context.Context, due []Due, o Order) error
 	// Claim gives the function to this worker alone, or answers ErrClaimed.
 	Claim(ctx context.Context, function Known) (Claim, error)
-	// Want asks other processes for their share of functions that they have
-	// claimed: they see it by Wanted.
-	Want(ctx context.Context, functions []Known) error
 }
 
 // A Claim is one worker's hold on one function: everything written of the
@@ -207,9 +204,6 @@ type Claim interface {
 	// KeepSettings keeps what the source said of them at this time.
 	KeepSettings(ctx context.Context, s FunctionSettings, at time.Time) error
 
-	// Wanted reports whether another process waits for a share of the work, as
-	// of the last Commit or Renew.
-	Wanted() bool
 	Renew(ctx context.Context) error
 	Release(ctx context.Context) error
 }

@@ -14,8 +14,8 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// measureCalls counts what the source is asked: for each day archived in one
-// go, and hour by hour as run does it.
+// measureCalls counts the calls to the source: for a day archived at once, and for
+// hourly passes as run makes them.
 func measureCalls(ctx context.Context, b *bench) ([]measure, error) {
 	var measures []measure
 	for _, functions := range []int{smallDay, largeDay} {
@@ -30,7 +30,7 @@ func measureCalls(ctx context.Context, b *bench) ([]measure, error) {
 }
 
 func (b *bench) callsOfDay(ctx context.Context, functions int) ([]measure, error) {
-	data, err := b.theDay(functions)
+	data, err := b.day(functions)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (b *bench) callsOfDay(ctx context.Context, functions int) ([]measure, error
 	if err != nil {
 		return nil, err
 	}
-	if _, err := b.backfill(ctx, between{source.url, database}); err != nil {
+	if _, err := b.backfill(ctx, endpoints{source.url, database}); err != nil {
 		return nil, err
 	}
 	calls, fewest := source.Stats().ListAsyncInvocations, source.fewest()
@@ -55,20 +55,20 @@ func (b *bench) callsOfDay(ctx context.Context, functions int) ([]measure, error
 	}, b.drop(ctx, name)
 }
 
-// What run does with its defaults, but for how far it looks back: far enough
-// for all that it reads here.
+// The defaults of run, except for the shorter lookback, which covers all windows
+// that the passes read.
 const (
 	settle      = 10 * time.Minute
 	verifyAfter = 6 * time.Hour
 	workers     = 8
 	hourlyBack  = 12 * time.Hour
-	// Passes before the calls are counted, until counts are compared as
-	// steadily as windows are read, and while they are.
+	// The passes before calls are counted, until each pass compares as many counts
+	// as it reads windows, and the passes that are counted.
 	hourlyBefore, hourlyCounted = 8, 8
 )
 
-// callsHourly makes one pass an hour over a source whose day goes on, as run
-// and once do, by a clock that is moved from one to the next.
+// callsHourly makes hourly passes over live data, as run and once do. It moves the
+// clock by an hour between passes.
 func (b *bench) callsHourly(ctx context.Context) ([]measure, error) {
 	clock := new(movedClock)
 	clock.set(date.Add(12*time.Hour + 17*time.Minute))
@@ -91,7 +91,7 @@ func (b *bench) callsHourly(ctx context.Context) ([]measure, error) {
 	store := newStore(db)
 	client, err := functiongraph.New(ctx, functiongraph.Options{
 		Region: simulate.DefaultRegion, Endpoint: source.url, ProjectID: simulate.DefaultProjectID,
-		AuthToken: extract.FixedSecret("token", token), // a signature would go by the machine's own clock
+		AuthToken: extract.FixedSecret("token", token), // the SDK's signature would use the machine's clock
 	}, extract.NewCaller(extract.Options{Concurrency: workers, Timeout: time.Minute, Clock: archive.SystemClock{}, Log: b.log}), b.log)
 	if err != nil {
 		return nil, err
@@ -126,8 +126,8 @@ func (b *bench) callsHourly(ctx context.Context) ([]measure, error) {
 	}, nil
 }
 
-// fewestHourly is how many pages the windows of the passes counted take: one
-// each even where it is empty.
+// fewestHourly is the smallest number of pages that the windows of the counted
+// passes fit in. An empty window takes one page.
 func fewestHourly(data *dataset.Data, after time.Time) (pages int) {
 	to := archive.DueBefore(after.Add(-time.Hour), settle)
 	from := to.Add(-hourlyCounted * time.Hour)
@@ -145,7 +145,7 @@ func fewestHourly(data *dataset.Data, after time.Time) (pages int) {
 	return pages
 }
 
-// A movedClock stands where it was set; its sleeps are real ones.
+// movedClock shows the time that was set. Its sleeps are real.
 type movedClock struct {
 	archive.SystemClock
 	now atomic.Pointer[time.Time]
@@ -153,5 +153,5 @@ type movedClock struct {
 
 func (c *movedClock) set(now time.Time) { c.now.Store(&now) }
 
-// Now is where the clock was set.
+// Now is the time that was set.
 func (c *movedClock) Now() time.Time { return *c.now.Load() }

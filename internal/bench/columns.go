@@ -9,23 +9,23 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A column is what something costs in each row.
+// column is the cost of a part of a row.
 type column struct {
 	name  string
 	bytes float64
 }
 
-// rowHeader is what PostgreSQL puts before each row of so many columns, and the
-// pointer to it. Some columns of every row are NULL, so each has the map of
-// these.
+// rowHeader is the size of the header of a row with this many columns, and of the
+// pointer to the row. The header includes the bitmap of NULL columns, because each
+// row has some.
 func rowHeader(columns int) float64 {
 	const fixed, align, pointer = 23, 8, 4
 	header := fixed + (columns+7)/8
 	return float64((header+align-1)/align*align + pointer)
 }
 
-// columns are the costs of the columns on the archived day, largest first, then
-// those of the row and its indexes.
+// columns are the costs of the columns on the archived day, largest first, then of
+// the row header and the indexes.
 func columns(ctx context.Context, database string) ([]column, error) {
 	conn, err := pgx.Connect(ctx, database)
 	if err != nil {
@@ -91,7 +91,7 @@ func columns(ctx context.Context, database string) ([]column, error) {
 	}
 	total := heap / rows
 	for _, c := range all {
-		if c.bytes >= 0.05 { // those of the small partitions are next to nothing
+		if c.bytes >= 0.05 { // the indexes of small partitions take almost no space
 			list = append(list, c)
 		}
 		total += c.bytes
@@ -99,7 +99,7 @@ func columns(ctx context.Context, database string) ([]column, error) {
 	return append(list, column{"in all", total}), nil
 }
 
-// columnTable is the costs as a table.
+// columnTable is the costs as a table in Markdown.
 func columnTable(columns []column) string {
 	rows := [][]string{{"column", "bytes a row"}}
 	for _, c := range columns {

@@ -10,10 +10,10 @@ import (
 	"archiver/internal/simulate"
 )
 
-// measureDay archives the day into an empty database, reads all of it again,
-// and archives it once more for a profile.
+// measureDay archives the day into an empty database, reads the whole day again,
+// and archives the day into another database for a profile.
 func measureDay(ctx context.Context, b *bench) ([]measure, error) {
-	data, err := b.theDay(smallDay)
+	data, err := b.day(smallDay)
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +26,7 @@ func measureDay(ctx context.Context, b *bench) ([]measure, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, err := b.watched(ctx, between{source.url, database})
+	first, err := b.measuredBackfill(ctx, endpoints{source.url, database})
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func measureDay(ctx context.Context, b *bench) ([]measure, error) {
 	if want := invocations(data); first.after.rows != int64(want) {
 		return nil, fmt.Errorf("%d rows are archived of %d records", first.after.rows, want)
 	}
-	again, err := b.watched(ctx, between{source.url, database}, "--force")
+	again, err := b.measuredBackfill(ctx, endpoints{source.url, database}, "--force")
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func measureDay(ctx context.Context, b *bench) ([]measure, error) {
 	if database, err = b.database(ctx, "day_profiled"); err != nil {
 		return nil, err
 	}
-	if err := b.profiled(ctx, between{source.url, database}, filepath.Join(".archiver", "profiles", "day.cpu.pprof")); err != nil {
+	if err := b.profiled(ctx, endpoints{source.url, database}, filepath.Join(".archiver", "profiles", "day.cpu.pprof")); err != nil {
 		return nil, err
 	}
 	if err := b.drop(ctx, "day_profiled"); err != nil {
@@ -70,33 +70,33 @@ func measureDay(ctx context.Context, b *bench) ([]measure, error) {
 	}, nil
 }
 
-// A watch is a process with what it did to the database.
-type watch struct {
+// measuredProcess is a process and the database before and after it.
+type measuredProcess struct {
 	*process
 	before, after  footprint
-	server, source float64 // seconds of processor time, of PostgreSQL and of this process
+	server, source float64 // processor time of PostgreSQL and of this process, in seconds
 }
 
-// watched archives the day and looks at the database before and after.
-func (b *bench) watched(ctx context.Context, at between, args ...string) (w watch, err error) {
-	// Else a page's first change since the last checkpoint is logged whole at
-	// some time or other.
+// measuredBackfill archives the day and measures the database before and after.
+func (b *bench) measuredBackfill(ctx context.Context, at endpoints, args ...string) (p measuredProcess, err error) {
+	// After a checkpoint, the first change of a page logs the whole page. A
+	// checkpoint here makes this happen at the same time in each run.
 	if err := b.exec(ctx, "CHECKPOINT"); err != nil {
-		return w, err
+		return p, err
 	}
-	if w.before, err = measureFootprint(ctx, at.database); err != nil {
-		return w, err
+	if p.before, err = measureFootprint(ctx, at.database); err != nil {
+		return p, err
 	}
-	server, source := serverTime(w.before.postmaster), ownTime()
-	if w.process, err = b.backfill(ctx, at, args...); err != nil {
-		return w, err
+	server, source := serverTime(p.before.postmaster), ownTime()
+	if p.process, err = b.backfill(ctx, at, args...); err != nil {
+		return p, err
 	}
-	w.server, w.source = serverTime(w.before.postmaster)-server, ownTime()-source
-	w.after, err = measureFootprint(ctx, at.database)
-	return w, err
+	p.server, p.source = serverTime(p.before.postmaster)-server, ownTime()-source
+	p.after, err = measureFootprint(ctx, at.database)
+	return p, err
 }
 
-// A footprint is what the archive takes, and what was written for it so far.
+// footprint is the size of the archive, and what was written for it so far.
 type footprint struct {
 	rows, bytes, written, wal int64
 	postmaster                int
@@ -109,7 +109,7 @@ func measureFootprint(ctx context.Context, database string) (f footprint, err er
 	}
 	defer conn.Close(ctx)
 	var backend int
-	// Nothing else is written to the cluster meanwhile.
+	// No other database of the cluster is written to at this time.
 	err = conn.QueryRow(ctx, `SELECT pg_current_wal_insert_lsn() - '0/0', pg_backend_pid()`).Scan(&f.wal, &backend)
 	if err != nil {
 		return f, fmt.Errorf("measure the log: %w", err)

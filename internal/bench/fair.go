@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	huge  = "a-huge"  // one window of hugeRecords; first by name, so first in line
-	small = "b-small" // a hundred functions, of smallRecords in the day
+	huge  = "a-huge"  // one window of hugeRecords; first by name, so it is read first
+	small = "b-small" // smallFunctions functions of smallRecords in the day
 	tiny  = "c-tiny"  // one window of tinyRecords
 
 	hugeRecords, smallRecords, tinyRecords = 300_000, 960, 300
@@ -26,10 +26,10 @@ const (
 	fairLatency = 20 * time.Millisecond
 )
 
-// measureFair archives one huge window beside many small ones, and it alone
-// beside a tiny one alone.
+// measureFair archives one huge window together with many small ones. Then it
+// archives the huge window and a tiny window separately, for their memory.
 func measureFair(ctx context.Context, b *bench) ([]measure, error) {
-	data, err := unequal()
+	data, err := unequalDay()
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func measureFair(ctx context.Context, b *bench) ([]measure, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := b.backfill(ctx, between{slow.url, database}); err != nil {
+	if _, err := b.backfill(ctx, endpoints{slow.url, database}); err != nil {
 		return nil, err
 	}
 	waited, err := lastSmall(ctx, database)
@@ -60,7 +60,7 @@ func measureFair(ctx context.Context, b *bench) ([]measure, error) {
 		if err != nil {
 			return nil, err
 		}
-		p, err := b.backfill(ctx, between{quick.url, database}, "--function", name)
+		p, err := b.backfill(ctx, endpoints{quick.url, database}, "--function", name)
 		if err != nil {
 			return nil, err
 		}
@@ -76,8 +76,8 @@ func measureFair(ctx context.Context, b *bench) ([]measure, error) {
 	}, b.drop(ctx, "fair")
 }
 
-// lastSmall is when the last small function was complete, as a share of the
-// run's time.
+// lastSmall is when the last small function was complete, as a share of the run's
+// time.
 func lastSmall(ctx context.Context, database string) (share float64, err error) {
 	conn, err := pgx.Connect(ctx, database)
 	if err != nil {
@@ -96,14 +96,15 @@ func lastSmall(ctx context.Context, database string) (share float64, err error) 
 	return share, nil
 }
 
-// unequal makes a day of them, by way of a trace's files.
-func unequal() (data *dataset.Data, err error) {
+// unequalDay makes a day of the huge, small and tiny functions. It writes a trace and
+// loads it.
+func unequalDay() (data *dataset.Data, err error) {
 	dir, err := os.MkdirTemp("", "archiver-bench-")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	const minutes, busy = 24 * 60, 60 // an hour, from noon on
+	const minutes, busy = 24 * 60, 60 // records start in the hour from noon
 	inv, run := new(strings.Builder), new(strings.Builder)
 	inv.WriteString("HashFunction")
 	for minute := range minutes {

@@ -17,32 +17,32 @@ import (
 )
 
 const (
-	// The history: so many days before the page's, with so many records in
-	// every hour of each of the day's functions, 20.8 million in all.
+	// The history: historyDays days before the measured day, with recordsAnHour
+	// records in each hour of each function, 20.8 million in all.
 	historyDays     = 365
 	recordsAnHour   = 17
 	historyBuilders = 4
-	growthPages     = 400 // committed to both, at most
+	growthPages     = 400 // at most, committed to both archives
 	growthLookups   = 50
-	growthSkipped   = 10 // the first pages of a session read catalogs
+	growthSkipped   = 10 // first pages, which read catalogs
 	growthTarget    = 1.2
 	growthWithout   = "growth_without"
 	growthWithin    = "growth_within"
 )
 
-// A grown is an archive with a claimed function after the other.
-type grown struct {
+// growthArchive is an archive in which one function after another is claimed.
+type growthArchive struct {
 	db    *pg.DB
 	store *load.Store
 	ids   map[string]archive.Known
 	claim archive.Claim
-	took  []float64 // a page
+	took  []float64 // seconds a page
 }
 
-// measureGrowth commits the same pages to an archive without a history and to
-// one with a year of it, one after the other.
+// measureGrowth commits the same pages to an archive without a history and to one
+// with a year of history. Pages alternate between the archives.
 func measureGrowth(ctx context.Context, b *bench) ([]measure, error) {
-	data, err := b.theDay(smallDay)
+	data, err := b.day(smallDay)
 	if err != nil {
 		return nil, err
 	}
@@ -57,14 +57,14 @@ func measureGrowth(ctx context.Context, b *bench) ([]measure, error) {
 		return nil, err
 	}
 	defer within.db.Close()
-	archives := []*grown{without, within}
+	archives := []*growthArchive{without, within}
 	began := time.Now()
 	rows, err := buildHistory(ctx, within.db, database, within.ids[day[0].function.URN])
 	if err != nil {
 		return nil, fmt.Errorf("build a history: %w", err)
 	}
-	b.note("a history of %d rows in %s", rows, time.Since(began).Round(time.Second))
-	// What a checkpoint makes of 20 million new rows is not a page's cost.
+	b.progress("a history of %d rows in %s", rows, time.Since(began).Round(time.Second))
+	// The checkpoint of 20 million new rows must not slow the pages.
 	if err := b.exec(ctx, "CHECKPOINT"); err != nil {
 		return nil, err
 	}
@@ -94,24 +94,24 @@ func measureGrowth(ctx context.Context, b *bench) ([]measure, error) {
 	}, errors.Join(b.drop(ctx, growthWithout), b.drop(ctx, growthWithin))
 }
 
-// grow makes an archive that knows the day's functions. Close its store.
-func (b *bench) grow(ctx context.Context, name string, day []work) (*grown, string, error) {
+// grow makes an archive with the day's functions. The caller closes its store.
+func (b *bench) grow(ctx context.Context, name string, day []work) (*growthArchive, string, error) {
 	db, address, err := b.archive(ctx, name, 2)
 	if err != nil {
 		return nil, "", err
 	}
 	store := newStore(db)
-	ids, err := see(ctx, store, day)
+	ids, err := storeFunctions(ctx, store, day)
 	if err != nil {
 		db.Close()
 		return nil, "", err
 	}
-	return &grown{db: db, store: store, ids: ids}, address, nil
+	return &growthArchive{db: db, store: store, ids: ids}, address, nil
 }
 
-// commitBoth commits the first full pages of a function to every archive in
-// turn.
-func commitBoth(ctx context.Context, archives []*grown, w work, n int) (err error) {
+// commitBoth commits the first n pages of a function to all archives, which take
+// turns.
+func commitBoth(ctx context.Context, archives []*growthArchive, w work, n int) (err error) {
 	for _, g := range archives {
 		if g.claim, err = g.store.Claim(ctx, g.ids[w.function.URN]); err != nil {
 			return err
@@ -141,9 +141,9 @@ func commitBoth(ctx context.Context, archives []*grown, w work, n int) (err erro
 	return nil
 }
 
-// buildHistory fills the days before the page's, and their windows. The store
-// makes the days, by a record that it is given for each; what it made of these
-// goes again.
+// buildHistory fills the days before the measured day, and their windows. To make
+// the store create the days' tables, it commits one record for each day, and then
+// deletes these records.
 func buildHistory(ctx context.Context, db *pg.DB, database string, function archive.Known) (rows int64, err error) {
 	from := date.AddDate(0, 0, -historyDays)
 	var seeds []archive.Invocation
@@ -163,7 +163,7 @@ func buildHistory(ctx context.Context, db *pg.DB, database string, function arch
 	if err := claim.Release(ctx); err != nil {
 		return 0, err
 	}
-	// As after a run: the days get the index on times.
+	// As after a run, this creates the index on times.
 	if err := days.New(db).Analyze(ctx); err != nil {
 		return 0, err
 	}
@@ -206,11 +206,10 @@ func buildHistory(ctx context.Context, db *pg.DB, database string, function arch
 	return rows, err
 }
 
-// vacuum is what autovacuum does with a table, sooner or later.
+// vacuum does what autovacuum does with a table later.
 const vacuum = `VACUUM (ANALYZE) `
 
-// fillDays gives every function and hour of each day its records, by several
-// connections, a day at a time.
+// fillDays inserts the records of each day. Several connections take a day each.
 func fillDays(ctx context.Context, database string, days []string, from time.Time) error {
 	queue := make(chan int, len(days))
 	for i := range days {
@@ -227,7 +226,7 @@ func fillDays(ctx context.Context, database string, days []string, from time.Tim
 				return
 			}
 			defer conn.Close(ctx)
-			// A small sample will do where all rows are alike.
+			// All rows are alike, so a small sample suffices.
 			if _, failed[n] = conn.Exec(ctx, `SET default_statistics_target = 10`); failed[n] != nil {
 				return
 			}
@@ -252,8 +251,8 @@ func fillDays(ctx context.Context, database string, days []string, from time.Tim
 	return errors.Join(failed...)
 }
 
-// lookUp is the median time of finding a record by its request id alone, and
-// how many days are read from end to end for it.
+// lookUp returns the median time of finding a record by its request id alone, and
+// how many days' tables PostgreSQL scans for it.
 func lookUp(ctx context.Context, database string) (seconds, scanned float64, err error) {
 	conn, err := pgx.Connect(ctx, database)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"archiver/internal/simulate"
 )
 
-// concurrency is how many calls an archiver makes at once by default.
+// concurrency is the archiver's default number of concurrent calls.
 const concurrency = 8
 
 // measureLatency archives the day from a source that takes a while to answer.
@@ -19,12 +19,12 @@ const concurrency = 8
 func measureLatency(ctx context.Context, b *bench) ([]measure, error) {
 	var measures []measure
 	for _, latency := range []time.Duration{50 * time.Millisecond, 200 * time.Millisecond} {
-		alone, calls, err := b.latent(ctx, latency, 1)
+		alone, calls, err := b.backfillFrom(ctx, latency, 1)
 		if err != nil {
 			return nil, err
 		}
 		least := time.Duration(calls) * latency / concurrency
-		two, _, err := b.latent(ctx, latency, 2)
+		two, _, err := b.backfillFrom(ctx, latency, 2)
 		if err != nil {
 			return nil, err
 		}
@@ -35,9 +35,10 @@ func measureLatency(ctx context.Context, b *bench) ([]measure, error) {
 	return measures, nil
 }
 
-// latent archives the day by so many processes at once.
-func (b *bench) latent(ctx context.Context, latency time.Duration, processes int) (took time.Duration, calls int64, err error) {
-	data, err := b.theDay(smallDay)
+// backfillFrom archives the day from a source with this latency, with this many
+// concurrent processes.
+func (b *bench) backfillFrom(ctx context.Context, latency time.Duration, processes int) (took time.Duration, calls int64, err error) {
+	data, err := b.day(smallDay)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -55,17 +56,17 @@ func (b *bench) latent(ctx context.Context, latency time.Duration, processes int
 	failed := make([]error, processes)
 	var all sync.WaitGroup
 	for i := range processes {
-		all.Go(func() { _, failed[i] = b.backfill(ctx, between{source.url, database}) })
+		all.Go(func() { _, failed[i] = b.backfill(ctx, endpoints{source.url, database}) })
 	}
 	all.Wait()
 	if err := errors.Join(failed...); err != nil {
 		return 0, 0, err
 	}
 	took, stats := time.Since(began), source.Stats()
-	// All that a first backfill asks: lists, and versions and settings of each
-	// function, once a day, beside records.
+	// All calls of a first backfill: function lists, records, and the versions and
+	// settings of each function once.
 	calls = stats.ListFunctions + stats.ListFunctionVersions + stats.ListVersionAliases +
 		stats.ListFunctionAsyncInvokeConfig + stats.ListAsyncInvocations
-	b.note("%s a call, %d processes: %s for %d calls", latency, processes, took.Round(time.Millisecond), calls)
+	b.progress("%s a call, %d processes: %s for %d calls", latency, processes, took.Round(time.Millisecond), calls)
 	return took, calls, b.drop(ctx, name)
 }

@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	// rounds are interleaved, and the median of each ratio is shown.
+	// rounds is how often each ratio is measured. The median is shown.
 	rounds = 5
-	// loadAtMost are the records of one function that are loaded: short rounds
-	// see the same machine, and no loader is left alone with the largest one.
+	// loadAtMost is how many records of a function are loaded. It keeps rounds
+	// short, and no loader works alone on the largest function at the end.
 	loadAtMost = 10_000
 )
 
-// A work is one function's day, cut into batches.
+// work is one function's day in batches.
 type work struct {
 	function archive.Function
 	pages    [][]archive.Invocation
@@ -37,7 +37,7 @@ var loaders = []int{1, 4}
 // unique, and into a bare heap. All of them run in each round, so that a noisy
 // machine slows all of them.
 func measureLoad(ctx context.Context, b *bench) ([]measure, error) {
-	data, err := b.theDay(smallDay)
+	data, err := b.day(smallDay)
 	if err != nil {
 		return nil, err
 	}
@@ -85,22 +85,22 @@ func measureLoad(ctx context.Context, b *bench) ([]measure, error) {
 			figure(fmt.Sprintf("allocations a record, %d a batch", test.size), "%.2f", last.allocations),
 			figure(fmt.Sprintf("bytes allocated a record, %d a batch", test.size), "%.0f", last.bytes))
 	}
-	turns, err := b.roundTrips(ctx, pages(data, pageSize, loadAtMost))
+	trips, err := b.roundTrips(ctx, pages(data, pageSize, loadAtMost))
 	if err != nil {
 		return nil, fmt.Errorf("count round trips: %w", err)
 	}
-	return append(measures, figure("round trips a page of 500", "%.1f", turns)), nil
+	return append(measures, figure("round trips a page of 500", "%.1f", trips)), nil
 }
 
-// A cost is what committing a day takes: the time, and what is allocated a
-// record.
+// cost is what committing a day takes: its time, and allocations and bytes
+// allocated a record.
 type cost struct {
 	took               time.Duration
 	allocations, bytes float64
 }
 
-// pages is the day as a source would give it, newest first: of each function
-// so many records at most.
+// pages is the day as a source returns it, newest first, with at most this many
+// records of each function.
 func pages(data *dataset.Data, size, most int) []work {
 	var day []work
 	for i, name := range data.Functions() {
@@ -122,7 +122,7 @@ func pages(data *dataset.Data, size, most int) []work {
 	return day
 }
 
-// commit keeps the day with so many loaders at once, a function each.
+// commit commits the day with this many concurrent loaders, one function each.
 func (b *bench) commit(ctx context.Context, day []work, loaders int) (c cost, err error) {
 	db, _, err := b.archive(ctx, "load", loaders)
 	if err != nil {
@@ -130,7 +130,7 @@ func (b *bench) commit(ctx context.Context, day []work, loaders int) (c cost, er
 	}
 	defer db.Close()
 	store := newStore(db)
-	ids, err := see(ctx, store, day)
+	ids, err := storeFunctions(ctx, store, day)
 	if err != nil {
 		return c, err
 	}
@@ -177,8 +177,8 @@ func (b *bench) commit(ctx context.Context, day []work, loaders int) (c cost, er
 	return c, b.drop(ctx, "load")
 }
 
-// see makes the day's functions known, and returns them by URN.
-func see(ctx context.Context, store *load.Store, day []work) (map[string]archive.Known, error) {
+// storeFunctions stores the day's functions and returns them by URN.
+func storeFunctions(ctx context.Context, store *load.Store, day []work) (map[string]archive.Known, error) {
 	functions := make([]archive.Function, len(day))
 	for i, w := range day {
 		functions[i] = w.function
@@ -200,7 +200,7 @@ func commitFunction(ctx context.Context, store *load.Store, function archive.Kno
 		return err
 	}
 	span := archive.Span{From: date, To: date.AddDate(0, 0, 1)}
-	var own []archive.Invocation // a commit may change the order
+	var own []archive.Invocation // a commit may reorder them
 	for i, page := range pages {
 		own = append(own[:0], page...)
 		batch := archive.Batch{Invocations: own, Walk: archive.Walk{Span: span}, At: date}

@@ -1,9 +1,9 @@
-// Command bench measures the archiver and prints a table of ratios, the target
-// beside each: over HTTP, through the official SDK, into a real PostgreSQL with
-// fsync on. Seconds depend on the machine; the ratios are taken within one run.
+// Command bench measures the archiver and prints a table of figures, some with
+// targets: through HTTP and the official SDK, into a real PostgreSQL with fsync
+// on. Times depend on the machine; ratios are of times within one run.
 //
-// The day that is archived is a published one where it is to be had (see
-// theDay), else a built-in one of the same size.
+// It archives a published day if that is available (see day), else a built-in day
+// of the same size.
 package main
 
 import (
@@ -23,7 +23,7 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// benchmarks in the order in which they run.
+// benchmarks, in the order in which they run.
 var benchmarks = []struct {
 	name string
 	run  func(ctx context.Context, b *bench) ([]measure, error)
@@ -37,15 +37,15 @@ var benchmarks = []struct {
 	{"scale", measureScale},
 }
 
-// A bench is what the benchmarks share.
+// bench is what all benchmarks share.
 type bench struct {
 	server *pgserver.Server
 	binary string                // of the archiver
 	days   map[int]*dataset.Data // by the number of functions
 	log    *slog.Logger
-	notes  io.Writer // how far it is
+	notes  io.Writer // gets progress
 
-	columns []column // of the archived day, once it was measured
+	columns []column // of the archived day, after measureDay
 }
 
 func main() {
@@ -60,11 +60,11 @@ func main() {
 
 func run(ctx context.Context, args []string, out, notes io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := flags.String("run", "", "run this benchmark alone; the results are printed and not kept")
+	only := flags.String("run", "", "run only this benchmark; print the results without keeping them")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if err := known(*only); err != nil {
+	if err := checkName(*only); err != nil {
 		return err
 	}
 	b := &bench{days: make(map[int]*dataset.Data), log: slog.New(slog.DiscardHandler), notes: notes}
@@ -86,7 +86,7 @@ func run(ctx context.Context, args []string, out, notes io.Writer) (err error) {
 			continue
 		}
 		began := time.Now()
-		b.note("%s …", benchmark.name)
+		b.progress("%s …", benchmark.name)
 		found, err := benchmark.run(ctx, b)
 		if err != nil {
 			return fmt.Errorf("%s: %w", benchmark.name, err)
@@ -95,7 +95,7 @@ func run(ctx context.Context, args []string, out, notes io.Writer) (err error) {
 			found[i].benchmark = benchmark.name
 		}
 		measures = append(measures, found...)
-		b.note("%s took %s", benchmark.name, time.Since(began).Round(time.Second))
+		b.progress("%s took %s", benchmark.name, time.Since(began).Round(time.Second))
 	}
 	fmt.Fprint(out, table(measures))
 	if len(b.columns) > 0 {
@@ -107,8 +107,8 @@ func run(ctx context.Context, args []string, out, notes io.Writer) (err error) {
 	return b.keep(ctx, measures)
 }
 
-// known reports an error where there is no such benchmark.
-func known(name string) error {
+// checkName returns an error if there is no benchmark of this name.
+func checkName(name string) error {
 	var names []string
 	for _, benchmark := range benchmarks {
 		if name == "" || name == benchmark.name {
@@ -116,10 +116,10 @@ func known(name string) error {
 		}
 		names = append(names, benchmark.name)
 	}
-	return fmt.Errorf("there is no benchmark %q: there are %s", name, strings.Join(names, ", "))
+	return fmt.Errorf("no benchmark is named %q: choose one of %s", name, strings.Join(names, ", "))
 }
 
-// note says how far the benchmarks are.
-func (b *bench) note(format string, args ...any) {
+// progress reports how far the benchmarks are.
+func (b *bench) progress(format string, args ...any) {
 	fmt.Fprintf(b.notes, format+"\n", args...)
 }

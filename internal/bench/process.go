@@ -16,7 +16,7 @@ import (
 	"archiver/internal/simulate"
 )
 
-// build builds the archiver that is measured.
+// build builds the archiver and returns its path.
 func build(ctx context.Context) (string, error) {
 	path, err := filepath.Abs(filepath.Join(".archiver", "bin", "archiver-bench"))
 	if err != nil {
@@ -28,19 +28,19 @@ func build(ctx context.Context) (string, error) {
 	return path, nil
 }
 
-// A process is an archiver that has ended: a process of its own, so that its
-// memory and its processor time are the archiver's alone.
+// process is an archiver's process that has ended. It is separate from this one, so
+// that its memory and processor time are the archiver's alone.
 type process struct {
 	took      time.Duration
 	processor time.Duration
-	memory    float64 // at its peak, MiB
+	memory    float64 // peak resident memory, MiB
 }
 
-// between are the source and the database that an archiver is put between.
-type between struct{ source, database string }
+// endpoints are the source that an archiver reads and the database that it writes.
+type endpoints struct{ source, database string }
 
 // backfill archives the day.
-func (b *bench) backfill(ctx context.Context, at between, args ...string) (*process, error) {
+func (b *bench) backfill(ctx context.Context, at endpoints, args ...string) (*process, error) {
 	args = append([]string{
 		"backfill",
 		"--from", date.Format(time.DateOnly), "--to", date.AddDate(0, 0, 1).Format(time.DateOnly),
@@ -72,16 +72,16 @@ func (b *bench) backfill(ctx context.Context, at between, args ...string) (*proc
 	}, nil
 }
 
-// watchMemory returns the largest peak seen of a process's resident memory, in
-// MiB. What wait4 reports is of no use: a process starts out with the peak of
-// the one that started it, which here holds the whole day.
+// watchMemory returns the peak of a process's resident memory, in MiB. The peak
+// that wait4 reports is useless: a new process inherits the peak of its parent,
+// which holds the whole day.
 func watchMemory(pid int, ended <-chan struct{}) (peak float64) {
 	const often = 10 * time.Millisecond
 	ticks := time.NewTicker(often)
 	defer ticks.Stop()
 	for {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-		if err == nil { // else it is gone
+		if err == nil { // else the process has ended
 			var kib float64
 			if _, line, found := bytes.Cut(text, []byte("VmHWM:")); found {
 				if _, err := fmt.Fscan(bytes.NewReader(line), &kib); err == nil {
@@ -97,8 +97,8 @@ func watchMemory(pid int, ended <-chan struct{}) (peak float64) {
 	}
 }
 
-// profiled archives the day once more, and keeps a profile of the process.
-func (b *bench) profiled(ctx context.Context, at between, file string) error {
+// profiled archives the day and writes a profile of the process to file.
+func (b *bench) profiled(ctx context.Context, at endpoints, file string) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func (b *bench) profiled(ctx context.Context, at between, file string) error {
 	defer cancel()
 	taken := make(chan error, 1)
 	go func() {
-		// The profile ends with the process.
+		// The profile ends with the process, long before an hour.
 		err := takeProfile(ctx, "http://"+address+"/debug/pprof/profile?seconds=3600", file)
 		taken <- err
 	}()
@@ -121,12 +121,11 @@ func (b *bench) profiled(ctx context.Context, at between, file string) error {
 	if err := <-taken; err != nil {
 		return fmt.Errorf("take a profile: %w", err)
 	}
-	b.note("a profile of the archiver's processor time is in %s", file)
+	b.progress("a profile of the archiver's processor time is in %s", file)
 	return nil
 }
 
-// takeProfile asks until somebody answers, for as long as a process takes to
-// listen at most.
+// takeProfile retries for 5 s, until the process listens.
 func takeProfile(ctx context.Context, url, file string) error {
 	var resp *http.Response
 	for try := 1; ; try++ {
@@ -145,7 +144,7 @@ func takeProfile(ctx context.Context, url, file string) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("asked for a profile: %s", resp.Status)
+		return fmt.Errorf("ask for a profile: %s", resp.Status)
 	}
 	profile, err := io.ReadAll(resp.Body)
 	if err != nil {

@@ -9,14 +9,14 @@ import (
 	"syscall"
 )
 
-// The fields of /proc/PID/stat behind the command's name that are looked at.
+// Fields of /proc/PID/stat, counted after the command's name.
 const (
 	statParent = 1
-	statUser   = 11 // the next are of the system, and both of children waited for
-	statTimes  = 4
+	statUser   = 11 // then the system time, and both times of ended children
+	statTimes  = 4  // the number of these times
 )
 
-// stat are these fields of a process.
+// stat returns the fields of a process.
 func stat(pid int) ([]string, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -29,7 +29,7 @@ func stat(pid int) ([]string, error) {
 	return fields, nil
 }
 
-// parent is the process that started another.
+// parent is the process id of a process's parent.
 func parent(pid int) (int, error) {
 	fields, err := stat(pid)
 	if err != nil {
@@ -38,9 +38,8 @@ func parent(pid int) (int, error) {
 	return strconv.Atoi(fields[statParent])
 }
 
-// serverTime is the processor time in seconds that a PostgreSQL has taken: its
-// postmaster's, which has that of the processes that have ended, and that of
-// those that run.
+// serverTime is the processor time of a PostgreSQL server in seconds: of the
+// postmaster, which includes ended processes, and of the running ones.
 func serverTime(postmaster int) (seconds float64) {
 	const ticks = 100 // a second: USER_HZ
 	processes, _ := filepath.Glob("/proc/[0-9]*")
@@ -48,7 +47,7 @@ func serverTime(postmaster int) (seconds float64) {
 		pid, _ := strconv.Atoi(filepath.Base(process))
 		fields, err := stat(pid)
 		if err != nil || pid != postmaster && fields[statParent] != strconv.Itoa(postmaster) {
-			continue // it has ended, or is another's
+			continue // the process has ended or is not of this server
 		}
 		for _, field := range fields[statUser : statUser+statTimes] {
 			n, _ := strconv.ParseFloat(field, 64)
@@ -58,9 +57,9 @@ func serverTime(postmaster int) (seconds float64) {
 	return seconds
 }
 
-// ownTime is the processor time in seconds that this process has taken.
+// ownTime is the processor time of this process in seconds.
 func ownTime() float64 {
 	var usage syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage) // it fails for wrong arguments alone
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage) // fails only for invalid arguments
 	return float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e9
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A measure is one line of the table.
+// measure is one line of the table.
 type measure struct {
 	benchmark string
 	what      string
@@ -30,8 +30,8 @@ func figure(what, format string, args ...any) measure {
 	return measure{what: what, value: fmt.Sprintf(format, args...)}
 }
 
-// atMost is a measure that meets its target by not being larger. What is
-// compared is what is shown.
+// atMost is a measure that must not be larger than its target. Both are compared as
+// shown, after rounding.
 func atMost(what, format string, value, target float64) measure {
 	return measure{
 		what: what, value: fmt.Sprintf(format, value), target: "≤ " + fmt.Sprintf(format, target),
@@ -39,7 +39,7 @@ func atMost(what, format string, value, target float64) measure {
 	}
 }
 
-// atLeast is a measure that meets its target by not being smaller.
+// atLeast is a measure that must not be smaller than its target.
 func atLeast(what, format string, value, target float64) measure {
 	return measure{
 		what: what, value: fmt.Sprintf(format, value), target: "≥ " + fmt.Sprintf(format, target),
@@ -47,11 +47,11 @@ func atLeast(what, format string, value, target float64) measure {
 	}
 }
 
-// shown is a value as precise as it is printed.
+// shown is a value rounded as it is printed.
 func shown(format string, value float64) float64 {
 	var v float64
 	if _, err := fmt.Sscanf(fmt.Sprintf(format, value), "%g", &v); err != nil {
-		return math.NaN() // meets nothing
+		return math.NaN() // meets no target
 	}
 	return v
 }
@@ -66,7 +66,7 @@ func (m *measure) verdict() string {
 	return "NO"
 }
 
-// table is the measures as an aligned table in Markdown.
+// table is the measures as a table in Markdown.
 func table(measures []measure) string {
 	rows := [][]string{{"benchmark", "measure", "value", "target", "met"}}
 	for i := range measures {
@@ -76,7 +76,7 @@ func table(measures []measure) string {
 	return markdown(rows)
 }
 
-// markdown aligns rows, the first of which is the head.
+// markdown is an aligned table. The first row is the header.
 func markdown(rows [][]string) string {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
@@ -98,10 +98,10 @@ func markdown(rows [][]string) string {
 	return text.String()
 }
 
-// byHand is the heading from which on the results are written by hand.
+// byHand is the heading of the section that is written by hand, the last one.
 const byHand = "## Where the time goes\n"
 
-// keep writes bench/results.md, and leaves the part by hand as it is.
+// keep writes bench/results.md and leaves the section by hand unchanged.
 func (b *bench) keep(ctx context.Context, measures []measure) error {
 	file := filepath.Join("bench", "results.md")
 	old, err := os.ReadFile(file)
@@ -116,18 +116,18 @@ func (b *bench) keep(ctx context.Context, measures []measure) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(file, []byte(text), 0o644) //nolint:gosec // G306: it is kept in the repository, for everyone to read
+	return os.WriteFile(file, []byte(text), 0o644) //nolint:gosec // G306: the file is part of the repository and readable by all
 }
 
-// results are what is kept, with the part by hand of what was kept before.
+// results is the text of the file, with the section by hand from the old text.
 func results(old, machine string, measures []measure, columns []column) string {
 	_, hand, _ := strings.Cut(old, byHand)
-	return "# Results\n\nAs last measured by `make bench`, which rewrites all but the last section. Only the ratios\n" +
-		"carry over to another machine.\n\n" + machine + "\n\n" + table(measures) +
+	return "# Results\n\n`make bench` writes this page, except for its last section. Only the ratios can be compared between\n" +
+		"machines.\n\n" + machine + "\n\n" + table(measures) +
 		"\n## What a column costs\n\nBytes a row, on the archived day.\n\n" + columnTable(columns) + "\n" + byHand + hand
 }
 
-// machine is what it was measured on and when.
+// machine says what the results were measured on, and when.
 func (b *bench) machine(ctx context.Context) (string, error) {
 	info, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -135,7 +135,7 @@ func (b *bench) machine(ctx context.Context) (string, error) {
 	}
 	var kib float64
 	if _, err := fmt.Sscanf(string(info), "MemTotal: %f kB", &kib); err != nil {
-		return "", fmt.Errorf("read the size of the memory: %w", err)
+		return "", fmt.Errorf("read the memory size: %w", err)
 	}
 	conn, err := pgx.Connect(ctx, b.server.URL())
 	if err != nil {
@@ -151,7 +151,7 @@ func (b *bench) machine(ctx context.Context) (string, error) {
 		runtime.NumCPU(), kib/(1<<20), version, time.Now().UTC().Format(time.DateOnly)), nil
 }
 
-// median of a list that is not empty.
+// median returns the median of a list, which must not be empty.
 func median(values []float64) float64 {
 	values = slices.Sorted(slices.Values(values))
 	return values[len(values)/2]

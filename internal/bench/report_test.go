@@ -12,7 +12,7 @@ func TestTargets(t *testing.T) {
 	}{
 		{figure("calls", "%d / %d", 3, 2), ""},
 		{atMost("calls", "%.2f", 1.099, 1.1), "yes"},
-		{atMost("calls", "%.2f", 1.104, 1.1), "yes"}, // it is shown as 1.10
+		{atMost("calls", "%.2f", 1.104, 1.1), "yes"}, // shown as 1.10
 		{atMost("calls", "%.2f", 1.106, 1.1), "NO"},
 		{atMost("rows", "%.0f", 0, 0), "yes"},
 		{atMost("rows", "%.0f", 1, 0), "NO"},
@@ -25,7 +25,7 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// TestResults: what was written by hand stays, all else is as last measured.
+// The section by hand stays; the rest is as last measured.
 func TestResults(t *testing.T) {
 	first := results("", "2 cores", []measure{atMost("pages", "%.1f", 1, 2)}, []column{{"`status`", 8}})
 	want := `| benchmark | measure | value | target | met |
@@ -41,9 +41,9 @@ func TestResults(t *testing.T) {
 	}
 }
 
-func TestKnown(t *testing.T) {
+func TestCheckName(t *testing.T) {
 	for name, want := range map[string]bool{"": true, "day": true, "days": false} {
-		if got := known(name) == nil; got != want {
+		if got := checkName(name) == nil; got != want {
 			t.Errorf("%q is known: %t, want %t", name, got, want)
 		}
 	}

@@ -18,9 +18,9 @@ const (
 	scaleTarget    = 500 // ms
 )
 
-// measureScale asks what is due, and how the archive stands, with a year of
-// windows of many functions: all complete, the last few not compared with the
-// source yet, and one hour due.
+// measureScale asks for due windows, the status and the overview of an archive with
+// a year of windows of many functions. All windows are complete, the last ones are
+// not yet compared with the source's counts, and one hour is due.
 func measureScale(ctx context.Context, b *bench) ([]measure, error) {
 	db, database, err := b.archive(ctx, "scale", 2)
 	if err != nil {
@@ -42,7 +42,7 @@ func measureScale(ctx context.Context, b *bench) ([]measure, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fill the windows: %w", err)
 	}
-	b.note("%d windows in %s", windows, time.Since(began).Round(time.Second))
+	b.progress("%d windows in %s", windows, time.Since(began).Round(time.Second))
 
 	now := date.Add(time.Hour + settle + 7*time.Minute)
 	due := archive.DueBefore(now, settle)
@@ -63,7 +63,13 @@ func measureScale(ctx context.Context, b *bench) ([]measure, error) {
 			return nil, fmt.Errorf("%d functions are due", len(found))
 		}
 		began = time.Now()
-		status, err := read.New(db).Status(ctx)
+		var status []read.Function
+		err = read.New(db).Snapshot(ctx, func(s *read.Snapshot) error {
+			if status, err = s.Functions(ctx); err != nil {
+				return err
+			}
+			return s.CountOff(ctx, status)
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -90,7 +96,7 @@ func measureScale(ctx context.Context, b *bench) ([]measure, error) {
 	}, b.drop(ctx, "scale")
 }
 
-// fillWindows gives every function a year of complete windows.
+// fillWindows inserts a year of complete windows for each function.
 func fillWindows(ctx context.Context, database string) (windows int64, err error) {
 	conn, err := pgx.Connect(ctx, database)
 	if err != nil {
@@ -107,7 +113,7 @@ func fillWindows(ctx context.Context, database string) (windows int64, err error
 	if err != nil {
 		return 0, err
 	}
-	// What autovacuum does with them, sooner or later.
+	// Autovacuum would do this later.
 	if _, err := conn.Exec(ctx, `VACUUM (ANALYZE)`); err != nil {
 		return 0, err
 	}

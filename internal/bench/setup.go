@@ -27,10 +27,10 @@ const (
 	pageSize  = 500
 )
 
-// date is the day replayed: any that is over will do.
+// date is the day that is replayed. Any day in the past will do.
 var date = time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC)
 
-// The days, by the number of their functions.
+// The days, named by their number of functions.
 const (
 	smallDay = 140
 	largeDay = 500
@@ -38,10 +38,10 @@ const (
 
 var invocationsOf = map[int]int{smallDay: 758_203, largeDay: 4_451_143}
 
-// theDay is the published day of so many functions where it is to be had: in
-// the folder of the one that ARCHIVER_TEST_TRACE names, or beside the checkout.
-// Elsewhere a built-in day of the same size takes its place.
-func (b *bench) theDay(functions int) (*dataset.Data, error) {
+// day returns the published day with this number of functions. It looks in the
+// folder of the trace that ARCHIVER_TEST_TRACE names, or in ../shared/traces. If
+// there is no published day, it generates a day of the same size.
+func (b *bench) day(functions int) (*dataset.Data, error) {
 	if data := b.days[functions]; data != nil {
 		return data, nil
 	}
@@ -55,7 +55,7 @@ func (b *bench) theDay(functions int) (*dataset.Data, error) {
 	if _, absent := os.Stat(prefix + "_inv.csv"); absent == nil {
 		data, err = dataset.LoadTrace(prefix, date, 1)
 	} else {
-		b.note("there is no published day of %d functions: a built-in one takes its place", functions)
+		b.progress("no published day of %d functions: using a generated day of the same size", functions)
 		data, err = dataset.Generate(dataset.GenerateOptions{
 			Functions: functions, Invocations: invocationsOf[functions], Date: date, Seed: 1,
 		})
@@ -66,14 +66,14 @@ func (b *bench) theDay(functions int) (*dataset.Data, error) {
 	return data, err
 }
 
-// An api is a simulated source that is being served.
+// api is a simulated source that is being served.
 type api struct {
 	*simulate.Server
 	url  string
 	stop func()
 }
 
-// serveAPI serves the source; stop it.
+// serveAPI starts a simulated source. The caller stops it.
 func serveAPI(o simulate.Options) (*api, error) {
 	o.AccessKey, o.SecretKey, o.Token = accessKey, secretKey, token
 	server, err := simulate.New(o)
@@ -87,8 +87,7 @@ func serveAPI(o simulate.Options) (*api, error) {
 	return &api{Server: server, url: web.URL(), stop: web.Stop}, nil
 }
 
-// fewest is how many pages the records of the source take at least: those of
-// each function, together.
+// fewest is the smallest number of pages that all records of the source fit in.
 func (a *api) fewest() (pages int) {
 	for _, f := range a.Functions() {
 		pages += max(1, (f.Records+pageSize-1)/pageSize)
@@ -96,7 +95,7 @@ func (a *api) fewest() (pages int) {
 	return pages
 }
 
-// database makes an empty one and returns its address.
+// database creates an empty database and returns its address.
 func (b *bench) database(ctx context.Context, name string) (string, error) {
 	if err := b.exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
 		return "", fmt.Errorf("create database %s: %w", name, err)
@@ -109,7 +108,7 @@ func (b *bench) database(ctx context.Context, name string) (string, error) {
 	return address.String(), nil
 }
 
-// drop removes a database that is of no use any more.
+// drop removes a database.
 func (b *bench) drop(ctx context.Context, name string) error {
 	if err := b.exec(ctx, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
 		return fmt.Errorf("drop database %s: %w", name, err)
@@ -117,7 +116,7 @@ func (b *bench) drop(ctx context.Context, name string) error {
 	return nil
 }
 
-// exec runs a statement beside the databases that are measured.
+// exec runs a statement in the server's own database.
 func (b *bench) exec(ctx context.Context, statement string) error {
 	conn, err := pgx.Connect(ctx, b.server.URL())
 	if err != nil {
@@ -128,8 +127,8 @@ func (b *bench) exec(ctx context.Context, statement string) error {
 	return err
 }
 
-// archive makes a database with the archive's schema, and opens it. Close the
-// store.
+// archive creates a database with the archive's schema and opens it. The caller
+// closes the store.
 func (b *bench) archive(ctx context.Context, name string, conns int) (*pg.DB, string, error) {
 	address, err := b.database(ctx, name)
 	if err != nil {
@@ -150,7 +149,7 @@ func (b *bench) archive(ctx context.Context, name string, conns int) (*pg.DB, st
 // newStore is a store on the database.
 func newStore(db *pg.DB) *load.Store { return load.New(db, days.New(db)) }
 
-// invocations is how many records there are.
+// invocations is the number of records.
 func invocations(data *dataset.Data) (n int) {
 	for i := range data.Functions() {
 		for range data.Records(i) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,8 +18,6 @@ type claim struct {
 	function archive.Known
 	epoch    int64
 	begun    map[archive.Span]bool // spans with a row in walks
-
-	wanted atomic.Bool // by another process
 
 	past past
 	wary bool // records of its have come from other functions
@@ -83,7 +80,7 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 	// Waiting for it could take as long as that worker is paused.
 	batch.Queue(`
 		UPDATE archiver_internal.claims c
-		   SET owner = $2, epoch = c.epoch + 1, expires_at = clock_timestamp() + $3, wanted = false
+		   SET owner = $2, epoch = c.epoch + 1, expires_at = clock_timestamp() + $3
 		  FROM (
 			SELECT function_id
 			  FROM archiver_internal.claims
@@ -122,41 +119,7 @@ const fence = `
 	   SET expires_at = clock_timestamp() + $3
 	  FROM unnest($1::integer[], $2::bigint[]) AS held (function_id, epoch)
 	 WHERE c.function_id = held.function_id AND c.epoch = held.epoch
-	RETURNING c.function_id, c.epoch, c.wanted`
-
-// Want asks the processes that have these functions for half of them each. A
-// row that is locked is in the middle of a commit: it is asked for the next
-// time.
-func (s *Store) Want(ctx context.Context, functions []archive.Known) error {
-	ids := make([]int32, len(functions))
-	for i, f := range functions {
-		ids[i] = f.ID
-	}
-	_, err := s.pool.Exec(ctx, `
-		UPDATE archiver_internal.claims c
-		   SET wanted = true
-		  FROM (
-			SELECT function_id
-			  FROM archiver_internal.claims
-			 WHERE NOT wanted AND function_id IN (
-				SELECT function_id
-				  FROM (
-					SELECT function_id,
-					       row_number() OVER (PARTITION BY owner ORDER BY function_id) AS n,
-					       count(*) OVER (PARTITION BY owner) AS owned
-					  FROM archiver_internal.claims
-					 WHERE function_id = ANY ($1) AND owner <> $2 AND expires_at > clock_timestamp()) AS held
-				 WHERE 2 * n <= owned)
-			   FOR NO KEY UPDATE SKIP LOCKED) AS half
-		 WHERE c.function_id = half.function_id`, ids, s.db.Owner)
-	if err != nil {
-		return fmt.Errorf("ask for a share of %d functions: %w", len(functions), err)
-	}
-	return nil
-}
-
-// Wanted reports whether another process was seen to wait for the function.
-func (c *claim) Wanted() bool { return c.wanted.Load() }
+	RETURNING c.function_id, c.epoch`
 
 // Renew keeps the claim for another archive.ClaimLife.
 func (c *claim) Renew(ctx context.Context) error {
@@ -176,10 +139,8 @@ func (c *claim) queueFence(batch *pgx.Batch) (held *bool) {
 	held = new(bool)
 	batch.Queue(fence, []int32{c.function.ID}, []int64{c.epoch}, archive.ClaimLife).Query(func(rows pgx.Rows) error {
 		var key claimKey
-		var wanted bool
-		_, err := pgx.ForEachRow(rows, []any{&key.functionID, &key.epoch, &wanted}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&key.functionID, &key.epoch}, func() error {
 			*held = true
-			c.wanted.Store(wanted)
 			return nil
 		})
 		return err

@@ -60,8 +60,7 @@ func (s *Store) alone(ctx context.Context, w *write) error {
 // of a record can be there. A crash before the last leaves nothing; of one while
 // COMMIT is under way we do not know, and the next run finds either.
 //
-// Locks are taken in one order by all: claims, commitLock, totals (see
-// pg.LockTotals), then whatever is written, rows in the order of their ids.
+// pg/locks.go tells the order of locks.
 func (s *Store) commit(ctx context.Context, writes []*write, exclusive bool) (err error) {
 	for _, w := range writes {
 		w.changes, w.err = nil, nil
@@ -143,17 +142,15 @@ func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool)
 	if exclusive {
 		lock = `SELECT pg_advisory_xact_lock($1)`
 	}
-	type isWanted = bool
-	holds := make(map[claimKey]isWanted, n)
+	holds := make(map[claimKey]bool, n)
 	p := newProbe(writes)
 	var first pgx.Batch
 	first.Queue(`BEGIN`)
 	first.Queue(planOnce)
 	first.Queue(fence, functions, epochs, archive.ClaimLife).Query(func(rows pgx.Rows) error {
 		var key claimKey
-		var wanted bool
-		_, err := pgx.ForEachRow(rows, []any{&key.functionID, &key.epoch, &wanted}, func() error {
-			holds[key] = wanted
+		_, err := pgx.ForEachRow(rows, []any{&key.functionID, &key.epoch}, func() error {
+			holds[key] = true
 			return nil
 		})
 		return err
@@ -163,7 +160,7 @@ func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool)
 		// stopped in the middle of COPY.
 		first.Queue(`SELECT set_config('lock_timeout', $1, true)`, fmt.Sprint(archive.ClaimLife.Milliseconds()))
 	}
-	first.Queue(lock, int64(pg.CommitLock))
+	first.Queue(lock, pg.CommitLock)
 	asked := p.queue(&first)
 	d := newDraft(writes, nil)
 	if d.prepared = !asked && d.plain(); d.prepared {
@@ -180,8 +177,7 @@ func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool)
 	}
 	var held []*write
 	for _, w := range writes {
-		if wanted, ok := holds[claimKey{w.claim.function.ID, w.claim.epoch}]; ok {
-			w.claim.wanted.Store(wanted)
+		if holds[claimKey{w.claim.function.ID, w.claim.epoch}] {
 			held = append(held, w)
 		} else {
 			w.err = archive.ErrClaimLost

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"archiver/internal/load/figures"
 	"archiver/internal/load/pg"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // A draft is what writes of one transaction make of the archive, together.

@@ -6,10 +6,10 @@ import (
 	"sync"
 	"testing"
 
-	"archiver/internal/load/pg"
-
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"archiver/internal/load/pg"
 )
 
 // An Asked is a statement as it went to the database.

@@ -19,7 +19,6 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/load/days"
 	"archiver/internal/load/pg"
-	"archiver/internal/load/read"
 )
 
 func lookedUp(t *testing.T, s *rooms, ids []int32, q archive.Question, limit int) (found []archive.Invocation) {
@@ -134,14 +133,17 @@ func TestLookupWithoutStart(t *testing.T) {
 // an index a day.
 func TestLookupPlans(t *testing.T) {
 	t.Parallel()
-	a := newArchive(t)
+	a := NewWatched(t)
 	c := a.newClaim("f")
 	span := hours(today.AddDate(0, 0, -5), 240)
 	commit(t, c, lastPage(span, noted, many(5000, span, "r")...))
 	a.exec(`ANALYZE`)
 	explained := func(from, to time.Time, id string) string {
 		var lines []string
-		rows, err := a.store.pool.Query(t.Context(), `EXPLAIN `+read.SelectMatching, []int32{c.function.ID}, pg.OrNull(from), pg.OrNull(to), []string(nil), id, 100)
+		a.Asked()
+		lookedUp(t, a.Store, []int32{c.function.ID}, archive.Question{From: from, To: to, RequestID: id}, 100)
+		asked := a.Asked()[0]
+		rows, err := a.store.pool.Query(t.Context(), `EXPLAIN `+asked.SQL, asked.Args...)
 		if err == nil {
 			lines, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		}

@@ -44,17 +44,13 @@ func TestOff(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 
-	status, err := a.store.Status(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
 	type line struct {
 		Complete, Off, Windows     int64
 		From, To, Since, OpenSince *time.Time
 	}
 	lines := map[string]line{}
-	for _, f := range status {
-		lines[f.Name] = line{f.Complete, f.Off, f.Windows, f.From, f.To, f.OffSince, f.OpenSince}
+	for _, f := range a.store.status(t) {
+		lines[f.Name] = line{f.Complete, f.Off, f.Windows, f.CompleteFrom, f.CompleteTo, f.OffSince, f.OpenSince}
 	}
 	when := func(h, m int) *time.Time { t := at(h, m); return &t }
 	if diff := cmp.Diff(map[string]line{

@@ -330,7 +330,7 @@ func TestRetainWithAReaderOfTheParent(t *testing.T) {
 func TestRetainOnce(t *testing.T) {
 	t.Parallel()
 	a, _ := filled(t)
-	end := a.reader(`SELECT pg_advisory_lock(` + fmt.Sprint(int64(days.RetentionLock)) + `)`)
+	end := a.reader(`SELECT pg_advisory_lock(` + fmt.Sprint(pg.RetentionLock) + `)`)
 	s, log := a.logged()
 	if err := s.Retain(t.Context(), today); err != nil || len(a.tables()) != 3 {
 		t.Errorf("beside another: %v, %s", err, a.tables())
@@ -370,7 +370,7 @@ func TestRetainEndsWalksThatBegin(t *testing.T) {
 	a := newArchive(t)
 	c := a.newClaim("f")
 	commit(t, c, lastPage(hours(today, 1), noted))
-	end := a.reader(`SELECT pg_advisory_xact_lock_shared(` + fmt.Sprint(int64(pg.CommitLock)) + `)`)
+	end := a.reader(`SELECT pg_advisory_xact_lock_shared(` + fmt.Sprint(pg.CommitLock) + `)`)
 	yesterday := today.AddDate(0, 0, -1)
 	s := hours(yesterday, 24)
 	a.exec(`INSERT INTO windows (function_id, window_start, planned) VALUES ($1, $2, true)`, c.function.ID, yesterday)

@@ -35,6 +35,21 @@ func newRooms(db *pg.DB) *rooms {
 	return &rooms{New(db, d), read.New(db), d}
 }
 
+// status is what archiver status tells of the functions.
+func (r *rooms) status(t testing.TB) (functions []read.Function) {
+	t.Helper()
+	err := r.Snapshot(t.Context(), func(s *read.Snapshot) (err error) {
+		if functions, err = s.Functions(t.Context()); err != nil {
+			return err
+		}
+		return s.CountOff(t.Context(), functions)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return functions
+}
+
 // CountFigures counts the figures that are due.
 func (r *rooms) CountFigures(ctx context.Context, clock archive.Clock, within time.Duration) error {
 	return figures.Count(ctx, r.db, clock, within)

@@ -69,7 +69,11 @@ func TestRuns(t *testing.T) {
 	if _, err := a.store.BeginRun(t.Context(), order, later); err != nil {
 		t.Fatal(err)
 	}
-	runs, err := a.store.LastRuns(t.Context(), 2)
+	var runs []read.Run
+	err := a.store.Snapshot(t.Context(), func(s *read.Snapshot) (err error) {
+		runs, err = s.Runs(t.Context(), 2, later)
+		return err
+	})
 	if err != nil || len(runs) != 2 {
 		t.Fatalf("%+v, %v", runs, err)
 	}
@@ -188,25 +192,23 @@ func TestGoneLeavesCompleteWindows(t *testing.T) {
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	a.function("idle")
+	idle := a.function("idle").ID
 	c := a.newClaim("busy")
+	busy := c.function.ID
 	b := lastPage(span(0, 2), noted, record("r", archive.StatusSuccess, hour(0)), record("w", archive.StatusWait, hour(-1)))
 	b.Rejected = []archive.Rejected{{Reason: "none", Payload: []byte("1")}}
 	commit(t, c, b)
 	if err := c.Fail(t.Context(), span(3, 4), "down", noted); err != nil {
 		t.Fatal(err)
 	}
-	got, err := a.store.Status(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	from, to, since, down := hour(0), hour(2), hour(3), "down"
-	want := []read.FunctionStatus{
+	got := a.store.status(t)
+	from, to, since, end, down := hour(0), hour(2), hour(3), hour(4), "down"
+	want := []read.Function{
 		{
-			Provider: "functiongraph", Region: "cn-north-4", URN: "urn:busy", Name: "busy", Windows: 3, Complete: 2, Open: 1,
-			Failed: 1, Records: 2, Pending: 1, Rejected: 1, From: &from, To: &to, OpenSince: &since, LastError: &down,
+			ID: busy, Provider: "functiongraph", Region: "cn-north-4", Project: "p", URN: "urn:busy", Name: "busy", Windows: 3, Complete: 2, Open: 1,
+			Failed: 1, Records: 2, Pending: 1, Rejected: 1, PlannedFrom: &from, PlannedTo: &end, CompleteFrom: &from, CompleteTo: &to, OpenSince: &since, LastError: &down,
 		},
-		{Provider: "functiongraph", Region: "cn-north-4", URN: "urn:idle", Name: "idle"},
+		{ID: idle, Provider: "functiongraph", Region: "cn-north-4", Project: "p", URN: "urn:idle", Name: "idle"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -22,7 +22,7 @@ func TestPageCost(t *testing.T) {
 	now := time.Date(2026, 3, 14, 9, 25, 0, 0, time.UTC)
 	generate(w, functions, days, now.Truncate(time.Hour))
 
-	p := &page.Page{Store: w.Store.Archive, Clock: clocktest.New(now), Log: slog.New(slog.DiscardHandler), Keeps: 720 * time.Hour}
+	p := &page.Page{Store: w.Store.Archive, Clock: clocktest.New(now), Log: slog.New(slog.DiscardHandler), SourceRetention: 720 * time.Hour}
 	for _, test := range []struct {
 		path   string
 		blocks int // at most

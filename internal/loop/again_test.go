@@ -100,8 +100,8 @@ func TestRereadFails(t *testing.T) {
 	w.all()
 }
 
-// A page that cannot be kept is an error of the run that gives the function
-// away, and what it was about is read again.
+// A page that cannot be kept is an error of the run that releases the function
+// for another process, and its windows are read again.
 func TestSharesAfterFailedCommit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha, beta)
@@ -110,11 +110,14 @@ func TestSharesAfterFailedCommit(t *testing.T) {
 	}
 	w.source.records[alpha.URN] = many("a", hour(0), 5)
 	w.source.records[beta.URN] = many("b", hour(0), 5)
-	other := w.db.connect("other")
+	other, err := w.db.connect("other").Claim(t.Context(), w.db.functions[0].Known)
+	if err != nil {
+		t.Fatal(err)
+	}
 	errDisk := errors.New("no space left")
-	w.store.before = func(ctx context.Context, op string, _ int) error {
+	w.store.before = func(_ context.Context, op string, _ int) error {
 		if op == opCommit {
-			return errors.Join(errDisk, other.Want(ctx, []archive.Known{w.db.functions[0].Known, w.db.functions[1].Known}))
+			return errDisk
 		}
 		return nil
 	}
@@ -122,6 +125,9 @@ func TestSharesAfterFailedCommit(t *testing.T) {
 		t.Fatalf("the run ended with %v", err)
 	}
 	w.store.before = nil
+	if err := other.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	w.complete(span(0, 5))
 	w.all()
 }

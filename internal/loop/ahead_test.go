@@ -42,7 +42,7 @@ func TestAhead(t *testing.T) {
 // at once as a run may have in hand, and never more.
 func TestBusyFunctionAlone(t *testing.T) {
 	t.Parallel()
-	const concurrency, budget = 3, pagesPerCall * 3
+	const concurrency, slots = 3, pagesPerCall * 3
 	w := newWorld(t, 10, alpha)
 	w.eager()
 	w.source.records[alpha.URN] = many("a", hour(3), 300)
@@ -52,7 +52,7 @@ func TestBusyFunctionAlone(t *testing.T) {
 		if a.Cursor == "" {
 			return nil
 		}
-		if underWay.Add(1) == budget {
+		if underWay.Add(1) == slots {
 			close(full)
 		}
 		await(t, "calls under way", full)
@@ -64,13 +64,13 @@ func TestBusyFunctionAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.all()
-	if most := w.source.mostOpen; most > budget {
-		t.Errorf("%d pages were in hand at once, want %d", most, budget)
+	if most := w.source.mostOpen; most > slots {
+		t.Errorf("%d pages were in hand at once, want %d", most, slots)
 	}
 }
 
-// However many functions there are, no more pages are in hand than the budget.
-func TestHandsOfManyFunctions(t *testing.T) {
+// However many functions there are, no more pages are in hand than there are slots.
+func TestPagesInHandOfManyFunctions(t *testing.T) {
 	t.Parallel()
 	const concurrency = 2
 	functions := named(20)

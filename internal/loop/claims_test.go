@@ -72,8 +72,8 @@ func TestClaimedElsewhere(t *testing.T) {
 	}
 }
 
-// A process that another one waits for gives it what it can spare, at the end
-// of a span: all but one function.
+// Once another process has had a function, each span's end is where another
+// process can go on.
 func TestShares(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha, beta)
@@ -83,52 +83,82 @@ func TestShares(t *testing.T) {
 	w.source.records[alpha.URN] = many("a", hour(0), 5)
 	w.source.records[beta.URN] = many("b", hour(0), 5)
 	other := w.db.connect("other")
-	var began, asked sync.WaitGroup
-	began.Add(2)
-	asked.Add(1)
-	w.source.before = func(_ context.Context, a ask) error {
-		if archive.WindowOf(a.Span.From.Add(archive.QueryMargin)).Equal(hour(0)) {
-			began.Done()
-			asked.Wait()
-		}
-		return nil
-	}
-	run := w.start(t.Context(), span(0, 7))
-	began.Wait()
-	if err := other.Want(t.Context(), []archive.Known{w.db.functions[0].Known, w.db.functions[1].Known}); err != nil {
+	first, err := other.Claim(t.Context(), w.db.functions[0].Known)
+	if err != nil {
 		t.Fatal(err)
 	}
-	asked.Done()
+	var second archive.Claim
+	w.store.after = func(_ context.Context, op string, _ int) (err error) {
+		if op == opRelease && second == nil { // of beta
+			second, err = other.Claim(t.Context(), w.db.functions[1].Known)
+		}
+		return err
+	}
+	run := w.start(t.Context(), span(0, 7))
 	asleep(t, w.clock, firstLook)
-	given := 0
-	for _, f := range w.db.functions {
-		claim, err := other.Claim(t.Context(), f.Known)
-		if err != nil {
-			t.Fatalf("%s is not given back: %v", f.Name, err)
+	for n, claim := range []archive.Claim{first, second} {
+		if claim == nil {
+			t.Fatal("beta was not released before the run had done all of it")
 		}
 		work, err := claim.Work(t.Context(), archive.Order{Range: span(0, 7)}, w.clock.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
-		switch n := len(work.Windows); n {
-		case 0:
-		case 3: // of four
-			given++
-		default:
-			t.Errorf("%d windows of %s are left", n, f.Name)
+		if left := len(work.Windows); left == 0 || left == 4 && claim == second {
+			t.Errorf("%d windows of %s are left", left, w.db.functions[n].Name)
 		}
 		if err := claim.Release(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if given != 1 {
-		t.Errorf("%d functions were given away, want one", given)
-	}
-	pass(t, w.clock, firstLook) // nobody took it: it is taken back
+	pass(t, w.clock, firstLook)
 	if done := await(t, "the end of the run", run); done.err != nil || done.summary.Done != 8 {
 		t.Errorf("the run ended with %v, %+v", done.err, done.summary.Totals)
 	}
 	w.all()
+}
+
+// Of the functions that are shared, a process has half at a time.
+func TestSharesByHalves(t *testing.T) {
+	t.Parallel()
+	const functions = 8
+	w := newWorld(t, 10, named(functions)...)
+	w.complete(span(1, 2)) // leaves two spans
+	other, err := w.db.connect("other").Claim(t.Context(), w.db.functions[0].Known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var held, most, rounds int
+	w.store.after = func(_ context.Context, op string, _ int) error {
+		mu.Lock()
+		defer mu.Unlock()
+		switch op {
+		case opDue:
+			rounds++
+			most = 0
+		case opWork:
+			held++
+			most = max(most, held)
+		case opRelease:
+			held--
+		}
+		return nil
+	}
+	run := w.start(t.Context(), span(0, 3))
+	asleep(t, w.clock, firstLook)
+	mu.Lock()
+	if rounds != 2 || most > functions/2 {
+		t.Errorf("%d of %d functions were held at once in round %d", most, functions, rounds)
+	}
+	mu.Unlock()
+	if err := other.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	pass(t, w.clock, firstLook)
+	if done := await(t, "the end of the run", run); done.err != nil || done.summary.Done != 2*functions {
+		t.Errorf("the run ended with %v, %+v", done.err, done.summary.Totals)
+	}
 }
 
 // Whoever has lost the function writes nothing more of it, and leaves it to

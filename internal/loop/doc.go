@@ -7,7 +7,7 @@
 //	queue.go      which function comes next
 //	function.go   claim one function, walk its spans, one after the other
 //	walk.go       span → pages, walked again where pages drifted
-//	hands.go      how many pages may be in hand
+//	slots.go      how many pages may be in hand
 //	keep.go       pages → commits, while the next pages are asked for
 //	reconcile.go  compare what a walk saw with what the source counts
 //	follow.go     ask again for records in flight

@@ -59,7 +59,6 @@ type claimRow struct {
 	store   *fakeStore
 	epoch   int
 	expires time.Time
-	wanted  bool
 }
 
 type committedBatch struct {
@@ -93,7 +92,6 @@ const (
 	opUnseen   = "unseen functions"
 	opDue      = "due"
 	opClaim    = "claim"
-	opWant     = "want"
 	opWork     = "work"
 	opArchived = "archived"
 	opCommit   = "commit"
@@ -268,7 +266,6 @@ func (s *fakeStore) Claim(ctx context.Context, function archive.Known) (archive.
 			return archive.ErrClaimed
 		}
 		held.store, held.epoch, held.expires = s, held.epoch+1, s.clock.Now().Add(archive.ClaimLife)
-		held.wanted = false
 		c.epoch = held.epoch
 		s.claimed(function.URN)
 		return nil
@@ -284,25 +281,6 @@ type fakeClaim struct {
 	store    *fakeStore
 	function archive.Known
 	epoch    int
-}
-
-// Want marks all that others have.
-func (s *fakeStore) Want(ctx context.Context, functions []archive.Known) error {
-	return s.do(ctx, opWant, func() error {
-		for _, f := range functions {
-			if held := s.claims[f.ID]; held != nil && held.store != s {
-				held.wanted = true
-			}
-		}
-		return nil
-	})
-}
-
-func (c *fakeClaim) Wanted() bool {
-	c.store.database.mu.Lock()
-	defer c.store.database.mu.Unlock()
-	held := c.store.claims[c.function.ID]
-	return held.epoch == c.epoch && held.wanted
 }
 
 // of is the function that an operation under a claim is about.

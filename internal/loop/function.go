@@ -20,10 +20,8 @@ const maxFailures = 2
 // returns end the run, but for ErrClaimed and ErrClaimLost: then another
 // worker has the function.
 //
-// It gives way to functions with older windows than its next: then left is its
-// turn to wait for, with what is left of it, and its claim is released. It also
-// gives way to another process that has nothing to do, while this one has: that
-// is ErrClaimed as well.
+// After a span it releases the claim if a function with older windows waits, or
+// if another process shares the work. Then left is the turn to go on with.
 func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 	claim, err := r.Store.Claim(ctx, t.Known)
 	if err != nil {
@@ -37,14 +35,8 @@ func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 		defer close(renewed)
 		r.renew(ctx, claim, cancel)
 	}()
-	r.working.Add(1)
-	given := false
-	hands := newHands(&r.budget)
-	keeper := newKeeper(keep, claim, t.Function, r.progress, hands, cancel)
+	keeper := newKeeper(keep, claim, t.Function, r.progress, r.slots, cancel)
 	defer func() {
-		if !given {
-			r.working.Add(-1)
-		}
 		if kept := keeper.close(); kept != nil && err == nil {
 			err = kept
 		}
@@ -71,7 +63,7 @@ func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 	r.progress.Update(func(p *archive.Totals) { p.Windows += int64(max(0, windows(t.walks)-t.Windows)) })
 	w := &walker{
 		source: r.Source, claim: claim, keeper: keeper, clock: r.Clock, function: t.Function,
-		seed: maphash.MakeSeed(), hands: hands, denied: r.end,
+		seed: maphash.MakeSeed(), slots: r.slots, denied: r.end,
 		versioned: t.Versioned,
 	}
 	for len(t.walks) > 0 {
@@ -81,19 +73,13 @@ func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 		if len(t.walks) == 0 {
 			break
 		}
-		older := r.queue.older(t.walks[0].Span.From)
-		given = !older && claim.Wanted() && r.spares()
-		if !older && !given {
+		if !r.shared.Load() && !r.queue.older(t.walks[0].Span.From) {
 			continue
 		}
 		if err := keeper.flush(); err != nil {
 			return nil, err // what lies before is not decided
 		}
-		left := r.leave(t)
-		if given {
-			return nil, archive.ErrClaimed
-		}
-		return left, nil
+		return r.leave(t), nil
 	}
 	if err := keeper.flush(); err != nil {
 		return nil, err
@@ -136,19 +122,6 @@ func (r *run) renew(ctx context.Context, claim archive.Claim, cancel context.Can
 		if err := claim.Renew(ctx); errors.Is(err, archive.ErrClaimLost) {
 			cancel(err)
 			return
-		}
-	}
-}
-
-// spares takes a function off those that are worked on, if others are left.
-func (r *run) spares() bool {
-	for {
-		n := r.working.Load()
-		if n < 2 {
-			return false
-		}
-		if r.working.CompareAndSwap(n, n-1) {
-			return true
 		}
 	}
 }

@@ -20,7 +20,7 @@ type keeper struct {
 	claim    archive.Claim
 	function archive.Function
 	progress *archive.Progress
-	hands    *hands
+	slots    *pageSlots
 	steps    chan step
 	ended    chan struct{} // closed once nothing is kept any more
 	err      error         // the first; nothing is kept after it
@@ -29,17 +29,17 @@ type keeper struct {
 // A step is pages that came, with their checkpoint, or word to be given.
 type step struct {
 	archive.Batch
-	pages int          // that came, each with a hand
+	pages int          // that came, each with a slot
 	ends  bool         // a walk: the next step is of another one
 	said  chan<- error // where, if set, to say how everything so far was kept
 }
 
 // newKeeper begins to keep, in a context that outlives the reading of pages.
 // At an error it calls failed, so that nothing more is asked for.
-func newKeeper(ctx context.Context, claim archive.Claim, f archive.Function, p *archive.Progress, h *hands, failed func(error)) *keeper {
+func newKeeper(ctx context.Context, claim archive.Claim, f archive.Function, p *archive.Progress, slots *pageSlots, failed func(error)) *keeper {
 	k := &keeper{
-		claim: claim, function: f, progress: p, hands: h,
-		steps: make(chan step, h.budget.pages), // room for whatever can be in hand
+		claim: claim, function: f, progress: p, slots: slots,
+		steps: make(chan step, slots.count()),
 		ended: make(chan struct{}),
 	}
 	go func() {
@@ -51,7 +51,7 @@ func newKeeper(ctx context.Context, claim archive.Claim, f archive.Function, p *
 					failed(k.err)
 				}
 			}
-			k.hands.give(s.pages)
+			k.slots.release(s.pages)
 			if s.said != nil {
 				s.said <- k.err
 			}

@@ -41,9 +41,9 @@ func stepOf(s archive.Span, cursor archive.Cursor, ends bool, ids ...string) ste
 // checkpoint of the last, but for those of another walk, and up to a size.
 func TestPagesAreKeptTogether(t *testing.T) {
 	t.Parallel()
-	h := newHands(&budget{pages: 16})
+	slots := newPageSlots(16)
 	claim := &slowClaim{begun: make(chan struct{}, 10), goOn: make(chan struct{})}
-	k := newKeeper(t.Context(), claim, alpha, new(archive.Progress), h, func(error) {})
+	k := newKeeper(t.Context(), claim, alpha, new(archive.Progress), slots, func(error) {})
 	var large []string
 	for i := range maxBatch {
 		large = append(large, fmt.Sprint("large ", i))
@@ -57,7 +57,7 @@ func TestPagesAreKeptTogether(t *testing.T) {
 		stepOf(span(1, 2), "2", false, large...),
 		stepOf(span(1, 2), "3", false, "g"),
 	} {
-		if err := h.take(t.Context()); err != nil {
+		if err := slots.take(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		k.steps <- s
@@ -69,8 +69,8 @@ func TestPagesAreKeptTogether(t *testing.T) {
 	if err := k.flush(); err != nil {
 		t.Fatal(err)
 	}
-	if h.held != 0 {
-		t.Errorf("%d hands are still taken", h.held)
+	if len(slots.taken) != 0 {
+		t.Errorf("%d slots are still taken", len(slots.taken))
 	}
 	if err := k.close(); err != nil {
 		t.Fatal(err)
@@ -88,16 +88,16 @@ func TestPagesAreKeptTogether(t *testing.T) {
 	}
 }
 
-// After an error nothing more is kept, and all hands come back.
+// After an error nothing more is kept, and all slots are released.
 func TestKeepFails(t *testing.T) {
 	t.Parallel()
-	h := newHands(&budget{pages: 4})
+	slots := newPageSlots(4)
 	claim := &slowClaim{begun: make(chan struct{}, 10), goOn: make(chan struct{}), err: errDisk}
 	close(claim.goOn)
 	var failed error
-	k := newKeeper(t.Context(), claim, alpha, new(archive.Progress), h, func(err error) { failed = err })
+	k := newKeeper(t.Context(), claim, alpha, new(archive.Progress), slots, func(err error) { failed = err })
 	for range 3 {
-		if err := h.take(t.Context()); err != nil {
+		if err := slots.take(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		k.steps <- stepOf(span(0, 1), "1", true, "a")
@@ -107,7 +107,7 @@ func TestKeepFails(t *testing.T) {
 			t.Errorf("flushed with %v", err)
 		}
 	}
-	if err := k.close(); !errors.Is(err, errDisk) || !errors.Is(failed, errDisk) || len(claim.begun) != 1 || h.held != 0 {
-		t.Errorf("%v, told %v, after %d commits; %d hands are still taken", err, failed, len(claim.begun), h.held)
+	if err := k.close(); !errors.Is(err, errDisk) || !errors.Is(failed, errDisk) || len(claim.begun) != 1 || len(slots.taken) != 0 {
+		t.Errorf("%v, told %v, after %d commits; %d slots are still taken", err, failed, len(claim.begun), len(slots.taken))
 	}
 }

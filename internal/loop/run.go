@@ -17,9 +17,8 @@ const (
 	// of them is in the log and in the windows.
 	maxFailuresKept = 100
 
-	// A run looks again at functions that another worker had after firstLook,
-	// then after twice as long each time, up to lastLook: the end of work that
-	// is shared does not wait for a pause, and a long wait costs few looks.
+	// A run looks again at functions that another process had after firstLook,
+	// then after twice as long each time, up to lastLook.
 	firstLook = 100 * time.Millisecond
 	lastLook  = 2 * time.Second
 )
@@ -48,8 +47,8 @@ type run struct {
 	order            archive.Order
 	began            time.Time
 	progress         *archive.Progress
-	budget           budget
-	working          atomic.Int64 // functions that are worked on
+	slots            *pageSlots
+	shared           atomic.Bool  // another process has had functions of this run
 	settingsFailures atomic.Int64 // in this run
 	queue            *queue
 	end              context.CancelCauseFunc // of all that share reads
@@ -83,9 +82,9 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	before := a.Source.Stats()
 	r := &run{
 		Archiver: a, order: o, began: began, progress: p,
+		slots: newPageSlots(pagesPerCall * max(a.Concurrency, 1)),
 		begun: make(map[int32]time.Time),
 	}
-	r.budget.pages = pagesPerCall * max(a.Concurrency, 1)
 	stopNotes := r.notes(ctx, id, before)
 
 	latest, versions, err := r.discover(ctx)
@@ -173,7 +172,7 @@ func (r *run) listFunctions(ctx context.Context) ([]archive.Known, error) {
 }
 
 // all reads what is due of the functions, the oldest windows first, and comes
-// back to those that another worker had until nothing is due any more.
+// back to those that another process had until nothing is due any more.
 func (r *run) all(ctx context.Context, functions []archive.Known) error {
 	pause := firstLook
 	for first := true; ; first = false {
@@ -185,21 +184,23 @@ func (r *run) all(ctx context.Context, functions []archive.Known) error {
 			if err := r.Store.Plan(ctx, due, r.order); err != nil {
 				return fmt.Errorf("note what is due: %w", err)
 			}
-			for _, d := range due {
-				r.progress.Update(func(p *archive.Totals) { p.Functions++ })
-				r.progress.Update(func(p *archive.Totals) { p.Windows += int64(d.Windows) })
-			}
+			r.progress.Update(func(p *archive.Totals) {
+				for _, d := range due {
+					p.Functions++
+					p.Windows += int64(d.Windows)
+				}
+			})
 		}
-		claimed, err := r.share(ctx, due)
-		if err != nil || len(claimed) == 0 {
+		claimed, left, err := r.share(ctx, due)
+		if err != nil || len(claimed)+len(left) == 0 {
 			return err
+		}
+		functions = append(claimed, left...)
+		if len(left) > 0 {
+			continue
 		}
 		if len(claimed) < len(due) {
 			pause = firstLook // some have been done: others will be soon
-		}
-		functions = claimed
-		if err := r.Store.Want(ctx, functions); err != nil {
-			return fmt.Errorf("wait for functions of others: %w", err)
 		}
 		if err := r.Clock.Sleep(ctx, pause); err != nil {
 			return err
@@ -208,38 +209,50 @@ func (r *run) all(ctx context.Context, functions []archive.Known) error {
 	}
 }
 
-// share gives the functions to the workers and returns those that other
-// processes had. The first error ends all of them.
-func (r *run) share(ctx context.Context, due []archive.Due) (claimed []archive.Known, err error) {
+// share gives the functions to the workers. It returns the functions that
+// another process had, and those with spans left. The first error ends all
+// workers.
+//
+// Once another process has had functions of this run, the two share what is
+// left: each takes half of the functions at most, and releases a function's
+// claim after each span.
+func (r *run) share(ctx context.Context, due []archive.Due) (claimed, left []archive.Known, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r.queue, r.end = newQueue(due, r.begun), cancel
+	n := len(due)
+	if r.shared.Load() {
+		n = (n + 1) / 2
+	}
 	var workers sync.WaitGroup
-	r.budget.left.Store(int64(len(due)))
-	for range min(r.budget.pages, len(due)) {
+	for range min(r.slots.count(), n) {
+		r.slots.workers.Add(1)
 		workers.Go(func() {
+			defer r.slots.workers.Add(-1)
 			for ctx.Err() == nil {
 				t, ok := r.queue.pop()
 				if !ok {
 					return
 				}
-				left, err := r.function(ctx, t)
-				if left == nil {
-					r.budget.left.Add(-1)
-				}
+				rest, err := r.function(ctx, t)
 				switch {
 				case errors.Is(err, archive.ErrClaimed), errors.Is(err, archive.ErrClaimLost):
+					r.shared.Store(true)
 					r.mu.Lock()
 					claimed = append(claimed, t.Known)
 					r.mu.Unlock()
 				case err != nil:
 					cancel(err)
-				case left != nil:
-					r.queue.push(*left)
+				case rest != nil && r.shared.Load():
+					r.mu.Lock()
+					left = append(left, t.Known)
+					r.mu.Unlock()
+				case rest != nil:
+					r.queue.push(*rest)
 				}
 			}
 		})
 	}
 	workers.Wait()
-	return claimed, context.Cause(ctx)
+	return claimed, left, context.Cause(ctx)
 }

@@ -37,7 +37,7 @@ type walker struct {
 	clock    archive.Clock
 	function archive.Function
 	seed     maphash.Seed
-	hands    *hands
+	slots    *pageSlots
 	denied   func(error) // ends the whole run
 	gone     bool        // the source does not know the function any more
 
@@ -96,24 +96,24 @@ func (w *walker) archived(ctx context.Context, s archive.Span) (map[uint64]struc
 // its last page kept, or windows that are decided. again is true where the walk
 // has to be made once more.
 //
-// It has a hand for each page that is under way, those included that the source
-// asks for before their turn; the keeper gives them back. Whatever was asked for
-// beyond the page at which it ends, the source throws away.
+// It has a slot for each page that is under way, those included that the source
+// asks for before their turn. The keeper releases the slots of the pages handed
+// on. Pages asked for beyond the end of the walk are thrown away by the source.
 func (w *walker) pages(ctx context.Context, at archive.Walk, t, before *tally, final bool) (again bool, err error) {
 	asked := 0 // pages under way
-	defer func() { w.hands.give(asked) }()
+	defer func() { w.slots.release(asked) }()
 	q := archive.Query{
 		Function: w.function, From: at.Span.From.Add(-archive.QueryMargin), To: at.Span.To.Add(archive.QueryMargin), Cursor: at.Cursor,
 		Ahead: func() bool {
-			if ctx.Err() != nil || !w.hands.takeFree() {
+			if ctx.Err() != nil || !w.slots.takeSpare() {
 				return false
 			}
 			asked++
 			return true
 		},
-		Freed: w.hands.freed,
+		Freed: w.slots.freed,
 	}
-	if err := w.hands.take(ctx); err != nil {
+	if err := w.takeSlot(ctx); err != nil {
 		return false, err
 	}
 	asked = 1
@@ -127,7 +127,7 @@ func (w *walker) pages(ctx context.Context, at archive.Walk, t, before *tally, f
 			}
 			return false, err
 		}
-		w.hands.give(asked - 1 - page.Ahead) // of those thrown away
+		w.slots.release(asked - 1 - page.Ahead) // of those thrown away
 		asked = page.Ahead
 		t.add(&page)
 		batch := archive.Batch{Invocations: page.Invocations, Rejected: page.Rejected, Strays: strays(q, &page), At: w.clock.Now()}
@@ -150,13 +150,25 @@ func (w *walker) pages(ctx context.Context, at archive.Walk, t, before *tally, f
 			return batch.Outcome == nil && end == nil, end
 		}
 		if asked == 0 {
-			if err := w.hands.take(ctx); err != nil {
+			if err := w.takeSlot(ctx); err != nil {
 				return false, err
 			}
 			asked = 1
 		}
 	}
 	return false, sourceError(ctx, errors.New("the source ended its list without a last page"))
+}
+
+// takeSlot takes a slot for the next page. If there is none to spare, it first
+// waits until the function's pages are committed: then the function holds none.
+func (w *walker) takeSlot(ctx context.Context) error {
+	if ctx.Err() == nil && w.slots.takeSpare() {
+		return nil
+	}
+	if err := w.keeper.flush(); err != nil {
+		return err
+	}
+	return w.slots.take(ctx)
 }
 
 // strays reports whether a page has records that start outside of what was

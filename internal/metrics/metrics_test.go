@@ -60,7 +60,7 @@ func (c *fakeClaim) Follow(context.Context, archive.InFlightRecord, []archive.In
 	return c.store.kept, c.store.commit
 }
 
-func (c *fakeClaim) Wanted() bool { return true }
+func (c *fakeClaim) Renew(context.Context) error { return nil }
 
 // compare compares the metrics of these names with Prometheus' text format.
 func compare(t *testing.T, m *Metrics, want string, names ...string) {
@@ -83,7 +83,7 @@ func TestRecords(t *testing.T) {
 	if _, err := s.Claim(t.Context(), archive.Known{Function: archive.Function{Name: "taken"}}); !errors.Is(err, archive.ErrClaimed) {
 		t.Errorf("a claimed function: %v", err)
 	}
-	if !c.Wanted() {
+	if err := c.Renew(t.Context()); err != nil {
 		t.Error("a method that is not counted is not passed on")
 	}
 	if kept, err := c.Commit(t.Context(), archive.Batch{}); err != nil || kept != inner.kept {

@@ -11,8 +11,8 @@ import (
 )
 
 // Store wraps a store and counts its commits and runs.
-func (m *Metrics) Store(of archive.Store, provider string) archive.Store {
-	return &countingStore{Store: of, metrics: m, provider: provider}
+func (m *Metrics) Store(inner archive.Store, provider string) archive.Store {
+	return &countingStore{Store: inner, metrics: m, provider: provider}
 }
 
 type countingStore struct {

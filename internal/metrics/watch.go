@@ -30,8 +30,8 @@ type Reader interface {
 // gauges are absent, because old values would look like current ones; only
 // archiver_database_up is present, and 0. Call Watch after Begin of all
 // sources.
-func (m *Metrics) Watch(of Reader, clock archive.Clock, log *slog.Logger) {
-	m.registry.MustRegister(&overviewCollector{reader: of, clock: clock, log: log, longestLookback: maps.Clone(m.longestLookback)})
+func (m *Metrics) Watch(reader Reader, clock archive.Clock, log *slog.Logger) {
+	m.registry.MustRegister(&overviewCollector{reader: reader, clock: clock, log: log, longestLookback: maps.Clone(m.longestLookback)})
 }
 
 type overviewCollector struct {
@@ -100,8 +100,8 @@ func (c *overviewCollector) Collect(to chan<- prometheus.Metric) {
 	}
 	seconds(lastSuccess, f.LastSuccess)
 	for _, p := range f.Providers {
-		for _, of := range []struct {
-			d     *prometheus.Desc
+		for _, g := range []struct {
+			desc  *prometheus.Desc
 			state string
 			n     int64
 		}{
@@ -115,7 +115,7 @@ func (c *overviewCollector) Collect(to chan<- prometheus.Metric) {
 			{windows, string(archive.StateFailed), p.WindowsFailed},
 			{windows, string(archive.StateGone), p.WindowsGone},
 		} {
-			gauge(of.d, float64(of.n), p.Provider, of.state)
+			gauge(g.desc, float64(g.n), p.Provider, g.state)
 		}
 		gauge(archived, float64(p.Records), p.Provider)
 		gauge(rejected, float64(p.Rejected), p.Provider)

@@ -18,7 +18,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-const patient = 5 * time.Minute
+const browserTimeout = 5 * time.Minute
 
 // chromium returns the path of the browser.
 func chromium(t testing.TB) string {
@@ -44,7 +44,7 @@ func newBrowser(t testing.TB) *browser {
 	)
 	// t.Context() ends before the cleanups, but closing the browser needs a
 	// context.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patient)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), browserTimeout)
 	t.Cleanup(cancel)
 	ctx, stop := chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(stop)
@@ -86,7 +86,7 @@ func (b *browser) tab(t testing.TB, base string) *tab {
 			t.Errorf("the console says: %s", e)
 		}
 		for _, u := range p.foreign {
-			t.Errorf("another host was asked: %s", u)
+			t.Errorf("the page called another host: %s", u)
 		}
 	})
 	send(p, network.Enable, network.EnableParams{})
@@ -135,10 +135,10 @@ func (p *tab) open(path string) {
 // follow runs steps that navigate to another page, and waits for that page.
 func (p *tab) follow(steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patient/4)
+	ctx, cancel := context.WithTimeout(p.ctx, browserTimeout/4)
 	defer cancel()
 	if _, err := chromedp.RunResponse(ctx, steps...); err != nil {
-		p.t.Fatalf("no page follows: %v", err)
+		p.t.Fatalf("no navigation: %v", err)
 	}
 }
 

@@ -12,22 +12,22 @@ import (
 type bar struct {
 	at    time.Time
 	value float64
-	known bool // false in the future: nothing is drawn
+	past  bool // false in the future: nothing is drawn
 }
 
 // A chart is bars over time, with its axes and what it says in a sentence.
 type chart struct {
-	Title, Said string
-	Class       string
-	Levels      []string // labels of the axis, from the top down
-	Times       []string
-	Bars        template.HTML // bars of an SVG of this Width and of height 100
-	Width       int
+	Title, Summary string
+	Class          string
+	Levels         []string // labels of the axis, from the top down
+	Times          []string
+	Bars           template.HTML // bars of an SVG of this Width and of height 100
+	Width          int
 }
 
-// chartOf draws a chart of bars. what names the values.
-func chartOf(title, class, what string, z zoom, bars []bar) chart {
-	c := chart{Title: title, Class: class, Width: len(bars) * barWidth}
+// newChart draws a chart of bars. kind names the values, and is their class.
+func newChart(title, kind string, z zoom, bars []bar) chart {
+	c := chart{Title: title, Class: kind, Width: len(bars) * barWidth}
 	var most, sum float64
 	var peak bar
 	for _, b := range bars {
@@ -38,29 +38,29 @@ func chartOf(title, class, what string, z zoom, bars []bar) chart {
 	}
 	top := niceTop(most)
 	for _, part := range []float64{1, 0.5, 0} {
-		c.Levels = append(c.Levels, rough(top*part))
+		c.Levels = append(c.Levels, compactNumber(top*part))
 	}
-	shape := timeShape(z)
+	shape := axisTimeFormat(z)
 	for i := range axisTimes {
 		c.Times = append(c.Times, bars[i*(len(bars)-1)/(axisTimes-1)].at.Format(shape))
 	}
 	var b strings.Builder
 	for i, v := range bars {
-		if !v.known || v.value == 0 {
+		if !v.past || v.value == 0 {
 			continue
 		}
-		height := max(1, 100*v.value/top) // what is there is seen
+		height := max(1, 100*v.value/top) // a value above 0 is visible
 		fmt.Fprintf(&b, `<rect x="%d" y="%.1f" width="%d" height="%.1f"><title>%s: %s</title></rect>`,
-			i*barWidth, 100-height, barWidth-barGap, height, v.at.Format(pointShape(z)), value(v.value))
+			i*barWidth, 100-height, barWidth-barGap, height, v.at.Format(barTimeFormat(z)), valueText(v.value))
 	}
-	c.Bars = template.HTML(b.String()) //nolint:gosec // numbers and times alone
+	c.Bars = template.HTML(b.String()) //nolint:gosec // only numbers and times
 	switch {
 	case sum == 0:
-		c.Said = "No " + what + " in this time."
+		c.Summary = "No " + kind + " in this time."
 	case z.unit() == "hour":
-		c.Said = fmt.Sprintf("%s in all, at most %s an hour, %s.", number(int64(sum)), value(most), peak.at.Format("2 Jan 15:04"))
+		c.Summary = fmt.Sprintf("%s in all, at most %s an hour, %s.", number(int64(sum)), valueText(most), peak.at.Format("2 Jan 15:04"))
 	default:
-		c.Said = fmt.Sprintf("Mean of each %s; at most %s an hour, the %s of %s.", z.unit(), value(most), z.unit(), peak.at.Format("2 Jan"))
+		c.Summary = fmt.Sprintf("Mean of each %s; at most %s an hour, the %s of %s.", z.unit(), valueText(most), z.unit(), peak.at.Format("2 Jan"))
 	}
 	return c
 }
@@ -84,22 +84,22 @@ func niceTop(most float64) float64 {
 	return 10 * size
 }
 
-// value formats the value of a bar. A mean may have decimals.
-func value(v float64) string {
+// valueText formats the value of a bar. A mean may have decimals.
+func valueText(v float64) string {
 	if v >= 100 || v == math.Trunc(v) {
 		return number(int64(math.Round(v)))
 	}
 	return fmt.Sprintf("%.2g", v)
 }
 
-func timeShape(z zoom) string {
+func axisTimeFormat(z zoom) string {
 	if z.Key == "day" {
 		return "15:04"
 	}
 	return "2 Jan"
 }
 
-func pointShape(z zoom) string {
+func barTimeFormat(z zoom) string {
 	if z.unit() == "hour" {
 		return "2 Jan 15:04"
 	}

@@ -59,7 +59,7 @@ func contrasts(p *tab) {
 			p.t.Fatal(err)
 		}
 		if found.Texts < 200 {
-			p.t.Errorf("only %d texts were looked at", found.Texts)
+			p.t.Errorf("only %d texts were checked", found.Texts)
 		}
 		for _, low := range found.Low {
 			p.t.Errorf("dark %t: too little contrast: %s", dark, low)

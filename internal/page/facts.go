@@ -16,8 +16,8 @@ type verdict struct{ Class, Text, More string }
 
 type fact struct{ Name, Value, Note string }
 
-// open sums up the hours that are not archived.
-func (l *look) open() (hours, functions int64, oldest time.Time) {
+// openHours sums up the hours that are not archived.
+func (l *loader) openHours() (hours, functions int64, oldest time.Time) {
 	for i := range l.functions {
 		f := &l.functions[i]
 		late, since := l.missing(f)
@@ -35,12 +35,12 @@ func (l *look) open() (hours, functions int64, oldest time.Time) {
 
 // missing returns the number of due hours of a function that are not archived,
 // and the first of them. It also counts due hours that are not planned yet.
-func (l *look) missing(f *read.FunctionTotals) (hours int64, first time.Time) {
+func (l *loader) missing(f *read.Function) (hours int64, first time.Time) {
 	hours = f.Open
 	if f.OpenSince != nil {
 		first = f.OpenSince.UTC()
 	}
-	if _, to := expected(f, l.now, l.goesOn); f.PlannedTo != nil && f.PlannedTo.Before(to) {
+	if _, to := expectedHours(f, l.now, l.continues); f.PlannedTo != nil && f.PlannedTo.Before(to) {
 		hours += int64(to.Sub(*f.PlannedTo) / archive.Hour)
 		if first.IsZero() {
 			first = f.PlannedTo.UTC()
@@ -49,20 +49,20 @@ func (l *look) missing(f *read.FunctionTotals) (hours int64, first time.Time) {
 	return hours, first
 }
 
-func (l *look) verdict() verdict {
+func (l *loader) verdict() verdict {
 	var failed, short, windows, never, holed int64
 	for i := range l.functions {
 		failed += l.functions[i].Failed
 		short += l.functions[i].Short
 		windows += l.functions[i].Windows
-		if n := neverAsked(&l.functions[i]); n > 0 {
+		if n := neverRequested(&l.functions[i]); n > 0 {
 			never += n
 			holed++
 		}
 	}
-	hours, functions, oldest := l.open()
+	hours, functions, oldest := l.openHours()
 	between := fmt.Sprintf("No run was asked for %s of %s between other hours: only archiver backfill reads them.",
-		count(never, "hour", "hours"), count(holed, "function", "functions"))
+		plural(never, "hour", "hours"), plural(holed, "function", "functions"))
 	switch {
 	case windows == 0:
 		return verdict{"wait", "Nothing is archived yet.", "The first run plans the hours that are due."}
@@ -72,8 +72,8 @@ func (l *look) verdict() verdict {
 		return verdict{"good", "Every hour that is due is archived.", ""}
 	}
 	v := verdict{Class: "wait"}
-	v.Text = fmt.Sprintf("%s of %s %s not archived yet.", count(hours, "hour", "hours"), count(functions, "function", "functions"), is(hours))
-	v.More = "The oldest is " + minute(oldest) + " UTC, " + ago(oldest, l.now) + "."
+	v.Text = fmt.Sprintf("%s of %s %s not archived yet.", plural(hours, "hour", "hours"), plural(functions, "function", "functions"), is(hours))
+	v.More = "The oldest is " + minuteText(oldest) + " UTC, " + ago(oldest, l.now) + "."
 	if failed+short > 0 {
 		v.Class = "bad"
 		v.More += fmt.Sprintf(" %s failed, %s short: each run tries them again.", number(failed), number(short))
@@ -91,8 +91,8 @@ func is(n int64) string {
 	return "are"
 }
 
-func (l *look) facts() []fact {
-	var t read.FunctionTotals
+func (l *loader) facts() []fact {
+	var t read.Function
 	goneFunctions := int64(0)
 	for i := range l.functions {
 		f := &l.functions[i]
@@ -121,24 +121,24 @@ func (l *look) facts() []fact {
 	return []fact{functions, complete, records, {"In flight", number(t.Pending), "waiting or running"}}
 }
 
-// An offLog is a function whose source keeps no records.
-type offLog struct{ Name, Said string }
+// A logOff is a function whose source keeps no records.
+type logOff struct{ Name, Text string }
 
-const mostOff = 20
+const maxLogsOff = 20
 
-// off returns the functions whose status log is off, the latest first.
-func (l *look) off() (all []offLog, more int) {
-	var found []*read.FunctionTotals
+// logsOff returns the functions whose status log is off, the latest first.
+func (l *loader) logsOff() (all []logOff, more int) {
+	var found []*read.Function
 	for i := range l.functions {
 		if f := &l.functions[i]; f.OffSince != nil && f.GoneAt == nil {
 			found = append(found, f)
 		}
 	}
-	slices.SortFunc(found, func(a, b *read.FunctionTotals) int {
+	slices.SortFunc(found, func(a, b *read.Function) int {
 		return cmp.Or(b.OffSince.Compare(*a.OffSince), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
-	for _, f := range found[:min(len(found), mostOff)] {
-		all = append(all, offLog{l.names[f.ID], "status log off since " + f.OffSince.UTC().Format("2006-01-02 15:04Z") + ": the source keeps no records"})
+	for _, f := range found[:min(len(found), maxLogsOff)] {
+		all = append(all, logOff{l.names[f.ID], "status log off since " + f.OffSince.UTC().Format("2006-01-02 15:04Z") + ": the source keeps no records"})
 	}
 	return all, len(found) - len(all)
 }
@@ -148,9 +148,9 @@ type risk struct{ Name, Href, Hour, Why, More, Left, Class string }
 
 // risks returns the oldest hours that are not archived. The source deletes
 // their records next.
-func (l *look) risks(ctx context.Context) ([]risk, error) {
+func (l *loader) risks(ctx context.Context) ([]risk, error) {
 	type late struct {
-		f     *read.FunctionTotals
+		f     *read.Function
 		first time.Time
 		hours int64
 	}
@@ -164,7 +164,7 @@ func (l *look) risks(ctx context.Context) ([]risk, error) {
 	slices.SortStableFunc(all, func(a, b late) int {
 		return cmp.Or(a.first.Compare(b.first), cmp.Compare(b.hours, a.hours))
 	})
-	all = all[:min(len(all), mostRisks)]
+	all = all[:min(len(all), maxRisks)]
 	functions, starts := make([]int32, len(all)), make([]time.Time, len(all))
 	for i, a := range all {
 		functions[i], starts[i] = a.f.ID, a.first
@@ -180,7 +180,7 @@ func (l *look) risks(ctx context.Context) ([]risk, error) {
 	risks := make([]risk, len(all))
 	for i, a := range all {
 		w, planned := why[a.f.ID]
-		r := risk{Name: l.names[a.f.ID], Href: l.link("day", dayOf(a.first), a.f.URN, 1), Hour: minute(a.first), Why: "not read"}
+		r := risk{Name: l.names[a.f.ID], Href: l.link("day", dayOf(a.first), a.f.URN, 1), Hour: minuteText(a.first), Why: "not read"}
 		switch {
 		case !planned:
 			r.Why = "not planned yet"
@@ -193,7 +193,7 @@ func (l *look) risks(ctx context.Context) ([]risk, error) {
 			r.Why += ": " + *w.LastError
 		}
 		if a.hours > 1 {
-			r.More = "and " + count(a.hours-1, "later hour", "later hours")
+			r.More = "and " + plural(a.hours-1, "later hour", "later hours")
 		}
 		r.Left, r.Class = l.left(a.first)
 		risks[i] = r
@@ -202,44 +202,44 @@ func (l *look) risks(ctx context.Context) ([]risk, error) {
 }
 
 // riskNote explains the assumption behind the risks.
-func (l *look) riskNote() string {
-	return "The source does not say how long it keeps records. These times assume " + length(l.keeps) + " from the end of the hour."
+func (l *loader) riskNote() string {
+	return "The source does not say how long it keeps records. These times assume " + durationText(l.sourceRetention) + " from the end of the hour."
 }
 
 // left formats how long the source is assumed to keep an hour's records.
-func (l *look) left(hour time.Time) (words, class string) {
-	switch left := hour.Add(archive.Hour + l.keeps).Sub(l.now); {
+func (l *loader) left(hour time.Time) (words, class string) {
+	switch left := hour.Add(archive.Hour + l.sourceRetention).Sub(l.now); {
 	case left <= 0:
 		return "may be deleted already", "bad"
 	case left < 3*day:
-		return "in " + length(left), "bad"
+		return "in " + durationText(left), "bad"
 	case left < 7*day:
-		return "in " + length(left), "wait"
+		return "in " + durationText(left), "wait"
 	default:
-		return "in " + length(left), ""
+		return "in " + durationText(left), ""
 	}
 }
 
-// A trouble is an error message, and where it was seen.
-type trouble struct{ Error, Where, When string }
+// An errorGroup is an error message, and where it was seen.
+type errorGroup struct{ Error, Where, When string }
 
-func (l *look) troubles(ctx context.Context) ([]trouble, error) {
+func (l *loader) errorGroups(ctx context.Context) ([]errorGroup, error) {
 	var open []int32
 	for i := range l.shown {
 		if l.shown[i].Open > 0 {
 			open = append(open, l.shown[i].ID)
 		}
 	}
-	found, err := l.Troubles(ctx, open, mostErrors)
+	found, err := l.Troubles(ctx, open, maxErrors)
 	if err != nil {
 		return nil, err
 	}
-	troubles := make([]trouble, len(found))
+	groups := make([]errorGroup, len(found))
 	for i, t := range found {
-		troubles[i] = trouble{Error: t.Error, Where: l.names[t.FunctionID], When: minute(t.Start) + " UTC"}
+		groups[i] = errorGroup{Error: t.Error, Where: l.names[t.FunctionID], When: minuteText(t.Start) + " UTC"}
 		if t.Functions > 1 {
-			troubles[i].Where += fmt.Sprintf(" and %s", count(t.Functions-1, "other function", "other functions"))
+			groups[i].Where += fmt.Sprintf(" and %s", plural(t.Functions-1, "other function", "other functions"))
 		}
 	}
-	return troubles, nil
+	return groups, nil
 }

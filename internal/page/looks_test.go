@@ -62,8 +62,8 @@ func zoomAbout(p *tab) {
 	}{{"day", 24}, {"week", 168}, {"month", 30}, {"quarter", 90}, {"year", 53}} {
 		p.follow(click(fmt.Sprintf(".zooms a:nth-child(%d)", n+1)))
 		expectZoom(p, z.key, z.columns)
-		if got := eval[string](p, `document.querySelector(".zooms [aria-current]").textContent`); got != zooms[n].Word {
-			p.t.Errorf("the zoom marked is %s, want %s", got, zooms[n].Word)
+		if got := eval[string](p, `document.querySelector(".zooms [aria-current]").textContent`); got != zooms[n].Label {
+			p.t.Errorf("the current zoom is %s, want %s", got, zooms[n].Label)
 		}
 	}
 	// Zoom from the year to a week, a day, and the hours of an outage.
@@ -115,19 +115,19 @@ func byKeyboard(p *tab) {
 		p.do(chromedp.KeyEvent(kb.Tab))
 		if n == 0 {
 			if got := eval[string](p, `document.activeElement.className`); got != "skip" {
-				p.t.Errorf("the first thing to reach is %q, want the link past the head", got)
+				p.t.Errorf("the first thing to reach is %q, want the skip link", got)
 			}
 		}
 		seen[eval[string](p, `document.activeElement.textContent.trim()`)] = true
 		// A date field contains a button of the browser. When the button has
 		// the focus, the field does not, and the browser shows the focus.
 		if !eval[bool](p, `((e, style) => !e.matches(":focus") || style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2)(document.activeElement, getComputedStyle(document.activeElement))`) {
-			p.t.Errorf("the focus on %s is not to be seen", eval[string](p, `document.activeElement.outerHTML`))
+			p.t.Errorf("the focus on %s is not visible", eval[string](p, `document.activeElement.outerHTML`))
 		}
 	}
 	for _, z := range zooms {
-		if !seen[z.Word] {
-			p.t.Errorf("%s is not reached by the tab key: %v", z.Word, seen)
+		if !seen[z.Label] {
+			p.t.Errorf("the tab key does not reach %s: %v", z.Label, seen)
 		}
 	}
 	p.do(chromedp.Focus(chromedp.CSS(".map tbody td")))
@@ -139,7 +139,7 @@ func byKeyboard(p *tab) {
 	}
 	p.do(chromedp.KeyEvent(kb.Home))
 	if got := eval[string](p, `document.querySelector(".cell").textContent`); got != "checkout-capture, Sun 8 Mar 00:00: complete; 4 records" {
-		p.t.Errorf("of the cell is said: %s", got)
+		p.t.Errorf("the text of the cell is %s", got)
 	}
 	p.follow(chromedp.KeyEvent(kb.Enter))
 	if zoom, at := p.query("zoom"), p.query("at"); zoom != "day" || at != "2026-03-08" {
@@ -157,10 +157,10 @@ func onAPhone(p *tab) {
 			p.t.Errorf("%s: the page is %d wide", z.Key, wide)
 		}
 		if !eval[bool](p, `((box) => box.scrollWidth > box.clientWidth && box.scrollLeft + box.clientWidth >= box.scrollWidth - 1)(document.querySelector(".box"))`) {
-			p.t.Errorf("%s: the map does not scroll in its box, or not to the newest", z.Key)
+			p.t.Errorf("%s: the map does not scroll in its box, or does not show the newest", z.Key)
 		}
 		if !eval[bool](p, `[...document.querySelectorAll(".zooms a, button, input:not([type=hidden])")].every((e) => e.getBoundingClientRect().height >= 24)`) {
-			p.t.Errorf("%s: some of what is to be touched is too small", z.Key)
+			p.t.Errorf("%s: a touch target is too small", z.Key)
 		}
 	}
 }
@@ -189,7 +189,7 @@ func refreshes(p *tab, a *archiveDB) {
 	p.do(chromedp.Evaluate[chromedp.Void](`document.dispatchEvent(new Event("visibilitychange"))`))
 	p.do(chromedp.Poll[chromedp.Void](`document.body.innerText.includes("once of")`))
 	if got := eval[string](p, `document.activeElement.parentElement.rowIndex + " " + document.activeElement.cellIndex`); got != "3 2" {
-		p.t.Errorf("after it was refreshed the focus is on %s", got)
+		p.t.Errorf("after the refresh the focus is on %s", got)
 	}
 	p.do(click(".top button"))
 	if got := eval[string](p, `document.querySelector(".top button").textContent`); got != "Refresh every minute" {
@@ -205,15 +205,15 @@ func hostileNames(p *tab) {
 			p.t.Errorf("the title is %s", got)
 		}
 		if n := eval[int](p, `document.querySelectorAll("img").length + document.scripts.length`); n != 1 {
-			p.t.Errorf("%d images and scripts, want the page's own script alone", n)
+			p.t.Errorf("%d images and scripts, want only the page's script", n)
 		}
 		if !eval[bool](p, fmt.Sprintf(`[...document.querySelectorAll("bdi")].filter((e) => e.textContent === %q).length >= 3`, hostile)) {
-			p.t.Error("the name is not shown as it is, in the map, at risk and among the errors")
+			p.t.Error("the name is not shown unchanged in the map, at risk and in the errors")
 		}
 	}
 	p.open("/?q=%22%3E%3Cscript%3Edocument.title%3D1%3C%2Fscript%3E")
 	if got := eval[string](p, `document.title + document.querySelector("[name=q]").value`); got != `archiver: status"><script>document.title=1</script>` {
-		p.t.Errorf("what was looked for is shown as %s", got)
+		p.t.Errorf("the search text is shown as %s", got)
 	}
 }
 
@@ -235,12 +235,12 @@ func fromDisk(p *tab, a *archiveDB) {
 	for n, z := range zooms {
 		p.do(click(fmt.Sprintf(".view:target .zooms a:nth-child(%d), body:not(:has(.view:target)) .default .zooms a:nth-child(%[1]d)", n+1)))
 		if got := eval[string](p, shown); got != z.Key {
-			p.t.Errorf("%s of the report shows %q", z.Word, got)
+			p.t.Errorf("%s of the report shows %q", z.Label, got)
 		}
 	}
 	for _, no := range []string{`href="/`, `src=`, `action="`, "@import", "url("} {
 		if strings.Contains(strings.ReplaceAll(report.String(), "src=//example.com/x", ""), no) {
-			p.t.Errorf("the report has %s in it", no)
+			p.t.Errorf("the report contains %s", no)
 		}
 	}
 	p.size(390, 844)
@@ -275,7 +275,7 @@ func screenshots(p *tab) {
 			}
 		}
 		if kept, err := os.Stat(file); err != nil || kept.Size() > 200<<10 {
-			p.t.Errorf("%s is not there, or not small: go test ./internal/page -update (%v)", file, err)
+			p.t.Errorf("%s is missing or too large: go test ./internal/page -update (%v)", file, err)
 		}
 	}
 }

@@ -16,12 +16,12 @@ import (
 const (
 	pageRows   = 40  // functions a page
 	reportRows = 100 // functions in a report
-	lastRuns   = 10
-	mostRisks  = 10
-	mostErrors = 8
+	maxRuns    = 10
+	maxRisks   = 10
+	maxErrors  = 8
 
 	// A run is dead if its process has written nothing for this long.
-	died = archive.DeadAfter
+	deadAfter = archive.DeadAfter
 )
 
 // A model holds the contents of the page.
@@ -30,61 +30,68 @@ type model struct {
 	Report       bool
 	Verdict      verdict
 	Facts        []fact
-	Running      []running
+	Running      []runningRun
 	Match        string
 	Views        []view
-	Legend       [states]word
+	Legend       [states]stateText
 	Risks        []risk
 	RiskNote     string
-	Off          []offLog
-	MoreOff      int
-	Troubles     []trouble
+	LogsOff      []logOff
+	MoreLogsOff  int
+	Errors       []errorGroup
 	Runs         []runRow
 }
 
-// A look collects the data of one page from one snapshot.
-type look struct {
+// A loader collects the data of one page from one snapshot.
+type loader struct {
 	*read.Snapshot
 	request
-	now       time.Time
-	keeps     time.Duration
-	goesOn    bool
-	functions []read.FunctionTotals // of all functions
-	shown     []read.FunctionTotals // that match, functions with problems first
-	names     map[int32]string
+	now             time.Time
+	sourceRetention time.Duration
+	continues       bool            // run or once continues the archive
+	functions       []read.Function // of all functions
+	shown           []read.Function // that match, functions with problems first
+	names           map[int32]string
 }
 
 func (p *Page) model(ctx context.Context, asked request) (m *model, err error) {
-	err = p.Store.Snapshot(ctx, func(s *read.Snapshot) error {
-		l := &look{Snapshot: s, request: asked, now: p.Clock.Now().UTC(), keeps: p.Keeps}
-		m, err = l.make(ctx)
+	err = p.load(ctx, asked, func(l *loader) (err error) {
+		m, err = l.model(ctx)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	m.Version, m.Now = p.Version, minute(p.Clock.Now())
+	m.Version, m.Now = p.Version, minuteText(p.Clock.Now())
 	return m, nil
 }
 
-func (l *look) make(ctx context.Context) (m *model, err error) {
-	if l.functions, err = l.Functions(ctx); err != nil {
-		return nil, err
-	}
-	if l.goesOn, err = l.GoesOn(ctx); err != nil {
-		return nil, err
-	}
-	l.choose()
-	m = &model{Report: l.report, Match: l.match, Legend: words}
+// load calls use with a loader of one snapshot.
+func (p *Page) load(ctx context.Context, asked request, use func(*loader) error) error {
+	return p.Store.Snapshot(ctx, func(s *read.Snapshot) (err error) {
+		l := &loader{Snapshot: s, request: asked, now: p.Clock.Now().UTC(), sourceRetention: p.SourceRetention}
+		if l.functions, err = l.Functions(ctx); err != nil {
+			return err
+		}
+		if l.continues, err = l.GoesOn(ctx); err != nil {
+			return err
+		}
+		l.selectFunctions()
+		return use(l)
+	})
+}
+
+func (l *loader) model(ctx context.Context) (m *model, err error) {
+	m = &model{Report: l.report, Match: l.match, Legend: stateTexts}
 	m.Verdict, m.Facts = l.verdict(), l.facts()
-	m.Off, m.MoreOff = l.off()
-	runs, err := l.Runs(ctx, lastRuns, l.now.Add(-died))
+	m.LogsOff, m.MoreLogsOff = l.logsOff()
+	runs, err := l.Runs(ctx, maxRuns, l.now.Add(-deadAfter))
 	if err != nil {
 		return nil, err
 	}
-	m.Running, m.Runs = l.tell(runs)
+	m.Running, m.Runs = l.splitRuns(runs)
 	for _, z := range zooms {
-		chosen := l.chosen(z)
+		chosen := l.isChosen(z)
 		if !chosen && !l.report {
 			continue
 		}
@@ -99,12 +106,12 @@ func (l *look) make(ctx context.Context) (m *model, err error) {
 		return nil, err
 	}
 	m.RiskNote = l.riskNote()
-	m.Troubles, err = l.troubles(ctx)
+	m.Errors, err = l.errorGroups(ctx)
 	return m, err
 }
 
-// choose sorts the functions and selects the shown ones.
-func (l *look) choose() {
+// selectFunctions sorts the functions and selects the shown ones.
+func (l *loader) selectFunctions() {
 	alike := make(map[string]int)
 	for i := range l.functions {
 		alike[l.functions[i].Name]++
@@ -115,25 +122,25 @@ func (l *look) choose() {
 		f := &l.functions[i]
 		l.names[f.ID] = f.Name
 		if alike[f.Name] > 1 {
-			l.names[f.ID] = f.Name + " (" + tail(f) + ")"
+			l.names[f.ID] = f.Name + " (" + regionAndVersion(f) + ")"
 		}
 		if strings.Contains(strings.ToLower(f.Name), wanted) || strings.Contains(strings.ToLower(f.URN), wanted) {
 			l.shown = append(l.shown, *f)
 		}
 	}
-	slices.SortFunc(l.shown, func(a, b read.FunctionTotals) int {
+	slices.SortFunc(l.shown, func(a, b read.Function) int {
 		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), compareTimes(a.OpenSince, b.OpenSince),
 			cmp.Compare(a.Name, b.Name), cmp.Compare(a.URN, b.URN), cmp.Compare(a.ID, b.ID))
 	})
 }
 
-// tail distinguishes functions of the same name.
-func tail(f *read.FunctionTotals) string {
+// regionAndVersion distinguishes functions of the same name.
+func regionAndVersion(f *read.Function) string {
 	return f.Region + ", " + f.URN[strings.LastIndexByte(f.URN, ':')+1:]
 }
 
 // rank is low for functions with problems.
-func rank(f *read.FunctionTotals) int {
+func rank(f *read.Function) int {
 	switch {
 	case f.Failed+f.Short > 0:
 		return 0
@@ -160,40 +167,40 @@ func compareTimes(a, b *time.Time) int {
 }
 
 // extent returns the start of the first and the end of the last expected hour.
-func (l *look) extent() (from, to time.Time) {
+func (l *loader) extent() (from, to time.Time) {
 	for i := range l.functions {
-		f, t := expected(&l.functions[i], l.now, l.goesOn)
+		f, t := expectedHours(&l.functions[i], l.now, l.continues)
 		if t.After(f) {
 			if from.IsZero() || f.Before(from) {
 				from = f
 			}
-			to = later(to, t)
+			to = maxTime(to, t)
 		}
 	}
 	return from, to
 }
 
 // newest returns the last day with data.
-func (l *look) newest() time.Time {
-	if _, to := l.extent(); !l.goesOn && !to.IsZero() {
+func (l *loader) newest() time.Time {
+	if _, to := l.extent(); !l.continues && !to.IsZero() {
 		return dayOf(to.Add(-1))
 	}
 	return dayOf(l.now)
 }
 
 // last returns the last day shown.
-func (l *look) last() time.Time {
+func (l *loader) last() time.Time {
 	if l.at.IsZero() {
 		return l.newest()
 	}
 	return l.at
 }
 
-// chosen reports whether z is the requested zoom. The default is a week, or a
+// isChosen reports whether z is the requested zoom. The default is a week, or a
 // day if all expected hours are in the day shown.
-func (l *look) chosen(z zoom) bool {
+func (l *loader) isChosen(z zoom) bool {
 	if l.zoom != "" {
-		return z.Key == zoomOf(l.zoom).Key
+		return z.Key == zoomByKey(l.zoom).Key
 	}
 	if from, to := l.extent(); to.Sub(from) <= day && dayOf(from).Equal(dayOf(to.Add(-1))) && dayOf(from).Equal(l.last()) {
 		return z.Key == "day"
@@ -202,7 +209,7 @@ func (l *look) chosen(z zoom) bool {
 }
 
 // link returns the address of another view. A report has no links.
-func (l *look) link(zoom string, at time.Time, match string, page int) string {
+func (l *loader) link(zoom string, at time.Time, match string, page int) string {
 	if l.report {
 		return ""
 	}
@@ -220,7 +227,7 @@ func (l *look) link(zoom string, at time.Time, match string, page int) string {
 }
 
 // ids returns the ids of functions.
-func ids(functions []read.FunctionTotals) []int32 {
+func ids(functions []read.Function) []int32 {
 	all := make([]int32, len(functions))
 	for i := range functions {
 		all[i] = functions[i].ID

@@ -26,13 +26,13 @@ type Page struct {
 	Log     *slog.Logger
 	Version string
 
-	// Keeps is the assumed time for which the source keeps its records. The
+	// SourceRetention is the assumed time for which the source keeps its records. The
 	// source's API does not tell it.
-	Keeps time.Duration
+	SourceRetention time.Duration
 }
 
 // queryTimeout limits all queries of one page.
-const patience = 5 * time.Second
+const queryTimeout = 5 * time.Second
 
 // A request selects what the page shows.
 type request struct {
@@ -76,7 +76,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Vary", "Accept-Encoding")
 
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
 	m, err := p.model(ctx, readRequest(r))
 	status, name := http.StatusOK, "page"
@@ -84,7 +84,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// The reason is only logged: a database error may contain private
 		// names.
 		p.Log.Warn("cannot render the status page", "error", err)
-		status, name, m = http.StatusServiceUnavailable, "down", &model{Version: p.Version, Now: minute(p.Clock.Now())}
+		status, name, m = http.StatusServiceUnavailable, "down", &model{Version: p.Version, Now: minuteText(p.Clock.Now())}
 	}
 	if r.Method == http.MethodHead {
 		w.WriteHeader(status)

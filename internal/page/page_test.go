@@ -222,11 +222,11 @@ func TestErrorsAlike(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []trouble{
+	want := []errorGroup{
 		{"403: no permission", "orders-1", "13 Mar 2026, 09:00 UTC"},
 		{"list invocations of orders-4: 500, request 7c1f0004-aa: busy", "orders-4 and 3 other functions", "13 Mar 2026, 04:00 UTC"},
 	}
-	if diff := cmp.Diff(want, m.Troubles); diff != "" {
+	if diff := cmp.Diff(want, m.Errors); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -240,22 +240,22 @@ func TestRunsTold(t *testing.T) {
 			INSERT INTO runs (asked_by, range_from, range_to, started_at, seen_at, windows_planned, windows_done, records_done, calls_done, refused_done)
 			VALUES ('backfill', $1, $2, $3, $4, 400, 100, 60000, 130, 0)`, at(9, 0), at(8, 0), now.Add(-10*time.Minute-5*time.Second), now.Add(-seen))
 	}
-	for range 2 * lastRuns {
+	for range 2 * maxRuns {
 		a.run("run", at(1, 0), time.Second, "")
 	}
 	m, err := a.page.model(t.Context(), request{page: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []running{{
+	want := []runningRun{{
 		Title: "backfill of 5 Mar 2026 00:00 to 6 Mar 2026 00:00", Done: 100, Due: 400, Share: "25 %",
-		Said: "began 10 min ago · 100 of 400 windows · 60,000 records · 130 calls · 100 records a second · about 30 min left",
+		Details: "began 10 min ago · 100 of 400 windows · 60,000 records · 130 calls · 100 records a second · about 30 min left",
 	}}
 	if diff := cmp.Diff(want, m.Running); diff != "" {
 		t.Errorf("running (-want +got):\n%s", diff)
 	}
-	if len(m.Runs) != lastRuns {
-		t.Errorf("%d runs are shown, want %d", len(m.Runs), lastRuns)
+	if len(m.Runs) != maxRuns {
+		t.Errorf("%d runs are shown, want %d", len(m.Runs), maxRuns)
 	}
 	a.exec(`DELETE FROM runs WHERE asked_by = 'run'`)
 	if m, err = a.page.model(t.Context(), request{page: 1}); err != nil || len(m.Runs) != 1 || m.Runs[0].Outcome != "died" {

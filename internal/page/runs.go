@@ -8,73 +8,73 @@ import (
 	"archiver/internal/load/read"
 )
 
-// A running is a run that is under way.
-type running struct {
-	Title, Said string
-	Done, Due   int64
-	Share       string
+// A runningRun is a run that is under way.
+type runningRun struct {
+	Title, Details string
+	Done, Due      int64
+	Share          string
 }
 
 // A runRow is a finished run.
 type runRow struct{ ID, What, Began, Took, Windows, Records, Calls, Outcome, Class, Error string }
 
 // splitRuns separates running from finished runs.
-func (l *look) tell(all []read.RunStatus) (on []running, been []runRow) {
+func (l *loader) splitRuns(all []read.Run) (running []runningRun, finished []runRow) {
 	for i := range all {
 		r := &all[i]
-		if l.goes(r) {
-			on = append(on, l.running(r))
+		if l.isRunning(r) {
+			running = append(running, l.runningRun(r))
 			continue
 		}
-		if len(been) < lastRuns {
-			been = append(been, l.been(r))
+		if len(finished) < maxRuns {
+			finished = append(finished, l.finishedRun(r))
 		}
 	}
-	return on, been
+	return running, finished
 }
 
 // isRunning reports whether a run is under way: its process has written its
 // progress recently.
-func (l *look) goes(r *read.RunStatus) bool {
-	return r.Outcome == "running" && r.Seen != nil && l.now.Sub(*r.Seen) < died
+func (l *loader) isRunning(r *read.Run) bool {
+	return r.Outcome == "running" && r.Seen != nil && l.now.Sub(*r.Seen) < deadAfter
 }
 
 // runTitle describes what a run was asked for.
-func what(r *read.RunStatus) string {
+func runTitle(r *read.Run) string {
 	return fmt.Sprintf("%s of %s to %s", r.AskedBy, r.From.UTC().Format("2 Jan 2006 15:04"), r.To.UTC().Format("2 Jan 2006 15:04"))
 }
 
-func (l *look) running(r *read.RunStatus) running {
-	on := running{Title: what(r), Done: known(r.WindowsDone), Due: known(r.WindowsPlanned)}
+func (l *loader) runningRun(r *read.Run) runningRun {
+	run := runningRun{Title: runTitle(r), Done: valueOrZero(r.WindowsDone), Due: valueOrZero(r.WindowsPlanned)}
 	took := r.Seen.Sub(r.Started)
 	parts := []string{"began " + ago(r.Started, l.now)}
-	if on.Due == 0 {
-		return running{Title: on.Title, Said: strings.Join(append(parts, "finding the hours that are due"), " · ")}
+	if run.Due == 0 {
+		return runningRun{Title: run.Title, Details: strings.Join(append(parts, "finding the hours that are due"), " · ")}
 	}
-	on.Share = fmt.Sprintf("%d %%", 100*on.Done/on.Due)
-	parts = append(parts, fmt.Sprintf("%s of %s windows", number(on.Done), number(on.Due)),
-		count(known(r.RecordsDone), "record", "records"), count(known(r.CallsDone), "call", "calls"))
+	run.Share = fmt.Sprintf("%d %%", 100*run.Done/run.Due)
+	parts = append(parts, fmt.Sprintf("%s of %s windows", number(run.Done), number(run.Due)),
+		plural(valueOrZero(r.RecordsDone), "record", "records"), plural(valueOrZero(r.CallsDone), "call", "calls"))
 	if seconds := took.Seconds(); seconds >= 1 {
-		parts = append(parts, rough(float64(known(r.RecordsDone))/seconds)+" records a second")
-		if on.Done > 0 && on.Done < on.Due {
-			left := time.Duration(float64(took) * float64(on.Due-on.Done) / float64(on.Done))
-			parts = append(parts, "about "+length(left)+" left")
+		parts = append(parts, compactNumber(float64(valueOrZero(r.RecordsDone))/seconds)+" records a second")
+		if run.Done > 0 && run.Done < run.Due {
+			left := time.Duration(float64(took) * float64(run.Due-run.Done) / float64(run.Done))
+			parts = append(parts, "about "+durationText(left)+" left")
 		}
 	}
-	if n := known(r.RefusedDone); n > 0 {
-		parts = append(parts, count(n, "call", "calls")+" throttled")
+	if n := valueOrZero(r.RefusedDone); n > 0 {
+		parts = append(parts, plural(n, "call", "calls")+" throttled")
 	}
-	on.Said = strings.Join(parts, " · ")
-	return on
+	run.Details = strings.Join(parts, " · ")
+	return run
 }
 
-func (l *look) been(r *read.RunStatus) runRow {
+func (l *loader) finishedRun(r *read.Run) runRow {
 	row := runRow{
-		ID: fmt.Sprint(r.ID), What: what(r), Began: minute(r.Started), Took: "–",
-		Windows: orDash(r.Windows), Records: orDash(r.Records), Calls: orDash(r.Calls), Outcome: r.Outcome,
+		ID: fmt.Sprint(r.ID), What: runTitle(r), Began: minuteText(r.Started), Took: "–",
+		Windows: numberOrDash(r.Windows), Records: numberOrDash(r.Records), Calls: numberOrDash(r.Calls), Outcome: r.Outcome,
 	}
 	if r.Finished != nil {
-		row.Took = length(r.Finished.Sub(r.Started))
+		row.Took = durationText(r.Finished.Sub(r.Started))
 	}
 	switch r.Outcome {
 	case "complete":
@@ -92,14 +92,14 @@ func (l *look) been(r *read.RunStatus) runRow {
 	return row
 }
 
-func known(n *int64) int64 {
+func valueOrZero(n *int64) int64 {
 	if n == nil {
 		return 0
 	}
 	return *n
 }
 
-func orDash(n *int64) string {
+func numberOrDash(n *int64) string {
 	if n == nil {
 		return "–"
 	}

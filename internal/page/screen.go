@@ -17,7 +17,7 @@ type Screen struct {
 }
 
 // minColumns is the smallest width of the output.
-const leastColumns = 24
+const minColumns = 24
 
 // measure counts the columns of a text. Characters whose width depends on the
 // font, such as the map's blocks, count as one column.
@@ -99,7 +99,7 @@ func (p *printer) title(text string) {
 }
 
 // text prints a text in at most maxLines lines, indented by indent columns.
-func (p *printer) text(s style, indent, most int, text string) {
+func (p *printer) text(s style, indent, maxLines int, text string) {
 	room := max(1, p.Columns-indent)
 	left := strings.Repeat(" ", indent)
 	words := strings.Fields(terminal.Line(text))
@@ -110,11 +110,11 @@ func (p *printer) text(s style, indent, most int, text string) {
 			line += " " + words[0]
 			words = words[1:]
 		}
-		if lines == most && len(words) > 0 {
+		if lines == maxLines && len(words) > 0 {
 			line += " " + strings.Join(words, " ")
 			words = nil
 		}
-		if over := measure.StringWidth(line) - room; over > 0 && lines < most {
+		if over := measure.StringWidth(line) - room; over > 0 && lines < maxLines {
 			// Break a word that is longer than a line.
 			whole := measure.Truncate(line, room, "")
 			if rest := strings.TrimPrefix(line, whole); whole != "" {
@@ -127,19 +127,19 @@ func (p *printer) text(s style, indent, most int, text string) {
 
 // A tableHead describes a column of a table.
 type tableHead struct {
-	text  string
-	right bool // right-aligned, for numbers
-	rank  int  // columns of the highest rank are dropped first if there is no room; 0 is never dropped
-	give  bool // shortened before other columns are dropped
+	text    string
+	right   bool // right-aligned, for numbers
+	rank    int  // columns of the highest rank are dropped first if there is no room; 0 is never dropped
+	shrinks bool // shortened before other columns are dropped
 }
 
-// minGiven is the smallest width of a shortened column.
-const leastGiven = 10
+// minShrunk is the smallest width of a shortened column.
+const minShrunk = 10
 
-// maxGiven is the largest width of a column that can be shortened.
-const mostGiven = 48
+// maxShrinking is the largest width of a column that can be shortened.
+const maxShrinking = 48
 
-const between = 2 // between columns of a table
+const columnGap = 2 // between columns of a table
 
 // table prints a table; styles, if not nil, has a style for each row.
 func (p *printer) table(heads []tableHead, rows [][]string, styles []style) {
@@ -152,8 +152,8 @@ func (p *printer) table(heads []tableHead, rows [][]string, styles []style) {
 		if widths[i] > 0 {
 			widths[i] = max(widths[i], measure.StringWidth(h.text))
 		}
-		if h.give {
-			widths[i] = min(widths[i], mostGiven)
+		if h.shrinks {
+			widths[i] = min(widths[i], maxShrinking)
 		}
 	}
 	shown := fit(heads, widths, p.Columns)
@@ -163,7 +163,7 @@ func (p *printer) table(heads []tableHead, rows [][]string, styles []style) {
 			text := cut(cells(i), widths[i])
 			pad := strings.Repeat(" ", widths[i]-measure.StringWidth(text))
 			if n > 0 {
-				b.WriteString(strings.Repeat(" ", between))
+				b.WriteString(strings.Repeat(" ", columnGap))
 			}
 			if heads[i].right {
 				text, pad = pad, text
@@ -190,13 +190,13 @@ func fit(heads []tableHead, widths []int, columns int) (shown []int) {
 		}
 	}
 	for {
-		width := -between
+		width := -columnGap
 		for _, i := range shown {
-			width += between + widths[i]
+			width += columnGap + widths[i]
 		}
 		for _, i := range shown {
-			if over := width - columns; over > 0 && heads[i].give {
-				less := min(over, max(0, widths[i]-leastGiven))
+			if over := width - columns; over > 0 && heads[i].shrinks {
+				less := min(over, max(0, widths[i]-minShrunk))
 				widths[i] -= less
 				width -= less
 			}

@@ -27,15 +27,15 @@ const (
 	states
 )
 
-// A word describes a state.
-type word struct {
-	Class, Name, Means string
-	Letter             string
+// A stateText describes a state.
+type stateText struct {
+	Class, Name, Meaning string
+	Letter               string
 }
 
-// words describes each state. Letter and pattern distinguish the states without
-// colour.
-var words = [states]word{
+// stateTexts describes each state. Letter and pattern distinguish the states
+// without colour.
+var stateTexts = [states]stateText{
 	failed:   {"f", "failed", "reading the hour ended with an error; the next run tries again", "F"},
 	short:    {"s", "short", "the source counts more records than it returns; the next run tries again", "S"},
 	notRead:  {"n", "not read", "the hour is due and not completely read, or no run was asked for it", "N"},
@@ -54,7 +54,7 @@ func (t *tally) add(o tally) {
 	}
 }
 
-func (t *tally) all() (n int64) {
+func (t *tally) total() (n int64) {
 	for _, windows := range t {
 		n += windows
 	}
@@ -80,19 +80,19 @@ func tallyOf(c *read.Cell, expected int64) (t tally) {
 	return t
 }
 
-// words formats the tally, the worst state first.
-func (t *tally) words() string {
-	all := t.all()
+// text formats the tally, the worst state first.
+func (t *tally) text() string {
+	all := t.total()
 	if all == 1 {
-		return words[t.worst()].Name
+		return stateTexts[t.worst()].Name
 	}
 	var parts []string
 	for s, n := range t {
 		if n > 0 && n == all {
-			return fmt.Sprintf("all %s hours %s", number(n), words[s].Name)
+			return fmt.Sprintf("all %s hours %s", number(n), stateTexts[s].Name)
 		}
 		if n > 0 {
-			parts = append(parts, number(n)+" "+words[s].Name)
+			parts = append(parts, number(n)+" "+stateTexts[s].Name)
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -100,25 +100,25 @@ func (t *tally) words() string {
 
 // settleTime is how long after its end an hour should have been read: the hour
 // settles, and the hourly schedule runs.
-const settled = 2 * time.Hour
+const settleTime = 2 * time.Hour
 
-// expected returns the hours in which a function should have windows: from the
-// first planned hour to the last planned hour, or to now if run or once
+// expectedHours returns the hours in which a function should have windows: from
+// the first planned hour to the last planned hour, or to now if run or once
 // continues the archive. A function that has been empty for long rests: until
 // the end of the rest, no hours are expected after the last planned hour.
-func expected(f *read.FunctionTotals, now time.Time, goesOn bool) (from, to time.Time) {
+func expectedHours(f *read.Function, now time.Time, continues bool) (from, to time.Time) {
 	if f.PlannedFrom == nil {
 		return from, to
 	}
 	to = f.PlannedTo.UTC()
-	if goesOn {
-		due := now.Add(-settled).Truncate(archive.Hour)
+	if continues {
+		due := now.Add(-settleTime).Truncate(archive.Hour)
 		if f.RestsUntil != nil && due.Before(*f.RestsUntil) {
 			return f.PlannedFrom.UTC(), to
 		}
-		to = later(to, due)
+		to = maxTime(to, due)
 		if f.GoneAt != nil {
-			to = later(f.PlannedTo.UTC(), earlier(to, f.GoneAt.Truncate(archive.Hour)))
+			to = maxTime(f.PlannedTo.UTC(), minTime(to, f.GoneAt.Truncate(archive.Hour)))
 		}
 	}
 	return f.PlannedFrom.UTC(), to
@@ -127,14 +127,14 @@ func expected(f *read.FunctionTotals, now time.Time, goesOn bool) (from, to time
 // neverRequested counts the hours between the first and the last planned hour
 // for which no run was ever asked. They exist after a backfill of a time long
 // ago, or after a pause longer than the lookback. No run reads them by itself.
-func neverAsked(f *read.FunctionTotals) int64 {
+func neverRequested(f *read.Function) int64 {
 	if f.PlannedFrom == nil {
 		return 0
 	}
 	return max(0, int64(f.PlannedTo.Sub(*f.PlannedFrom)/archive.Hour)-f.Windows)
 }
 
-// hoursIn counts the hours of [from, to) that are also in [within, until).
-func hoursIn(from, to, within, until time.Time) int64 {
-	return max(0, int64(earlier(to, until).Sub(later(from, within))/archive.Hour))
+// overlapHours counts the hours of [from, to) that are also in [within, until).
+func overlapHours(from, to, within, until time.Time) int64 {
+	return max(0, int64(minTime(to, until).Sub(maxTime(from, within))/archive.Hour))
 }

@@ -16,13 +16,13 @@ type view struct {
 	Key, Title, Unit string
 	Default          bool
 	At               string // the last day shown
-	Zooms            []choice
+	Zooms            []zoomLink
 	Earlier, Later   string
 	Newest           string
 	Headings         [][]heading
 	Columns          int
 	Sum              template.HTML
-	SumSaid          string
+	SumText          string
 	Rows             []row
 	Count            string
 	Before, After    string // links to other pages of functions
@@ -31,10 +31,10 @@ type view struct {
 	ColumnWord       string
 }
 
-// A choice is a link to a zoom.
-type choice struct {
-	Word, Href string
-	Current    bool
+// A zoomLink is a link to a zoom.
+type zoomLink struct {
+	Label, Href string
+	Current     bool
 }
 
 // A row is the row of a function in the map.
@@ -45,43 +45,43 @@ type row struct {
 }
 
 // A tableRow is a column of the charts as text.
-type tableRow struct{ At, Records, Failed, Said string }
+type tableRow struct{ At, Records, Failed, Share string }
 
-func (l *look) view(ctx context.Context, z zoom) (v view, err error) {
+func (l *loader) view(ctx context.Context, z zoom) (v view, err error) {
 	last := l.last()
 	from, to := z.span(last)
-	v = view{Key: z.Key, Unit: z.unit(), At: last.Format(time.DateOnly), Columns: z.columns(), Title: spanWords(from, to)}
+	v = view{Key: z.Key, Unit: z.unit(), At: last.Format(time.DateOnly), Columns: z.columns(), Title: dateRange(from, to)}
 	for _, other := range zooms {
-		c := choice{Word: other.Word, Href: l.link(other.Key, l.at, l.match, 1), Current: other.Key == z.Key}
+		c := zoomLink{Label: other.Label, Href: l.link(other.Key, l.at, l.match, 1), Current: other.Key == z.Key}
 		if l.report {
 			c.Href = "#" + other.Key
 		}
 		v.Zooms = append(v.Zooms, c)
 	}
 	if !l.report {
-		l.around(&v, z, last)
+		l.setTimeLinks(&v, z, last)
 	}
 	v.Headings = z.headings(from, to, func(zoom string, at time.Time) string { return l.link(zoom, at, l.match, 1) })
-	if err := l.rows(ctx, &v, z, from, to); err != nil {
+	if err := l.setRows(ctx, &v, z, from, to); err != nil {
 		return v, err
 	}
-	err = l.charts(ctx, &v, z, from, to)
+	err = l.setCharts(ctx, &v, z, from, to)
 	return v, err
 }
 
-// around sets the links to earlier and later times.
-func (l *look) around(v *view, z zoom, last time.Time) {
+// setTimeLinks sets the links to earlier and later times.
+func (l *loader) setTimeLinks(v *view, z zoom, last time.Time) {
 	step := min(z.days, 52*7)
 	v.Earlier = l.link(z.Key, last.AddDate(0, 0, -step), l.match, 1)
-	newest := later(l.newest(), dayOf(l.now))
+	newest := maxTime(l.newest(), dayOf(l.now))
 	if last.Before(newest) {
-		v.Later = l.link(z.Key, earlier(last.AddDate(0, 0, step), newest), l.match, 1)
+		v.Later = l.link(z.Key, minTime(last.AddDate(0, 0, step), newest), l.match, 1)
 		v.Newest = l.link(z.Key, time.Time{}, l.match, 1)
 	}
 }
 
-// spanWords formats the days [from, to).
-func spanWords(from, to time.Time) string {
+// dateRange formats the days [from, to).
+func dateRange(from, to time.Time) string {
 	last := to.Add(-1)
 	switch {
 	case dayOf(from).Equal(dayOf(last)):
@@ -95,8 +95,8 @@ func spanWords(from, to time.Time) string {
 	}
 }
 
-// rows sets the rows of this page's functions, and the sum of all functions.
-func (l *look) rows(ctx context.Context, v *view, z zoom, from, to time.Time) error {
+// setRows sets the rows of this page's functions, and the sum of all functions.
+func (l *loader) setRows(ctx context.Context, v *view, z zoom, from, to time.Time) error {
 	size := pageRows
 	if l.report {
 		size = reportRows
@@ -104,7 +104,7 @@ func (l *look) rows(ctx context.Context, v *view, z zoom, from, to time.Time) er
 	pages := max(1, (len(l.shown)+size-1)/size)
 	page := min(l.page, pages)
 	shown := l.shown[(page-1)*size : min(page*size, len(l.shown))]
-	v.Count = count(int64(len(l.shown)), "function", "functions")
+	v.Count = plural(int64(len(l.shown)), "function", "functions")
 	if l.match != "" {
 		v.Count += " match"
 	}
@@ -117,49 +117,26 @@ func (l *look) rows(ctx context.Context, v *view, z zoom, from, to time.Time) er
 	if page < pages {
 		v.After = l.link(z.Key, l.at, l.match, page+1)
 	}
-	sums, err := l.Sums(ctx, ids(l.shown), from, to, z.grain())
+	sum, err := l.sumRow(ctx, z, from, to)
 	if err != nil {
 		return err
 	}
-	all := newStrip(z, from, to)
-	for i := range l.shown {
-		all.expect(expected(&l.shown[i], l.now, l.goesOn))
-	}
-	all.fill(sums)
-	v.Sum, v.SumSaid = all.stacks(), all.said()
-
-	cells, err := l.Cells(ctx, ids(shown), from, to, z.grain())
+	v.Sum, v.SumText = sum.stacksHTML(), sum.summary()
+	rows, err := l.functionRows(ctx, shown, z, from, to)
 	if err != nil {
 		return err
 	}
 	for i := range shown {
 		f := &shown[i]
-		strip := newStrip(z, from, to)
-		strip.expect(expected(f, l.now, l.goesOn))
-		strip.fill(cellsFor(cells, f.ID))
 		v.Rows = append(v.Rows, row{
-			Name: l.names[f.ID], URN: f.URN, Href: l.link(z.Key, l.at, f.URN, 1), Tag: tag(f), Cells: strip.cells(),
+			Name: l.names[f.ID], URN: f.URN, Href: l.link(z.Key, l.at, f.URN, 1), Tag: remark(f), Cells: rows[i].cellsHTML(),
 		})
 	}
 	return nil
 }
 
-// cellsFor returns the cells of one function. The cells of a function are
-// contiguous.
-func cellsFor(cells []read.Cell, id int32) []read.Cell {
-	first := 0
-	for first < len(cells) && cells[first].FunctionID != id {
-		first++
-	}
-	end := first
-	for end < len(cells) && cells[end].FunctionID == id {
-		end++
-	}
-	return cells[first:end]
-}
-
-// tag returns a short remark on a function.
-func tag(f *read.FunctionTotals) string {
+// remark returns a short remark on a function.
+func remark(f *read.Function) string {
 	switch {
 	case f.GoneAt != nil:
 		return "gone"
@@ -172,8 +149,8 @@ func tag(f *read.FunctionTotals) string {
 	}
 }
 
-// charts sets the charts of records and failures, and the table of both.
-func (l *look) charts(ctx context.Context, v *view, z zoom, from, to time.Time) error {
+// setCharts sets the charts of records and failures, and the table of both.
+func (l *loader) setCharts(ctx context.Context, v *view, z zoom, from, to time.Time) error {
 	var of []int32
 	if l.match != "" {
 		of = ids(l.shown)
@@ -182,10 +159,37 @@ func (l *look) charts(ctx context.Context, v *view, z zoom, from, to time.Time) 
 	if err != nil {
 		return err
 	}
-	records, failures := make([]bar, v.Columns), make([]bar, v.Columns)
+	records, failures := barsOf(figures, z, from, l.now)
+	for i := range records {
+		r, f := &records[i], &failures[i]
+		if !r.past {
+			continue
+		}
+		text := tableRow{At: r.at.Format(barTimeFormat(z)), Records: number(int64(r.value)), Failed: number(int64(f.value))}
+		if r.value > 0 {
+			text.Share = fmt.Sprintf("%.2f %%", 100*f.value/r.value)
+		}
+		v.Table = append(v.Table, text)
+		// A bar is the mean of its past hours.
+		if hours := overlapHours(r.at, r.at.Add(z.column), from, minTime(to, l.now.Add(archive.Hour-1).Truncate(archive.Hour))); hours > 1 {
+			r.value /= float64(hours)
+			f.value /= float64(hours)
+		}
+	}
+	v.ColumnWord = strings.ToUpper(v.Unit[:1]) + v.Unit[1:]
+	v.Charts = []chart{
+		newChart("Records per hour", "records", z, records),
+		newChart("Failures per hour", "failures", z, failures),
+	}
+	return nil
+}
+
+// barsOf returns a bar of records and a bar of failures for each column.
+func barsOf(figures []read.Figure, z zoom, from, now time.Time) (records, failures []bar) {
+	records, failures = make([]bar, z.columns()), make([]bar, z.columns())
 	for i := range records {
 		at := from.Add(time.Duration(i) * z.column)
-		records[i] = bar{at: at, known: at.Before(l.now)}
+		records[i] = bar{at: at, past: at.Before(now)}
 		failures[i] = records[i]
 	}
 	for _, f := range figures {
@@ -193,26 +197,5 @@ func (l *look) charts(ctx context.Context, v *view, z zoom, from, to time.Time) 
 		records[i].value += float64(f.Records)
 		failures[i].value += float64(f.Failed)
 	}
-	for i := range records {
-		r, f := &records[i], &failures[i]
-		if !r.known {
-			continue
-		}
-		said := tableRow{At: r.at.Format(pointShape(z)), Records: number(int64(r.value)), Failed: number(int64(f.value))}
-		if r.value > 0 {
-			said.Said = fmt.Sprintf("%.2f %%", 100*f.value/r.value)
-		}
-		v.Table = append(v.Table, said)
-		// A bar is the mean of its past hours.
-		if hours := hoursIn(r.at, r.at.Add(z.column), from, earlier(to, l.now.Add(archive.Hour-1).Truncate(archive.Hour))); hours > 1 {
-			r.value /= float64(hours)
-			f.value /= float64(hours)
-		}
-	}
-	v.ColumnWord = strings.ToUpper(v.Unit[:1]) + v.Unit[1:]
-	v.Charts = []chart{
-		chartOf("Records per hour", "records", "records", z, records),
-		chartOf("Failures per hour", "failures", "failures", z, failures),
-	}
-	return nil
+	return records, failures
 }

@@ -14,9 +14,9 @@ const (
 
 // A zoom is a length of time that the page shows, divided into columns.
 type zoom struct {
-	Key, Word string
-	days      int           // shown
-	column    time.Duration // an hour, a day or a week
+	Key, Label string
+	days       int           // shown
+	column     time.Duration // an hour, a day or a week
 }
 
 // zooms lists all zooms, the shortest first.
@@ -28,8 +28,8 @@ var zooms = []zoom{
 	{"year", "Year", 53 * 7, week},
 }
 
-// zoomOf returns the zoom with this key, or the week.
-func zoomOf(key string) zoom {
+// zoomByKey returns the zoom with this key, or the week.
+func zoomByKey(key string) zoom {
 	for _, z := range zooms {
 		if z.Key == key {
 			return z
@@ -92,7 +92,7 @@ type heading struct {
 func (z zoom) headings(from, to time.Time, link func(zoom string, at time.Time) string) [][]heading {
 	over := func(end func(time.Time) time.Time, text func(from, to time.Time) heading) (row []heading) {
 		for at := from; at.Before(to); {
-			next := earlier(end(at), to)
+			next := minTime(end(at), to)
 			h := text(at, next)
 			h.Span = int(next.Sub(at) / z.column)
 			row = append(row, h)
@@ -150,14 +150,14 @@ func (z zoom) headings(from, to time.Time, link func(zoom string, at time.Time) 
 	}
 }
 
-func earlier(a, b time.Time) time.Time {
+func minTime(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b
 	}
 	return a
 }
 
-func later(a, b time.Time) time.Time {
+func maxTime(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return b
 	}

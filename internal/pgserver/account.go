@@ -11,13 +11,13 @@ import (
 	"syscall"
 )
 
-// account is the user the server's programs run as; nil is the user we are.
+// account is the user who runs the server's programs. Nil is the current user.
 type account struct {
 	name     string
 	uid, gid uint32
 }
 
-// serverAccount is nil unless we are root, whom PostgreSQL refuses to serve.
+// serverAccount is nil unless this process runs as root, which PostgreSQL refuses.
 func serverAccount() (*account, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -34,10 +34,10 @@ func serverAccount() (*account, error) {
 		}
 		return &account{name, uint32(uid), uint32(gid)}, nil
 	}
-	return nil, errors.New("PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody to run it as")
+	return nil, errors.New("PostgreSQL does not run as root, and neither a user postgres nor a user nobody exists")
 }
 
-// uidOrOwn is the user id files of the server belong to.
+// uidOrOwn is the id of the user who owns the server's files.
 func (a *account) uidOrOwn() uint32 {
 	if a == nil {
 		return uint32(os.Geteuid())
@@ -45,11 +45,11 @@ func (a *account) uidOrOwn() uint32 {
 	return a.uid
 }
 
-// command prepares a program that runs as the account, in a process group of its
-// own (a terminal's Ctrl-C is ours to handle, not the server's) and with an
-// environment that holds nothing of ours: root's is not for others to read.
-// Where the context ends, the whole group is killed. The working directory is /
-// because the server's user may not be able to stand in ours.
+// command prepares a program that runs as the account. It has its own process
+// group, so that a terminal's Ctrl-C does not reach it, and when the context ends,
+// the whole group is killed. It gets none of this process's environment, which
+// another user must not read. Its working directory is / because the account may
+// have no access to the current one.
 func (a *account) command(ctx context.Context, b binaries, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = "/"
@@ -65,8 +65,8 @@ func (a *account) command(ctx context.Context, b binaries, name string, args ...
 	return cmd
 }
 
-// reaches says whether the account can enter a folder. It is tried out rather
-// than worked out from modes: there are ACLs, and mounts with their own mind.
+// reaches reports whether the account can enter a folder. It tries, because file
+// modes do not show ACLs and mount options.
 func (a *account) reaches(ctx context.Context, dir string) bool {
 	return a == nil || a.command(ctx, binaries{}, "/bin/sh", "-c", `cd -- "$1"`, "sh", dir).Run() == nil
 }

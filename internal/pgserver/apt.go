@@ -15,11 +15,11 @@ import (
 	"time"
 )
 
-// fetchWithApt downloads the distribution's server with all it needs that is not
-// installed, and unpacks it into dir/root. The caller holds dir's lock. apt is
-// only asked for lists, a plan and downloads, all kept in dir, so it changes
-// nothing outside and needs no root. What a crash leaves is cleared away by the
-// next attempt; dir/root appears when it is whole.
+// fetchWithApt downloads the distribution's server and its dependencies that are
+// not installed, and unpacks them into dir/root. The caller holds dir's lock. apt
+// only downloads lists and packages and simulates an installation, all in dir, so
+// it changes nothing elsewhere and needs no root. A crash leaves dir/work, which
+// the next attempt removes. dir/root appears only when it is complete.
 func fetchWithApt(ctx context.Context, dir string, log *slog.Logger) error {
 	for _, name := range []string{"apt-get", "apt-cache", "dpkg"} {
 		if _, err := exec.LookPath(name); err != nil {
@@ -27,7 +27,7 @@ func fetchWithApt(ctx context.Context, dir string, log *slog.Logger) error {
 		}
 	}
 	begun := time.Now()
-	log.Info("no PostgreSQL server installed: fetching one with apt, this once", "folder", dir)
+	log.Info("no PostgreSQL server is installed: downloading one with apt, once", "folder", dir)
 	work := filepath.Join(dir, "work")
 	if err := os.RemoveAll(work); err != nil {
 		return err
@@ -40,7 +40,7 @@ func fetchWithApt(ctx context.Context, dir string, log *slog.Logger) error {
 	}
 	err := a.fetch(ctx)
 	if err == nil {
-		// One that is there already was found wanting.
+		// A root that exists already could not be used.
 		err = os.RemoveAll(filepath.Join(dir, "root"))
 	}
 	if err == nil {
@@ -48,17 +48,17 @@ func fetchWithApt(ctx context.Context, dir string, log *slog.Logger) error {
 	}
 	err = errors.Join(err, os.RemoveAll(work))
 	if err == nil {
-		log.Info("fetched a PostgreSQL server", "seconds", time.Since(begun).Seconds())
+		log.Info("downloaded a PostgreSQL server", "seconds", time.Since(begun).Seconds())
 	}
 	return err
 }
 
-// apt is the package manager with folders of our own: lists, cache, debs, root.
+// apt runs the package manager with its lists, cache, debs and root in work.
 type apt struct{ work string }
 
 func (a apt) fetch(ctx context.Context) error {
-	// Where one of several sources fails, or a hook does, the rest may well do:
-	// why is only told when they do not. (Left alone, apt makes light of it.)
+	// If one of several sources or a hook fails, the other sources may suffice. The
+	// error is reported only if they do not.
 	_, updateErr := a.run(ctx, "apt-get", "update", "-o", "APT::Update::Error-Mode=any")
 	server, err := a.server(ctx)
 	if err != nil {
@@ -85,7 +85,7 @@ func (a apt) fetch(ctx context.Context) error {
 
 var serverPackage = regexp.MustCompile(`(?m)^\s*Depends: (postgresql-\d+)$`)
 
-// server is the package that "postgresql" stands for in this release.
+// server is the package that "postgresql" depends on in this release.
 func (a apt) server(ctx context.Context) (string, error) {
 	out, err := a.run(ctx, "apt-cache", "depends", "postgresql")
 	if err != nil {
@@ -100,14 +100,13 @@ func (a apt) server(ctx context.Context) (string, error) {
 
 var install = regexp.MustCompile(`(?m)^Inst (\S+)`)
 
-// unneeded matches what the server's packages depend on and the server does not:
-// the compiler behind jit, which is off and most of the download; what sets up
-// clusters and accounts for a whole system, with the Perl it is written in; and
-// the C library, which every program has already and must never find in a second
-// version.
+// unneeded matches dependencies of the server's packages that the server itself
+// does not need: the compiler for jit, which is off and would be most of the
+// download; tools that manage clusters and accounts of a system, and their Perl;
+// and the C library, of which a program must never find a second version.
 var unneeded = regexp.MustCompile(`^(libllvm|libz3-|postgresql-\d+-jit|postgresql-(client-)?common|ssl-cert$|openssl$|netbase$|adduser$|ucf$|debconf|sensible-utils$|perl|libperl|libgdbm|lib(json|common-sense|types-serialiser)-|libc6$|libc-bin$|libc-l10n$|locales)`)
 
-// planned are the packages a simulated installation would bring in.
+// planned are the packages that a simulated installation would install.
 func planned(plan string) []string {
 	var packages []string
 	for _, m := range install.FindAllStringSubmatch(plan, -1) {
@@ -118,7 +117,7 @@ func planned(plan string) []string {
 	return packages
 }
 
-// run runs one of apt's programs, with our folders, and returns what it printed.
+// run runs one of apt's programs with the folders in work and returns its output.
 func (a apt) run(ctx context.Context, name string, args ...string) (string, error) {
 	what := name + " " + args[0]
 	if name != "dpkg" {
@@ -127,14 +126,14 @@ func (a apt) run(ctx context.Context, name string, args ...string) (string, erro
 			"-o", "Dir::Cache=" + filepath.Join(a.work, "cache"),
 			"-o", "Acquire::Languages=none",
 			"-o", "Acquire::Retries=3",
-			// As root, apt would hand downloads to a user who may not reach them.
+			// As root, apt would download as a user who may not reach the folder.
 			"-o", "APT::Sandbox::User=root",
 		}, args)
 	}
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = filepath.Join(a.work, "debs") // where apt-get download puts its files
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C ends it through ctx, its helpers included
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C ends it and its children through ctx
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

@@ -15,18 +15,18 @@ import (
 	"strings"
 )
 
-// minVersion is the oldest server that will do: the first with DROP DATABASE …
-// WITH (FORCE).
+// minVersion is the oldest usable server: the first with DROP DATABASE … WITH
+// (FORCE).
 const minVersion = 13
 
 // binaries are the programs of one PostgreSQL server.
 type binaries struct {
 	dir     string // holds postgres and initdb, and psql if the client is installed
 	version int    // major version
-	libs    string // LD_LIBRARY_PATH for binaries that are not installed, else empty
+	libs    string // LD_LIBRARY_PATH of downloaded binaries, else empty
 }
 
-// search is where to look for binaries, and how to come by them otherwise.
+// search says where to look for binaries, and how to download them.
 type search struct {
 	as    *account
 	dirs  func() []string
@@ -82,12 +82,12 @@ func (s search) ensure(ctx context.Context, dir string, log *slog.Logger) (_ bin
 		return binaries{}, err
 	}
 	defer func() { err = errors.Join(err, lock.release()) }()
-	if b, _ := s.findFetched(ctx, root); b.dir != "" { // by whoever held the lock
+	if b, _ := s.findFetched(ctx, root); b.dir != "" { // another process downloaded it while this one waited for the lock
 		return b, nil
 	}
 	if err := s.fetch(ctx, dir, log); err != nil {
 		if ctx.Err() != nil {
-			return binaries{}, fmt.Errorf("fetch a PostgreSQL server: %w", ctx.Err())
+			return binaries{}, fmt.Errorf("download a PostgreSQL server: %w", ctx.Err())
 		}
 		return binaries{}, notFound(append(tried, lastLines(err.Error(), 8)))
 	}
@@ -98,14 +98,14 @@ func (s search) ensure(ctx context.Context, dir string, log *slog.Logger) (_ bin
 	return b, nil
 }
 
-// notFound is the one error for all that did not work.
+// notFound is the error if no server is usable. tried says why, for each place.
 func notFound(tried []string) error {
-	return fmt.Errorf("no PostgreSQL server of version %d or later to be had: nothing that will do on PATH or in %s (%s); "+
+	return fmt.Errorf("found no PostgreSQL server of version %d or later on PATH or in %s (%s): "+
 		"install one with `apt-get install postgresql`, or run everything in containers with `docker compose up`",
 		minVersion, strings.Join(places, ", "), strings.Join(tried, "; "))
 }
 
-// find returns the first folder whose server will do, or no Dir and why not.
+// find returns the first folder with a usable server, or no dir and the reasons.
 func (s search) find(ctx context.Context, dirs []string, libs string) (binaries, []string) {
 	var tried []string
 	for _, dir := range dirs {
@@ -129,11 +129,11 @@ func (s search) findFetched(ctx context.Context, root string) (binaries, []strin
 
 var versionOf = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
 
-// version runs the server as the user it will run as: what answers can be used.
+// version asks the server for its version, as the user who will run it.
 func (s search) version(ctx context.Context, b binaries) (int, error) {
 	for _, name := range []string{"postgres", "initdb"} {
 		if !isFile(filepath.Join(b.dir, name)) {
-			return 0, fmt.Errorf("no %s in it", name)
+			return 0, fmt.Errorf("it has no %s", name)
 		}
 	}
 	out, err := s.as.command(ctx, b, filepath.Join(b.dir, "postgres"), "--version").CombinedOutput()
@@ -151,7 +151,7 @@ func (s search) version(ctx context.Context, b binaries) (int, error) {
 	return v, err
 }
 
-// places are where packages put a server, outside of PATH for the most part.
+// places are where packages install a server, mostly outside of PATH.
 var places = func() []string {
 	p := []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin"}
 	if runtime.GOOS == "darwin" {
@@ -160,11 +160,11 @@ var places = func() []string {
 	return p
 }()
 
-// systemDirs are the folders that hold a server's programs on this machine.
+// systemDirs are the folders on this machine that may have a server's programs.
 func systemDirs() []string {
 	var dirs []string
 	if name, err := exec.LookPath("postgres"); err == nil {
-		// A link in a folder of programs: initdb and the rest are where it leads.
+		// On PATH may be a link; initdb is in the folder that it leads to.
 		if name, err = filepath.EvalSymlinks(name); err == nil {
 			dirs = append(dirs, filepath.Dir(name))
 		}
@@ -180,13 +180,13 @@ func systemDirs() []string {
 }
 
 func glob(pattern string) []string {
-	names, _ := filepath.Glob(pattern) // the patterns are ours
+	names, _ := filepath.Glob(pattern) // only malformed patterns fail
 	return names
 }
 
 var number = regexp.MustCompile(`\d+`)
 
-// byVersion sorts folders by the last number in their paths, the highest first.
+// byVersion sorts folders by the last number in their paths, highest first.
 func byVersion(dirs []string) []string {
 	version := func(dir string) int {
 		all := number.FindAllString(dir, -1)

@@ -29,7 +29,7 @@ func testSearch(t *testing.T) search {
 	}
 }
 
-// fakeServer makes a folder of programs that claim a version.
+// fakeServer makes a folder of programs that report a version.
 func fakeServer(t *testing.T, dir, version string) {
 	t.Helper()
 	script := "#!/bin/sh\necho 'postgres (PostgreSQL) " + version + " (Debian)'\n"
@@ -43,7 +43,7 @@ func fakeServer(t *testing.T, dir, version string) {
 	}
 }
 
-// open is a folder the server's user can enter.
+// open is a folder that the server's user can enter.
 func open(t *testing.T) string {
 	t.Helper()
 	as, err := serverAccount()
@@ -54,7 +54,7 @@ func open(t *testing.T) string {
 	if err := makeDir(dir, as); err != nil {
 		t.Fatal(err)
 	}
-	l, err := lockDir(dir) // Remove clears away what has been a cluster's folder
+	l, err := lockDir(dir) // Remove deletes only folders with a lock file
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestNothingFound(t *testing.T) {
 	t.Parallel()
 	_, err := testSearch(t).ensure(t.Context(), open(t), slog.New(slog.DiscardHandler))
 	if err == nil {
-		t.Fatal("found a server where there is none")
+		t.Fatal("found a server in no folders")
 	}
 	for _, want := range []string{"version 13", "PATH", "/usr/lib/postgresql/*/bin", "no network today", "apt-get install postgresql", "docker compose up"} {
 		if !strings.Contains(err.Error(), want) {
@@ -93,11 +93,11 @@ func TestVersions(t *testing.T) {
 	empty := filepath.Join(dir, "empty")
 	b, tried := s.find(t.Context(), append([]string{empty}, dirs...), "")
 	if b.dir != dirs[1] || b.version != 13 {
-		t.Errorf("found %+v (%q), want the first that will do, 13", b, tried)
+		t.Errorf("found %+v (%q), want the first usable one, 13", b, tried)
 	}
 	_, tried = s.find(t.Context(), []string{empty, dirs[0]}, "")
-	if text := strings.Join(tried, "; "); !strings.Contains(text, "version 12 is too old") || !strings.Contains(text, "no postgres in it") {
-		t.Errorf("nothing found: %q, want why", tried)
+	if text := strings.Join(tried, "; "); !strings.Contains(text, "version 12 is too old") || !strings.Contains(text, "it has no postgres") {
+		t.Errorf("nothing found: %q, want the reasons", tried)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 	"syscall"
 )
 
-// cluster is one that is being started; whoever works on it holds its lock.
+// cluster is a cluster that is being started. The caller holds its lock.
 type cluster struct {
 	dir      string // lock, password, log
 	data     string // what the server calls its data directory
@@ -29,8 +29,8 @@ type cluster struct {
 	password string
 }
 
-// prepare finds the cluster or makes it, and sees to it that no server runs on
-// it any more.
+// prepare finds or makes the cluster, and ends a server that an earlier process
+// left running on it.
 func (c *cluster) prepare(ctx context.Context) error {
 	home, err := c.home(ctx)
 	if err != nil {
@@ -50,16 +50,16 @@ func (c *cluster) prepare(ctx context.Context) error {
 	case err != nil:
 		return err
 	case !info.IsDir() || owner(info) != c.as.uidOrOwn():
-		return fmt.Errorf("%s is not a folder of the user the server runs as (number %d): start it as the user who made it, or remove %s",
+		return fmt.Errorf("%s is not a folder of the user who runs the server (id %d): start the server as the user who made it, or remove %s",
 			c.data, c.as.uidOrOwn(), c.dir)
 	case c.password == "" && home != c.dir:
-		// Someone removed the folder to be rid of the cluster.
+		// Someone deleted c.dir, and with it the password, to delete the cluster.
 		if err := os.RemoveAll(c.data); err != nil {
 			return err
 		}
 		return c.create(ctx, home)
 	case c.password == "":
-		return fmt.Errorf("%s is gone, and with it the way into the cluster: remove %s to start afresh", c.passwordFile(), c.dir)
+		return fmt.Errorf("%s is missing, and without the password the cluster is lost: remove %s to start afresh", c.passwordFile(), c.dir)
 	}
 	return c.checkVersion()
 }
@@ -72,14 +72,14 @@ func (c *cluster) home(ctx context.Context) (string, error) {
 	}
 	home, err := reachable(ctx, c.dir, c.as)
 	if err == nil && home != c.dir {
-		c.log.Info("the server's user cannot reach the folder: its data live elsewhere",
+		c.log.Info("the server's user cannot reach the folder: the data are kept in another one",
 			"user", c.as.name, "folder", c.dir, "data", filepath.Join(home, "data"))
 	}
 	return home, err
 }
 
-// checkVersion refuses data another major version made; the server would too,
-// but without saying what to do.
+// checkVersion refuses data of another major version. The server would refuse them
+// too, but without saying what to do.
 func (c *cluster) checkVersion() error {
 	text, err := os.ReadFile(filepath.Join(c.data, "PG_VERSION"))
 	if err != nil {
@@ -91,8 +91,8 @@ func (c *cluster) checkVersion() error {
 	return nil
 }
 
-// create makes the cluster beside its place and moves it there when it is whole:
-// a crash before that leaves a folder that the next start clears away.
+// create makes the cluster in data.new and renames it to data when it is complete.
+// A crash before that leaves data.new, which the next start removes.
 func (c *cluster) create(ctx context.Context, home string) error {
 	fresh := filepath.Join(home, "data.new")
 	if err := os.RemoveAll(fresh); err != nil {
@@ -118,13 +118,13 @@ func (c *cluster) initdb(ctx context.Context, home, fresh string) (err error) {
 	if err := os.Mkdir(fresh, 0o700); err != nil {
 		return err
 	}
-	// initdb reads the password from a file, as the server's user. The folder
-	// keeps everyone else out.
+	// initdb reads the password from a file, as the server's user. Other users
+	// cannot read the file.
 	pw := filepath.Join(home, "initdb.pw")
 	if err := writePassword(pw, c.password); err != nil {
 		return err
 	}
-	// What a crash leaves is overwritten by the next attempt.
+	// A crash leaves the file; the next attempt overwrites it.
 	defer func() { err = errors.Join(err, os.Remove(pw)) }()
 	if c.as != nil {
 		for _, name := range []string{fresh, pw} {
@@ -140,7 +140,7 @@ func (c *cluster) initdb(ctx context.Context, home, fresh string) (err error) {
 	if c.fast {
 		args = append(args, "--no-sync")
 	}
-	runtime.LockOSThread() // dieWithUs goes by the thread
+	runtime.LockOSThread() // dieWithUs ends the program with this thread
 	defer runtime.UnlockOSThread()
 	cmd := c.as.command(ctx, c.bins, filepath.Join(c.bins.dir, "initdb"), args...)
 	dieWithUs(cmd.SysProcAttr, syscall.SIGKILL)
@@ -153,7 +153,7 @@ func (c *cluster) initdb(ctx context.Context, home, fresh string) (err error) {
 
 func (c *cluster) passwordFile() string { return filepath.Join(c.dir, "password") }
 
-// readPassword returns "" where there is none yet.
+// readPassword returns "" if there is no password yet.
 func readPassword(name string) (string, error) {
 	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -162,7 +162,7 @@ func readPassword(name string) (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// writePassword writes a file anew that only its owner can read.
+// writePassword replaces a file by one that only its owner can read.
 func writePassword(name, password string) error {
 	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -180,13 +180,13 @@ func (c *cluster) settings(port string, more map[string]string) []string {
 	set := map[string]string{
 		"listen_addresses":        host,
 		"port":                    port,
-		"unix_socket_directories": "", // a socket's path may be 107 bytes at most
+		"unix_socket_directories": "", // the path of a socket is limited to 107 bytes
 		"max_connections":         "100",
 		"timezone":                "UTC",
 		"log_timezone":            "UTC",
 		"lc_messages":             "C",
 		"logging_collector":       "off",
-		"jit":                     "off", // fetched binaries come without LLVM
+		"jit":                     "off", // downloaded binaries have no LLVM
 	}
 	if c.fast {
 		set["max_connections"] = "200"
@@ -195,8 +195,8 @@ func (c *cluster) settings(port string, more map[string]string) []string {
 		set["full_page_writes"] = "off"
 	}
 	if c.bins.libs != "" && !isFile("/usr/share/zoneinfo/UTC") {
-		// Debian's server reads the system's time zones. The one it knows
-		// without a file is GMT.
+		// Debian's server reads the system's time zone files. Without files it
+		// knows only GMT.
 		set["timezone"], set["log_timezone"] = "GMT", "GMT"
 	}
 	maps.Copy(set, more)
@@ -207,7 +207,7 @@ func (c *cluster) settings(port string, more map[string]string) []string {
 	return args
 }
 
-// lastLines is the end of a program's output, on one line.
+// lastLines is the last n lines of a program's output, joined to one line.
 func lastLines(text string, n int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], " | ")

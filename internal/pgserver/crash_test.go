@@ -27,7 +27,7 @@ func startHelper(t *testing.T, dir string) (cmd *exec.Cmd, pid int, data string)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() }) // where the test did not come to it
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // if the test failed before
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestStalePIDFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-s.pm.done
-	if err := s.Stop(); err == nil || !strings.Contains(err.Error(), "had ended before: signal: killed") {
+	if err := s.Stop(); err == nil || !strings.Contains(err.Error(), "had already ended: signal: killed") {
 		t.Errorf("Stop of a killed server: %v", err)
 	}
 	name := filepath.Join(data, "postmaster.pid")
@@ -92,7 +92,7 @@ func TestStalePIDFile(t *testing.T) {
 	}
 	stop(t, s)
 
-	// The number has gone to someone else since: to this process.
+	// The process number now belongs to another process: to this one.
 	text := fmt.Sprintf("%d\n%s\n0\n5432\n\n127.0.0.1\n\nready\n", os.Getpid(), data)
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestInterruptedInitdb(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "data.new", "base"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s := startIn(t, dir)
+	s := startWith(t, Options{Dir: dir, Fast: true})
 	query(t, s.URL(), "SELECT 'started'")
 	stop(t, s)
 }

@@ -17,11 +17,11 @@ import (
 )
 
 const (
-	// readyPatience bounds a start, crash recovery included.
+	// readyPatience is the time limit of a start, including crash recovery.
 	readyPatience = 2 * time.Minute
-	// attempts to start where what stood in the way goes by itself: a port
-	// taken since we looked, sessions of a killed server that have yet to
-	// notice.
+	// attempts is how often a start is tried if it fails for a reason that passes:
+	// the port was taken in the meantime, or sessions of a killed server have not
+	// ended yet.
 	attempts = 20
 )
 
@@ -59,11 +59,11 @@ func (c *cluster) launchOn(ctx context.Context, port int, more map[string]string
 		return nil, errors.Join(err, log.Close())
 	}
 	args := append([]string{"-D", c.data}, c.settings(strconv.Itoa(port), more)...)
-	// Not bound to the context: the server outlives the start.
+	// The server outlives the start, so the context must not end it.
 	cmd := c.as.command(context.WithoutCancel(ctx), c.bins, filepath.Join(c.bins.dir, "postgres"), args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	pm, err := startPostmaster(cmd)
-	closeErr := log.Close() // the server has its own
+	closeErr := log.Close() // the server has its own descriptor
 	if err != nil {
 		return nil, err
 	}
@@ -76,10 +76,10 @@ func (c *cluster) launchOn(ctx context.Context, port int, more map[string]string
 
 func (c *cluster) logFile() string { return filepath.Join(c.dir, "postgres.log") }
 
-// startError adds what the server said last, from an offset of its log on, and
-// marks what is worth another attempt.
+// startError adds the last lines of the server's log since an offset, and marks
+// errors that are worth another attempt.
 func (c *cluster) startError(err error, from int64) error {
-	text, _ := os.ReadFile(c.logFile()) // adds to the error if it can
+	text, _ := os.ReadFile(c.logFile()) // without the log, the error has less detail
 	said := string(text[min(from, int64(len(text))):])
 	for _, passing := range []string{"could not create any TCP/IP sockets", "is still in use"} {
 		if strings.Contains(said, passing) {
@@ -89,9 +89,8 @@ func (c *cluster) startError(err error, from int64) error {
 	return fmt.Errorf("%w; its log, %s, ends: %s", err, c.logFile(), lastLines(said, 8))
 }
 
-// awaitReady waits until the server says that it is ready on our port: only then
-// is the port known to be its own, and not someone's who took it meanwhile and
-// would be handed the password.
+// awaitReady waits until the server says that it is ready on the port. Before
+// that, another program may have taken the port, and would get the password.
 func (c *cluster) awaitReady(ctx context.Context, pm *postmaster, port string) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -104,26 +103,26 @@ func (c *cluster) awaitReady(ctx context.Context, pm *postmaster, port string) e
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the server to be ready: %w", ctx.Err())
 		case <-pm.done:
-			return fmt.Errorf("the server ended at once (%v)", pm.cmd.ProcessState)
+			return fmt.Errorf("the server ended during its start (%v)", pm.cmd.ProcessState)
 		case <-tick.C:
 		}
 	}
 }
 
-// freePort is a loopback port nobody listens on right now.
+// freePort is a loopback port that is free now.
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
-		return 0, fmt.Errorf("look for a free port: %w", err)
+		return 0, fmt.Errorf("find a free port: %w", err)
 	}
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	if err := errors.Join(err, l.Close()); err != nil {
-		return 0, fmt.Errorf("look for a free port: %w", err)
+		return 0, fmt.Errorf("find a free port: %w", err)
 	}
 	return strconv.Atoi(port)
 }
 
-// createDatabase creates a database that may be there already.
+// createDatabase creates a database if it does not exist.
 func createDatabase(ctx context.Context, url, name string) (err error) {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {

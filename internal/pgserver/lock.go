@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// ErrInUse is what [Start] and [Remove] answer for a folder whose cluster some
-// process, this one included, is using.
+// ErrInUse is the error of [Start] and [Remove] if a process, possibly this one,
+// is using the folder's cluster.
 var ErrInUse = errors.New("the cluster is in use")
 
 const lockName = "lock"
@@ -35,13 +35,12 @@ func lockDir(dir string) (*dirLock, error) {
 		return nil, err
 	}
 	if l == nil {
-		return nil, fmt.Errorf("%w by %s: stop that one first, or use another folder", ErrInUse, holder)
+		return nil, fmt.Errorf("%w by %s: stop that process first, or use another folder", ErrInUse, holder)
 	}
 	return l, nil
 }
 
-// waitLock takes the lock of a folder, waiting for another process to give it
-// back.
+// waitLock takes the lock of a folder. It waits while another process holds it.
 func waitLock(ctx context.Context, dir string) (*dirLock, error) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -52,13 +51,13 @@ func waitLock(ctx context.Context, dir string) (*dirLock, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for %s to give %s free: %w", holder, dir, ctx.Err())
+			return nil, fmt.Errorf("wait for %s to release %s: %w", holder, dir, ctx.Err())
 		case <-tick.C:
 		}
 	}
 }
 
-// tryLock returns no lock and who holds it where it is taken.
+// tryLock returns no lock and the holder if the lock is taken.
 func tryLock(dir string) (l *dirLock, holder string, err error) {
 	name := filepath.Join(dir, lockName)
 	for {
@@ -68,14 +67,14 @@ func tryLock(dir string) (l *dirLock, holder string, err error) {
 		}
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			text, _ := os.ReadFile(name) // only says who it is
+			text, _ := os.ReadFile(name) // the holder's process id, for the error
 			return nil, "process " + strings.TrimSpace(string(text)), f.Close()
 		}
 		if err != nil {
 			return nil, "", errors.Join(&os.PathError{Op: "flock", Path: name, Err: err}, f.Close())
 		}
-		// Whoever held it may have removed the folder: a lock on a file that is
-		// no longer there protects nothing.
+		// The previous holder may have removed the folder. A lock on a deleted
+		// file protects nothing.
 		if !sameFile(f, name) {
 			if err := f.Close(); err != nil {
 				return nil, "", err

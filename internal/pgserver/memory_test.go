@@ -28,7 +28,7 @@ func TestInMemory(t *testing.T) {
 	query(t, s.URL(), "SELECT 'still there'")
 	stop(t, s)
 
-	// As after rm -rf of the folder.
+	// rm -rf of the folder does not remove the data in memory.
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}

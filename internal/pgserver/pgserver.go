@@ -1,21 +1,20 @@
-// Package pgserver runs a private PostgreSQL cluster: one server of this
-// process's own, in a folder of its own, on a free loopback port, gone when the
-// process is gone. The demo and all tests work on one, so that neither needs a
-// database to be set up first.
+// Package pgserver runs a private PostgreSQL cluster: a server in its own folder,
+// on a free loopback port, that ends with this process. The demo and all tests
+// use one, so that nobody has to set up a database for them.
 //
-// What a folder handed to [Start] holds:
+// A folder given to [Start] holds:
 //
-//	lock          held (flock) by the process that uses the cluster
+//	lock          locked (flock) by the process that uses the cluster
 //	password      of the superuser "archiver", 0600
-//	postgres.log  what the server says, all runs
-//	data/         the cluster, 0700, owned by the user the server runs as
+//	postgres.log  the server's log of all runs
+//	data/         the cluster, 0700, owned by the user who runs the server
 //
-// PostgreSQL refuses to run as root. Started by root, the server runs as the
-// user "postgres", or "nobody" where there is none; only data/ belongs to that
-// user, so nothing root writes goes through a folder someone else controls.
-// Where that user cannot reach the folder (a checkout under /root, say), data/
-// goes to a folder under [os.TempDir] whose name follows from the path: the
-// next start finds the same one again.
+// PostgreSQL refuses to run as root. If root starts the server, the user
+// "postgres" runs it, or "nobody" if there is no such user. Only data/ belongs to
+// that user, so that root writes to no folder that another user controls. If that
+// user cannot reach the folder, for example a checkout under /root, data/ lies in
+// a folder under [os.TempDir] whose name is derived from the path, so that the
+// next start finds it.
 package pgserver
 
 import (
@@ -34,28 +33,28 @@ import (
 )
 
 const (
-	superuser = "archiver" // the cluster's superuser, and whom URL logs in as
-	database  = "archiver" // the database URL names
+	superuser = "archiver" // the cluster's superuser, and the user in URL
+	database  = "archiver" // the database in URL
 	host      = "127.0.0.1"
 )
 
-// Options say where a cluster lives and how it is run.
+// Options say where a cluster is and how it runs.
 type Options struct {
-	// Dir is the folder of the cluster; created if absent. A cluster found
-	// there is started again. Server binaries that had to be fetched are kept
-	// next to it, in a folder "postgresql" shared by all clusters there.
+	// Dir is the folder of the cluster. It is created if it does not exist, and a
+	// cluster in it is started again. Downloaded server binaries are kept in the
+	// folder "postgresql" next to it, which all clusters there share.
 	Dir string
-	// Fast gives up durability for speed: fsync, synchronous_commit and
-	// full_page_writes are off. For tests.
+	// Fast turns fsync, synchronous_commit and full_page_writes off: a crash of the
+	// machine can destroy the data. For tests.
 	Fast bool
 	// InMemory keeps the data in /dev/shm if that is a file system in memory with
 	// 4 GiB free: making a cluster or a database there takes a third of the time.
 	// They are lost with a reboot. For tests.
 	InMemory bool
-	// Settings are further server settings; they win over this package's own.
+	// Settings are further server settings. They override this package's.
 	Settings map[string]string
-	// Log gets a line when binaries are fetched, a cluster is made, or it lives
-	// elsewhere than in Dir. Nil: nowhere.
+	// Log gets a line when binaries are downloaded, when a cluster is made, and when
+	// the server's user cannot reach Dir. Nil: no log.
 	Log *slog.Logger
 }
 
@@ -70,10 +69,10 @@ type Server struct {
 	stop     func() error
 }
 
-// Start makes the cluster of o.Dir if there is none, starts it and returns once
-// it answers. The context bounds Start alone: the server runs until
-// [Server.Stop], or until this process is gone. A folder another server is
-// using is refused with [ErrInUse].
+// Start makes the cluster in o.Dir if there is none, starts it and returns when it
+// answers. The context ends Start, not the server: the server runs until
+// [Server.Stop] or until this process ends. The error is [ErrInUse] if another
+// server uses the folder.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	log := o.Log
 	if log == nil {
@@ -129,8 +128,8 @@ func start(ctx context.Context, dir string, o Options, bins binaries, log *slog.
 	return s, nil
 }
 
-// URL is how to connect: database "archiver", which the first start created, as
-// the cluster's superuser. It carries the password.
+// URL is the address of the database "archiver", which the first start creates,
+// for the cluster's superuser. It contains the password.
 func (s *Server) URL() string { return s.url(database) }
 
 func (s *Server) url(db string) string {
@@ -144,17 +143,17 @@ func (s *Server) url(db string) string {
 	return u.String()
 }
 
-// Psql is a psql session on URL's database with args added; the caller sets its
-// standard streams and runs it. The password goes through the environment,
-// never through a command line. With no psql on this machine, running the
-// command fails with [exec.ErrNotFound].
+// Psql is a psql command for the database of URL, with args added. The caller sets
+// its standard streams and runs it. It gets the password in its environment, never
+// on its command line. Without psql on this machine, running the command fails
+// with [exec.ErrNotFound].
 func (s *Server) Psql(ctx context.Context, args ...string) *exec.Cmd {
 	name := filepath.Join(s.bins.dir, "psql")
 	if !isFile(name) {
 		name = "psql"
 	}
 	cmd := exec.CommandContext(ctx, name, args...)
-	// A PGSERVICE or PGOPTIONS of the caller's shell must not lead elsewhere.
+	// PGSERVICE or PGOPTIONS of the caller's shell must not change the session.
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "PG") && !strings.HasPrefix(kv, "LD_LIBRARY_PATH=") {
 			cmd.Env = append(cmd.Env, kv)
@@ -174,10 +173,10 @@ func (s *Server) Psql(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Stop shuts the server down (fast: sessions are ended, their open transactions
-// rolled back), waits until its process is gone and gives the folder free.
-// Further calls return what the first one did. A server that had ended before
-// is an error: nobody had asked it to.
+// Stop shuts the server down in fast mode: it ends sessions and rolls back their
+// transactions. Stop waits until the process has ended and releases the folder.
+// Further calls return the result of the first. It is an error if the server had
+// already ended.
 func (s *Server) Stop() error { return s.stop() }
 
 func (s *Server) shutdown() error {

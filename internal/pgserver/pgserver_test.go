@@ -19,8 +19,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// helperEnv makes the test binary a program that starts a cluster in the folder
-// named, says so, and waits to be killed.
+// helperEnv makes the test binary a program that starts a cluster in the named
+// folder, reports it, and waits to be killed.
 const helperEnv = "PGSERVER_TEST_HELPER"
 
 func TestMain(m *testing.M) {
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 }
 
 func helper(dir string) {
-	s, err := Start(context.Background(), Options{Dir: dir, Fast: true})
+	s, err := Start(context.Background(), Options{Dir: dir, Fast: true, InMemory: true})
 	if err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)
@@ -40,8 +40,9 @@ func helper(dir string) {
 	select {}
 }
 
-// folder is where a test's cluster can live so that the server's user reaches it
-// if it reaches the checkout. A killed test's is cleared away by pgtest.
+// folder is a folder for a test's cluster in the checkout, so that the server's user
+// reaches it if that user reaches the checkout. pgtest removes those of killed
+// tests.
 func folder(t *testing.T) string {
 	t.Helper()
 	home, err := filepath.Abs("../../.archiver")
@@ -59,11 +60,16 @@ func folder(t *testing.T) string {
 
 func startIn(t *testing.T, dir string) *Server {
 	t.Helper()
-	s, err := Start(t.Context(), Options{Dir: dir, Fast: true})
+	return startWith(t, Options{Dir: dir, Fast: true, InMemory: true})
+}
+
+func startWith(t *testing.T, o Options) *Server {
+	t.Helper()
+	s, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Stop() }) // the tests that care have looked at it
+	t.Cleanup(func() { _ = s.Stop() }) // a test that checks the error has stopped it before
 	return s
 }
 
@@ -74,7 +80,7 @@ func stop(t *testing.T, s *Server) {
 	}
 }
 
-// dataOf is the data folder as the server's command line has it.
+// dataOf is the data folder in the server's command line.
 func dataOf(s *Server) string { return s.pm.cmd.Args[2] }
 
 // query returns one value as text.
@@ -101,7 +107,7 @@ func until(t *testing.T, what string, ok func() bool) {
 	for !ok() {
 		select {
 		case <-deadline:
-			t.Fatalf("waited in vain for: %s", what)
+			t.Fatalf("timed out waiting until %s", what)
 		case <-tick.C:
 		}
 	}
@@ -122,7 +128,7 @@ func TestStartStopStart(t *testing.T) {
 	exec1(t, s.URL(), "CREATE TABLE kept AS SELECT 42 AS n")
 	pid, data := s.pm.cmd.Process.Pid, dataOf(s)
 	if !isPostmaster(pid, data) {
-		t.Errorf("process %d is not seen to serve %s", pid, data)
+		t.Errorf("isPostmaster does not find process %d serving %s", pid, data)
 	}
 	info, err := os.Stat(data)
 	if err != nil || info.Mode().Perm() != 0o700 || owner(info) == 0 {
@@ -143,7 +149,7 @@ func TestStartStopStart(t *testing.T) {
 	stop(t, s)
 }
 
-// exec1 runs a statement that returns nothing.
+// exec1 runs a statement that returns no rows.
 func exec1(t *testing.T, url, sql string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
@@ -174,7 +180,7 @@ func TestEarlyExit(t *testing.T) {
 	t.Parallel()
 	_, err := Start(t.Context(), Options{Dir: folder(t), Fast: true, Settings: map[string]string{"work_mem": "plenty"}})
 	if err == nil || !strings.Contains(err.Error(), `invalid value for parameter "work_mem": "plenty"`) {
-		t.Errorf("Start: %v, want what the server's log says", err)
+		t.Errorf("Start: %v, want the error in the server's log", err)
 	}
 }
 
@@ -193,7 +199,7 @@ func TestCancelledStart(t *testing.T) {
 func TestPassword(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
-	s := startIn(t, dir)
+	s := startWith(t, Options{Dir: dir, Fast: true})
 	info, err := os.Stat(filepath.Join(dir, "password"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("password file: %v, %v; want 0600", info, err)
@@ -209,7 +215,7 @@ func TestPassword(t *testing.T) {
 	}
 	s, err = Start(t.Context(), Options{Dir: dir, Fast: true})
 	if filepath.Dir(dataOfDir(dir)) != dir {
-		// Kept elsewhere, the cluster went with its folder's password.
+		// In another folder, the cluster is deleted with its folder's password.
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,7 +227,7 @@ func TestPassword(t *testing.T) {
 	}
 }
 
-// dataOfDir is where the cluster of dir has its data.
+// dataOfDir is the data folder of the cluster in dir.
 func dataOfDir(dir string) string {
 	if data := filepath.Join(elsewhere(os.TempDir(), dir), "data"); isFile(filepath.Join(data, "PG_VERSION")) {
 		return data
@@ -251,7 +257,7 @@ func TestSecondStartIsRefused(t *testing.T) {
 	s := startIn(t, dir)
 	_, err := Start(t.Context(), Options{Dir: dir, Fast: true})
 	if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), fmt.Sprintf("process %d", os.Getpid())) {
-		t.Errorf("second Start: %v, want ErrInUse and whom by", err)
+		t.Errorf("second Start: %v, want ErrInUse and the process", err)
 	}
 	if err := Remove(t.Context(), dir); !errors.Is(err, ErrInUse) {
 		t.Errorf("Remove: %v, want ErrInUse", err)
@@ -276,7 +282,7 @@ func TestOutlivesTheThreadThatAskedForIt(t *testing.T) {
 	if s == nil {
 		return
 	}
-	for range 20 { // takes other threads up and down
+	for range 20 { // makes other threads start and end
 		query(t, s.URL(), "SELECT 'there'")
 	}
 	stop(t, s)
@@ -291,7 +297,7 @@ func TestUnreachableFolder(t *testing.T) {
 	dir := filepath.Join(top, "demo")
 	var said strings.Builder
 	log := slog.New(slog.NewTextHandler(&said, nil))
-	// Those next to the other tests' clusters: fetched ones are not fetched again.
+	// The folder that other tests use, so that binaries are downloaded once.
 	bins, err := ensureBinaries(t.Context(), "../../.archiver/postgresql", log)
 	if err != nil {
 		t.Fatal(err)
@@ -360,6 +366,6 @@ func TestRemoveSparesOtherFolders(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := Remove(t.Context(), dir); err == nil || !isFile(name) {
-		t.Errorf("Remove of a folder with other things in it: %v; want it refused", err)
+		t.Errorf("Remove of a folder with other files in it: %v; want it refused", err)
 	}
 }

@@ -11,8 +11,9 @@ import (
 	"syscall"
 )
 
-// makeDir creates a folder of ours. One we create as root lets the server's user
-// pass through (0711), but not look around; one that was there is left as it is.
+// makeDir creates a folder with mode 0700. Created by root, its mode is 0711, so
+// that the server's user can pass through it but not list it. An existing folder
+// is left unchanged.
 func makeDir(dir string, as *account) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
@@ -79,7 +80,8 @@ func makeHome(ctx context.Context, home, dir string, as *account) error {
 	return nil
 }
 
-// ownedByUs says whether dir is a real folder that only we can change.
+// ownedByUs reports whether dir is a folder, not a link, that only the current
+// user can change.
 func ownedByUs(dir string) bool {
 	info, err := os.Lstat(dir)
 	return err == nil && info.IsDir() && info.Mode().Perm()&0o022 == 0 && owner(info) == uint32(os.Geteuid())

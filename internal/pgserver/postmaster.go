@@ -15,23 +15,22 @@ import (
 	"time"
 )
 
-// stopPatience is how long a fast shutdown, which writes a checkpoint, may take
-// before an immediate one follows. The server itself bounds that one: after 5 s
-// it kills the sessions that are still there.
+// stopPatience is the time limit of a fast shutdown, which writes a checkpoint. An
+// immediate shutdown follows. The server limits that one itself: after 5 s it kills
+// the remaining sessions.
 const stopPatience = 10 * time.Second
 
-// postmaster is the server's first process, our direct child.
+// postmaster is the server's first process, a child of this process.
 type postmaster struct {
 	cmd  *exec.Cmd
-	done chan struct{} // closed when the process is gone
-	err  error         // how it ended; to be read after done
+	done chan struct{} // closed when the process has ended
+	err  error         // how it ended; valid after done
 }
 
-// startPostmaster starts the process from a thread that lives as long as the
-// process does, so that dieWithUs means "with this whole process". The signal is
-// that of an immediate shutdown: with us gone nobody could follow up on a fast
-// one that takes its time, and this one is bounded and loses nothing that was
-// committed (the next start replays the log, as after any crash).
+// startPostmaster starts the server from a thread that lives as long as the server,
+// so that dieWithUs ends the server with this process and not with a thread. The
+// signal requests an immediate shutdown, because nobody could follow up on a fast
+// one. It loses nothing that was committed: the next start replays the log.
 func startPostmaster(cmd *exec.Cmd) (*postmaster, error) {
 	dieWithUs(cmd.SysProcAttr, syscall.SIGQUIT)
 	p := &postmaster{cmd: cmd, done: make(chan struct{})}
@@ -48,12 +47,12 @@ func startPostmaster(cmd *exec.Cmd) (*postmaster, error) {
 	return p, <-started
 }
 
-// stop asks for a fast shutdown, then for an immediate one, and waits until the
-// process is gone.
+// stop requests a fast shutdown, then an immediate one, and waits until the process
+// has ended.
 func (p *postmaster) stop() error {
 	select {
 	case <-p.done:
-		return fmt.Errorf("it had ended before: %v", p.cmd.ProcessState)
+		return fmt.Errorf("it had already ended: %v", p.cmd.ProcessState)
 	default:
 	}
 	p.signal(syscall.SIGINT)
@@ -65,24 +64,24 @@ func (p *postmaster) stop() error {
 	return p.err
 }
 
-// kill shuts the server down without a checkpoint and waits for it.
+// kill shuts the server down without a checkpoint and waits until it has ended.
 func (p *postmaster) kill() {
 	p.signal(syscall.SIGQUIT)
 	<-p.done
 }
 
-// signal has nothing to report: a process that is gone already is what every
-// caller waits for next.
+// signal ignores the error of a process that has ended: every caller waits for
+// that next.
 func (p *postmaster) signal(sig os.Signal) { _ = p.cmd.Process.Signal(sig) }
 
-// pidFile is what the server writes to postmaster.pid.
+// pidFile is the content of postmaster.pid, which the server writes.
 type pidFile struct {
 	pid   int
 	port  string
 	ready bool
 }
 
-// readPIDFile returns fs.ErrNotExist where there is none.
+// readPIDFile returns fs.ErrNotExist if there is no file.
 func readPIDFile(data string) (pidFile, error) {
 	text, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
 	if err != nil {
@@ -95,15 +94,15 @@ func readPIDFile(data string) (pidFile, error) {
 		}
 		return strings.TrimSpace(lines[n-1])
 	}
-	pid, _ := strconv.Atoi(line(1)) // 0, nobody, where it is being written
+	pid, _ := strconv.Atoi(line(1)) // 0 while the file is being written
 	return pidFile{pid: pid, port: line(4), ready: line(8) == "ready"}, nil
 }
 
-// endOrphan stops a server that has outlived the process that started it; the
-// caller holds the cluster's lock, so it is nobody's. A pid file that names no
-// such server is removed: the number may be someone else's by now, and the
-// server would take that one for its twin and refuse to start. (Its other guard,
-// the shared memory segment of the data folder, stays.)
+// endOrphan stops a server that has outlived the process that started it. The
+// caller holds the cluster's lock, so no process uses that server. A pid file that
+// names no such server is removed: another process may have the number by now, and
+// a new server would take it for a server of this cluster and refuse to start. The
+// server's other guard, the shared memory segment of the data folder, stays.
 func endOrphan(ctx context.Context, data string) error {
 	file, err := readPIDFile(data)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -128,12 +127,12 @@ func killOrphan(ctx context.Context, pid int, data string) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	if err := syscall.Kill(pid, syscall.SIGQUIT); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("stop the server a killed run left behind (process %d): %w", pid, err)
+		return fmt.Errorf("stop the server that a killed process left running (process %d): %w", pid, err)
 	}
 	for isPostmaster(pid, data) {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for the server a killed run left behind (process %d) to end: %w", pid, ctx.Err())
+			return fmt.Errorf("wait for the server that a killed process left running (process %d): %w", pid, ctx.Err())
 		case <-tick.C:
 		}
 	}

@@ -7,14 +7,14 @@ import (
 	"syscall"
 )
 
-// dieWithUs has the kernel send sig to the process once the thread that started
-// it is gone, so also where we are killed and can stop nothing any more. The
-// setting belongs to that thread: it has to live as long as the process.
+// dieWithUs makes the kernel send sig to the process when the thread that started
+// it ends, also if this process is killed. That thread must live as long as the
+// process.
 func dieWithUs(attr *syscall.SysProcAttr, sig syscall.Signal) { attr.Pdeathsig = sig }
 
-// isPostmaster says whether process pid is alive and serves the cluster in data.
-// A process number is used again sooner or later; the command line tells. The
-// dead that nobody has waited for have none.
+// isPostmaster reports whether process pid is alive and serves the cluster in
+// data. It compares the command line, because process numbers are reused. A zombie
+// has no command line.
 func isPostmaster(pid int, data string) bool {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
 	return err == nil && bytes.Contains(text, []byte("\x00-D\x00"+data+"\x00"))

@@ -9,12 +9,11 @@ import (
 	"syscall"
 )
 
-// dieWithUs does nothing here: only Linux ends a child with its parent. A server
-// whose starter was killed runs on until the next start or removal of its
-// cluster stops it.
+// dieWithUs does nothing: only Linux can end a child with its parent. A server whose
+// parent was killed runs until the next start or removal of its cluster stops it.
 func dieWithUs(*syscall.SysProcAttr, syscall.Signal) {}
 
-// isPostmaster says whether process pid is alive and serves the cluster in data.
+// isPostmaster reports whether process pid is alive and serves the cluster in data.
 func isPostmaster(pid int, data string) bool {
 	text, err := exec.Command("ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
 	return err == nil && strings.Contains(string(text)+" ", " -D "+data+" ")

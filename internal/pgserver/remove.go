@@ -10,10 +10,10 @@ import (
 	"syscall"
 )
 
-// Remove deletes a cluster's folder, and its data where they had to live
-// elsewhere. A server left behind in it is stopped first; one that another
-// process is using makes it fail with [ErrInUse]. A folder that is not a cluster's
-// is only removed if it is empty.
+// Remove deletes a cluster's folder, and its data if they are in another folder. It
+// first stops a server that a killed process left running. The error is [ErrInUse]
+// if a process uses the cluster. A folder without a cluster is only removed if it
+// is empty.
 func Remove(ctx context.Context, dir string) error {
 	if err := remove(ctx, dir); err != nil {
 		return fmt.Errorf("remove the cluster in %s: %w", dir, err)
@@ -27,7 +27,7 @@ func remove(ctx context.Context, dir string) error {
 		return err
 	}
 	if !isFile(filepath.Join(dir, lockName)) {
-		// No cluster's folder; an empty one was about to become one.
+		// Not a cluster's folder. An empty one can be left by a start that failed.
 		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -73,8 +73,8 @@ func RemoveOrphans(ctx context.Context) (err error) {
 	return err
 }
 
-// empty removes a folder whose lock we hold, the lock last. Whoever comes to
-// create a new lock in that moment keeps the folder: it is theirs then.
+// empty removes a folder whose lock the caller holds, and the lock last. If another
+// process creates a new lock at that moment, the folder stays for that process.
 func empty(dir string) error {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {

@@ -15,8 +15,8 @@ import (
 	"archiver/internal/archive"
 )
 
-// Parse reads a cron expression of five fields. The zone that the parser would
-// let it begin with is refused.
+// Parse reads a cron expression of five fields. An expression with a time zone is
+// an error.
 func Parse(expression string) (cron.Schedule, error) {
 	if strings.Contains(expression, "TZ=") {
 		return nil, fmt.Errorf("%q names a time zone, and ticks are in UTC", expression)
@@ -28,9 +28,9 @@ func Parse(expression string) (cron.Schedule, error) {
 	return s, nil
 }
 
-// Run calls the job at every tick until ctx ends, and returns when the job
-// under way has. A tick that finds the last one still busy is skipped and said.
-// The job is handed the time of its tick, UTC.
+// Run calls the job at every tick until ctx ends, and then waits for a job that is
+// still busy. A tick at which the last job is still busy is skipped and logged. The
+// job gets the time of its tick, in UTC.
 func Run(ctx context.Context, ticks cron.Schedule, clock archive.Clock, log *slog.Logger, job func(ctx context.Context, tick time.Time)) {
 	var jobs sync.WaitGroup
 	defer jobs.Wait()
@@ -40,7 +40,7 @@ func Run(ctx context.Context, ticks cron.Schedule, clock archive.Clock, log *slo
 	for {
 		now := clock.Now().UTC()
 		after := now
-		// A clock that was set back while we slept has the last tick ahead again.
+		// If the clock was set back during the sleep, the last tick would come again.
 		if back := last.Sub(now); back > 0 && back < time.Minute {
 			after = last
 		}

@@ -6,6 +6,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -62,5 +65,21 @@ func TestReadiness(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "\n"); n != 2 {
 		t.Errorf("the log has %d lines, want one for each change:\n%s", n, &log)
+	}
+}
+
+// A probe of deploy/kubernetes waits longer than readiness waits for the database.
+func TestProbeTimeout(t *testing.T) {
+	t.Parallel()
+	manifest, err := os.ReadFile(filepath.Join("..", "..", "deploy", "kubernetes", "run", "deployment.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe := regexp.MustCompile(`readinessProbe:\n(?: {12}.+\n)+? {12}timeoutSeconds: (\d+)\n`).FindSubmatch(manifest)
+	if probe == nil {
+		t.Fatal("the readiness probe has no timeout")
+	}
+	if limit, err := time.ParseDuration(string(probe[1]) + "s"); err != nil || limit <= PingTimeout {
+		t.Errorf("the probe waits %s, readiness waits %s for the database, %v", limit, PingTimeout, err)
 	}
 }

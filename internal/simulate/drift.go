@@ -31,7 +31,7 @@ func (f *faulter) list(sc *scene, q query, now time.Time) []item {
 		sc.holdBack(f, q, f.collect(sc, q, now), d.of(drawArrivals))
 	} else {
 		sc.walkPage++
-		sc.arrive(func(turn int) bool { return turn <= sc.walkPage })
+		sc.arrive(func(page int) bool { return page <= sc.walkPage })
 		items := f.collect(sc, q, now)
 		if q.Marker+q.Limit >= len(items) {
 			sc.arrive(func(int) bool { return true }) // this may be the last page
@@ -61,24 +61,24 @@ func (sc *scene) holdBack(f *faulter, q query, items []item, d dice) {
 	if sc.arriving == nil {
 		sc.arriving = map[dataset.Position]int{}
 	}
-	turns := min((len(items)-1)/max(q.Limit, 1), f.driftCalls-sc.pages-1)
-	for turn := 1; turn <= turns; turn++ {
-		for n := range d.of(dice(turn)).times(f.arrive) {
-			at := pick(0, len(items), d.of(dice(turn)).of(dice(n+1)), func(i int) bool {
+	pages := min((len(items)-1)/max(q.Limit, 1), f.driftCalls-sc.pages-1)
+	for page := 1; page <= pages; page++ {
+		for n := range d.of(dice(page)).times(f.arrive) {
+			at := pick(0, len(items), d.of(dice(page)).of(dice(n+1)), func(i int) bool {
 				_, twice := sc.arriving[items[i].Position]
 				return !twice && !sc.shown[items[i].Position] && items[i].unusable == 0
 			})
 			if at < 0 || len(items)-len(sc.arriving) <= q.Limit+1 {
 				return
 			}
-			sc.arriving[items[at].Position] = turn
+			sc.arriving[items[at].Position] = page
 		}
 	}
 }
 
-func (sc *scene) arrive(due func(turn int) bool) {
-	for at, turn := range sc.arriving {
-		if due(turn) {
+func (sc *scene) arrive(due func(page int) bool) {
+	for at, page := range sc.arriving {
+		if due(page) {
 			delete(sc.arriving, at)
 		}
 	}

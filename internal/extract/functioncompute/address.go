@@ -22,37 +22,37 @@ type address struct {
 // account and the region. For another endpoint they may be unknown, and are
 // empty.
 func newAddress(o Options) (address, error) {
-	at := address{scheme: "https", region: o.Region, account: o.AccountID}
+	addr := address{scheme: "https", region: o.Region, account: o.AccountID}
 	for name, value := range map[string]string{"ALIBABA_CLOUD_ACCOUNT_ID": o.AccountID, "ARCHIVER_REGION": o.Region} {
 		if strings.Trim(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "" {
-			return at, fmt.Errorf("%w: %s may contain only letters, digits and hyphens", extract.ErrOptions, name)
+			return addr, fmt.Errorf("%w: %s may contain only letters, digits and hyphens", extract.ErrOptions, name)
 		}
 	}
 	if o.Endpoint == "" {
 		switch {
 		case o.Region == "":
-			return at, fmt.Errorf("%w: no region: set ARCHIVER_REGION, or ARCHIVER_ENDPOINT", extract.ErrOptions)
+			return addr, fmt.Errorf("%w: no region: set ARCHIVER_REGION, or ARCHIVER_ENDPOINT", extract.ErrOptions)
 		case o.AccountID == "":
-			return at, fmt.Errorf("%w: no account: set ALIBABA_CLOUD_ACCOUNT_ID, or ARCHIVER_ENDPOINT to https://ACCOUNT.REGION%s", extract.ErrOptions, domain)
+			return addr, fmt.Errorf("%w: no account: set ALIBABA_CLOUD_ACCOUNT_ID, or ARCHIVER_ENDPOINT to https://ACCOUNT.REGION%s", extract.ErrOptions, domain)
 		}
-		at.host = o.AccountID + "." + o.Region + domain
-		return at, nil
+		addr.host = o.AccountID + "." + o.Region + domain
+		return addr, nil
 	}
 	u, err := extract.Endpoint(o.Endpoint, o.Insecure)
 	if err != nil {
-		return at, fmt.Errorf("%w: ARCHIVER_ENDPOINT %w", extract.ErrOptions, err)
+		return addr, fmt.Errorf("%w: ARCHIVER_ENDPOINT %w", extract.ErrOptions, err)
 	}
 	if strings.Trim(u.Path, "/") != "" {
-		return at, fmt.Errorf("%w: ARCHIVER_ENDPOINT must not have a path: the SDK cannot call it", extract.ErrOptions)
+		return addr, fmt.Errorf("%w: ARCHIVER_ENDPOINT must not have a path: the SDK cannot call it", extract.ErrOptions)
 	}
-	at.scheme, at.host = u.Scheme, u.Host
+	addr.scheme, addr.host = u.Scheme, u.Host
 	if own, ok := strings.CutSuffix(strings.ToLower(u.Hostname()), domain); ok {
 		account, region, _ := strings.Cut(own, ".")
 		// The suffix of endpoints in the cloud's internal network.
 		region = strings.TrimSuffix(region, "-internal")
-		at.account, at.region = cmp.Or(at.account, account), cmp.Or(at.region, region)
+		addr.account, addr.region = cmp.Or(addr.account, account), cmp.Or(addr.region, region)
 	}
-	return at, nil
+	return addr, nil
 }
 
 // A functionName is the API's name of a function.
@@ -62,8 +62,8 @@ func (n functionName) String() string { return n.service + "/" + n.function }
 
 // urn returns the function's resource name in the cloud's access policies,
 // acs:fc:REGION:ACCOUNT:services/SERVICE/functions/FUNCTION.
-func (at address) urn(n functionName) string {
-	return "acs:fc:" + at.region + ":" + at.account + ":services/" + url.PathEscape(n.service) + "/functions/" + url.PathEscape(n.function)
+func (a address) urn(n functionName) string {
+	return "acs:fc:" + a.region + ":" + a.account + ":services/" + url.PathEscape(n.service) + "/functions/" + url.PathEscape(n.function)
 }
 
 // parseURN is the reverse of urn.

@@ -61,7 +61,7 @@ type client struct {
 	base   string // the endpoint's URL
 }
 
-func newClient(o Options, at address, caller *extract.Caller) (*client, error) {
+func newClient(o Options, addr address, caller *extract.Caller) (*client, error) {
 	// With these values of DEBUG, the SDK prints whole requests, including
 	// security tokens.
 	for name := range strings.SplitSeq(os.Getenv("DEBUG"), ",") {
@@ -69,7 +69,7 @@ func newClient(o Options, at address, caller *extract.Caller) (*client, error) {
 			return nil, fmt.Errorf("%w: DEBUG=%s makes the SDK print secrets: unset it", extract.ErrOptions, name)
 		}
 	}
-	c := &client{caller: caller, keys: o.Keys, base: at.scheme + "://" + at.host}
+	c := &client{caller: caller, keys: o.Keys, base: addr.scheme + "://" + addr.host}
 	if c.keys == nil {
 		c.keys = sdkChain()
 	}
@@ -79,7 +79,7 @@ func newClient(o Options, at address, caller *extract.Caller) (*client, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", extract.ErrOptions, err)
 	}
-	sdk, err := fc.NewClient(new(openapi.Config).SetProtocol(at.scheme).SetEndpoint(at.host).SetRegionId(at.region))
+	sdk, err := fc.NewClient(new(openapi.Config).SetProtocol(addr.scheme).SetEndpoint(addr.host).SetRegionId(addr.region))
 	if err != nil {
 		return nil, fmt.Errorf("prepare the SDK for %s: %w", c.base, err)
 	}
@@ -188,15 +188,15 @@ func (c *client) call(ctx context.Context, permission string, ask func(*fc.Clien
 		if err != nil {
 			return err
 		}
-		carrier := &httpClient{transport: transport, read: read}
+		client := &httpClient{transport: transport, read: read}
 		sdk := *c.sdk
-		sdk.Credential, sdk.HttpClient = signing, carrier
-		if err := ask(&sdk); err != nil && carrier.err == nil {
+		sdk.Credential, sdk.HttpClient = signing, client
+		if err := ask(&sdk); err != nil && client.err == nil {
 			// The SDK's error has several lines and quotes the answer. The
 			// Caller keeps the real error.
 			return fmt.Errorf("the SDK failed: %s", strings.Join(strings.Fields(err.Error()), " "))
 		}
-		return carrier.err
+		return client.err
 	})
 	if err == nil || context.Cause(ctx) != nil {
 		return err

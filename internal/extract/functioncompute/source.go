@@ -47,16 +47,16 @@ type Source struct {
 // New makes a source. Errors that match extract.ErrOptions come from the
 // options, before any call.
 func New(o Options, caller *extract.Caller, log *slog.Logger) (*Source, error) {
-	at, err := newAddress(o)
+	addr, err := newAddress(o)
 	if err != nil {
 		return nil, err
 	}
-	c, err := newClient(o, at, caller)
+	c, err := newClient(o, addr, caller)
 	if err != nil {
 		return nil, err
 	}
 	pageSize := min(cmp.Or(o.PageSize, maxLimit), maxLimit)
-	return &Source{address: at, pageSize: pageSize, includePayload: o.IncludePayload, client: c, caller: caller, log: log}, nil
+	return &Source{address: addr, pageSize: pageSize, includePayload: o.IncludePayload, client: c, caller: caller, log: log}, nil
 }
 
 // ID returns the account and region, as far as they are known.

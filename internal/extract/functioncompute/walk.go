@@ -82,15 +82,15 @@ func newWalk(queries []listQuery, c archive.Cursor) (*walk, error) {
 	if c == "" {
 		return &walk{pager: newTokenPager(""), query: queries[0], remaining: queries[1:]}, nil
 	}
-	at, err := url.ParseQuery(string(c))
+	values, err := url.ParseQuery(string(c))
 	if err != nil {
 		return nil, fmt.Errorf("%w: it cannot be read", archive.ErrCursor)
 	}
-	i := slices.Index(queries, listQuery{at.Get("qualifier"), at.Get("status"), at.Get("invocationIdPrefix")})
+	i := slices.Index(queries, listQuery{values.Get("qualifier"), values.Get("status"), values.Get("invocationIdPrefix")})
 	if i < 0 {
 		return nil, fmt.Errorf("%w: the source no longer lists its qualifier", archive.ErrCursor)
 	}
-	return &walk{pager: newTokenPager(at.Get("nextToken")), query: queries[i], remaining: queries[i+1:]}, nil
+	return &walk{pager: newTokenPager(values.Get("nextToken")), query: queries[i], remaining: queries[i+1:]}, nil
 }
 
 // advance moves to the page of the token that the last page ended with, or to the
@@ -112,13 +112,13 @@ func (w *walk) cursor() archive.Cursor {
 	if w.done {
 		return ""
 	}
-	at := make(url.Values)
+	values := make(url.Values)
 	for name, value := range map[string]string{
 		"qualifier": w.query.qualifier, "status": w.query.status, "invocationIdPrefix": w.query.prefix, "nextToken": w.pager.token,
 	} {
 		if value != "" {
-			at.Set(name, value)
+			values.Set(name, value)
 		}
 	}
-	return archive.Cursor(at.Encode())
+	return archive.Cursor(values.Encode())
 }

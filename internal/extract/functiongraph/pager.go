@@ -49,35 +49,35 @@ type pageSummary struct {
 
 // advance moves the offset beyond a page. An error means that the list cannot be
 // read to its end, and that the number of missing elements is unknown.
-func (p *pager) advance(a pageSummary) error {
-	end := p.offset + a.elements
-	if a.elements == 0 {
+func (p *pager) advance(page pageSummary) error {
+	end := p.offset + page.elements
+	if page.elements == 0 {
 		p.last = true
 		return nil
 	}
-	if _, again := p.pages[a.digest]; again {
-		if a.count <= a.elements {
+	if _, repeated := p.pages[page.digest]; repeated {
+		if page.count <= page.elements {
 			return fmt.Errorf("the source returns the same page again for marker %d, so the end of its list cannot be found", p.offset)
 		}
 		p.last = true // the count shows how much is missing
 		return nil
 	}
-	p.pages[a.digest] = struct{}{}
+	p.pages[page.digest] = struct{}{}
 
-	full := a.elements >= p.limit
+	full := page.elements >= p.limit
 	switch {
-	case a.count >= end && (!full || a.count != a.elements):
-		p.last = a.count == end
+	case page.count >= end && (!full || page.count != page.elements):
+		p.last = page.count == end
 	case full:
 		p.last = false
 	default:
-		p.last = a.next <= p.offset
+		p.last = page.next <= p.offset
 	}
 	// A next_marker within the page means that the source counts differently.
 	// Continuing there repeats records, continuing at the page's end could lose
 	// some. A next_marker beyond the page's end is ignored: it could lose some too.
-	if a.next > p.offset && a.next < end {
-		end = a.next
+	if page.next > p.offset && page.next < end {
+		end = page.next
 	}
 	p.offset = end
 	if p.offset > maxOffset && !p.last {

@@ -31,15 +31,15 @@ func parseTime(value jsontext.Value) (t time.Time, ok bool) {
 		return time.Time{}, true
 	}
 	year := s.number(4)
-	s.one("-")
+	s.oneOf("-")
 	month := s.number(2)
-	s.one("-")
+	s.oneOf("-")
 	day := s.number(2)
-	s.one("Tt ")
+	s.oneOf("Tt ")
 	hour := s.number(2)
-	s.one(":")
+	s.oneOf(":")
 	minute := s.number(2)
-	s.one(":")
+	s.oneOf(":")
 	second := s.number(2)
 	nanosecond := s.fraction()
 	offset := s.zone()
@@ -77,11 +77,11 @@ type scanner struct {
 	wrong bool
 }
 
-// one reads one of the characters in of.
-func (s *scanner) one(of string) {
+// oneOf reads one of the characters in chars.
+func (s *scanner) oneOf(chars string) {
 	if !s.wrong && len(s.rest) > 0 {
-		for i := range len(of) {
-			if s.rest[0] == of[i] {
+		for i := range len(chars) {
+			if s.rest[0] == chars[i] {
 				s.rest = s.rest[1:]
 				return
 			}

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"time"
 
-	"archiver/internal/load/figures"
-	"archiver/internal/load/pg"
-
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"archiver/internal/load/figures"
+	"archiver/internal/load/pg"
 )
 
 // InTheWay reports whether a statement waited for others in vain, or found
@@ -73,7 +73,7 @@ func (r *Retention) Empty(ctx context.Context, d time.Time) error {
 	var rows, bytes int64
 	err := pgx.BeginFunc(ctx, r.Conn, func(tx pgx.Tx) error {
 		// Whoever counts figures reads the day's table.
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(pg.FiguresLock)); err != nil {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, pg.FiguresLock); err != nil {
 			return fmt.Errorf("wait for its figures: %w", err)
 		}
 		t, err := lookAt(ctx, tx, d)
@@ -92,7 +92,7 @@ func (r *Retention) Empty(ctx context.Context, d time.Time) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(pg.CommitLock)); err != nil {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, pg.CommitLock); err != nil {
 			return fmt.Errorf("wait for commits under way: %w", err)
 		}
 		// Of walks that began meanwhile as well; now none does.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	"archiver/internal/load/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/load/pg"
 )
 
 // indexDays makes the index on functions and times of the days that have rows

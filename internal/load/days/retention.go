@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/load/pg"
 )
 
 // Retention goes day by day, the oldest first, and for each day in two steps.
@@ -36,9 +38,6 @@ import (
 //
 // Records in flight stay, and their windows with them: as if found by chance.
 const (
-	// RetentionLock is held by the one process whose retention is at work.
-	RetentionLock = 0x6172636872657465 // "archrete"
-
 	// closedName is the CHECK that says that a table is retention's, and proves
 	// that it is empty.
 	closedName = "closed_by_retention"
@@ -118,7 +117,7 @@ func (s *Days) Retain(ctx context.Context, before time.Time) error {
 	r := &Retention{Days: s, Conn: conn}
 	var free bool
 	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1), current_setting('server_version_num')::integer >= 140000`,
-		int64(RetentionLock)).Scan(&free, &r.Concurrently)
+		pg.RetentionLock).Scan(&free, &r.Concurrently)
 	if err != nil {
 		return fmt.Errorf("lock retention: %w", err)
 	}

@@ -66,7 +66,7 @@ func Count(ctx context.Context, db *pg.DB, clock archive.Clock, within time.Dura
 			break
 		}
 		err := pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(pg.FiguresLock)); err != nil {
+			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, pg.FiguresLock); err != nil {
 				return fmt.Errorf("wait for another process: %w", err)
 			}
 			return CountDay(ctx, tx, d.UTC().Truncate(24*time.Hour))

@@ -1,6 +1,7 @@
-// Package pg connects to the PostgreSQL database of the archive: the pool, sessions
-// of their own, the lock that shows that this process is alive, the order of locks,
-// and what all statements share to read their rows.
+// Package pg connects to the PostgreSQL database of the archive. It holds what all
+// rooms of load share: the pool, sessions outside of the pool, the lock that shows
+// that this process is alive, the order of all locks, the migrations, and the
+// mapping of rows.
 package pg
 
 import (
@@ -10,23 +11,16 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"archiver/internal/archive"
 )
 
 // ErrNoSchema is matched if the database has not been migrated.
 var ErrNoSchema = errors.New("the database has no archive in it: run archiver migrate up")
-
-// connectTimeout is how long a server may take to answer, unless the address sets
-// another timeout.
-const connectTimeout = 10 * time.Second
 
 // A DB is one PostgreSQL database with an archive in it. Many goroutines may use a
 // DB at once.
@@ -42,9 +36,12 @@ type DB struct {
 // Open connects to the database with at most conns connections, and one more that
 // shows that this process is alive. The caller closes the DB.
 func Open(ctx context.Context, databaseURL string, conns int, log *slog.Logger, options ...Option) (*DB, error) {
-	config, err := configured(databaseURL, options)
+	config, err := Config(databaseURL)
 	if err != nil {
 		return nil, err
+	}
+	for _, apply := range options {
+		apply(config)
 	}
 	config.MaxConns = int32(conns) + 1
 	pool, err := pgxpool.NewWithConfig(ctx, config)
@@ -114,52 +111,6 @@ func (db *DB) Close() {
 	case <-closed:
 	case <-time.After(closeTimeout):
 	}
-}
-
-// Config reads a database address. Errors do not show the password.
-func Config(databaseURL string) (*pgxpool.Config, error) {
-	config, err := pgxpool.ParseConfig(databaseURL)
-	if err != nil {
-		// The error quotes the address, maybe with a password that pgx did not
-		// recognize as one. Keep only the words after the quote, and do not wrap
-		// the error: its fields hold the whole address.
-		said := err.Error()
-		said = said[strings.LastIndexByte(said, '`')+1:]
-		return nil, errors.New("read the database address" + said)
-	}
-	params := config.ConnConfig.RuntimeParams
-	// Plans must see the days asked for, to leave the other partitions out; a
-	// generic plan would lock each of them.
-	params["plan_cache_mode"] = "force_custom_plan"
-	// No statement runs for long enough to be worth compiling.
-	params["jit"] = "off"
-	params["timezone"] = "UTC"
-	// A process that stops within a commit holds its claims no longer than one
-	// that stops elsewhere.
-	life := archive.ClaimLife.Milliseconds()
-	params["idle_in_transaction_session_timeout"] = fmt.Sprint(life)
-	// The same for a machine that vanishes within COPY, where the session is not
-	// idle. Ignored on a Unix socket.
-	params["tcp_keepalives_idle"] = "15"
-	params["tcp_keepalives_interval"] = "10"
-	params["tcp_keepalives_count"] = "3"
-	params["tcp_user_timeout"] = fmt.Sprint(life)
-	if config.ConnConfig.ConnectTimeout == 0 {
-		config.ConnConfig.ConnectTimeout = connectTimeout
-	}
-	if params["application_name"] == "" {
-		params["application_name"] = "archiver"
-	}
-	return config, nil
-}
-
-// Address is a database address fit to be printed: without user and password.
-func Address(databaseURL string) string {
-	config, err := pgx.ParseConfig(databaseURL)
-	if err != nil {
-		return "(unreadable address)"
-	}
-	return fmt.Sprintf("%s:%d/%s", config.Host, config.Port, config.Database)
 }
 
 // Session is a connection outside of the pool: its settings and session locks end

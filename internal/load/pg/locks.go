@@ -1,28 +1,49 @@
 package pg
 
-// The advisory locks of the archive.
+// Every transaction takes its locks in this order, so that two transactions do not
+// deadlock:
+//
+//  1. FiguresLock, if the transaction counts figures.
+//  2. Rows of claims. A commit locks the claims of its own functions. Retention
+//     locks the claims of functions with a walk through the day.
+//  3. CommitLock. A commit takes it shared; a commit that is tried again, and
+//     retention, take it exclusively.
+//  4. Rows of window_totals, in the order of function_id. Whoever writes windows
+//     locks the totals of their functions first, and is then alone in writing
+//     windows of these functions.
+//  5. All other rows: windows in the order of function_id and window_start,
+//     invocations in the order of request_id, functions with the latest version
+//     before its other versions. Settings are under a lock of their table, taken
+//     before the rows of functions.
+//
+// Two statements break this order: retention locks the table of its day before the
+// claims, and DETACH waits for everyone who read the parent table. Their
+// lock_timeout is shorter than deadlock_timeout, so they give up before PostgreSQL
+// cancels a commit.
+//
+// The lock of a day is held while the day's table is created, dropped or indexed.
+// A commit creates its days before it takes any of the locks above.
 const (
 	// OwnerLocks is the class of the locks that show which processes are alive; the
-	// second key is the process's number.
+	// second key is DB.Owner.
 	OwnerLocks = 0x61726368 // "arch"
 
-	// DayLocks is the class of the locks under which a day's table is created or
-	// dropped, so that two processes never work on one day; the second key is the
-	// day's number.
+	// DayLocks is the class of the locks of days; the second key is the number of
+	// the day since 1970.
 	DayLocks = 0x61727074 // "arpt"
 
-	// CommitLock is held shared by every commit, and exclusively by a commit that is
-	// made again: no other transaction interferes a second time.
-	CommitLock = 0x61726368636f6d6d // "archcomm"
+	// CommitLock keeps all other commits out while a commit is tried again.
+	CommitLock int64 = 0x61726368636f6d6d // "archcomm"
 
-	// FiguresLock is held by the one process that counts figures.
-	FiguresLock = 0x6172636866696775 // "archfigu"
+	// FiguresLock is held by the one transaction that counts figures.
+	FiguresLock int64 = 0x6172636866696775 // "archfigu"
+
+	// RetentionLock is held by the one session that drops days.
+	RetentionLock int64 = 0x6172636872657465 // "archrete"
 )
 
-// LockTotals comes before the first window that a transaction writes, and after the
-// fence of its claims: it locks the totals of the windows' functions, in the order of
-// their ids. Only the holder writes windows of these functions, so this cannot
-// deadlock.
+// LockTotals locks the totals of functions. It stands after the check of the claims
+// and before the first write to windows.
 const LockTotals = `
 	SELECT
 	  FROM archiver_internal.window_totals

@@ -14,14 +14,23 @@ type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
+// Args are the named parameters of a statement: @name in the SQL. A name that is
+// missing or not used is an error.
+type Args = pgx.StrictNamedArgs
+
 // Collect runs a query and reads its rows into structs, by position. what names the
 // rows in errors.
 func Collect[T any](ctx context.Context, q Querier, what, sql string, args ...any) ([]T, error) {
+	return CollectBy(ctx, q, pgx.RowToStructByPos[T], what, sql, args...)
+}
+
+// CollectBy runs a query and reads each of its rows with the function.
+func CollectBy[T any](ctx context.Context, q Querier, read pgx.RowToFunc[T], what, sql string, args ...any) ([]T, error) {
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("select %s: %w", what, err)
 	}
-	collected, err := pgx.CollectRows(rows, pgx.RowToStructByPos[T])
+	collected, err := pgx.CollectRows(rows, read)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", what, err)
 	}

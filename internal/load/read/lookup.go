@@ -2,6 +2,7 @@ package read
 
 import (
 	"context"
+	_ "embed" // statements
 	"fmt"
 	"iter"
 	"time"
@@ -12,41 +13,39 @@ import (
 	"archiver/internal/load/pg"
 )
 
-// An Archived function is one that the archive knows.
+// An Archived function is a function that the archive knows.
 type Archived struct {
 	archive.Function
 	Source    archive.SourceID
 	ID        int32
-	LatestURN string // of the latest version, where this is another; else empty
+	LatestURN string // of the latest version, if this is another version; else empty
 }
 
-// Functions are all that the archive knows, those that are gone as well.
+// Functions are all functions that the archive knows, also those that are gone.
 func (a *Archive) Functions(ctx context.Context) ([]Archived, error) {
-	rows, err := a.db.Pool.Query(ctx, `
+	return pg.CollectBy(ctx, a.db.Pool, func(row pgx.CollectableRow) (f Archived, err error) {
+		err = row.Scan(&f.ID, &f.Source.Provider, &f.Source.Region, &f.Source.ProjectID, &f.URN, &f.Name, &f.LatestURN)
+		return f, err
+	}, "functions", `
 		SELECT f.function_id, f.provider, f.region, f.project_id, f.function_urn, f.function_name,
 		       COALESCE(l.function_urn, '')
 		  FROM functions f
 		  LEFT JOIN functions l ON l.function_id = f.latest_id
 		 ORDER BY f.function_name, f.function_urn, f.function_id`)
-	if err != nil {
-		return nil, fmt.Errorf("select functions: %w", err)
-	}
-	functions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Archived, err error) {
-		err = row.Scan(&f.ID, &f.Source.Provider, &f.Source.Region, &f.Source.ProjectID, &f.URN, &f.Name, &f.LatestURN)
-		return f, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read functions: %w", err)
-	}
-	return functions, nil
 }
 
-// Lookup answers a question from the archive, newest first, with so many records
-// at most (0: all). A record without a start stands where the window does in
+//go:embed lookup.sql
+var selectMatching string
+
+// Lookup yields the archived records that match a question, newest first, at most
+// limit (0: all). A record without a start is placed at the end of the window in
 // which it was found.
 func (a *Archive) Lookup(ctx context.Context, functions []int32, q archive.Question, limit int) iter.Seq2[archive.Invocation, error] {
 	return func(yield func(archive.Invocation, error) bool) {
-		rows, err := a.db.Pool.Query(ctx, SelectMatching, functions, pg.OrNull(q.From), pg.OrNull(q.To), q.Statuses, q.RequestID, limit)
+		rows, err := a.db.Pool.Query(ctx, selectMatching, pg.Args{
+			"functions": functions, "from": pg.OrNull(q.From), "to": pg.OrNull(q.To),
+			"statuses": q.Statuses, "request_id": q.RequestID, "most": limit,
+		})
 		if err != nil {
 			yield(archive.Invocation{}, fmt.Errorf("select invocations: %w", err))
 			return
@@ -70,36 +69,8 @@ func (a *Archive) Lookup(ctx context.Context, functions []int32, q archive.Quest
 	}
 }
 
-// SelectMatching asks the three parts of invocations by themselves: bounds of
-// the start then leave out all other days, and a request id is a look-up in one
-// index of each. Statuses are matched with both words, the source's is NULL
-// where it is ours.
-const SelectMatching = `
-	SELECT request_id, status, COALESCE(source_status, ''), COALESCE(error_code, ''), COALESCE(error_message, ''),
-	       start_time, end_time, extra::text
-	  FROM (
-		SELECT * FROM archiver_days.invocations_dated
-		 WHERE start_time >= COALESCE($2, '-infinity'::timestamptz) AND start_time < COALESCE($3, 'infinity'::timestamptz)
-		UNION ALL
-		SELECT * FROM archiver_days.invocations_undated
-		 WHERE ` + windowBetween + `
-		UNION ALL
-		SELECT * FROM archiver_days.invocations_in_flight
-		 WHERE CASE WHEN start_time IS NULL THEN ` + windowBetween + `
-		       ELSE start_time >= COALESCE($2, '-infinity'::timestamptz) AND start_time < COALESCE($3, 'infinity'::timestamptz) END) AS i
-	 WHERE function_id = ANY ($1)
-	   AND ($4::text[] IS NULL OR status = ANY ($4) OR source_status = ANY ($4))
-	   AND ($5 = '' OR request_id = $5)
-	 ORDER BY COALESCE(start_time, queried_window + interval '1 hour') DESC, request_id
-	 LIMIT NULLIF($6, 0)`
-
-// windowBetween holds for a row without a start that was found in a window which
-// overlaps the bounds.
-const windowBetween = `queried_window > COALESCE($2, '-infinity'::timestamptz) - interval '1 hour'
-		       AND queried_window < COALESCE($3, 'infinity'::timestamptz)`
-
-// Complete is how many of the windows from one time to another are complete. All
-// of the functions are one, archived from several sources.
+// Complete counts the complete windows that overlap [from, to). The functions are one
+// function that was archived from several sources: a window counts once.
 func (a *Archive) Complete(ctx context.Context, functions []int32, from, to time.Time) (windows int, err error) {
 	err = a.db.Pool.QueryRow(ctx, `
 		SELECT count(DISTINCT window_start)

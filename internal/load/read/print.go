@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 )
 
-// Print runs a query and writes its answer as a table.
+// Print runs a query and writes its rows as a table.
 func (a *Archive) Print(ctx context.Context, w io.Writer, query string) error {
 	rows, err := a.db.Pool.Query(ctx, query)
 	if err != nil {

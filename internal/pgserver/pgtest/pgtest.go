@@ -26,23 +26,23 @@ import (
 	"archiver/internal/pgserver"
 )
 
-// serverEnv names a server to use in place of one of our own, as a URL of a
-// user who may create databases: a continuous integration service's, say.
+// serverEnv is the URL of a server to use instead of starting one, with a user who
+// may create databases.
 const serverEnv = "ARCHIVER_TEST_DATABASE_URL"
 
-// patience bounds what a test waits for the server; a start may have to fetch
-// its binaries first.
+// patience is how long a test waits for the server. A start may have to download
+// binaries first.
 const patience = 10 * time.Minute
 
-// server is the test process's; start sets it if it started one.
+// server is this process's server, set by start unless serverEnv is set.
 var (
 	server *pgserver.Server
 	folder string
 	start  = sync.OnceValues(startServer)
 )
 
-// Main is a package's TestMain: it runs the tests, then stops the process's
-// cluster and removes it, if a test had one started. It does not return.
+// Main is a package's TestMain. It runs the tests, stops and removes the process's
+// cluster if a test started one, and exits.
 func Main(m *testing.M) {
 	code := m.Run()
 	if err := stopServer(); err != nil {
@@ -52,17 +52,15 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// Database returns the URL of an empty database of the test's own. It is dropped
-// when the test is over, whoever is still connected. The cluster it is on is
-// started by the first test that asks.
+// Database returns the URL of a new, empty database. It is dropped when the test
+// ends, even if connections are open. The first call starts the cluster.
 func Database(t testing.TB) string {
 	t.Helper()
 	return database(t, "template0")
 }
 
-// Migrated returns the URL of a database of the test's own with what migrate
-// makes of an empty one. That is asked for once in a process, and all tests that
-// ask for it get a copy.
+// Migrated returns the URL of a new database that migrate has prepared. migrate runs
+// once in a process, and each test gets a copy of its database.
 func Migrated(t testing.TB, migrate func(ctx context.Context, url string) error) string {
 	t.Helper()
 	template.Do(func() {
@@ -87,8 +85,8 @@ func Migrated(t testing.TB, migrate func(ctx context.Context, url string) error)
 	return database(t, templateName)
 }
 
-// The template of this process, made by the first test that asks. The cluster
-// goes with the process, and it with that.
+// The template of this process, made by the first call of Migrated. It is removed
+// with the cluster.
 var (
 	template     sync.Once
 	templateName string
@@ -121,14 +119,14 @@ func database(t testing.TB, template string) string {
 func at(base, name string) string {
 	u, err := url.Parse(base)
 	if err != nil {
-		panic(err) // it was parsed when the server began
+		panic(err) // the server's start has parsed it
 	}
 	u.Path = "/" + name
 	return u.String()
 }
 
-// create makes a database from a template. One that happens to be in use (by
-// autovacuum, or by another process's CREATE DATABASE) is free again in a moment.
+// create makes a database from a template. If autovacuum or another process's CREATE
+// DATABASE uses the template, it retries.
 func create(ctx context.Context, base, name, template string) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -161,7 +159,7 @@ func exec(ctx context.Context, base, sql string) (err error) {
 func startServer() (string, error) {
 	if base := os.Getenv(serverEnv); base != "" {
 		if u, err := url.Parse(base); err != nil || !strings.HasPrefix(u.Scheme, "postgres") {
-			return "", errors.New(serverEnv + " has to be a postgres:// URL")
+			return "", errors.New(serverEnv + " must be a postgres:// URL")
 		}
 		return base, nil
 	}
@@ -173,8 +171,8 @@ func startServer() (string, error) {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	if err := errors.Join(removeLeftovers(ctx, home), pgserver.RemoveOrphans(ctx)); err != nil {
-		// Another user's, say: they stand in nobody's way.
-		log.Warn("clusters of killed tests are left", "error", err)
+		// They may be another user's. Tests do not need them removed.
+		log.Warn("could not remove the clusters of killed tests", "error", err)
 	}
 	folder = filepath.Join(home, fmt.Sprintf("test-%d-%s", os.Getpid(), strings.ToLower(rand.Text()[:8])))
 	server, err = pgserver.Start(ctx, pgserver.Options{
@@ -200,7 +198,7 @@ func stopServer() error {
 	return errors.Join(err, pgserver.Remove(context.Background(), folder))
 }
 
-// moduleHome is the module's git-ignored folder for what running it needs.
+// moduleHome is the module's folder .archiver, which git ignores.
 func moduleHome() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -211,15 +209,15 @@ func moduleHome() (string, error) {
 			return filepath.Join(dir, ".archiver"), nil
 		}
 		if dir == filepath.Dir(dir) {
-			return "", errors.New("look for the module's folder: no go.mod above the tests")
+			return "", errors.New("find the module's folder: no go.mod above the tests")
 		}
 	}
 }
 
 var ofTest = regexp.MustCompile(`^test-(\d+)-`)
 
-// removeLeftovers removes the clusters of test processes that were killed. One
-// whose process lives, or that is in use all the same, is left alone.
+// removeLeftovers removes the clusters of killed test processes. It leaves a cluster
+// whose process lives or that is in use.
 func removeLeftovers(ctx context.Context, home string) error {
 	entries, err := os.ReadDir(home)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -19,8 +19,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// helperEnv makes the test binary a program that starts its cluster, says where,
-// and waits to be killed.
+// helperEnv makes the test binary a program that starts its cluster, reports its
+// folder, and waits to be killed.
 const helperEnv = "PGTEST_TEST_HELPER"
 
 func TestMain(m *testing.M) {
@@ -80,7 +80,7 @@ func TestDatabaseIsDropped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Left open: the database goes all the same.
+		// The open connection does not prevent the drop.
 		if err := conn.Ping(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +107,7 @@ func TestLeftoversAreRemoved(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() }) // where the test did not come to it
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // if the test failed before
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +127,7 @@ func TestLeftoversAreRemoved(t *testing.T) {
 	if err := removeLeftovers(t.Context(), home); err != nil {
 		t.Fatal(err)
 	}
-	// Another package's tests may be at it in our place.
+	// Another package's tests may be removing it.
 	deadline := time.After(20 * time.Second)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -1,0 +1,57 @@
+WITH partial AS (
+    -- The totals count pending and partial windows together. A partial window has a
+    -- walk through it.
+    SELECT k.function_id, count(*) AS windows
+      FROM archiver_internal.walks k
+      JOIN archiver_internal.windows w
+        ON w.function_id = k.function_id
+       AND w.window_start >= k.span_from AND w.window_start < k.span_to
+     WHERE w.planned AND w.state = 'partial'
+     GROUP BY k.function_id
+), in_flight AS (
+    SELECT function_id, min(COALESCE(start_time, queried_window, first_archived_at)) AS oldest
+      FROM archiver_days.invocations_in_flight
+     GROUP BY function_id
+), off AS (
+    SELECT DISTINCT f.function_id
+      FROM functions f
+      JOIN status_log_off o USING (function_urn, provider, region, project_id)
+     WHERE o.off_to IS NULL
+)
+SELECT f.provider,
+       count(*) FILTER (WHERE f.gone_at IS NULL),
+       count(*) FILTER (WHERE f.gone_at IS NOT NULL),
+       count(off.function_id) FILTER (WHERE f.gone_at IS NULL),
+       sum(GREATEST(t.open - t.short - t.failed - COALESCE(p.windows, 0), 0))::bigint,
+       COALESCE(sum(p.windows), 0)::bigint,
+       sum(t.complete)::bigint,
+       sum(t.short)::bigint,
+       sum(t.failed)::bigint,
+       sum(t.gone)::bigint,
+       sum(t.records)::bigint,
+       sum(t.pending)::bigint,
+       sum(t.rejected)::bigint,
+       min(o.open_since),
+       min(d.due_since),
+       min(i.oldest)
+  FROM functions f
+  JOIN archiver_internal.window_totals t USING (function_id)
+  LEFT JOIN partial p USING (function_id)
+  LEFT JOIN in_flight i USING (function_id)
+  LEFT JOIN off USING (function_id)
+  LEFT JOIN LATERAL (
+    SELECT window_start AS open_since
+      FROM archiver_internal.windows
+     WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
+     ORDER BY window_start
+     LIMIT 1) o ON true
+  LEFT JOIN unnest(@providers::text[], @since::timestamptz[]) AS s (provider, since) ON s.provider = f.provider
+  LEFT JOIN LATERAL (
+    SELECT window_start AS due_since
+      FROM archiver_internal.windows
+     WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
+       AND window_start >= s.since
+     ORDER BY window_start
+     LIMIT 1) d ON true
+ GROUP BY f.provider
+ ORDER BY f.provider

@@ -1,0 +1,53 @@
+package read
+
+import (
+	"context"
+	_ "embed" // statements
+	"fmt"
+	"time"
+
+	"archiver/internal/load/pg"
+)
+
+// A Run is one run. Times are in UTC. The JSON is that of archiver status --json.
+type Run struct {
+	ID       int64      `json:"run_id"`
+	AskedBy  string     `json:"asked_by"`
+	From     time.Time  `json:"range_from"`
+	To       time.Time  `json:"range_to"`
+	Started  time.Time  `json:"started_at"`
+	Finished *time.Time `json:"finished_at,omitempty"`
+	Windows  *int64     `json:"windows,omitempty"`
+	Complete *int64     `json:"complete,omitempty"`
+	Records  *int64     `json:"records,omitempty"`
+	Calls    *int64     `json:"calls,omitempty"`
+	Outcome  string     `json:"outcome"`
+	Error    *string    `json:"error,omitempty"`
+
+	// The progress that the process of the run noted last, at Seen.
+	Seen           *time.Time `json:"seen_at,omitempty"`
+	WindowsPlanned *int64     `json:"windows_planned,omitempty"`
+	WindowsDone    *int64     `json:"windows_done,omitempty"`
+	RecordsDone    *int64     `json:"records_done,omitempty"`
+	CallsDone      *int64     `json:"calls_done,omitempty"`
+	RefusedDone    *int64     `json:"refused_done,omitempty"`
+}
+
+//go:embed runs.sql
+var selectRuns string
+
+// Runs are the n newest runs, and all running ones whose process has noted progress
+// since seenSince. Newest first.
+func (s *Snapshot) Runs(ctx context.Context, n int, seenSince time.Time) ([]Run, error) {
+	return pg.Collect[Run](ctx, s.tx, "runs", selectRuns, pg.Args{"most": n, "seen_since": seenSince})
+}
+
+// GoesOn reports whether run or once has ever kept this archive. If not, only
+// backfill has filled it, and no hour after the last planned one is expected.
+func (s *Snapshot) GoesOn(ctx context.Context) (goesOn bool, err error) {
+	err = s.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM runs WHERE asked_by IN ('run', 'once'))`).Scan(&goesOn)
+	if err != nil {
+		return false, fmt.Errorf("ask which runs there were: %w", err)
+	}
+	return goesOn, nil
+}

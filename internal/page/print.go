@@ -1,0 +1,247 @@
+package page
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"archiver/internal/load/read"
+	"archiver/internal/terminal"
+)
+
+const (
+	screenRows   = 20 // functions on a terminal
+	screenRisks  = 5
+	screenRuns   = 5
+	screenErrors = 5
+)
+
+// Print prints the status as text for a terminal.
+func (p *Page) Print(ctx context.Context, w io.Writer, s Screen) error {
+	s.Columns = max(s.Columns, minColumns)
+	out := &printer{Screen: s}
+	err := p.load(ctx, request{page: 1}, func(l *loader) error { return l.print(ctx, out) })
+	if err != nil {
+		return fmt.Errorf("read the archive's status: %w", err)
+	}
+	if _, err := w.Write(out.out.Bytes()); err != nil {
+		return fmt.Errorf("print the archive's status: %w", err)
+	}
+	return nil
+}
+
+func (l *loader) print(ctx context.Context, p *printer) (err error) {
+	// A terminal shows all functions: there is no search for a name.
+	if err := l.CountOff(ctx, l.shown); err != nil {
+		return err
+	}
+	shown := l.shown
+	if len(shown) > screenRows && !p.All {
+		shown = shown[:screenRows]
+	}
+
+	l.printSummary(p)
+	if from, to := l.extent(); from.Before(to) {
+		if err := l.printCoverage(ctx, p, shown); err != nil {
+			return err
+		}
+	}
+	l.printFunctions(p, shown)
+	if err := l.printRisks(ctx, p); err != nil {
+		return err
+	}
+	l.printOff(p)
+	if err := l.printRuns(ctx, p); err != nil {
+		return err
+	}
+	return l.printErrors(ctx, p)
+}
+
+func (l *loader) printSummary(p *printer) {
+	var t read.Function
+	for i := range l.shown {
+		f := &l.shown[i]
+		t.Windows += f.Windows
+		t.Complete += f.Complete
+		t.Off += f.Off
+		t.Records += f.Records
+		t.Pending += f.Pending
+		t.Rejected += f.Rejected
+	}
+	p.text(bold, 0, 3, fmt.Sprintf("%d functions, %d of %d windows complete, %d records, %d in flight, %d rejected",
+		len(l.functions), t.Complete, t.Windows, t.Records, t.Pending, t.Rejected))
+	v := l.verdict()
+	p.text(styleOf(v.Class), 0, 5, v.Text+" "+v.More)
+	if t.Off > 0 {
+		p.text(plain, 0, 2, fmt.Sprintf("%d windows are off: the source kept no records", t.Off))
+	}
+}
+
+func (l *loader) printFunctions(p *printer, shown []read.Function) {
+	if len(shown) == 0 {
+		return
+	}
+	p.line()
+	heads := []tableHead{
+		{text: "FUNCTION", shrinks: true}, {text: "COMPLETE", right: true}, {text: "RECORDS", right: true, rank: 2},
+		{text: "IN FLIGHT", right: true, rank: 4}, {text: "OPEN SINCE", rank: 1}, {text: "NOTE", rank: 3},
+	}
+	var rows [][]string
+	var styles []style
+	for i := range shown {
+		f := &shown[i]
+		_, since := l.missing(f)
+		open, s := "-", plain
+		if !since.IsZero() {
+			open, s = shortTime(since, l.now), orange
+		}
+		if f.Failed+f.Short > 0 {
+			s = red
+		}
+		rows = append(rows, []string{
+			l.names[f.ID], fmt.Sprintf("%d/%d", f.Complete, f.Windows), number(f.Records), number(f.Pending), open, remarks(f),
+		})
+		styles = append(styles, s)
+	}
+	p.table(heads, rows, styles)
+}
+
+// remarks returns short remarks on a function.
+func remarks(f *read.Function) string {
+	var parts []string
+	for _, state := range []struct {
+		n    int64
+		name string
+	}{{f.Failed, "failed"}, {f.Short, "short"}, {f.Gone, "gone"}, {f.Rejected, "rejected"}} {
+		if state.n > 0 {
+			parts = append(parts, number(state.n)+" "+state.name)
+		}
+	}
+	if text := remark(f); text != "" && (f.GoneAt == nil || f.Gone == 0) {
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (l *loader) printRisks(ctx context.Context, p *printer) error {
+	risks, err := l.risks(ctx)
+	if err != nil || len(risks) == 0 {
+		return err
+	}
+	p.title("AT RISK NEXT")
+	for _, r := range risks[:min(len(risks), screenRisks)] {
+		p.line(part{plain, terminal.Line(r.Hour) + "Z  "}, part{styleOf(r.Class), r.Left}, part{plain, "  " + terminal.Line(r.Name)})
+		why := r.Why
+		if r.More != "" {
+			why = r.More + "; " + why
+		}
+		p.text(faint, 2, 2, why)
+	}
+	p.text(faint, 0, 4, l.riskNote())
+	return nil
+}
+
+func (l *loader) printOff(p *printer) {
+	all, more := l.logsOff()
+	if len(all) == 0 {
+		return
+	}
+	p.title("STATUS LOG OFF")
+	for _, o := range all {
+		p.text(plain, 0, 1, o.Name)
+		p.text(faint, 2, 3, o.Text)
+	}
+	if more > 0 {
+		p.text(faint, 0, 1, fmt.Sprintf("… and %s", plural(int64(more), "more function", "more functions")))
+	}
+}
+
+func (l *loader) printRuns(ctx context.Context, p *printer) error {
+	all, err := l.Runs(ctx, screenRuns, l.now.Add(-deadAfter))
+	if err != nil {
+		return err
+	}
+	var running, finished []*read.Run
+	for i := range all {
+		if l.isRunning(&all[i]) {
+			running = append(running, &all[i])
+		} else if len(finished) < screenRuns {
+			finished = append(finished, &all[i])
+		}
+	}
+	l.printRunning(p, running)
+	l.printFinished(p, finished)
+	return nil
+}
+
+func (l *loader) printRunning(p *printer, runs []*read.Run) {
+	if len(runs) == 0 {
+		return
+	}
+	p.title("RUNNING")
+	for _, status := range runs {
+		r := l.runningRun(status)
+		p.text(plain, 0, 2, r.Title)
+		if r.Due > 0 {
+			width := min(40, p.Columns-2-6-columnGap)
+			done := int(int64(width) * r.Done / r.Due)
+			p.line(part{plain, "  "}, part{blue, strings.Repeat("█", done)}, part{faint, strings.Repeat("░", width-done)}, part{plain, "  " + r.Share})
+		}
+		p.text(plain, 2, 5, r.Details)
+	}
+}
+
+func (l *loader) printFinished(p *printer, runs []*read.Run) {
+	if len(runs) == 0 {
+		return
+	}
+	p.title("LAST RUNS")
+	heads := []tableHead{
+		{text: "RUN"}, {text: "BEGAN", rank: 4}, {text: "TOOK", rank: 5}, {text: "WINDOWS", right: true, rank: 1},
+		{text: "RECORDS", right: true, rank: 2}, {text: "CALLS", right: true, rank: 3}, {text: "ENDED"},
+	}
+	var rows [][]string
+	var styles []style
+	var errors []part
+	for _, r := range runs {
+		row := l.finishedRun(r)
+		rows = append(rows, []string{
+			fmt.Sprintf("%d %s", r.ID, r.AskedBy), shortTime(r.Started, l.now), row.Took, row.Windows, row.Records, row.Calls, row.Outcome,
+		})
+		s := plain
+		if row.Class != "good" {
+			s = styleOf(row.Class)
+		}
+		styles = append(styles, s)
+		if row.Error != "" {
+			errors = append(errors, part{s, fmt.Sprintf("%d: %s", r.ID, row.Error)})
+		}
+	}
+	p.table(heads, rows, styles)
+	for _, e := range errors {
+		p.text(e.style, 0, 3, e.text)
+	}
+}
+
+func (l *loader) printErrors(ctx context.Context, p *printer) error {
+	groups, err := l.errorGroups(ctx)
+	if err != nil || len(groups) == 0 {
+		return err
+	}
+	p.title("LAST ERRORS")
+	for _, g := range groups[:min(len(groups), screenErrors)] {
+		p.text(plain, 0, 1, g.Where+", "+g.When)
+		p.text(red, 2, 3, g.Error)
+	}
+	return nil
+}
+
+// shortTime formats a recent time in UTC, in at most 12 columns.
+func shortTime(t, now time.Time) string {
+	if t = t.UTC(); now.Sub(t).Abs() > 300*day {
+		return t.Format("2 Jan 2006")
+	}
+	return t.Format("2 Jan 15:04")
+}

@@ -1,0 +1,44 @@
+package sources
+
+import (
+	"context"
+	"log/slog"
+
+	"archiver/internal/archive"
+	"archiver/internal/extract"
+	"archiver/internal/extract/functiongraph"
+	"archiver/internal/settings"
+)
+
+func openFunctionGraph(ctx context.Context, s *settings.Source, caller *extract.Caller, log *slog.Logger) (archive.Source, error) {
+	o, err := functionGraphOptions(s)
+	if err != nil {
+		return nil, err
+	}
+	source, err := functiongraph.New(ctx, o, caller, log)
+	if err != nil {
+		return nil, err // a nil *Source would be an archive.Source that is not nil
+	}
+	return source, nil
+}
+
+func checkFunctionGraph(s *settings.Source) error {
+	o, err := functionGraphOptions(s)
+	if err != nil {
+		return err
+	}
+	return o.Check()
+}
+
+func functionGraphOptions(s *settings.Source) (functiongraph.Options, error) {
+	if s.IncludePayload {
+		return functiongraph.Options{}, settings.Usagef("--include-payload is for --provider functioncompute: FunctionGraph gives no payloads")
+	}
+	return functiongraph.Options{
+		Region: s.Region, Endpoint: s.Endpoint, IAMEndpoint: s.IAMEndpoint, Insecure: s.Insecure,
+		ProjectID: s.ProjectID, Project: s.Project,
+		AuthToken: s.AuthToken,
+		Username:  s.Username, Domain: s.Domain, Password: s.Password,
+		AccessKey: s.AccessKey, SecretKey: s.SecretKey, SecurityToken: s.SecurityToken,
+	}, nil
+}

@@ -1,0 +1,75 @@
+// Package sources opens the source that settings describe, with the package of
+// its provider.
+package sources
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/extract"
+	"archiver/internal/extract/functioncompute"
+	"archiver/internal/extract/functiongraph"
+	"archiver/internal/settings"
+)
+
+// A provider is a cloud service that can be read.
+type provider struct {
+	// open prepares the source. All calls of the source go through the caller.
+	open func(context.Context, *settings.Source, *extract.Caller, *slog.Logger) (archive.Source, error)
+
+	// check returns what is wrong with the settings, without a call.
+	check func(*settings.Source) error
+
+	// statuses are the provider's own words for a status.
+	statuses []string
+}
+
+// providers are all providers, by the value of --provider. docs/sources.md says
+// how to add one.
+var providers = map[string]provider{
+	functiongraph.Provider:   {open: openFunctionGraph, check: checkFunctionGraph},
+	functioncompute.Provider: {open: openFunctionCompute, check: checkFunctionCompute, statuses: functioncompute.Statuses},
+}
+
+// Providers returns the names of the providers, separated by commas.
+func Providers() string { return strings.Join(slices.Sorted(maps.Keys(providers)), ",") }
+
+// Check returns what is wrong with the settings of a source, without asking the
+// source.
+func Check(s *settings.Source) error { return providers[s.Provider].check(s) }
+
+// Open prepares a source. observe, if not nil, is told the outcome and the duration
+// of each call. A mistake in the settings is a settings.UsageError.
+func Open(ctx context.Context, s *settings.Source, observe func(outcome string, took time.Duration), log *slog.Logger) (archive.Source, error) {
+	caller := extract.NewCaller(extract.Options{
+		Concurrency: s.Concurrency, Rate: s.Rate, Timeout: s.RequestTimeout,
+		Clock: archive.SystemClock{}, Log: log, Observe: observe,
+	})
+	source, err := providers[s.Provider].open(ctx, s, caller, log)
+	if errors.Is(err, extract.ErrOptions) {
+		return nil, settings.Usage(err)
+	}
+	return source, err
+}
+
+// Statuses returns words of --status as the provider writes them, sorted.
+func Statuses(providerName string, words []string) ([]string, error) {
+	known := slices.Concat(functiongraph.Statuses, providers[providerName].statuses)
+	var statuses []string
+	for _, word := range words {
+		i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, strings.TrimSpace(word)) })
+		if i < 0 {
+			return nil, settings.Usagef("--status %q is not one of %s", word, strings.Join(known, ", "))
+		}
+		statuses = append(statuses, known[i])
+	}
+	slices.SortFunc(statuses, cmp.Compare[string])
+	return slices.Compact(statuses), nil
+}

@@ -1,0 +1,171 @@
+package supervise
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/load"
+	"archiver/internal/load/days"
+	"archiver/internal/load/pg"
+	"archiver/internal/load/read"
+	"archiver/internal/loop"
+	"archiver/internal/terminal"
+)
+
+// DryRun prints what a pass of a source would read. It asks the source for
+// nothing, so it knows only the functions in the archive.
+func (set *Set) DryRun(ctx context.Context, s *Source, o archive.Order, out io.Writer) error {
+	archiver, db := s.Archiver, set.DB
+	if err := read.New(db).Ping(ctx); err != nil {
+		return ConnectHint(err)
+	}
+	known, err := knownFunctions(ctx, archiver, db)
+	if err != nil {
+		return err
+	}
+	due, err := load.New(db, days.New(db)).Due(ctx, known, o, archiver.Clock.Now())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s; %d functions are known\n", dueLine(due, o), len(known))
+	return nil
+}
+
+// DryBackfill prints what a backfill of a source would read. It asks the source
+// only for its list of functions, and writes nothing. All hours of a function that
+// is not in the archive are due.
+func (set *Set) DryBackfill(ctx context.Context, s *Source, o archive.Order, out io.Writer) error {
+	archiver, db := s.Archiver, set.DB
+	asked := o.Range
+	if due := archive.DueBefore(archiver.Clock.Now(), archiver.Settle); o.Range.To.After(due) {
+		o.Range.To = due
+	}
+	if o.Range.To.Before(o.Range.From) {
+		o.Range.To = o.Range.From
+	}
+	var functions []archive.Known
+	err := read.New(db).Ping(ctx)
+	empty := errors.Is(err, pg.ErrNoSchema)
+	switch {
+	case empty:
+	case err != nil:
+		return ConnectHint(err)
+	default:
+		if functions, err = knownFunctions(ctx, archiver, db); err != nil {
+			return err
+		}
+	}
+	known := len(functions)
+	seen := make(map[string]bool, known)
+	for _, f := range functions {
+		seen[f.URN] = true
+	}
+	before := archiver.Source.Stats().Calls
+	for page, err := range archiver.Source.Functions(ctx) {
+		if err != nil {
+			return fmt.Errorf("list functions: %w", err)
+		}
+		for _, f := range page {
+			if !seen[f.URN] && archiver.Match(f) {
+				seen[f.URN] = true
+				// No function of the archive has a negative number.
+				functions = append(functions, archive.Known{ID: int32(-1 - len(functions)), Function: f})
+			}
+		}
+	}
+	listed := archiver.Source.Stats().Calls - before
+	if len(functions) == 0 {
+		return ErrNoFunction
+	}
+	var due []archive.Due
+	switch {
+	case !empty:
+		if due, err = load.New(db, days.New(db)).Due(ctx, functions, o, archiver.Clock.Now()); err != nil {
+			return err
+		}
+	case o.Range.Windows() > 0:
+		for _, f := range functions {
+			due = append(due, archive.Due{Known: f, Windows: o.Range.Windows(), Oldest: o.Range.From})
+		}
+	}
+	fmt.Fprintf(out, "%s; %d functions match, %d of them are known\n", dueLine(due, o), len(functions), known)
+	fmt.Fprintf(out, "that takes at least %d calls, and more where the records of a function fill more than a page\n", listed+leastCalls(due))
+	if left := (asked.Windows() - o.Range.Windows()) * len(functions); left > 0 {
+		fmt.Fprintf(out, "%d windows have not settled yet, and would be left out\n", left)
+	}
+	return nil
+}
+
+// knownFunctions returns the functions of the archive that match, with their versions.
+func knownFunctions(ctx context.Context, archiver *loop.Archiver, db *pg.DB) ([]archive.Known, error) {
+	now := archiver.Clock.Now()
+	known, err := load.New(db, days.New(db)).UnseenFunctions(ctx, archiver.Source.ID(), now)
+	if err != nil {
+		return nil, err
+	}
+	known = slices.DeleteFunc(known, func(f archive.Known) bool { return !archiver.Match(f.Function) })
+	versions, err := archiver.KnownVersions(ctx, known)
+	return append(known, versions...), err
+}
+
+// dueLine tells what would be read.
+func dueLine(due []archive.Due, o archive.Order) string {
+	windows, functions := 0, 0
+	oldest := o.Range.To
+	for _, d := range due {
+		if d.Windows == 0 {
+			continue // only records in flight or counts are due
+		}
+		windows, functions = windows+d.Windows, functions+1
+		if d.Oldest.Before(oldest) {
+			oldest = d.Oldest
+		}
+	}
+	line := fmt.Sprintf("%d windows of %d functions are due and would be read", windows, functions)
+	if windows > 0 {
+		line += ", the oldest of " + oldest.UTC().Format(time.RFC3339)
+	}
+	return line
+}
+
+// leastCalls returns the least number of calls that read what is due: if the hours
+// of each function are adjacent, and each span is one page.
+func leastCalls(due []archive.Due) (calls int64) {
+	for _, d := range due {
+		hours := make([]time.Time, d.Windows)
+		for i := range hours {
+			hours[i] = d.Oldest.Add(time.Duration(i) * archive.Hour)
+		}
+		calls += int64(len(archive.Spans(hours)))
+	}
+	return calls
+}
+
+// DryDrop prints which days a pass would drop.
+func (set *Set) DryDrop(ctx context.Context, dropBefore time.Time, out io.Writer) error {
+	if dropBefore.IsZero() {
+		return nil
+	}
+	older, err := days.New(set.DB).Older(ctx, dropBefore)
+	if err != nil {
+		return err
+	}
+	table := terminal.Table{Head: []string{"DAY", "PARTITION", "ROWS", "BYTES"}}
+	var rows, bytes int64
+	for _, o := range older {
+		table.Add(o.Day.Format(time.DateOnly), cmp.Or(o.Partition, "-"), fmt.Sprint(o.Rows), fmt.Sprint(o.Bytes))
+		rows, bytes = rows+o.Rows, bytes+o.Bytes
+	}
+	if err := table.Write(out, 0); err != nil {
+		return fmt.Errorf("print what would be dropped: %w", err)
+	}
+	fmt.Fprintf(out, "%d days would be dropped, all before %s: %d rows, %d bytes\n",
+		len(older), dropBefore.UTC().Format(time.DateOnly), rows, bytes)
+	return nil
+}

@@ -1,0 +1,117 @@
+package supervise
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/load/days"
+	"archiver/internal/load/figures"
+	"archiver/internal/load/pg"
+)
+
+const (
+	// FiguresEvery is the time between two counts of figures during a long run.
+	FiguresEvery = 5 * time.Minute
+
+	// figuresWithin bounds a count that delays others: no tick waits for the first
+	// count of a year.
+	figuresWithin = 30 * time.Second
+)
+
+// Maintenance keeps up what PostgreSQL needs and what is derived from records:
+// days, figures, statistics. An error is logged, and is no failure of the run: the
+// next maintenance tries again.
+type Maintenance struct {
+	DB    *pg.DB
+	Clock archive.Clock
+
+	passes passes
+}
+
+// MakeDays makes the days that a run will most likely write to. If that fails, the
+// pages that need the days try again, and report the error.
+func (m *Maintenance) MakeDays(ctx context.Context, now time.Time, log *slog.Logger) {
+	if err := days.New(m.DB).MakeAhead(ctx, now); err != nil && ctx.Err() == nil {
+		log.Warn("days could not be made ahead", "error", err)
+	}
+}
+
+// CountDuring counts figures every FiguresEvery, until stop is called.
+func (m *Maintenance) CountDuring(ctx context.Context, log *slog.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for m.Clock.Sleep(ctx, FiguresEvery) == nil {
+			m.count(ctx, figuresWithin, log)
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+// Count counts all figures that are due.
+func (m *Maintenance) Count(ctx context.Context, log *slog.Logger) { m.count(ctx, 0, log) }
+
+// count counts figures that are due, and begins no day after the time within; 0 is
+// no limit.
+func (m *Maintenance) count(ctx context.Context, within time.Duration, log *slog.Logger) {
+	if err := figures.Count(ctx, m.DB, m.Clock, within); err != nil && ctx.Err() == nil {
+		log.Warn("figures are left as they were", "error", err)
+	}
+}
+
+// After counts all figures that are due, drops the days before a time (none if it
+// is zero), and makes statistics. It does nothing if ctx has ended.
+func (m *Maintenance) After(ctx context.Context, dropBefore time.Time, log *slog.Logger) {
+	m.after(ctx, 0, dropBefore, log)
+}
+
+// AfterTick is After for one of several sources, with a limit on counting.
+func (m *Maintenance) AfterTick(ctx context.Context, dropBefore time.Time, log *slog.Logger) {
+	m.passes.run(func() { m.after(ctx, figuresWithin, dropBefore, log) })
+}
+
+func (m *Maintenance) after(ctx context.Context, within time.Duration, dropBefore time.Time, log *slog.Logger) {
+	if ctx.Err() != nil {
+		return
+	}
+	m.count(ctx, within, log)
+	if !dropBefore.IsZero() {
+		if err := days.New(m.DB).Retain(ctx, dropBefore); err != nil && ctx.Err() == nil {
+			log.Warn("old days are left", "error", err)
+		}
+	}
+	if err := days.New(m.DB).Analyze(ctx); err != nil && ctx.Err() == nil {
+		log.Warn("statistics are left as they were", "error", err)
+	}
+}
+
+// passes runs one maintenance pass at a time. A second caller asks for another
+// pass and returns.
+type passes struct {
+	mu             sync.Mutex
+	running, asked bool
+}
+
+func (p *passes) run(pass func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked = true
+	if p.running {
+		return
+	}
+	p.running = true
+	for p.asked {
+		p.asked = false
+		p.mu.Unlock()
+		pass()
+		p.mu.Lock()
+	}
+	p.running = false
+}

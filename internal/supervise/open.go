@@ -1,0 +1,183 @@
+// Package supervise archives several sources into one database. It opens each
+// source, gives each a goroutine of its own, and lets no source stop another.
+//
+//	open.go         the sources and the database
+//	database.go     the database: for reading, and its schema
+//	archive.go      one run of one source, with its progress and its last line
+//	summary.go      the last line of a run
+//	each.go         one run of every source: once, backfill, verify
+//	ticks.go        runs at the ticks of each source's schedule: run
+//	maintenance.go  figures, old days and statistics, after runs
+//	dryrun.go       what a run would read, and which days it would drop
+package supervise
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/load"
+	"archiver/internal/load/days"
+	"archiver/internal/load/pg"
+	"archiver/internal/loop"
+	"archiver/internal/metrics"
+	"archiver/internal/settings"
+	"archiver/internal/sources"
+)
+
+// A Set is a database and the sources that are archived into it.
+type Set struct {
+	DB      *pg.DB
+	Sources []*Source
+
+	byName bool // functions were asked for by name: not every source must have them
+}
+
+// A Source is a source and the archiver that reads it.
+type Source struct {
+	settings.Source
+	Log *slog.Logger
+
+	// Archiver is nil if the source could not be opened; Err says why. The
+	// archiver has no store until the Set has a database.
+	Archiver *loop.Archiver
+	Err      error
+
+	metrics *metrics.Metrics // nil if no metrics are served
+}
+
+// Options say how a Set is opened.
+type Options struct {
+	Log       *slog.Logger
+	Metrics   *metrics.Metrics // that count calls and windows; nil for none
+	Migrate   bool             // bring the schema up first
+	Functions []string         // globs: only these functions; none for all
+}
+
+// maxConnections bounds the connections of several sources together. PostgreSQL
+// permits 100 by default, to all of its clients.
+const maxConnections = 32
+
+// Open opens the sources and then the database. Close the database of the set.
+//
+// A mistake in the settings of any source is an error. A source that cannot be
+// signed in to is an error only if no source can: the others are archived.
+func Open(ctx context.Context, s *settings.Settings, o Options) (*Set, error) {
+	only, err := settings.Matcher(o.Functions)
+	if err != nil {
+		return nil, err
+	}
+	address, err := s.DatabaseURL()
+	if err != nil {
+		return nil, err
+	}
+	opened, err := OpenSources(ctx, s, o)
+	if err != nil {
+		return nil, err
+	}
+	var failed settings.Errors
+	sum, most := 0, 0
+	for _, source := range opened {
+		if source.Err != nil {
+			failed = append(failed, source.Named(source.Err))
+		}
+		sum, most = sum+source.Concurrency, max(most, source.Concurrency)
+	}
+	if len(failed) == len(opened) {
+		return nil, failed
+	}
+	if o.Migrate {
+		if err := MigrateUp(ctx, address, o.Log); err != nil {
+			return nil, err
+		}
+	}
+	db, err := pg.Open(ctx, address, max(most, min(sum, maxConnections)), o.Log, pg.Rotated(s.Database.Read))
+	if err != nil {
+		return nil, ConnectHint(err)
+	}
+	for _, source := range opened {
+		source.archiveInto(db, only)
+	}
+	return &Set{DB: db, Sources: opened, byName: len(o.Functions) > 0}, nil
+}
+
+// OpenSources opens all sources at the same time, without the database. A source
+// that cannot be signed in to has an Err. Mistakes in the settings are an error.
+func OpenSources(ctx context.Context, s *settings.Settings, o Options) ([]*Source, error) {
+	var opened []*Source
+	var opening sync.WaitGroup
+	for _, of := range s.Sources {
+		source := &Source{Source: of, Log: o.Log, metrics: o.Metrics}
+		if of.Name != "" {
+			source.Log = o.Log.With("source", of.Name)
+		}
+		opened = append(opened, source)
+		opening.Go(func() { source.Err = source.open(ctx) })
+	}
+	opening.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	var mistakes settings.Errors
+	for i, a := range opened {
+		for _, b := range opened[:i] {
+			// The settings of two sources may name one account in different ways. The
+			// source's id tells.
+			if a.Archiver != nil && b.Archiver != nil && a.Archiver.Source.ID() == b.Archiver.Source.ID() {
+				if err := settings.SharedFunctions(&b.Source, &a.Source); err != nil {
+					mistakes = append(mistakes, a.Named(err))
+				}
+			}
+		}
+		var usage *settings.UsageError
+		if errors.As(a.Err, &usage) {
+			mistakes = append(mistakes, a.Named(a.Err))
+		}
+	}
+	if len(mistakes) > 0 {
+		return nil, mistakes
+	}
+	return opened, nil
+}
+
+// open signs in to the source.
+func (s *Source) open(ctx context.Context) error {
+	match, err := settings.Matcher(s.Functions)
+	if err != nil {
+		return err
+	}
+	var observe func(outcome string, took time.Duration)
+	if s.metrics != nil {
+		observe = s.metrics.Call(s.Provider)
+	}
+	source, err := sources.Open(ctx, &s.Source, observe, s.Log)
+	if err != nil {
+		return err
+	}
+	s.Archiver = &loop.Archiver{
+		Source: source, Clock: archive.SystemClock{}, Log: s.Log,
+		Match: match, Settle: s.Settle, Concurrency: s.Concurrency,
+	}
+	return nil
+}
+
+// archiveInto sets the database of the archiver, and archives only the functions that
+// match.
+func (s *Source) archiveInto(db *pg.DB, only func(archive.Function) bool) {
+	if s.Archiver == nil {
+		return
+	}
+	store := load.New(db, days.New(db))
+	match := s.Archiver.Match
+	s.Archiver.Match = func(f archive.Function) bool { return match(f) && only(f) }
+	s.Archiver.Store = store
+	if s.metrics != nil {
+		s.Archiver.Store = s.metrics.Store(store, s.Provider)
+	}
+	if s.Versions == "all" {
+		s.Archiver.Versions = store
+	}
+}

@@ -1,0 +1,46 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/loop"
+)
+
+// ArchiveAndTell makes one run. It shows the progress on errs, and prints a last
+// line to out that can be pasted into a ticket. If windows are missing, the line
+// ends with the command that resumes the run; resume may be empty.
+func ArchiveAndTell(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, out, errs io.Writer, resume string) error {
+	summary, took, err := Archive(ctx, archiver, o, log, errs)
+	fmt.Fprintln(out, summaryLine(o, summary, took, err, resume))
+	return err
+}
+
+// summaryLine tells a run in one line.
+func summaryLine(o archive.Order, s archive.Summary, took time.Duration, err error, resume string) string {
+	line := fmt.Sprintf("%s %s: %d of %d windows complete, %d functions, %d new records, %d changed, %d as they were, %d calls, %s",
+		o.AskedBy, s.Range, s.Complete, s.Windows, s.Functions, s.Inserted, s.Updated, s.Unchanged, s.Calls, took.Round(time.Millisecond))
+	for _, part := range []struct {
+		n    int64
+		what string
+	}{
+		{s.Short, "windows short"}, {s.Failed, "windows failed"}, {s.Gone, "windows gone"},
+		{s.Windows - s.Done - s.Elsewhere, "windows not reached"},
+		{int64(s.NotDue), "windows not settled yet"}, {s.Elsewhere, "windows done by another worker"},
+		{s.Differ, "windows differed and were read again"}, {s.Left, "checks left to the next run"},
+		{s.Rejected, "records rejected"}, {s.Refused, "calls throttled"},
+	} {
+		if part.n > 0 {
+			line += fmt.Sprintf(", %d %s", part.n, part.what)
+		}
+	}
+	if err != nil && !errors.Is(err, ErrNoFunction) && resume != "" {
+		line += "; to resume: " + resume
+	}
+	return line
+}

@@ -1,0 +1,106 @@
+package supervise
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"archiver/internal/archive"
+	"archiver/internal/schedule"
+)
+
+// Run makes a pass of each source at the ticks of its schedule, until ctx ends.
+func (set *Set) Run(ctx context.Context, clock archive.Clock) error {
+	m := &Maintenance{DB: set.DB, Clock: clock}
+	return set.atTicks(ctx, clock, func(ctx context.Context, s *Source, tick time.Time) {
+		m.MakeDays(ctx, tick, s.Log)
+		stop := m.CountDuring(ctx, s.Log)
+		s.pass(ctx, set, tick)
+		stop()
+		m.AfterTick(ctx, set.DropBefore(tick, func(s *Source) archive.Order { return s.runOrder(tick) }), s.Log)
+	})
+}
+
+// atTicks does the work for each source at the ticks of the source's schedule,
+// until ctx ends. A source that is busy does not delay the others.
+func (set *Set) atTicks(ctx context.Context, clock archive.Clock, work func(context.Context, *Source, time.Time)) error {
+	ticks := make([]cron.Schedule, len(set.Sources))
+	for i, s := range set.Sources {
+		var err error
+		if ticks[i], err = schedule.Parse(s.Schedule); err != nil {
+			return s.Named(fmt.Errorf("schedule: %w", err))
+		}
+	}
+	var running sync.WaitGroup
+	for i, s := range set.Sources {
+		running.Go(func() {
+			schedule.Run(ctx, ticks[i], clock, s.Log, func(ctx context.Context, tick time.Time) { work(ctx, s, tick) })
+		})
+	}
+	running.Wait()
+	return nil
+}
+
+// LogNotOpened logs that the source cannot be opened. run tries again at each tick.
+func (s *Source) LogNotOpened() {
+	s.Log.Error("source cannot be opened, the next tick tries again", archive.ErrorKeys(s.Err)...)
+}
+
+// pass makes the pass of a tick. It first opens the source if that failed before.
+// Windows that the pass cannot archive are due again at the next tick.
+func (s *Source) pass(ctx context.Context, set *Set, tick time.Time) {
+	if s.Archiver == nil {
+		if s.Err = s.open(ctx); s.Err != nil {
+			if ctx.Err() == nil && s.metrics != nil {
+				s.metrics.NotOpened(s.Provider)
+			}
+			s.LogNotOpened()
+			return
+		}
+		s.archiveInto(set.DB, func(archive.Function) bool { return true })
+	}
+	o := s.runOrder(tick)
+	began := s.Archiver.Clock.Now()
+	summary, err := s.Archiver.Archive(ctx, o, new(archive.Progress))
+	logEnd(s.Log, slog.LevelError, o, summary, s.Archiver.Clock.Now().Sub(began), err)
+}
+
+// runOrder returns the order of a tick.
+func (s *Source) runOrder(tick time.Time) archive.Order {
+	o := s.DueOrder("run", tick)
+	o.Rest = true // the next tick will come
+	return o
+}
+
+// DueOrder orders every window that is due at a time, older windows that a run
+// began, and the records in flight and counts whose time has come.
+func (s *Source) DueOrder(askedBy string, now time.Time) archive.Order {
+	due := archive.DueBefore(now, s.Settle)
+	return archive.Order{
+		AskedBy: askedBy, Older: true, Follow: true, VerifyAfter: s.VerifyAfter,
+		Range: archive.Span{From: archive.WindowOf(due.Add(-s.Lookback)), To: due},
+	}
+}
+
+// DropBefore returns the time before which days are dropped, zero for none. It
+// keeps the days that the order of any source still reads.
+func (set *Set) DropBefore(now time.Time, order func(*Source) archive.Order) time.Time {
+	var first time.Time
+	for i, s := range set.Sources {
+		if s.Retention == 0 {
+			return time.Time{}
+		}
+		before := now.Add(-s.Retention)
+		if from := order(s).Range.From; from.Before(before) {
+			before = from
+		}
+		if i == 0 || before.Before(first) {
+			first = before
+		}
+	}
+	return first
+}

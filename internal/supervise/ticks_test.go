@@ -1,0 +1,56 @@
+package supervise
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"archiver/internal/archive/clocktest"
+	"archiver/internal/settings"
+)
+
+// Each source has its pass at its own ticks, even while another source is busy.
+func TestOwnTicks(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	day := time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC)
+	clock := clocktest.New(day)
+	set := &Set{}
+	for name, schedule := range map[string]string{"hourly": "7 * * * *", "often": "*/10 * * * *"} {
+		set.Sources = append(set.Sources, &Source{Source: settings.Source{Name: name, Schedule: schedule}, Log: slog.New(slog.DiscardHandler)})
+	}
+	worked, ended := make(chan string), make(chan error, 1)
+	go func() {
+		ended <- set.atTicks(ctx, clock, func(ctx context.Context, s *Source, tick time.Time) {
+			worked <- s.Name + tick.Format(" 15:04")
+			if s.Name == "hourly" {
+				<-ctx.Done() // busy
+			}
+		})
+	}()
+	for _, want := range []string{"hourly 00:07", "often 00:10", "often 00:20"} {
+		tick, err := time.Parse("15:04", want[len(want)-5:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := day.Add(time.Duration(tick.Hour())*time.Hour + time.Duration(tick.Minute())*time.Minute)
+		if err := clock.AwaitSleeper(ctx, at); err != nil {
+			t.Fatalf("no source waits for %s", want)
+		}
+		clock.Advance(at.Sub(clock.Now()))
+		select {
+		case got := <-worked:
+			if got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		case <-ctx.Done():
+			t.Fatalf("no pass at %s", want)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
