@@ -24,11 +24,11 @@ var answers = map[string]func(w http.ResponseWriter){
 		w.Header().Set("Retry-After", noon.Add(9*time.Second).Format(http.TimeFormat))
 		w.WriteHeader(http.StatusTooManyRequests)
 	},
-	"429, at a time gone": func(w http.ResponseWriter) {
+	"429, at a past time": func(w http.ResponseWriter) {
 		w.Header().Set("Retry-After", noon.Add(-time.Hour).Format(http.TimeFormat))
 		w.WriteHeader(http.StatusTooManyRequests)
 	},
-	"429, in no such time": func(w http.ResponseWriter) {
+	"429, invalid time": func(w http.ResponseWriter) {
 		w.Header().Set("Retry-After", "soon")
 		w.WriteHeader(http.StatusTooManyRequests)
 	},
@@ -45,8 +45,8 @@ var answers = map[string]func(w http.ResponseWriter){
 		fmt.Fprint(w, "go")
 		panic(http.ErrAbortHandler)
 	},
-	"empty":   func(http.ResponseWriter) {},
-	"another": func(w http.ResponseWriter) { fmt.Fprint(w, "<html>") },
+	"empty":           func(http.ResponseWriter) {},
+	"unexpected body": func(w http.ResponseWriter) { fmt.Fprint(w, "<html>") },
 	"500 that is cut": func(w http.ResponseWriter) {
 		w.Header().Set("Content-Length", "4")
 		w.WriteHeader(http.StatusInternalServerError)
@@ -60,7 +60,7 @@ func TestDoRetries(t *testing.T) {
 	t.Parallel()
 	least := map[string]time.Duration{
 		"429": 2 * time.Second, "429, in 7 s": 7 * time.Second, "429, at a time": 9 * time.Second,
-		"429, at a time gone": 2 * time.Second, "429, in no such time": 2 * time.Second, "503, in 7 s": 7 * time.Second,
+		"429, at a past time": 2 * time.Second, "429, invalid time": 2 * time.Second, "503, in 7 s": 7 * time.Second,
 	}
 	for name, answer := range answers {
 		t.Run(name, func(t *testing.T) {

@@ -50,8 +50,8 @@ func TestObserve(t *testing.T) {
 		answer func(w http.ResponseWriter)
 		want   string
 	}{
-		"reset":   {answers["reset"], "network"},
-		"another": {answers["another"], "unreadable"},
+		"reset":           {answers["reset"], "network"},
+		"unexpected body": {answers["unexpected body"], "unreadable"},
 		"cut": {func(w http.ResponseWriter) {
 			w.Header().Set("Content-Length", "4")
 			fmt.Fprint(w, "go")

@@ -19,21 +19,21 @@ func TestStatusError(t *testing.T) {
 	const signature = "SDK-HMAC-SHA256 Access=AKIDEXAMPLE, SignedHeaders=host;x-sdk-date, Signature=0123456789abcdef"
 	sent := http.Header{"Authorization": {signature}, "X-Auth-Token": {"MIIFtoken"}, "X-Security-Token": {"gQpjsecurity"}}
 	cases := map[string]struct{ kind, body, want string }{
-		"the API's own":  {"application/json", `{"error_code":"FSS.0403","error_msg":"invalid token"}`, "answered 403 FSS.0403 invalid token (call r-1)"},
-		"the other's":    {"application/json", `{"code":"Denied","message":"no"}`, "answered 403 Denied no (call r-1)"},
-		"its gateway's":  {"application/json", `{"Code":"Denied","Message":"no"}`, "answered 403 Denied no (call r-1)"},
-		"its service's":  {"application/json", `{"ErrorCode":"Denied","ErrorMessage":"no"}`, "answered 403 Denied no (call r-1)"},
-		"a number":       {"application/json", `{"error_code":403,"error_msg":null}`, "answered 403 403 (call r-1)"},
-		"HTML":           {"text/html; charset=utf-8", "<html>\n</html>", "answered 403 with a body of text/html (call r-1)"},
-		"nothing":        {"", "", "answered 403 (call r-1)"},
-		"lines":          {"application/json", `{"error_code":"A","error_msg":"two\r\nlines\tand \u001b[31mred\u0000"}`, "answered 403 A two lines and \uFFFD[31mred\uFFFD (call r-1)"},
-		"all secrets":    {"application/json", `{"error_code":"A","error_msg":"` + signature + ` MIIFtoken gQpjsecurity"}`, "answered 403 A *** *** *** (call r-1)"},
-		"key, signature": {"application/json", `{"error_code":"A","error_msg":"ak AKIDEXAMPLE: 0123456789abcdef"}`, "answered 403 A ak ***: *** (call r-1)"},
-		"IAM's":          {"application/json", `{"error":{"message":"The username or password is wrong.","code":401,"title":"Unauthorized"}}`, "answered 403 401 The username or password is wrong. (call r-1)"},
-		"a bare error":   {"application/json", `{"error":"no"}`, "answered 403 with a body of application/json (call r-1)"},
-		"of the context": {"application/json", `{"error_code":"A","error_msg":"{\"password\":\"hun\\\"ter2\"} hun\"ter2"}`, `answered 403 A {"password":"***"} *** (call r-1)`},
-		"not JSON":       {"application/json", `{"error_code":`, "answered 403 with a body of application/json (call r-1)"},
-		"a list":         {"application/json", `["error_code"]`, "answered 403 with a body of application/json (call r-1)"},
+		"FunctionGraph":           {"application/json", `{"error_code":"FSS.0403","error_msg":"invalid token"}`, "answered 403 FSS.0403 invalid token (call r-1)"},
+		"lower case":              {"application/json", `{"code":"Denied","message":"no"}`, "answered 403 Denied no (call r-1)"},
+		"Code, Message":           {"application/json", `{"Code":"Denied","Message":"no"}`, "answered 403 Denied no (call r-1)"},
+		"ErrorCode, ErrorMessage": {"application/json", `{"ErrorCode":"Denied","ErrorMessage":"no"}`, "answered 403 Denied no (call r-1)"},
+		"a number":                {"application/json", `{"error_code":403,"error_msg":null}`, "answered 403 403 (call r-1)"},
+		"HTML":                    {"text/html; charset=utf-8", "<html>\n</html>", "answered 403 with a body of text/html (call r-1)"},
+		"nothing":                 {"", "", "answered 403 (call r-1)"},
+		"lines":                   {"application/json", `{"error_code":"A","error_msg":"two\r\nlines\tand \u001b[31mred\u0000"}`, "answered 403 A two lines and \uFFFD[31mred\uFFFD (call r-1)"},
+		"all secrets":             {"application/json", `{"error_code":"A","error_msg":"` + signature + ` MIIFtoken gQpjsecurity"}`, "answered 403 A *** *** *** (call r-1)"},
+		"key, signature":          {"application/json", `{"error_code":"A","error_msg":"ak AKIDEXAMPLE: 0123456789abcdef"}`, "answered 403 A ak ***: *** (call r-1)"},
+		"IAM":                     {"application/json", `{"error":{"message":"The username or password is wrong.","code":401,"title":"Unauthorized"}}`, "answered 403 401 The username or password is wrong. (call r-1)"},
+		"error is a string":       {"application/json", `{"error":"no"}`, "answered 403 with a body of application/json (call r-1)"},
+		"secrets of Redact":       {"application/json", `{"error_code":"A","error_msg":"{\"password\":\"hun\\\"ter2\"} hun\"ter2"}`, `answered 403 A {"password":"***"} *** (call r-1)`},
+		"not JSON":                {"application/json", `{"error_code":`, "answered 403 with a body of application/json (call r-1)"},
+		"a list":                  {"application/json", `["error_code"]`, "answered 403 with a body of application/json (call r-1)"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -14,16 +14,13 @@ import (
 
 // A claim is this process's hold on a function.
 type claim struct {
-	store    *Store
-	function archive.Known
-	epoch    int64
-	begun    map[archive.Span]bool // spans with a row in walks
+	store     *Store
+	function  archive.Known
+	epoch     int64
+	openWalks map[archive.Span]bool // spans with a row in walks
 
-	past past
-	wary bool // records of its have come from other functions
-
-	// Something was there where a page of its was to be all new.
-	doubtful bool
+	known          knownRows
+	sawForeignRows bool // other functions give some of its records
 
 	err error // of taking it, or of giving it back
 }
@@ -35,7 +32,10 @@ func (s *Store) Claim(ctx context.Context, function archive.Known) (archive.Clai
 	if err := s.db.Live(ctx); err != nil {
 		return nil, err
 	}
-	c := &claim{store: s, function: function, begun: make(map[archive.Span]bool)}
+	c := &claim{
+		store: s, function: function, openWalks: make(map[archive.Span]bool),
+		known: knownRows{unread: make(map[time.Time]int)}, sawForeignRows: function.Versioned,
+	}
 	if s.claims.do(ctx, c); c.err != nil {
 		return nil, c.err
 	}
@@ -103,12 +103,32 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 		})
 		return err
 	})
+	// The claims are held from here on, so this stays true.
+	batch.Queue(`
+		SELECT function_id, day, records
+		  FROM archiver_internal.window_days
+		 WHERE function_id = ANY ($1) AND records > 0`, functions).Query(func(rows pgx.Rows) error {
+		var id int32
+		var on time.Time
+		var records int
+		_, err := pgx.ForEachRow(rows, []any{&id, &on, &records}, func() error {
+			of[id].known.unread[on.UTC()] = records
+			return nil
+		})
+		return err
+	})
 	err := s.pool.SendBatch(ctx, &batch).Close()
 	if err != nil {
 		for _, c := range claims {
 			c.err = fmt.Errorf("take %d claims: %w", len(claims), err)
 		}
 	}
+}
+
+// A claimKey is one claim of one function.
+type claimKey struct {
+	functionID int32
+	epoch      int64
 }
 
 // The fence is the first statement of everything that writes under a claim. It

@@ -4,19 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/figures"
 	"archiver/internal/load/pg"
 )
 
-// maxTries is how often a commit is made again where another transaction got
-// in between: two functions that give one request id at the same moment, or a
-// day dropped under our hands.
-const maxTries = 4
+// A write is what one claim keeps at a time: a page with its checkpoint, or
+// what became of a record in flight.
+type write struct {
+	claim      *claim
+	batch      *archive.Batch
+	checkpoint bool
+	changes    *changes
+	err        error
+}
 
 // Commit keeps one page and its checkpoint. A crash before it answers leaves
 // both or neither: where neither, the next run asks for the page again.
@@ -26,41 +34,82 @@ func (c *claim) Commit(ctx context.Context, b archive.Batch) (archive.Kept, erro
 		return archive.Kept{}, w.err
 	}
 	if b.Outcome != nil || len(b.Pieces) > 0 {
-		delete(c.begun, b.Walk.Span)
+		delete(c.openWalks, b.Walk.Span)
 		for _, s := range b.Pieces {
-			c.begun[s] = true
+			c.openWalks[s] = true
 		}
 	} else {
-		c.begun[b.Walk.Span] = true
+		c.openWalks[b.Walk.Span] = true
 	}
 	return w.changes.kept, nil
 }
 
-// alone makes one write in a transaction of its own, and again where another
-// transaction got in between.
-func (s *Store) alone(ctx context.Context, w *write) error {
+const (
+	// maxTogether is how many records share a transaction, unless one write
+	// has more.
+	maxTogether = 5_000
+
+	// maxTransactions is how many transactions run at once. With more of them
+	// each would be smaller, and they would contend for the same pages.
+	maxTransactions = 3
+
+	// maxTries is how often a commit is tried where another transaction gets in
+	// between: two functions give one request id at the same moment, or
+	// retention drops a day.
+	maxTries = 4
+)
+
+// newWrites lets pages of several functions share transactions: pages that come
+// while maxTransactions run wait, and go together in the next one.
+func newWrites(s *Store) *gather[*write] {
+	return &gather[*write]{
+		most: maxTransactions,
+		full: func(together []*write, next *write) bool {
+			records := len(next.batch.Invocations)
+			for _, w := range together {
+				records += len(w.batch.Invocations)
+			}
+			return records > maxTogether
+		},
+		make: s.keep,
+	}
+}
+
+// keep commits writes in one transaction. If it fails, each write gets a
+// transaction of its own: a page that the database refuses fails alone.
+func (s *Store) keep(ctx context.Context, writes []*write) {
+	if len(writes) > 1 && s.commit(ctx, writes, false) == nil {
+		return
+	}
+	for _, w := range writes {
+		w.err = s.keepOne(ctx, w)
+	}
+}
+
+// keepOne commits one write, and retries it where another transaction got in
+// between. A retry runs while no other commit does, so that nothing gets in
+// between a second time.
+func (s *Store) keepOne(ctx context.Context, w *write) error {
 	for try := 1; ; try++ {
 		err := s.commit(ctx, []*write{w}, try > 1)
 		if err == nil {
 			return w.err
 		}
-		if try == maxTries || !again(err) {
+		if try == maxTries || !isRetryable(err) {
 			return err
 		}
-		w.claim.wary = w.claim.wary || foreign(err)
+		w.claim.sawForeignRows = w.claim.sawForeignRows || isDuplicateID(err)
 		s.days.Forget()
 	}
 }
 
-// commit makes writes of different claims in one transaction. Those whose claim
-// was lost are left out of it and have ErrClaimLost in their err.
+// commit makes writes of different claims in one transaction. A write whose
+// claim was lost is left out and has ErrClaimLost in its err. With exclusive, no
+// other commit runs at the same time.
 //
-// It takes three round trips, however many rows and claims: what is there, the
-// checkpoints, and COPY with COMMIT. The first two are one where no earlier self
-// of a record can be there. A crash before the last leaves nothing; of one while
-// COMMIT is under way we do not know, and the next run finds either.
-//
-// pg/locks.go tells the order of locks.
+// It takes three round trips, however many rows and claims: the lookup, the
+// checkpoints, and COPY with COMMIT. A crash before the third leaves nothing. A
+// crash during the third leaves all or nothing, and the next run finds which.
 func (s *Store) commit(ctx context.Context, writes []*write, exclusive bool) (err error) {
 	for _, w := range writes {
 		w.changes, w.err = nil, nil
@@ -72,82 +121,68 @@ func (s *Store) commit(ctx context.Context, writes []*write, exclusive bool) (er
 	if err != nil {
 		return fmt.Errorf("take a connection: %w", err)
 	}
-	// A connection that is still within a transaction, or broken, is closed.
+	// A connection that is broken or still within a transaction is closed.
 	defer pooled.Release()
-	conn := pooled.Conn()
+	t := &transaction{conn: pooled.Conn(), existing: make(existingRows)}
 	defer func() {
 		if err == nil {
 			return
 		}
 		for _, w := range writes {
-			w.claim.past = nil // it may or may not have come about
+			w.claim.known.doubt(w.batch)
 		}
-		if conn.PgConn().TxStatus() != 'I' {
-			_, rolledBack := conn.Exec(context.WithoutCancel(ctx), `ROLLBACK`)
-			if rolledBack != nil && !conn.IsClosed() {
-				err = errors.Join(err, rolledBack)
-			}
-		}
+		err = errors.Join(err, t.rollback(ctx))
 	}()
-	d, err := begin(ctx, conn, writes, exclusive)
-	if err != nil {
-		return err
-	}
-	if len(d.writes) == 0 {
-		_, err := conn.Exec(ctx, `ROLLBACK`)
-		return err
-	}
-	if !d.prepared {
-		if err := d.prepare(ctx, conn); err != nil {
+	for _, w := range writes {
+		if err := w.claim.readDays(ctx, t.conn, w.batch); err != nil {
 			return err
 		}
 	}
-	if len(d.rows) > 0 {
-		if err := copyIn(ctx, conn, d.rows); err != nil {
+	if err := t.begin(ctx, writes, exclusive); err != nil {
+		return err
+	}
+	if len(t.writes) == 0 {
+		return t.rollback(ctx)
+	}
+	t.classify()
+	if err := t.checkpoint(ctx); err != nil {
+		return err
+	}
+	if len(t.rows) > 0 {
+		if err := copyIn(ctx, t.conn, t.rows); err != nil {
 			return err
 		}
 	}
-	for _, w := range d.writes {
-		w.claim.past.wrote(w.changes.write)
+	for _, w := range t.writes {
+		w.claim.known.add(w.changes.write)
 	}
 	return nil
 }
 
-// Planning takes longer than running what a page costs, and most of it is the
-// same each time. Only what asks days by their time is planned anew, so that
-// the other days are left out.
-const (
-	planOnce   = `SET LOCAL plan_cache_mode = force_generic_plan`
-	planAlways = `SET LOCAL plan_cache_mode = force_custom_plan`
-)
-
-// A claimKey is one claim of one function.
-type claimKey struct {
-	functionID int32
-	epoch      int64
+// A transaction is one commit under way.
+type transaction struct {
+	conn     *pgx.Conn
+	writes   []*write     // those whose claims hold
+	existing existingRows // what the archive has of their records
+	rows     []*row       // to be copied, in the order of their request ids
+	replaced []string     // request ids whose stored rows are deleted first
+	windows  windowChanges
 }
 
-// begin opens the transaction: it checks the claims, looks up what the archive
-// has of the pages, and works out what those whose claims hold make of it.
+// begin opens the transaction, checks and holds the claims, and looks up what
+// the archive has of the pages.
 //
-// On a first load nothing is found. Where that is to be expected, checkpoints go
-// along with the question; where it then is not so, begin begins again.
-func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool) (*draft, error) {
-	n := len(writes)
-	functions, epochs := make([]int32, n), make([]int64, n)
+// pg/locks.go tells the order of locks.
+func (t *transaction) begin(ctx context.Context, writes []*write, exclusive bool) error {
+	functions, epochs := make([]int32, len(writes)), make([]int64, len(writes))
 	for i, w := range writes {
 		functions[i], epochs[i] = w.claim.function.ID, w.claim.epoch
 	}
-	lock := `SELECT pg_advisory_xact_lock_shared($1)`
-	if exclusive {
-		lock = `SELECT pg_advisory_xact_lock($1)`
-	}
-	holds := make(map[claimKey]bool, n)
-	p := newProbe(writes)
-	var first pgx.Batch
-	first.Queue(`BEGIN`)
-	first.Queue(planOnce)
-	first.Queue(fence, functions, epochs, archive.ClaimLife).Query(func(rows pgx.Rows) error {
+	holds := make(map[claimKey]bool, len(writes))
+	var batch pgx.Batch
+	batch.Queue(`BEGIN`)
+	batch.Queue(genericPlans)
+	batch.Queue(fence, functions, epochs, archive.ClaimLife).Query(func(rows pgx.Rows) error {
 		var key claimKey
 		_, err := pgx.ForEachRow(rows, []any{&key.functionID, &key.epoch}, func() error {
 			holds[key] = true
@@ -156,60 +191,114 @@ func begin(ctx context.Context, conn *pgx.Conn, writes []*write, exclusive bool)
 		return err
 	})
 	if exclusive {
-		// All others wait behind this one: not for as long as one that is
-		// stopped in the middle of COPY.
-		first.Queue(`SELECT set_config('lock_timeout', $1, true)`, fmt.Sprint(archive.ClaimLife.Milliseconds()))
+		// All other commits wait for this one. It waits no longer than a claim
+		// lives for one that is stopped in the middle of COPY.
+		batch.Queue(`SELECT set_config('lock_timeout', $1, true)`, fmt.Sprint(archive.ClaimLife.Milliseconds()))
+		batch.Queue(`SELECT pg_advisory_xact_lock($1)`, pg.CommitLock)
+	} else {
+		batch.Queue(`SELECT pg_advisory_xact_lock_shared($1)`, pg.CommitLock)
 	}
-	first.Queue(lock, pg.CommitLock)
-	asked := p.queue(&first)
-	d := newDraft(writes, nil)
-	if d.prepared = !asked && d.plain(); d.prepared {
-		d.lock(&first)
-		d.checkpoints(&first)
+	queueLookups(&batch, writes, t.existing)
+	if err := t.conn.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("look up the records of %d pages: %w", len(writes), err)
 	}
-	looking := conn.SendBatch(ctx, &first)
-	d.sort() // meanwhile
-	if err := looking.Close(); err != nil {
-		return nil, fmt.Errorf("look up %d pages with %d request ids: %w", n, len(p.ids), err)
-	}
-	if err := p.finish(ctx, conn); err != nil {
-		return nil, err
-	}
-	var held []*write
 	for _, w := range writes {
 		if holds[claimKey{w.claim.function.ID, w.claim.epoch}] {
-			held = append(held, w)
+			t.writes = append(t.writes, w)
 		} else {
 			w.err = archive.ErrClaimLost
 		}
 	}
-	if len(held) == n && len(p.found) == 0 {
-		return d, nil
-	}
-	if d.prepared {
-		if _, err := conn.Exec(ctx, `ROLLBACK`); err != nil {
-			return nil, fmt.Errorf("begin again: %w", err)
-		}
-		for _, w := range writes {
-			w.claim.doubtful = w.claim.doubtful || w.err != nil || p.found.any(w.batch)
-		}
-		return begin(ctx, conn, writes, exclusive)
-	}
-	d = newDraft(held, p.found)
-	d.sort()
-	return d, nil
+	return nil
 }
 
-// foreign reports whether a transaction failed because a record is there that
-// was not looked up: it came from another function.
-func foreign(err error) bool {
+// classify works out what the pages change.
+func (t *transaction) classify() {
+	for _, w := range t.writes {
+		w.changes = classify(w.claim.function.ID, w.batch, t.existing, &t.windows)
+		t.rows = append(t.rows, w.changes.write...)
+		t.replaced = append(t.replaced, w.changes.replace...)
+		if w.checkpoint {
+			w.claim.note(&t.windows, w.batch)
+		}
+	}
+	// Two transactions that write the same ids meet in an index. Because all
+	// write in this order, one waits for the other, and they do not deadlock.
+	slices.SortFunc(t.rows, func(a, b *row) int { return strings.Compare(a.requestID, b.requestID) })
+}
+
+// checkpoint writes all but the rows: it deletes rows that are replaced, and
+// writes windows and walks. If there are no rows to copy, it commits.
+func (t *transaction) checkpoint(ctx context.Context) error {
+	var batch pgx.Batch
+	t.lockTotals(&batch)
+	if len(t.replaced) > 0 {
+		t.existing.queueRemoval(&batch, t.replaced)
+	}
+	if slices.ContainsFunc(t.writes, func(w *write) bool { return len(w.batch.Rejected) > 0 }) {
+		for _, w := range t.writes {
+			w.queueRejected(&batch, &t.windows)
+		}
+		// Those that are new count into the windows.
+		if err := t.conn.SendBatch(ctx, &batch).Close(); err != nil {
+			return fmt.Errorf("keep rejected records: %w", err)
+		}
+		batch = pgx.Batch{}
+	}
+	t.windows.queue(&batch)
+	queueWalks(&batch, t.writes)
+	queueStrays(&batch, t.writes)
+	if len(t.rows) == 0 {
+		batch.Queue(`COMMIT`)
+	}
+	if err := t.conn.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("keep the checkpoints of %d pages with %d rows: %w", len(t.writes), len(t.rows), err)
+	}
+	return nil
+}
+
+// lockTotals takes the totals of all functions whose windows are written, and
+// notes the windows whose figures are due for it.
+func (t *transaction) lockTotals(batch *pgx.Batch) {
+	var functions []int32
+	for key := range t.windows.of {
+		if !slices.Contains(functions, key.functionID) {
+			functions = append(functions, key.functionID)
+		}
+	}
+	for _, w := range t.writes {
+		if id := w.claim.function.ID; len(w.batch.Rejected) > 0 && !slices.Contains(functions, id) {
+			functions = append(functions, id)
+		}
+	}
+	if len(functions) > 0 {
+		due := t.windows.due()
+		batch.Queue(figures.NoteDue+pg.LockTotals, functions, due.Functions, due.Windows)
+	}
+}
+
+// rollback ends a transaction that is open.
+func (t *transaction) rollback(ctx context.Context) error {
+	if t.conn.PgConn().TxStatus() == 'I' {
+		return nil
+	}
+	if _, err := t.conn.Exec(context.WithoutCancel(ctx), `ROLLBACK`); err != nil && !t.conn.IsClosed() {
+		return fmt.Errorf("roll back: %w", err)
+	}
+	return nil
+}
+
+// isDuplicateID reports whether a transaction failed because the archive has a
+// record that was not looked up: another function brought it in.
+func isDuplicateID(err error) bool {
 	var pg *pgconn.PgError
-	return errors.Is(err, errTwice) || errors.As(err, &pg) && pg.Code == pgerrcode.UniqueViolation
+	return errors.Is(err, errSameID) || errors.As(err, &pg) && pg.Code == pgerrcode.UniqueViolation
 }
 
-// again reports whether a transaction failed for what another one did.
-func again(err error) bool {
-	if foreign(err) {
+// isRetryable reports whether a transaction failed because of what another
+// transaction did.
+func isRetryable(err error) bool {
+	if isDuplicateID(err) {
 		return true
 	}
 	var pg *pgconn.PgError

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -39,12 +40,15 @@ const copyRows = `
 	FROM STDIN BINARY;
 	COMMIT`
 
+// errSameID says that two pages of one transaction hold the same record.
+var errSameID = errors.New("two functions give one request id at the same moment")
+
 // copyIn appends the rows, sorted, to their partitions, and commits. PostgreSQL
 // finds the partition of each by its status and start.
 func copyIn(ctx context.Context, conn *pgx.Conn, rows []*row) error {
 	for i := 1; i < len(rows); i++ {
 		if rows[i].requestID == rows[i-1].requestID {
-			return errTwice
+			return errSameID
 		}
 	}
 	if _, err := conn.PgConn().CopyFrom(ctx, &copyReader{rows: rows}, copyRows); err != nil {

@@ -47,7 +47,7 @@ func TestCopyRoundTrip(t *testing.T) {
 		if err := copyIn(ctx, tx.Conn(), pointers(rows)); err != nil {
 			return err
 		}
-		answer, err := tx.Query(ctx, `SELECT `+probeColumns+`, true FROM invocations_in_flight ORDER BY request_id`)
+		answer, err := tx.Query(ctx, `SELECT `+existingColumns+`, true FROM invocations_in_flight ORDER BY request_id`)
 		if err != nil {
 			return err
 		}

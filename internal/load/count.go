@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"archiver/internal/archive"
 )
@@ -127,25 +126,23 @@ func (c *claim) Recount(ctx context.Context, s archive.Span) error {
 	})
 }
 
-// Missing is how many of a page of the span the archive does not have, be it
-// under another function.
+// Missing is how many of a page of the span the archive does not have, under
+// this function or another one.
 func (c *claim) Missing(ctx context.Context, s archive.Span, page []archive.Invocation) (n int, err error) {
-	defer func(wary bool) { c.wary = wary }(c.wary)
-	c.wary = true
-	b := archive.Batch{Invocations: page, Walk: archive.Walk{Span: s}}
-	p := newProbe([]*write{{claim: c, batch: &b}})
-	err = c.store.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
-		var first pgx.Batch
-		p.queue(&first)
-		if err := conn.SendBatch(ctx, &first).Close(); err != nil {
-			return fmt.Errorf("look up %d request ids: %w", len(p.ids), err)
-		}
-		return p.finish(ctx, conn.Conn())
-	})
+	w := &write{
+		claim: &claim{sawForeignRows: true}, // looks every id up everywhere
+		batch: &archive.Batch{Invocations: page, Walk: archive.Walk{Span: s}},
+	}
+	var batch pgx.Batch
+	found := make(existingRows)
+	queueLookups(&batch, []*write{w}, found)
+	if err := c.store.pool.SendBatch(ctx, &batch).Close(); err != nil {
+		return 0, fmt.Errorf("look up %d request ids: %w", len(page), err)
+	}
 	for i := range page {
-		if len(p.found[page[i].RequestID]) == 0 {
+		if len(found[page[i].RequestID]) == 0 {
 			n++
 		}
 	}
-	return n, err
+	return n, nil
 }

@@ -59,7 +59,7 @@ func (c *claim) open(ctx context.Context, o archive.Order) ([]archive.Walk, erro
 		return nil, fmt.Errorf("read open walks: %w", err)
 	}
 	for _, open := range walks {
-		c.begun[open.Span] = true
+		c.openWalks[open.Span] = true
 	}
 	return walks, nil
 }

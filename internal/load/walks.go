@@ -13,7 +13,7 @@ func (c *claim) note(windows *windowChanges, b *archive.Batch) {
 	switch {
 	case b.Outcome != nil:
 		windows.decide(c.function.ID, b.Walk.Span, *b.Outcome, b.At)
-	case !c.begun[b.Walk.Span]:
+	case !c.openWalks[b.Walk.Span]:
 		windows.begin(c.function.ID, b.Walk.Span, b.At)
 	}
 }
@@ -29,7 +29,7 @@ func queueWalks(batch *pgx.Batch, held []*write) {
 		case b.Outcome == nil && len(b.Pieces) == 0:
 			opened.add(w.claim, b.Walk)
 		default:
-			if w.claim.begun[b.Walk.Span] {
+			if w.claim.openWalks[b.Walk.Span] {
 				closed.add(w.claim, b.Walk)
 			}
 			for _, s := range b.Pieces {

@@ -16,12 +16,12 @@ func TestOptionsCheck(t *testing.T) {
 		options Options
 		good    bool
 	}{
-		"keys":            {Options{Region: "cn-hangzhou", AccountID: "1", Keys: keys("a", "b", nil)}, true},
-		"the SDK's own":   {Options{Region: "cn-hangzhou", AccountID: "1"}, true},
-		"no account":      {Options{Region: "cn-hangzhou"}, false},
-		"no region":       {Options{AccountID: "1"}, false},
-		"half a pair":     {Options{Region: "cn-hangzhou", AccountID: "1", Keys: keys("a", "", nil)}, false},
-		"unreadable keys": {Options{Region: "cn-hangzhou", AccountID: "1", Keys: keys("", "", errors.New("no such file"))}, false},
+		"keys":               {Options{Region: "cn-hangzhou", AccountID: "1", Keys: keys("a", "b", nil)}, true},
+		"the SDK's own":      {Options{Region: "cn-hangzhou", AccountID: "1"}, true},
+		"no account":         {Options{Region: "cn-hangzhou"}, false},
+		"no region":          {Options{AccountID: "1"}, false},
+		"unpaired surrogate": {Options{Region: "cn-hangzhou", AccountID: "1", Keys: keys("a", "", nil)}, false},
+		"unreadable keys":    {Options{Region: "cn-hangzhou", AccountID: "1", Keys: keys("", "", errors.New("no such file"))}, false},
 	} {
 		err := test.options.Check()
 		if (err == nil) != test.good || err != nil && !errors.Is(err, extract.ErrOptions) {

@@ -27,19 +27,19 @@ func TestVersions(t *testing.T) {
 		err    string // part of the error
 		none   bool   // the service does not have this list
 	}{
-		"the latest alone": {body: `{"versions":[{"version":"latest"}],"count":1}`},
-		"null":             {body: `{"versions":null,"count":0}`},
-		"of the page":      {body: `{"versions":[{"func_urn":"` + base + `latest","version":"latest"},{"func_urn":"` + base + `v1","version":"v1"}],"count":2,"next_marker":2}`, want: []string{"v1"}},
-		"by the URN":       {body: `{"versions":[{"func_urn":"` + base + `v1"}]}`, want: []string{"v1"}},
-		"twice":            {body: `{"versions":[{"version":"v1"},{"version":"v1"}],"count":2}`, want: []string{"v1"}, err: "count is 2, its list has 1"},
-		"a number":         {body: `{"versions":[{"version":3},{"version":"0"}]}`, want: []string{"3", "0"}},
-		"no name":          {body: `{"versions":[{"version":"v1"},{}],"count":2}`, want: []string{"v1"}, err: "the names of 1 of them"},
-		"odd names":        {body: `{"versions":[{"version":"a b"},{"version":"a\n"},{"version":"a%b"},{"version":"a/b"},{"version":"é.1_2-3"}]}`, want: []string{"é.1_2-3"}, err: "the names of 4 of them"},
-		"cut short":        {body: `{"versions":[` + strings.Join(many, ",") + `],"count":250}`, want: nil, err: "count is 250, its list has 100"},
-		"another answer":   {body: `{"error_code":"x"}`, none: true},
-		"no such path":     {status: 404, body: `{"error_code":"APIG.0101"}`, none: true},
-		"not implemented":  {status: 501, body: ``, none: true},
-		"denied":           {status: 403, body: `{"error_code":"FSS.0403"}`, err: "--versions latest"},
+		"only the latest": {body: `{"versions":[{"version":"latest"}],"count":1}`},
+		"null":            {body: `{"versions":null,"count":0}`},
+		"of the page":     {body: `{"versions":[{"func_urn":"` + base + `latest","version":"latest"},{"func_urn":"` + base + `v1","version":"v1"}],"count":2,"next_marker":2}`, want: []string{"v1"}},
+		"by the URN":      {body: `{"versions":[{"func_urn":"` + base + `v1"}]}`, want: []string{"v1"}},
+		"twice":           {body: `{"versions":[{"version":"v1"},{"version":"v1"}],"count":2}`, want: []string{"v1"}, err: "count is 2, its list has 1"},
+		"a number":        {body: `{"versions":[{"version":3},{"version":"0"}]}`, want: []string{"3", "0"}},
+		"no name":         {body: `{"versions":[{"version":"v1"},{}],"count":2}`, want: []string{"v1"}, err: "the names of 1 of them"},
+		"odd names":       {body: `{"versions":[{"version":"a b"},{"version":"a\n"},{"version":"a%b"},{"version":"a/b"},{"version":"é.1_2-3"}]}`, want: []string{"é.1_2-3"}, err: "the names of 4 of them"},
+		"cut short":       {body: `{"versions":[` + strings.Join(many, ",") + `],"count":250}`, want: nil, err: "count is 250, its list has 100"},
+		"another answer":  {body: `{"error_code":"x"}`, none: true},
+		"no such path":    {status: 404, body: `{"error_code":"APIG.0101"}`, none: true},
+		"not implemented": {status: 501, body: ``, none: true},
+		"denied":          {status: 403, body: `{"error_code":"FSS.0403"}`, err: "--versions latest"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
