@@ -74,9 +74,9 @@ func (l *loader) scale(columns int) (z zoom, from, to time.Time, word string) {
 // printCoverage prints the map of the shown functions.
 func (l *loader) printCoverage(ctx context.Context, p *printer, shown []read.Function) error {
 	all := fmt.Sprintf("all %s", plural(int64(len(l.shown)), "function", "functions"))
-	names := measure.StringWidth(all)
+	names := terminal.Width(all)
 	for i := range shown {
-		names = max(names, measure.StringWidth(terminal.Line(l.names[shown[i].ID])))
+		names = max(names, terminal.Width(terminal.Line(l.names[shown[i].ID])))
 	}
 	names = min(names, max(minShrunk, p.Columns*28/100))
 	z, from, to, word := l.scale(p.Columns - names - columnGap)
@@ -107,8 +107,8 @@ func (l *loader) printCoverage(ctx context.Context, p *printer, shown []read.Fun
 
 // mapRow prints a row of the map.
 func (p *printer) mapRow(names int, name string, s *mapRow) {
-	name = cut(terminal.Line(name), names)
-	parts := []part{{plain, name + strings.Repeat(" ", names-measure.StringWidth(name)+columnGap)}}
+	name = terminal.Cut(name, names)
+	parts := []part{{plain, name + strings.Repeat(" ", names-terminal.Width(name)+columnGap)}}
 	for i := range s.columns {
 		g := s.columns[i].glyph()
 		if last := &parts[len(parts)-1]; len(parts) > 1 && last.style == g.style {
@@ -146,12 +146,12 @@ func (p *printer) legend() {
 	var parts []part
 	room := p.Columns
 	for _, s := range entries {
-		if width := measure.StringWidth(s.text + " " + s.name); width > room && len(parts) > 0 {
+		if width := terminal.Width(s.text + " " + s.name); width > room && len(parts) > 0 {
 			p.line(parts...)
 			parts, room = nil, p.Columns
 		}
 		parts = append(parts, part{s.style, s.text}, part{plain, " " + s.name + strings.Repeat(" ", columnGap)})
-		room -= measure.StringWidth(s.text+" "+s.name) + columnGap
+		room -= terminal.Width(s.text+" "+s.name) + columnGap
 	}
 	p.line(parts...)
 }

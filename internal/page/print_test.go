@@ -10,6 +10,8 @@ import (
 	"testing"
 	"unicode"
 
+	"archiver/internal/terminal"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -48,7 +50,7 @@ func fits(t *testing.T, columns int, printed string) {
 	t.Helper()
 	for line := range strings.SplitSeq(strings.TrimSuffix(printed, "\n"), "\n") {
 		bare := colours.ReplaceAllString(line, "")
-		if width := measure.StringWidth(bare); width > columns {
+		if width := terminal.Width(bare); width > columns {
 			t.Errorf("%d columns: %s", width, bare)
 		}
 		for _, r := range bare {

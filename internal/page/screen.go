@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"strings"
 
-	"github.com/mattn/go-runewidth"
-
 	"archiver/internal/terminal"
 )
 
@@ -18,18 +16,6 @@ type Screen struct {
 
 // minColumns is the smallest width of the output.
 const minColumns = 24
-
-// measure counts the columns of a text. Characters whose width depends on the
-// font, such as the map's blocks, count as one column.
-var measure = &runewidth.Condition{}
-
-// cut shortens a text to this many columns. Unlike terminal.Cut it keeps spaces.
-func cut(s string, columns int) string {
-	if columns <= 0 {
-		return ""
-	}
-	return measure.Truncate(s, columns, "…")
-}
 
 // A style is the colour of a part of a line. The colours remain distinct for
 // most people with a colour vision deficiency (palette of Okabe and Ito). No
@@ -82,8 +68,8 @@ func (p *printer) line(parts ...part) {
 		if i == len(parts)-1 {
 			text = strings.TrimRight(text, " ")
 		}
-		text = cut(text, room)
-		room -= measure.StringWidth(text)
+		text = terminal.Truncate(text, room, "…")
+		room -= terminal.Width(text)
 		if p.Color && part.style != plain && text != "" {
 			text = "\x1b[" + string(part.style) + "m" + text + "\x1b[0m"
 		}
@@ -106,7 +92,7 @@ func (p *printer) text(s style, indent, maxLines int, text string) {
 	for lines := 1; len(words) > 0; lines++ {
 		line := words[0]
 		words = words[1:]
-		for len(words) > 0 && measure.StringWidth(line)+1+measure.StringWidth(words[0]) <= room {
+		for len(words) > 0 && terminal.Width(line)+1+terminal.Width(words[0]) <= room {
 			line += " " + words[0]
 			words = words[1:]
 		}
@@ -114,14 +100,14 @@ func (p *printer) text(s style, indent, maxLines int, text string) {
 			line += " " + strings.Join(words, " ")
 			words = nil
 		}
-		if over := measure.StringWidth(line) - room; over > 0 && lines < maxLines {
+		if over := terminal.Width(line) - room; over > 0 && lines < maxLines {
 			// Break a word that is longer than a line.
-			whole := measure.Truncate(line, room, "")
+			whole := terminal.Truncate(line, room, "")
 			if rest := strings.TrimPrefix(line, whole); whole != "" {
 				line, words = whole, append([]string{rest}, words...)
 			}
 		}
-		p.line(part{s, left + cut(line, room)})
+		p.line(part{s, left + terminal.Truncate(line, room, "…")})
 	}
 }
 
@@ -147,10 +133,10 @@ func (p *printer) table(heads []tableHead, rows [][]string, styles []style) {
 	for i, h := range heads {
 		for _, row := range rows {
 			row[i] = terminal.Line(row[i])
-			widths[i] = max(widths[i], measure.StringWidth(row[i]))
+			widths[i] = max(widths[i], terminal.Width(row[i]))
 		}
 		if widths[i] > 0 {
-			widths[i] = max(widths[i], measure.StringWidth(h.text))
+			widths[i] = max(widths[i], terminal.Width(h.text))
 		}
 		if h.shrinks {
 			widths[i] = min(widths[i], maxShrinking)
@@ -160,8 +146,8 @@ func (p *printer) table(heads []tableHead, rows [][]string, styles []style) {
 	write := func(s style, cells func(i int) string) {
 		var b strings.Builder
 		for n, i := range shown {
-			text := cut(cells(i), widths[i])
-			pad := strings.Repeat(" ", widths[i]-measure.StringWidth(text))
+			text := terminal.Truncate(cells(i), widths[i], "…")
+			pad := strings.Repeat(" ", widths[i]-terminal.Width(text))
 			if n > 0 {
 				b.WriteString(strings.Repeat(" ", columnGap))
 			}

@@ -14,7 +14,8 @@
 // that user, so that root writes to no folder that another user controls. If that
 // user cannot reach the folder, for example a checkout under /root, data/ lies in
 // a folder under [os.TempDir] whose name is derived from the path, so that the
-// next start finds it.
+// next start finds it. Clusters of tests have data/ in memory (see
+// [Options.InMemory]).
 package pgserver
 
 import (

@@ -42,7 +42,15 @@ func Cut(text string, width int) string {
 	if most := 8 * width; len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + strings.Repeat(" ", width) + "."
 	}
-	return cells.Truncate(Line(text), width, "…")
+	return Truncate(Line(text), width, "…")
+}
+
+// Truncate cuts a printable text to a width in cells. A cut text ends with tail.
+func Truncate(text string, width int, tail string) string {
+	if width <= 0 {
+		return ""
+	}
+	return cells.Truncate(text, width, tail)
 }
 
 // Pad appends spaces to a text up to a width in cells.

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"archiver/internal/archive"
+	"archiver/internal/extract/answer"
 )
 
 // A listQuery is one of the lists that together answer a query. An empty field is
@@ -54,17 +55,7 @@ const maxRepeats = 2
 // checkRepeated returns an error if the same page comes over and over, so that
 // the tokens lead to no end.
 func (w *walk) checkRepeated(list *invocationList) error {
-	var h maphash.Hash
-	h.SetSeed(digestSeed)
-	for i := range list.invocations {
-		_, _ = h.WriteString(list.invocations[i].RequestID)
-		_ = h.WriteByte(0)
-	}
-	for i := range list.rejected {
-		_, _ = h.Write(list.rejected[i].Payload)
-		_ = h.WriteByte(0)
-	}
-	if digest := h.Sum64(); digest != w.lastDigest || len(list.invocations)+len(list.rejected) == 0 {
+	if digest := answer.PageDigest(digestSeed, list.invocations, list.rejected); digest != w.lastDigest || len(list.invocations)+len(list.rejected) == 0 {
 		w.lastDigest, w.repeats = digest, 0
 		return nil
 	}

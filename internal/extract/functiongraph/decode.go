@@ -19,17 +19,7 @@ type invocationList struct {
 }
 
 func (l invocationList) summary(seed maphash.Seed) pageSummary {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	for i := range l.invocations {
-		_, _ = h.WriteString(l.invocations[i].RequestID)
-		_ = h.WriteByte(0)
-	}
-	for i := range l.rejected {
-		_, _ = h.Write(l.rejected[i].Payload)
-		_ = h.WriteByte(0)
-	}
-	return pageSummary{len(l.invocations) + len(l.rejected), l.count, l.next, h.Sum64()}
+	return pageSummary{len(l.invocations) + len(l.rejected), l.count, l.next, answer.PageDigest(seed, l.invocations, l.rejected)}
 }
 
 // decodeInvocations reads a page of invocations. An error means that the body is

@@ -99,10 +99,7 @@ func (r *Retention) Empty(ctx context.Context, d time.Time) error {
 		if _, err := takeClaims(ctx, tx, d, taken); err != nil {
 			return err
 		}
-		if err := figures.CountDay(ctx, tx, d); err != nil {
-			return fmt.Errorf("count its figures: %w", err)
-		}
-		if err := figures.DropDay(ctx, tx, d); err != nil {
+		if err := figures.FreezeDay(ctx, tx, d); err != nil {
 			return err
 		}
 		if rows, err = unwind(ctx, tx, d); err != nil {

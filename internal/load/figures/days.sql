@@ -1,0 +1,16 @@
+INSERT INTO archiver_internal.daily_figures (
+    function_id, day, records, success, fail, discard, in_flight, other,
+    timed, total_seconds, max_seconds, histogram)
+SELECT f.function_id, (@from::timestamptz AT TIME ZONE 'UTC')::date, COALESCE(sum(h.records), 0),
+       COALESCE(sum(h.success), 0), COALESCE(sum(h.fail), 0), COALESCE(sum(h.discard), 0),
+       COALESCE(sum(h.in_flight), 0), COALESCE(sum(h.other), 0), COALESCE(sum(h.timed), 0),
+       COALESCE(sum(h.total_seconds), 0), max(h.max_seconds), histogram_sum(h.histogram)::integer[]
+  FROM unnest(@functions::integer[]) AS f (function_id)
+  LEFT JOIN archiver_internal.hourly_figures h
+    ON h.function_id = f.function_id AND h.window_start >= @from AND h.window_start < @to
+ GROUP BY f.function_id
+    ON CONFLICT (function_id, day) DO UPDATE
+   SET records = EXCLUDED.records, success = EXCLUDED.success, fail = EXCLUDED.fail,
+       discard = EXCLUDED.discard, in_flight = EXCLUDED.in_flight, other = EXCLUDED.other,
+       timed = EXCLUDED.timed, total_seconds = EXCLUDED.total_seconds, max_seconds = EXCLUDED.max_seconds,
+       histogram = EXCLUDED.histogram
