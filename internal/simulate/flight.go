@@ -27,7 +27,7 @@ func (f *faulter) flight(i *item, end *dataset.Outcome, now moment) {
 			i.shift(moved(i, f.move, drawMove, drawMoved, settled))
 		}
 	}
-	if !i.settled || i.Outcome.Status != dataset.StatusFail || i.draw.of(drawRetried).share() >= f.retry {
+	if !i.settled || i.Status != dataset.StatusFail || i.draw.of(drawRetried).share() >= f.retry {
 		return
 	}
 	again := settled.Add(f.stage/2 + f.part(i.draw.of(drawResting)))

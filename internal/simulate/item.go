@@ -49,7 +49,7 @@ func (f *faulter) item(function int, h dataset.Hit, now moment) (i item, listed 
 	if i.unusable == 0 {
 		f.flight(&i, h.Outcome(), now)
 	}
-	i.sentStatus = i.Outcome.Status
+	i.sentStatus = i.Status
 	if i.settled && i.unusable == 0 {
 		f.damage(&i)
 	}
