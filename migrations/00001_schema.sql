@@ -488,12 +488,82 @@ COMMENT ON COLUMN archiver_internal.walks.seen IS
 COMMENT ON COLUMN archiver_internal.walks.source_count IS
     'How many it counted as of the last page.';
 
--- A statement in a trigger finds the transition tables by these names. The
--- trigger for INSERT has no windows_before and the one for DELETE has no
--- windows_after: there the statement finds these empty views, because the
--- trigger's function sets search_path to their schema.
+-- A row for each function. Whoever writes windows locks the rows of their
+-- functions first, in the order of function_id: see internal/load/pg/locks.go.
+CREATE TABLE archiver_internal.window_writers (
+    function_id integer PRIMARY KEY REFERENCES functions
+);
+
+COMMENT ON TABLE archiver_internal.window_writers IS
+    'A row for each function, to be locked before its windows are written.';
+
+-- +goose StatementBegin
+CREATE FUNCTION archiver_internal.add_window_writer() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO archiver_internal.window_writers VALUES (NEW.function_id);
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+
+CREATE TRIGGER add_window_writer AFTER INSERT ON functions
+    FOR EACH ROW EXECUTE FUNCTION archiver_internal.add_window_writer();
+
+-- One row a function and UTC day that has windows, kept by triggers on windows in
+-- the transaction of each change. A writer of windows has locked their functions
+-- in window_writers, so that these rows are never waited for.
+--
+-- A day's rows are rewritten as its hours complete. Each page has free space, and
+-- no index but the key names a column: nearly all updates are HOT.
+CREATE TABLE archiver_internal.window_days (
+    function_id integer NOT NULL,
+    day         timestamptz NOT NULL,
+    windows     integer NOT NULL,
+    unplanned   integer NOT NULL,
+    complete    integer NOT NULL,
+    empty       integer NOT NULL,
+    in_flight   integer NOT NULL,
+    short       integer NOT NULL,
+    failed      integer NOT NULL,
+    gone        integer NOT NULL,
+    records     bigint NOT NULL,
+    pending     integer NOT NULL,
+    rejected    integer NOT NULL,
+    PRIMARY KEY (function_id, day)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02);
+
+COMMENT ON TABLE archiver_internal.window_days IS
+    'One row for each function and UTC day: its windows by state. Triggers on windows keep it.';
+COMMENT ON COLUMN archiver_internal.window_days.day IS
+    'Beginning of the UTC day.';
+COMMENT ON COLUMN archiver_internal.window_days.windows IS
+    'Planned windows.';
+COMMENT ON COLUMN archiver_internal.window_days.unplanned IS
+    'Windows that are not planned: a record of them was found while another window was read.';
+COMMENT ON COLUMN archiver_internal.window_days.complete IS
+    'Complete windows.';
+COMMENT ON COLUMN archiver_internal.window_days.empty IS
+    'Complete windows without records. If the source kept no records then, they are off.';
+COMMENT ON COLUMN archiver_internal.window_days.in_flight IS
+    'Complete windows with records in flight.';
+COMMENT ON COLUMN archiver_internal.window_days.short IS
+    'Windows that are short: the source counts more records than it gives.';
+COMMENT ON COLUMN archiver_internal.window_days.failed IS
+    'Windows whose reading ended with an error.';
+COMMENT ON COLUMN archiver_internal.window_days.gone IS
+    'Windows that were not read before the function was gone.';
+COMMENT ON COLUMN archiver_internal.window_days.records IS
+    'Records of all windows.';
+COMMENT ON COLUMN archiver_internal.window_days.pending IS
+    'Records in flight of all windows.';
+COMMENT ON COLUMN archiver_internal.window_days.rejected IS
+    'Rejected records of all windows.';
+
+-- The trigger for INSERT has no table windows_before, and the trigger for DELETE
+-- has no table windows_after. There the statement of the function below finds
+-- these empty views, because the function sets search_path to their schema.
 CREATE VIEW archiver_internal.windows_before AS
-SELECT function_id, window_start, state, planned, records, pending, rejected, completed_at, verified_at
+SELECT function_id, window_start, state, planned, records, pending, rejected
   FROM archiver_internal.windows
  WHERE false;
 CREATE VIEW archiver_internal.windows_after AS
@@ -501,267 +571,12 @@ SELECT * FROM archiver_internal.windows_before;
 
 COMMENT ON VIEW archiver_internal.windows_before IS
     'Stands in for a trigger''s table of rows before a change. Always empty.';
-COMMENT ON COLUMN archiver_internal.windows_before.records IS
-    'How many records the archive has of it.';
 COMMENT ON VIEW archiver_internal.windows_after IS
     'Stands in for a trigger''s table of rows after a change. Always empty.';
-COMMENT ON COLUMN archiver_internal.windows_after.records IS
-    'How many records the archive has of it.';
 
--- One row a function, kept by triggers on windows in the transaction of each
--- change, whoever makes it. From and to are the first of such windows and the
--- end of the last one; where the hours between them are as many as the windows,
--- none is missing there.
---
--- A row is rewritten by every commit of its function, and no index but the key
--- names a column: with half of each page left free, the new version finds room
--- on its page and the old ones are cleared away there (HOT).
-CREATE TABLE archiver_internal.window_totals (
-    function_id      integer PRIMARY KEY,
-    windows          integer NOT NULL, -- planned
-    complete         integer NOT NULL,
-    open             integer NOT NULL, -- planned, and neither complete nor gone
-    short            integer NOT NULL,
-    failed           integer NOT NULL,
-    gone             integer NOT NULL,
-    unverified       integer NOT NULL, -- complete, and not verified since
-    records          bigint NOT NULL,
-    pending          bigint NOT NULL,
-    rejected         bigint NOT NULL,
-    planned_from     timestamptz,
-    planned_to       timestamptz,
-    complete_from    timestamptz,
-    complete_to      timestamptz,
-    unverified_since timestamptz,     -- none of them was completed before; a lower bound
-    recorded_to      timestamptz,     -- the end of the last one that had records; an upper bound
-    ends_lost        boolean NOT NULL -- from and to may be too wide; never so when a statement ends
-) WITH (fillfactor = 50);
-
-COMMENT ON TABLE archiver_internal.window_totals IS
-    'What the windows of each function amount to, kept by triggers.';
-COMMENT ON COLUMN archiver_internal.window_totals.windows IS
-    'Windows that are planned.';
-COMMENT ON COLUMN archiver_internal.window_totals.complete IS
-    'Those that are complete.';
-COMMENT ON COLUMN archiver_internal.window_totals.open IS
-    'Those that are neither complete nor gone.';
-COMMENT ON COLUMN archiver_internal.window_totals.short IS
-    'Those that are short.';
-COMMENT ON COLUMN archiver_internal.window_totals.failed IS
-    'Those that failed.';
-COMMENT ON COLUMN archiver_internal.window_totals.gone IS
-    'Those that are gone.';
-COMMENT ON COLUMN archiver_internal.window_totals.unverified IS
-    'Those that are complete and not verified since.';
-COMMENT ON COLUMN archiver_internal.window_totals.records IS
-    'Records of all its windows.';
-COMMENT ON COLUMN archiver_internal.window_totals.pending IS
-    'Records in flight of all its windows.';
-COMMENT ON COLUMN archiver_internal.window_totals.rejected IS
-    'Rejected records of all its windows.';
-COMMENT ON COLUMN archiver_internal.window_totals.planned_from IS
-    'Beginning of the first that is planned.';
-COMMENT ON COLUMN archiver_internal.window_totals.planned_to IS
-    'End of the last that is planned.';
-COMMENT ON COLUMN archiver_internal.window_totals.complete_from IS
-    'Beginning of the first that is complete.';
-COMMENT ON COLUMN archiver_internal.window_totals.complete_to IS
-    'End of the last that is complete.';
-COMMENT ON COLUMN archiver_internal.window_totals.unverified_since IS
-    'None of the unverified was completed before.';
-COMMENT ON COLUMN archiver_internal.window_totals.recorded_to IS
-    'None that ends later has records.';
-COMMENT ON COLUMN archiver_internal.window_totals.ends_lost IS
-    'Never true when a statement ends.';
-
--- Adds a statement's changes to the totals. Of two transactions that change one
--- function the second waits for the first's row and adds to what that left: no
--- change is lost.
---
--- They do not deadlock. Whoever writes windows takes the totals of their
--- functions first, in the order of their ids: each function has a row of them
--- from its beginning.
---
--- This is part of every commit of a page, an upsert, which fires for INSERT
--- too, mostly for nothing. No statement in here names a variable, so that each
--- is planned once a session.
--- +goose StatementBegin
-CREATE FUNCTION archiver_internal.add_windows() RETURNS trigger LANGUAGE plpgsql
-SET search_path = archiver_internal AS $$
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        IF NOT EXISTS (SELECT FROM windows_after) THEN
-            RETURN NULL;
-        END IF;
-    END IF;
-    INSERT INTO window_totals AS t
-    SELECT d.*
-      FROM (
-        SELECT function_id,
-               COALESCE(sum(n) FILTER (WHERE planned), 0) AS windows,
-               COALESCE(sum(n) FILTER (WHERE complete), 0) AS complete,
-               COALESCE(sum(n) FILTER (WHERE planned AND NOT complete AND NOT gone), 0) AS open,
-               COALESCE(sum(n) FILTER (WHERE short), 0) AS short,
-               COALESCE(sum(n) FILTER (WHERE failed), 0) AS failed,
-               COALESCE(sum(n) FILTER (WHERE gone), 0) AS gone,
-               COALESCE(sum(n) FILTER (WHERE unverified), 0) AS unverified,
-               sum(n * records) AS records, sum(n * pending) AS pending, sum(n * rejected) AS rejected,
-               min(window_start) FILTER (WHERE planned) AS planned_from,
-               max(window_start) FILTER (WHERE planned) + interval '1 hour' AS planned_to,
-               min(window_start) FILTER (WHERE complete) AS complete_from,
-               max(window_start) FILTER (WHERE complete) + interval '1 hour' AS complete_to,
-               min(completed_at) FILTER (WHERE unverified AND n > 0) AS unverified_since,
-               max(window_start) FILTER (WHERE records > 0 AND n > 0) + interval '1 hour' AS recorded_to,
-               (min(window_start) FILTER (WHERE planned), max(window_start) FILTER (WHERE planned),
-                min(window_start) FILTER (WHERE complete), max(window_start) FILTER (WHERE complete))
-               IS DISTINCT FROM
-               (min(window_start) FILTER (WHERE planned AND n > 0), max(window_start) FILTER (WHERE planned AND n > 0),
-                min(window_start) FILTER (WHERE complete AND n > 0), max(window_start) FILTER (WHERE complete AND n > 0)) AS ends_lost
-          FROM (
-            SELECT n, function_id, window_start, planned, state = 'complete' AS complete, state = 'short' AS short,
-                   state = 'failed' AS failed, state = 'gone' AS gone, state = 'complete' AND verified_at IS NULL AS unverified,
-                   records, pending, rejected, completed_at
-              FROM (
-                SELECT 1 AS n, function_id, window_start, state, planned, records, pending, rejected, completed_at, verified_at
-                  FROM windows_after
-                 UNION ALL
-                SELECT -1, function_id, window_start, state, planned, records, pending, rejected, completed_at, verified_at
-                  FROM windows_before
-              ) AS w
-          ) AS w
-         GROUP BY function_id
-      ) AS d
-     WHERE ends_lost OR unverified_since IS NOT NULL OR recorded_to IS NOT NULL
-        OR (windows, complete, open, short, failed, gone, unverified, records, pending, rejected) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-     ORDER BY function_id
-        ON CONFLICT (function_id) DO UPDATE
-       SET windows = t.windows + EXCLUDED.windows,
-           complete = t.complete + EXCLUDED.complete,
-           open = t.open + EXCLUDED.open,
-           short = t.short + EXCLUDED.short,
-           failed = t.failed + EXCLUDED.failed,
-           gone = t.gone + EXCLUDED.gone,
-           unverified = t.unverified + EXCLUDED.unverified,
-           records = t.records + EXCLUDED.records,
-           pending = t.pending + EXCLUDED.pending,
-           rejected = t.rejected + EXCLUDED.rejected,
-           planned_from = LEAST(t.planned_from, EXCLUDED.planned_from),
-           planned_to = GREATEST(t.planned_to, EXCLUDED.planned_to),
-           complete_from = LEAST(t.complete_from, EXCLUDED.complete_from),
-           complete_to = GREATEST(t.complete_to, EXCLUDED.complete_to),
-           unverified_since = CASE WHEN t.unverified + EXCLUDED.unverified > 0
-                                   THEN LEAST(t.unverified_since, EXCLUDED.unverified_since) END,
-           recorded_to = GREATEST(t.recorded_to, EXCLUDED.recorded_to),
-           ends_lost = EXCLUDED.ends_lost AND COALESCE(
-               EXCLUDED.planned_from <= t.planned_from OR EXCLUDED.planned_to >= t.planned_to
-               OR EXCLUDED.complete_from <= t.complete_from OR EXCLUDED.complete_to >= t.complete_to, false);
-    RETURN NULL;
-END
-$$;
--- +goose StatementEnd
-
-CREATE TRIGGER add_inserted AFTER INSERT ON archiver_internal.windows
-    REFERENCING NEW TABLE AS windows_after
-    FOR EACH STATEMENT EXECUTE FUNCTION archiver_internal.add_windows();
-CREATE TRIGGER add_updated AFTER UPDATE ON archiver_internal.windows
-    REFERENCING OLD TABLE AS windows_before NEW TABLE AS windows_after
-    FOR EACH STATEMENT EXECUTE FUNCTION archiver_internal.add_windows();
-CREATE TRIGGER add_deleted AFTER DELETE ON archiver_internal.windows
-    REFERENCING OLD TABLE AS windows_before
-    FOR EACH STATEMENT EXECUTE FUNCTION archiver_internal.add_windows();
-
--- The first or the last of the windows is not one of them any more: the next
--- one is looked up. That it is done after the row of totals was taken, by a
--- statement of its own, makes it see all that was committed before; whoever
--- comes later finds what it leaves.
--- +goose StatementBegin
-CREATE FUNCTION archiver_internal.find_ends() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE archiver_internal.window_totals
-       SET (planned_from, planned_to) = (
-               SELECT min(window_start), max(window_start) + interval '1 hour'
-                 FROM archiver_internal.windows WHERE function_id = NEW.function_id AND planned),
-           (complete_from, complete_to) = (
-               SELECT min(window_start), max(window_start) + interval '1 hour'
-                 FROM archiver_internal.windows WHERE function_id = NEW.function_id AND state = 'complete'),
-           ends_lost = false
-     WHERE function_id = NEW.function_id;
-    RETURN NULL;
-END
-$$;
--- +goose StatementEnd
-
-CREATE TRIGGER find_ends AFTER UPDATE ON archiver_internal.window_totals
-    FOR EACH ROW WHEN (NEW.ends_lost) EXECUTE FUNCTION archiver_internal.find_ends();
-
--- +goose StatementBegin
-CREATE FUNCTION archiver_internal.begin_totals() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO archiver_internal.window_totals
-    VALUES (NEW.function_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, false)
-        ON CONFLICT (function_id) DO NOTHING;
-    RETURN NULL;
-END
-$$;
--- +goose StatementEnd
-
-CREATE TRIGGER begin_totals AFTER INSERT ON functions
-    FOR EACH ROW EXECUTE FUNCTION archiver_internal.begin_totals();
-
--- +goose StatementBegin
-CREATE FUNCTION archiver_internal.forget_windows() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    DELETE FROM archiver_internal.window_totals;
-    INSERT INTO archiver_internal.window_totals
-    SELECT function_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, false
-      FROM functions;
-    RETURN NULL;
-END
-$$;
--- +goose StatementEnd
-
-CREATE TRIGGER forget_truncated AFTER TRUNCATE ON archiver_internal.windows
-    FOR EACH STATEMENT EXECUTE FUNCTION archiver_internal.forget_windows();
-
--- One row a function and UTC day that has windows, kept by triggers on windows
--- in the transaction of each change, whoever makes it. Whoever writes windows
--- holds the totals of their functions (see 00005_totals.sql), and so nobody
--- waits here.
---
--- A day's rows are rewritten as its hours complete, and no index but the key
--- names a column: the room left on each page keeps that HOT.
-CREATE TABLE archiver_internal.window_days (
-    function_id integer NOT NULL,
-    day         timestamptz NOT NULL,
-    windows     integer NOT NULL, -- planned
-    unplanned   integer NOT NULL, -- there by a record found by chance
-    complete    integer NOT NULL,
-    empty       integer NOT NULL, -- of these, without any record
-    in_flight   integer NOT NULL, -- of these, with records in flight
-    short       integer NOT NULL,
-    failed      integer NOT NULL,
-    gone        integer NOT NULL,
-    records     bigint NOT NULL,
-    pending     bigint NOT NULL,
-    PRIMARY KEY (function_id, day)
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02);
-
-COMMENT ON TABLE archiver_internal.window_days IS 'What the windows of a function and UTC day amount to; kept by triggers on windows';
-COMMENT ON COLUMN archiver_internal.window_days.function_id IS 'The function: functions.function_id';
-COMMENT ON COLUMN archiver_internal.window_days.day IS 'The beginning of the day, UTC';
-COMMENT ON COLUMN archiver_internal.window_days.windows IS 'Windows planned';
-COMMENT ON COLUMN archiver_internal.window_days.unplanned IS 'Windows that are there by a record found by chance, and not planned';
-COMMENT ON COLUMN archiver_internal.window_days.complete IS 'Windows complete';
-COMMENT ON COLUMN archiver_internal.window_days.empty IS 'Of those complete, windows without any record: off where the source kept none then';
-COMMENT ON COLUMN archiver_internal.window_days.in_flight IS 'Of those complete, windows with records in flight';
-COMMENT ON COLUMN archiver_internal.window_days.short IS 'Windows of which the source counts more than it gives';
-COMMENT ON COLUMN archiver_internal.window_days.failed IS 'Windows whose reading ended with an error';
-COMMENT ON COLUMN archiver_internal.window_days.gone IS 'Windows not read before the function was gone';
-COMMENT ON COLUMN archiver_internal.window_days.records IS 'Records archived';
-COMMENT ON COLUMN archiver_internal.window_days.pending IS 'Records in flight';
-
--- Adds a statement's changes to the days, as add_windows does to the totals. No
--- statement names a variable here either.
+-- Adds the changes of a statement to window_days. This is part of every commit: an
+-- upsert fires the trigger for INSERT too, mostly without a row. No statement names
+-- a variable, so that each is planned once a session.
 -- +goose StatementBegin
 CREATE FUNCTION archiver_internal.add_window_days() RETURNS trigger LANGUAGE plpgsql
 SET search_path = archiver_internal AS $$
@@ -771,7 +586,8 @@ BEGIN
             RETURN NULL;
         END IF;
     END IF;
-    INSERT INTO window_days AS t
+    INSERT INTO window_days AS t (
+           function_id, day, windows, unplanned, complete, empty, in_flight, short, failed, gone, records, pending, rejected)
     SELECT d.*
       FROM (
         SELECT function_id, day,
@@ -784,17 +600,19 @@ BEGIN
                COALESCE(sum(n) FILTER (WHERE state = 'failed'), 0) AS failed,
                COALESCE(sum(n) FILTER (WHERE state = 'gone'), 0) AS gone,
                sum(n * records) AS records,
-               sum(n * pending) AS pending
+               sum(n * pending) AS pending,
+               sum(n * rejected) AS rejected
           FROM (
-            SELECT 1 AS n, function_id, date_trunc('day', window_start, 'UTC') AS day, state, planned, records, pending, rejected
+            SELECT 1 AS n, date_trunc('day', window_start, 'UTC') AS day, function_id, state, planned, records, pending, rejected
               FROM windows_after
              UNION ALL
-            SELECT -1, function_id, date_trunc('day', window_start, 'UTC'), state, planned, records, pending, rejected
+            SELECT -1, date_trunc('day', window_start, 'UTC'), function_id, state, planned, records, pending, rejected
               FROM windows_before
           ) AS w
          GROUP BY function_id, day
       ) AS d
-     WHERE (windows, unplanned, complete, empty, in_flight, short, failed, gone, records, pending) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+     WHERE (windows, unplanned, complete, empty, in_flight, short, failed, gone, records, pending, rejected)
+           <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
      ORDER BY function_id, day
         ON CONFLICT (function_id, day) DO UPDATE
        SET windows = t.windows + EXCLUDED.windows,
@@ -806,7 +624,8 @@ BEGIN
            failed = t.failed + EXCLUDED.failed,
            gone = t.gone + EXCLUDED.gone,
            records = t.records + EXCLUDED.records,
-           pending = t.pending + EXCLUDED.pending;
+           pending = t.pending + EXCLUDED.pending,
+           rejected = t.rejected + EXCLUDED.rejected;
     IF TG_OP = 'DELETE' THEN
         DELETE FROM window_days d
          USING (SELECT DISTINCT function_id, date_trunc('day', window_start, 'UTC') AS day FROM windows_before) AS w
@@ -828,7 +647,7 @@ CREATE TRIGGER days_deleted AFTER DELETE ON archiver_internal.windows
     FOR EACH STATEMENT EXECUTE FUNCTION archiver_internal.add_window_days();
 
 -- +goose StatementBegin
-CREATE FUNCTION archiver_internal.forget_window_days() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION archiver_internal.empty_window_days() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM archiver_internal.window_days;
     RETURN NULL;
@@ -837,7 +656,71 @@ $$;
 -- +goose StatementEnd
 
 CREATE TRIGGER days_truncated AFTER TRUNCATE ON archiver_internal.windows
-    FOR EACH STATEMENT EXECUTE FUNCTION archiver_internal.forget_window_days();
+    FOR EACH STATEMENT EXECUTE FUNCTION archiver_internal.empty_window_days();
+
+-- The totals of a function's windows. A query that does not ask for one of the
+-- times does not look it up.
+CREATE VIEW archiver_internal.window_totals AS
+SELECT function_id, windows, complete, windows - complete - gone AS open, short, failed, gone, records, pending, rejected,
+       (SELECT min(window_start)
+          FROM archiver_internal.windows
+         WHERE function_id = d.function_id AND planned
+           AND window_start >= first_planned AND window_start < first_planned + interval '24 hours') AS planned_from,
+       (SELECT max(window_start) + interval '1 hour'
+          FROM archiver_internal.windows
+         WHERE function_id = d.function_id AND planned
+           AND window_start >= last_planned AND window_start < last_planned + interval '24 hours') AS planned_to,
+       (SELECT min(window_start)
+          FROM archiver_internal.windows
+         WHERE function_id = d.function_id AND state = 'complete'
+           AND window_start >= first_complete AND window_start < first_complete + interval '24 hours') AS complete_from,
+       (SELECT max(window_start) + interval '1 hour'
+          FROM archiver_internal.windows
+         WHERE function_id = d.function_id AND state = 'complete'
+           AND window_start >= last_complete AND window_start < last_complete + interval '24 hours') AS complete_to,
+       (SELECT max(window_start) + interval '1 hour'
+          FROM archiver_internal.windows
+         WHERE function_id = d.function_id AND records > 0
+           AND window_start >= last_recorded AND window_start < last_recorded + interval '24 hours') AS recorded_to
+  FROM (
+    SELECT function_id, sum(windows) AS windows, sum(complete) AS complete, sum(short) AS short, sum(failed) AS failed,
+           sum(gone) AS gone, sum(records)::bigint AS records, sum(pending) AS pending, sum(rejected) AS rejected,
+           min(day) FILTER (WHERE windows > 0) AS first_planned, max(day) FILTER (WHERE windows > 0) AS last_planned,
+           min(day) FILTER (WHERE complete > 0) AS first_complete, max(day) FILTER (WHERE complete > 0) AS last_complete,
+           max(day) FILTER (WHERE records > 0) AS last_recorded
+      FROM archiver_internal.window_days
+     GROUP BY function_id) AS d;
+
+COMMENT ON VIEW archiver_internal.window_totals IS
+    'One row for each function that has windows: its windows by state.';
+COMMENT ON COLUMN archiver_internal.window_totals.windows IS
+    'Planned windows.';
+COMMENT ON COLUMN archiver_internal.window_totals.complete IS
+    'Complete windows.';
+COMMENT ON COLUMN archiver_internal.window_totals.open IS
+    'Planned windows that are neither complete nor gone.';
+COMMENT ON COLUMN archiver_internal.window_totals.short IS
+    'Windows that are short: the source counts more records than it gives.';
+COMMENT ON COLUMN archiver_internal.window_totals.failed IS
+    'Windows whose reading ended with an error.';
+COMMENT ON COLUMN archiver_internal.window_totals.gone IS
+    'Windows that were not read before the function was gone.';
+COMMENT ON COLUMN archiver_internal.window_totals.records IS
+    'Records of all windows.';
+COMMENT ON COLUMN archiver_internal.window_totals.pending IS
+    'Records in flight of all windows.';
+COMMENT ON COLUMN archiver_internal.window_totals.rejected IS
+    'Rejected records of all windows.';
+COMMENT ON COLUMN archiver_internal.window_totals.planned_from IS
+    'Beginning of the first planned window.';
+COMMENT ON COLUMN archiver_internal.window_totals.planned_to IS
+    'End of the last planned window.';
+COMMENT ON COLUMN archiver_internal.window_totals.complete_from IS
+    'Beginning of the first complete window.';
+COMMENT ON COLUMN archiver_internal.window_totals.complete_to IS
+    'End of the last complete window.';
+COMMENT ON COLUMN archiver_internal.window_totals.recorded_to IS
+    'End of the last window with records.';
 
 -- 5. Rejected records, and runs.
 
@@ -1218,12 +1101,11 @@ SELECT f.provider,
 	   AND w.window_start >= d.day AT TIME ZONE 'UTC' AND w.window_start < (d.day + interval '1 day') AT TIME ZONE 'UTC')
 	 ELSE 0 END)::integer AS complete_hours
   FROM functions f
-  LEFT JOIN archiver_internal.window_totals t USING (function_id)
  CROSS JOIN LATERAL generate_series(
 	LEAST((SELECT min(day) FROM archiver_internal.daily_figures WHERE function_id = f.function_id)::timestamp,
-	      date_trunc('day', t.planned_from AT TIME ZONE 'UTC')),
+	      (SELECT min(day) FROM archiver_internal.window_days WHERE function_id = f.function_id AND windows > 0) AT TIME ZONE 'UTC'),
 	GREATEST((SELECT max(day) FROM archiver_internal.daily_figures WHERE function_id = f.function_id)::timestamp,
-	         date_trunc('day', (t.planned_to - interval '1 hour') AT TIME ZONE 'UTC')),
+	         (SELECT max(day) FROM archiver_internal.window_days WHERE function_id = f.function_id AND windows > 0) AT TIME ZONE 'UTC'),
 	interval '1 day') AS d (day)
   LEFT JOIN archiver_internal.daily_figures g ON g.function_id = f.function_id AND g.day = d.day::date;
 
@@ -1454,7 +1336,7 @@ DROP FUNCTION archiver_internal.histogram_of;
 DROP FUNCTION archiver_internal.duration_bucket;
 DROP TABLE runs;
 DROP TABLE rejected_records;
-DROP TRIGGER begin_totals ON functions;
+DROP VIEW archiver_internal.window_totals;
 DROP VIEW archiver_internal.windows_after;
 DROP VIEW archiver_internal.windows_before;
 DROP TABLE archiver_internal.walks;
@@ -1463,13 +1345,11 @@ DROP VIEW window_coverage;
 DROP VIEW archiver_internal.window_states;
 DROP TABLE archiver_internal.windows;
 DROP TABLE archiver_internal.window_days;
-DROP FUNCTION archiver_internal.forget_window_days;
+DROP FUNCTION archiver_internal.empty_window_days;
 DROP FUNCTION archiver_internal.add_window_days;
-DROP TABLE archiver_internal.window_totals;
-DROP FUNCTION archiver_internal.forget_windows;
-DROP FUNCTION archiver_internal.begin_totals;
-DROP FUNCTION archiver_internal.find_ends;
-DROP FUNCTION archiver_internal.add_windows;
+DROP TRIGGER add_window_writer ON functions;
+DROP FUNCTION archiver_internal.add_window_writer;
+DROP TABLE archiver_internal.window_writers;
 DROP VIEW status_log_off;
 DROP VIEW notification_settings;
 DROP VIEW notification_settings_history;

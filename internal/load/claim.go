@@ -206,7 +206,7 @@ func (c *claim) fenced(ctx context.Context, f func(tx pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, c.store.pool, func(tx pgx.Tx) error {
 		var batch pgx.Batch
 		held := c.queueFence(&batch)
-		batch.Queue(pg.LockTotals, []int32{c.function.ID})
+		batch.Queue(pg.LockWindows, []int32{c.function.ID})
 		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 			return fmt.Errorf("check the claim of %s: %w", c.function.Name, err)
 		}

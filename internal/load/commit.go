@@ -231,7 +231,7 @@ func (t *transaction) classify() {
 // writes windows and walks. If there are no rows to copy, it commits.
 func (t *transaction) checkpoint(ctx context.Context) error {
 	var batch pgx.Batch
-	t.lockTotals(&batch)
+	t.lockWindows(&batch)
 	if len(t.replaced) > 0 {
 		t.existing.queueRemoval(&batch, t.replaced)
 	}
@@ -257,9 +257,9 @@ func (t *transaction) checkpoint(ctx context.Context) error {
 	return nil
 }
 
-// lockTotals takes the totals of all functions whose windows are written, and
+// lockWindows locks the windows of all functions whose windows are written, and
 // notes the windows whose figures are due for it.
-func (t *transaction) lockTotals(batch *pgx.Batch) {
+func (t *transaction) lockWindows(batch *pgx.Batch) {
 	var functions []int32
 	for key := range t.windows.of {
 		if !slices.Contains(functions, key.functionID) {
@@ -273,7 +273,7 @@ func (t *transaction) lockTotals(batch *pgx.Batch) {
 	}
 	if len(functions) > 0 {
 		due := t.windows.due()
-		batch.Queue(figures.NoteDue+pg.LockTotals, functions, due.Functions, due.Windows)
+		batch.Queue(figures.NoteDue+pg.LockWindows, functions, due.Functions, due.Windows)
 	}
 }
 

@@ -27,16 +27,16 @@ func checkDays(a *archiveDB) {
 			       count(*) FILTER (WHERE state = 'short')::integer AS short,
 			       count(*) FILTER (WHERE state = 'failed')::integer AS failed,
 			       count(*) FILTER (WHERE state = 'gone')::integer AS gone,
-			       sum(records) AS records, sum(pending) AS pending
+			       sum(records) AS records, sum(pending) AS pending, sum(rejected) AS rejected
 			  FROM windows
 			 GROUP BY 1, 2
 		)
 		SELECT c AS counted, d AS kept
 		  FROM counted c
 		  FULL JOIN window_days d USING (function_id, day)
-		 WHERE (c.windows, c.unplanned, c.complete, c.empty, c.in_flight, c.short, c.failed, c.gone, c.records, c.pending)
+		 WHERE (c.windows, c.unplanned, c.complete, c.empty, c.in_flight, c.short, c.failed, c.gone, c.records, c.pending, c.rejected)
 		       IS DISTINCT FROM
-		       (d.windows, d.unplanned, d.complete, d.empty, d.in_flight, d.short, d.failed, d.gone, d.records, d.pending)`)
+		       (d.windows, d.unplanned, d.complete, d.empty, d.in_flight, d.short, d.failed, d.gone, d.records, d.pending, d.rejected)`)
 	if len(wrong) > 0 {
 		a.t.Errorf("days are not those of the windows (counted, kept):\n%s", strings.Join(wrong, "\n"))
 	}

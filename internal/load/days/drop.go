@@ -142,7 +142,7 @@ func takeClaims(ctx context.Context, tx pgx.Tx, d time.Time, taken []int32) ([]i
 func unwind(ctx context.Context, tx pgx.Tx, d time.Time) (rows int64, err error) {
 	const ofTheDay = `function_id = ANY (ARRAY (SELECT function_id FROM functions)) AND window_start >= $1 AND window_start < $2`
 	to := d.AddDate(0, 0, 1)
-	if _, err := tx.Exec(ctx, pg.LockAllTotals); err != nil {
+	if _, err := tx.Exec(ctx, pg.LockAllWindows); err != nil {
 		return 0, fmt.Errorf("wait for writers of its windows: %w", err)
 	}
 	err = tx.QueryRow(ctx, `

@@ -8,9 +8,9 @@ package pg
 //     locks the claims of functions with a walk through the day.
 //  3. CommitLock. A commit takes it shared; a commit that is tried again, and
 //     retention, take it exclusively.
-//  4. Rows of window_totals, in the order of function_id. Whoever writes windows
-//     locks the totals of their functions first, and is then alone in writing
-//     windows of these functions.
+//  4. Rows of window_writers, in the order of function_id. Whoever writes windows
+//     locks the rows of their functions first, and is then alone in writing windows
+//     of these functions, and the rows of window_days that triggers write.
 //  5. All other rows: windows in the order of function_id and window_start,
 //     invocations in the order of request_id, functions with the latest version
 //     before its other versions. Settings are under a lock of their table, taken
@@ -42,14 +42,14 @@ const (
 	RetentionLock int64 = 0x6172636872657465 // "archrete"
 )
 
-// LockTotals locks the totals of functions. It stands after the check of the claims
-// and before the first write to windows.
-const LockTotals = `
+// LockWindows locks the windows of functions. It stands after the check of the
+// claims and before the first write to windows.
+const LockWindows = `
 	SELECT
-	  FROM archiver_internal.window_totals
+	  FROM archiver_internal.window_writers
 	 WHERE function_id = ANY ($1::integer[])
 	 ORDER BY function_id
 	   FOR NO KEY UPDATE`
 
-// LockAllTotals locks the totals of all functions.
-const LockAllTotals = `SELECT FROM archiver_internal.window_totals ORDER BY function_id FOR NO KEY UPDATE`
+// LockAllWindows locks the windows of all functions.
+const LockAllWindows = `SELECT FROM archiver_internal.window_writers ORDER BY function_id FOR NO KEY UPDATE`

@@ -1,3 +1,6 @@
+WITH totals AS MATERIALIZED (
+    SELECT * FROM archiver_internal.window_totals
+)
 SELECT f.function_id, f.provider, f.region, f.project_id, f.function_urn, f.function_name,
        f.gone_at,
        COALESCE(t.windows, 0), COALESCE(t.complete, 0), COALESCE(t.open, 0),
@@ -10,7 +13,7 @@ SELECT f.function_id, f.provider, f.region, f.project_id, f.function_urn, f.func
                  AND EXTRACT(EPOCH FROM t.complete_to - t.complete_from)::integer / 3600 = t.complete
             THEN t.complete_to + LEAST(@rest_at_most, (t.complete_to - COALESCE(t.recorded_to, t.complete_from)) / 8) END
   FROM functions f
-  LEFT JOIN archiver_internal.window_totals t USING (function_id)
+  LEFT JOIN totals t USING (function_id)
   -- Windows are read only of functions with open windows: two index lookups each.
   LEFT JOIN LATERAL (
     SELECT window_start AS open_since

@@ -22,20 +22,20 @@ SELECT f.provider,
        count(*) FILTER (WHERE f.gone_at IS NULL),
        count(*) FILTER (WHERE f.gone_at IS NOT NULL),
        count(off.function_id) FILTER (WHERE f.gone_at IS NULL),
-       sum(GREATEST(t.open - t.short - t.failed - COALESCE(p.windows, 0), 0))::bigint,
+       COALESCE(sum(GREATEST(t.open - t.short - t.failed - COALESCE(p.windows, 0), 0)), 0)::bigint,
        COALESCE(sum(p.windows), 0)::bigint,
-       sum(t.complete)::bigint,
-       sum(t.short)::bigint,
-       sum(t.failed)::bigint,
-       sum(t.gone)::bigint,
-       sum(t.records)::bigint,
-       sum(t.pending)::bigint,
-       sum(t.rejected)::bigint,
+       COALESCE(sum(t.complete), 0)::bigint,
+       COALESCE(sum(t.short), 0)::bigint,
+       COALESCE(sum(t.failed), 0)::bigint,
+       COALESCE(sum(t.gone), 0)::bigint,
+       COALESCE(sum(t.records), 0)::bigint,
+       COALESCE(sum(t.pending), 0)::bigint,
+       COALESCE(sum(t.rejected), 0)::bigint,
        min(o.open_since),
        min(d.due_since),
        min(i.oldest)
   FROM functions f
-  JOIN archiver_internal.window_totals t USING (function_id)
+  LEFT JOIN archiver_internal.window_totals t USING (function_id)
   LEFT JOIN partial p USING (function_id)
   LEFT JOIN in_flight i USING (function_id)
   LEFT JOIN off USING (function_id)
