@@ -39,31 +39,12 @@ func dueArgs(functions []archive.Known, o archive.Order, at time.Time) pg.Args {
 	for i, f := range functions {
 		ids[i] = f.ID
 	}
-	whole := wholeDays(o.Range)
 	return pg.Args{
-		"functions": ids, "from": o.Range.From, "to": o.Range.To, "whole_from": whole.From, "whole_to": whole.To,
+		"functions": ids, "from": o.Range.From, "to": o.Range.To,
 		"force": o.Force, "older": o.Older, "compare": o.Compare, "follow": o.Follow, "rest": o.Rest,
 		"now": at, "verify_completed_by": verifyDue(o, at),
 		"rest_at_most": archive.RestAtMost, "settings_every": archive.SettingsEvery,
 	}
-}
-
-// wholeDays returns the UTC days that lie in the span as a whole. If there is none,
-// it returns an empty span: at the midnight in the span, or at the end of the span.
-func wholeDays(s archive.Span) archive.Span {
-	const day = 24 * time.Hour
-	from := s.From.Truncate(day)
-	if from.Before(s.From) {
-		from = from.Add(day)
-	}
-	if from.After(s.To) {
-		from = s.To
-	}
-	to := s.To.Truncate(day)
-	if to.Before(from) {
-		to = from
-	}
-	return archive.Span{From: from, To: to}
 }
 
 // Plan gives the windows that are due a row each, if they have none. A window that

@@ -1,42 +1,39 @@
 -- Selects the functions that have something to do, the oldest window first.
 --
 -- A window is decided if it is complete, or if it is gone and so is its function.
--- Whole days of the range are read from window_days. Windows are read only of the
--- days that the range cuts: from @from to @whole_from, and from @whole_to to @to.
+-- window_days counts the decided windows of a day. Windows are read only if the range
+-- cuts a day of which some windows are decided and some are not.
 --
--- LATERAL and OFFSET 0 make PostgreSQL look each function up in an index of windows.
--- It would otherwise scan the whole table, to join it or to hash it.
+-- OFFSET 0 makes PostgreSQL look each function up in an index of windows. Without it
+-- PostgreSQL would hash the whole table.
 WITH wanted AS (
     SELECT id AS function_id, f.gone_at IS NOT NULL AS is_gone,
            COALESCE(f.settings_asked_at <= @now::timestamptz - @settings_every::interval
                     OR f.settings_asked_at >= @now::timestamptz + @settings_every::interval, true) AS settings_due
       FROM unnest(@functions::integer[]) AS id
       LEFT JOIN functions f ON f.function_id = id
-), decided AS (
-    SELECT function_id, d.day, d.complete + CASE WHEN is_gone THEN d.gone ELSE 0 END AS windows
+), days AS (
+    -- Each day that the range touches, and how many hours of it the range has.
+    SELECT function_id, is_gone, day, GREATEST(day, @from) AS hours_from, LEAST(day + interval '24 hours', @to) AS hours_to,
+           EXTRACT(EPOCH FROM LEAST(day + interval '24 hours', @to) - GREATEST(day, @from))::integer / 3600 AS hours,
+           CASE WHEN @force THEN 0 ELSE COALESCE(d.complete + CASE WHEN is_gone THEN d.gone ELSE 0 END, 0) END AS decided
       FROM wanted
-      JOIN archiver_internal.window_days d USING (function_id)
-     WHERE d.day >= @whole_from::timestamptz AND d.day < @whole_to::timestamptz
-    UNION ALL
-    SELECT function_id, day, windows
-      FROM wanted
-     CROSS JOIN LATERAL (
-        SELECT date_trunc('day', window_start, 'UTC') AS day, count(*) AS windows
-          FROM archiver_internal.windows w
-         WHERE w.function_id = wanted.function_id
-           AND (window_start >= @from::timestamptz AND window_start < @whole_from
-                OR window_start >= @whole_to AND window_start < @to::timestamptz)
-           AND (state = 'complete' OR state = 'gone' AND is_gone)
-         GROUP BY day) AS cut
+     CROSS JOIN generate_series(date_trunc('day', @from::timestamptz, 'UTC'), @to::timestamptz - interval '1 hour', interval '24 hours') AS day
+      LEFT JOIN (
+        SELECT * FROM archiver_internal.window_days WHERE day >= date_trunc('day', @from, 'UTC') AND day < @to) AS d USING (function_id, day)
 ), missing AS (
     -- How many windows of the range are not decided, and the first day with one.
     SELECT function_id, sum(hours - decided)::integer AS windows, min(day) FILTER (WHERE hours > decided) AS first_day
       FROM (
-        SELECT function_id, day, CASE WHEN @force THEN 0 ELSE COALESCE(decided.windows, 0) END AS decided,
-               EXTRACT(EPOCH FROM LEAST(day + interval '24 hours', @to) - GREATEST(day, @from))::integer / 3600 AS hours
-          FROM wanted
-         CROSS JOIN generate_series(date_trunc('day', @from::timestamptz, 'UTC'), @to::timestamptz - interval '1 hour', interval '24 hours') AS day
-          LEFT JOIN decided USING (function_id, day)) AS days
+        SELECT function_id, day, hours,
+               CASE WHEN hours = 24 OR decided = 0 THEN decided
+                    WHEN decided = 24 THEN hours
+                    ELSE (
+                        SELECT count(*)
+                          FROM archiver_internal.windows w
+                         WHERE w.function_id = days.function_id AND w.window_start >= hours_from AND w.window_start < hours_to
+                           AND (w.state = 'complete' OR w.state = 'gone' AND is_gone)) END AS decided
+          FROM days) AS counted
      GROUP BY function_id
 ), older AS (
     -- How many windows before the range were begun and are open.
@@ -45,7 +42,7 @@ WITH wanted AS (
         SELECT function_id, d.windows - d.complete - d.gone AS open
           FROM wanted
           JOIN archiver_internal.window_days d USING (function_id)
-         WHERE @older AND d.day < date_trunc('day', @from, 'UTC')
+         WHERE @older AND d.windows > d.complete + d.gone AND d.day < date_trunc('day', @from, 'UTC')
         UNION ALL
         SELECT function_id, 1
           FROM wanted

@@ -4,7 +4,8 @@ INSERT INTO archiver_internal.windows AS w (function_id, window_start, planned)
 SELECT id, hour, true
   FROM unnest(@functions::integer[]) AS id
  CROSS JOIN generate_series(date_trunc('day', @from::timestamptz, 'UTC'), @to::timestamptz - interval '1 hour', interval '24 hours') AS day
-  LEFT JOIN archiver_internal.window_days d ON d.function_id = id AND d.day = day.day
+  LEFT JOIN archiver_internal.window_days d
+    ON d.function_id = id AND d.day = day.day AND d.day >= date_trunc('day', @from, 'UTC') AND d.day < @to
  CROSS JOIN LATERAL generate_series(GREATEST(day.day, @from), LEAST(day.day + interval '24 hours', @to) - interval '1 hour', interval '1 hour') AS hour
  WHERE COALESCE(d.windows, 0) < 24 AND NOT EXISTS (
     SELECT
