@@ -23,7 +23,7 @@ import (
 // tables are the days that the database has, with how they stand.
 func (a *archiveDB) tables() []string {
 	a.t.Helper()
-	return a.rows(`SELECT relname, attached, pending, closed FROM (` + days.SelectDays + `) AS d ORDER BY 1`)
+	return a.rows(`SELECT relname, attached, pending, closed FROM (` + days.SelectTables + `) AS d ORDER BY 1`)
 }
 
 // filled is an archive of three days, today the last, with a row of each kind
@@ -169,7 +169,7 @@ func (a *archiveDB) detachPending(table string) {
 	}
 	defer conn.Close(context.WithoutCancel(a.t.Context()))
 	_, err = conn.Exec(a.t.Context(), `ALTER TABLE archiver_days.invocations_dated DETACH PARTITION archiver_days.`+table+` CONCURRENTLY`)
-	if !days.InTheWay(err) {
+	if !days.IsBlocked(err) {
 		a.t.Fatalf("detach while there is a reader: %v", err)
 	}
 	reader()
@@ -276,7 +276,7 @@ func TestRetainGivesUpForAReader(t *testing.T) {
 	default:
 	}
 	err := <-ended
-	if err == nil || !days.InTheWay(err) || !strings.Contains(err.Error(), "of 2 days are left to the next run") {
+	if err == nil || !days.IsBlocked(err) || !strings.Contains(err.Error(), "of 2 days are left to the next run") {
 		t.Errorf("retention ends with %v", err)
 	}
 	if want := `level=WARN msg="day could not be dropped, the next run tries again" day=2026-03-12`; !strings.Contains(log.String(), want) {
@@ -306,7 +306,7 @@ func TestRetainWithAReaderOfTheParent(t *testing.T) {
 	a, _ := filled(t)
 	end := a.reader(`SELECT count(*) FROM invocations WHERE start_time >= '2026-03-14' AND start_time < '2026-03-15'`)
 	s, log := a.logged()
-	if err := s.Retain(t.Context(), today); !days.InTheWay(err) {
+	if err := s.Retain(t.Context(), today); !days.IsBlocked(err) {
 		t.Errorf("retention ends with %v", err)
 	}
 	want := []string{"(invocations_20260312,t,t,t)", "(invocations_20260313,t,f,t)", "(invocations_20260314,t,f,f)"}
@@ -438,7 +438,7 @@ func TestRetainBesideCommits(t *testing.T) {
 			running = false
 		default:
 		}
-		if err := a.store.Retain(t.Context(), today); err != nil && !days.InTheWay(err) {
+		if err := a.store.Retain(t.Context(), today); err != nil && !days.IsBlocked(err) {
 			t.Error(err)
 		}
 	}
@@ -462,7 +462,7 @@ func TestDropTableAtOnce(t *testing.T) {
 	r := days.Retention{Days: a.store.Days, Conn: conn}
 	yesterday := today.AddDate(0, 0, -1)
 	end := a.reader(`SELECT count(*) FROM invocations WHERE start_time >= '2026-03-14' AND start_time < '2026-03-15'`)
-	if err := r.Drop(t.Context(), yesterday); !days.InTheWay(err) {
+	if err := r.Drop(t.Context(), yesterday); !days.IsBlocked(err) {
 		t.Errorf("with a reader of the parent: %v", err)
 	}
 	if state := a.tables()[1]; state != "(invocations_20260313,t,f,t)" {
