@@ -91,7 +91,7 @@ func TestKilledAnywhere(t *testing.T) {
 	t.Logf("ARCHIVER_TEST_SEED=%d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 
-	data := generated(t, 40, 100_000, 7)
+	data := generated(t, 40, 40_000, 7)
 	api, calm := simulator(t, data)
 	undisturbed := install(t, calm.URL)
 	undisturbed.backfill()

@@ -21,7 +21,7 @@ import (
 func TestFollowsWhatIsInFlight(t *testing.T) {
 	t.Parallel()
 	clock := clocktest.New(day.Add(21*time.Hour + 2*time.Second))
-	data, err := dataset.Live(dataset.GenerateOptions{Functions: 6, Invocations: 60_000, Seed: 5}, clock.Now)
+	data, err := dataset.Live(dataset.GenerateOptions{Functions: 6, Invocations: 20_000, Seed: 5}, clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
