@@ -17,7 +17,7 @@ import (
 // interrupt is what a container engine sends first.
 const interrupt = syscall.SIGTERM
 
-// freeAddress is a loopback address nobody listens on.
+// freeAddress returns a loopback address that no process listens on.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -28,7 +28,7 @@ func freeAddress(t testing.TB) string {
 	return listener.Addr().String()
 }
 
-// get is the status of a page, 0 where nobody answers.
+// get returns the status of a page, 0 if no server answers.
 func get(url string) int {
 	resp, err := http.Get(url)
 	if err != nil {

@@ -22,15 +22,15 @@ import (
 	"archiver/internal/simulate"
 )
 
-// Who may sign in to the tests' simulators, beside their keys and token.
+// The user who may sign in to the simulators of the tests.
 const (
 	testUser     = "test-reader"
 	testPassword = `test "pass" word`
 	testDomain   = "test-account"
 )
 
-// signInServer serves data to everybody whom the tests know. Its clock is the
-// machine's, so that signatures are good.
+// signInServer serves data for each way to sign in. Its clock is the clock of the
+// machine, so that signatures are valid.
 func signInServer(t *testing.T) (*simulate.Server, string) {
 	t.Helper()
 	api, err := simulate.New(simulate.Options{
@@ -43,7 +43,7 @@ func signInServer(t *testing.T) (*simulate.Server, string) {
 	return api, newServer(t, api)
 }
 
-// nobody takes from an installation what it signs in with.
+// nobody removes all credentials from an installation.
 func (in *installation) nobody(endpoint string) *installation {
 	in.env = append(in.env, "HUAWEICLOUD_SDK_AK=", "HUAWEICLOUD_SDK_SK=", "HUAWEICLOUD_SDK_PROJECT_ID=",
 		"ARCHIVER_IAM_ENDPOINT="+endpoint)

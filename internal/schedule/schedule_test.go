@@ -8,15 +8,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	_ "time/tzdata" // a zone's clock changes, whatever the machine has
+	_ "time/tzdata" // the rules of time zones, which a machine may lack
 
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/schedule"
 )
 
-// patience is how long a test waits for what must happen at once. Each test is
-// a bubble of testing/synctest, so nobody waits for it in vain.
+// patience is how long a test waits for what must happen at once. Each test is a
+// bubble of testing/synctest, so this takes no real time.
 const patience = 10 * time.Second
 
 // A scheduled is a schedule under way.
@@ -56,7 +56,7 @@ func (s *scheduled) to(tick time.Time) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	if err := s.clock.AwaitSleeper(ctx, tick); err != nil {
-		s.t.Fatalf("nobody waits for %v", tick)
+		s.t.Fatalf("no job waits for %v", tick)
 	}
 	s.clock.Advance(tick.Sub(s.clock.Now()))
 }
@@ -66,7 +66,7 @@ func await[T any](t *testing.T, what string, c <-chan T) (v T) {
 	select {
 	case v = <-c:
 	case <-time.After(patience):
-		t.Errorf("waited in vain for %s", what)
+		t.Errorf("%s did not come", what)
 	}
 	return v
 }
