@@ -34,7 +34,7 @@ func (s *Store) Claim(ctx context.Context, function archive.Known) (archive.Clai
 	}
 	c := &claim{
 		store: s, function: function, openWalks: make(map[archive.Span]bool),
-		known: knownRows{unread: make(map[time.Time]int)}, sawForeignRows: function.Versioned,
+		known: knownRows{unread: make(map[time.Time]unreadDay)}, sawForeignRows: function.Versioned,
 	}
 	if s.claims.do(ctx, c); c.err != nil {
 		return nil, c.err
@@ -112,7 +112,7 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 		var on time.Time
 		var records int
 		_, err := pgx.ForEachRow(rows, []any{&id, &on, &records}, func() error {
-			of[id].known.unread[on.UTC()] = records
+			of[id].known.unread[on.UTC()] = unreadDay{rows: records}
 			return nil
 		})
 		return err
