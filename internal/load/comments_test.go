@@ -18,7 +18,7 @@ import (
 	"archiver/internal/archive"
 )
 
-// Whoever adds a table, a view or a column says in the same step what it means.
+// Every table, view and column has a comment.
 func TestCommentsOnAll(t *testing.T) {
 	t.Parallel()
 	a, _ := filled(t)

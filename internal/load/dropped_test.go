@@ -106,7 +106,7 @@ func TestFiguresOfDroppedDays(t *testing.T) {
 
 // Days are dropped while records come into them and figures are counted: each
 // record is counted once, wherever it was and whether it is still there.
-func TestFiguresBesideRetention(t *testing.T) {
+func TestFiguresDuringRetention(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	const rounds = 10

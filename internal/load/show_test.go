@@ -12,9 +12,8 @@ import (
 	"archiver/internal/page"
 )
 
-// The page shows 1,000 functions and 90 days without a way through their 2.2
-// million windows. What it costs is counted in questions, and in blocks that
-// these ask for.
+// The page shows 1,000 functions and 90 days without reading their 2.2 million
+// windows. Its cost is counted in statements and in blocks that they read.
 func TestPageCost(t *testing.T) {
 	t.Parallel()
 	const functions, days = 1000, 90
@@ -55,8 +54,8 @@ func TestPageCost(t *testing.T) {
 	}
 }
 
-// generate makes the windows of functions, and what is kept beside them: by one
-// statement each, for triggers would hold all of them in memory.
+// generate makes the windows of functions and their sums, by one statement each:
+// triggers would hold all rows in memory.
 func generate(w *load.Watched, functions, days int, now time.Time) {
 	w.Exec(`
 		INSERT INTO functions (provider, region, project_id, function_urn, function_name, first_seen, last_seen)
