@@ -911,9 +911,6 @@ $$;
 --
 -- Of one function, each hour lies on another block: a year of counts is read from
 -- the index alone, so far as a vacuum has come by.
---
--- Rows that retention dropped stay counted: then dropped_to is set, and whatever
--- was archived first since then is not of them. NULL where all rows are there.
 CREATE TABLE archiver_internal.hourly_figures (
     function_id   integer NOT NULL,
     window_start  timestamptz NOT NULL,
@@ -927,7 +924,6 @@ CREATE TABLE archiver_internal.hourly_figures (
     total_seconds double precision NOT NULL DEFAULT 0,
     max_seconds   double precision,
     histogram     integer[],
-    dropped_to    timestamptz,
     PRIMARY KEY (function_id, window_start) INCLUDE (records, success, fail, discard, in_flight, other)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02);
 CREATE INDEX hourly_figures_window ON archiver_internal.hourly_figures (window_start);
@@ -935,29 +931,17 @@ CREATE INDEX hourly_figures_window ON archiver_internal.hourly_figures (window_s
 COMMENT ON TABLE archiver_internal.hourly_figures IS
     'What the records of each function and hour amount to. function_hourly shows it with names.';
 
--- What of an hour was dropped, beside rows that have come to it since: those
--- that were in flight then, or that were read again.
-CREATE TABLE archiver_internal.hourly_figures_dropped (
-    LIKE archiver_internal.hourly_figures INCLUDING DEFAULTS,
-    PRIMARY KEY (function_id, window_start)
-);
-
-COMMENT ON TABLE archiver_internal.hourly_figures_dropped IS
-    'What of an hour was dropped by retention, where records have come to it since. Contained in hourly_figures.';
-
 -- Failed and discarded records by error code, '' for none. Of a code that is
--- longer than any should be, the beginning. Those that retention dropped have
--- rows of their own.
+-- longer than any should be, the beginning.
 CREATE TABLE archiver_internal.hourly_error_codes (
     function_id    integer NOT NULL,
     window_start   timestamptz NOT NULL,
     error_code     text COLLATE "C" NOT NULL,
-    dropped        boolean NOT NULL DEFAULT false,
     records        bigint NOT NULL,
     first_seen     timestamptz NOT NULL,
     last_seen      timestamptz NOT NULL,
     sample_message text, -- of the last one that has any, the beginning
-    PRIMARY KEY (function_id, window_start, error_code, dropped)
+    PRIMARY KEY (function_id, window_start, error_code)
 );
 CREATE INDEX hourly_error_codes_window ON archiver_internal.hourly_error_codes (window_start);
 
@@ -965,15 +949,14 @@ COMMENT ON TABLE archiver_internal.hourly_error_codes IS
     'Failed and discarded records of each function and hour by error code. error_codes sums it up.';
 COMMENT ON COLUMN archiver_internal.hourly_error_codes.error_code IS
     'The source''s code, its first 200 characters; empty for none.';
-COMMENT ON COLUMN archiver_internal.hourly_error_codes.dropped IS
-    'Retention dropped these records.';
 COMMENT ON COLUMN archiver_internal.hourly_error_codes.first_seen IS
     'Start of the first of them.';
 COMMENT ON COLUMN archiver_internal.hourly_error_codes.last_seen IS
     'Start of the last of them.';
 
--- The same as hourly_figures by UTC day. complete_hours are those that were
--- complete when the day was dropped, NULL while its windows can be asked.
+-- The same as hourly_figures by UTC day. Retention sets complete_hours when it
+-- drops the day: from then on the figures of the function and day are frozen (see
+-- internal/load/figures).
 CREATE TABLE archiver_internal.daily_figures (
     function_id    integer NOT NULL,
     day            date NOT NULL,
@@ -995,7 +978,7 @@ CREATE INDEX daily_figures_day ON archiver_internal.daily_figures (day);
 COMMENT ON TABLE archiver_internal.daily_figures IS
     'What the records of each function and UTC day amount to. function_daily shows it with names.';
 COMMENT ON COLUMN archiver_internal.daily_figures.complete_hours IS
-    'How many of its hours were complete when retention dropped the day; NULL while windows can say.';
+    'How many hours of the day were complete when retention dropped the day; NULL before.';
 
 -- The same as hourly_figures for all functions of a source together.
 CREATE TABLE archiver_internal.source_figures (
@@ -1022,7 +1005,7 @@ COMMENT ON TABLE archiver_internal.source_figures IS
 
 -- Hours whose rows have changed since they were counted, as often as they have.
 -- A note is written in the transaction of the change and deleted in that of the
--- count (see internal/load/figures.go): a crash loses none. Nobody waits for
+-- count (see internal/load/figures): a crash loses none. Nobody waits for
 -- another one's notes: there is no key.
 CREATE TABLE archiver_internal.hourly_figures_due (
     function_id  integer NOT NULL,
@@ -1239,7 +1222,6 @@ BEGIN
                 ('p99_seconds', '99th percentile of durations, within 5%.'),
                 ('max_seconds', 'Longest duration.'),
                 ('histogram', 'How many durations each bucket has, as histogram_sum and histogram_percentile take it; NULL for none.'),
-                ('dropped_to', 'Set where retention dropped records that are counted: those were archived first at this time or before.'),
                 ('sample_message', 'A message that came with it, the last one: its first 500 characters.'),
                 ('day', 'UTC day.'),
                 ('functions', 'How many functions have records.'),
@@ -1327,7 +1309,6 @@ DROP TABLE archiver_internal.hourly_figures_due;
 DROP TABLE archiver_internal.source_figures;
 DROP TABLE archiver_internal.daily_figures;
 DROP TABLE archiver_internal.hourly_error_codes;
-DROP TABLE archiver_internal.hourly_figures_dropped;
 DROP TABLE archiver_internal.hourly_figures;
 DROP FUNCTION histogram_percentile;
 DROP AGGREGATE histogram_sum(bigint[]);

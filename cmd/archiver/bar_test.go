@@ -11,8 +11,8 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// A gate lets so many pages of invocations through, and holds the others until
-// it is opened.
+// A gate lets a number of pages of invocations through, and holds further pages
+// until it is opened.
 type gate struct {
 	next  http.Handler
 	after int
@@ -57,9 +57,10 @@ func (g *gate) count() int {
 
 var dayFlags = []string{"--from", "2026-03-29", "--to", "2026-03-30"}
 
-// TestBarFitsTheTerminal runs a backfill on terminals of several widths: a bar
-// that is there while it runs, is never wider than the terminal, also when that
-// becomes narrower, does not tear the log's lines, and is gone in the end.
+// TestBarFitsTheTerminal runs a backfill on terminals of several widths. A bar is
+// drawn while the backfill runs, and is gone at its end. The bar is never wider than
+// the terminal, even if the terminal becomes narrower, and does not break lines of
+// the log.
 func TestBarFitsTheTerminal(t *testing.T) {
 	t.Parallel()
 	for _, columns := range []int{24, 40, 80, 160} {
@@ -68,8 +69,8 @@ func TestBarFitsTheTerminal(t *testing.T) {
 			api, _ := simulator(t, generated(t, 12, 20_000, 5))
 			g := newGate(api, 20)
 			in := install(t, newServer(t, g))
-			// The log's lines are wider than some of the terminals, and wrap: they
-			// are not the bar's to cut.
+			// Lines of the log are wider than some of the terminals. They wrap, and are
+			// not cut.
 			s := in.onTerminal(t, columns, []string{"ARCHIVER_LOG_LEVEL=error"}, append([]string{"backfill", "--concurrency", "2"}, dayFlags...)...)
 			<-g.held
 			drawn := regexp.MustCompile(`\d+/288 windows`)
@@ -112,8 +113,8 @@ func (s *screen) bytesRead() int64 {
 	return s.bytes
 }
 
-// TestBarAndLogShareTheScreen logs troubles while a bar is drawn: each line of
-// the log is there, and whole.
+// TestBarAndLogShareTheScreen logs errors while a bar is drawn: each line of the log
+// is printed, and is whole.
 func TestBarAndLogShareTheScreen(t *testing.T) {
 	t.Parallel()
 	api, _ := simulator(t, generated(t, 12, 20_000, 5))
@@ -153,8 +154,9 @@ func TestBarAndLogShareTheScreen(t *testing.T) {
 	}
 }
 
-// TestCtrlC presses it on a real terminal while pages are in hand: once, and
-// they are finished and kept, no other is asked for; twice, and it ends at once.
+// TestCtrlC presses Ctrl-C on a real terminal while pages are being read. After the
+// first time, these pages are finished and kept, and no other page is asked for.
+// After the second time, the command ends at once.
 func TestCtrlC(t *testing.T) {
 	t.Parallel()
 	for _, twice := range []bool{false, true} {
@@ -194,7 +196,7 @@ func TestCtrlC(t *testing.T) {
 			if outcome := queryValue[string](in, `SELECT outcome FROM runs`); outcome != "interrupted" {
 				t.Errorf("the run's outcome is %s", outcome)
 			}
-			// Nothing that was in hand is asked for again.
+			// The finished pages are not asked for again.
 			r := &recorder{next: api, asked: g.asked, run: make(map[string]bool)}
 			in.env = append(in.env, "ARCHIVER_ENDPOINT="+newServer(t, r))
 			in.backfill()

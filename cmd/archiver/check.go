@@ -176,9 +176,16 @@ func checkSource(ctx context.Context, report *checkReport, s *supervise.Source) 
 		report.ok("functions", "%d, of which the source keeps records", len(functions))
 		return nil
 	}
+	return checkStatusLogs(ctx, report, settingsSource, functions, s.Concurrency)
+}
+
+// checkStatusLogs checks that the source keeps records of each function. It asks
+// about several functions at the same time, and reports them in their order. It
+// returns an error only if ctx ends.
+func checkStatusLogs(ctx context.Context, report *checkReport, source archive.SettingsSource, functions []archive.Function, concurrency int) error {
 	var asking sync.WaitGroup
 	answers := make([]chan statusLog, len(functions))
-	slots := make(chan struct{}, s.Concurrency)
+	slots := make(chan struct{}, concurrency)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer asking.Wait()
 	defer stop(nil)
@@ -187,7 +194,7 @@ func checkSource(ctx context.Context, report *checkReport, s *supervise.Source) 
 		asking.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			answers[i] <- readStatusLog(ctx, settingsSource, f)
+			answers[i] <- readStatusLog(ctx, source, f)
 		})
 	}
 	failed := 0

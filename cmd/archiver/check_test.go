@@ -8,7 +8,7 @@ import (
 	"archiver/internal/terminal"
 )
 
-// deny refuses the calls whose path ends so.
+// deny refuses calls with a path that ends with the suffix.
 func deny(next http.Handler, suffix string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, suffix) {
@@ -20,7 +20,7 @@ func deny(next http.Handler, suffix string) http.Handler {
 	})
 }
 
-// unset answers settings without any.
+// unset answers questions for settings with none.
 func unset(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/async-invoke-configs") {
@@ -31,8 +31,8 @@ func unset(next http.Handler) http.Handler {
 	})
 }
 
-// check says of each thing whether it is well, and what to do; its exit code
-// says it of all.
+// Each line of check says whether one thing is right, and what to do if it is not.
+// The exit code tells whether everything is right.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	data := generated(t, 3, 300, 1)

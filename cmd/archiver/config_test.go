@@ -18,14 +18,14 @@ import (
 
 var update = flag.Bool("update", false, "write what tests compare with")
 
-// A workplace is a folder with files, in which the binary runs.
+// A workplace is a folder in which the binary runs.
 type workplace struct {
 	t   *testing.T
 	dir string
 	env []string // all that the binary gets
 }
 
-// work makes one. The files are named by paths within it.
+// work makes a workplace with files, by their paths in it.
 func work(t *testing.T, files map[string]string) *workplace {
 	t.Helper()
 	w := &workplace{t: t, dir: t.TempDir()}
@@ -80,7 +80,7 @@ func golden(t *testing.T, name, got string) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (go test -run '%s' ./cmd/archiver -update writes it anew):\n%s", path, t.Name(), diff)
+		t.Errorf("%s (go test -run '%s' ./cmd/archiver -update writes it):\n%s", path, t.Name(), diff)
 	}
 }
 
@@ -124,9 +124,9 @@ sources:
     sources: []
 `
 
-// Every mistake is told at once, with its line and column and the nearest right
-// name, those of flags and environment beside those of the file; none of them
-// repeats a secret, and nothing was tried.
+// All mistakes are told at once: those in the file with line, column and the nearest
+// right name, and those in flags and environment. No mistake repeats a secret, and
+// nothing is tried.
 func TestMistakesInTheFile(t *testing.T) {
 	t.Parallel()
 	w := work(t, map[string]string{"archiver.yaml": wrongFile, "empty": ""})
@@ -141,7 +141,7 @@ func TestMistakesInTheFile(t *testing.T) {
 	golden(t, "mistakes.txt", stderr)
 }
 
-// What only shows when a source is looked at as a whole.
+// Mistakes that concern a source as a whole, or several sources.
 func TestMistakesOfSources(t *testing.T) {
 	t.Parallel()
 	w := work(t, map[string]string{"archiver.yaml": `retention: 40d
@@ -169,8 +169,8 @@ sources:
 	golden(t, "mistakes-of-sources.txt", stderr)
 }
 
-// What says which account is read cannot be given for several sources that say
-// it of themselves; names of sources have to be there.
+// A flag or variable that says which account is read cannot hold for several sources
+// that name their own account. --source takes only names in the file.
 func TestAmbiguous(t *testing.T) {
 	t.Parallel()
 	w := work(t, map[string]string{
@@ -205,8 +205,8 @@ func TestAmbiguous(t *testing.T) {
 	}
 }
 
-// A variable that looks like ours and is not is warned of, with the nearest
-// that is; those of others are not.
+// An unknown variable with the prefix ARCHIVER_ leads to a warning, with the nearest
+// known one. Variables of other tools do not.
 func TestUnknownVariables(t *testing.T) {
 	t.Parallel()
 	w := work(t, nil)
@@ -232,8 +232,7 @@ func TestUnknownVariables(t *testing.T) {
 	}
 }
 
-// The database may be named by the file, and its address is printed without user
-// and password.
+// The file may name the database. The printed address has no user and no password.
 func TestDatabaseByFile(t *testing.T) {
 	t.Parallel()
 	w := work(t, map[string]string{

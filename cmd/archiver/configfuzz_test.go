@@ -11,8 +11,8 @@ import (
 	"archiver/internal/settings"
 )
 
-// Whatever a file has in it, it is taken or refused by mistakes of which each
-// says where it is, and no secret of it is repeated.
+// Any file is either taken, or refused with mistakes that have places. No mistake
+// repeats a secret.
 func FuzzConfigFile(f *testing.F) {
 	f.Add(wrongFile)
 	f.Add("name: [a]\nprovider: [b]\nsettle: []\nsources: [{name: [a]}, {name: a, provider: {}}, {name: a, auth-token-file: []}]\n")

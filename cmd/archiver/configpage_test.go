@@ -17,8 +17,8 @@ import (
 	"archiver/internal/terminal"
 )
 
-// settingsTable is the table of docs/configuration.md: of what the command line
-// itself knows.
+// settingsTable makes the table of docs/configuration.md from the flags of the
+// command line.
 func settingsTable(t *testing.T) string {
 	t.Helper()
 	parser, err := newParser(new(commands), streams{})
@@ -75,7 +75,7 @@ var (
 	printedPart  = regexp.MustCompile("(?s)(where each value comes from:\n\n```console\n).*?(```)")
 )
 
-// The page has the table of all settings, and its example prints what it says.
+// The page has a table of all settings, and its example prints what the page says.
 func TestConfigurationPage(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join("..", "..", "docs", "configuration.md")
@@ -107,12 +107,11 @@ func TestConfigurationPage(t *testing.T) {
 		return
 	}
 	if diff := cmp.Diff(want, string(page)); diff != "" {
-		t.Errorf("%s is not what it should be (go test -run TestConfigurationPage ./cmd/archiver -update writes it anew):\n%s", path, diff)
+		t.Errorf("%s is not what it should be (go test -run TestConfigurationPage ./cmd/archiver -update writes it):\n%s", path, diff)
 	}
 }
 
-// The example file is one that the command takes, but for the secrets that it
-// names and this machine has not.
+// The archiver takes the example file, once the secrets that it names exist.
 func TestExampleFile(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "archiver.yaml"))

@@ -15,15 +15,15 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// The size of the published day, and so of the built-in one in its place.
+// The size of the published day, and of the built-in day that replaces it.
 const (
 	dayFunctions   = 140
 	dayInvocations = 758_203
 )
 
-// theDay is the published production day where ARCHIVER_TEST_TRACE names it,
-// else a built-in day of the same size; with the invocations that each
-// function must have.
+// theDay returns the published production day if ARCHIVER_TEST_TRACE names its files,
+// else a built-in day of the same size. want is the number of invocations of each
+// function.
 func theDay(t testing.TB) (data *dataset.Data, want map[string]int64) {
 	t.Helper()
 	want = make(map[string]int64)
@@ -157,8 +157,7 @@ func TestArchiveTheDay(t *testing.T) {
 	}
 }
 
-// waitFor polls until a condition holds, for something that another process
-// does in its own time.
+// waitFor polls until a condition holds that another process brings about.
 func waitFor(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

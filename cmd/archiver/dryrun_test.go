@@ -9,9 +9,9 @@ import (
 	"archiver/internal/simulate"
 )
 
-// TestBackfillDryRun asks what a backfill would do, of an empty database, of one
-// where a part is archived, and where all is. It says how much, and no more
-// calls than are then made; it writes nothing.
+// TestBackfillDryRun asks what a backfill would do with an empty database, with a
+// part archived, and with everything archived. It tells the number of windows, tells
+// no more calls than the backfill then makes, and writes nothing.
 func TestBackfillDryRun(t *testing.T) {
 	t.Parallel()
 	api, web := simulator(t, generated(t, 12, 20_000, 5))

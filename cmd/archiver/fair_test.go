@@ -12,7 +12,7 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// smallFunctions are those beside the large one of an unfair day.
+// smallFunctions is the number of small functions of an unfair day.
 const smallFunctions = 100
 
 // unfair is a day of one function with 300,000 records in one hour, listed
@@ -50,9 +50,9 @@ func unfair(t *testing.T) *dataset.Data {
 	return data
 }
 
-// One call at a time, a function with 300,000 records in one hour does not hold
-// up a hundred small ones of the same hour. Its pages come while the others are
-// claimed and kept, of which calls that take no time leave room for a few each.
+// With one call at a time, a function with 300,000 records in one hour does not
+// delay a hundred small functions in the same hour. Calls take no time here, so a few
+// of its pages are read while each small function is claimed and kept.
 func TestLargeFunctionHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	api, _ := simulator(t, unfair(t))

@@ -18,20 +18,20 @@ import (
 	"archiver/internal/supervise"
 )
 
-// maxProblems bounds what a test says: one cause makes thousands of records
+// maxProblems bounds the errors of a test: one cause can make thousands of records
 // differ.
 const maxProblems = 8
 
-// compared is what the archive has against what it should have.
+// compared says what to compare with the source.
 type compared struct {
-	// Only records whose window this takes are compared; nil for all.
+	// Only records in windows that this takes are compared; nil for all.
 	only func(function int, r dataset.Record) bool
-	// open are the windows that do not claim to be complete: of these, records
-	// may be missing, and others may have moved since they were read.
+	// open are windows that are not complete. Their records may be missing, or may have
+	// moved since they were read.
 	open map[string]bool
 }
 
-// archivedRows are the rows of each function's name, by request id.
+// archivedRows returns the rows of each function, by name and request id.
 func archivedRows(in *installation) map[string]map[string]dataset.Record {
 	in.t.Helper()
 	ctx := context.Background()
@@ -76,8 +76,7 @@ func utc(t *time.Time) time.Time {
 	return t.UTC()
 }
 
-// canonical is a JSON object in one way to write it: jsonb keeps neither the
-// order nor the spaces.
+// canonical writes a JSON object in one way: jsonb keeps neither order nor spaces.
 func canonical(t testing.TB, object string) string {
 	t.Helper()
 	if object == "" {
@@ -94,14 +93,14 @@ func canonical(t testing.TB, object string) string {
 	return string(b)
 }
 
-// windowKey names a window of a function.
+// windowKey returns a name for a window of a function.
 func windowKey(name string, start time.Time) string {
 	return name + " " + archive.WindowOf(start).Format("01-02T15")
 }
 
-// compareAll fails where the archive is not what the source's truth is: every
-// record once and as it is, none that the source never had, what no row can
-// hold set aside, and every window's numbers those of its rows.
+// compareAll checks that the archive has each record of the source once and as the
+// source has it, no other record, what no row can hold as rejected, and windows with
+// the numbers of their rows.
 func compareAll(in *installation, api *simulate.Server, c compared) {
 	in.t.Helper()
 	var problems []string
@@ -129,7 +128,7 @@ func compareAll(in *installation, api *simulate.Server, c compared) {
 				complain("differs: %s source %+v archive %+v", f.Name, r, row)
 			}
 		}
-		// What was seen before it vanished stays.
+		// A record that was read before it vanished stays.
 		for _, id := range api.Vanished(i) {
 			delete(rows, id)
 		}
@@ -166,7 +165,7 @@ func compareAll(in *installation, api *simulate.Server, c compared) {
 	}
 }
 
-// openWindows are those that do not say complete, by windowKey.
+// openWindows returns the windows that are not complete, by windowKey.
 func openWindows(in *installation) map[string]bool {
 	in.t.Helper()
 	open := make(map[string]bool)

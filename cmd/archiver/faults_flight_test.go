@@ -149,8 +149,8 @@ func (w *flightWorld) compareUntil(until time.Time) {
 }
 
 // TestFaultsRetried lets failed records succeed hours later, with another
-// start. Whoever reads them again has the newest answer, in one row, in the
-// right place: which the archive does by itself only to verify windows.
+// start. Reading them again leaves the newest answer, in one row, in the right place.
+// The archive does this without being asked only when it verifies windows.
 func TestFaultsRetried(t *testing.T) {
 	t.Parallel()
 	w := newFlightWorld(t, time.Date(2026, 3, 31, 17, 15, 0, 0, time.UTC), "inflight=0.05,retried=0.5,stage=2h,move=mixed")

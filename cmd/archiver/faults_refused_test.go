@@ -15,10 +15,10 @@ import (
 	"archiver/internal/simulate"
 )
 
-// theDaySpan is the day of the faults.
+// theDaySpan returns the day of the faults.
 func theDaySpan() archive.Span { return archive.Span{From: day, To: day.AddDate(0, 0, 1)} }
 
-// statesOf are how many windows of the named functions are in each state.
+// statesOf returns the number of windows in each state, of some functions.
 func statesOf(in *installation, of func(simulate.FunctionInfo) bool, api *simulate.Server) map[string]int64 {
 	in.t.Helper()
 	names := make(map[string]bool)
@@ -66,9 +66,8 @@ func TestFaultsDenied(t *testing.T) {
 			if end.code != exitIncomplete || !strings.Contains(end.stderr, permission) || !strings.Contains(end.stderr, "403") {
 				t.Errorf("exit %d, standard error: %s", end.code, end.stderr)
 			}
-			// Calls that are under way when the first one is refused are too. Lists of
-			// versions, and settings, end nothing but themselves: there is work to do
-			// without them.
+			// Calls that run when the first call is refused are refused as well. Refused
+			// lists of versions and settings do not end the run: it can work without them.
 			mu.Lock()
 			for asked, n := range refused {
 				if n > 8 {
@@ -179,7 +178,7 @@ func TestFaultsBroken(t *testing.T) {
 	compareAll(in, api, compared{open: openWindows(in)})
 }
 
-// An answered writer knows the status that was written.
+// An answered is a writer that keeps the status that was written.
 type answered struct {
 	http.ResponseWriter
 	status int

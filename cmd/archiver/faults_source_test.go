@@ -56,8 +56,7 @@ func (in *installation) impatient(endpoint string, timeout time.Duration) *loop.
 	return archiver
 }
 
-// A switchboard hands calls to whichever API is plugged in, and notes what was
-// asked for.
+// A switchboard passes calls to the API that is plugged in, and counts them.
 type switchboard struct {
 	mu   sync.Mutex
 	next http.Handler
@@ -75,7 +74,7 @@ func (s *switchboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	next.ServeHTTP(w, r)
 }
 
-// asked returns ids, and begins anew.
+// asked returns ids, and clears them.
 func (s *switchboard) asked() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

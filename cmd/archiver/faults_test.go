@@ -12,30 +12,27 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// The day that the faults are shown on: the busiest functions have several
-// pages of it.
+// The day on which the faults are tested. Its busiest functions have several pages.
 const (
 	faultFunctions   = 8
 	faultInvocations = 4000
 )
 
-// How a row of the table is run.
+// The ways to run a row of the table.
 const (
 	asBinary    = "binary"  // the real one
 	inside      = "inside"  // in this process
 	impatiently = "at once" // in this process, without pauses between tries
 )
 
-// A faultRow is a fault and what it is to come to; without a word, everything
-// is archived.
+// A faultRow is a fault and its expected outcome. By default, everything is archived.
 type faultRow struct {
 	spec string
 	how  string
-	// around asks for days around the day: records are found by another time
-	// than their start, or start on another day.
+	// around asks for days around the day as well: the source filters by another time
+	// than the start, or records start on another day.
 	around int
-	// mayBeOpen says that windows may end up short, but never complete with
-	// something missing.
+	// mayBeOpen permits windows that are short. A complete window never lacks a record.
 	mayBeOpen bool
 	disturbed bool // calls are to meet the fault
 }
@@ -58,8 +55,8 @@ var faultRows = []faultRow{
 	{spec: "count=mixed", how: inside},
 	{spec: "null-list", how: inside},
 	{spec: "cap=100", how: inside},
-	// A cap with neither a count nor a marker is left out: nothing tells such a
-	// page from a last one.
+	// A cap with neither a count nor a marker is not tested: such a page looks like a
+	// last page.
 	{spec: "cap=37,marker=absent", how: inside},
 	{spec: "cap=50,count=absent", how: inside},
 	{spec: "order=oldest", how: inside},
@@ -90,14 +87,14 @@ var faultRows = []faultRow{
 	{spec: "repeat=0.5,cap=100", how: inside},
 	{spec: "repeat=1,cap=100,count=absent", how: inside},
 	{spec: "mix,unusable,nul,reversed,statuses,borders=none", how: asBinary},
-	// Within a capped hour some counts are the page's own and some the total:
-	// nothing tells which. The first page of no function's day draws its own: that
-	// would be the list's end (docs/completeness.md).
+	// In a capped hour, some counts are of the page and some of the whole list, and
+	// nothing tells which. With this seed, no first page of a day has the count of the
+	// page: that would mean the end of the list (docs/completeness.md).
 	{spec: "count=mixed,cap=40", how: inside, mayBeOpen: true},
 	{spec: "marker=mixed,cap=40", how: inside},
 }
 
-// Drifts are of few pages, so that walks outlive them.
+// A drift lasts few pages, so that a walk can outlast it.
 var driftRows = []faultRow{
 	{spec: "arrive", how: inside},
 	{spec: "arrive=3,cap=100", how: inside},
@@ -192,8 +189,7 @@ func archiveDay(in *installation, url, how string, span archive.Span) ending {
 	case inside:
 		return archiveIn(in.t, in.inProcess(url, archive.SystemClock{}), o)
 	case impatiently:
-		// The time limit is for calls that hang; none that is answered is
-		// near it.
+		// The time limit is for calls that hang. An answered call is much faster.
 		return archiveIn(in.t, in.impatient(url, 2*time.Second), o)
 	default:
 		code, stdout, stderr := in.run(quickly, "backfill",

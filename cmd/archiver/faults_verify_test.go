@@ -12,7 +12,7 @@ import (
 	"archiver/internal/simulate"
 )
 
-// lateRecords are those of the truth that are not archived, by window.
+// lateRecords returns the number of records that are not archived, by window.
 func lateRecords(in *installation, api *simulate.Server) (windows map[string]int) {
 	in.t.Helper()
 	found := archivedRows(in)
@@ -28,9 +28,8 @@ func lateRecords(in *installation, api *simulate.Server) (windows map[string]int
 }
 
 // TestVerifyFindsWhatIsLate archives a day of which some records show up an
-// hour later: archiver verify lists their windows, with both numbers, and
-// reads them again when told to. It costs a call a function where nothing
-// differs.
+// hour later. archiver verify lists their windows with both numbers, and reads them
+// again with --repair. If nothing differs, it makes one call a function.
 func TestVerifyFindsWhatIsLate(t *testing.T) {
 	t.Parallel()
 	for _, borders := range []string{"both", "none"} {
@@ -39,7 +38,7 @@ func TestVerifyFindsWhatIsLate(t *testing.T) {
 			now := clocktest.New(day.AddDate(0, 0, 2))
 			api := faulty(t, generated(t, faultFunctions, faultInvocations, 7), "late=1h,late-share=0.005,borders="+borders, now.Now)
 			in := install(t, newServer(t, api))
-			// A signature would go by the machine's own clock.
+			// A signature would depend on the clock of the machine.
 			in.env = append(append(in.env, "ARCHIVER_AUTH_TOKEN="+testToken), quickly...)
 			verify := func(args ...string) (ending, int64) {
 				before := api.Stats().ListAsyncInvocations
@@ -81,8 +80,7 @@ func TestVerifyFindsWhatIsLate(t *testing.T) {
 	}
 }
 
-// listsAll fails where verify does not list exactly these windows, each with
-// both numbers.
+// listsAll checks that verify lists exactly these windows, each with both numbers.
 func listsAll(t *testing.T, end ending, late map[string]int) {
 	t.Helper()
 	listed := 0
@@ -103,9 +101,9 @@ func listsAll(t *testing.T, end ending, late map[string]int) {
 	}
 }
 
-// TestVerifyAfter makes the passes of archiver run by an injected clock:
-// records that the source shows three hours late are found by themselves, in
-// the pass that verifies, and nothing is asked for twice.
+// TestVerifyAfter makes the passes of archiver run with an injected clock. Records that
+// the source shows three hours late are found in the pass that verifies, and nothing
+// is asked for twice.
 func TestVerifyAfter(t *testing.T) {
 	t.Parallel()
 	clock := clocktest.New(day.Add(24*time.Hour + 15*time.Minute))

@@ -22,9 +22,8 @@ const wrongFigures = `
 	  FULL JOIN function_hourly f USING (function_urn, window_start)
 	 WHERE (h.records, h.fail, h.in_flight) IS DISTINCT FROM (f.records, f.fail, f.in_flight)`
 
-// While a pass goes on its figures are counted every five minutes of the clock,
-// and no more once it has ended.
-func TestFiguresMeanwhile(t *testing.T) {
+// During a pass, figures are counted every five minutes.
+func TestFiguresDuringAPass(t *testing.T) {
 	t.Parallel()
 	_, web := simulator(t, generated(t, 2, 100, 1))
 	in := install(t, web.URL)
@@ -55,7 +54,7 @@ func TestFiguresMeanwhile(t *testing.T) {
 			t.Fatal(err)
 		}
 		clock.Advance(supervise.FiguresEvery)
-		// It sleeps again when it has counted.
+		// It sleeps again after it has counted.
 		if err := clock.AwaitSleeper(ctx, at.Add(supervise.FiguresEvery)); err != nil {
 			t.Fatal(err)
 		}

@@ -16,11 +16,11 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// TestFunctionComputeInFlight: records that wait, without a start, or run are
-// asked for again by their invocation ids, those that their callers chose
-// included, and are archived as they ended.
+// TestFunctionComputeInFlight follows records that wait, without a start, or run. They
+// are asked for again by their invocation ids, some of which their callers chose, and
+// are archived as they ended.
 //
-// Signatures go by the machine's own clock, so that the test's must stay near.
+// Signatures depend on the clock of the machine, so the clock of the test stays near.
 func TestFunctionComputeInFlight(t *testing.T) {
 	t.Parallel()
 	clock := clocktest.New(time.Now().UTC())

@@ -11,8 +11,7 @@ import (
 
 const testAccount = "1880770869020000"
 
-// ofAlibaba makes an installation on the same database that reads Function
-// Compute.
+// ofAlibaba returns an installation on the same database that reads Function Compute.
 func (in *installation) ofAlibaba(endpoint string) *installation {
 	in.t.Helper()
 	other := *in
@@ -25,8 +24,8 @@ func (in *installation) ofAlibaba(endpoint string) *installation {
 	return &other
 }
 
-// Both clouds are archived into one table, from one simulator: each of a
-// function's records once, under the name of its cloud.
+// Both clouds are archived into one table, from one simulator: each record once, under
+// the name of its cloud.
 func TestBothClouds(t *testing.T) {
 	t.Parallel()
 	api, web := simulator(t, generated(t, 6, 3000, 4))
@@ -53,7 +52,7 @@ func TestBothClouds(t *testing.T) {
 		"functioncompute cn-hangzhou "+testAccount+", functiongraph "+simulate.DefaultRegion+" "+simulate.DefaultProjectID {
 		t.Error(got)
 	}
-	// The same records in the words of either cloud.
+	// Both clouds have the same records, in their own words.
 	const words = `SELECT string_agg(DISTINCT status || ' ' || source_status, ', ') FROM invocation_history WHERE provider = 'functioncompute'`
 	if got := queryValue[string](in, words); got != "DISCARD Expired, FAIL Failed, FAIL Stopped, SUCCESS Succeeded" {
 		t.Error(got)
@@ -68,7 +67,7 @@ func TestBothClouds(t *testing.T) {
 		t.Errorf("%d records are not the same in both", n)
 	}
 
-	// Once more finds nothing to do; by force, nothing that is new.
+	// A second backfill has nothing to do. A forced one finds nothing new.
 	if out := alibaba.backfill("--force"); !strings.Contains(out, " 0 new records") {
 		t.Error(out)
 	}
@@ -83,8 +82,8 @@ func TestBothClouds(t *testing.T) {
 	}
 }
 
-// What is wrong with the configuration is said before anything is tried, and
-// keys that are refused are shown nowhere.
+// Mistakes in the configuration are told before anything is tried. Refused keys are
+// never printed.
 func TestFunctionComputeUsage(t *testing.T) {
 	t.Parallel()
 	_, web := simulator(t, generated(t, 1, 10, 4))
@@ -105,7 +104,7 @@ func TestFunctionComputeUsage(t *testing.T) {
 			t.Errorf("%s: exit %d, %s", c.env, code, stderr)
 		}
 	}
-	// A key that is not the simulator's is refused, and shown nowhere.
+	// The simulator refuses another key, which is not printed.
 	file := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(file, []byte("a-wrong-secret\n"), 0o600); err != nil {
 		t.Fatal(err)

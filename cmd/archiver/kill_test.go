@@ -20,13 +20,13 @@ const (
 	kills       = 20
 	killWorkers = 8
 
-	// What a kill may make the next run ask for again, as docs/commands.md says: the
-	// pages asked for and not yet kept.
+	// The number of pages that a kill may make the next run ask for again, as
+	// docs/commands.md says: those that were asked for and not yet kept.
 	askedAgainPerKill = 2 * killWorkers
 )
 
-// A recorder notes which pages of invocations were asked for, and tells at
-// which one to kill.
+// A recorder records which pages of invocations were asked for, and kills the process
+// at one of them.
 type recorder struct {
 	next http.Handler
 
@@ -59,14 +59,14 @@ func (r *recorder) note(page string) {
 	}
 }
 
-// arm has a process that has started killed at the page that begin named.
+// arm lets a started process be killed at the page that begin named.
 func (r *recorder) arm(kill func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.kill = kill
 }
 
-// begin starts the book of another run, to be killed at a page once armed.
+// begin starts to record another run, which is killed at a page once armed.
 func (r *recorder) begin(killAt int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,8 +77,8 @@ func (r *recorder) begin(killAt int) {
 	r.killAt, r.kill = killAt, nil
 }
 
-// TestKilledAnywhere kills the real binary at random points of a backfill and
-// compares the table with an undisturbed run's, row by row.
+// TestKilledAnywhere kills the real binary at random points of a backfill, and
+// compares the table with that of an undisturbed run, row by row.
 func TestKilledAnywhere(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -91,7 +91,7 @@ func TestKilledAnywhere(t *testing.T) {
 	t.Logf("ARCHIVER_TEST_SEED=%d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 
-	data := generated(t, 40, 100_000, 7)
+	data := generated(t, 40, 40_000, 7)
 	api, calm := simulator(t, data)
 	undisturbed := install(t, calm.URL)
 	undisturbed.backfill()
@@ -108,8 +108,8 @@ func TestKilledAnywhere(t *testing.T) {
 	killed, total := 0, 0
 	for killed < kills {
 		cmd := disturbed.command(nil, args...)
-		// The kills spread over the whole backfill: each run gets about as far
-		// as what is left over the kills that are left.
+		// The kills are spread over the whole backfill: each run reads about the pages
+		// that are left, divided by the kills that are left.
 		r.begin(1 + random.IntN(max(1, 2*(fewest-total)/(kills-killed+1))))
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -137,7 +137,7 @@ func TestKilledAnywhere(t *testing.T) {
 	sameArchive(t, undisturbed, disturbed)
 }
 
-// archived is everything that does not depend on when a row was written.
+// archived selects every column that does not depend on when a row was written.
 const archived = `
 	SELECT 'invocation' AS what,
 	       (h.request_id, h.function_urn, h.status, h.source_status, h.error_code, h.error_message,

@@ -14,14 +14,14 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// TestFollowsWhatIsInFlight runs every hour against a service that goes on:
-// records are first found waiting or running, move to the hour and the day in
-// which they start, and settle later. Every one ends up as the service has it,
-// once, and functions without anything in flight cost no call for it.
+// TestFollowsWhatIsInFlight runs every hour against a service in use. Records first
+// wait or run, move to the hour and day in which they start, and settle later. The
+// archive has each record once, as the service has it. Functions without records in
+// flight cost no call for them.
 func TestFollowsWhatIsInFlight(t *testing.T) {
 	t.Parallel()
 	clock := clocktest.New(day.Add(21*time.Hour + 2*time.Second))
-	data, err := dataset.Live(dataset.GenerateOptions{Functions: 6, Invocations: 60_000, Seed: 5}, clock.Now)
+	data, err := dataset.Live(dataset.GenerateOptions{Functions: 6, Invocations: 20_000, Seed: 5}, clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestFollowsWhatIsInFlight(t *testing.T) {
 		t.Error("no record was in flight: the test shows nothing")
 	}
 
-	// What had not settled in the last window read is still in flight.
+	// Records of the last window that have not settled are still in flight.
 	until := clock.Now().Add(-time.Hour).Truncate(time.Hour)
 	archived := inFlightAt(t, in)
 	for id, status := range archived {
@@ -106,7 +106,7 @@ func TestFollowsWhatIsInFlight(t *testing.T) {
 	}
 }
 
-// inFlightAt are the records that the archive has in flight.
+// inFlightAt returns the records that the archive has in flight.
 func inFlightAt(t *testing.T, in *installation) map[string]string {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), in.database)

@@ -66,7 +66,6 @@ func TestLogOfARun(t *testing.T) {
 	}
 }
 
-// What is said at the end, on one line, does nothing to a terminal.
 // keysInDocs are the first words in code of the rows of a table of docs/logs.md.
 var keysInDocs = regexp.MustCompile("(?m)^\\| ((?:`[a-z_]+`(?:, )?)+) \\|")
 

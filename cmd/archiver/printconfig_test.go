@@ -13,8 +13,8 @@ import (
 	"archiver/internal/terminal"
 )
 
-// A flag wins over the environment, that over the file, and in it a source over
-// the top level.
+// A flag wins over the environment, the environment over the file, and in the file a
+// source over the top level.
 func TestPrecedence(t *testing.T) {
 	t.Parallel()
 	const file = "settle: 2m\nconcurrency: 2\nrate: 2\nlookback: 2d\nlog-level: warn\nsources:\n" +
@@ -94,7 +94,7 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-// Two clouds and the defaults, as they are printed.
+// The printed settings of two clouds, with defaults.
 func TestPrintConfig(t *testing.T) {
 	t.Parallel()
 	w := work(t, map[string]string{
@@ -165,8 +165,7 @@ func (w *workplace) fix(from, to string) {
 	w.write("archiver.yaml", strings.ReplaceAll(string(text), from, to))
 }
 
-// Every flag that a file may have is one that run has, and each is told apart:
-// of a source, or of the process.
+// These settings belong to the process; all other keys belong to a source.
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	parser, err := newParser(new(commands), streams{})

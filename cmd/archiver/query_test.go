@@ -43,10 +43,9 @@ func byID(list []query.Element) []query.Element {
 	return list
 }
 
-// Of both clouds, whatever is asked for, the source and the archive give the same
-// records in the same words, however the source reads a question and writes an
-// answer. The source is asked without a database, the archive without
-// credentials.
+// For both clouds and for each question, the source and the archive give the same
+// records in the same words. The source is asked without a database, the archive
+// without credentials.
 func TestQuerySourceAndArchiveAgree(t *testing.T) {
 	t.Parallel()
 	api := faulty(t, generated(t, 3, 2500, 4), "borders=none,order=none,mix,statuses=0.05,reversed=0.05,nul=0.05,unusable=0.02,twice=0.05", time.Now)
@@ -117,9 +116,9 @@ func TestQuerySourceAndArchiveAgree(t *testing.T) {
 	}
 }
 
-// A request of Function Compute whose caller chose its invocation id is found
-// where times are given, and told of where they are not; the archive has it
-// whenever it was, and says where it is not complete.
+// A request of Function Compute whose caller chose its invocation id is found if times
+// are given. Without times, a note says so. The archive finds it without times, and
+// notes which hours are not complete.
 func TestQueryOneRequest(t *testing.T) {
 	t.Parallel()
 	api, web := simulator(t, generated(t, 1, 600, 4))
@@ -178,8 +177,8 @@ func TestQueryVersionWithoutRows(t *testing.T) {
 	}
 }
 
-// Of several sources one is asked, which --source picks. The archive has those of
-// all, and needs the credentials of none.
+// With several sources, --source picks the one that is asked. The archive has the
+// records of all sources, and needs no credentials.
 func TestQueryOneOfSeveralSources(t *testing.T) {
 	t.Parallel()
 	w, _, shop, stock := severalClouds(t)

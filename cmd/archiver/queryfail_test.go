@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// A name, or a glob that matches one alone, is as good as a URN; what is not is
-// told with the names that there are.
+// A name, or a glob that matches only one function, works like a URN. The error of
+// another one names functions to ask for.
 func TestQueryNamesOneFunction(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Pointer[url.URL]
@@ -40,7 +40,7 @@ func TestQueryNamesOneFunction(t *testing.T) {
 	}
 }
 
-// What is wrong is said before anything is asked.
+// Mistakes are told before the source is asked.
 func TestQueryUsage(t *testing.T) {
 	t.Parallel()
 	in := install(t, newServer(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Error("asked: " + r.URL.Path) })))
@@ -68,7 +68,7 @@ func TestQueryUsage(t *testing.T) {
 	}
 }
 
-// A source that fails is exit code 1, and what it gave before is no whole answer.
+// If the source fails, the exit code is 1, and the answer is marked as not whole.
 func TestQueryFails(t *testing.T) {
 	t.Parallel()
 	api, web := simulator(t, generated(t, 1, 1200, 4))

@@ -18,8 +18,8 @@ import (
 	"archiver/internal/terminal"
 )
 
-// hostile answers as FunctionGraph does, with one function and what its records
-// may hold, and keeps the last question about them.
+// hostile answers as FunctionGraph does, with one function and hostile texts in its
+// records. It keeps the URL of the last question for records.
 func hostile(t *testing.T, asked *atomic.Pointer[url.URL]) http.Handler {
 	t.Helper()
 	body, err := os.ReadFile(filepath.Join("testdata", "query", "answer.json"))
@@ -39,9 +39,8 @@ func hostile(t *testing.T, asked *atomic.Pointer[url.URL]) http.Handler {
 	})
 }
 
-// What is printed is the same each time, fits the terminal, and holds nothing
-// that a terminal would obey. -update writes the files that it
-// is compared with.
+// The printed answer is equal to the file in testdata, fits the terminal, and has no
+// character that a terminal would obey. -update writes the files.
 func TestQueryPrints(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Pointer[url.URL]
@@ -55,7 +54,7 @@ func TestQueryPrints(t *testing.T) {
 		"wide.txt":     {columns: 132},
 		"default.txt":  {},
 		"tiny.txt":     {columns: 20},
-		"beside.txt":   {columns: 132, args: []string{"--status", "DISCARD", "--status", "FAIL", "--status", "WAIT"}},
+		"errors.txt":   {columns: 132, args: []string{"--status", "DISCARD", "--status", "FAIL", "--status", "WAIT"}},
 		"whole.txt":    {columns: 80, args: []string{"--status", "success,running", "--limit", "3"}},
 		"all.json":     {args: []string{"--json"}},
 		"limited.json": {args: []string{"--json", "--limit", "1"}},
@@ -99,7 +98,7 @@ func TestQueryPrints(t *testing.T) {
 	}
 }
 
-// What a source can filter, it is asked to, and what was assumed is said.
+// The source is asked to filter what it can filter. Notes tell which times are assumed.
 func TestQueryAsks(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Pointer[url.URL]

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestReport writes the status page as a file, over one that is there; where it
-// cannot be written, that one stays.
+// TestReport writes the status page over an old file. If that fails, the old file is
+// unchanged.
 func TestReport(t *testing.T) {
 	t.Parallel()
 	data := generated(t, 3, 3_000, 1)
@@ -49,12 +49,11 @@ func TestReport(t *testing.T) {
 		}
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) != 1 {
-		t.Errorf("beside the report are %v, %v", left, err)
+		t.Errorf("the folder of the report has %v, %v", left, err)
 	}
 }
 
-// TestDemoServes keeps the demo's page up until Ctrl-C, which is its end and no
-// failure.
+// TestDemoServes serves the demo's page until Ctrl-C, which is not a failure.
 func TestDemoServes(t *testing.T) {
 	t.Parallel()
 	in := &installation{t: t, env: []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "ARCHIVER_LOG_LEVEL=error"}}

@@ -9,8 +9,8 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// TestRetention archives a day that is older than the retention, sees it listed
-// by a dry run that touches nothing, and dropped by a run.
+// TestRetention archives a day that is older than the retention. A dry run lists the
+// day and changes nothing; a run drops it.
 func TestRetention(t *testing.T) {
 	t.Parallel()
 	now := time.Now().UTC()
@@ -82,7 +82,7 @@ func TestRetention(t *testing.T) {
 	if n := queryValue[int64](in, `SELECT count(*) FROM archiver_internal.windows WHERE window_start < $1`, now.AddDate(0, 0, -5).Truncate(24*time.Hour)); n != 0 {
 		t.Errorf("%d old windows are left", n)
 	}
-	// Beside it, the days to come are there.
+	// The days to come exist as well.
 	if n := queryValue[int64](in, `SELECT count(*) FROM pg_inherits WHERE inhparent = 'archiver_days.invocations_dated'::regclass`); n != 2 {
 		t.Errorf("%d days are there, want today and tomorrow", n)
 	}

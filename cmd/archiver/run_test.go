@@ -61,9 +61,9 @@ func dueOrder(flags settings.DueFlags, now time.Time, settle time.Duration) arch
 	return s.DueOrder("run", now)
 }
 
-// TestWindowIsDueOnceSettled runs on the schedule with an injected clock: at
-// the tick seven minutes after a window's end it has not settled and is not
-// read, at the next one, an hour later, it is.
+// TestWindowIsDueOnceSettled runs on a schedule with an injected clock. At the tick
+// seven minutes after its end, a window has not settled and is not read. It is read at
+// the next tick, an hour later.
 func TestWindowIsDueOnceSettled(t *testing.T) {
 	t.Parallel()
 	api, web := simulator(t, generated(t, 3, 3000, 1))

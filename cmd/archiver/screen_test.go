@@ -17,8 +17,7 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// A screen is a real terminal with a process of ours on it, and what is to be
-// seen there.
+// A screen is a real terminal with a process on it, and what it shows.
 type screen struct {
 	t    *testing.T
 	cmd  *exec.Cmd
@@ -38,7 +37,7 @@ type screen struct {
 	unknown []string // sequences that this screen does not know
 }
 
-// onTerminal starts a command on a terminal so wide.
+// onTerminal starts a command on a terminal with a number of columns.
 func (in *installation) onTerminal(t *testing.T, columns int, env []string, args ...string) *screen {
 	t.Helper()
 	s := &screen{t: t, cmd: in.command(append([]string{"TERM=xterm-256color"}, env...), args...), columns: columns,
@@ -118,14 +117,14 @@ func (s *screen) sequence(arg string, command rune) {
 	}
 }
 
-// text is what is to be seen.
+// text returns what the screen shows.
 func (s *screen) text() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return strings.Join(s.lines, "\n")
 }
 
-// await waits until something is to be seen.
+// await waits until the screen shows a text.
 func (s *screen) await(what string) {
 	s.t.Helper()
 	s.awaitThat(what, func(text string) bool { return strings.Contains(text, what) })
@@ -149,12 +148,12 @@ func (s *screen) awaitThat(what string, seen func(text string) bool) {
 			}
 			return
 		case <-patience:
-			s.t.Fatalf("waited in vain for %q on\n%s", what, s.text())
+			s.t.Fatalf("%q did not appear on\n%s", what, s.text())
 		}
 	}
 }
 
-// resize makes the terminal so wide.
+// resize changes the number of columns.
 func (s *screen) resize(columns int) {
 	s.t.Helper()
 	s.mu.Lock()

@@ -21,10 +21,10 @@ import (
 	"archiver/internal/simulate/dataset"
 )
 
-// Hourly passes over two days, through the real SDK: settings that change every
-// ten hours, and a status log that is switched off in between. What SQL says of
-// them is what the source said, at one question a function and day, and hours
-// without a status log are off.
+// Hourly passes over two days, through the real SDK. Settings change every ten hours,
+// and a status log is switched off between two changes. SQL shows the settings that
+// the source gave; each function is asked once a day; hours without a status log are
+// off.
 func TestSettingsAreArchived(t *testing.T) {
 	t.Parallel()
 	start := day.Add(12*time.Hour + 30*time.Minute)
@@ -51,8 +51,8 @@ func TestSettingsAreArchived(t *testing.T) {
 		clock.Advance(time.Hour)
 	}
 
-	// Asked at 0, 24 and 48 h; by 48 h the settings had changed at 20 and 40 h,
-	// and the status log at 30 h. What held in between was not seen.
+	// The source was asked at 0, 24 and 48 h. The settings changed at 20 and 40 h, the
+	// status log at 30 h. Settings that held only between two questions were not seen.
 	off := ""
 	want := map[string]string{}
 	for i, f := range api.Functions() {
@@ -132,7 +132,7 @@ func TestSettingsAreArchived(t *testing.T) {
 	}
 }
 
-// A user who may not read settings archives all the same, and is told once.
+// A user who may not read settings can archive, and gets one warning.
 func TestSettingsDenied(t *testing.T) {
 	t.Parallel()
 	api, _ := simulator(t, generated(t, 5, 1000, 1))
@@ -153,7 +153,7 @@ func TestSettingsDenied(t *testing.T) {
 	}
 }
 
-// texts are the rows of two columns, the first of which names each.
+// texts returns the second column of a query by the first.
 func texts(in *installation, sql string) map[string]string {
 	in.t.Helper()
 	rows := map[string]string{}

@@ -118,7 +118,7 @@ func severalClouds(t *testing.T) (w *workplace, in *installation, shop, stock *c
 	w.env = []string{
 		"HOME=" + w.dir, "PATH=/usr/bin:/bin", "ARCHIVER_CONFIG=archiver.yaml",
 		"STOCK_AK=" + testAccessKey, "STOCK_SK=" + testSecretKey,
-		// Nobody's: each source has its own.
+		// Not used: each source has its own.
 		"ARCHIVER_AUTH_TOKEN=wrong", "HUAWEICLOUD_SDK_AK=wrong", "HUAWEICLOUD_SDK_SK=wrong", "ALIBABA_CLOUD_ACCESS_KEY_ID=wrong",
 	}
 	return w, in, shop, stock
@@ -141,9 +141,9 @@ const (
 	fcRecords    = "functioncompute/cn-hangzhou/188=500"
 )
 
-// One process archives three sources into one database, each with its own keys
-// and limits, and says of each line of its log which it is of. verify, once and
-// check take them all as well, and --source picks.
+// One process archives three sources into one database, each with its own keys and
+// limits. Each line of the log names its source. verify, once and check work on all
+// sources as well, and --source picks some.
 func TestSeveralSources(t *testing.T) {
 	t.Parallel()
 	w, in, shop, stock := severalClouds(t)
@@ -175,7 +175,7 @@ func TestSeveralSources(t *testing.T) {
 		t.Errorf("at most %d and %d calls were under way, want 1 and 3: a source's limit is its own", one, three)
 	}
 
-	// Functions asked for by name need not be of every source; of one they have to be.
+	// Functions asked for by name must belong to one of the sources, not to all.
 	code, stdout, stderr = w.run(nil, append([]string{"backfill", "--function", "*/*"}, wholeDay...)...)
 	if code != exitDone || strings.Contains(stderr, "no function") {
 		t.Errorf("backfill of functions of one source: exit %d\n%s%s", code, stdout, stderr)
@@ -185,7 +185,7 @@ func TestSeveralSources(t *testing.T) {
 		t.Errorf("backfill of functions that are nobody's: exit %d\n%s%s", code, stdout, stderr)
 	}
 
-	// A variable of query alone has no other command leave the list of sources.
+	// A variable that only query uses does not change other commands.
 	code, stdout, stderr = w.run([]string{"ARCHIVER_ARCHIVED=true"}, append([]string{"verify"}, wholeDay...)...)
 	if code != exitDone || strings.Count(stdout, "windows compared, 0 differ") != 3 {
 		t.Errorf("verify: exit %d\n%s%s", code, stdout, stderr)
@@ -207,8 +207,8 @@ func TestSeveralSources(t *testing.T) {
 	}
 }
 
-// A source whose credentials are denied stops no other: theirs is done, and the
-// exit code says that not all is.
+// A source with denied credentials does not stop the others. The exit code says that
+// something is missing.
 func TestOneOfSeveralFails(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{append([]string{"backfill"}, wholeDay...), {"verify", "--from", "2026-03-29", "--to", "2026-03-30", "--repair"}} {
@@ -243,8 +243,8 @@ func TestOneOfSeveralFails(t *testing.T) {
 	}
 }
 
-// Two sources that turn out to be one account, by whatever ways they say so, are
-// refused where they share functions.
+// Two sources that name one account in different ways are refused if they share
+// functions.
 func TestSeveralOfOneAccount(t *testing.T) {
 	t.Parallel()
 	api, endpoint := signInServer(t)
@@ -267,7 +267,7 @@ sources:
 	}
 }
 
-// run keeps each source to its own schedule, and ends all of them at a signal.
+// run archives each source on its own schedule. A signal ends all of them.
 func TestRunSeveral(t *testing.T) {
 	t.Parallel()
 	w, _, _, _ := severalClouds(t)

@@ -22,15 +22,15 @@ import (
 	"archiver/internal/simulate"
 )
 
-// Who may sign in to the tests' simulators, beside their keys and token.
+// The user who may sign in to the simulators of the tests.
 const (
 	testUser     = "test-reader"
 	testPassword = `test "pass" word`
 	testDomain   = "test-account"
 )
 
-// signInServer serves data to everybody whom the tests know. Its clock is the
-// machine's, so that signatures are good.
+// signInServer serves data for each way to sign in. Its clock is the clock of the
+// machine, so that signatures are valid.
 func signInServer(t *testing.T) (*simulate.Server, string) {
 	t.Helper()
 	api, err := simulate.New(simulate.Options{
@@ -43,14 +43,14 @@ func signInServer(t *testing.T) (*simulate.Server, string) {
 	return api, newServer(t, api)
 }
 
-// nobody takes from an installation what it signs in with.
+// nobody removes all credentials from an installation.
 func (in *installation) nobody(endpoint string) *installation {
 	in.env = append(in.env, "HUAWEICLOUD_SDK_AK=", "HUAWEICLOUD_SDK_SK=", "HUAWEICLOUD_SDK_PROJECT_ID=",
 		"ARCHIVER_IAM_ENDPOINT="+endpoint)
 	return in
 }
 
-// A file holds a text for the length of the test.
+// file writes a text to a file that exists during the test.
 func file(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "file")
@@ -60,7 +60,7 @@ func file(t *testing.T, text string) string {
 	return path
 }
 
-// ways are the ways to sign in, with these secrets.
+// ways returns the environment of each way to sign in.
 func ways(t *testing.T, access, secret, security, token, password string) map[string][]string {
 	t.Helper()
 	return map[string][]string{
@@ -82,7 +82,7 @@ func ways(t *testing.T, access, secret, security, token, password string) map[st
 	}
 }
 
-// TestSignIn archives a day by each way to sign in, with the project by its name.
+// TestSignIn archives a day with each way to sign in, and the project given by name.
 func TestSignIn(t *testing.T) {
 	t.Parallel()
 	_, endpoint := signInServer(t)
@@ -99,8 +99,8 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-// echo refuses every call with this status, and repeats all of it in every
-// place that an error message is read from.
+// echo refuses every call with a status. It repeats the whole request in each place
+// that an error message is read from.
 func echo(status int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -121,9 +121,8 @@ func echo(status int) http.Handler {
 }
 
 // TestSecretsAreNeverShown runs a backfill with each kind of credentials against
-// a service that refuses all of them and repeats what it was sent: nothing of
-// that is in the log, in what is printed, in the database or among the
-// arguments of the process.
+// a service that refuses them and repeats each request. No secret is in the log, in
+// the output, in the database or in the arguments of the process.
 func TestSecretsAreNeverShown(t *testing.T) {
 	t.Parallel()
 	const access, secret, security, token, password = "ACCESSKEYOFTHETEST", "secretkeyofthetest", "securitytokenofthetest", "usertokenofthetest", `pass "word" of the test`
@@ -180,8 +179,8 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	}
 }
 
-// TestNoSecretFlags looks at every flag of every command that archives: none
-// takes a secret, which every process of the machine could see.
+// TestNoSecretFlags checks that no flag of a command that archives takes a secret: every
+// process of the machine can see flags.
 func TestNoSecretFlags(t *testing.T) {
 	t.Parallel()
 	parser, err := newParser(new(commands), streams{out: io.Discard, err: io.Discard})
@@ -213,7 +212,7 @@ func TestNoSecretFlags(t *testing.T) {
 	}
 }
 
-// TestInterruptedLookUp interrupts a command that waits for the project's look-up.
+// TestInterruptedLookUp interrupts a command while it looks up the project.
 func TestInterruptedLookUp(t *testing.T) {
 	t.Parallel()
 	asked := make(chan struct{})
@@ -245,10 +244,9 @@ func TestInterruptedLookUp(t *testing.T) {
 	}
 }
 
-// TestMetadataService signs in as a cloud host's agency. The SDK knows one
-// address of the metadata service, so that the double stands in as the proxy to
-// it. The keys it gives first are no longer good once a few calls were made: the
-// run goes on with those that it gives next.
+// TestMetadataService signs in as the agency of a cloud host. The SDK knows only one
+// address of the metadata service, so the test's service is the proxy to it. Its first
+// keys expire after a few calls: the run continues with the next keys.
 func TestMetadataService(t *testing.T) {
 	t.Parallel()
 	var given, calls atomic.Int64

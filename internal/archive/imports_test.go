@@ -50,8 +50,7 @@ var importRules = []importRule{
 }
 
 // awaited are packages of the rules that do not exist yet.
-var awaited = []string{
-}
+var awaited = []string{}
 
 // importExceptions are imports that a rule forbids and that are still there.
 var importExceptions = []string{}

@@ -13,7 +13,6 @@ const (
 
 // sizeExceptions are files and folders that are still too large.
 var sizeExceptions = map[string]bool{
-	"internal/load/retention_test.go":  true,
 	"internal/loop/fake_store_test.go": true,
 	"internal/loop/run_test.go":        true,
 }

@@ -28,8 +28,9 @@ type Options struct {
 	Clock       archive.Clock     // default archive.SystemClock
 	Log         *slog.Logger      // default none
 
-	// Observe, if set, is called after each attempt with its outcome (one of
-	// Outcomes) and its duration. Several goroutines may call Observe at once.
+	// Observe, if set, is called once for each request, retries included, with
+	// its outcome (one of Outcomes) and its duration. Several goroutines may
+	// call Observe at once.
 	Observe func(outcome string, took time.Duration)
 }
 
@@ -37,8 +38,8 @@ const (
 	// DefaultTimeout limits one attempt of a call.
 	DefaultTimeout = 30 * time.Second
 
-	// DefaultRetryBudget limits all attempts of a call and the pauses between
-	// them.
+	// DefaultRetryBudget is how long a failing call is retried: no attempt
+	// starts later than this after the first one.
 	DefaultRetryBudget = 2 * time.Minute
 
 	// The most attempts of a call that is not throttled. Seven attempts take
@@ -186,9 +187,9 @@ func pauseAfter(err error, throttled bool, backOff time.Duration) time.Duration 
 }
 
 // classify reports whether the source throttled the call, and whether a retry
-// may help. A 4xx status is about the request itself and does not change, and
-// neither does an untrusted certificate. All other errors may pass, also an
-// answer that is cut or not readable.
+// may help. A status below 500, except 408, is about the request itself and
+// does not change, and neither does an untrusted certificate. All other errors
+// may pass, also an answer that is cut or not readable.
 func classify(err error) (throttled, retryable bool) {
 	var status *StatusError
 	if errors.As(err, &status) {

@@ -11,9 +11,10 @@ import (
 )
 
 // How the limiter adapts. The source's limit is unknown, and other clients may
-// share it. When the source throttles a call, the limiter drops the rate below
-// the rate of the accepted calls. After limiterHold without throttling, the
-// limiter raises the rate slowly.
+// share it. When the source throttles a call, the limiter cuts its rate to
+// limiterCut of it. If there was no limit yet, the limiter starts from the
+// measured rate of the accepted calls. After limiterHold without throttling,
+// the limiter raises the rate slowly.
 const (
 	limiterCut    = 0.8              // factor on the rate when the source throttles
 	limiterGrowth = 0.01             // of the rate, each second

@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// The outcomes of an attempt.
+// The outcomes of a request.
 const (
 	OutcomeOK          = "ok"
 	OutcomeThrottled   = "throttled"    // the source answered "too many calls"
@@ -25,7 +25,8 @@ var Outcomes = []string{
 	OutcomeTimeout, OutcomeNetwork, OutcomeUnreadable, OutcomeCanceled,
 }
 
-// outcome is the outcome of an attempt; ctx is the context of the whole call.
+// outcome is the outcome of an attempt's last request; ctx is the context of the
+// whole call.
 func outcome(ctx context.Context, a *attempt, err error) string {
 	switch {
 	case err == nil:

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	_ "embed" // statements
 	"fmt"
 	"slices"
 	"time"
@@ -34,7 +35,7 @@ func (s *Store) Claim(ctx context.Context, function archive.Known) (archive.Clai
 	}
 	c := &claim{
 		store: s, function: function, openWalks: make(map[archive.Span]bool),
-		known: knownRows{unread: make(map[time.Time]int)}, sawForeignRows: function.Versioned,
+		known: knownRows{unread: make(map[time.Time]unreadDay)}, sawForeignRows: function.Versioned,
 	}
 	if s.claims.do(ctx, c); c.err != nil {
 		return nil, c.err
@@ -61,6 +62,23 @@ func newClaims(s *Store) *gather[*claim] {
 	}
 }
 
+const insertClaims = `
+	INSERT INTO archiver_internal.claims (function_id, owner, epoch, expires_at)
+	SELECT id, 0, 0, '-infinity'
+	  FROM unnest($1::integer[]) AS id
+	 WHERE NOT EXISTS (SELECT FROM archiver_internal.claims WHERE function_id = id)
+	 ORDER BY id
+	    ON CONFLICT (function_id) DO NOTHING`
+
+//go:embed takeclaims.sql
+var takeClaims string
+
+// selectDays are the days on which functions have rows.
+const selectDays = `
+	SELECT function_id, day, records
+	  FROM archiver_internal.window_days
+	 WHERE function_id = ANY ($1) AND records > 0`
+
 // take takes what can be taken of the claims: those have an epoch then.
 func (s *Store) take(ctx context.Context, claims []*claim) {
 	functions := make([]int32, len(claims))
@@ -69,32 +87,10 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 		functions[i], of[c.function.ID] = c.function.ID, c
 	}
 	var batch pgx.Batch
-	batch.Queue(`
-		INSERT INTO archiver_internal.claims (function_id, owner, epoch, expires_at)
-		SELECT id, 0, 0, '-infinity'
-		  FROM unnest($1::integer[]) AS id
-		 WHERE NOT EXISTS (SELECT FROM archiver_internal.claims WHERE function_id = id)
-		 ORDER BY id
-		    ON CONFLICT (function_id) DO NOTHING`, functions)
-	// A row that is locked belongs to a worker in the middle of a commit.
-	// Waiting for it could take as long as that worker is paused.
-	batch.Queue(`
-		UPDATE archiver_internal.claims c
-		   SET owner = $2, epoch = c.epoch + 1, expires_at = clock_timestamp() + $3
-		  FROM (
-			SELECT function_id
-			  FROM archiver_internal.claims
-			 WHERE function_id = ANY ($1)
-			   AND (expires_at < clock_timestamp()
-			        OR NOT EXISTS (
-					SELECT FROM pg_locks l
-					 WHERE l.locktype = 'advisory' AND l.granted
-					   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-					   AND l.classid = $4::integer::oid AND l.objid = owner::oid AND l.objsubid = 2))
-			   FOR UPDATE SKIP LOCKED) AS free
-		 WHERE c.function_id = free.function_id
-		RETURNING c.function_id, c.epoch`,
-		functions, s.db.Owner, archive.ClaimLife, pg.OwnerLocks).Query(func(rows pgx.Rows) error {
+	batch.Queue(insertClaims, functions)
+	batch.Queue(takeClaims, pg.Args{
+		"functions": functions, "owner": s.db.Owner, "life": archive.ClaimLife, "owner_locks": pg.OwnerLocks,
+	}).Query(func(rows pgx.Rows) error {
 		var id int32
 		var epoch int64
 		_, err := pgx.ForEachRow(rows, []any{&id, &epoch}, func() error {
@@ -104,15 +100,12 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 		return err
 	})
 	// The claims are held from here on, so this stays true.
-	batch.Queue(`
-		SELECT function_id, day, records
-		  FROM archiver_internal.window_days
-		 WHERE function_id = ANY ($1) AND records > 0`, functions).Query(func(rows pgx.Rows) error {
+	batch.Queue(selectDays, functions).Query(func(rows pgx.Rows) error {
 		var id int32
 		var on time.Time
 		var records int
 		_, err := pgx.ForEachRow(rows, []any{&id, &on, &records}, func() error {
-			of[id].known.unread[on.UTC()] = records
+			of[id].known.unread[on.UTC()] = unreadDay{rows: records}
 			return nil
 		})
 		return err

@@ -67,7 +67,7 @@ type life struct {
 	want    string // the row in the end: leaf, status, start, window, whether it was written again
 }
 
-// One invocation, whatever becomes of it, is one row, in its latest state and
+// One invocation is one row through its whole life, in its latest state and
 // where that state belongs.
 func TestCommitLives(t *testing.T) {
 	t.Parallel()

@@ -106,7 +106,7 @@ func TestFiguresOfDroppedDays(t *testing.T) {
 
 // Days are dropped while records come into them and figures are counted: each
 // record is counted once, wherever it was and whether it is still there.
-func TestFiguresBesideRetention(t *testing.T) {
+func TestFiguresDuringRetention(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	const rounds = 10
@@ -124,7 +124,7 @@ func TestFiguresBesideRetention(t *testing.T) {
 	for n := range rounds {
 		at := noted.Add(time.Duration(n) * time.Minute)
 		commit(t, c, lastPage(hours(yesterday, 24), at, timed(fmt.Sprint("r", n), archive.StatusSuccess, yesterday.Add(time.Duration(n)*archive.Hour), time.Second)))
-		if err := a.store.Retain(t.Context(), today); err != nil && !days.InTheWay(err) {
+		if err := a.store.Retain(t.Context(), today); err != nil && !days.IsBlocked(err) {
 			t.Fatal(err)
 		}
 	}

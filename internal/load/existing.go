@@ -47,7 +47,11 @@ const (
 // queueLookups asks for the stored versions of the pages' records. The answers
 // come into found when the batch is read.
 func queueLookups(batch *pgx.Batch, writes []*write, found existingRows) {
-	var ids []string
+	n := 0
+	for _, w := range writes {
+		n += len(w.batch.Invocations)
+	}
+	ids := make([]string, 0, n)
 	var dated []lookup
 	for _, w := range writes {
 		for i := range w.batch.Invocations {

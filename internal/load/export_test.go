@@ -64,7 +64,7 @@ func NewWatched(t *testing.T) *Watched {
 	return w
 }
 
-// Exec runs a statement beside the store.
+// Exec runs a statement on the plain connections.
 func (w *Watched) Exec(sql string, args ...any) { w.exec(sql, args...) }
 
 // Asked are the questions of the store since the last call, BEGIN and its like

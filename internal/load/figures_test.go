@@ -21,8 +21,7 @@ import (
 	"archiver/internal/load/pg"
 )
 
-// recounted are figures as a plain look at all rows gives them, by whatever the
-// key is, and differ those that are not the same as those kept.
+// recounted selects figures, by the key, that differ from a plain count of all rows.
 const recounted = `
 	WITH rows AS (
 		SELECT i.*, f.provider, f.region, f.project_id,
@@ -52,8 +51,8 @@ const recounted = `
 	    OR (c.p95 IS NULL) <> (histogram_percentile(k.histogram, 0.95) IS NULL)
 	    OR abs(c.p95 - histogram_percentile(k.histogram, 0.95)) > 0.001 + 0.045 * c.p95`
 
-// checkFigures compares all figures with the rows, of which nothing was dropped
-// and nothing is due.
+// checkFigures compares all figures with the rows. No day was dropped, and nothing is
+// due.
 func checkFigures(a *archiveDB) {
 	a.t.Helper()
 	for table, key := range map[string]string{
@@ -176,7 +175,7 @@ func TestFiguresNotedWhileCounting(t *testing.T) {
 		if err := figures.CountDay(t.Context(), tx, today); err != nil {
 			t.Fatal(err)
 		}
-		commit(t, c, page(span(0, 1), noted, record(fmt.Sprint("meanwhile", value[int](a, `SELECT count(*) FROM invocations`)), archive.StatusSuccess, hour(0))))
+		commit(t, c, page(span(0, 1), noted, record(fmt.Sprint("new", value[int](a, `SELECT count(*) FROM invocations`)), archive.StatusSuccess, hour(0))))
 		if err := end(tx); err != nil {
 			t.Fatal(err)
 		}
@@ -189,7 +188,7 @@ func TestFiguresNotedWhileCounting(t *testing.T) {
 }
 
 // Processes that write, and count at the same time, agree with the rows in the end.
-func TestFiguresBesideCommits(t *testing.T) {
+func TestFiguresDuringCommits(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	const workers, rounds = 4, 12

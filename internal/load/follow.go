@@ -2,41 +2,34 @@ package load
 
 import (
 	"context"
+	_ "embed" // statements
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/pg"
 )
 
-// InFlight are the function's records in flight that are due to be asked for
-// again: those of windows whose time has come, the oldest first. Within a
-// window their order is another each time, so that none is always the last.
+var (
+	//go:embed inflight.sql
+	selectInFlight string
+	//go:embed rechecked.sql
+	noteRechecked string
+)
+
+// InFlight are the function's records in flight that are to be asked for again by
+// now, those of the oldest windows first. Times are in UTC.
 func (c *claim) InFlight(ctx context.Context, at time.Time) ([]archive.InFlightRecord, error) {
-	rows, err := c.store.pool.Query(ctx, `
-		SELECT i.request_id, w.window_start, i.extra::text
-		  FROM archiver_days.invocations_in_flight i
-		  JOIN archiver_internal.windows w
-		    ON w.function_id = i.function_id
-		   AND w.window_start = date_trunc('hour', COALESCE(i.start_time, i.queried_window), 'UTC')
-		 WHERE i.function_id = $1 AND w.recheck_at <= $2
-		 ORDER BY w.window_start, random()`, c.function.ID, at)
-	if err != nil {
-		return nil, fmt.Errorf("select what is in flight: %w", err)
-	}
-	records, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r archive.InFlightRecord, err error) {
+	return pg.CollectBy(ctx, c.store.pool, func(row pgx.CollectableRow) (r archive.InFlightRecord, err error) {
 		err = row.Scan(&r.RequestID, &r.Window, &r.Extra)
 		r.Window = r.Window.UTC()
 		return r, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read what is in flight: %w", err)
-	}
-	return records, nil
+	}, "what is in flight", selectInFlight, pg.Args{"function": c.function.ID, "at": at})
 }
 
-// Follow keeps what the source answered when asked for one record in flight.
+// Follow stores what the source answered when asked for one record in flight.
 func (c *claim) Follow(ctx context.Context, r archive.InFlightRecord, found []archive.Invocation, rejected []archive.Rejected, at time.Time) (archive.Kept, error) {
 	b := archive.Batch{
 		Invocations: found, Rejected: rejected, At: at,
@@ -49,30 +42,15 @@ func (c *claim) Follow(ctx context.Context, r archive.InFlightRecord, found []ar
 	return w.changes.kept, nil
 }
 
-// Rechecked says when what is still in flight in these windows is asked for
-// again: after twice as long as the last time, a last time when the longest
-// life is over, and no more after that.
+// Rechecked notes that the records in flight of these windows were asked for. The next
+// time is after twice the last interval. When the longest life of a record is over,
+// there is one last time.
 func (c *claim) Rechecked(ctx context.Context, windows []time.Time, at time.Time) error {
 	return c.fenced(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `
-			WITH life AS (
-				SELECT w.window_start,
-				       GREATEST(w.window_start + interval '1 hour', max(i.first_archived_at)) + $4::interval AS ends
-				  FROM archiver_internal.windows w
-				  LEFT JOIN archiver_days.invocations_in_flight i
-				    ON i.function_id = w.function_id
-				   AND date_trunc('hour', COALESCE(i.start_time, i.queried_window), 'UTC') = w.window_start
-				 WHERE w.function_id = $1 AND w.window_start = ANY ($2)
-				 GROUP BY w.window_start
-			)
-			UPDATE archiver_internal.windows w
-			   SET rechecks = rechecks + 1,
-			       recheck_at = CASE
-			           WHEN pending = 0 OR life.ends <= $3 THEN NULL
-			           ELSE LEAST($3 + $5::interval * (1 << LEAST(rechecks + 1, 10)), life.ends) END
-			  FROM life
-			 WHERE w.function_id = $1 AND w.window_start = life.window_start`,
-			c.function.ID, windows, at, archive.MaxLife, archive.FirstRecheck)
+		_, err := tx.Exec(ctx, noteRechecked, pg.Args{
+			"function": c.function.ID, "windows": windows, "at": at,
+			"max_life": archive.MaxLife, "first_recheck": archive.FirstRecheck,
+		})
 		if err != nil {
 			return fmt.Errorf("update %d windows: %w", len(windows), err)
 		}
@@ -80,7 +58,7 @@ func (c *claim) Rechecked(ctx context.Context, windows []time.Time, at time.Time
 	})
 }
 
-// Verified notes that the archive's count of the span is the source's.
+// Verified notes that the archive and the source count the same in the span.
 func (c *claim) Verified(ctx context.Context, s archive.Span, at time.Time) error {
 	return c.fenced(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
@@ -95,8 +73,8 @@ func (c *claim) Verified(ctx context.Context, s archive.Span, at time.Time) erro
 	})
 }
 
-// Differs notes that the source counts more records of a window than the
-// archive has: it is short until it is read again.
+// Differs notes that the source counts more records of a window than the archive has.
+// The window is short until it is read again.
 func (c *claim) Differs(ctx context.Context, window time.Time, d *archive.ShortError) error {
 	return c.fenced(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `

@@ -32,8 +32,8 @@ func lookedUp(t *testing.T, s *rooms, ids []int32, q archive.Question, limit int
 	return found
 }
 
-// Whatever is asked for, what the archive answers is what matches of all that was
-// kept, newest first.
+// For any question, the archive answers the stored records that match it, newest
+// first.
 func TestLookupAnswersTheQuestion(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

@@ -30,7 +30,7 @@ var (
 )
 
 // An archiveDB is a migrated database of the test's own with a store on it,
-// and plain connections beside the store's to look at what it did.
+// and plain connections of its own to look at what the store did.
 type archiveDB struct {
 	t     testing.TB
 	url   string
@@ -135,7 +135,7 @@ func (a *archiveDB) newClaim(name string) *claim {
 	return a.claim(a.function(name))
 }
 
-// exec runs statements beside the store.
+// exec runs statements on the plain connections.
 func (a *archiveDB) exec(sql string, args ...any) {
 	a.t.Helper()
 	if _, err := a.sql.Exec(a.t.Context(), sql, args...); err != nil {
@@ -226,7 +226,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	for !holds() {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("waited in vain until %s", what)
+			t.Fatalf("waited too long until %s", what)
 		case <-tick.C:
 		}
 	}

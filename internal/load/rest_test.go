@@ -82,7 +82,7 @@ func TestRest(t *testing.T) {
 	}
 }
 
-// Whatever is open, or unknown, is due however long a function has been empty.
+// Open and unknown windows are due however long a function has been empty.
 func TestRestIsForWhatIsWhole(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

@@ -3,31 +3,26 @@ package load
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
 	"archiver/internal/load/days"
 	"archiver/internal/load/pg"
 )
 
-// tables are the days that the database has, with how they stand.
+// tables are the tables of days with their state.
 func (a *archiveDB) tables() []string {
 	a.t.Helper()
-	return a.rows(`SELECT relname, attached, pending, closed FROM (` + days.SelectDays + `) AS d ORDER BY 1`)
+	return a.rows(`SELECT relname, attached, pending, closed FROM (` + days.SelectTables + `) AS d ORDER BY 1`)
 }
 
-// filled is an archive of three days, today the last, with a row of each kind
-// in each.
+// filled is an archive of three days up to today. Each day has a row of each kind.
 func filled(t *testing.T) (*archiveDB, *claim) {
 	t.Helper()
 	a := newArchive(t)
@@ -44,7 +39,7 @@ func filled(t *testing.T) (*archiveDB, *claim) {
 	return a, c
 }
 
-// logged is a store on the archive whose log is kept.
+// logged is a store on the archive, and its log.
 func (a *archiveDB) logged() (*rooms, *bytes.Buffer) {
 	a.t.Helper()
 	s := openStore(a.t, a.url)
@@ -53,8 +48,8 @@ func (a *archiveDB) logged() (*rooms, *bytes.Buffer) {
 	return s, log
 }
 
-// What is older goes with all that belongs to it; what is in flight stays, and
-// the day that the time falls on.
+// Older days are dropped with all that belongs to them. Records in flight stay, and
+// so does the day of the given time.
 func TestRetain(t *testing.T) {
 	t.Parallel()
 	a, c := filled(t)
@@ -111,12 +106,12 @@ func TestRetain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.Contains(log.String(), `day=2026-03-12 rows=1 `) {
-		t.Errorf("the day made anew is not in the log:\n%s", log)
+		t.Errorf("the day that was made again is not in the log:\n%s", log)
 	}
 	checkWindows(a)
 }
 
-// What an operator detached is the operator's.
+// A table that an operator detached is left alone.
 func TestRetainLeavesForeignTables(t *testing.T) {
 	t.Parallel()
 	a, _ := filled(t)
@@ -130,118 +125,7 @@ func TestRetainLeavesForeignTables(t *testing.T) {
 	}
 }
 
-// leftovers are what a crash between the lines of retention leaves of the day
-// before today.
-var leftovers = map[string]func(a *archiveDB){
-	"emptied": func(a *archiveDB) { a.emptied(today.AddDate(0, 0, -1)) },
-	"detach pending": func(a *archiveDB) {
-		a.emptied(today.AddDate(0, 0, -1))
-		a.detachPending("invocations_20260313")
-	},
-	"detached": func(a *archiveDB) {
-		a.emptied(today.AddDate(0, 0, -1))
-		a.exec(`ALTER TABLE invocations_dated DETACH PARTITION invocations_20260313 CONCURRENTLY`)
-	},
-}
-
-// emptied takes the first step of retention.
-func (a *archiveDB) emptied(d time.Time) {
-	a.t.Helper()
-	conn, err := a.store.db.Session(a.t.Context(), nil)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	defer conn.Close(context.WithoutCancel(a.t.Context()))
-	r := days.Retention{Days: a.store.Days, Conn: conn, Concurrently: true}
-	if err := r.Empty(a.t.Context(), d); err != nil {
-		a.t.Fatal(err)
-	}
-}
-
-// detachPending is a detaching that was given up while it waited for a reader
-// of another day.
-func (a *archiveDB) detachPending(table string) {
-	a.t.Helper()
-	reader := a.reader(`SELECT count(*) FROM invocations WHERE start_time >= '2026-03-14' AND start_time < '2026-03-15'`)
-	conn, err := a.store.db.Session(a.t.Context(), map[string]string{"lock_timeout": "10ms"})
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	defer conn.Close(context.WithoutCancel(a.t.Context()))
-	_, err = conn.Exec(a.t.Context(), `ALTER TABLE archiver_days.invocations_dated DETACH PARTITION archiver_days.`+table+` CONCURRENTLY`)
-	if !days.InTheWay(err) {
-		a.t.Fatalf("detach while there is a reader: %v", err)
-	}
-	reader()
-}
-
-// reader is a transaction that has read and goes on, until it is ended.
-func (a *archiveDB) reader(sql string) (end func()) {
-	a.t.Helper()
-	tx, err := a.sql.BeginTx(a.t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	if _, err := tx.Exec(a.t.Context(), sql); err != nil {
-		a.t.Fatal(err)
-	}
-	return func() {
-		if err := tx.Rollback(context.WithoutCancel(a.t.Context())); err != nil {
-			a.t.Error(err)
-		}
-	}
-}
-
-func TestRetainFinishesLeftovers(t *testing.T) {
-	t.Parallel()
-	for name, leave := range leftovers {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a, _ := filled(t)
-			leave(a)
-			checkWindows(a)
-			if err := a.store.Retain(t.Context(), today); err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff([]string{`(invocations_20260314,t,f,f)`}, a.tables()); diff != "" {
-				t.Errorf("days (-want +got):\n%s", diff)
-			}
-			checkWindows(a)
-		})
-	}
-}
-
-// A write that meets one, in a process that knows the day as it was, is kept.
-func TestCommitIntoLeftovers(t *testing.T) {
-	t.Parallel()
-	all := maps.Clone(leftovers)
-	all["dropped"] = func(a *archiveDB) {
-		if err := openStore(a.t, a.url).Retain(a.t.Context(), today); err != nil {
-			a.t.Fatal(err)
-		}
-	}
-	for name, leave := range all {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a, c := filled(t)
-			leave(a)
-			yesterday := today.AddDate(0, 0, -1)
-			b := lastPage(hours(yesterday, 24), later, many(10, hours(yesterday, 24), "r1")...)
-			if kept := commit(t, c, b); kept.Inserted != 10 {
-				t.Errorf("kept %+v", kept)
-			}
-			if n := value[int](a, `SELECT count(*) FROM invocations WHERE request_id ~ '^r1'`); n != 10 {
-				t.Errorf("%d rows", n)
-			}
-			if state := a.tables(); !strings.Contains(strings.Join(state, " "), "(invocations_20260313,t,f,f)") {
-				t.Errorf("the day is not attached and open: %s", state)
-			}
-			checkWindows(a)
-		})
-	}
-}
-
-// waiting is how many sessions with such a statement wait for a lock.
+// waiting counts sessions whose statement is like the given one and waits for a lock.
 func (a *archiveDB) waiting(statement string) int {
 	a.t.Helper()
 	return value[int](a, `
@@ -249,9 +133,9 @@ func (a *archiveDB) waiting(statement string) int {
 		 WHERE datname = current_database() AND query ~ $1 AND cardinality(pg_blocking_pids(pid)) > 0`, statement)
 }
 
-// Somebody reads the oldest day and does not end: retention waits, the commits
-// into other days do not, not even into one that is made for it; then retention
-// gives up, says so, and has dropped the other day.
+// A reader of the oldest day does not end. Retention waits for it; commits into other
+// days do not wait, not even into a new day. Then retention gives up, reports the
+// day, and has dropped the other day.
 func TestRetainGivesUpForAReader(t *testing.T) {
 	t.Parallel()
 	a, c := filled(t)
@@ -276,7 +160,7 @@ func TestRetainGivesUpForAReader(t *testing.T) {
 	default:
 	}
 	err := <-ended
-	if err == nil || !days.InTheWay(err) || !strings.Contains(err.Error(), "of 2 days are left to the next run") {
+	if err == nil || !days.IsBlocked(err) || !strings.Contains(err.Error(), "of 2 days are left to the next run") {
 		t.Errorf("retention ends with %v", err)
 	}
 	if want := `level=WARN msg="day could not be dropped, the next run tries again" day=2026-03-12`; !strings.Contains(log.String(), want) {
@@ -299,14 +183,14 @@ func TestRetainGivesUpForAReader(t *testing.T) {
 	checkWindows(a)
 }
 
-// Somebody reads another day and does not end: the old days are emptied all the
-// same, and their tables dropped once nobody can know of them.
+// A reader of another day does not end. The old days are emptied all the same, and
+// their tables are dropped when the reader has ended.
 func TestRetainWithAReaderOfTheParent(t *testing.T) {
 	t.Parallel()
 	a, _ := filled(t)
 	end := a.reader(`SELECT count(*) FROM invocations WHERE start_time >= '2026-03-14' AND start_time < '2026-03-15'`)
 	s, log := a.logged()
-	if err := s.Retain(t.Context(), today); !days.InTheWay(err) {
+	if err := s.Retain(t.Context(), today); !days.IsBlocked(err) {
 		t.Errorf("retention ends with %v", err)
 	}
 	want := []string{"(invocations_20260312,t,t,t)", "(invocations_20260313,t,f,t)", "(invocations_20260314,t,f,f)"}
@@ -326,14 +210,14 @@ func TestRetainWithAReaderOfTheParent(t *testing.T) {
 	}
 }
 
-// One process's retention is enough.
+// Only one process at a time drops days.
 func TestRetainOnce(t *testing.T) {
 	t.Parallel()
 	a, _ := filled(t)
 	end := a.reader(`SELECT pg_advisory_lock(` + fmt.Sprint(pg.RetentionLock) + `)`)
 	s, log := a.logged()
 	if err := s.Retain(t.Context(), today); err != nil || len(a.tables()) != 3 {
-		t.Errorf("beside another: %v, %s", err, a.tables())
+		t.Errorf("while another process drops days: %v, %s", err, a.tables())
 	}
 	if !strings.Contains(log.String(), "in another process") {
 		t.Errorf("nothing is said of it:\n%s", log)
@@ -341,116 +225,7 @@ func TestRetainOnce(t *testing.T) {
 	end()
 }
 
-// A walk through hours that retention drops meanwhile begins again: it would
-// end as complete without its first page.
-func TestRetainEndsWalks(t *testing.T) {
-	t.Parallel()
-	a := newArchive(t)
-	c := a.newClaim("f")
-	yesterday := today.AddDate(0, 0, -1)
-	s := hours(yesterday, 30)
-	commit(t, c, page(s, noted, many(10, s, "first")...))
-	if err := a.store.Retain(t.Context(), today); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Commit(t.Context(), lastPage(s, noted, many(10, s, "second")...)); !errors.Is(err, archive.ErrClaimLost) {
-		t.Errorf("the walk goes on: %v", err)
-	}
-	checkWindows(a)
-	o := archive.Order{AskedBy: "backfill", Range: s}
-	w, err := a.claim(c.function).Work(t.Context(), o, noted)
-	if err != nil || len(w.Open) != 0 || len(w.Windows) != 30 {
-		t.Errorf("to do are %d open walks and %d windows, %v", len(w.Open), len(w.Windows), err)
-	}
-}
-
-// So does one that begins while retention waits for the commits under way.
-func TestRetainEndsWalksThatBegin(t *testing.T) {
-	t.Parallel()
-	a := newArchive(t)
-	c := a.newClaim("f")
-	commit(t, c, lastPage(hours(today, 1), noted))
-	end := a.reader(`SELECT pg_advisory_xact_lock_shared(` + fmt.Sprint(pg.CommitLock) + `)`)
-	yesterday := today.AddDate(0, 0, -1)
-	s := hours(yesterday, 24)
-	a.exec(`INSERT INTO windows (function_id, window_start, planned) VALUES ($1, $2, true)`, c.function.ID, yesterday)
-	ended := make(chan error, 1)
-	go func() { ended <- a.store.Retain(t.Context(), today) }()
-	eventually(t, "retention waits for a commit", func() bool { return a.waiting("pg_advisory_xact_lock") > 0 })
-	a.exec(`INSERT INTO walks (function_id, span_from, span_to, source_cursor, seen) VALUES ($1, $2, $3, '500', 500)`,
-		c.function.ID, s.From, s.To)
-	end()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Renew(t.Context()); !errors.Is(err, archive.ErrClaimLost) {
-		t.Errorf("the walk goes on: %v", err)
-	}
-	checkWindows(a)
-}
-
-// Pages come into the days that are dropped at the same time, and into others:
-// windows count what is there, at the end as at every commit.
-func TestRetainBesideCommits(t *testing.T) {
-	t.Parallel()
-	a := newArchive(t)
-	const workers, rounds = 4, 25
-	var all sync.WaitGroup
-	for i := range workers {
-		f := a.function(fmt.Sprint("f", i))
-		s := openStore(t, a.url)
-		all.Go(func() {
-			c := claimOf(t, s, f)
-			for n := range rounds {
-				from := today.AddDate(0, 0, n%4-2)
-				b := page(hours(from, 24), noted, append(many(50, hours(from, 24), fmt.Sprintf("r%d-%d", i, n)),
-					record(fmt.Sprintf("undated%d-%d", i, n/3), archive.StatusDiscard, time.Time{}),
-					record(fmt.Sprintf("waits%d-%d", i, n/2), []string{archive.StatusWait, archive.StatusSuccess}[n%2], from))...)
-				b.Rejected = []archive.Rejected{{Reason: "none", Payload: []byte(fmt.Sprint(i, n))}}
-				switch _, err := c.Commit(t.Context(), b); {
-				case errors.Is(err, archive.ErrClaimLost):
-					eventually(t, "retention lets go of the claim", func() bool {
-						got, err := s.Claim(t.Context(), f)
-						if err != nil && !errors.Is(err, archive.ErrClaimed) {
-							t.Error(err)
-							return true
-						}
-						again, free := got.(*claim)
-						if free {
-							c = again
-						}
-						return free
-					})
-				case err != nil:
-					t.Error(err)
-				}
-			}
-		})
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		all.Wait()
-	}()
-	for running := true; running; {
-		select {
-		case <-done:
-			running = false
-		default:
-		}
-		if err := a.store.Retain(t.Context(), today); err != nil && !days.InTheWay(err) {
-			t.Error(err)
-		}
-	}
-	checkWindows(a)
-	for _, state := range a.tables() {
-		if strings.Contains(state, "0312") || strings.Contains(state, "0313") {
-			t.Errorf("there is still %s", state)
-		}
-	}
-}
-
-// What comes before PostgreSQL 14, which cannot detach without a lock.
+// Before PostgreSQL 14 a table cannot be detached without a lock on the parent.
 func TestDropTableAtOnce(t *testing.T) {
 	t.Parallel()
 	a, _ := filled(t)
@@ -462,7 +237,7 @@ func TestDropTableAtOnce(t *testing.T) {
 	r := days.Retention{Days: a.store.Days, Conn: conn}
 	yesterday := today.AddDate(0, 0, -1)
 	end := a.reader(`SELECT count(*) FROM invocations WHERE start_time >= '2026-03-14' AND start_time < '2026-03-15'`)
-	if err := r.Drop(t.Context(), yesterday); !days.InTheWay(err) {
+	if err := r.Drop(t.Context(), yesterday); !days.IsBlocked(err) {
 		t.Errorf("with a reader of the parent: %v", err)
 	}
 	if state := a.tables()[1]; state != "(invocations_20260313,t,f,t)" {

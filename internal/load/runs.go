@@ -2,11 +2,19 @@ package load
 
 import (
 	"context"
+	_ "embed" // statements
 	"fmt"
 	"time"
 
 	"archiver/internal/archive"
 	"archiver/internal/load/pg"
+)
+
+var (
+	//go:embed noterun.sql
+	noteRun string
+	//go:embed endrun.sql
+	endRun string
 )
 
 // BeginRun notes what a run was asked for.
@@ -22,35 +30,31 @@ func (s *Store) BeginRun(ctx context.Context, o archive.Order, at time.Time) (id
 	return id, nil
 }
 
-// NoteRun notes how far a run has come.
+// NoteRun notes the progress of a run.
 func (s *Store) NoteRun(ctx context.Context, id archive.RunID, n archive.Noted, at time.Time) error {
-	_, err := s.pool.Exec(ctx, `
-		UPDATE runs
-		   SET seen_at = $2, windows_planned = $3, windows_done = $4, records_done = $5, calls_done = $6, refused_done = $7
-		 WHERE run_id = $1`,
-		id, at, n.Windows, n.Done, n.Records(), n.Calls, n.Refused)
+	_, err := s.pool.Exec(ctx, noteRun, pg.Args{
+		"run": id, "at": at, "windows": n.Windows, "done": n.Done,
+		"records": n.Records(), "calls": n.Calls, "refused": n.Refused,
+	})
 	if err != nil {
 		return fmt.Errorf("update how far run %d has come: %w", id, err)
 	}
 	return nil
 }
 
-// EndRun notes what a run did and how it ended. A run that was killed stays
-// without an end.
+// EndRun notes what a run did and how it ended. A run that was killed has no end.
 func (s *Store) EndRun(ctx context.Context, id archive.RunID, sum archive.Summary, ended error, at time.Time) error {
 	var message *string
 	if ended != nil {
 		text := pg.Storable(ended.Error())
 		message = &text
 	}
-	_, err := s.pool.Exec(ctx, `
-		UPDATE runs
-		   SET finished_at = $2, windows = $3::bigint, complete = $4, records = $5, inserted = $6,
-		       rejected = $7, calls = $8, outcome = $9, error = $10,
-		       seen_at = $2, windows_planned = $3::bigint, windows_done = $11, records_done = $5, calls_done = $8, refused_done = $12
-		 WHERE run_id = $1`,
-		id, at, sum.Windows, sum.Complete, sum.Records(), sum.Inserted, sum.Rejected, sum.Calls, archive.RunOutcome(ended), message,
-		sum.Done, sum.Refused)
+	_, err := s.pool.Exec(ctx, endRun, pg.Args{
+		"run": id, "at": at, "outcome": archive.RunOutcome(ended), "error": message,
+		"windows": sum.Windows, "done": sum.Done, "complete": sum.Complete,
+		"records": sum.Records(), "inserted": sum.Inserted, "rejected": sum.Rejected,
+		"calls": sum.Calls, "refused": sum.Refused,
+	})
 	if err != nil {
 		return fmt.Errorf("update run %d: %w", id, err)
 	}

@@ -141,7 +141,7 @@ func TestFunctions(t *testing.T) {
 		t.Errorf("after all were listed again, %d are gone or unseen", n)
 	}
 	if n := value[int](a, `SELECT count(*) FROM functions WHERE first_seen <> $1`, noted); n != 0 {
-		t.Errorf("%d functions were first seen anew", n)
+		t.Errorf("%d functions were first seen again", n)
 	}
 	elsewhere := testSource
 	elsewhere.Region = "another"

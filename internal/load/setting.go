@@ -11,8 +11,8 @@ type lastSetting struct {
 	ID   int64
 	URN  string
 	From time.Time
-	To   *time.Time // nil where it holds now
-	Same bool       // as what came
+	To   *time.Time // nil if it holds now
+	Same bool       // the setting that came is equal
 }
 
 // settingsChanged are the rows that an answer changes.
@@ -31,12 +31,13 @@ type openedSetting struct {
 	from time.Time
 }
 
-// tick is the least that a row holds, and what the database tells apart.
+// tick is the shortest time that a row holds: PostgreSQL keeps microseconds.
 const tick = time.Microsecond
 
-// settingChanges compares what came at a time with the newest rows. What holds
-// and came again stays. Another answer closes the row and opens the next one,
-// and what did not come although all came is closed.
+// settingChanges compares the settings that came with the newest rows. A row that
+// holds and came again stays. If the setting differs, its row is closed and the next
+// one opened. If all settings came (Whole), rows of versions that did not come are
+// closed.
 func settingChanges(last []lastSetting, s archive.FunctionSettings, at time.Time) (c settingsChanged) {
 	at = at.Truncate(tick)
 	newest := make(map[string]lastSetting, len(last))
@@ -47,7 +48,7 @@ func settingChanges(last []lastSetting, s archive.FunctionSettings, at time.Time
 		setting.Created, setting.Modified = setting.Created.Truncate(tick), setting.Modified.Truncate(tick)
 		row, known := newest[setting.URN]
 		delete(newest, setting.URN)
-		var least time.Time // at which the next row can begin
+		var least time.Time // the next row cannot begin earlier
 		switch {
 		case !known:
 		case row.To != nil:

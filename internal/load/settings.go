@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	_ "embed" // statements
 	"fmt"
 	"time"
 
@@ -11,7 +12,17 @@ import (
 	"archiver/internal/load/pg"
 )
 
-// SettingsAsked is when the function's settings were asked for last.
+var (
+	//go:embed lastsettings.sql
+	selectLastSettings string
+	//go:embed opensetting.sql
+	insertSetting string
+	//go:embed askedsettings.sql
+	noteSettingsAsked string
+)
+
+// SettingsAsked is when the settings of the function were last asked for, or the
+// zero time.
 func (c *claim) SettingsAsked(ctx context.Context) (time.Time, error) {
 	var asked *time.Time
 	err := c.store.pool.QueryRow(ctx, `
@@ -21,14 +32,11 @@ func (c *claim) SettingsAsked(ctx context.Context) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, fmt.Errorf("select when the settings of %s were asked for: %w", c.function.Name, err)
 	}
-	if asked == nil {
-		return time.Time{}, nil
-	}
-	return *asked, nil
+	return pg.OrZero(asked), nil
 }
 
-// lockSettings keeps other writers of settings waiting: two claims may bring
-// the same version. They are few and short, and whoever reads does not wait.
+// lockSettings blocks other writers of settings, because two claims may bring the
+// same version. Writers are few and short. Readers are not blocked.
 func lockSettings(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, `LOCK TABLE archiver_internal.notification_setting_versions IN SHARE ROW EXCLUSIVE MODE`); err != nil {
 		return fmt.Errorf("lock the settings: %w", err)
@@ -36,8 +44,8 @@ func lockSettings(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// KeepSettings keeps what the source said of the function's versions. What
-// changed closes the row that held and opens the next, in one transaction.
+// KeepSettings stores what the source said of the versions of the function. For a
+// setting that changed, one transaction closes the row that held and opens the next.
 func (c *claim) KeepSettings(ctx context.Context, s archive.FunctionSettings, at time.Time) error {
 	return c.fenced(ctx, func(tx pgx.Tx) error {
 		last, err := c.lastSettings(ctx, tx, s)
@@ -48,18 +56,7 @@ func (c *claim) KeepSettings(ctx context.Context, s archive.FunctionSettings, at
 		var batch pgx.Batch
 		c.queueSettings(&batch, changes, at)
 		c.queueRejectedSettings(&batch, s.Rejected, at)
-		// The answer is for the function's other versions as well. Who writes
-		// rows of several takes the latest's first.
-		batch.Queue(`
-			UPDATE functions f
-			   SET settings_asked_at = $2
-			  FROM (
-				SELECT function_id
-				  FROM functions
-				 WHERE function_id = $1 OR latest_id = $1
-				 ORDER BY latest_id IS NOT NULL, function_urn
-				   FOR NO KEY UPDATE) v
-			 WHERE v.function_id = f.function_id`, c.function.ID, at)
+		batch.Queue(noteSettingsAsked, pg.Args{"function": c.function.ID, "at": at})
 		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 			return fmt.Errorf("write the settings of %s: %w", c.function.Name, err)
 		}
@@ -67,8 +64,8 @@ func (c *claim) KeepSettings(ctx context.Context, s archive.FunctionSettings, at
 	})
 }
 
-// lastSettings are the newest rows of the versions that came, and all that hold
-// now of the function. Nobody else writes settings before the transaction ends.
+// lastSettings are the newest rows of the versions that came, and all rows that hold
+// now of the function. They stay the newest until the transaction ends.
 func (c *claim) lastSettings(ctx context.Context, tx pgx.Tx, s archive.FunctionSettings) ([]lastSetting, error) {
 	if err := lockSettings(ctx, tx); err != nil {
 		return nil, err
@@ -77,24 +74,9 @@ func (c *claim) lastSettings(ctx context.Context, tx pgx.Tx, s archive.FunctionS
 	for i := range s.Settings {
 		urns[i], raw[i] = s.Settings[i].URN, string(s.Settings[i].Raw)
 	}
-	rows, err := tx.Query(ctx, `
-		SELECT DISTINCT ON (v.function_urn)
-		       v.setting_id, v.function_urn, v.valid_from, v.valid_to, COALESCE(v.raw = n.raw::jsonb, false)
-		  FROM functions f
-		  JOIN archiver_internal.notification_setting_versions v USING (provider, region, project_id)
-		  LEFT JOIN unnest($3::text[], $4::text[]) AS n (urn, raw) ON n.urn = v.function_urn
-		 WHERE f.function_id = $1
-		   AND (n.urn IS NOT NULL OR v.valid_to IS NULL AND (v.function_id = $1 OR v.function_urn = $2))
-		 ORDER BY v.function_urn, v.valid_from DESC`,
-		c.function.ID, c.function.URN, urns, raw)
-	if err != nil {
-		return nil, fmt.Errorf("select the settings of %s: %w", c.function.Name, err)
-	}
-	last, err := pgx.CollectRows(rows, pgx.RowToStructByPos[lastSetting])
-	if err != nil {
-		return nil, fmt.Errorf("read the settings of %s: %w", c.function.Name, err)
-	}
-	return last, nil
+	return pg.Collect[lastSetting](ctx, tx, "the settings of "+c.function.Name, selectLastSettings, pg.Args{
+		"function": c.function.ID, "urn": c.function.URN, "urns": urns, "raw": raw,
+	})
 }
 
 func (c *claim) queueSettings(batch *pgx.Batch, changes settingsChanged, at time.Time) {
@@ -110,21 +92,16 @@ func (c *claim) queueSettings(batch *pgx.Batch, changes settingsChanged, at time
 			 WHERE v.setting_id = c.setting_id`, ids, to)
 	}
 	for _, o := range changes.opened {
-		batch.Queue(`
-			INSERT INTO archiver_internal.notification_setting_versions (
-			       function_id, provider, region, project_id, function_urn, valid_from, seen_at, created_time, last_modified,
-			       max_async_event_age_in_seconds, max_async_retry_attempts,
-			       on_success_destination, on_failure_destination, enable_async_status_log, raw)
-			SELECT function_id, provider, region, project_id, $2, $3, $4, $5, $6,
-			       NULLIF($7, -1), NULLIF($8, -1), NULLIF($9, ''), NULLIF($10, ''), $11, $12::text::jsonb
-			  FROM functions
-			 WHERE function_id = $1`,
-			c.function.ID, o.URN, o.from, at, pg.OrNull(o.Created), pg.OrNull(o.Modified),
-			o.MaxEventAge, o.MaxRetries, o.OnSuccess, o.OnFailure, o.StatusLog, string(o.Raw))
+		batch.Queue(insertSetting, pg.Args{
+			"function": c.function.ID, "urn": o.URN, "from": o.from, "at": at,
+			"created": pg.OrNull(o.Created), "modified": pg.OrNull(o.Modified),
+			"max_event_age": o.MaxEventAge, "max_retries": o.MaxRetries,
+			"on_success": o.OnSuccess, "on_failure": o.OnFailure, "status_log": o.StatusLog, "raw": string(o.Raw),
+		})
 	}
 }
 
-// queueRejectedSettings keeps aside what is no setting, of no window.
+// queueRejectedSettings stores what no setting can hold. It belongs to no window.
 func (c *claim) queueRejectedSettings(batch *pgx.Batch, rejected []archive.Rejected, at time.Time) {
 	if len(rejected) == 0 {
 		return
@@ -141,8 +118,8 @@ func (c *claim) queueRejectedSettings(batch *pgx.Batch, rejected []archive.Rejec
 		c.function.ID, reasons, payloads, at)
 }
 
-// goneSettings are those of a function that the source does not know any more:
-// none. Should it be back, they are asked for at once.
+// goneSettings closes all settings of a function that the source no longer knows. If
+// the function comes back, its settings are asked for at once.
 func (c *claim) goneSettings(ctx context.Context, tx pgx.Tx, at time.Time) error {
 	last, err := c.lastSettings(ctx, tx, archive.FunctionSettings{})
 	if err != nil {

@@ -56,8 +56,8 @@ func TestPageCost(t *testing.T) {
 	}
 }
 
-// generate makes the windows of functions, and what is kept beside them: by one
-// statement each, for triggers would hold all of them in memory.
+// generate makes the windows of functions and their sums, by one statement each:
+// triggers would hold all rows in memory.
 func generate(w *load.Watched, functions, days int, now time.Time) {
 	w.Exec(`
 		INSERT INTO functions (provider, region, project_id, function_urn, function_name, first_seen, last_seen)

@@ -1,17 +1,20 @@
-// Package load keeps the archive in PostgreSQL. It implements archive.Store.
+// Package load writes the archive in PostgreSQL. It implements archive.Store. What
+// reads the archive, keeps its days and counts its figures lies in the packages below
+// it.
 //
-// A record's way: [claim.Commit] (commit.go) looks up what the archive has of
-// a page's request ids (probe.go), sorts the page into new, changed and
-// unchanged rows (classify.go), copies the new and changed ones into their
-// partitions (copy.go) and writes the checkpoint with them
-// (windows.go), all in one transaction.
+// A page of records takes this way: Commit (commit.go) looks up the stored rows of the
+// page's request ids (existing.go), sorts the page into new, changed and unchanged
+// rows (classify.go), writes the checkpoint (windows.go, walks.go), and then inserts
+// the new and changed rows by COPY, which also commits (copy.go). All of this is one
+// transaction.
 //
-// What holds after every commit, and after a crash at any line:
+// After every commit, and after a crash at any line:
 //
-//   - one row a request id, over all partitions;
-//   - windows.records, .pending and .rejected equal the rows of that window;
-//   - a walk's cursor stands after the last page whose rows are there;
-//   - nothing was written by a worker that had lost its claim.
+//   - records, pending and rejected of a window equal the rows of the window;
+//   - the cursor of a walk stands after the last page whose rows are stored;
+//   - no worker that had lost its claim has written anything;
+//   - a request id has one row. If two functions bring one request id with starts on
+//     different days, it can have two rows until the first function reads it again.
 package load
 
 import (

@@ -1,11 +1,13 @@
 package load
 
 import (
+	_ "embed" // statements
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/pg"
 )
 
 // note adds to the changes what a page does to the windows of its walk.
@@ -18,11 +20,19 @@ func (c *claim) note(windows *windowChanges, b *archive.Batch) {
 	}
 }
 
+const closeWalks = `
+	DELETE FROM archiver_internal.walks w
+	 USING unnest($1::integer[], $2::timestamptz[]) AS c (function_id, span_from)
+	 WHERE w.function_id = c.function_id AND w.span_from = c.span_from`
+
+//go:embed upsertwalks.sql
+var upsertWalks string
+
 // queueWalks keeps where the walks stand, or closes them. A span that is cut
 // leaves a walk for each piece, so that the next run finds the same ones.
-func queueWalks(batch *pgx.Batch, held []*write) {
+func queueWalks(batch *pgx.Batch, writes []*write) {
 	var closed, opened walkRows
-	for _, w := range held {
+	for _, w := range writes {
 		b := w.batch
 		switch {
 		case !w.checkpoint:
@@ -38,21 +48,13 @@ func queueWalks(batch *pgx.Batch, held []*write) {
 		}
 	}
 	if len(closed.functions) > 0 {
-		batch.Queue(`
-			DELETE FROM archiver_internal.walks w
-			 USING unnest($1::integer[], $2::timestamptz[]) AS c (function_id, span_from)
-			 WHERE w.function_id = c.function_id AND w.span_from = c.span_from`,
-			closed.functions, closed.from)
+		batch.Queue(closeWalks, closed.functions, closed.from)
 	}
 	if len(opened.functions) > 0 {
-		batch.Queue(`
-			INSERT INTO archiver_internal.walks (function_id, span_from, span_to, source_cursor, seen, source_count)
-			SELECT *
-			  FROM unnest($1::integer[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::integer[], $6::integer[])
-			    ON CONFLICT (function_id, span_from) DO UPDATE
-			   SET span_to = EXCLUDED.span_to, source_cursor = EXCLUDED.source_cursor,
-			       seen = EXCLUDED.seen, source_count = EXCLUDED.source_count`,
-			opened.functions, opened.from, opened.to, opened.cursors, opened.seen, opened.counts)
+		batch.Queue(upsertWalks, pg.Args{
+			"functions": opened.functions, "from": opened.from, "to": opened.to,
+			"cursors": opened.cursors, "seen": opened.seen, "source_counts": opened.counts,
+		})
 	}
 }
 
@@ -78,9 +80,9 @@ func (r *walkRows) add(c *claim, w archive.Walk) {
 }
 
 // queueStrays notes which functions have strays (see archive.Batch).
-func queueStrays(batch *pgx.Batch, held []*write) {
+func queueStrays(batch *pgx.Batch, writes []*write) {
 	var functions []int32
-	for _, w := range held {
+	for _, w := range writes {
 		if w.batch.Strays {
 			functions = append(functions, w.claim.function.ID)
 		}

@@ -3,6 +3,7 @@ package load
 import (
 	"cmp"
 	"context"
+	_ "embed" // statements
 	"fmt"
 	"slices"
 	"time"
@@ -101,17 +102,10 @@ func (w *windowChanges) starts() []time.Time {
 	return starts
 }
 
-// decides is where an upsert says how reading a window went. To begin reading
-// one again that is complete takes nothing back.
-const decides = `EXCLUDED.planned AND NOT (w.state = 'complete' AND EXCLUDED.state = 'partial')`
-
-// queue upserts the windows, in the order of their keys. A window found by
-// chance, without a state, is not planned: no run reads it for that. One that
-// has records in flight now is asked for them again later. One that was complete
-// before was so since then; one that is completed anew is to be verified anew.
+// queue upserts the windows, in the order of their keys.
 //
-// A walk that resumed does not know the source's count a window, but its total
-// agreed: what the archive has of a window that it completes is that count.
+// A walk that resumed does not know the source's count of a window, but its total
+// agreed: the records of a window that it completes are that count.
 func (w *windowChanges) queue(batch *pgx.Batch) {
 	var counted, uncounted []windowKey
 	for key, c := range w.of {
@@ -126,6 +120,9 @@ func (w *windowChanges) queue(batch *pgx.Batch) {
 	w.upsert(batch, counted, false)
 	w.upsert(batch, uncounted, true)
 }
+
+//go:embed upsertwindows.sql
+var upsertWindows string
 
 func (w *windowChanges) upsert(batch *pgx.Batch, keys []windowKey, uncounted bool) {
 	if len(keys) == 0 {
@@ -156,39 +153,12 @@ func (w *windowChanges) upsert(batch *pgx.Batch, keys []windowKey, uncounted boo
 		counts[i], attempts[i] = c.sourceCount, int32(c.attempts)
 		rechecks[i] = c.at.Add(archive.FirstRecheck)
 	}
-	batch.Queue(`
-		INSERT INTO archiver_internal.windows AS w (
-			function_id, window_start, state, planned, records, pending, rejected,
-			source_count, attempts, last_error, completed_at, recheck_at)
-		SELECT n.function_id, n.window_start, COALESCE(n.state, 'pending'), n.state IS NOT NULL,
-		       n.records, n.pending, n.rejected,
-		       CASE WHEN n.state = 'complete' THEN COALESCE(n.source_count, n.records + n.rejected) ELSE n.source_count END,
-		       n.attempts, n.last_error, n.completed_at,
-		       CASE WHEN n.pending > 0 THEN n.recheck_at END
-		  FROM unnest($1::integer[], $2::timestamptz[], $3::text[], $4::integer[], $5::integer[], $6::integer[],
-		              $7::integer[], $8::integer[], $9::text[], $10::timestamptz[], $11::timestamptz[])
-		    AS n (function_id, window_start, state, records, pending, rejected,
-		          source_count, attempts, last_error, completed_at, recheck_at)
-		    ON CONFLICT (function_id, window_start) DO UPDATE
-		   SET records  = w.records + EXCLUDED.records,
-		       pending  = w.pending + EXCLUDED.pending,
-		       rejected = w.rejected + EXCLUDED.rejected,
-		       attempts = w.attempts + EXCLUDED.attempts,
-		       planned  = w.planned OR EXCLUDED.planned,
-		       state        = CASE WHEN `+decides+` THEN EXCLUDED.state ELSE w.state END,
-		       last_error   = CASE WHEN `+decides+` THEN EXCLUDED.last_error ELSE w.last_error END,
-		       completed_at = CASE WHEN `+decides+` AND NOT (w.state = 'complete' AND EXCLUDED.state = 'complete')
-		                           THEN EXCLUDED.completed_at ELSE w.completed_at END,
-		       verified_at  = CASE WHEN `+decides+` AND NOT (w.state = 'complete' AND EXCLUDED.state = 'complete')
-		                           THEN NULL ELSE w.verified_at END,
-		       rechecks     = CASE WHEN w.pending + EXCLUDED.pending > 0 THEN w.rechecks ELSE 0 END,
-		       recheck_at   = CASE WHEN w.pending + EXCLUDED.pending > 0 THEN COALESCE(w.recheck_at, EXCLUDED.recheck_at) END,
-		       source_count = CASE WHEN `+decides+` THEN
-			       CASE WHEN EXCLUDED.state = 'complete' AND $12
-			            THEN w.records + w.rejected + EXCLUDED.records + EXCLUDED.rejected
-			            ELSE EXCLUDED.source_count END
-			       ELSE w.source_count END`,
-		functions, starts, states, records, pending, rejected, counts, attempts, errs, completed, rechecks, uncounted)
+	batch.Queue(upsertWindows, pg.Args{
+		"functions": functions, "starts": starts, "states": states,
+		"records": records, "pending": pending, "rejected": rejected,
+		"source_counts": counts, "attempts": attempts, "errors": errs,
+		"completed": completed, "rechecks": rechecks, "uncounted": uncounted,
+	})
 }
 
 // write upserts the windows by themselves.

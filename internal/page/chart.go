@@ -15,7 +15,7 @@ type bar struct {
 	past  bool // false in the future: nothing is drawn
 }
 
-// A chart is bars over time, with its axes and what it says in a sentence.
+// A chart is a row of bars over time, with axes and a summary.
 type chart struct {
 	Title, Summary string
 	Class          string

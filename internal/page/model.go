@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	pageRows   = 40  // functions a page
+	pageRows   = 40  // functions per page
 	reportRows = 100 // functions in a report
 	maxRuns    = 10
 	maxRisks   = 10

@@ -26,8 +26,8 @@ type Page struct {
 	Log     *slog.Logger
 	Version string
 
-	// SourceRetention is the assumed time for which the source keeps its records. The
-	// source's API does not tell it.
+	// SourceRetention is the assumed time for which the source keeps its
+	// records. The source's API does not tell it.
 	SourceRetention time.Duration
 }
 

@@ -2,7 +2,7 @@
 // The page works without this script. The script shows the text of a cell, moves
 // over the map by the arrow keys, and refreshes the page.
 (() => {
-	const every = 60000;
+	const refreshInterval = 60000; // ms
 	const main = document.getElementById("main");
 	const report = document.body.classList.contains("report");
 
@@ -20,13 +20,13 @@
 		return null;
 	};
 
-	const say = (cell) => {
+	const showCellText = (cell) => {
 		const view = cell.closest(".view");
 		const name = cell.parentElement.cells[0].querySelector("bdi");
 		view.querySelector(".cell").textContent = name.textContent + ", " + (cell.title || "nothing expected");
 	};
 
-	const ready = () => {
+	const prepareMaps = () => {
 		for (const map of document.querySelectorAll(".map")) {
 			const first = map.querySelector("tbody th + td");
 			if (first) first.tabIndex = 0;
@@ -35,7 +35,7 @@
 		}
 	};
 
-	const go = (from, to) => {
+	const moveFocus = (from, to) => {
 		from.tabIndex = -1;
 		to.tabIndex = 0;
 		to.focus();
@@ -61,7 +61,7 @@
 			default: return false;
 		}
 		const to = rows[y] && rows[y][x];
-		if (to) go(cell, to);
+		if (to) moveFocus(cell, to);
 		return true;
 	};
 
@@ -73,43 +73,43 @@
 	for (const kind of ["focusin", "mouseover", "click"]) {
 		document.addEventListener(kind, (event) => {
 			const cell = event.target.closest && event.target.closest(".map tbody td:not(.empty)");
-			if (cell) say(cell);
+			if (cell) showCellText(cell);
 		});
 	}
-	ready();
-	addEventListener("hashchange", ready);
+	prepareMaps();
+	addEventListener("hashchange", prepareMaps);
 	if (report) return;
 
-	// keep saves what is scrolled, open and focused, and returns a function that
+	// saveState saves what is scrolled, open and focused, and returns a function that
 	// restores it.
-	const keep = () => {
+	const saveState = () => {
 		const boxes = [...main.querySelectorAll(".box")].map((box) => [box.scrollLeft, box.scrollTop]);
 		const open = [...main.querySelectorAll("details")].map((d) => d.open);
-		const able = "a, td[tabindex], button, summary, .box";
-		const focused = [...main.querySelectorAll(able)].indexOf(document.activeElement);
+		const focusable = "a, td[tabindex], button, summary, .box";
+		const focused = [...main.querySelectorAll(focusable)].indexOf(document.activeElement);
 		const cell = document.activeElement.closest(".map tbody td");
 		const at = cell && [cell.parentElement.rowIndex, cell.cellIndex];
 		return () => {
 			main.querySelectorAll("details").forEach((d, i) => { d.open = open[i]; });
 			main.querySelectorAll(".box").forEach((box, i) => { if (boxes[i]) { box.dataset.at = "1"; [box.scrollLeft, box.scrollTop] = boxes[i]; } });
-			ready();
+			prepareMaps();
 			const map = main.querySelector(".map");
-			const again = at && map.rows[at[0]] && map.rows[at[0]].cells[at[1]];
-			if (again) go(map.querySelector("td[tabindex='0']") || again, again);
-			else if (focused >= 0) main.querySelectorAll(able)[focused]?.focus({ preventScroll: true });
+			const sameCell = at && map.rows[at[0]] && map.rows[at[0]].cells[at[1]];
+			if (sameCell) moveFocus(map.querySelector("td[tabindex='0']") || sameCell, sameCell);
+			else if (focused >= 0) main.querySelectorAll(focusable)[focused]?.focus({ preventScroll: true });
 		};
 	};
 
-	const said = document.createElement("span");
+	const note = document.createElement("span");
 	const button = document.createElement("button");
 	button.type = "button";
 	let paused = false;
-	const tell = () => {
+	const labelButton = () => {
 		button.textContent = paused ? "Refresh every minute" : "Stop refreshing";
 	};
-	button.addEventListener("click", () => { paused = !paused; tell(); });
-	tell();
-	document.getElementById("refresh").append(said, button);
+	button.addEventListener("click", () => { paused = !paused; labelButton(); });
+	labelButton();
+	document.getElementById("refresh").append(note, button);
 
 	const refresh = async () => {
 		if (document.hidden || main.querySelector("input:focus")) return;
@@ -117,15 +117,15 @@
 			const answer = await fetch(location.href, { cache: "no-store" });
 			if (!answer.ok) throw new Error(String(answer.status));
 			const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-			const put = keep();
+			const restore = saveState();
 			main.replaceChildren(...fresh.getElementById("main").childNodes);
 			document.querySelector(".top time").textContent = fresh.querySelector(".top time").textContent;
-			said.textContent = "";
-			put();
+			note.textContent = "";
+			restore();
 		} catch {
-			said.textContent = "; the last refresh failed";
+			note.textContent = "; the last refresh failed";
 		}
 	};
-	setInterval(() => { if (!paused) refresh(); }, every);
+	setInterval(() => { if (!paused) refresh(); }, refreshInterval);
 	document.addEventListener("visibilitychange", () => { if (!document.hidden && !paused) refresh(); });
 })();

@@ -115,7 +115,7 @@ func TestStates(t *testing.T) {
 
 // A resting function, which has been empty for long, is not late. After the
 // rest it is.
-func TestResting(t *testing.T) {
+func TestRestingFunction(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	a.windows(a.function("quiet"), at(10, 0), at(0, 2), 0)
@@ -147,7 +147,7 @@ func TestResting(t *testing.T) {
 
 // Hours for which no run was asked, between other hours, are reported
 // separately from late hours.
-func TestNeverAsked(t *testing.T) {
+func TestNeverRequested(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	a.run("run", at(0, 9), time.Second, "")
@@ -232,7 +232,7 @@ func TestErrorsAlike(t *testing.T) {
 }
 
 // Running runs are distinguished from runs whose process died.
-func TestRunsTold(t *testing.T) {
+func TestRunningAndDeadRuns(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	for _, seen := range []time.Duration{5 * time.Second, 5 * time.Minute} {

@@ -168,7 +168,7 @@ func (p *printer) table(heads []tableHead, rows [][]string, styles []style) {
 	}
 }
 
-// fit selects the columns that fit, and shortens those with give.
+// fit selects the columns that fit, and first shortens the columns that shrink.
 func fit(heads []tableHead, widths []int, columns int) (shown []int) {
 	for i := range heads {
 		if widths[i] > 0 { // skip empty columns

@@ -103,9 +103,10 @@ func (t *tally) text() string {
 const settleTime = 2 * time.Hour
 
 // expectedHours returns the hours in which a function should have windows: from
-// the first planned hour to the last planned hour, or to now if run or once
-// continues the archive. A function that has been empty for long rests: until
-// the end of the rest, no hours are expected after the last planned hour.
+// the first planned hour to the last planned hour or, if run or once continues
+// the archive, to settleTime ago. A function that has been empty for long
+// rests: until the end of the rest, no hours are expected after the last
+// planned hour.
 func expectedHours(f *read.Function, now time.Time, continues bool) (from, to time.Time) {
 	if f.PlannedFrom == nil {
 		return from, to

@@ -8,18 +8,18 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	_ "time/tzdata" // a zone's clock changes, whatever the machine has
+	_ "time/tzdata" // the rules of time zones, which a machine may lack
 
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/schedule"
 )
 
-// patience is how long a test waits for what must happen at once. Each test is
-// a bubble of testing/synctest, so nobody waits for it in vain.
+// patience is how long a test waits for what must happen at once. Each test is a
+// bubble of testing/synctest, so this takes no real time.
 const patience = 10 * time.Second
 
-// A scheduled is a schedule under way.
+// A scheduled is a running schedule.
 type scheduled struct {
 	t     *testing.T
 	clock *clocktest.Clock
@@ -47,16 +47,15 @@ func start(t *testing.T, expression string, clock *clocktest.Clock, shown archiv
 	return s
 }
 
-// to moves the clock to a tick, once it is waited for and all that the tick
-// before set going has come to rest: a job whose last word has been heard is
-// still busy until then.
+// to moves the clock to a tick. Before, it waits until the schedule sleeps until that
+// tick and every goroutine of the last tick is idle.
 func (s *scheduled) to(tick time.Time) {
 	s.t.Helper()
 	synctest.Wait()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	if err := s.clock.AwaitSleeper(ctx, tick); err != nil {
-		s.t.Fatalf("nobody waits for %v", tick)
+		s.t.Fatalf("no job waits for %v", tick)
 	}
 	s.clock.Advance(tick.Sub(s.clock.Now()))
 }
@@ -66,12 +65,12 @@ func await[T any](t *testing.T, what string, c <-chan T) (v T) {
 	select {
 	case v = <-c:
 	case <-time.After(patience):
-		t.Errorf("waited in vain for %s", what)
+		t.Errorf("%s did not come", what)
 	}
 	return v
 }
 
-// records collects what is logged.
+// records collects the lines of the log.
 type records struct {
 	mu   sync.Mutex
 	list []slog.Record
@@ -88,7 +87,7 @@ func (r *records) Handle(_ context.Context, record slog.Record) error {
 	return nil
 }
 
-// said are the messages of a level and the ticks that they name.
+// said returns the messages of a level, and the ticks that they name.
 func (r *records) said(level slog.Level) (messages []string, ticks []time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -119,7 +118,7 @@ func TestTicks(t *testing.T) {
 			want := noon.Add(time.Duration(i)*time.Hour + 7*time.Minute)
 			s.to(want)
 			if got := await(t, "the job", ran); !got.Equal(want) || got.Location() != time.UTC {
-				t.Errorf("the job is handed %v, want %v", got, want)
+				t.Errorf("the job got %v, want %v", got, want)
 			}
 		}
 		if messages, _ := s.logs.said(slog.LevelWarn); len(messages) > 0 {
@@ -128,7 +127,7 @@ func TestTicks(t *testing.T) {
 	})
 }
 
-// A tick of this very moment has been met: the next one counts.
+// A tick at the time of the start is not run: the next tick is.
 func TestStartedAtATick(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -142,8 +141,8 @@ func TestStartedAtATick(t *testing.T) {
 	})
 }
 
-// A job still under way at a tick is left alone, and that is said. The ticks
-// that it misses are not made up for.
+// A tick at which the last job is still busy is skipped and logged. Skipped ticks are
+// not run later.
 func TestBusyTicksAreSkipped(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -176,15 +175,15 @@ func TestBusyTicksAreSkipped(t *testing.T) {
 		await(t, "the end of the job", over)
 		s.to(noon.Add(4 * time.Hour))
 		if got := await(t, "the job", began); !got.Equal(noon.Add(4 * time.Hour)) {
-			t.Errorf("the job is handed %v", got)
+			t.Errorf("the job got %v", got)
 		}
 		close(goOn)
 		await(t, "the end of the job", over)
 	})
 }
 
-// The end of its context ends the schedule, once the job under way has ended;
-// the job hears of it.
+// When its context ends, the schedule cancels a job that is still busy and waits for
+// the job.
 func TestEndWaitsForTheJob(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -220,7 +219,7 @@ func TestEndBetweenTicks(t *testing.T) {
 	})
 }
 
-// A day that no calendar has never comes: that is said, and waited out.
+// The schedule logs that a day such as 30 February never comes, and waits for the end.
 func TestNoFurtherTick(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -234,7 +233,7 @@ func TestNoFurtherTick(t *testing.T) {
 	})
 }
 
-// A local clock shows its time in a zone.
+// A local clock gives its time in a time zone.
 type local struct {
 	*clocktest.Clock
 	zone *time.Location
@@ -242,7 +241,7 @@ type local struct {
 
 func (l local) Now() time.Time { return l.Clock.Now().In(l.zone) }
 
-// On the day when clocks change, each hour has its tick, and each of them one.
+// On a day on which local clocks change, each UTC hour has exactly one tick.
 func TestClockChange(t *testing.T) {
 	t.Parallel()
 	berlin, err := time.LoadLocation("Europe/Berlin")
@@ -250,8 +249,8 @@ func TestClockChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, day := range []time.Time{
-		time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC),  // 02:00 to 03:00 is left out there
-		time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), // and is there twice
+		time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC),  // the local time from 02:00 to 03:00 does not exist
+		time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), // and comes twice
 	} {
 		for expression, want := range map[string][]time.Duration{
 			"30 * * * *": hours(0, 24),
@@ -267,14 +266,14 @@ func TestClockChange(t *testing.T) {
 					for _, after := range want {
 						s.to(day.Add(after))
 						if got := await(t, "the job", ran); !got.Equal(day.Add(after)) || got.Location() != time.UTC {
-							t.Errorf("the job is handed %v, want %v", got, day.Add(after))
+							t.Errorf("the job got %v, want %v", got, day.Add(after))
 						}
 					}
-					// The next one is of another day.
+					// The next tick is on the next day.
 					next := day.Add(24*time.Hour + want[0])
 					s.to(next)
 					if got := await(t, "the job", ran); !got.Equal(next) {
-						t.Errorf("the next day's job is handed %v, want %v", got, next)
+						t.Errorf("the next day's job got %v, want %v", got, next)
 					}
 				})
 			})
@@ -289,8 +288,8 @@ func hours(from, to int) (list []time.Duration) {
 	return list
 }
 
-// A hasty clock is a little behind whenever somebody wakes, as one that was
-// set back by hand or by the network while he slept.
+// A hasty clock is a little behind after each sleep, as if it had been set back during
+// the sleep.
 type hasty struct {
 	*clocktest.Clock
 	mu    sync.Mutex
@@ -314,7 +313,7 @@ func (h *hasty) Sleep(ctx context.Context, d time.Duration) error {
 	return err
 }
 
-// A tick is met once, though the clock says after it that it is still to come.
+// A tick is run once, even if the clock then says that the tick is still to come.
 func TestClockSetBackALittle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -323,11 +322,11 @@ func TestClockSetBackALittle(t *testing.T) {
 		s := start(t, "0 * * * *", clock, &hasty{Clock: clock}, func(_ context.Context, tick time.Time) { ran <- tick })
 		s.to(noon.Add(time.Hour))
 		if got := await(t, "the job", ran); !got.Equal(noon.Add(time.Hour)) {
-			t.Errorf("the job is handed %v", got)
+			t.Errorf("the job got %v", got)
 		}
 		s.to(noon.Add(2 * time.Hour))
 		if got := await(t, "the job", ran); !got.Equal(noon.Add(2 * time.Hour)) {
-			t.Errorf("the job is handed %v", got)
+			t.Errorf("the job got %v", got)
 		}
 	})
 }
@@ -341,13 +340,13 @@ func TestParse(t *testing.T) {
 	}
 	for _, expression := range []string{
 		"", "7 * * *", "0 7 * * * *", "60 * * * *", "7 24 * * *", "often", "7 * * * * # hourly",
-		// Where clocks change, a local time comes twice or never.
+		// A local time may come twice or never.
 		"TZ=Europe/Berlin 7 * * * *", "CRON_TZ=Asia/Shanghai 7 * * * *",
 	} {
 		if _, err := schedule.Parse(expression); err == nil {
-			t.Errorf("%q is taken for a schedule", expression)
+			t.Errorf("%q is no error", expression)
 		} else if !strings.Contains(err.Error(), expression) {
-			t.Errorf("the error for %q does not say what it is about: %v", expression, err)
+			t.Errorf("the error for %q does not name it: %v", expression, err)
 		}
 	}
 }

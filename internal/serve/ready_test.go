@@ -16,8 +16,8 @@ import (
 	"archiver/internal/archive/clocktest"
 )
 
-// The database is asked every so often, however many probe, with a limit of
-// time; the log says it once.
+// The database is asked at most every five seconds, even by many probes, with a
+// timeout. The log has one line for each change.
 func TestReadiness(t *testing.T) {
 	t.Parallel()
 	clock := clocktest.New(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))
@@ -38,7 +38,7 @@ func TestReadiness(t *testing.T) {
 		t.Helper()
 		for range 3 {
 			page := httptest.NewRecorder()
-			// Whoever probed has left already.
+			// The probe has hung up already.
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			r.ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/readyz", nil).WithContext(ctx))
@@ -46,7 +46,7 @@ func TestReadiness(t *testing.T) {
 				t.Errorf("%d, want %d: %s", page.Code, want, page.Body)
 			}
 			if strings.Contains(page.Body.String(), "db.internal") {
-				t.Errorf("whoever probes reads %s", page.Body)
+				t.Errorf("the answer to a probe has %s", page.Body)
 			}
 		}
 	}

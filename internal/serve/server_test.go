@@ -56,7 +56,7 @@ func TestServer(t *testing.T) {
 		t.Error(err)
 	}
 	if resp, err := http.Get(s.URL()); err == nil {
-		resp.Body.Close()
+		_ = resp.Body.Close()
 		t.Error("it answers after its end")
 	}
 }

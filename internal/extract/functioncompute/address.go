@@ -73,10 +73,11 @@ func parseURN(urn string) (n functionName, err error) {
 	if len(parts) != 5 || parts[0] != "acs" || parts[1] != "fc" || len(path) != 4 || path[0] != "services" || path[2] != "functions" {
 		return n, fmt.Errorf("%q is not acs:fc:REGION:ACCOUNT:services/SERVICE/functions/FUNCTION", urn)
 	}
-	for to, from := range map[*string]string{&n.service: path[1], &n.function: path[3]} {
-		if *to, err = url.PathUnescape(from); err != nil || *to == "" {
-			return n, fmt.Errorf("%q has no service or no function", urn)
-		}
+	if n.service, err = url.PathUnescape(path[1]); err == nil {
+		n.function, err = url.PathUnescape(path[3])
+	}
+	if err != nil || n.service == "" || n.function == "" {
+		return functionName{}, fmt.Errorf("%q has no service or no function", urn)
 	}
 	return n, nil
 }

@@ -106,16 +106,17 @@ func sdkChain() func() (Keys, error) {
 		if err != nil {
 			return Keys{}, errNoKeys // its text has several lines, and may quote files
 		}
-		var k Keys
-		for to, from := range map[*string]*string{
-			&k.AccessKeyID: model.AccessKeyId, &k.AccessKeySecret: model.AccessKeySecret, &k.SecurityToken: model.SecurityToken,
-		} {
-			if from != nil {
-				*to = *from
-			}
-		}
-		return k, nil
+		return Keys{
+			AccessKeyID: emptyIfNil(model.AccessKeyId), AccessKeySecret: emptyIfNil(model.AccessKeySecret), SecurityToken: emptyIfNil(model.SecurityToken),
+		}, nil
 	}
+}
+
+func emptyIfNil(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
 }
 
 var errNoKeys = errors.New("no credentials: set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET")

@@ -107,8 +107,8 @@ func decodeList(body io.Reader, list string, element func(jsontext.Value)) (next
 	return next, err
 }
 
-// token reads a nextToken. Only null and "" mean the end of the list. A value
-// that is not a string or a number is an error.
+// token reads a nextToken that is not absent. Only null and "" mean the end of
+// the list. A value that is not a string or a number is an error.
 func token(value jsontext.Value) (string, error) {
 	switch value.Kind() {
 	case 'n':

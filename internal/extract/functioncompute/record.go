@@ -32,9 +32,9 @@ var Statuses = []string{"Enqueued", "Running", "Retrying", "Stopping", "Succeede
 
 // queryStatuses returns the source's statuses to query for a status of the
 // archive, one after the other. "" means all statuses. A status that can still
-// change is not queried with several of them: a record that goes from Retrying
-// to Running between two queries would be in neither answer. For a status that
-// the API cannot filter by, the query is for all.
+// change is not split into several queries: a record that goes from Retrying to
+// Running between two queries would be in neither answer. For such a status,
+// and for one that the API cannot filter by, one query reads all statuses.
 func queryStatuses(status string) (statuses []string) {
 	if slices.Contains(Statuses, status) {
 		return []string{status}

@@ -101,7 +101,7 @@ func (s *Source) Functions(ctx context.Context) iter.Seq2[[]archive.Function, er
 			for _, f := range list.functions {
 				urn := s.address.urn(f.functionName)
 				if _, known := listed[urn]; !known {
-					page = append(page, archive.Function{URN: urn, Name: f.functionName.String()})
+					page = append(page, archive.Function{URN: urn, Name: f.String()})
 				}
 				listed[urn] = append(listed[urn], f.qualifier)
 			}

@@ -41,11 +41,8 @@ type Options struct {
 	SecurityToken    extract.Secret // of temporary keys
 }
 
-// ErrOptions marks an error in the options. No call was made.
-var ErrOptions = extract.ErrOptions
-
 // Check reports errors in the options that are visible without a call. The
-// errors match ErrOptions.
+// errors match extract.ErrOptions.
 func (o Options) Check() error {
 	if _, err := apiEndpoint(o); err != nil {
 		return err
@@ -72,7 +69,7 @@ func (o *Options) checkNames() error {
 		"HUAWEICLOUD_SDK_PROJECT_ID": o.ProjectID, "ARCHIVER_PROJECT": o.Project, "ARCHIVER_REGION": o.Region,
 	} {
 		if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) {
-			return fmt.Errorf("%w: %s contains a space or a line break", ErrOptions, name)
+			return fmt.Errorf("%w: %s contains a space or a line break", extract.ErrOptions, name)
 		}
 	}
 	return nil

@@ -42,7 +42,7 @@ func TestOptions(t *testing.T) {
 		case c.fails == "" && err != nil:
 			t.Errorf("%s: %v", name, err)
 		case c.fails == "":
-		case !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), c.fails) || strings.Contains(err.Error(), "hunter2"):
+		case !errors.Is(err, extract.ErrOptions) || !strings.Contains(err.Error(), c.fails) || strings.Contains(err.Error(), "hunter2"):
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -91,7 +91,7 @@ type givenToken struct {
 func newGivenToken(o Options) (*givenToken, error) {
 	used, err := o.AuthToken.ReadWord()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
+		return nil, fmt.Errorf("%w: %w", extract.ErrOptions, err)
 	}
 	return &givenToken{secret: o.AuthToken, used: used}, nil
 }

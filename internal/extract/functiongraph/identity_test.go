@@ -106,7 +106,7 @@ func TestSignInErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := newCloud(t, machineClock).open(t, test.options)
-			if err == nil || errors.Is(err, ErrOptions) != test.config || errors.Is(err, archive.ErrDenied) != test.denied {
+			if err == nil || errors.Is(err, extract.ErrOptions) != test.config || errors.Is(err, archive.ErrDenied) != test.denied {
 				t.Fatalf("got %v", err)
 			}
 			for _, part := range test.says {

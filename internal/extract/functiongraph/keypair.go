@@ -31,12 +31,12 @@ const (
 
 func newKeyPair(o Options, clock archive.Clock) (*keyPair, error) {
 	if !o.AccessKey.Given() || !o.SecretKey.Given() {
-		return nil, fmt.Errorf("%w: HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK must both be set", ErrOptions)
+		return nil, fmt.Errorf("%w: HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK must both be set", extract.ErrOptions)
 	}
 	k := &keyPair{access: o.AccessKey, secret: o.SecretKey, security: o.SecurityToken, clock: clock}
 	var err error
 	if k.used, err = k.read(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
+		return nil, fmt.Errorf("%w: %w", extract.ErrOptions, err)
 	}
 	return k, nil
 }
@@ -101,10 +101,14 @@ func (k *keyPair) read() (keys, error) {
 }
 
 func (k *keyPair) readOnce() (now keys, err error) {
-	for secret, value := range map[*extract.Secret]*string{&k.access: &now.access, &k.secret: &now.secret, &k.security: &now.security} {
-		if *value, err = secret.ReadWord(); err != nil {
-			return keys{}, err
-		}
+	if now.access, err = k.access.ReadWord(); err != nil {
+		return keys{}, err
+	}
+	if now.secret, err = k.secret.ReadWord(); err != nil {
+		return keys{}, err
+	}
+	if now.security, err = k.security.ReadWord(); err != nil {
+		return keys{}, err
 	}
 	return now, nil
 }

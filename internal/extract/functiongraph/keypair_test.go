@@ -213,14 +213,14 @@ func TestKeysUnreadable(t *testing.T) {
 	v := newVault(t)
 	v.swap("one")
 	v.put("TEST_SK", "hunter2 hunter2")
-	if _, err := newKeyPair(v.options(), clocktest.NewInstant(noon)); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), "TEST_SK_FILE") || strings.Contains(err.Error(), "hunter2") {
+	if _, err := newKeyPair(v.options(), clocktest.NewInstant(noon)); !errors.Is(err, extract.ErrOptions) || !strings.Contains(err.Error(), "TEST_SK_FILE") || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("got %v", err)
 	}
 	if err := os.Remove(filepath.Join(v.dir, "now", "TEST_ST")); err != nil {
 		t.Fatal(err)
 	}
 	v.put("TEST_SK", "one")
-	if _, err := newKeyPair(v.options(), clocktest.NewInstant(noon)); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), "TEST_ST_FILE") {
+	if _, err := newKeyPair(v.options(), clocktest.NewInstant(noon)); !errors.Is(err, extract.ErrOptions) || !strings.Contains(err.Error(), "TEST_ST_FILE") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -33,7 +33,7 @@ func TestOptionsCheck(t *testing.T) {
 		"an empty secret":     {Options{Region: "eu-de", AuthToken: extract.SecretIn("token", "/nowhere")}, false},
 	} {
 		err := test.options.Check()
-		if (err == nil) != test.good || err != nil && !errors.Is(err, ErrOptions) {
+		if (err == nil) != test.good || err != nil && !errors.Is(err, extract.ErrOptions) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"archiver/internal/extract"
 )
 
-var errNoProject = fmt.Errorf("%w: no project: set HUAWEICLOUD_SDK_PROJECT_ID to its id, or ARCHIVER_PROJECT to its name", ErrOptions)
+var errNoProject = fmt.Errorf("%w: no project: set HUAWEICLOUD_SDK_PROJECT_ID to its id, or ARCHIVER_PROJECT to its name", extract.ErrOptions)
 
 // projectName is the name to look the project up by. Each region has a project
 // of the region's name.
@@ -26,7 +26,7 @@ func (o *Options) projectName() string {
 func configuredProject(o Options, who identity, caller *extract.Caller) (id string, service *identityService, err error) {
 	if o.ProjectID != "" {
 		if o.Project != "" {
-			return "", nil, fmt.Errorf("%w: HUAWEICLOUD_SDK_PROJECT_ID and ARCHIVER_PROJECT are both set: unset one of them", ErrOptions)
+			return "", nil, fmt.Errorf("%w: HUAWEICLOUD_SDK_PROJECT_ID and ARCHIVER_PROJECT are both set: unset one of them", extract.ErrOptions)
 		}
 		return o.ProjectID, nil, nil
 	}

@@ -26,7 +26,7 @@ func apiEndpoint(o Options) (string, error) {
 		return checkedURL("ARCHIVER_ENDPOINT", o.Endpoint, o.Insecure)
 	}
 	if o.Region == "" {
-		return "", fmt.Errorf("%w: no region: set ARCHIVER_REGION, or ARCHIVER_ENDPOINT", ErrOptions)
+		return "", fmt.Errorf("%w: no region: set ARCHIVER_REGION, or ARCHIVER_ENDPOINT", extract.ErrOptions)
 	}
 	if r, err := region.SafeValueOf(o.Region); err == nil && len(r.Endpoints) > 0 {
 		return r.Endpoints[0], nil
@@ -34,7 +34,7 @@ func apiEndpoint(o Options) (string, error) {
 	if r, ok := otcRegions[o.Region]; ok {
 		return r.api, nil
 	}
-	return "", fmt.Errorf("%w: the endpoint of region %q is unknown: set ARCHIVER_ENDPOINT to its URL", ErrOptions, o.Region)
+	return "", fmt.Errorf("%w: the endpoint of region %q is unknown: set ARCHIVER_ENDPOINT to its URL", extract.ErrOptions, o.Region)
 }
 
 // iamEndpoint returns the base URL of the identity service. With a configured
@@ -47,7 +47,7 @@ func iamEndpoint(o Options) (string, error) {
 		return strings.TrimSuffix(base, "/v3"), err
 	}
 	if o.Endpoint != "" {
-		return "", fmt.Errorf("%w: ARCHIVER_ENDPOINT is set: set ARCHIVER_IAM_ENDPOINT to its identity service", ErrOptions)
+		return "", fmt.Errorf("%w: ARCHIVER_ENDPOINT is set: set ARCHIVER_IAM_ENDPOINT to its identity service", extract.ErrOptions)
 	}
 	if r, err := iamregion.SafeValueOf(o.Region); err == nil && len(r.Endpoints) > 0 {
 		return r.Endpoints[0], nil
@@ -63,7 +63,7 @@ func iamEndpoint(o Options) (string, error) {
 func checkedURL(name, given string, insecure bool) (string, error) {
 	u, err := extract.Endpoint(given, insecure)
 	if err != nil {
-		return "", fmt.Errorf("%w: %s %w", ErrOptions, name, err)
+		return "", fmt.Errorf("%w: %s %w", extract.ErrOptions, name, err)
 	}
 	return strings.TrimRight(u.String(), "/"), nil
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"archiver/internal/extract"
 )
 
 // The endpoints of a region come from the SDK or from otcRegions; configured
@@ -35,7 +37,7 @@ func TestEndpoints(t *testing.T) {
 		switch {
 		case test.fails == "" && (iam != test.iam || err != nil):
 			t.Errorf("%s: %s, %v", name, iam, err)
-		case test.fails != "" && (!errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), test.fails) || strings.Contains(err.Error(), "hunter2")):
+		case test.fails != "" && (!errors.Is(err, extract.ErrOptions) || !strings.Contains(err.Error(), test.fails) || strings.Contains(err.Error(), "hunter2")):
 			t.Errorf("%s: %v", name, err)
 		}
 	}

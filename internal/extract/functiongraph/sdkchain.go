@@ -72,7 +72,7 @@ func (c *sdkChain) find(ctx context.Context) error {
 	found, ok := answer.(*auth.BasicCredentials)
 	if err != nil || !ok {
 		return fmt.Errorf("%w: no credentials%s: set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, or ARCHIVER_USERNAME, or ARCHIVER_AUTH_TOKEN",
-			ErrOptions, unusableProfile())
+			extract.ErrOptions, unusableProfile())
 	}
 	c.sdk, c.renewed = found, time.Time{}
 	if found.AK == "" { // a federated identity gets its keys by a renewal

@@ -53,8 +53,8 @@ type Source struct {
 }
 
 // New makes a source. It may call the identity service, to log in or to look up
-// the project's id. Errors that match ErrOptions come from the options, before
-// any call.
+// the project's id. Errors that match extract.ErrOptions come from the options,
+// before any call.
 func New(ctx context.Context, o Options, caller *extract.Caller, log *slog.Logger) (*Source, error) {
 	c, err := newClient(ctx, o, caller, log)
 	if err != nil {

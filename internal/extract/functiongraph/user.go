@@ -56,11 +56,11 @@ func newUser(o Options, caller *extract.Caller, log *slog.Logger) (*user, error)
 		"ARCHIVER_USERNAME": o.Username != "", "ARCHIVER_PASSWORD": o.Password.Given(), "ARCHIVER_DOMAIN": o.Domain != "",
 	} {
 		if !given {
-			return nil, fmt.Errorf("%w: %s is not set: a user signs in with ARCHIVER_USERNAME, ARCHIVER_PASSWORD and ARCHIVER_DOMAIN", ErrOptions, name)
+			return nil, fmt.Errorf("%w: %s is not set: a user signs in with ARCHIVER_USERNAME, ARCHIVER_PASSWORD and ARCHIVER_DOMAIN", extract.ErrOptions, name)
 		}
 	}
 	if _, err := o.Password.Read(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
+		return nil, fmt.Errorf("%w: %w", extract.ErrOptions, err)
 	}
 	service, err := newIdentityService(o, caller)
 	if err != nil {

@@ -184,7 +184,7 @@ func TestTokenServiceDown(t *testing.T) {
 }
 
 // A login works even if the answer lacks the expiry or the project.
-func TestTokenSaysLittle(t *testing.T) {
+func TestTokenAnswerIncomplete(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
 		"nothing at all": `{"token":{}}`, "an end that is past": `{"token":{"expires_at":"2020-01-01T00:00:00.000000Z"}}`,

@@ -2,6 +2,7 @@ package days
 
 import (
 	"context"
+	_ "embed" // statements
 	"errors"
 	"fmt"
 	"time"
@@ -14,14 +15,14 @@ import (
 	"archiver/internal/load/pg"
 )
 
-// InTheWay reports whether a statement waited for others in vain, or found
-// another day's detaching unfinished.
-func InTheWay(err error) bool {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
+// IsBlocked reports whether a statement did not get its locks in time, or could not
+// detach a day because detaching another day is pending.
+func IsBlocked(err error) bool {
+	var failed *pgconn.PgError
+	if !errors.As(err, &failed) {
 		return false
 	}
-	switch pg.Code {
+	switch failed.Code {
 	case pgerrcode.LockNotAvailable, pgerrcode.DeadlockDetected, pgerrcode.QueryCanceled,
 		pgerrcode.ObjectNotInPrerequisiteState:
 		return true
@@ -29,11 +30,11 @@ func InTheWay(err error) bool {
 	return false
 }
 
-// persist tries a few times what others are in the way of. Between two tries
-// those who wait behind it get their turn.
-func persist(f func() error) (err error) {
-	for range retentionTries {
-		if err = f(); !InTheWay(err) {
+// retry calls f up to maxTries times while f is blocked. Between two tries, those
+// who wait behind the lock get it.
+func retry(f func() error) (err error) {
+	for range maxTries {
+		if err = f(); !IsBlocked(err) {
 			return err
 		}
 	}
@@ -43,14 +44,14 @@ func persist(f func() error) (err error) {
 // Drop takes both steps of a day.
 func (r *Retention) Drop(ctx context.Context, d time.Time) error {
 	return r.locked(ctx, d, func() error {
-		if err := persist(func() error { return r.Empty(ctx, d) }); err != nil {
+		if err := retry(func() error { return r.Empty(ctx, d) }); err != nil {
 			return err
 		}
-		return persist(func() error { return r.dropTable(ctx, d) })
+		return retry(func() error { return r.dropTable(ctx, d) })
 	})
 }
 
-// locked holds a day's lock around f.
+// locked calls f under the lock of the day.
 func (r *Retention) locked(ctx context.Context, d time.Time, f func() error) error {
 	if _, err := r.Conn.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, pg.DayLocks, dayNumber(d)); err != nil {
 		return fmt.Errorf("lock: %w", err)
@@ -63,27 +64,27 @@ func (r *Retention) locked(ctx context.Context, d time.Time, f func() error) err
 	return err
 }
 
-// Empty is the first step. Who is on a walk through the day loses the claim
-// and begins again: what is seen of a walk must be in the archive when it ends.
+// Empty is the first step. A worker whose walk goes through the day loses its claim,
+// and the walk starts again later: when a walk ends, all records that it saw must be
+// in the archive.
 //
-// The order of locks is that of commits but for the claims, which these take
-// first: where one that has its claim waits for the day, this lets go, by
-// LockPatience.
+// pg/locks.go tells the order of locks. Empty locks the day's table out of this
+// order, and gives up after LockPatience.
 func (r *Retention) Empty(ctx context.Context, d time.Time) error {
 	var rows, bytes int64
 	err := pgx.BeginFunc(ctx, r.Conn, func(tx pgx.Tx) error {
-		// Whoever counts figures reads the day's table.
+		// Counting figures reads the day's table.
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, pg.FiguresLock); err != nil {
 			return fmt.Errorf("wait for its figures: %w", err)
 		}
-		t, err := lookAt(ctx, tx, d)
+		state, err := stateOf(ctx, tx, d)
 		if err != nil {
 			return err
 		}
 		table := inDays(Table(d))
-		open := t.attached && !t.pending && !t.closed
+		open := state.attached && !state.pending && !state.closed
 		if open {
-			bytes = t.bytes
+			bytes = state.bytes
 			if _, err := tx.Exec(ctx, `LOCK TABLE `+table+` IN ACCESS EXCLUSIVE MODE`); err != nil {
 				return fmt.Errorf("wait for its readers: %w", err)
 			}
@@ -93,16 +94,17 @@ func (r *Retention) Empty(ctx context.Context, d time.Time) error {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, pg.CommitLock); err != nil {
-			return fmt.Errorf("wait for commits under way: %w", err)
+			return fmt.Errorf("wait for running commits: %w", err)
 		}
-		// Of walks that began meanwhile as well; now none does.
+		// Commits that ended since may have begun walks through the day. Now no
+		// commit can begin one.
 		if _, err := takeClaims(ctx, tx, d, taken); err != nil {
 			return err
 		}
 		if err := figures.FreezeDay(ctx, tx, d); err != nil {
 			return err
 		}
-		if rows, err = unwind(ctx, tx, d); err != nil {
+		if rows, err = deleteDay(ctx, tx, d); err != nil {
 			return err
 		}
 		if open {
@@ -119,43 +121,27 @@ func (r *Retention) Empty(ctx context.Context, d time.Time) error {
 	return err
 }
 
-// takeClaims takes the claims of functions with walks through the day, but for
-// those that are taken.
+//go:embed takeclaims.sql
+var takeClaimsOfWalks string
+
+// takeClaims takes the claims of functions that have a walk through the day, except
+// claims that are already taken.
 func takeClaims(ctx context.Context, tx pgx.Tx, d time.Time, taken []int32) ([]int32, error) {
-	rows, err := tx.Query(ctx, `
-		UPDATE archiver_internal.claims
-		   SET epoch = epoch + 1, expires_at = '-infinity'
-		 WHERE function_id IN (SELECT function_id FROM archiver_internal.walks WHERE span_from < $2 AND span_to > $1)
-		   AND function_id <> ALL (COALESCE($3::integer[], '{}'))
-		RETURNING function_id`, d, d.AddDate(0, 0, 1), taken)
-	if err != nil {
-		return nil, fmt.Errorf("take the claims of its walks: %w", err)
-	}
-	if taken, err = pgx.CollectRows(rows, pgx.RowTo[int32]); err != nil {
-		return nil, fmt.Errorf("take the claims of its walks: %w", err)
-	}
-	return taken, nil
+	return pg.CollectBy(ctx, tx, pgx.RowTo[int32], "the claims of its walks", takeClaimsOfWalks,
+		pg.Args{"from": d, "to": d.AddDate(0, 0, 1), "taken": taken})
 }
 
-// unwind deletes what belongs to a day beside its table, and counts the rows of
-// both. No commit is under way meanwhile.
-func unwind(ctx context.Context, tx pgx.Tx, d time.Time) (rows int64, err error) {
-	const ofTheDay = `function_id = ANY (ARRAY (SELECT function_id FROM functions)) AND window_start >= $1 AND window_start < $2`
+//go:embed dropwindows.sql
+var dropWindows string
+
+// deleteDay deletes what belongs to a day outside of its table, and counts the rows
+// of the day. The caller keeps commits out.
+func deleteDay(ctx context.Context, tx pgx.Tx, d time.Time) (rows int64, err error) {
 	to := d.AddDate(0, 0, 1)
 	if _, err := tx.Exec(ctx, pg.LockAllWindows); err != nil {
 		return 0, fmt.Errorf("wait for writers of its windows: %w", err)
 	}
-	err = tx.QueryRow(ctx, `
-		WITH kept AS (
-			UPDATE archiver_internal.windows
-			   SET state = 'pending', planned = false, records = pending, rejected = 0, source_count = NULL,
-			       attempts = 0, last_error = NULL, completed_at = NULL, verified_at = NULL
-			 WHERE pending > 0 AND `+ofTheDay+`
-		), dropped AS (
-			DELETE FROM archiver_internal.windows WHERE pending <= 0 AND `+ofTheDay+`
-		)
-		SELECT COALESCE(sum(records - pending), 0) FROM archiver_internal.windows WHERE `+ofTheDay, d, to).Scan(&rows)
-	if err != nil {
+	if err := tx.QueryRow(ctx, dropWindows, pg.Args{"from": d, "to": to}).Scan(&rows); err != nil {
 		return 0, fmt.Errorf("delete its windows: %w", err)
 	}
 	for _, statement := range []string{
@@ -171,13 +157,13 @@ func unwind(ctx context.Context, tx pgx.Tx, d time.Time) (rows int64, err error)
 	return rows, nil
 }
 
-// dropTable is the second step. A table that is not closed is none of
-// retention's; detaching it is finished where an operator began it, for it
-// keeps every other day from being detached.
+// dropTable is the second step. A table that is not closed does not belong to
+// retention. If an operator began to detach it, dropTable finishes this, because no
+// other day can be detached until then.
 func (r *Retention) dropTable(ctx context.Context, d time.Time) error {
-	var t dayState
+	var state dayState
 	err := pgx.BeginFunc(ctx, r.Conn, func(tx pgx.Tx) (err error) {
-		t, err = lookAt(ctx, tx, d)
+		state, err = stateOf(ctx, tx, d)
 		return err
 	})
 	if err != nil {
@@ -185,19 +171,19 @@ func (r *Retention) dropTable(ctx context.Context, d time.Time) error {
 	}
 	table := inDays(Table(d))
 	switch {
-	case t.pending:
+	case state.pending:
 		_, err = r.Conn.Exec(ctx, `ALTER TABLE archiver_days.invocations_dated DETACH PARTITION `+table+` FINALIZE`)
-	case t.attached && t.closed && r.Concurrently:
+	case state.attached && state.closed && r.Concurrently:
 		_, err = r.Conn.Exec(ctx, `ALTER TABLE archiver_days.invocations_dated DETACH PARTITION `+table+` CONCURRENTLY`)
 	}
 	if err != nil {
 		return fmt.Errorf("detach its empty table: %w", err)
 	}
-	if !t.closed {
+	if !state.closed {
 		return nil
 	}
-	// Before PostgreSQL 14 it is attached still: all who use the parent are
-	// waited for, and wait, for up to LockPatience.
+	// Before PostgreSQL 14 the table is still attached, and DROP TABLE locks the
+	// parent: it waits at most LockPatience.
 	if _, err = r.Conn.Exec(ctx, `DROP TABLE `+table); err != nil {
 		return fmt.Errorf("drop its empty table: %w", err)
 	}

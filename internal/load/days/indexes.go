@@ -2,67 +2,62 @@ package days
 
 import (
 	"context"
+	_ "embed" // statements
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/load/pg"
 )
 
-// indexDays makes the index on functions and times of the days that have rows
-// and lack it. It takes a few bytes for each 16 blocks: rows of one function, or
-// of one hour, come in together.
+//go:embed unindexed.sql
+var selectUnindexed string
+
+// indexDays makes the index on functions and times of the days that have rows and
+// lack the index. The index takes a few bytes for each 16 blocks, because rows of one
+// function, or of one hour, are inserted together.
 //
-// A day is made without it: while it is first loaded nobody looks for times,
-// and to keep the index with each row takes a tenth of COPY's time, to make it
-// afterwards a hundredth. Later rows of the day keep it.
+// A new day has no such index: during the first load no one searches by time, and
+// keeping the index takes a tenth of the time of COPY. Making it afterwards takes a
+// hundredth. Later rows of the day are added to the index.
 //
-// Who reads is not disturbed. Who writes to the very day waits for as long as
-// the index takes, and no longer than indexPatience for the lock that it needs:
-// where a writer is in the way, the day is left to the next run, as it is where
-// another process makes or drops it. A crash leaves days without.
+// Readers are not blocked. Writers of the same day are blocked while the index is
+// made, and before that at most for the lock_timeout of indexDay. If a writer blocks
+// indexDay, or another process creates or drops the day, the day is left to the next
+// run. A crash leaves days without the index.
 func indexDays(ctx context.Context, conn *pgx.Conn) error {
-	rows, err := conn.Query(ctx, SelectDays+`
-		   AND i.inhrelid IS NOT NULL AND pg_relation_size(c.oid) > 0 AND pg_has_role(c.relowner, 'USAGE')
-		   AND NOT EXISTS (
-			SELECT FROM pg_index x JOIN pg_class b ON b.oid = x.indexrelid JOIN pg_am m ON m.oid = b.relam
-			 WHERE x.indrelid = c.oid AND m.amname = 'brin')`)
-	if err != nil {
-		return fmt.Errorf("select days to index: %w", err)
-	}
-	days, err := collectDays(rows)
+	names, err := pg.CollectBy(ctx, conn, pgx.RowTo[string], "days to index", selectUnindexed)
 	if err != nil {
 		return err
 	}
-	for d, state := range days {
-		if state.pending || state.closed {
-			continue
+	for _, name := range names {
+		d, err := time.Parse(dayPrefix+dayLayout, name)
+		if err != nil {
+			continue // an operator's table
 		}
-		err := persist(func() error {
-			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return indexDay(ctx, tx, Table(d), dayNumber(d)) })
+		err = retry(func() error {
+			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return indexDay(ctx, tx, d) })
 		})
-		if err != nil && !InTheWay(err) {
-			return fmt.Errorf("index %s: %w", Table(d), err)
+		if err != nil && !IsBlocked(err) {
+			return fmt.Errorf("index %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-// indexPatience is how long those who write to a day wait at most behind the
-// wish to index it, at a time: longer than it takes until a vacuum that comes
-// after the first load makes way.
-const indexPatience = `SET LOCAL lock_timeout = '1500ms'`
-
-func indexDay(ctx context.Context, tx pgx.Tx, name string, number int32) error {
-	var mine bool
-	if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1, $2)`, pg.DayLocks, number).Scan(&mine); err != nil || !mine {
+func indexDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
+	var locked bool
+	err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1, $2)`, pg.DayLocks, dayNumber(d)).Scan(&locked)
+	if err != nil || !locked {
 		return err
 	}
-	if _, err := tx.Exec(ctx, indexPatience); err != nil {
+	// Longer than a vacuum after the first load takes to give way.
+	if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '1500ms'`); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `
-		CREATE INDEX IF NOT EXISTS `+pgx.Identifier{name + "_start_time"}.Sanitize()+` ON `+inDays(name)+`
+	_, err = tx.Exec(ctx, `
+		CREATE INDEX IF NOT EXISTS `+pgx.Identifier{Table(d) + "_start_time"}.Sanitize()+` ON `+inDays(Table(d))+`
 		 USING brin (function_id, start_time) WITH (pages_per_range = 16, autosummarize = on)`)
 	return err
 }

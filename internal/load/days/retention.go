@@ -2,6 +2,7 @@ package days
 
 import (
 	"context"
+	_ "embed" // statements
 	"fmt"
 	"maps"
 	"slices"
@@ -12,82 +13,74 @@ import (
 	"archiver/internal/load/pg"
 )
 
-// Retention goes day by day, the oldest first, and for each day in two steps.
+// Retention drops old days one by one, the oldest first. Each day takes two steps:
 //
-//  1. One transaction empties the day (TRUNCATE, on the day's own table) and
-//     closes it (a CHECK that nothing passes), and deletes its windows, walks,
-//     undated and rejected records. A crash leaves all of the day or nothing:
-//     no window ever speaks of rows that are gone.
-//  2. The table, empty from then on whatever happens, is detached and dropped.
-//     A crash leaves it attached, pending or detached, and always closed: the
-//     next run finds it by that and goes on. A write that comes before that
-//     fails on the CHECK, is made again (see again) and finds the day opened or
-//     made anew by makeDay.
+//  1. One transaction empties the day's table (TRUNCATE) and closes it (a CHECK that
+//     no row passes), and deletes the windows, walks, undated and rejected records of
+//     the day. A crash leaves all of the day or nothing: a window never counts rows
+//     that are gone.
+//  2. The empty table is detached and dropped. A crash leaves the table attached,
+//     pending or detached, and always closed: the next run finds closed tables and
+//     goes on. A write to a closed table fails on the CHECK; the commit is tried
+//     again, and makeDay opens the table or creates a new one.
 //
-// The day's advisory lock is held through both, so that makeDay meets a day
-// only before or after. Of the others' locks, while it waits for those who read
-// the day, retention holds none: it asks for the day's own table, which nobody
-// touches who writes days beyond maxLife from it, or names other days in a
-// query. Those who do touch it wait for LockPatience at most, then retention
-// lets them pass. Once it has the table it waits for the commits under way to
-// end, as a commit that is made again does, and holds up others for some
-// milliseconds. Detaching CONCURRENTLY waits for everybody who read the parent
-// and holds up nobody but those who make a day. Whoever cannot be waited for
-// makes retention give up: the next run tries again. A transaction of one
-// snapshot that comes to the day only after that finds it empty.
+// The lock of the day is held through both steps, so makeDay sees a day only before
+// or after. While retention waits for readers of the day, it holds no lock that other
+// days need. Readers and writers of this very day wait at most LockPatience, then
+// retention gives up and lets them pass. Once retention has locked the table, it
+// waits for the running commits to end, which blocks new commits for some
+// milliseconds. DETACH CONCURRENTLY waits for all readers of the parent, and blocks
+// only makeDay. If a statement cannot get its locks, retention gives up and the next
+// run tries again. A transaction that took its snapshot before the day was emptied
+// and reads the day afterwards finds it empty.
 //
-// Records in flight stay, and their windows with them: as if found by chance.
+// Records in flight stay, and so do their windows, as if they had been found by
+// chance.
 const (
-	// closedName is the CHECK that says that a table is retention's, and proves
-	// that it is empty.
+	// closedName is the CHECK of a table that retention has emptied. tables.sql has
+	// the same name.
 	closedName = "closed_by_retention"
 
-	// LockPatience is shorter than PostgreSQL takes to look for deadlocks: where
-	// retention and a commit wait for one another, retention lets go.
+	// LockPatience is shorter than deadlock_timeout: if retention and a commit wait
+	// for each other, retention gives up.
 	LockPatience = "500ms"
-	// retentionPatience bounds one statement, which may wait for many locks.
-	retentionPatience = "10s"
+	// statementPatience bounds one statement, which may wait for many locks.
+	statementPatience = "10s"
 
-	retentionTries   = 4 // of one step
-	maxRetentionLeft = 3 // days left to the next run before the others are as well
+	maxTries  = 4 // of one step
+	maxFailed = 3 // days that fail before all others are left to the next run
 )
 
-// An OldDay is one that retention is to drop.
+// An OldDay is a day that retention is to drop.
 type OldDay struct {
 	Day       time.Time
-	Partition string // empty where there are only windows left
-	Rows      int64  // as the windows count them: undated ones included, those in flight not
+	Partition string // empty if only windows are left
+	Rows      int64  // as the windows count them: with undated records, without those in flight
 	Bytes     int64
 }
 
-// Older are the days that ended before the time given, oldest first.
+//go:embed old.sql
+var selectOld string
+
+// Older are the days that ended before the given time, oldest first.
 func (s *Days) Older(ctx context.Context, before time.Time) ([]OldDay, error) {
-	tables, err := s.days(ctx)
+	states, err := s.states(ctx)
 	if err != nil {
 		return nil, err
 	}
 	older := make(map[time.Time]OldDay)
-	for d, t := range tables {
+	for d, state := range states {
 		if d.Before(day(before)) {
-			older[d] = OldDay{Day: d, Partition: Table(d), Bytes: t.bytes}
+			older[d] = OldDay{Day: d, Partition: Table(d), Bytes: state.bytes}
 		}
 	}
-	// The functions are named so that an index finds the few old windows.
-	rows, err := s.db.Pool.Query(ctx, `
-		SELECT date_trunc('day', window_start, 'UTC'), sum(records - pending)
-		  FROM archiver_internal.windows
-		 WHERE function_id = ANY (ARRAY (SELECT function_id FROM functions)) AND window_start < $1
-		   AND (planned OR rejected > 0 OR pending = 0 OR records > pending)
-		 GROUP BY 1`, day(before))
-	if err != nil {
-		return nil, fmt.Errorf("select old windows: %w", err)
-	}
-	counted, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
+	type dayRows struct {
 		Day  time.Time
 		Rows int64
-	}])
+	}
+	counted, err := pg.Collect[dayRows](ctx, s.db.Pool, "old windows", selectOld, pg.Args{"before": day(before)})
 	if err != nil {
-		return nil, fmt.Errorf("read old windows: %w", err)
+		return nil, err
 	}
 	for _, c := range counted {
 		o := older[c.Day.UTC()]
@@ -97,22 +90,22 @@ func (s *Days) Older(ctx context.Context, before time.Time) ([]OldDay, error) {
 	return slices.SortedFunc(maps.Values(older), func(a, b OldDay) int { return a.Day.Compare(b.Day) }), nil
 }
 
-// A retention is one process's way through the days.
+// A Retention is one pass of one process over the old days.
 type Retention struct {
 	*Days
 	Conn         *pgx.Conn
-	Concurrently bool // the server detaches without locking the parent: PostgreSQL 14 and later
+	Concurrently bool // the server detaches without a lock on the parent: PostgreSQL 14 and later
 }
 
-// Retain drops the days that ended before the time given, and all that belongs
-// to them. Its error is about days that are left to the next run; where another
-// process is at it, they are left to that one.
+// Retain drops the days that ended before the given time, with all that belongs to
+// them. Its error is about days that are left to the next run. If another process
+// is dropping days, Retain leaves all days to that process.
 func (s *Days) Retain(ctx context.Context, before time.Time) error {
-	conn, err := s.db.Session(ctx, map[string]string{"lock_timeout": LockPatience, "statement_timeout": retentionPatience})
+	conn, err := s.db.Session(ctx, map[string]string{"lock_timeout": LockPatience, "statement_timeout": statementPatience})
 	if err != nil {
 		return err
 	}
-	// With the session end its locks.
+	// The locks end with the session.
 	defer conn.Close(context.WithoutCancel(ctx))
 	r := &Retention{Days: s, Conn: conn}
 	var free bool
@@ -142,12 +135,12 @@ func (s *Days) Retain(ctx context.Context, before time.Time) error {
 			continue
 		}
 		err = fmt.Errorf("drop the day %s: %w", name, err)
-		if !InTheWay(err) {
+		if !IsBlocked(err) {
 			return err
 		}
 		s.db.Log.Warn("day could not be dropped, the next run tries again", "day", name, "error", err)
 		failed = err
-		if left++; left == maxRetentionLeft {
+		if left++; left == maxFailed {
 			left += len(older) - i - 1
 			break
 		}
@@ -158,20 +151,20 @@ func (s *Days) Retain(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// finish brings to its end what a crash left pending: a parent has one such day
-// at a time, which keeps every other one from being detached. One that somebody
-// still reads is left, and then the days after it are.
+// finish completes a DETACH that a crash left pending: only one partition of a
+// parent can be pending, and no other can be detached until then. If a reader blocks
+// it, the day is left, and dropping the other days fails too.
 func (r *Retention) finish(ctx context.Context) error {
-	tables, err := r.days(ctx)
+	states, err := r.states(ctx)
 	if err != nil {
 		return err
 	}
-	for d, t := range tables {
-		if !t.pending {
+	for d, state := range states {
+		if !state.pending {
 			continue
 		}
 		err := r.locked(ctx, d, func() error { return r.dropTable(ctx, d) })
-		if err != nil && !InTheWay(err) {
+		if err != nil && !IsBlocked(err) {
 			return fmt.Errorf("finish dropping the day %s: %w", d.Format(time.DateOnly), err)
 		}
 	}

@@ -8,9 +8,10 @@ package pg
 //     locks the claims of functions with a walk through the day.
 //  3. CommitLock. A commit takes it shared; a commit that is tried again, and
 //     retention, take it exclusively.
-//  4. Rows of window_writers, in the order of function_id. Whoever writes windows
-//     locks the rows of their functions first, and is then alone in writing windows
-//     of these functions, and the rows of window_days that triggers write.
+//  4. Rows of window_writers, in the order of function_id. A transaction that
+//     writes windows locks the rows of their functions first, and is then alone in
+//     writing windows of these functions, and the rows of window_days that triggers
+//     write.
 //  5. All other rows: windows in the order of function_id and window_start,
 //     invocations in the order of request_id, functions with the latest version
 //     before its other versions. Settings are under a lock of their table, taken

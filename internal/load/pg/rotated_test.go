@@ -57,7 +57,7 @@ func TestRotatedPassword(t *testing.T) {
 		}
 		return s
 	}
-	anew := func(s *DB) error {
+	reconnect := func(s *DB) error {
 		s.Pool.Reset()
 		return errors.Join(s.Pool.Ping(t.Context()), func() error {
 			conn, err := s.Session(t.Context(), nil)
@@ -75,22 +75,22 @@ func TestRotatedPassword(t *testing.T) {
 		following.Close()
 	}()
 	for _, s := range []*DB{plain, following} {
-		if err := anew(s); err != nil {
+		if err := reconnect(s); err != nil {
 			t.Error(err)
 		}
 	}
 	run("ALTER ROLE " + role + " PASSWORD 'second'")
-	if err := anew(plain); err == nil {
+	if err := reconnect(plain); err == nil {
 		t.Error("the password of before is still good: the test shows nothing")
 	}
 	set(with("second"))
-	if err := anew(following); err != nil {
+	if err := reconnect(following); err != nil {
 		t.Errorf("with the second password: %v", err)
 	}
 	run("ALTER ROLE " + role + " PASSWORD 'first'")
 	for _, strange := range []string{"", "postgres://user:port@host:port/x"} {
 		set(strange)
-		if err := anew(following); err != nil {
+		if err := reconnect(following); err != nil {
 			t.Errorf("while the file is unreadable: %v", err)
 		}
 	}

@@ -183,7 +183,7 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// Whatever a file has in it, reading it ends, and each mistake is one line of
+// Reading any file ends, and each mistake is one line of
 // this file.
 func FuzzParse(f *testing.F) {
 	f.Add("sources:\n  - name: a\n    functions: ['!b', *c]\n")

@@ -1,0 +1,4 @@
+UPDATE runs
+   SET seen_at = @at, windows_planned = @windows, windows_done = @done,
+       records_done = @records, calls_done = @calls, refused_done = @refused
+ WHERE run_id = @run

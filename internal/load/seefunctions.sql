@@ -1,0 +1,10 @@
+INSERT INTO functions AS f (provider, region, project_id, function_urn, function_name, first_seen, last_seen)
+SELECT @provider, @region, @project, n.urn, n.name, @at, @at
+  FROM unnest(@urns::text[], @names::text[]) AS n (urn, name)
+ ORDER BY n.urn
+    ON CONFLICT (provider, region, project_id, function_urn) DO UPDATE
+   SET function_name = EXCLUDED.function_name,
+       last_seen = GREATEST(f.last_seen, EXCLUDED.last_seen),
+       gone_at = NULL
+RETURNING f.function_id, f.function_urn, f.function_name,
+          EXISTS (SELECT FROM functions v WHERE v.latest_id = f.function_id)
