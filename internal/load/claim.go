@@ -35,7 +35,7 @@ func (s *Store) Claim(ctx context.Context, function archive.Known) (archive.Clai
 	}
 	c := &claim{
 		store: s, function: function, openWalks: make(map[archive.Span]bool),
-		known: knownRows{unread: make(map[time.Time]unreadDay)}, sawForeignRows: function.Versioned,
+		known: knownRows{days: make(map[time.Time]*knownDay)}, sawForeignRows: function.Versioned,
 	}
 	if s.claims.do(ctx, c); c.err != nil {
 		return nil, c.err
@@ -105,7 +105,7 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 		var on time.Time
 		var records int
 		_, err := pgx.ForEachRow(rows, []any{&id, &on, &records}, func() error {
-			of[id].known.unread[on.UTC()] = unreadDay{rows: records}
+			of[id].known.days[on.UTC()] = &knownDay{rows: records}
 			return nil
 		})
 		return err

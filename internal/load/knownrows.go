@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,16 +19,13 @@ const maxLife = archive.MaxLife
 const (
 	dayLength = 24 * time.Hour
 
-	// maxKnownIDs bounds the ids that a claim remembers, about 8 bytes each. A
-	// claim with more forgets them, and its pages ask for their ids on those
-	// days. With 400,000, the peak memory of a window of 300,000 records grew
-	// by 6 MiB.
+	// maxKnownIDs bounds the ids that a claim remembers, about 8 bytes each. With
+	// 400,000, the peak memory of a window of 300,000 records grew by 6 MiB.
 	maxKnownIDs = 100_000
 )
 
 // An idHash stands for a request id. Two ids with the same hash cost a needless
-// lookup: of 100,000 ids, one in
-// 40,000 others has the hash of one of them.
+// lookup: of 100,000 ids, one in 40,000 others has the hash of one of them.
 type idHash uint32
 
 var idSeed = maphash.MakeSeed()
@@ -46,15 +44,16 @@ func hashID(id string) idHash { return idHash(maphash.String(idSeed, id)) }
 // (see claim.sawForeignRows). On another day the row is found when the function
 // that brought it in reads it again.
 type knownRows struct {
-	unread map[time.Time]unreadDay // days with rows whose ids are not in ids
-	ids    map[idHash]struct{}     // hashes of the request ids on the other days
-	read   archive.Span            // from the first to the last day of ids
+	days map[time.Time]*knownDay // days with rows
+	n    int                     // ids on all days
 }
 
-// An unreadDay is a day whose rows are asked for by their ids.
-type unreadDay struct {
-	rows  int // at most
-	asked int // ids that were looked up in it
+// A knownDay is what a claim knows of one day.
+type knownDay struct {
+	ids map[idHash]struct{} // of all its rows; nil if unknown: then pages ask for their ids
+
+	rows  int // at most, if ids are unknown
+	asked int // ids that were looked up since
 }
 
 // startsOf is the time from the first to the last start in the page. A record
@@ -87,20 +86,6 @@ func cover(a, b archive.Span) archive.Span {
 	return a
 }
 
-// common is what two spans share, empty where that is nothing.
-func common(a, b archive.Span) archive.Span {
-	if b.From.After(a.From) {
-		a.From = b.From
-	}
-	if b.To.Before(a.To) {
-		a.To = b.To
-	}
-	if !a.From.Before(a.To) {
-		return archive.Span{}
-	}
-	return a
-}
-
 // wholeDay is the UTC day of a time.
 func wholeDay(t time.Time) archive.Span {
 	from := t.UTC().Truncate(dayLength)
@@ -112,45 +97,55 @@ func isEmpty(s archive.Span) bool { return !s.From.Before(s.To) }
 // add notes rows that a commit wrote. Rows that the commit removed stay known:
 // an id that is looked up and not found does no harm.
 func (k *knownRows) add(rows []*row) {
-	var last archive.Span // the day of the row before
-	unread := false
+	var on archive.Span // the day of the row before
+	var day *knownDay
 	for _, r := range rows {
 		if r.start.IsZero() {
 			continue
 		}
-		if !last.Holds(r.start) {
-			last = wholeDay(r.start)
-			_, unread = k.unread[last.From]
+		if !on.Holds(r.start) {
+			on = wholeDay(r.start)
+			if day = k.days[on.From]; day == nil {
+				day = &knownDay{ids: make(map[idHash]struct{})}
+				k.days[on.From] = day
+			}
 		}
-		if !unread {
-			k.addID(last, r.requestID)
+		if day.ids != nil {
+			day.ids[hashID(r.requestID)] = struct{}{}
+			k.n++
 		}
 	}
-	if len(k.ids) > maxKnownIDs {
-		for d := k.read.From; d.Before(k.read.To); d = d.Add(dayLength) {
-			k.markUnread(d)
-		}
-		k.ids, k.read = nil, archive.Span{}
+	for k.n > maxKnownIDs {
+		k.forgetFarthest(on.From)
 	}
 }
 
-// markUnread makes pages ask for their ids on a day for as long as the claim lasts.
-func (k *knownRows) markUnread(d time.Time) { k.unread[d] = unreadDay{rows: maxKnownIDs + 1} }
-
-func (k *knownRows) addID(on archive.Span, id string) {
-	if k.ids == nil {
-		k.ids = make(map[idHash]struct{})
+// forgetFarthest forgets the ids of the day that is farthest from another one.
+func (k *knownRows) forgetFarthest(from time.Time) {
+	var farthest *knownDay
+	distance := time.Duration(-1)
+	for d, day := range k.days {
+		if far := d.Sub(from).Abs(); day.ids != nil && far > distance {
+			farthest, distance = day, far
+		}
 	}
-	k.ids[hashID(id)] = struct{}{}
-	k.read = cover(k.read, on)
+	k.n -= len(farthest.ids)
+	*farthest = knownDay{rows: len(farthest.ids)}
 }
 
-// doubt notes that a commit failed: its rows may be there or not.
+// doubt notes that a commit failed: its rows may be there or not. Pages ask for
+// their ids on these days for as long as the claim lasts.
 func (k *knownRows) doubt(b *archive.Batch) {
 	for i := range b.Invocations {
-		if start := b.Invocations[i].Start; !start.IsZero() {
-			k.markUnread(wholeDay(start).From)
+		start := b.Invocations[i].Start
+		if start.IsZero() {
+			continue
 		}
+		d := wholeDay(start).From
+		if day := k.days[d]; day != nil {
+			k.n -= len(day.ids)
+		}
+		k.days[d] = &knownDay{rows: maxKnownIDs + 1}
 	}
 }
 
@@ -158,11 +153,11 @@ func (k *knownRows) doubt(b *archive.Batch) {
 // ids would have been asked for as the day has rows. From there on, to read the
 // ids of the day costs less than to go on asking.
 func (k *knownRows) worthReading(b *archive.Batch) (days []time.Time) {
-	around, n := daysAround(startsOf(b)), len(k.ids)
-	for d, u := range k.unread {
-		if around.Holds(d) && u.rows <= u.asked+len(b.Invocations) && n+u.rows <= maxKnownIDs {
+	around, n := daysAround(startsOf(b)), k.n
+	for d, day := range k.days {
+		if around.Holds(d) && day.ids == nil && day.rows <= day.asked+len(b.Invocations) && n+day.rows <= maxKnownIDs {
 			days = append(days, d)
-			n += u.rows
+			n += day.rows
 		}
 	}
 	return days
@@ -178,16 +173,18 @@ func (c *claim) readDays(ctx context.Context, conn *pgx.Conn, b *archive.Batch) 
 	var batch pgx.Batch
 	for _, d := range c.known.worthReading(b) {
 		batch.Queue(selectIDs, c.function.ID, d, d.Add(dayLength)).Query(func(rows pgx.Rows) error {
-			delete(c.known.unread, d)
+			ids := make(map[idHash]struct{})
 			var id string
 			_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
-				c.known.addID(wholeDay(d), id)
+				ids[hashID(id)] = struct{}{}
 				return nil
 			})
 			if err != nil {
-				c.known.markUnread(d)
+				return err
 			}
-			return err
+			c.known.days[d] = &knownDay{ids: ids}
+			c.known.n += len(ids)
+			return nil
 		})
 	}
 	if batch.Len() == 0 {
@@ -210,11 +207,17 @@ type lookup struct {
 // on all days within maxLife; so is every record if everywhere is set.
 func (k *knownRows) lookups(b *archive.Batch, everywhere bool) []lookup {
 	around := daysAround(startsOf(b))
-	var unread archive.Span
-	for d, u := range k.unread {
-		if around.Holds(d) {
-			unread = cover(unread, wholeDay(d))
-			k.unread[d] = unreadDay{u.rows, u.asked + len(b.Invocations)}
+	var unknown, known archive.Span
+	var knownIDs []map[idHash]struct{}
+	for d, day := range k.days {
+		switch {
+		case !around.Holds(d):
+		case day.ids == nil:
+			unknown = cover(unknown, wholeDay(d))
+			day.asked += len(b.Invocations)
+		default:
+			known = cover(known, wholeDay(d))
+			knownIDs = append(knownIDs, day.ids)
 		}
 	}
 	var loose, dated, seen []string
@@ -224,17 +227,16 @@ func (k *knownRows) lookups(b *archive.Batch, everywhere bool) []lookup {
 			loose = append(loose, inv.RequestID)
 			continue
 		}
-		if !isEmpty(unread) {
+		if !isEmpty(unknown) {
 			dated = append(dated, inv.RequestID)
 		}
-		if len(k.ids) > 0 {
-			if _, ok := k.ids[hashID(inv.RequestID)]; ok {
-				seen = append(seen, inv.RequestID)
-			}
+		hash := hashID(inv.RequestID)
+		if slices.ContainsFunc(knownIDs, func(ids map[idHash]struct{}) bool { _, ok := ids[hash]; return ok }) {
+			seen = append(seen, inv.RequestID)
 		}
 	}
 	var all []lookup
-	for _, l := range []lookup{{loose, around}, {dated, unread}, {seen, common(k.read, around)}} {
+	for _, l := range []lookup{{loose, around}, {dated, unknown}, {seen, known}} {
 		if len(l.ids) > 0 && !isEmpty(l.on) {
 			all = append(all, l)
 		}

@@ -93,13 +93,6 @@ func newMigrator(t testing.TB, url string) *pg.Migrator {
 	return m
 }
 
-func migrateUp(t testing.TB, url string) {
-	t.Helper()
-	if _, err := newMigrator(t, url).Up(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // function makes one known to the archive.
 func (a *archiveDB) function(name string) archive.Known {
 	a.t.Helper()

@@ -3,7 +3,6 @@ package load
 import (
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -86,33 +85,6 @@ func status(t *testing.T, m *pg.Migrator) []pg.Migration {
 		t.Fatal(err)
 	}
 	return steps
-}
-
-// Several processes start at once, each brings the schema up: one does it, the
-// others find it done.
-func TestMigrateAtOnce(t *testing.T) {
-	t.Parallel()
-	url := pgtest.Database(t)
-	const n = 4
-	var all sync.WaitGroup
-	var applied [n][]pg.Migration
-	for i := range n {
-		m := newMigrator(t, url)
-		all.Go(func() {
-			var err error
-			if applied[i], err = m.Up(t.Context()); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	all.Wait()
-	steps := 0
-	for _, by := range applied {
-		steps += len(by)
-	}
-	if want := len(status(t, newMigrator(t, url))); steps != want {
-		t.Errorf("%d steps were applied, of %d", steps, want)
-	}
 }
 
 // A crash, or an operator, may leave a day's table that is not attached.

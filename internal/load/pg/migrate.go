@@ -12,13 +12,13 @@ import (
 	"archiver/migrations"
 )
 
-// A Migrator brings the schema of a database forward and back.
+// A Migrator changes the schema of a database, forward and back.
 type Migrator struct {
 	provider *goose.Provider
 }
 
-// NewMigrator prepares the migrations of a database. A session lock makes
-// several processes that migrate at once do it one after the other. Close it.
+// NewMigrator prepares the migrations of a database. Processes that migrate at once do
+// so one after the other, by a session lock. The caller closes the Migrator.
 func NewMigrator(databaseURL string) (*Migrator, error) {
 	config, err := Config(databaseURL)
 	if err != nil {
@@ -45,7 +45,7 @@ type Migration struct {
 	Applied bool
 }
 
-// Up applies every step that is missing and returns these.
+// Up applies all missing steps, and returns them.
 func (m *Migrator) Up(ctx context.Context) ([]Migration, error) {
 	results, err := m.provider.Up(ctx)
 	if err != nil {
@@ -58,7 +58,7 @@ func (m *Migrator) Up(ctx context.Context) ([]Migration, error) {
 	return applied, nil
 }
 
-// Down takes the newest step back, with the data it holds.
+// Down reverts the newest step. The data in its tables is lost.
 func (m *Migrator) Down(ctx context.Context) (Migration, error) {
 	r, err := m.provider.Down(ctx)
 	if errors.Is(err, goose.ErrNoNextVersion) {
@@ -70,7 +70,7 @@ func (m *Migrator) Down(ctx context.Context) (Migration, error) {
 	return Migration{Version: r.Source.Version, Name: r.Source.Path}, nil
 }
 
-// Status lists every step and whether it is applied.
+// Status lists all steps.
 func (m *Migrator) Status(ctx context.Context) ([]Migration, error) {
 	statuses, err := m.provider.Status(ctx)
 	if err != nil {
@@ -83,7 +83,7 @@ func (m *Migrator) Status(ctx context.Context) ([]Migration, error) {
 	return steps, nil
 }
 
-// MigrateUp brings a database to the newest schema, and says what was missing.
+// MigrateUp applies all missing steps, and returns them.
 func MigrateUp(ctx context.Context, databaseURL string) (applied []Migration, err error) {
 	m, err := NewMigrator(databaseURL)
 	if err != nil {

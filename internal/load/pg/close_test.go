@@ -1,35 +1,41 @@
-package load
+package pg
 
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"sync"
 	"testing"
 	"time"
+
+	"archiver/internal/pgserver/pgtest"
 )
 
-// A store on a database that hangs closes all the same, and soon: the process
-// has ten seconds to end.
+// Close returns soon although the database hangs: the process has ten seconds to end.
 func TestCloseOfHanging(t *testing.T) {
 	t.Parallel()
-	address, err := url.Parse(migrated(t))
+	address, err := url.Parse(pgtest.Database(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	relay := &relay{to: address.Host, read: make(chan struct{}, 1)}
 	address.Host = relay.listen(t)
-	store := openStore(t, address.String())
+	db, err := Open(t.Context(), address.String(), 8, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
 	ctx, cancel := context.WithCancel(t.Context())
-	conn, err := store.pool.Acquire(ctx)
+	conn, err := db.Pool.Acquire(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	relay.hanging.Lock()
 	t.Cleanup(relay.hanging.Unlock)
 	select {
-	case <-relay.read: // of what came before
+	case <-relay.read: // a read from before
 	default:
 	}
 	asked := make(chan error)
@@ -46,20 +52,20 @@ func TestCloseOfHanging(t *testing.T) {
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
-		store.db.Close()
+		db.Close()
 	}()
 	select {
 	case <-closed:
 	case <-time.After(10 * time.Second):
-		t.Error("the store is not closed")
+		t.Error("the database is not closed")
 	}
 }
 
-// A relay hands on what is sent, and nothing while it hangs.
+// A relay passes on what it receives. While it hangs, it passes on nothing.
 type relay struct {
 	to      string
 	hanging sync.RWMutex
-	read    chan struct{} // gets something when there was something to hand on
+	read    chan struct{} // receives a value after each read
 }
 
 func (r *relay) listen(t *testing.T) (address string) {

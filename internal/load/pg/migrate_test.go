@@ -1,0 +1,42 @@
+package pg
+
+import (
+	"sync"
+	"testing"
+
+	"archiver/internal/pgserver/pgtest"
+)
+
+// Several processes that start at once all migrate. Each step is applied once.
+func TestMigrateAtOnce(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	const n = 4
+	var all sync.WaitGroup
+	var applied [n][]Migration
+	for i := range n {
+		all.Go(func() {
+			var err error
+			if applied[i], err = MigrateUp(t.Context(), url); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	steps := 0
+	for _, by := range applied {
+		steps += len(by)
+	}
+	m, err := NewMigrator(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	status, err := m.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if steps != len(status) {
+		t.Errorf("%d steps were applied, of %d", steps, len(status))
+	}
+}
