@@ -55,9 +55,6 @@ CREATE TABLE functions (
     latest_id         integer REFERENCES functions,
     versions_at       timestamptz,
     versions_mark     text COLLATE "C",
-    covered_at        timestamptz,
-    covered_to        timestamptz,
-    covered_since     timestamptz,
     UNIQUE (provider, region, project_id, function_urn)
 );
 CREATE INDEX functions_latest ON functions (latest_id) WHERE latest_id IS NOT NULL;
@@ -76,10 +73,6 @@ COMMENT ON COLUMN functions.versions_at IS
     'When its versions were listed last.';
 COMMENT ON COLUMN functions.versions_mark IS
     'The source''s word for its last change then.';
-COMMENT ON COLUMN functions.covered_at IS
-    'Of a version: when it was last looked at whether another one''s list has its records.';
-COMMENT ON COLUMN functions.covered_to IS
-    'The end of the hours that were looked at then.';
 
 CREATE TABLE function_aliases (
     function_id         integer NOT NULL REFERENCES functions,
@@ -113,7 +106,6 @@ SELECT v.provider,
 	  FROM function_aliases a
 	 WHERE a.function_id = COALESCE(v.latest_id, v.function_id) AND a.version = v.version
 	 ORDER BY a.alias_name) AS aliases,
-       v.covered_since,
        v.first_seen,
        v.last_seen,
        v.gone_at
@@ -122,7 +114,7 @@ SELECT v.provider,
 	  FROM functions) v;
 
 COMMENT ON VIEW function_versions IS
-    'Each version of a function with its aliases, and since when another one''s list is known to have its records.';
+    'Each version of a function with its aliases.';
 COMMENT ON COLUMN function_versions.aliases IS
     'Its other names.';
 
@@ -449,8 +441,7 @@ CREATE TABLE archiver_internal.claims (
     function_id integer PRIMARY KEY REFERENCES functions,
     owner       integer NOT NULL,
     epoch       bigint NOT NULL,
-    expires_at  timestamptz NOT NULL,
-    wanted      boolean NOT NULL DEFAULT false
+    expires_at  timestamptz NOT NULL
 );
 
 COMMENT ON TABLE archiver_internal.claims IS
@@ -461,8 +452,6 @@ COMMENT ON COLUMN archiver_internal.claims.epoch IS
     'Grows with every claim.';
 COMMENT ON COLUMN archiver_internal.claims.expires_at IS
     'When it is free if its owner stays silent.';
-COMMENT ON COLUMN archiver_internal.claims.wanted IS
-    'Another process waits for it.';
 
 -- The spans that were begun and not finished. The next run goes on from there.
 CREATE TABLE archiver_internal.walks (
@@ -1197,7 +1186,6 @@ BEGIN
                 ('last_seen', 'When a list of the source had it last.'),
                 ('gone_at', 'Since when the source does not know it; NULL while it does.'),
                 ('version', 'Version of the function.'),
-                ('covered_since', 'Since when all records of the version are known to be in another one''s list; NULL where it is read itself.'),
                 ('state', 'pending (known, not read), partial (begun), complete, short (the source counts more than it gives), failed, or gone (the function does not answer).'),
                 ('planned', 'A run is to read it, or has; false where only a record found by chance made it known.'),
                 ('records', 'How many records are counted.'),

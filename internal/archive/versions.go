@@ -35,9 +35,7 @@ const VersionsAge = 24 * time.Hour
 // A VersionStore keeps which versions functions have.
 type VersionStore interface {
 	// Unlisted are those of the functions whose versions are to be listed: they
-	// never were, were VersionsAge ago, or the function has changed since. Their
-	// order changes with the time: functions that cannot be listed do not keep
-	// others from their turn.
+	// never were, were VersionsAge ago, or the function has changed since.
 	Unlisted(ctx context.Context, latest []Known, at time.Time) ([]Known, error)
 	// SeeVersions and SeeAliases note those of a function, and Listed that both
 	// were asked for.

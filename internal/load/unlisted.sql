@@ -2,5 +2,3 @@ SELECT function_id
   FROM functions f
   JOIN unnest(@functions::integer[], @marks::text[]) AS n (id, mark) ON n.id = f.function_id
  WHERE versions_at IS NULL OR versions_at <= @before OR versions_mark IS DISTINCT FROM mark
- -- Another order at each time: if a run is stopped early, every function comes up.
- ORDER BY hashint8extended(function_id, EXTRACT(EPOCH FROM @at::timestamptz)::bigint)

@@ -34,7 +34,7 @@ func (s *Store) Unlisted(ctx context.Context, latest []archive.Known, at time.Ti
 		err := row.Scan(&id)
 		return of[id], err
 	}, "functions without a list of versions", selectUnlisted, pg.Args{
-		"functions": ids, "marks": marks, "before": at.Add(-archive.VersionsAge), "at": at,
+		"functions": ids, "marks": marks, "before": at.Add(-archive.VersionsAge),
 	})
 }
 

@@ -83,82 +83,94 @@ func TestShares(t *testing.T) {
 	w.source.records[alpha.URN] = many("a", hour(0), 5)
 	w.source.records[beta.URN] = many("b", hour(0), 5)
 	other := w.db.connect("other")
-	first, err := other.Claim(t.Context(), w.db.functions[0].Known)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var second archive.Claim
-	w.store.after = func(_ context.Context, op string, _ int) (err error) {
-		if op == opRelease && second == nil { // of beta
-			second, err = other.Claim(t.Context(), w.db.functions[1].Known)
+	claim := func(function int) archive.Claim {
+		claim, err := other.Claim(t.Context(), w.db.functions[function].Known)
+		if err != nil {
+			t.Error(err)
 		}
-		return err
+		return claim
 	}
+	first, second := claim(0), claim(1)
 	run := w.start(t.Context(), span(0, 7))
 	asleep(t, w.clock, firstLook)
-	for n, claim := range []archive.Claim{first, second} {
-		if claim == nil {
-			t.Fatal("beta was not released before the run had done all of it")
+	if err := second.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	second = nil
+	w.store.after = func(_ context.Context, op string, _ int) error {
+		if op == opRelease && second == nil { // of beta
+			second = claim(1)
 		}
+		return nil
+	}
+	pass(t, w.clock, firstLook)
+	asleep(t, w.clock, 2*firstLook)
+	for n, claim := range []archive.Claim{first, second} {
 		work, err := claim.Work(t.Context(), archive.Order{Range: span(0, 7)}, w.clock.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if left := len(work.Windows); left == 0 || left == 4 && claim == second {
-			t.Errorf("%d windows of %s are left", left, w.db.functions[n].Name)
+		if want := 4 - n; len(work.Windows) != want {
+			t.Errorf("%d windows of %s are left, want %d", len(work.Windows), w.db.functions[n].Name, want)
 		}
 		if err := claim.Release(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	pass(t, w.clock, firstLook)
+	pass(t, w.clock, 2*firstLook)
 	if done := await(t, "the end of the run", run); done.err != nil || done.summary.Done != 8 {
 		t.Errorf("the run ended with %v, %+v", done.err, done.summary.Totals)
 	}
 	w.all()
 }
 
-// Of the functions that are shared, a process has half at a time.
+// A process works on half of the functions that are shared, and leaves the
+// others for another process.
 func TestSharesByHalves(t *testing.T) {
 	t.Parallel()
-	const functions = 8
-	w := newWorld(t, 10, named(functions)...)
+	w := newWorld(t, 10, named(8)...)
 	w.complete(span(1, 2)) // leaves two spans
 	other, err := w.db.connect("other").Claim(t.Context(), w.db.functions[0].Known)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var mu sync.Mutex
-	var held, most, rounds int
+	var claims, held, most int
+	w.store = w.db.connect("second")
 	w.store.after = func(_ context.Context, op string, _ int) error {
 		mu.Lock()
 		defer mu.Unlock()
 		switch op {
-		case opDue:
-			rounds++
-			most = 0
 		case opWork:
+			claims++
 			held++
-			most = max(most, held)
+			if claims > 7 { // some function had its first span read before
+				most = max(most, held)
+			}
 		case opRelease:
 			held--
 		}
 		return nil
 	}
-	run := w.start(t.Context(), span(0, 3))
+	a := w.archiver()
+	a.Concurrency = 4
+	run := make(chan error, 1)
+	go func() {
+		_, err := a.Archive(t.Context(), archive.Order{Range: span(0, 3)}, new(archive.Progress))
+		run <- err
+	}()
 	asleep(t, w.clock, firstLook)
-	mu.Lock()
-	if rounds != 2 || most > functions/2 {
-		t.Errorf("%d of %d functions were held at once in round %d", most, functions, rounds)
+	if claims < 8 || most > 4 {
+		t.Errorf("%d functions are held at once, after %d claims", most, claims)
 	}
-	mu.Unlock()
 	if err := other.Release(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	pass(t, w.clock, firstLook)
-	if done := await(t, "the end of the run", run); done.err != nil || done.summary.Done != 2*functions {
-		t.Errorf("the run ended with %v, %+v", done.err, done.summary.Totals)
+	if err := await(t, "the end of the run", run); err != nil {
+		t.Error(err)
 	}
+	w.states(w.db.functions[0].Function, span(0, 3), archive.StateComplete)
 }
 
 // Whoever has lost the function writes nothing more of it, and leaves it to

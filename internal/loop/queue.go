@@ -54,6 +54,13 @@ func (q *queue) pop() (t turn, ok bool) {
 	return heap.Pop(&q.turns).(turn), true
 }
 
+// len is how many functions wait.
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.turns)
+}
+
 // older reports whether a function waits that has older windows than this.
 func (q *queue) older(than time.Time) bool {
 	q.mu.Lock()

@@ -191,17 +191,14 @@ func (r *run) all(ctx context.Context, functions []archive.Known) error {
 				}
 			})
 		}
-		claimed, left, err := r.share(ctx, due)
-		if err != nil || len(claimed)+len(left) == 0 {
+		claimed, err := r.share(ctx, due)
+		if err != nil || len(claimed) == 0 {
 			return err
-		}
-		functions = append(claimed, left...)
-		if len(left) > 0 {
-			continue
 		}
 		if len(claimed) < len(due) {
 			pause = firstLook // some have been done: others will be soon
 		}
+		functions = claimed
 		if err := r.Clock.Sleep(ctx, pause); err != nil {
 			return err
 		}
@@ -209,32 +206,24 @@ func (r *run) all(ctx context.Context, functions []archive.Known) error {
 	}
 }
 
-// share gives the functions to the workers. It returns the functions that
-// another process had, and those with spans left. The first error ends all
-// workers.
-//
-// Once another process has had functions of this run, the two share what is
-// left: each takes half of the functions at most, and releases a function's
-// claim after each span.
-func (r *run) share(ctx context.Context, due []archive.Due) (claimed, left []archive.Known, err error) {
+// share gives the functions to the workers and returns those that another
+// process had. The first error ends all workers.
+func (r *run) share(ctx context.Context, due []archive.Due) (claimed []archive.Known, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r.queue, r.end = newQueue(due, r.begun), cancel
-	n := len(due)
-	if r.shared.Load() {
-		n = (n + 1) / 2
-	}
 	var workers sync.WaitGroup
-	for range min(r.slots.count(), n) {
-		r.slots.workers.Add(1)
+	n := min(r.slots.count(), len(due))
+	r.slots.workers.Store(int64(n))
+	for range n {
 		workers.Go(func() {
-			defer r.slots.workers.Add(-1)
-			for ctx.Err() == nil {
+			for ctx.Err() == nil && !r.leaves() {
 				t, ok := r.queue.pop()
 				if !ok {
+					r.slots.workers.Add(-1)
 					return
 				}
-				rest, err := r.function(ctx, t)
+				left, err := r.function(ctx, t)
 				switch {
 				case errors.Is(err, archive.ErrClaimed), errors.Is(err, archive.ErrClaimLost):
 					r.shared.Store(true)
@@ -243,16 +232,28 @@ func (r *run) share(ctx context.Context, due []archive.Due) (claimed, left []arc
 					r.mu.Unlock()
 				case err != nil:
 					cancel(err)
-				case rest != nil && r.shared.Load():
-					r.mu.Lock()
-					left = append(left, t.Known)
-					r.mu.Unlock()
-				case rest != nil:
-					r.queue.push(*rest)
+				case left != nil:
+					r.queue.push(*left)
 				}
 			}
 		})
 	}
 	workers.Wait()
-	return claimed, left, context.Cause(ctx)
+	return claimed, context.Cause(ctx)
+}
+
+// leaves reports whether a worker ends to leave functions to another process.
+// Once another process has had functions of this run, as many functions wait,
+// for either process, as are worked on.
+func (r *run) leaves() bool {
+	if !r.shared.Load() {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := r.slots.workers.Load(); n > 1 && int(n) > r.queue.len() {
+		r.slots.workers.Add(-1)
+		return true
+	}
+	return false
 }

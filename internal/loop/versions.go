@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,12 +28,19 @@ func (r *run) listVersions(ctx context.Context, latest []archive.Known) error {
 	if err != nil {
 		return fmt.Errorf("look up whose versions to list: %w", err)
 	}
+	// In random order, two processes that begin together list a function once, and
+	// functions that cannot be listed do not keep others from their turn.
+	rand.Shuffle(len(unlisted), func(i, j int) { unlisted[i], unlisted[j] = unlisted[j], unlisted[i] })
 	var failures atomic.Int64
 	return atOnce(ctx, r.Concurrency, unlisted, func(ctx context.Context, f archive.Known) error {
 		if failures.Load() >= maxVersionFailures {
 			return nil
 		}
-		err := r.seeVersions(ctx, versioner, f)
+		still, err := r.Versions.Unlisted(ctx, []archive.Known{f}, r.began)
+		if err != nil || len(still) == 0 {
+			return err
+		}
+		err = r.seeVersions(ctx, versioner, f)
 		var failed *archive.SourceError
 		switch {
 		case errors.Is(err, archive.ErrGone):
