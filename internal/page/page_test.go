@@ -309,7 +309,7 @@ func TestAnswers(t *testing.T) {
 func TestDown(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	a.exec(`DROP TABLE archiver_internal.window_days`)
+	a.exec(`DROP TABLE archiver_internal.window_days CASCADE`)
 	a.exec(`ALTER TABLE functions RENAME TO secret_table`)
 	w := httptest.NewRecorder()
 	a.page.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
