@@ -49,12 +49,6 @@ var importRules = []importRule{
 	{packages: []string{"internal/simulate/..."}, never: []string{"internal/archive/...", "internal/loop", "internal/extract/...", "internal/load/..."}},
 }
 
-// awaited are packages of the rules that do not exist yet.
-var awaited = []string{}
-
-// importExceptions are imports that a rule forbids and that are still there.
-var importExceptions = []string{}
-
 // matches reports whether a pattern of a rule names the folder.
 func matches(pattern, folder string) bool {
 	under, below := strings.CutSuffix(pattern, "...")
@@ -104,7 +98,6 @@ func closure(packages map[string][]string, folder string) map[string]bool {
 func TestImportRules(t *testing.T) {
 	t.Parallel()
 	packages := moduleImports(t)
-	unused := slices.Clone(importExceptions)
 	for _, rule := range importRules {
 		for _, folder := range slices.Sorted(maps.Keys(packages)) {
 			if !matchesAny(rule.packages, folder) {
@@ -121,17 +114,9 @@ func TestImportRules(t *testing.T) {
 				if _, ours := packages[imported]; !ours || !matchesAny(rule.never, imported) || matchesAny(rule.only, imported) {
 					continue
 				}
-				found := folder + " imports " + imported
-				if slices.Contains(importExceptions, found) {
-					unused = slices.DeleteFunc(unused, func(e string) bool { return e == found })
-					continue
-				}
-				t.Error(found)
+				t.Errorf("%s imports %s", folder, imported)
 			}
 		}
-	}
-	for _, exception := range unused {
-		t.Errorf("delete the exception %q: no package needs it", exception)
 	}
 }
 
@@ -141,7 +126,7 @@ func TestImportRulesNamePackages(t *testing.T) {
 	packages := moduleImports(t)
 	for _, rule := range importRules {
 		for _, pattern := range slices.Concat(rule.packages, rule.never, rule.only) {
-			exists := slices.Contains(awaited, pattern)
+			exists := false
 			for folder := range packages {
 				exists = exists || matches(pattern, folder)
 			}
