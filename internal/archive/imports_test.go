@@ -39,10 +39,13 @@ var importRules = []importRule{
 	{packages: []string{"internal/page"}, never: []string{"internal/extract/...", "internal/loop", "internal/metrics", "internal/pgserver/...", "internal/simulate/..."}},
 	{packages: []string{"internal/metrics"}, never: []string{"internal/extract/...", "internal/page"}},
 
-	// Settings are plain values: those who work with them know the settings.
+	// Only the commands, and the packages made for them, know the settings.
 	{packages: []string{"internal/settings/..."}, never: []string{"internal/load", "internal/loop", "internal/metrics", "internal/page", "internal/serve", "internal/sources", "internal/supervise"}},
 	{packages: []string{"internal/settings/configfile"}, never: []string{"internal/extract/...", "internal/load/..."}},
-	{packages: []string{"internal/terminal", "internal/serve"}, never: []string{"internal/settings/..."}},
+	{
+		packages: []string{"internal/extract/...", "internal/load/...", "internal/loop", "internal/lookup", "internal/page", "internal/metrics", "internal/schedule", "internal/terminal", "internal/serve"},
+		never:    []string{"internal/settings/...", "internal/sources", "internal/supervise", "internal/query"},
+	},
 
 	// The simulator stands in for the cloud: it shares no code with what is
 	// tested against it.
