@@ -30,7 +30,7 @@ test: ## run all tests with the race detector (PKG=./internal/load for one packa
 	@GO='$(GO)' sh .ci/test $(PKG)
 
 lint: linter ## run the checks of .golangci.yml
-	$(LINT) run ./... .ci/progress.go
+	$(LINT) run ./... ./.ci
 	cd deploy && $(LINT) run
 
 fmt: linter ## format the code

@@ -57,7 +57,7 @@ func (c *backfillCommand) Run(ctx context.Context, s streams, in *settings.Setti
 			return set.DryBackfill(ctx, source, order, out)
 		})
 	}
-	m := supervise.Maintenance{DB: set.DB, Clock: archive.SystemClock{}}
+	m := set.Maintenance(archive.SystemClock{})
 	stopCounting := m.CountDuring(ctx, log)
 	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
 		return supervise.ArchiveAndTell(ctx, source.Archiver, order, source.Log, out, errs, line.String())

@@ -147,7 +147,7 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 	if err := supervise.ArchiveAndTell(ctx, archiver, order, log, s.out, s.err, ""); err != nil {
 		return err
 	}
-	m := supervise.Maintenance{DB: db, Clock: archive.SystemClock{}}
+	m := supervise.NewMaintenance(db, archive.SystemClock{})
 	m.After(ctx, time.Time{}, log)
 	return findings(ctx, read.New(db), s.out)
 }

@@ -40,7 +40,7 @@ func TestFiguresDuringAPass(t *testing.T) {
 	}
 	defer store.Close()
 	clock := clocktest.New(day)
-	m := supervise.Maintenance{DB: store, Clock: clock}
+	m := supervise.NewMaintenance(store, clock)
 	stop := m.CountDuring(ctx, slog.New(slog.DiscardHandler))
 	at := day
 	for range 3 {

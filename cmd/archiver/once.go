@@ -51,7 +51,7 @@ func (c *onceCommand) Run(ctx context.Context, s streams, in *settings.Settings,
 		}
 		return set.DryDrop(ctx, dropBefore, s.out)
 	}
-	m := supervise.Maintenance{DB: set.DB, Clock: clock}
+	m := set.Maintenance(clock)
 	m.MakeDays(ctx, now, log)
 	stopCounting := m.CountDuring(ctx, log)
 	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {

@@ -44,7 +44,7 @@ func (c *verifyCommand) Run(ctx context.Context, s streams, in *settings.Setting
 		return verify(ctx, source.Archiver, order, source.Log, out, errs)
 	})
 	if c.Repair && ctx.Err() == nil {
-		m := supervise.Maintenance{DB: set.DB, Clock: archive.SystemClock{}}
+		m := set.Maintenance(archive.SystemClock{})
 		m.Count(ctx, log)
 	}
 	return err

@@ -39,21 +39,18 @@ var importRules = []importRule{
 	{packages: []string{"internal/page"}, never: []string{"internal/extract/...", "internal/loop", "internal/metrics", "internal/pgserver/...", "internal/simulate/..."}},
 	{packages: []string{"internal/metrics"}, never: []string{"internal/extract/...", "internal/page"}},
 
-	// Settings are plain values: those who work with them know the settings.
+	// Only the commands, and the packages made for them, know the settings.
 	{packages: []string{"internal/settings/..."}, never: []string{"internal/load", "internal/loop", "internal/metrics", "internal/page", "internal/serve", "internal/sources", "internal/supervise"}},
 	{packages: []string{"internal/settings/configfile"}, never: []string{"internal/extract/...", "internal/load/..."}},
-	{packages: []string{"internal/terminal", "internal/serve"}, never: []string{"internal/settings/..."}},
+	{
+		packages: []string{"internal/extract/...", "internal/load/...", "internal/loop", "internal/lookup", "internal/page", "internal/metrics", "internal/schedule", "internal/terminal", "internal/serve"},
+		never:    []string{"internal/settings/...", "internal/sources", "internal/supervise", "internal/query"},
+	},
 
 	// The simulator stands in for the cloud: it shares no code with what is
 	// tested against it.
 	{packages: []string{"internal/simulate/..."}, never: []string{"internal/archive/...", "internal/loop", "internal/extract/...", "internal/load/..."}},
 }
-
-// awaited are packages of the rules that do not exist yet.
-var awaited = []string{}
-
-// importExceptions are imports that a rule forbids and that are still there.
-var importExceptions = []string{}
 
 // matches reports whether a pattern of a rule names the folder.
 func matches(pattern, folder string) bool {
@@ -104,7 +101,6 @@ func closure(packages map[string][]string, folder string) map[string]bool {
 func TestImportRules(t *testing.T) {
 	t.Parallel()
 	packages := moduleImports(t)
-	unused := slices.Clone(importExceptions)
 	for _, rule := range importRules {
 		for _, folder := range slices.Sorted(maps.Keys(packages)) {
 			if !matchesAny(rule.packages, folder) {
@@ -121,17 +117,9 @@ func TestImportRules(t *testing.T) {
 				if _, ours := packages[imported]; !ours || !matchesAny(rule.never, imported) || matchesAny(rule.only, imported) {
 					continue
 				}
-				found := folder + " imports " + imported
-				if slices.Contains(importExceptions, found) {
-					unused = slices.DeleteFunc(unused, func(e string) bool { return e == found })
-					continue
-				}
-				t.Error(found)
+				t.Errorf("%s imports %s", folder, imported)
 			}
 		}
-	}
-	for _, exception := range unused {
-		t.Errorf("delete the exception %q: no package needs it", exception)
 	}
 }
 
@@ -141,7 +129,7 @@ func TestImportRulesNamePackages(t *testing.T) {
 	packages := moduleImports(t)
 	for _, rule := range importRules {
 		for _, pattern := range slices.Concat(rule.packages, rule.never, rule.only) {
-			exists := slices.Contains(awaited, pattern)
+			exists := false
 			for folder := range packages {
 				exists = exists || matches(pattern, folder)
 			}

@@ -23,8 +23,8 @@ const (
 type Known struct {
 	ID int32
 	Function
-	LatestID  int32 // of the function that this is a version of, beside the latest; 0 for the latest
-	Versioned bool  // it is one of several versions, that may give the same records
+	LatestID  int32 // of a version other than the latest: the number of the latest; else 0
+	Versioned bool  // it is one of several versions, which may list the same records
 }
 
 // An Order says what a run is asked for.
@@ -40,9 +40,8 @@ type Order struct {
 	Follow      bool
 	VerifyAfter time.Duration
 
-	// Rest leaves functions alone for a while that have been empty for long: for
-	// an eighth of that time, and RestAtMost. What they may have had since is
-	// asked for in one call then.
+	// Rest leaves functions alone that have been empty for long: for an eighth of
+	// that time, and at most RestAtMost. Then one call asks for all windows since.
 	Rest bool
 
 	// Compare reads nothing because it is not complete: it compares the counts
@@ -50,8 +49,8 @@ type Order struct {
 	Compare, Repair bool
 }
 
-// RestAtMost is how long an empty function is left alone: short beside the days
-// for which a source keeps its records.
+// RestAtMost is how long an empty function is left alone at most. A source keeps
+// its records for days.
 const RestAtMost = 6 * time.Hour
 
 // A Due is a function with something to do.
@@ -72,8 +71,8 @@ type Walk struct {
 	Count  int    // the source's count as of that page, -1 for none
 }
 
-// Work is what a claimed function has to do: first the walks left open by
-// earlier runs, then the windows due beside them, oldest first.
+// Work is what a claimed function has to do: the walks left open by earlier
+// runs, and the other windows that are due, oldest first.
 type Work struct {
 	Open    []Walk
 	Windows []time.Time
@@ -137,31 +136,32 @@ type RunID int64
 // A Store keeps functions, windows, invocations and runs.
 type Store interface {
 	BeginRun(ctx context.Context, o Order, at time.Time) (RunID, error)
-	// NoteRun notes how far a run has come, for whoever looks at it meanwhile.
+	// NoteRun notes how far a run has come.
 	NoteRun(ctx context.Context, id RunID, n Noted, at time.Time) error
 	EndRun(ctx context.Context, id RunID, s Summary, err error, at time.Time) error
 
 	// SeeFunctions notes that the source listed the functions at this time.
 	SeeFunctions(ctx context.Context, source SourceID, functions []Function, at time.Time) ([]Known, error)
-	// UnseenFunctions are those of the source that are not gone and were last
-	// listed before this time, but for versions beside the latest: the source may
-	// have deleted them since.
+	// UnseenFunctions are the source's functions that are not gone and were last
+	// listed before this time: the source may have deleted them. Versions other
+	// than the latest are not among them.
 	UnseenFunctions(ctx context.Context, source SourceID, before time.Time) ([]Known, error)
 
 	// Due picks the functions that have something to do, those with the oldest
 	// windows first.
 	Due(ctx context.Context, functions []Known, o Order, at time.Time) ([]Due, error)
-	// Plan notes the windows that are due as known, for whoever asks what a run
-	// did not reach.
+	// Plan notes the windows that are due as known, so that windows which a run
+	// did not reach can be shown.
 	Plan(ctx context.Context, due []Due, o Order) error
 	// Claim gives the function to this worker alone, or answers ErrClaimed.
 	Claim(ctx context.Context, function Known) (Claim, error)
 }
 
-// A Claim is one worker's hold on one function: everything written of the
-// function goes through it. It lasts for ClaimLife after the last Renew or
-// Commit. Each method but Release answers ErrClaimLost once another worker has
-// taken the function over.
+// A Claim is one worker's hold on one function. Windows and records of the
+// function are written through its claim only; lists of functions, versions and
+// planned windows are written through the Store. A claim lasts for ClaimLife
+// after the last method that writes. Once another worker has taken the function
+// over, the methods that write return ErrClaimLost and write nothing.
 type Claim interface {
 	Work(ctx context.Context, o Order, at time.Time) (Work, error)
 	// Archived are the request ids that the archive holds of the function from

@@ -5,10 +5,9 @@ import (
 	"time"
 )
 
-// A year's chart is read from some hundred blocks, whichever: of one function
-// among those of an archive of 1,000, or of all of them, by hour or by day. There are
-// figures of every 25th: of one function, each hour and day is on a block of its
-// own all the same.
+// A chart of a year reads some hundred blocks: of one function among 1,000 or of all,
+// by hour or by day. Only every 25th function has figures: each hour and day of one
+// function still lies on a block of its own.
 func TestYearsChart(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

@@ -39,13 +39,13 @@ func TestCommentsOnAll(t *testing.T) {
 	}
 }
 
-// notForReaders are the tables that nobody learns anything from. All others are
+// notForReaders are internal tables that tell a reader nothing. All others are
 // given to archiver_reader (SELECT archiver_internal.allow_reading('…')) by the step that makes them.
 var notForReaders = []string{
 	"claims", "goose_db_version", "hourly_figures_due", "walks", "window_writers", "windows_after", "windows_before",
 }
 
-// The reader reads everything, days that come later included, and changes nothing.
+// The reader reads everything, also days that are created later, and changes nothing.
 func TestReader(t *testing.T) {
 	t.Parallel()
 	a, c := filled(t)
@@ -98,7 +98,7 @@ func TestReader(t *testing.T) {
 	}
 }
 
-// The grant of docs/sql.md, for a role that was made later, takes all there is.
+// The grant of docs/sql.md gives a later role all that the reader has.
 func TestReaderMadeLater(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -120,9 +120,9 @@ func TestReaderMadeLater(t *testing.T) {
 	}
 }
 
-// Where the role that migrates may not make roles, and nobody has made this one,
-// the schema comes up all the same. The cluster has it already: the function is
-// asked for another one.
+// If the migrating role may not create roles, and the reader does not exist, the schema
+// comes up without it. The test's cluster has the reader already, so the function is
+// asked for another role.
 func TestReaderMayNotBeMade(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

@@ -10,9 +10,9 @@ import (
 	"archiver/internal/archive"
 )
 
-// What rows cost is counted by a test that has the server and this process to
-// itself: it is not parallel. Images of whole pages, written after checkpoints,
-// are off in tests; `make bench` has them.
+// The cost of rows in WAL, disk and memory. The test is not parallel, so that no other
+// test adds to the counters. Images of full pages are off in tests; `make bench` has
+// them.
 func TestRowsCost(t *testing.T) { //nolint:paralleltest // see above
 	const functions, pages = 4, 10
 	a := newArchive(t)
@@ -79,8 +79,8 @@ func TestRowsCost(t *testing.T) { //nolint:paralleltest // see above
 	}
 }
 
-// plain are records within a day, without errors, as a source gives them:
-// their ids in no order.
+// plain are records within a day, without errors. Their ids are in no order, as a
+// source gives them.
 func plain(r *rand.Rand, n int) []archive.Invocation {
 	records := make([]archive.Invocation, n)
 	for i := range records {

@@ -9,8 +9,8 @@ import (
 	"archiver/internal/archive"
 )
 
-// A day has a row from the first that was planned on, records or none, with how
-// many of its hours are complete; those that the source kept nothing for are not.
+// Each day since the first planned one has a row, with or without records. It counts
+// the complete hours, without hours for which the source kept nothing.
 func TestFunctionDaily(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -22,7 +22,7 @@ func TestFunctionDaily(t *testing.T) {
 	b := lastPage(hours(today.AddDate(0, 0, 3).Add(archive.Hour), 1), noted)
 	b.Outcome = &archive.Outcome{State: archive.StateFailed, Err: "down"}
 	commit(t, c, b)
-	// Found by chance, before all that was planned.
+	// Found by chance, before the first planned window.
 	commit(t, c, page(hours(today, 30), noted, record("early", archive.StatusDiscard, hour(-30))))
 	countFigures(t, a.store)
 	daily := func() []string {
@@ -50,7 +50,7 @@ func TestFunctionDaily(t *testing.T) {
 	}
 }
 
-// Codes are summed up over hours; the message is the last one's that has any.
+// Codes are summed over hours. The sample is the last message that is not empty.
 func TestErrorCodes(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

@@ -13,7 +13,7 @@ import (
 	"archiver/internal/load/read"
 )
 
-// checkDays compares the days with the windows that they sum up.
+// checkDays compares the days with a sum of their windows.
 func checkDays(a *archiveDB) {
 	a.t.Helper()
 	wrong := a.rows(`
@@ -42,8 +42,7 @@ func checkDays(a *archiveDB) {
 	}
 }
 
-// A cell has what the windows of its time have in the view, hour by hour and day
-// by day, off or not.
+// A cell equals the windows of its hour or day in the view, also if they are off.
 func TestCells(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -55,8 +54,8 @@ func TestCells(t *testing.T) {
 		SELECT f, $2::timestamptz + n * interval '1 hour', (ARRAY['complete', 'complete', 'complete', 'pending', 'partial', 'short', 'failed', 'gone'])[1 + (n * 7 + f) % 8],
 		       n % 11 > 0, (n % 3) * (f % 2), CASE WHEN n % 6 = 2 THEN f % 2 ELSE 0 END, (n % 13 = 0)::integer
 		  FROM unnest($1::integer[]) AS f, generate_series(0, 24 * 12 - 1) AS n`, ids, today)
-	// Off from and to all kinds of moments, on a day's border, within a day, for
-	// longer than what is asked for.
+	// The log is off between all kinds of times: on the border of a day, within a
+	// day, for longer than the range.
 	for _, f := range known {
 		c := a.claim(f)
 		at, on := today.AddDate(0, 0, -2), false
@@ -108,7 +107,7 @@ func TestCells(t *testing.T) {
 	}
 }
 
-// utc compares times by the moment.
+// utc compares times regardless of their zone.
 var utc = cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) })
 
 func cellsBy(a *archiveDB, sql string, args ...any) []read.Cell {

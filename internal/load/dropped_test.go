@@ -11,7 +11,7 @@ import (
 	"archiver/internal/load/days"
 )
 
-// figures are a day's, of all levels, as texts.
+// figures are all figures of a day, as texts.
 func (a *archiveDB) figures(d time.Time) []string {
 	a.t.Helper()
 	return a.rows(`
@@ -32,8 +32,8 @@ func (a *archiveDB) figures(d time.Time) []string {
 		ORDER BY 1, 2`, d, d.AddDate(0, 0, 1))
 }
 
-// When a day is dropped its figures are counted once more, and then stay. They are
-// counted again where no fewer records have come.
+// When a day is dropped, its figures are counted once more and frozen. An hour is counted
+// again only if it then has no fewer records.
 func TestFiguresOfDroppedDays(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -104,8 +104,8 @@ func TestFiguresOfDroppedDays(t *testing.T) {
 		"(source,00,6,6,0,0,0,6,0.8220000000000001,6)", "(source,23,1,0,0,1,0,0,0,)")
 }
 
-// Days are dropped while records come into them and figures are counted: each
-// record is counted once, wherever it was and whether it is still there.
+// A day is dropped while records are committed into it and figures are counted. Each
+// record is counted once, also if it is gone.
 func TestFiguresDuringRetention(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

@@ -12,7 +12,7 @@ import (
 	"archiver/internal/load/pg"
 )
 
-// An Asked is a statement as it went to the database.
+// An Asked is a statement that was sent to the database.
 type Asked struct {
 	SQL  string
 	Args []any
@@ -32,15 +32,14 @@ func (a *asking) TraceQueryStart(ctx context.Context, _ *pgx.Conn, d pgx.TraceQu
 
 func (a *asking) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// Watched is a database of the test's own for a package that shows what is in it,
-// with the statements that its store has asked since the last call.
+// Watched is an archive whose store records its statements.
 type Watched struct {
 	*archiveDB
 	Store *rooms
 	asked *asking
 }
 
-// NewWatched makes one.
+// NewWatched makes a Watched.
 func NewWatched(t *testing.T) *Watched {
 	t.Helper()
 	w := &Watched{archiveDB: newArchive(t), asked: &asking{}}
@@ -67,8 +66,7 @@ func NewWatched(t *testing.T) *Watched {
 // Exec runs a statement on the plain connections.
 func (w *Watched) Exec(sql string, args ...any) { w.exec(sql, args...) }
 
-// Asked are the questions of the store since the last call, BEGIN and its like
-// left out.
+// Asked are the queries of the store since the last call, without BEGIN and the like.
 func (w *Watched) Asked() (all []Asked) {
 	w.asked.mu.Lock()
 	defer w.asked.mu.Unlock()
@@ -81,5 +79,5 @@ func (w *Watched) Asked() (all []Asked) {
 	return all
 }
 
-// Blocks is how many blocks a question asks for.
+// Blocks is how many blocks a query reads.
 func (w *Watched) Blocks(a Asked) int { return w.blocks(a.SQL, a.Args...) }

@@ -94,7 +94,7 @@ func countFigures(t testing.TB, s *rooms) {
 	}
 }
 
-// timed is a record that took so long.
+// timed is a record with a duration.
 func timed(id, status string, start time.Time, took time.Duration) archive.Invocation {
 	inv := record(id, status, start)
 	inv.End = start.Add(took)
@@ -129,8 +129,8 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// Of records that wait, run, end and move to other hours, days and functions
-// each is counted where it is.
+// Records wait, run, end, and move to other hours, days and functions. Each is counted
+// where it is.
 func TestFiguresFollowRecords(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -157,8 +157,8 @@ func TestFiguresFollowRecords(t *testing.T) {
 	}
 }
 
-// A note that is made while its hour is counted is there when that is done; a
-// count that comes to nothing leaves those it took.
+// A note that is written while its hour is counted stays. A count that is rolled back
+// leaves the notes that it took.
 func TestFiguresNotedWhileCounting(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -187,7 +187,8 @@ func TestFiguresNotedWhileCounting(t *testing.T) {
 	checkFigures(a)
 }
 
-// Processes that write, and count at the same time, agree with the rows in the end.
+// Several processes commit and count at the same time. In the end the figures equal the
+// rows.
 func TestFiguresDuringCommits(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -259,8 +260,7 @@ func TestHistograms(t *testing.T) {
 	}
 }
 
-// Of a day that was read function by function, those that are due are looked for
-// where they are.
+// If few functions are due, their rows are found by the index on functions and times.
 func TestFiguresOfFewFunctions(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -310,7 +310,7 @@ func TestFiguresOfFewFunctions(t *testing.T) {
 	}
 }
 
-// A hasty clock is a second later each time it is looked at.
+// A hasty clock advances by a second at each call of Now.
 type hasty struct {
 	archive.Clock
 
@@ -322,7 +322,7 @@ func (c *hasty) Now() time.Time {
 	return c.now
 }
 
-// What there was no time for stays due, and is the next one's; the newest day comes first.
+// The newest day is counted first. Days for which there is no time stay due.
 func TestFiguresWithinATime(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -344,7 +344,7 @@ func TestFiguresWithinATime(t *testing.T) {
 	checkFigures(a)
 }
 
-// The statement of docs/sql.md makes good what was committed without notes.
+// The statement of docs/sql.md counts rows that were committed without notes.
 func TestFiguresAfterUpgrade(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

@@ -107,10 +107,10 @@ func (a *archiveDB) held() (release func()) {
 }
 
 // queued is how many turns are under way, and how many writes wait for theirs.
-func (s *rooms) queued() (underWay, waiting int) {
-	s.writes.mu.Lock()
-	defer s.writes.mu.Unlock()
-	return s.writes.underWay, len(s.writes.waiting)
+func (r *rooms) queued() (underWay, waiting int) {
+	r.writes.mu.Lock()
+	defer r.writes.mu.Unlock()
+	return r.writes.underWay, len(r.writes.waiting)
 }
 
 // Pages of many small functions share transactions, checkpoints included. One

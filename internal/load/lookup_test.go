@@ -100,7 +100,7 @@ func TestLookupAnswersTheQuestion(t *testing.T) {
 	}
 }
 
-// Records without a start are those of the window in which they were found.
+// A record without a start belongs to the window in which it was found.
 func TestLookupWithoutStart(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -129,8 +129,8 @@ func TestLookupWithoutStart(t *testing.T) {
 	}
 }
 
-// Days that were not asked for are not looked at, and one request is a look-up in
-// an index a day.
+// A query reads only the days that it asks for. One request id is one index lookup in
+// each day.
 func TestLookupPlans(t *testing.T) {
 	t.Parallel()
 	a := NewWatched(t)
@@ -162,7 +162,7 @@ func TestLookupPlans(t *testing.T) {
 	}
 }
 
-// What is opened to be read cannot be written to.
+// A database that is opened with ReadOnly cannot be written to.
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -182,7 +182,7 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// Functions are told with their latest version.
+// Each function names its latest version.
 func TestArchivedFunctions(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

@@ -16,13 +16,13 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// patience bounds what a test waits for something that surely comes.
+// patience bounds how long a test waits for an event.
 const patience = 20 * time.Second
 
 var (
 	// today is the day that most tests write to.
 	today = time.Date(2026, 3, 14, 0, 0, 0, 0, time.UTC)
-	// noted and later are when commits say that they are made.
+	// noted and later are the times of commits.
 	noted = time.Date(2026, 3, 20, 8, 0, 0, 0, time.UTC)
 	later = noted.Add(time.Hour)
 
@@ -63,7 +63,7 @@ func openPool(t testing.TB, url string) *pgxpool.Pool {
 	return pool
 }
 
-// in is the same for a test within the test.
+// in is the same archive for a subtest.
 func (a *archiveDB) in(t testing.TB) *archiveDB {
 	within := *a
 	within.t = t
@@ -93,7 +93,7 @@ func newMigrator(t testing.TB, url string) *pg.Migrator {
 	return m
 }
 
-// function makes one known to the archive.
+// function adds a function to the archive.
 func (a *archiveDB) function(name string) archive.Known {
 	a.t.Helper()
 	known, err := a.store.SeeFunctions(a.t.Context(), testSource,
@@ -164,12 +164,12 @@ func hours(from time.Time, n int) archive.Span {
 	return archive.Span{From: from, To: from.Add(time.Duration(n) * archive.Hour)}
 }
 
-// record is one of an invocation without anything that need not be there.
+// record is an invocation without optional fields.
 func record(id, status string, start time.Time) archive.Invocation {
 	return archive.Invocation{RequestID: id, Status: status, Start: start}
 }
 
-// page is a page of a walk over the span that more pages follow.
+// page is a page of a walk over the span. More pages follow.
 func page(s archive.Span, at time.Time, records ...archive.Invocation) archive.Batch {
 	return archive.Batch{
 		Invocations: records, At: at,
@@ -177,7 +177,7 @@ func page(s archive.Span, at time.Time, records ...archive.Invocation) archive.B
 	}
 }
 
-// lastPage is one that ends the walk of its span, whole.
+// lastPage is the page that ends the walk of its span as complete.
 func lastPage(s archive.Span, at time.Time, records ...archive.Invocation) archive.Batch {
 	return archive.Batch{
 		Invocations: records, At: at, Walk: archive.Walk{Span: s},
@@ -185,7 +185,7 @@ func lastPage(s archive.Span, at time.Time, records ...archive.Invocation) archi
 	}
 }
 
-// commit keeps a batch that is fit to be kept.
+// commit commits a batch, which must succeed.
 func commit(t testing.TB, c *claim, b archive.Batch) archive.Kept {
 	t.Helper()
 	kept, err := c.Commit(t.Context(), b)

@@ -59,7 +59,7 @@ func TestMigrateUpAndDown(t *testing.T) {
 		if err := store.Ping(t.Context()); err != nil {
 			t.Error(err)
 		}
-		// With days and data in it, it goes down all the same.
+		// The schema can be reverted with days and data in it.
 		a.store = openStore(t, url)
 		commit(t, a.newClaim("f"), lastPage(hours(today, 48), noted, many(10, hours(today, 48), "r")...))
 		a.exec(`INSERT INTO runs (asked_by, range_from, range_to, started_at) VALUES ('once', now(), now(), now())`)
@@ -87,7 +87,7 @@ func status(t *testing.T, m *pg.Migrator) []pg.Migration {
 	return steps
 }
 
-// A crash, or an operator, may leave a day's table that is not attached.
+// A crash, or an operator, can leave a day's table that is not attached.
 func TestMakeDayTakesUpATableLeftBehind(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

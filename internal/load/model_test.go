@@ -9,8 +9,8 @@ import (
 	"archiver/internal/archive"
 )
 
-// A model is the archive in memory, as simply as it can be said. Its texts are
-// those of modelTables.
+// A model is the archive in memory, in the simplest form. Its texts are those of
+// modelTables.
 type model struct {
 	rows     map[string]modelRow
 	windows  map[windowKey]modelWindow
@@ -25,7 +25,7 @@ type modelRow struct {
 	first, updated time.Time
 }
 
-// window is where the row counts.
+// window is the window that counts the row.
 func (r *modelRow) window() time.Time {
 	if r.Start.IsZero() {
 		return r.queried
@@ -45,7 +45,7 @@ func (r *modelRow) leaf() string {
 	}
 }
 
-// A modelWindow is what was decided of a window; its numbers are counted.
+// A modelWindow is the state of a window. Its numbers are counted from the rows.
 type modelWindow struct {
 	state     archive.State
 	planned   bool
@@ -62,7 +62,7 @@ func newModel() *model {
 	}
 }
 
-// touch makes a window known.
+// touch creates a window.
 func (m *model) touch(key windowKey) {
 	if _, ok := m.windows[key]; !ok {
 		m.windows[key] = modelWindow{state: archive.StatePending}
@@ -124,7 +124,7 @@ func sameRecord(a, b *archive.Invocation) bool {
 	return a.Status == b.Status && a.Start.Equal(b.Start) && a.ErrorCode == b.ErrorCode
 }
 
-// failed is what Fail is told; commits have other reasons.
+// failed is the reason that Fail gets. Commits give other reasons.
 const failed = "down"
 
 func (m *model) decide(function int32, s archive.Span, o archive.Outcome, at time.Time) {
@@ -176,7 +176,7 @@ func (m *model) count(key windowKey) (records, pending, rejected int) {
 	return records, pending, rejected
 }
 
-// modelTables is the archive as texts like those of model.tables.
+// modelTables selects the archive as the texts of model.tables.
 const modelTables = `
 	SELECT concat_ws(' ', 'row', request_id, tableoid::regclass, function_id, status, error_code,
 	                 extract(epoch FROM start_time)::bigint, extract(epoch FROM queried_window)::bigint,
@@ -215,7 +215,7 @@ func (m *model) tables() []string {
 	return texts
 }
 
-// words joins what is not empty, as concat_ws does with what is not NULL.
+// words joins texts that are not empty, as concat_ws does with values that are not NULL.
 func words(values ...any) string {
 	var texts []string
 	for _, v := range values {

@@ -9,8 +9,8 @@ import (
 	"archiver/internal/archive"
 )
 
-// A window in which the source kept no records is off, not complete, in the view
-// and in the status: one of which nothing came, for all of its hour.
+// A window is off, not complete, if the source kept no records for its whole hour and
+// no record came. The view and the status agree.
 func TestOff(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

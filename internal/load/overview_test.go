@@ -10,8 +10,7 @@ import (
 	"archiver/internal/load/read"
 )
 
-// The overview of an archive with windows in every state are what a count of them
-// gives.
+// The overview equals a count of windows in every state.
 func TestOverview(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -60,8 +59,8 @@ func TestOverview(t *testing.T) {
 	}
 }
 
-// The last success is of a pass over everything due, not of a backfill or of a
-// run that left something.
+// The last success is that of run or once, not of a backfill, and not of a run that
+// left something.
 func TestOverviewLastSuccess(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

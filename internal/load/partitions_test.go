@@ -14,7 +14,7 @@ import (
 	"archiver/internal/archive"
 )
 
-// with is a database address with one more setting of its sessions.
+// with adds a setting of sessions to a database address.
 func with(t *testing.T, address, setting, to string) string {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -27,7 +27,8 @@ func with(t *testing.T, address, setting, to string) string {
 	return u.String()
 }
 
-// Two processes with four workers each meet on the days that they need.
+// Two processes with four workers each need the same days at the same time. Each day is
+// created once.
 func TestPartitionsAreMadeOnce(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -40,8 +41,8 @@ func TestPartitionsAreMadeOnce(t *testing.T) {
 		all.Go(func() {
 			<-begin
 			for d := range days {
-				// Half of them go through the same days at the same time, the
-				// others the other way round.
+				// Half of the workers take the days in order, the others in
+				// reverse order.
 				if i%4 >= 2 {
 					d = days - 1 - d
 				}
@@ -65,7 +66,7 @@ func TestPartitionsAreMadeOnce(t *testing.T) {
 	checkWindows(a)
 }
 
-// A day that an operator dropped is made again by the write that misses it.
+// If an operator dropped a day, the write that misses it creates it again.
 func TestPartitionDroppedUnderfoot(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{
@@ -86,8 +87,8 @@ func TestPartitionDroppedUnderfoot(t *testing.T) {
 	}
 }
 
-// A transaction that goes on reading the archive, a dump or an analyst's, does
-// not keep a new day from being made, and nobody waits behind it.
+// A long transaction that reads the archive, such as a dump, does not block the
+// creation of a day, and no one waits behind it.
 func TestNewDayWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	for name, statement := range map[string]string{
@@ -118,13 +119,13 @@ func TestNewDayWaitsForNobody(t *testing.T) {
 			_, err = claimOf(t, impatient, a.function("g")).Commit(t.Context(),
 				page(hours(tomorrow, 1), noted, record("c", archive.StatusSuccess, tomorrow)))
 			if err != nil {
-				t.Errorf("beside a %s: %v", name, err)
+				t.Errorf("during a %s: %v", name, err)
 			}
 		})
 	}
 }
 
-// What lies where, for a page that falls on every kind of leaf.
+// The partition of each row, for a page with rows of every kind.
 func TestPartitionsOfAPage(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -142,7 +143,7 @@ func TestPartitionsOfAPage(t *testing.T) {
 	}
 }
 
-// A run's own days are there before its first page.
+// The days of a run exist before its first page.
 func TestMakeAhead(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

@@ -13,9 +13,8 @@ import (
 	"archiver/internal/archive"
 )
 
-// After every one of a few hundred random commits, failures and takeovers the
-// whole archive is what a model in memory says. Few ids, hours and texts make
-// everything happen to everything.
+// After each of a few hundred random commits, failures and takeovers the whole archive
+// equals a model in memory. There are few ids, hours and texts, so they meet often.
 func TestArchiveIsItsModel(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(3) {
@@ -69,7 +68,7 @@ func (s *script) tables(t *testing.T) []string {
 	return texts
 }
 
-// step does one thing to the archive and to the model and says what.
+// step does one thing to the archive and to the model, and returns its name.
 func (s *script) step(t *testing.T, at time.Time) (did string) {
 	t.Helper()
 	i := s.IntN(len(s.claims))
@@ -83,7 +82,7 @@ func (s *script) step(t *testing.T, at time.Time) (did string) {
 		s.model.decide(id, span, archive.Outcome{State: archive.StateFailed, Err: failed}, at)
 		return fmt.Sprintf("fail %d %s", id, span)
 	case 1:
-		// Another process takes over and goes on from what it finds.
+		// Another process takes over and continues from the stored state.
 		s.a.exec(`UPDATE claims SET expires_at = '-infinity' WHERE function_id = $1`, id)
 		s.claims[i] = claimOf(t, s.stores[s.IntN(len(s.stores))], s.functions[i])
 		if _, err := s.claims[i].Work(t.Context(), archive.Order{Range: hours(today.AddDate(0, 0, -5), 240)}, noted); err != nil {
@@ -101,7 +100,7 @@ func (s *script) step(t *testing.T, at time.Time) (did string) {
 	}
 }
 
-// span is one that is open already, or a new one that meets no open one.
+// span is an open span, or a new span that overlaps no open one.
 func (s *script) span(function int32) archive.Span {
 	for {
 		span := hours(today.Add(time.Duration(20+s.IntN(8))*archive.Hour), 1+s.IntN(3))
@@ -146,8 +145,8 @@ func (s *script) batch(function int32, at time.Time) archive.Batch {
 	return b
 }
 
-// record is one of sixteen. Half of them are given by every function, and keep
-// to a day; the others are one function's own, and move.
+// record is one of sixteen records. Half of them come from every function and stay on
+// one day. Each of the others comes from one function and moves.
 func (s *script) record(function int32) archive.Invocation {
 	statuses := []string{"WAIT", "RUNNING", "SUCCESS", "FAIL", "DISCARD", "HIBERNATING"}
 	n := s.IntN(16)
@@ -166,8 +165,8 @@ func (s *script) record(function int32) archive.Invocation {
 	return inv
 }
 
-// start is none, or one of the hours about a midnight, near enough for each
-// other to be one invocation's.
+// start is zero, or one of the hours around a midnight: close enough to be starts of
+// one invocation.
 func (s *script) start() time.Time {
 	if s.IntN(4) == 0 {
 		return time.Time{}

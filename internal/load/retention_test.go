@@ -94,8 +94,8 @@ func TestRetain(t *testing.T) {
 	}
 	checkWindows(a)
 
-	// What was in flight settles into the day that is gone, which the next
-	// retention drops again.
+	// A record in flight settles into the dropped day. The next retention drops the
+	// day again.
 	r := archive.InFlightRecord{RequestID: "waits0", Window: today.AddDate(0, 0, -2).Add(time.Hour)}
 	kept, err := c.Follow(t.Context(), r, []archive.Invocation{record("waits0", archive.StatusSuccess, r.Window)}, nil, later)
 	if err != nil || kept.Updated != 1 {

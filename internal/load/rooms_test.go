@@ -13,7 +13,7 @@ import (
 	"archiver/internal/load/read"
 )
 
-// rooms are a store with what reads its archive and keeps its days.
+// rooms are a store, and what reads its archive and keeps its days.
 type rooms struct {
 	*Store
 	*read.Archive

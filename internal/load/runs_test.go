@@ -150,7 +150,7 @@ func TestFunctions(t *testing.T) {
 	}
 }
 
-// A function that goes takes what was due with it, and nothing that is there.
+// When a function is gone, its due windows are gone. Complete windows stay.
 func TestGone(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -173,8 +173,8 @@ func TestGone(t *testing.T) {
 	checkWindows(a)
 }
 
-// A forced run asks for complete windows as well. That the function is gone by
-// now does not take back that they are complete.
+// A forced run reads complete windows again. If the function is gone by then, they stay
+// complete.
 func TestGoneLeavesCompleteWindows(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -231,8 +231,8 @@ func TestPrint(t *testing.T) {
 	}
 }
 
-// However many runs there were, and whichever way they ended, those that go on and
-// the last success are found without a way through them.
+// Running runs and the last success are found without reading all runs, however many
+// there are and however they ended.
 func TestRunsCost(t *testing.T) {
 	t.Parallel()
 	w := NewWatched(t)

@@ -13,7 +13,7 @@ import (
 	"archiver/internal/archive"
 )
 
-// told is a setting as a source tells it: its retries tell it apart.
+// told is a setting as a source gives it. The number of retries identifies it.
 func told(urn string, retries int, modified time.Time, log ...bool) archive.Setting {
 	s := archive.Setting{URN: urn, MaxEventAge: 3600, MaxRetries: retries, Modified: modified}
 	raw := fmt.Sprintf(`{"func_urn": %q, "max_async_retry_attempts": %d`, urn, retries)
@@ -36,7 +36,7 @@ func keep(t testing.TB, c *claim, s archive.FunctionSettings, at time.Time) {
 	}
 }
 
-// history is what the view says of all versions: which setting held when.
+// history is the view of all versions: which setting held when.
 func (a *archiveDB) history() []string {
 	a.t.Helper()
 	return a.rows(`
@@ -47,8 +47,8 @@ func (a *archiveDB) history() []string {
 		 ORDER BY function_urn, notification_settings_history.valid_from`)
 }
 
-// A change closes one row and opens the next, the same answer writes nothing,
-// and what is no longer told is closed.
+// A change closes one row and opens the next. The same answer writes nothing. A setting
+// that the source no longer gives is closed.
 func TestSettingsHistory(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -99,7 +99,7 @@ func TestSettingsHistory(t *testing.T) {
 	}
 }
 
-// Each column holds what it says, and what a source leaves out is NULL.
+// Each column has its field. A field that the source leaves out is NULL.
 func TestSettingsColumns(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -130,7 +130,7 @@ func TestSettingsColumns(t *testing.T) {
 	}
 }
 
-// SQL says what settings held when an invocation ran.
+// A query finds the settings that held when an invocation ran.
 func TestSettingsOfAnInvocation(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -157,9 +157,8 @@ func TestSettingsOfAnInvocation(t *testing.T) {
 	}
 }
 
-// Random answers leave what a model of them says: at each moment the setting
-// that a source told of last, from when it says that it was changed where that
-// can be.
+// Random answers leave the rows of a model: at each time the setting that the source
+// gave last. It holds from the time of change that the source gives, if possible.
 func TestSettingsModel(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -246,7 +245,7 @@ func TestSettingsModel(t *testing.T) {
 	checkSettings(a)
 }
 
-// checkSettings insists that of no version two settings hold at once.
+// checkSettings fails if two settings of one version hold at once.
 func checkSettings(a *archiveDB) {
 	a.t.Helper()
 	if twice := a.rows(`
@@ -259,9 +258,9 @@ func checkSettings(a *archiveDB) {
 	}
 }
 
-// Two processes may be told of the same versions at once, by functions that are
-// each other's versions: what holds is told once, and nobody deadlocks with
-// whoever lists functions.
+// Two processes get settings of the same versions at once, for functions that are
+// versions of each other. Each setting that holds has one row, and listing functions
+// does not deadlock with them.
 func TestSettingsOfTwoProcesses(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -294,7 +293,7 @@ func TestSettingsOfTwoProcesses(t *testing.T) {
 	}
 }
 
-// A claim that was lost keeps no settings.
+// A lost claim writes no settings.
 func TestSettingsWithoutAClaim(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -310,7 +309,7 @@ func TestSettingsWithoutAClaim(t *testing.T) {
 	}
 }
 
-// Due says whose settings are to be asked for.
+// Due says for which functions settings are to be asked for.
 func TestDueSettings(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

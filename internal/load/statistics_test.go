@@ -11,8 +11,7 @@ import (
 	"archiver/internal/archive"
 )
 
-// described are the tables that have statistics, with PostgreSQL's idea of how
-// many rows they have.
+// described are the tables with statistics, and PostgreSQL's estimate of their rows.
 func (a *archiveDB) described() []string {
 	a.t.Helper()
 	return a.rows(`
@@ -47,7 +46,7 @@ func TestAnalyze(t *testing.T) {
 		t.Errorf("the whole is said to have %v functions", n)
 	}
 
-	// What has not changed is left alone, and so is a little more.
+	// Tables without changes, or with few, are not analyzed again.
 	last := func() []string {
 		t.Helper()
 		return a.rows(`
@@ -61,7 +60,7 @@ func TestAnalyze(t *testing.T) {
 		t.Errorf("analyzed without need (-before +after):\n%s", diff)
 	}
 
-	// Another day, and twice as much in all.
+	// One more day doubles the number of rows.
 	tomorrow := today.AddDate(0, 0, 1)
 	commit(t, c, lastPage(hours(tomorrow, 24), noted, many(600, hours(tomorrow, 24), "s")...))
 	analyze()
@@ -72,7 +71,7 @@ func TestAnalyze(t *testing.T) {
 	}
 }
 
-// Who may write the tables and does not own them gets a line in the log.
+// A role that may write the tables but does not own them gets a line in the log.
 func TestAnalyzeWithoutPrivilege(t *testing.T) {
 	t.Parallel()
 	a, _ := filled(t)
@@ -101,8 +100,8 @@ func TestAnalyzeWithoutPrivilege(t *testing.T) {
 	}
 }
 
-// A day has its index on times when a run ends, once there are rows in it, and
-// keeps it; one that is being written to is left to the next run.
+// At the end of a run, each day with rows has an index on times. A day that is being
+// written to is left to the next run.
 func TestDaysAreIndexed(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

@@ -13,7 +13,7 @@ import (
 const figureColumns = "records, success, fail, discard, in_flight, other, failure_rate, timed, total_seconds, " +
 	"mean_seconds, p50_seconds, p95_seconds, p99_seconds, max_seconds, histogram"
 
-// What users hold on to: the views' columns, in this order.
+// Users rely on the columns of the views, in this order.
 func TestViewColumns(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -50,9 +50,8 @@ func TestViewColumns(t *testing.T) {
 
 const nul = "\x00"
 
-// What comes back from the view for what a source said. Nothing of it depends
-// on the time zone of whoever looks, and those with half an hour in them are
-// the ones that would move the borders of hours.
+// The values of the view for values of a source. They do not depend on the time zone of
+// the session. A zone with half an hour would move the borders of hours.
 func TestHistoryValues(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -115,8 +114,8 @@ func TestHistoryValues(t *testing.T) {
 	}
 }
 
-// Whose word a text is, NUL and broken UTF-8 in it must not keep a function
-// from being marked, a run from being ended or a record from being set aside.
+// NUL and invalid UTF-8 in any text of a source do not prevent that a function is
+// listed, a run is ended or a rejected record is stored.
 func TestForeignTextsAreMended(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

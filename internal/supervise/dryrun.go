@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"archiver/internal/archive"
-	"archiver/internal/load"
-	"archiver/internal/load/days"
 	"archiver/internal/load/pg"
 	"archiver/internal/load/read"
 	"archiver/internal/loop"
@@ -21,15 +19,15 @@ import (
 // DryRun prints what a pass of a source would read. It asks the source for
 // nothing, so it knows only the functions in the archive.
 func (set *Set) DryRun(ctx context.Context, s *Source, o archive.Order, out io.Writer) error {
-	archiver, db := s.Archiver, set.DB
-	if err := read.New(db).Ping(ctx); err != nil {
+	archiver := s.Archiver
+	if err := read.New(set.DB).Ping(ctx); err != nil {
 		return ConnectHint(err)
 	}
-	known, err := knownFunctions(ctx, archiver, db)
+	known, err := set.knownFunctions(ctx, archiver)
 	if err != nil {
 		return err
 	}
-	due, err := load.New(db, days.New(db)).Due(ctx, known, o, archiver.Clock.Now())
+	due, err := set.store.Due(ctx, known, o, archiver.Clock.Now())
 	if err != nil {
 		return err
 	}
@@ -41,7 +39,7 @@ func (set *Set) DryRun(ctx context.Context, s *Source, o archive.Order, out io.W
 // only for its list of functions, and writes nothing. All hours of a function that
 // is not in the archive are due.
 func (set *Set) DryBackfill(ctx context.Context, s *Source, o archive.Order, out io.Writer) error {
-	archiver, db := s.Archiver, set.DB
+	archiver := s.Archiver
 	asked := o.Range
 	if due := archive.DueBefore(archiver.Clock.Now(), archiver.Settle); o.Range.To.After(due) {
 		o.Range.To = due
@@ -50,14 +48,14 @@ func (set *Set) DryBackfill(ctx context.Context, s *Source, o archive.Order, out
 		o.Range.To = o.Range.From
 	}
 	var functions []archive.Known
-	err := read.New(db).Ping(ctx)
+	err := read.New(set.DB).Ping(ctx)
 	empty := errors.Is(err, pg.ErrNoSchema)
 	switch {
 	case empty:
 	case err != nil:
 		return ConnectHint(err)
 	default:
-		if functions, err = knownFunctions(ctx, archiver, db); err != nil {
+		if functions, err = set.knownFunctions(ctx, archiver); err != nil {
 			return err
 		}
 	}
@@ -86,7 +84,7 @@ func (set *Set) DryBackfill(ctx context.Context, s *Source, o archive.Order, out
 	var due []archive.Due
 	switch {
 	case !empty:
-		if due, err = load.New(db, days.New(db)).Due(ctx, functions, o, archiver.Clock.Now()); err != nil {
+		if due, err = set.store.Due(ctx, functions, o, archiver.Clock.Now()); err != nil {
 			return err
 		}
 	case o.Range.Windows() > 0:
@@ -103,9 +101,9 @@ func (set *Set) DryBackfill(ctx context.Context, s *Source, o archive.Order, out
 }
 
 // knownFunctions returns the functions of the archive that match, with their versions.
-func knownFunctions(ctx context.Context, archiver *loop.Archiver, db *pg.DB) ([]archive.Known, error) {
+func (set *Set) knownFunctions(ctx context.Context, archiver *loop.Archiver) ([]archive.Known, error) {
 	now := archiver.Clock.Now()
-	known, err := load.New(db, days.New(db)).UnseenFunctions(ctx, archiver.Source.ID(), now)
+	known, err := set.store.UnseenFunctions(ctx, archiver.Source.ID(), now)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +150,7 @@ func (set *Set) DryDrop(ctx context.Context, dropBefore time.Time, out io.Writer
 	if dropBefore.IsZero() {
 		return nil
 	}
-	older, err := days.New(set.DB).Older(ctx, dropBefore)
+	older, err := set.days.Older(ctx, dropBefore)
 	if err != nil {
 		return err
 	}

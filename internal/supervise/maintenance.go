@@ -25,16 +25,26 @@ const (
 // days, figures, statistics. An error is logged, and is no failure of the run: the
 // next maintenance tries again.
 type Maintenance struct {
-	DB    *pg.DB
-	Clock archive.Clock
-
+	db     *pg.DB
+	days   *days.Days
+	clock  archive.Clock
 	passes passes
+}
+
+// NewMaintenance returns the maintenance of a database.
+func NewMaintenance(db *pg.DB, clock archive.Clock) *Maintenance {
+	return &Maintenance{db: db, days: days.New(db), clock: clock}
+}
+
+// Maintenance returns the maintenance of the set's database.
+func (set *Set) Maintenance(clock archive.Clock) *Maintenance {
+	return &Maintenance{db: set.DB, days: set.days, clock: clock}
 }
 
 // MakeDays makes the days that a run will most likely write to. If that fails, the
 // pages that need the days try again, and report the error.
 func (m *Maintenance) MakeDays(ctx context.Context, now time.Time, log *slog.Logger) {
-	if err := days.New(m.DB).MakeAhead(ctx, now); err != nil && ctx.Err() == nil {
+	if err := m.days.MakeAhead(ctx, now); err != nil && ctx.Err() == nil {
 		log.Warn("days could not be made ahead", "error", err)
 	}
 }
@@ -45,7 +55,7 @@ func (m *Maintenance) CountDuring(ctx context.Context, log *slog.Logger) (stop f
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		for m.Clock.Sleep(ctx, FiguresEvery) == nil {
+		for m.clock.Sleep(ctx, FiguresEvery) == nil {
 			m.count(ctx, figuresWithin, log)
 		}
 	}()
@@ -61,7 +71,7 @@ func (m *Maintenance) Count(ctx context.Context, log *slog.Logger) { m.count(ctx
 // count counts figures that are due, and begins no day after the time within; 0 is
 // no limit.
 func (m *Maintenance) count(ctx context.Context, within time.Duration, log *slog.Logger) {
-	if err := figures.Count(ctx, m.DB, m.Clock, within); err != nil && ctx.Err() == nil {
+	if err := figures.Count(ctx, m.db, m.clock, within); err != nil && ctx.Err() == nil {
 		log.Warn("figures are left as they were", "error", err)
 	}
 }
@@ -83,11 +93,11 @@ func (m *Maintenance) after(ctx context.Context, within time.Duration, dropBefor
 	}
 	m.count(ctx, within, log)
 	if !dropBefore.IsZero() {
-		if err := days.New(m.DB).Retain(ctx, dropBefore); err != nil && ctx.Err() == nil {
+		if err := m.days.Retain(ctx, dropBefore); err != nil && ctx.Err() == nil {
 			log.Warn("old days are left", "error", err)
 		}
 	}
-	if err := days.New(m.DB).Analyze(ctx); err != nil && ctx.Err() == nil {
+	if err := m.days.Analyze(ctx); err != nil && ctx.Err() == nil {
 		log.Warn("statistics are left as they were", "error", err)
 	}
 }

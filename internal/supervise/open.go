@@ -33,6 +33,10 @@ type Set struct {
 	DB      *pg.DB
 	Sources []*Source
 
+	// All sources share the store, which gathers their writes, and the days.
+	store *load.Store
+	days  *days.Days
+
 	byName bool // functions were asked for by name: not every source must have them
 }
 
@@ -42,7 +46,7 @@ type Source struct {
 	Log *slog.Logger
 
 	// Archiver is nil if the source could not be opened; Err says why. The
-	// archiver has no store until the Set has a database.
+	// archiver has no store until the Set is open.
 	Archiver *loop.Archiver
 	Err      error
 
@@ -98,10 +102,12 @@ func Open(ctx context.Context, s *settings.Settings, o Options) (*Set, error) {
 	if err != nil {
 		return nil, ConnectHint(err)
 	}
+	set := &Set{DB: db, Sources: opened, days: days.New(db), byName: len(o.Functions) > 0}
+	set.store = load.New(db, set.days)
 	for _, source := range opened {
-		source.archiveInto(db, only)
+		source.archiveInto(set.store, only)
 	}
-	return &Set{DB: db, Sources: opened, byName: len(o.Functions) > 0}, nil
+	return set, nil
 }
 
 // OpenSources opens all sources at the same time, without the database. A source
@@ -164,13 +170,12 @@ func (s *Source) open(ctx context.Context) error {
 	return nil
 }
 
-// archiveInto sets the database of the archiver, and archives only the functions that
+// archiveInto sets the store of the archiver, and archives only the functions that
 // match.
-func (s *Source) archiveInto(db *pg.DB, only func(archive.Function) bool) {
+func (s *Source) archiveInto(store *load.Store, only func(archive.Function) bool) {
 	if s.Archiver == nil {
 		return
 	}
-	store := load.New(db, days.New(db))
 	match := s.Archiver.Match
 	s.Archiver.Match = func(f archive.Function) bool { return match(f) && only(f) }
 	s.Archiver.Store = store

@@ -15,7 +15,7 @@ import (
 
 // Run makes a pass of each source at the ticks of its schedule, until ctx ends.
 func (set *Set) Run(ctx context.Context, clock archive.Clock) error {
-	m := &Maintenance{DB: set.DB, Clock: clock}
+	m := set.Maintenance(clock)
 	return set.atTicks(ctx, clock, func(ctx context.Context, s *Source, tick time.Time) {
 		m.MakeDays(ctx, tick, s.Log)
 		stop := m.CountDuring(ctx, s.Log)
@@ -61,7 +61,7 @@ func (s *Source) pass(ctx context.Context, set *Set, tick time.Time) {
 			s.LogNotOpened()
 			return
 		}
-		s.archiveInto(set.DB, func(archive.Function) bool { return true })
+		s.archiveInto(set.store, func(archive.Function) bool { return true })
 	}
 	o := s.runOrder(tick)
 	began := s.Archiver.Clock.Now()

@@ -1,7 +1,7 @@
 package answer
 
 import (
-	"bytes"
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -94,18 +94,10 @@ func ReadList(body io.Reader, element func(jsontext.Value)) (listed bool, err er
 
 // skipBOM skips a byte order mark at the beginning, as RFC 8259 allows.
 func skipBOM(body io.Reader) io.Reader {
-	head := make([]byte, 3)
-	n, err := io.ReadFull(body, head)
-	if n < len(head) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return errorReader{err}
+	const mark = "\uFEFF"
+	b := bufio.NewReader(body)
+	if head, _ := b.Peek(len(mark)); string(head) == mark { // the next read returns an error of Peek
+		_, _ = b.Discard(len(mark))
 	}
-	if head = head[:n]; string(head) == "\uFEFF" {
-		return body
-	}
-	return io.MultiReader(bytes.NewReader(head), body)
+	return b
 }
-
-// An errorReader fails with its error.
-type errorReader struct{ err error }
-
-func (r errorReader) Read([]byte) (int, error) { return 0, r.err }

@@ -3,7 +3,6 @@ package answer
 import (
 	"bytes"
 	"fmt"
-	"hash/maphash"
 	"time"
 	"unicode/utf8"
 
@@ -59,20 +58,4 @@ func Identifier(b []byte, name string, value jsontext.Value, maxLen int) (id []b
 		return id, fmt.Sprintf("%s is longer than %d characters", name, maxLen)
 	}
 	return id, ""
-}
-
-// PageDigest returns a hash of a page's records. Sources that return the same page
-// for each cursor are recognized by it.
-func PageDigest(seed maphash.Seed, invocations []archive.Invocation, rejected []archive.Rejected) uint64 {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	for i := range invocations {
-		_, _ = h.WriteString(invocations[i].RequestID)
-		_ = h.WriteByte(0)
-	}
-	for i := range rejected {
-		_, _ = h.Write(rejected[i].Payload)
-		_ = h.WriteByte(0)
-	}
-	return h.Sum64()
 }

@@ -2,6 +2,7 @@ package answer
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -66,22 +67,16 @@ func storableText(b []byte) string {
 	return strings.ReplaceAll(s, "\x00", "\uFFFD")
 }
 
-// Integer reads an integer of at most 15 digits, or a string that holds one. It
-// returns -1 for any other value, also for a negative number.
+// Integer reads an integer below 2^50, or a string that holds one. It returns -1
+// for any other value, also for a negative number.
 func Integer(value jsontext.Value) int {
 	digits := []byte(value)
 	if value.Kind() == '"' {
 		digits = Unquote(nil, value)
 	}
-	if len(digits) == 0 || len(digits) > 15 {
+	n, err := strconv.ParseUint(string(digits), 10, 50)
+	if err != nil {
 		return -1
 	}
-	n := 0
-	for _, c := range digits {
-		if c < '0' || c > '9' {
-			return -1
-		}
-		n = n*10 + int(c-'0')
-	}
-	return n
+	return int(n)
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"archiver/internal/archive"
-	"archiver/internal/extract/answer"
 )
 
 // A listQuery is one of the lists that together answer a query. An empty field is
@@ -55,7 +54,7 @@ const maxRepeats = 2
 // checkRepeated returns an error if the same page comes over and over, so that
 // the tokens lead to no end.
 func (w *walk) checkRepeated(list *invocationList) error {
-	if digest := answer.PageDigest(digestSeed, list.invocations, list.rejected); digest != w.lastDigest || len(list.invocations)+len(list.rejected) == 0 {
+	if digest := list.digest(); digest != w.lastDigest || len(list.invocations)+len(list.rejected) == 0 {
 		w.lastDigest, w.repeats = digest, 0
 		return nil
 	}
@@ -66,6 +65,20 @@ func (w *walk) checkRepeated(list *invocationList) error {
 }
 
 var digestSeed = maphash.MakeSeed()
+
+func (l *invocationList) digest() uint64 {
+	var h maphash.Hash
+	h.SetSeed(digestSeed)
+	for i := range l.invocations {
+		_, _ = h.WriteString(l.invocations[i].RequestID)
+		_ = h.WriteByte(0)
+	}
+	for i := range l.rejected {
+		_, _ = h.Write(l.rejected[i].Payload)
+		_ = h.WriteByte(0)
+	}
+	return h.Sum64()
+}
 
 // newWalk starts at the cursor, or at the first list if the cursor is empty. The
 // error of an unusable cursor matches archive.ErrCursor.

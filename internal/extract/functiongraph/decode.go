@@ -1,6 +1,7 @@
 package functiongraph
 
 import (
+	"cmp"
 	"hash/maphash"
 	"io"
 
@@ -13,58 +14,43 @@ import (
 // An invocationList is one decoded page. Each element of the page is in
 // invocations or in rejected.
 type invocationList struct {
+	pageSummary
 	invocations []archive.Invocation
 	rejected    []archive.Rejected
-	count, next int // -1 for none
-}
-
-func (l invocationList) summary(seed maphash.Seed) pageSummary {
-	return pageSummary{len(l.invocations) + len(l.rejected), l.count, l.next, answer.PageDigest(seed, l.invocations, l.rejected)}
 }
 
 // decodeInvocations reads a page of invocations. An error means that the body is
 // not such a page, or is cut. An element that is not an invocation is rejected,
 // without an error.
-func decodeInvocations(body io.Reader) (invocationList, error) {
-	l := invocationList{count: -1, next: -1}
+func decodeInvocations(body io.Reader) (l invocationList, err error) {
 	var records recordReader
-	err := decodeList(body, "invocations", &l.count, &l.next, func(element jsontext.Value) {
+	l.pageSummary, err = decodeList(body, "invocations", func(element jsontext.Value) (key string) {
 		inv, rejected := records.read(element)
-		switch {
-		case rejected != nil:
+		if rejected != nil {
 			l.rejected = append(l.rejected, *rejected)
-		case l.invocations == nil:
-			l.invocations = append(make([]archive.Invocation, 0, maxInvocations), inv)
-		default:
-			l.invocations = append(l.invocations, inv)
+			return string(rejected.Payload)
 		}
+		if l.invocations == nil {
+			l.invocations = make([]archive.Invocation, 0, maxInvocations)
+		}
+		l.invocations = append(l.invocations, inv)
+		return inv.RequestID
 	})
 	return l, err
 }
 
 // A functionList is one decoded page of the list of functions.
 type functionList struct {
-	functions   []archive.Function
-	unusable    int // elements without a URN
-	count, next int // -1 for none
-}
-
-func (l functionList) summary(seed maphash.Seed) pageSummary {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	for i := range l.functions {
-		_, _ = h.WriteString(l.functions[i].URN)
-		_ = h.WriteByte(0)
-	}
-	return pageSummary{len(l.functions) + l.unusable, l.count, l.next, h.Sum64()}
+	pageSummary
+	functions []archive.Function
+	unusable  int // elements without a URN
 }
 
 // decodeFunctions reads a page of functions (page: Querying Functions).
-func decodeFunctions(body io.Reader) (functionList, error) {
-	l := functionList{count: -1, next: -1}
+func decodeFunctions(body io.Reader) (l functionList, err error) {
 	var objects answer.ObjectReader
 	var texts answer.TextReader
-	err := decodeList(body, "functions", &l.count, &l.next, func(element jsontext.Value) {
+	l.pageSummary, err = decodeList(body, "functions", func(element jsontext.Value) (key string) {
 		var f archive.Function
 		for name, value := range objects.Members(element) {
 			if value.Kind() != '"' {
@@ -81,12 +67,11 @@ func decodeFunctions(body io.Reader) (functionList, error) {
 		}
 		if f.URN == "" {
 			l.unusable++
-			return
+			return ""
 		}
-		if f.Name == "" {
-			f.Name = f.URN
-		}
+		f.Name = cmp.Or(f.Name, f.URN)
 		l.functions = append(l.functions, f)
+		return f.URN
 	})
 	return l, err
 }
@@ -94,26 +79,36 @@ func decodeFunctions(body io.Reader) (functionList, error) {
 // decodeList reads an object with a list called name, a count, and a next_marker
 // (in the object, or in its page_info). A list that is null or absent is empty.
 // An object without list and count is an error: it answers another request.
-func decodeList(body io.Reader, name string, count, next *int, element func(jsontext.Value)) error {
+// element decodes an element, and returns a key by which a page that comes again
+// is recognized.
+func decodeList(body io.Reader, name string, element func(jsontext.Value) (key string)) (pageSummary, error) {
+	page := pageSummary{count: -1, next: -1}
+	var keys maphash.Hash
+	keys.SetSeed(digestSeed)
 	listed := false
 	err := answer.ReadObject(body, func(member string, d *jsontext.Decoder) error {
 		switch member {
 		case name:
 			listed = true
-			return answer.ReadElements(d, name, element)
+			return answer.ReadElements(d, name, func(value jsontext.Value) {
+				page.elements++
+				_, _ = keys.WriteString(element(value))
+				_ = keys.WriteByte(0)
+			})
 		case "count":
-			return decodeInteger(d, count)
+			return decodeInteger(d, &page.count)
 		case "next_marker":
-			return decodeInteger(d, next)
+			return decodeInteger(d, &page.next)
 		case "page_info":
-			return decodePageInfo(d, next)
+			return decodePageInfo(d, &page.next)
 		}
 		return d.SkipValue()
 	})
-	if err == nil && !listed && *count < 0 {
+	if err == nil && !listed && page.count < 0 {
 		err = &missingListError{name}
 	}
-	return err
+	page.digest = keys.Sum64()
+	return page, err
 }
 
 // A missingListError means that the answer is an object without the list.

@@ -1,7 +1,6 @@
 package functiongraph
 
 import (
-	"hash/maphash"
 	"io"
 	"math"
 	"strings"
@@ -21,36 +20,22 @@ const maxURN = 512
 // A settingList is one decoded page. Each element of the page is in settings or in
 // rejected.
 type settingList struct {
-	settings    []archive.Setting
-	rejected    []archive.Rejected
-	count, next int // -1 for none
-}
-
-func (l settingList) summary(seed maphash.Seed) pageSummary {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	for i := range l.settings {
-		_, _ = h.Write(l.settings[i].Raw)
-		_ = h.WriteByte(0)
-	}
-	for i := range l.rejected {
-		_, _ = h.Write(l.rejected[i].Payload)
-		_ = h.WriteByte(0)
-	}
-	return pageSummary{len(l.settings) + len(l.rejected), l.count, l.next, h.Sum64()}
+	pageSummary
+	settings []archive.Setting
+	rejected []archive.Rejected
 }
 
 // decodeSettings reads a page of settings.
-func decodeSettings(body io.Reader) (settingList, error) {
-	l := settingList{count: -1, next: -1}
+func decodeSettings(body io.Reader) (l settingList, err error) {
 	var settings settingReader
-	err := decodeList(body, "async_invoke_configs", &l.count, &l.next, func(element jsontext.Value) {
+	l.pageSummary, err = decodeList(body, "async_invoke_configs", func(element jsontext.Value) (key string) {
 		s, rejected := settings.read(element)
 		if rejected != nil {
 			l.rejected = append(l.rejected, *rejected)
-			return
+			return string(rejected.Payload)
 		}
 		l.settings = append(l.settings, s)
+		return string(s.Raw)
 	})
 	return l, err
 }

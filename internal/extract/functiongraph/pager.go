@@ -27,7 +27,6 @@ type pager struct {
 	offset int
 	limit  int
 	last   bool
-	seed   maphash.Seed
 	pages  map[uint64]struct{} // digests of the pages so far
 }
 
@@ -35,17 +34,21 @@ type pager struct {
 const maxOffset = 50_000_000
 
 func newPager(offset, limit int) *pager {
-	return &pager{offset: offset, limit: limit, seed: maphash.MakeSeed(), pages: make(map[uint64]struct{})}
+	return &pager{offset: offset, limit: limit, pages: make(map[uint64]struct{})}
 }
 
 func (p *pager) marker() string { return strconv.Itoa(p.offset) }
 
-// A pageSummary is what the pager needs of a page.
+// A pageSummary is what the pager needs of a page. Each type of list embeds one.
 type pageSummary struct {
 	elements    int
 	count, next int    // the source's count and next_marker; -1 for none
-	digest      uint64 // of the elements
+	digest      uint64 // of the elements' keys
 }
+
+func (p pageSummary) summary() pageSummary { return p }
+
+var digestSeed = maphash.MakeSeed()
 
 // advance moves the offset beyond a page. An error means that the list cannot be
 // read to its end, and that the number of missing elements is unknown.
@@ -89,14 +92,14 @@ func (p *pager) advance(page pageSummary) error {
 // readPages reads a list page by page. fetch reads the page at a marker. A page of
 // limit elements is full.
 func readPages[L interface {
-	summary(maphash.Seed) pageSummary
+	summary() pageSummary
 }](limit int, fetch func(marker *string) (L, error)) iter.Seq2[L, error] {
 	return func(yield func(L, error) bool) {
 		for p := newPager(0, limit); !p.last; {
 			marker := p.marker()
 			list, err := fetch(&marker)
 			if err == nil {
-				err = p.advance(list.summary(p.seed))
+				err = p.advance(list.summary())
 			}
 			if !yield(list, err) || err != nil {
 				return

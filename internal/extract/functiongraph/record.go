@@ -1,6 +1,7 @@
 package functiongraph
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -66,24 +67,13 @@ func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archiv
 // errorCode reads an error code. The page documents an integer, with 0 for none;
 // other clients of the API expect a string, with "" for none.
 func (r *recordReader) errorCode(value jsontext.Value) string {
-	if value.Kind() == '0' && zero(value) {
-		return ""
+	if value.Kind() == '0' {
+		if n, err := strconv.ParseFloat(string(value), 64); err == nil && n == 0 {
+			return ""
+		}
 	}
 	if code := r.texts.Text(value); code != "0" {
 		return code
 	}
 	return ""
-}
-
-// zero reports whether a JSON number is 0: all digits before the exponent are 0.
-func zero(number jsontext.Value) bool {
-	for _, c := range number {
-		switch {
-		case c == 'e' || c == 'E':
-			return true
-		case c >= '1' && c <= '9':
-			return false
-		}
-	}
-	return true
 }

@@ -150,9 +150,8 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 			start := p.offset
 			list, err := pages.next(ctx, start)
 			if err == nil {
-				summary := list.summary(p.seed)
-				err = p.advance(summary)
-				pages.advanced(start, summary.elements, summary.count, p)
+				err = p.advance(list.pageSummary)
+				pages.advanced(start, list.elements, list.count, p)
 			}
 			if err != nil {
 				yield(archive.Page{}, goneOr(err))

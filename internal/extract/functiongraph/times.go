@@ -1,6 +1,8 @@
 package functiongraph
 
 import (
+	"bytes"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -19,49 +21,26 @@ import (
 // time of several languages: t is zero and ok is true. For a value that is not a
 // valid time in the years 1 to 9999 UTC, t is zero and ok is false.
 func parseTime(value jsontext.Value) (t time.Time, ok bool) {
-	if value.Kind() == 'n' {
+	switch value.Kind() {
+	case 'n':
 		return time.Time{}, true
-	}
-	if value.Kind() != '"' {
+	case '"':
+	default:
 		return time.Time{}, false
 	}
 	var buffer [64]byte
-	s := scanner{rest: answer.Unquote(buffer[:0], value)}
-	if len(s.rest) == 0 {
+	text := answer.Unquote(buffer[:0], value)
+	if len(text) == 0 {
 		return time.Time{}, true
 	}
-	year := s.number(4)
-	s.oneOf("-")
-	month := s.number(2)
-	s.oneOf("-")
-	day := s.number(2)
-	s.oneOf("Tt ")
-	hour := s.number(2)
-	s.oneOf(":")
-	minute := s.number(2)
-	s.oneOf(":")
-	second := s.number(2)
-	nanosecond := s.fraction()
-	offset := s.zone()
-	if s.wrong || len(s.rest) > 0 {
+	text, added := toRFC3339(text)
+	var local time.Time
+	if local.UnmarshalText(text) != nil || added == 24*time.Hour && local.Nanosecond() != 0 {
 		return time.Time{}, false
 	}
-
-	midnight := hour == 24 && minute == 0 && second == 0 && nanosecond == 0
-	leap := second == 60 && minute == 59
-	if hour > 23 && !midnight || minute > 59 || second > 59 && !leap {
-		return time.Time{}, false
-	}
-	date := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
-	if date.Month() != time.Month(month) || date.Day() != day {
-		return time.Time{}, false // time.Date normalized a date that does not exist
-	}
-	local := date.Add(time.Duration(hour*3600+minute*60+second)*time.Second + time.Duration(nanosecond))
-	if local.IsZero() {
-		return time.Time{}, true
-	}
-	t = local.Add(-offset)
-	if t.IsZero() {
+	t = local.Add(added).UTC()
+	_, offset := local.Zone()
+	if t.IsZero() || t.Add(time.Duration(offset)*time.Second).IsZero() {
 		return time.Time{}, true
 	}
 	if t.Year() < 1 || t.Year() > 9999 {
@@ -70,96 +49,43 @@ func parseTime(value jsontext.Value) (t time.Time, ok bool) {
 	return t, true
 }
 
-// A scanner reads a time text from its beginning. After the first error, wrong
-// stays true.
-type scanner struct {
-	rest  []byte
-	wrong bool
-}
-
-// oneOf reads one of the characters in chars.
-func (s *scanner) oneOf(chars string) {
-	if !s.wrong && len(s.rest) > 0 {
-		for i := range len(chars) {
-			if s.rest[0] == chars[i] {
-				s.rest = s.rest[1:]
-				return
-			}
-		}
+// toRFC3339 rewrites a time that parseTime accepts in the strict form that
+// time.Time.UnmarshalText reads. added is what the strict form cannot express:
+// the day of hour 24, or the leap second. strict is nil, or stays a text that
+// UnmarshalText refuses, if text is not such a time. UnmarshalText accepts an
+// hour of one digit and zones up to +24:60, so toRFC3339 refuses them.
+func toRFC3339(text []byte) (strict []byte, added time.Duration) {
+	const length = len("2006-01-02T15:04:05")
+	if len(text) < length || text[13] != ':' {
+		return nil, 0
 	}
-	s.wrong = true
-}
-
-// number reads exactly that many digits.
-func (s *scanner) number(digits int) (n int) {
-	if s.wrong || len(s.rest) < digits {
-		s.wrong = true
-		return 0
+	if text[10] == ' ' || text[10] == 't' {
+		text[10] = 'T'
 	}
-	for _, c := range s.rest[:digits] {
-		if c < '0' || c > '9' {
-			s.wrong = true
-			return 0
-		}
-		n = n*10 + int(c-'0')
+	switch clock := text[11:length]; {
+	case string(clock) == "24:00:00":
+		copy(clock, "00")
+		added = 24 * time.Hour
+	case string(clock[2:]) == ":59:60":
+		copy(clock[6:], "59")
+		added = time.Second
 	}
-	s.rest = s.rest[digits:]
-	return n
-}
-
-// peek returns the next character, or 0 at the end.
-func (s *scanner) peek() byte {
-	if s.wrong || len(s.rest) == 0 {
-		return 0
+	if len(text) > length && text[length] == ',' {
+		text[length] = '.'
 	}
-	return s.rest[0]
-}
-
-// fraction reads a fraction of a second, if there is one, in nanoseconds.
-func (s *scanner) fraction() (nanoseconds int) {
-	if c := s.peek(); c != '.' && c != ',' {
-		return 0
+	switch zone := bytes.TrimLeft(text[length:], ".0123456789"); {
+	case len(zone) == 0:
+		text = append(text, 'Z')
+	case string(zone) == "z":
+		zone[0] = 'Z'
+	case len(zone) == len("+08"):
+		text = append(text, ":00"...)
+	case len(zone) == len("+0800") && zone[3] != ':':
+		text = slices.Insert(text, len(text)-2, ':')
 	}
-	s.rest = s.rest[1:]
-	unit := 100_000_000
-	n := s.number(1)
-	for {
-		nanoseconds += n * unit
-		unit /= 10
-		if c := s.peek(); c < '0' || c > '9' {
-			return nanoseconds
-		}
-		n = s.number(1)
+	zone := text[len(text)-len("00:00"):]
+	if zone[4] != 'Z' && (string(zone[:2]) > "23" || zone[3] > '5') {
+		return nil, 0
 	}
-}
-
-// zone reads a zone, if there is one: Z, or an offset such as +08, +0800 or
-// +08:00.
-func (s *scanner) zone() (offset time.Duration) {
-	sign := time.Duration(1)
-	switch s.peek() {
-	case 0:
-		return 0
-	case 'Z', 'z':
-		s.rest = s.rest[1:]
-		return 0
-	case '+':
-	case '-':
-		sign = -1
-	default:
-		s.wrong = true
-		return 0
-	}
-	s.rest = s.rest[1:]
-	hours, minutes := s.number(2), 0
-	if s.peek() == ':' {
-		s.rest = s.rest[1:]
-		minutes = s.number(2)
-	} else if s.peek() != 0 {
-		minutes = s.number(2)
-	}
-	if hours > 23 || minutes > 59 {
-		s.wrong = true
-	}
-	return sign * (time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute)
+	return text, added
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"net/http"
 	"slices"
@@ -142,28 +141,17 @@ func withoutVersion(urn string) string {
 
 // A versionList is one decoded page of the list of versions.
 type versionList struct {
-	versions    []string
-	unusable    int
-	count, next int // -1 for none
-}
-
-func (l versionList) summary(seed maphash.Seed) pageSummary {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	for _, version := range l.versions {
-		_, _ = h.WriteString(version)
-		_ = h.WriteByte(0)
-	}
-	return pageSummary{len(l.versions) + l.unusable, l.count, l.next, h.Sum64()}
+	pageSummary
+	versions []string
+	unusable int
 }
 
 // decodeVersions reads a page of versions. A version's name is in its field
 // "version", or else the last part of its URN.
-func decodeVersions(body io.Reader) (versionList, error) {
-	l := versionList{count: -1, next: -1}
+func decodeVersions(body io.Reader) (l versionList, err error) {
 	var objects answer.ObjectReader
 	var texts answer.TextReader
-	err := decodeList(body, "versions", &l.count, &l.next, func(element jsontext.Value) {
+	l.pageSummary, err = decodeList(body, "versions", func(element jsontext.Value) (key string) {
 		var urn, version string
 		for name, value := range objects.Members(element) {
 			switch {
@@ -179,9 +167,10 @@ func decodeVersions(body io.Reader) (versionList, error) {
 		}
 		if version == "" || strings.ContainsFunc(version, invalidInVersion) {
 			l.unusable++
-			return
+			return ""
 		}
 		l.versions = append(l.versions, version)
+		return version
 	})
 	return l, err
 }

@@ -124,7 +124,7 @@ func (s *Days) states(ctx context.Context) (map[time.Time]dayState, error) {
 // collectStates skips tables that are not named like a day's: an operator may have
 // attached them.
 func collectStates(ctx context.Context, q pg.Querier, sql string, args ...any) (map[time.Time]dayState, error) {
-	rows, err := q.Query(ctx, sql, args...)
+	rows, err := q.Query(ctx, sql, args...) //nolint:rowserrcheck // pgx.ForEachRow returns rows.Err
 	if err != nil {
 		return nil, fmt.Errorf("select days: %w", err)
 	}
