@@ -16,7 +16,7 @@ var (
 	ErrGone = errors.New("function is gone")
 
 	// ErrCursor is matched where a source does not go on from a cursor that it
-	// gave: it has run out, say. The walk is to be begun anew.
+	// gave: it has expired, say. The walk begins again from the first page.
 	ErrCursor = errors.New("the cursor does not hold any more")
 
 	// ErrInterrupted is the cause of a context that the user ended.

@@ -35,7 +35,7 @@ type Totals struct {
 	Compared  int64 // windows whose count was compared with the source's
 	Differ    int64 // windows whose count was not the source's
 	Missing   int64 // of these, windows of which the source counts more
-	Left      int64 // questions beside reading windows that failed: left to the next run
+	Left      int64 // failed calls for anything but windows: left to the next run
 	Inserted  int64 // rows of invocations
 	Updated   int64
 	Unchanged int64

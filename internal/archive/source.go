@@ -29,7 +29,7 @@ type Cursor string
 
 // A Query asks for the invocations of one function in [From, To]. Whole
 // seconds, UTC. Whether a source takes the borders as inclusive is not known,
-// so whoever asks makes the query wider than what it needs.
+// so the caller makes the query wider than the span it needs: see QueryMargin.
 type Query struct {
 	Function  Function
 	From, To  time.Time

@@ -2,8 +2,8 @@ package archive
 
 import "time"
 
-// NoteEvery is how often a run notes how far it has come: often enough to watch
-// it from elsewhere, and next to nothing beside what it does.
+// NoteEvery is how often a run notes how far it has come, for those who watch it
+// from another process.
 const NoteEvery = 5 * time.Second
 
 // DeadAfter is how long after its last note a run without an end is taken for

@@ -121,7 +121,7 @@ func TestSpans(t *testing.T) {
 	}
 }
 
-// Whatever the number of pieces, they are whole hours, no hour is in two of
+// For every number of pieces, they are whole hours, no hour is in two of
 // them or in none, and a span of several hours becomes at least two: a cut
 // that leaves a span whole would be made for ever.
 func TestCut(t *testing.T) {

@@ -200,7 +200,7 @@ func TestVersionsByID(t *testing.T) {
 	}
 }
 
-// What two versions give is no difference, whoever compares.
+// A record that two versions list is no difference, for run and for verify.
 func TestSharedIsNoDifference(t *testing.T) {
 	t.Parallel()
 	w := newVersioned(t, "versions=whole")

@@ -18,7 +18,7 @@ import (
 var errStop = errors.New("stopped by the test")
 
 // A context that ends ends the call under way at once, with its cause for the
-// error; and so does whoever stops reading. Neither leaves a goroutine.
+// error; and so does a reader who stops. Neither leaves a goroutine.
 func (s *Suite) cancelling(t *testing.T) {
 	tests := map[string]func(*testing.T, *world){
 		"before the answer": func(t *testing.T, w *world) { s.cancelled(t, w, "too slow") },

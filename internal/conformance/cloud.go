@@ -31,7 +31,7 @@ type Cloud struct {
 	settings  []Element[archive.Setting]
 
 	leftOpen, rightOpen bool                            // borders of a range that are not of it
-	most                int                             // records a page, whatever is asked for; 0 for all
+	most                int                             // records a page, also if more are asked for; 0 for all
 	stuck               string                          // "page": the first one again for ever; "marker": it says to go on where it was asked for
 	drift               func(records []Record) []Record // between two pages
 	asked               []Question

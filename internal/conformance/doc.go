@@ -1,4 +1,4 @@
-// Package conformance is what every source has to pass, whatever its cloud. Only
+// Package conformance is what every source has to pass, for each cloud. Only
 // tests import it.
 //
 // A source's own test says how its cloud answers, as an http.Handler around a

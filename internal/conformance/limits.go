@@ -67,7 +67,7 @@ func (s *Suite) concurrency(t *testing.T) {
 		select {
 		case <-full:
 		case <-time.After(15 * time.Second): // and not again for each of the calls
-			t.Error("waited in vain for the other calls")
+			t.Error("the other calls did not come")
 			goOn()
 		}
 		mu.Lock()

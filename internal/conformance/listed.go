@@ -25,7 +25,7 @@ func (l *listing) whole(t *testing.T, got listed, want []string) {
 	}
 }
 
-// All of a list is read, whatever an answer's count and marker are.
+// All of a list is read, for every combination of counts and markers.
 func (s *Suite) listPaging(t *testing.T, l *listing) {
 	p := l.page
 	sizes := []int{0, 1, 10, 250}

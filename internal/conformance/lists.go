@@ -13,7 +13,7 @@ import (
 // Versions are what the suite has to know of a source that implements
 // archive.Versioner.
 type Versions struct {
-	Version func(n int) archive.Function // the n-th beside the latest of Function(0), as the source lists it
+	Version func(n int) archive.Function // the n-th of Function(0) after the latest, as the source lists it
 	Alias   func(n int) archive.Alias    // the n-th of Function(0)
 
 	Page      int // the most versions a page
@@ -72,7 +72,7 @@ type listing struct {
 	none     []Refusal // what a cloud says that has no such list
 
 	fill func(c *Cloud, n int) (want []string) // gives the cloud so many elements
-	raw  func(c *Cloud, elements []string)     // and these beside them
+	raw  func(c *Cloud, elements []string)     // and these in addition
 	read func(ctx context.Context, source archive.Source) listed
 }
 

@@ -15,7 +15,7 @@ func (s *Suite) sizes() []int {
 	return []int{0, 1, p - 1, p, p + 1, 2*p - 1, 2 * p, 2*p + 1, 4*p + 3}
 }
 
-// Whatever an answer's count and marker are, all of a list is read and its end
+// For every combination of counts and markers, all of a list is read and its end
 // found, with one call more than it takes at most.
 func (s *Suite) paging(t *testing.T) {
 	for i := range s.Ways {
@@ -78,7 +78,7 @@ func (s *Suite) question(t *testing.T) {
 	w := s.open(t, s.plain())
 	w.cloud.records = spread("r", noon, s.PageSize)
 	q := w.hour()
-	// The range is asked for as it is, whatever the zone of its times.
+	// The range is asked for as it is, in each zone of its times.
 	q.From, q.To = q.From.In(time.FixedZone("", 8*3600)), q.To.In(time.FixedZone("", -3*3600))
 	pages, err := read(t.Context(), w.source, q)
 	if err != nil {

@@ -61,7 +61,7 @@ type Way struct {
 	Handler func(*Cloud) http.Handler
 
 	Counts     bool // each answer has the count of the whole query
-	ShortPages bool // an answer shows whether it is the last, whatever its length
+	ShortPages bool // an answer shows whether it is the last, at any length
 	Overlaps   bool // pages may begin with records of the one before
 }
 
@@ -87,7 +87,7 @@ func Test(t *testing.T, s Suite) {
 	if t.Failed() {
 		t.FailNow()
 	}
-	// First of all: what it looks for is left by nobody else meanwhile.
+	// First of all: what it looks for is left by no other test.
 	t.Run("cancelling", s.cancelling)
 	for name, test := range s.parts() {
 		t.Run(name, func(t *testing.T) {
@@ -97,7 +97,7 @@ func Test(t *testing.T, s Suite) {
 	}
 }
 
-// parts are those that run beside each other.
+// parts are those that run at once.
 func (s *Suite) parts() map[string]func(*testing.T) {
 	return map[string]func(*testing.T){
 		"identity": s.identity, "functions": s.functions, "records": s.records, "paging": s.paging,
@@ -150,7 +150,7 @@ type world struct {
 	suite  *Suite
 	cloud  *Cloud
 	source archive.Source
-	again  func(t *testing.T) archive.Source // opened anew, as by another process
+	again  func(t *testing.T) archive.Source // opened again, as by another process
 	clock  *clocktest.Instant                // of the caller: its pauses take no time
 
 	calls    atomic.Int64 // as the cloud counts them

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var noon = time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
 
-// A source lists its records as they are, in pages, whatever the question.
+// A source lists its records as they are, in pages, for every question.
 type source struct {
 	pages []archive.Page
 	asked []archive.Query
@@ -86,7 +86,7 @@ func record(n int, start time.Time) archive.Invocation {
 	return archive.Invocation{RequestID: fmt.Sprintf("r-%03d", n), Status: archive.StatusSuccess, Start: start}
 }
 
-// Whatever the order of a source's list, and whatever it repeats, the newest that
+// For each order of a source's list, and if it repeats records, the newest that
 // match are shown, newest first, each once.
 func TestLiveShowsTheNewest(t *testing.T) {
 	t.Parallel()
@@ -268,7 +268,7 @@ func TestLivePlacesWhatHasNoStart(t *testing.T) {
 }
 
 // Where the source fails, what came before is shown, and the error is returned;
-// so is the end of the context, and whoever cannot show anything more.
+// so is the end of the context, and a reader who cannot show anything more.
 func TestLiveFails(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")

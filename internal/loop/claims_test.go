@@ -173,8 +173,8 @@ func TestSharesByHalves(t *testing.T) {
 	w.states(w.db.functions[0].Function, span(0, 3), archive.StateComplete)
 }
 
-// Whoever has lost the function writes nothing more of it, and leaves it to
-// the other.
+// A worker that has lost the function writes nothing more of it, and leaves the
+// function to the other worker.
 func TestClaimLostAtACommit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha)
@@ -224,7 +224,7 @@ func (w *world) finish(s archive.Span, run <-chan ended) {
 	}
 }
 
-// A claim is renewed while a call takes long; where it was lost meanwhile, the
+// A claim is renewed while a call takes long; if it is lost in that time, the
 // call is ended.
 func TestClaimLostDuringACall(t *testing.T) {
 	t.Parallel()

@@ -39,7 +39,7 @@ func TestTwoPagesUnderWay(t *testing.T) {
 	}
 	w.store.before = func(_ context.Context, op string, nth int) error {
 		if op == opCommit && nth < pages {
-			await(t, "the call beside a commit", asked)
+			await(t, "the call during a commit", asked)
 		}
 		return nil
 	}
@@ -50,7 +50,7 @@ func TestTwoPagesUnderWay(t *testing.T) {
 	}
 }
 
-// A page that cannot be kept ends the run, and the call under way beside it.
+// A page that cannot be kept ends the run, and the call under way at that time.
 func TestCommitErrorEndsTheRun(t *testing.T) {
 	t.Parallel()
 	for _, persisted := range []bool{false, true} {
@@ -70,7 +70,7 @@ func TestCommitErrorEndsTheRun(t *testing.T) {
 			if op != opCommit {
 				return nil
 			}
-			await(t, "the call beside the commit", asked)
+			await(t, "the call during the commit", asked)
 			return errDisk
 		}
 		if persisted {
@@ -115,7 +115,7 @@ func TestInterrupted(t *testing.T) {
 	}
 	w.store.before = func(_ context.Context, op string, nth int) error {
 		if op == opCommit && nth == 3 {
-			await(t, "the call beside the commit", asked)
+			await(t, "the call during the commit", asked)
 			interrupt(archive.ErrInterrupted)
 		}
 		return nil

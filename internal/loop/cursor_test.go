@@ -22,7 +22,7 @@ func (w *world) refuses(cursor archive.Cursor, times int) {
 }
 
 // A walk whose cursor does not hold any more, since an earlier run or in the
-// middle of this one, is begun anew. Without a count, what it saw so far is no
+// middle of this one, begins again. Without a count, what it saw so far is no
 // walk to agree with.
 func TestCursorThatRanOut(t *testing.T) {
 	t.Parallel()
@@ -60,7 +60,7 @@ func TestCursorThatRanOut(t *testing.T) {
 }
 
 // A source that never goes on from its cursors fails the windows, for this run:
-// it is not asked for ever, and the next run begins anew.
+// it is not asked for ever, and the next run begins again.
 func TestCursorThatNeverHolds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha)

@@ -35,7 +35,7 @@ func await[T any](t *testing.T, what string, c <-chan T) (v T) {
 	select {
 	case v = <-c:
 	case <-time.After(patience):
-		t.Errorf("waited in vain for %s", what)
+		t.Errorf("%s did not come", what)
 	}
 	return v
 }

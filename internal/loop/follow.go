@@ -19,13 +19,13 @@ const (
 // says when to ask for those still in flight again.
 //
 // A crash in here leaves what was not asked for to the next run.
-func (r *run) settle(ctx context.Context, w *walker) error {
+func (r *run) followInFlight(ctx context.Context, w *walker) error {
 	records, err := w.claim.InFlight(ctx, r.Clock.Now())
 	if err != nil || len(records) == 0 {
 		return err
 	}
 	if len(records) > followAlone {
-		if _, err := r.reread(ctx, w, archive.Spans(windowsOf(records))); err != nil || w.gone {
+		if _, err := r.readAgain(ctx, w, archive.Spans(windowsOf(records))); err != nil || w.gone {
 			return err
 		}
 		// What that did not settle may have moved to another window: some of
@@ -38,7 +38,7 @@ func (r *run) settle(ctx context.Context, w *walker) error {
 	asked, later := records[:min(len(records), followAlone)], records[min(len(records), followAlone):]
 	for _, rec := range asked {
 		if err := r.follow(ctx, w, rec); err != nil {
-			return r.survive(ctx, w, archive.Span{From: rec.Window, To: rec.Window.Add(archive.Hour)}, err)
+			return r.leaveToNextRun(ctx, w, archive.Span{From: rec.Window, To: rec.Window.Add(archive.Hour)}, err)
 		}
 	}
 	windows := windowsOf(asked)

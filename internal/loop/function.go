@@ -16,9 +16,9 @@ import (
 // every span of every function.
 const maxFailures = 2
 
-// function claims one function and reads what is due of it. The errors it
-// returns end the run, but for ErrClaimed and ErrClaimLost: then another
-// worker has the function.
+// function claims one function and reads what is due of it. ErrClaimed and
+// ErrClaimLost say that another worker has the function. Every other error ends
+// the run.
 //
 // After a span it releases the claim if a function with older windows waits, or
 // if another process shares the work. Then left is the turn to go on with.
@@ -40,7 +40,7 @@ func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 		if kept := keeper.close(); kept != nil && err == nil {
 			err = kept
 		}
-		// Whatever a lost claim made fail says no more than that it was lost.
+		// If the claim was lost, report only that: other errors follow from it.
 		if err != nil && errors.Is(context.Cause(ctx), archive.ErrClaimLost) {
 			err = archive.ErrClaimLost
 		}
@@ -63,7 +63,7 @@ func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 	r.progress.Update(func(p *archive.Totals) { p.Windows += int64(max(0, windows(t.walks)-t.Windows)) })
 	w := &walker{
 		source: r.Source, claim: claim, keeper: keeper, clock: r.Clock, function: t.Function,
-		seed: maphash.MakeSeed(), slots: r.slots, denied: r.end,
+		seed: maphash.MakeSeed(), slots: r.slots, endRun: r.end,
 		versioned: t.Versioned,
 	}
 	for len(t.walks) > 0 {
@@ -88,7 +88,7 @@ func (r *run) function(ctx context.Context, t turn) (left *turn, err error) {
 		return nil, err
 	}
 	if r.order.Follow {
-		if err := r.settle(ctx, w); err != nil || w.gone {
+		if err := r.followInFlight(ctx, w); err != nil || w.gone {
 			return nil, err
 		}
 	}
@@ -140,14 +140,14 @@ func (r *run) leave(t turn) *turn {
 // next makes the first of the walks that a turn has left, and verifies windows
 // on the way where it can.
 func (r *run) next(ctx context.Context, w *walker, t *turn, work *archive.Work) error {
-	var again again
+	var again reread
 	if t.LatestID == 0 { // what another version holds may not be known to be much
-		again = along(work, &t.walks[0])
+		again = rereadBefore(work, &t.walks[0])
 	}
-	t.again = again.Span
+	t.reread = again.Span
 	r.progress.Update(func(p *archive.Totals) { p.Windows += int64(again.Windows()) })
 	whole, err := r.span(ctx, w, t)
-	t.again = archive.Span{}
+	t.reread = archive.Span{}
 	if err != nil || w.gone {
 		return err
 	}
@@ -190,13 +190,13 @@ func (r *run) span(ctx context.Context, w *walker, t *turn) (whole bool, err err
 		t.walks, t.cut = append(pieces, t.walks...), true
 		return false, nil
 	}
-	if err != nil && t.again.Windows() > 0 {
+	if err != nil && t.reread.Windows() > 0 {
 		// What was complete before stays so, and is not asked for.
-		r.progress.Update(func(p *archive.Totals) { p.Windows += -int64(t.again.Windows()) })
-		open.Span.From = t.again.To
+		r.progress.Update(func(p *archive.Totals) { p.Windows -= int64(t.reread.Windows()) })
+		open.Span.From = t.reread.To
 	}
 	if err != nil || r.order.Force {
-		// Whatever is done about it comes after the pages that it is about.
+		// The pages read so far are committed before the span is marked.
 		if kept := w.keeper.flush(); kept != nil {
 			return false, kept
 		}
@@ -213,7 +213,7 @@ func (r *run) span(ctx context.Context, w *walker, t *turn) (whole bool, err err
 		}
 	case errors.As(err, &short):
 		t.failures = 0 // the source has answered
-		r.trouble(w.function, open.Span, err)
+		r.notComplete(w.function, open.Span, err)
 	case errors.Is(err, archive.ErrGone) && context.Cause(ctx) == nil:
 		return false, r.gone(ctx, w, append([]archive.Walk{open}, t.walks...))
 	case ends(ctx, err) != nil:
@@ -224,7 +224,7 @@ func (r *run) span(ctx context.Context, w *walker, t *turn) (whole bool, err err
 			return false, fmt.Errorf("note that %s failed: %w", w.function.Name, err)
 		}
 		r.progress.Update(func(p *archive.Totals) { p.Decided(archive.StateFailed, open.Span.Windows()) })
-		r.trouble(w.function, open.Span, err)
+		r.notComplete(w.function, open.Span, err)
 	}
 	if t.failures < maxFailures {
 		return whole, nil
@@ -236,9 +236,9 @@ func (r *run) span(ctx context.Context, w *walker, t *turn) (whole bool, err err
 	return false, nil
 }
 
-// reread reads spans that are complete once more, and reports whether all of
-// them are so again.
-func (r *run) reread(ctx context.Context, w *walker, spans []archive.Span) (whole bool, err error) {
+// readAgain reads complete spans a second time, and reports whether all of them
+// are complete again.
+func (r *run) readAgain(ctx context.Context, w *walker, spans []archive.Span) (whole bool, err error) {
 	var t turn
 	for _, s := range spans {
 		t.walks = append(t.walks, archive.Walk{Span: s})
@@ -255,8 +255,8 @@ func (r *run) reread(ctx context.Context, w *walker, spans []archive.Span) (whol
 	return whole, w.keeper.flush()
 }
 
-// ends is the error of a span that ends the run as well: the user stopped it,
-// the source denies us, or it is the archive's own. It is nil for others.
+// ends returns the error if it ends the whole run: the user stopped the run, the
+// source denies access, or the archive failed. It returns nil for other errors.
 func ends(ctx context.Context, err error) error {
 	var failed *archive.SourceError
 	switch cause := context.Cause(ctx); {
@@ -268,9 +268,10 @@ func ends(ctx context.Context, err error) error {
 	return nil
 }
 
-// survive takes in an error of a call that was made beside reading windows:
-// what it was for is left to the next run, and said, unless it ends this one.
-func (r *run) survive(ctx context.Context, w *walker, s archive.Span, err error) error {
+// leaveToNextRun logs and counts an error of a call for something other than
+// windows. The next run makes the call again. It returns an error that ends this
+// run as well.
+func (r *run) leaveToNextRun(ctx context.Context, w *walker, s archive.Span, err error) error {
 	if errors.Is(err, archive.ErrGone) && context.Cause(ctx) == nil {
 		return r.gone(ctx, w, nil)
 	}
@@ -278,12 +279,12 @@ func (r *run) survive(ctx context.Context, w *walker, s archive.Span, err error)
 		return end
 	}
 	r.progress.Update(func(t *archive.Totals) { t.Left++ })
-	r.trouble(w.function, s, err)
+	r.notComplete(w.function, s, err)
 	return nil
 }
 
-// gone notes that the source does not know the function. That is not an error:
-// all that the source would still give is kept.
+// gone notes that the source does not know the function. That is not an error: the
+// source has no more records of the function.
 func (r *run) gone(ctx context.Context, w *walker, left []archive.Walk) error {
 	due := make([]archive.Span, len(left))
 	for i, open := range left {
@@ -298,8 +299,8 @@ func (r *run) gone(ctx context.Context, w *walker, left []archive.Walk) error {
 	return nil
 }
 
-// trouble notes a span that did not become complete.
-func (r *run) trouble(f archive.Function, s archive.Span, err error) {
+// notComplete logs a span that did not become complete, for the summary too.
+func (r *run) notComplete(f archive.Function, s archive.Span, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.failures) < maxFailuresKept {

@@ -15,9 +15,9 @@ const (
 	// container engine waits.
 	commitGrace = 3 * time.Second
 
-	// finishGrace is how long before that they may take to be answered, where
-	// whoever stopped the run can wait. The claim lasts as long: it was renewed
-	// a third of its life ago, at most.
+	// finishGrace is how long the pages in hand may take to be answered before
+	// that, if the run was stopped with ErrFinish. The claim lasts as long: it was
+	// renewed a third of its life ago, at most.
 	finishGrace = 2 * archive.ClaimLife / 3
 )
 

@@ -10,20 +10,19 @@ import (
 	"archiver/internal/archive"
 )
 
-// A turn is a function that waits for a worker, or waits again with what is
-// left of it.
+// A turn is a function that waits for a worker, with the windows that it has left.
 type turn struct {
 	archive.Due
 	begun    time.Time      // windows before this have been decided in this run; zero for none
 	walks    []archive.Walk // to be made, while it is worked on
-	again    archive.Span   // what the first of them reads again on its way
+	reread   archive.Span   // complete windows that the first of them reads again
 	cut      bool           // the last one was cut: its pieces are the next ones
 	failures int            // walks that have failed in a row
 }
 
-// A queue hands out functions, those with the oldest windows first: they are
-// what the source forgets first. The order depends on nothing but what is due:
-// a run that was killed is gone on with where it was.
+// A queue hands out functions, those with the oldest windows first: the source
+// forgets these first. The order depends only on what is due, so that the run
+// after a crash goes on with the same functions.
 type queue struct {
 	mu    sync.Mutex
 	turns turns

@@ -27,30 +27,30 @@ type tally struct {
 	sent    int                 // elements, those that came again included
 	windows map[time.Time]int   // distinct elements a window of the span
 
-	// A walk that resumes knows how many distinct elements the pages before it
-	// held, and the ids that the archive has of the span: those pages' and
-	// maybe more. An id that the archive has may have been counted already.
-	resumed int
-	known   map[uint64]struct{}
-	again   int // seen here and known: distinct from the resumed ones or not
+	// A walk that resumes knows how many distinct elements the earlier pages held,
+	// and the ids that the archive has of the span: those of the earlier pages, and
+	// possibly more. An id that the archive has may have been counted already.
+	resumed      int
+	known        map[uint64]struct{}
+	alreadyKnown int // seen here and known: distinct from the resumed ones or not
 
-	pages int
-	last  int  // the source's count as of the last page, -1 for none
-	total int  // the last one that was given, -1 for none
-	own   int  // what a page counted that was its own length, -1 for none
-	gap   bool // some pages gave no count of the query
-	moved bool // the count changed from one page to a later one
+	pages     int
+	last      int  // the source's count as of the last page, -1 for none
+	total     int  // the last one that was given, -1 for none
+	ownLength int  // what a page counted that was its own length, -1 for none
+	gap       bool // some pages gave no count of the query
+	moved     bool // the count changed from one page to a later one
 }
 
 func newTally(seed maphash.Seed, span archive.Span) *tally {
 	return &tally{
-		seed: seed, span: span, last: -1, total: -1, own: -1,
+		seed: seed, span: span, last: -1, total: -1, ownLength: -1,
 		seen: make(map[uint64]struct{}), windows: make(map[time.Time]int),
 	}
 }
 
 // resume makes the tally go on where an earlier process's walk stopped. What
-// came or went meanwhile shows in the count, as between two pages.
+// came or went since then shows in the count, as between two pages.
 func (t *tally) resume(open archive.Walk, archived map[uint64]struct{}) {
 	t.resumed, t.known, t.total = open.Seen, archived, open.Count
 }
@@ -71,8 +71,8 @@ func (t *tally) add(p *archive.Page) {
 	t.last = p.Count
 	if several := t.pages > 0 || t.resumed > 0 || !p.Last; several && p.Count == p.Len() {
 		// It counts the page, not the query, unless later ones say the same.
-		t.gap = t.gap || t.own >= 0 && t.own != p.Count
-		t.own, t.last = p.Count, -1
+		t.gap = t.gap || t.ownLength >= 0 && t.ownLength != p.Count
+		t.ownLength, t.last = p.Count, -1
 	}
 	if t.last >= 0 {
 		t.moved = t.moved || t.total >= 0 && t.last != t.total
@@ -91,12 +91,12 @@ func (t *tally) note(h uint64, start time.Time) {
 	t.sum += h
 	t.windows[t.span.WindowOf(start)]++
 	if _, ok := t.known[h]; ok {
-		t.again++
+		t.alreadyKnown++
 	}
 }
 
 // distinct is the number of distinct elements that the walk has surely seen.
-func (t *tally) distinct() int { return t.resumed + len(t.seen) - t.again }
+func (t *tally) distinct() int { return t.resumed + len(t.seen) - t.alreadyKnown }
 
 // count is the source's count of the query as of the last page, -1 where there
 // is none to go by.
@@ -115,8 +115,8 @@ func (t *tally) verdict() verdict {
 		return uncounted
 	case t.moved:
 		return drifted
-	case t.pages > 1 && (t.gap || t.own >= 0 && t.own != count):
-		return uncounted // what came or went meanwhile need not have shown
+	case t.pages > 1 && (t.gap || t.ownLength >= 0 && t.ownLength != count):
+		return uncounted // what came or went between the pages need not have shown
 	case t.distinct() == count:
 		return whole
 	case t.known == nil && t.distinct() > count:
@@ -139,7 +139,7 @@ func (t *tally) counts() map[time.Time]int {
 
 // short is what is said of a walk that is not whole. Where the span is one
 // window, counts has the source's number of its records: those counted less
-// those seen that belong to the windows beside it.
+// those seen that belong to the adjacent windows.
 func (t *tally) short() (err *archive.ShortError, counts map[time.Time]int) {
 	err = &archive.ShortError{Saw: t.distinct(), Count: t.count(), Moved: t.moved}
 	if err.Count >= 0 && t.resumed == 0 {

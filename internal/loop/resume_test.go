@@ -22,7 +22,7 @@ func (w *world) dieAfter(n int) {
 	}
 }
 
-// A walk left open is gone on with at the page after its cursor, whatever the
+// A walk left open goes on at the page after its cursor, for each
 // source's way of paging, and no page before it is asked for.
 func TestResume(t *testing.T) {
 	t.Parallel()
@@ -116,19 +116,19 @@ func TestResumeAfterDrift(t *testing.T) {
 		late   func(w *world)   // after the crash
 		pages  int              // kept before it
 	}{
-		{name: "one arrived meanwhile", late: arrive, pages: 1},
-		{name: "one vanished meanwhile from a page kept", late: vanish, pages: 1},
+		{name: "one arrived in between", late: arrive, pages: 1},
+		{name: "one vanished in between from a page kept", late: vanish, pages: 1},
 		{name: "one vanished from a page kept, before the crash", early: vanish, pages: 2},
 		{name: "one arrived before the crash", early: arrive, pages: 2},
-		{name: "one vanished meanwhile and another arrived before the crash", early: arrive, late: vanish, pages: 2},
+		{name: "one vanished in between and another arrived before the crash", early: arrive, late: vanish, pages: 2},
 		{
 			// It comes again on the second page, and the archive has no id of it.
-			name: "one arrived meanwhile, what came again is unusable", late: arrive, pages: 1,
+			name: "one arrived in between, what came again is unusable", late: arrive, pages: 1,
 			border: func(e *element) { e.RequestID, e.payload = "", "{}" },
 		},
 		{
 			// It is found by another time than its start.
-			name: "one arrived meanwhile, what came again began long ago", late: arrive, pages: 1,
+			name: "one arrived in between, what came again began long ago", late: arrive, pages: 1,
 			border: func(e *element) { e.Start = hour(-20) },
 		},
 	} {

@@ -111,7 +111,7 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 		summary.Elsewhere = summary.Windows - summary.Done
 		err = summary.Err()
 	case cause != nil:
-		err = cause // whatever it made fail
+		err = cause // other errors follow from it
 	}
 	// A crash before this line leaves a run without an end: it is shown as
 	// such, and nothing depends on it.

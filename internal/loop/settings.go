@@ -8,13 +8,13 @@ import (
 	"archiver/internal/archive"
 )
 
-// maxSettingsFailures is how many times a run asks in vain: each is tried again
-// for a while, and windows matter more.
+// maxSettingsFailures is how many questions about settings may fail before a run
+// asks no more: the source retries each one for a while, and windows matter more.
 const maxSettingsFailures = 3
 
-// settings asks for the function's settings where that is due, and keeps what
-// came. No error of it, but the end of the run or of the claim, is one of the
-// function's windows: it is said, and the next run asks again.
+// settings asks for the function's settings if that is due, and keeps them. A
+// failure is logged, and the next run asks again: the function's windows do not
+// depend on it. It returns an error only if the run or the claim ends.
 func (r *run) settings(ctx context.Context, w *walker, t *turn) error {
 	source, ok := r.Source.(archive.SettingsSource)
 	if !ok || !t.Settings || t.failures > 0 || r.settingsFailures.Load() >= maxSettingsFailures {

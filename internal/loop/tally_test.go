@@ -184,7 +184,7 @@ func TestShort(t *testing.T) {
 		t.Errorf("short is %+v", *err)
 	}
 	if want := map[time.Time]int{hour(0): 8}; !maps.Equal(counts, want) {
-		t.Errorf("the window's own count is %v, want %v: what belongs beside it is not its own", counts, want)
+		t.Errorf("the window's own count is %v, want %v: records of adjacent windows are not its own", counts, want)
 	}
 	err, counts = tallied(seed, sent(-1, "a b"), sent(-1, "c")).short()
 	if *err != (archive.ShortError{Saw: 3, Count: -1}) || counts != nil {

@@ -27,13 +27,13 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 		queue = queue[1:]
 		d, asked, err := r.compare(ctx, w, s)
 		if err != nil {
-			return r.survive(ctx, w, s, err)
+			return r.leaveToNextRun(ctx, w, s, err)
 		}
 		// A record that two versions gave is counted with one of them.
 		shared := w.versioned && d != nil && d.Counted > d.Archived
 		if shared {
 			if d, err = r.compareIDs(ctx, w, s, d); err != nil {
-				return r.survive(ctx, w, s, err)
+				return r.leaveToNextRun(ctx, w, s, err)
 			}
 		}
 		// Halves of a span have no count either, where the source gives none.
@@ -44,7 +44,7 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 		}
 		if d != nil && d.Counted < 0 && !r.repairs() {
 			if d, err = r.compareIDs(ctx, w, s, d); err != nil {
-				return r.survive(ctx, w, s, err)
+				return r.leaveToNextRun(ctx, w, s, err)
 			}
 		}
 		switch {
@@ -62,7 +62,7 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 			if !uncounted {
 				r.differs(*d)
 			}
-			whole, err := r.reread(ctx, w, []archive.Span{s})
+			whole, err := r.readAgain(ctx, w, []archive.Span{s})
 			if err != nil || w.gone {
 				return err
 			}

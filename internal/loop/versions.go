@@ -12,13 +12,13 @@ import (
 	"archiver/internal/archive"
 )
 
-// maxVersionFailures is how many lists of versions a run asks for in vain: each
-// is tried again for a while, and windows matter more.
+// maxVersionFailures is how many lists of versions may fail before a run asks for
+// no more: the source retries each one for a while, and windows matter more.
 const maxVersionFailures = 3
 
-// listVersions brings the lists of versions and aliases up to date. One that
-// cannot be had is a question without an answer: it is left to the next run,
-// and what is known already is read all the same.
+// listVersions brings the lists of versions and aliases up to date. A list that
+// fails is counted in Left and left to the next run; versions that are known
+// already are read.
 func (r *run) listVersions(ctx context.Context, latest []archive.Known) error {
 	versioner, ok := r.Source.(archive.Versioner)
 	if !ok || r.Versions == nil {
@@ -58,8 +58,8 @@ func (r *run) listVersions(ctx context.Context, latest []archive.Known) error {
 	})
 }
 
-// seeVersions lists and keeps the versions and aliases of one function. A crash
-// in here has them listed again.
+// seeVersions lists and keeps the versions and aliases of one function. After a
+// crash in here the next run lists them again.
 func (r *run) seeVersions(ctx context.Context, versioner archive.Versioner, latest archive.Known) error {
 	versions, err := versioner.Versions(ctx, latest.Function)
 	if len(versions) > 0 {
@@ -82,7 +82,7 @@ func (r *run) seeVersions(ctx context.Context, versioner archive.Versioner, late
 			return fmt.Errorf("keep the aliases of %s: %w", latest.Name, err)
 		}
 	}
-	// Asked for again when the list has become old, be there one or not.
+	// Also if there is no such list: it is asked for again after VersionsAge.
 	if err := r.Versions.Listed(ctx, latest, r.began); err != nil {
 		return fmt.Errorf("note that the versions of %s were listed: %w", latest.Name, err)
 	}

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// maxWalks is how often a span is walked in one run until what was seen
-	// equals what the source counts.
+	// maxWalks is how often a span is walked in one run until the walk has seen as
+	// many records as the source counts.
 	maxWalks = 4
 
 	// A span of several windows that holds more than cutAbove records is cut
@@ -23,8 +23,8 @@ const (
 	cutTo    = 20_000
 )
 
-// errCut says that the span was cut: it is to be read in pieces, for which the
-// store has a walk each by now. What was read of it is kept.
+// errCut says that the span was cut into pieces. The store has a walk for each
+// piece. The records read so far are kept.
 type errCut struct{ pieces []archive.Span }
 
 func (e *errCut) Error() string { return fmt.Sprintf("span is cut into %d pieces", len(e.pieces)) }
@@ -38,7 +38,7 @@ type walker struct {
 	function archive.Function
 	seed     maphash.Seed
 	slots    *pageSlots
-	denied   func(error) // ends the whole run
+	endRun   func(error) // of all functions, where the source denies access
 	gone     bool        // the source does not know the function any more
 
 	versioned bool // there are other versions of it, that may give the same records
@@ -74,8 +74,8 @@ func (w *walker) walk(ctx context.Context, open archive.Walk) error {
 	}
 }
 
-// archived is the set of ids that the archive has of a span. Only a walk that
-// resumes asks for it.
+// archived is the set of hashed ids that the archive has of a span. Only a walk
+// that resumes needs it.
 func (w *walker) archived(ctx context.Context, s archive.Span) (map[uint64]struct{}, error) {
 	if err := w.keeper.flush(); err != nil {
 		return nil, err
@@ -90,15 +90,14 @@ func (w *walker) archived(ctx context.Context, s archive.Span) (map[uint64]struc
 	return known, nil
 }
 
-// pages walks the span from where it stands to its last page, judges each page
-// and hands it on to be kept, with the checkpoint after it. The last page's
-// carries the outcome, so that a crash leaves either a walk that resumes after
-// its last page kept, or windows that are decided. again is true where the walk
-// has to be made once more.
+// pages asks for the pages from the cursor to the last one, and hands each to the
+// keeper with the checkpoint after it. The last page's checkpoint carries the
+// outcome: a crash leaves either a walk that resumes after its last page kept, or
+// windows that are decided. again is true if the span has to be walked again.
 //
-// It has a slot for each page that is under way, those included that the source
-// asks for before their turn. The keeper releases the slots of the pages handed
-// on. Pages asked for beyond the end of the walk are thrown away by the source.
+// Each page under way has a slot, also the pages that the source asks for early.
+// The keeper releases the slot of a page that it has committed. The source throws
+// away early pages beyond the end of the walk.
 func (w *walker) pages(ctx context.Context, at archive.Walk, t, before *tally, final bool) (again bool, err error) {
 	asked := 0 // pages under way
 	defer func() { w.slots.release(asked) }()
@@ -123,7 +122,7 @@ func (w *walker) pages(ctx context.Context, at archive.Walk, t, before *tally, f
 		if err != nil {
 			err = sourceError(ctx, err)
 			if errors.Is(err, archive.ErrDenied) {
-				w.denied(err) // before another call is made for that
+				w.endRun(err) // before another call is made
 			}
 			return false, err
 		}
@@ -209,7 +208,7 @@ func judge(t, before *tally, final bool) (*archive.Outcome, error) {
 }
 
 // open is the walk as a page that is not the last leaves it. One that drifted
-// has to be made again, and the next run begins it anew.
+// has to be made again: the next run begins it from the first page.
 func (t *tally) open(next archive.Cursor) archive.Walk {
 	if t.moved {
 		return archive.Walk{Span: t.span}

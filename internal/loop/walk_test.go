@@ -10,7 +10,7 @@ import (
 	"archiver/internal/archive"
 )
 
-// Whatever a source's way of paging and counting, each page is committed once,
+// For each way of paging and counting, each page is committed once,
 // with the cursor after it, and the last one's commit carries the outcome.
 func TestEveryPageIsCommittedOnce(t *testing.T) {
 	t.Parallel()
@@ -71,7 +71,7 @@ func TestEveryPageIsCommittedOnce(t *testing.T) {
 	}
 }
 
-// Records in the first and in the last instant of a window and beside it are
+// Records in the first and in the last instant of a window and next to it are
 // all kept, and counted where they belong.
 func TestBorders(t *testing.T) {
 	t.Parallel()

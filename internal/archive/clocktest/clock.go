@@ -63,7 +63,7 @@ func (c *Clock) notify() {
 	c.changed = make(chan struct{})
 }
 
-// Advance moves the clock on, and wakes whoever sleeps no longer than that.
+// Advance moves the clock on, and wakes those who sleep no longer than that.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -39,11 +39,11 @@ func TestAlong(t *testing.T) {
 			want: span(0, 7), verified: span(0, 1),
 		},
 		"as much as is expected to fit": {
-			work: archive.Work{Complete: complete(0, 3, 3, alongAtMost/4)}, open: archive.Walk{Span: span(3, 4)},
+			work: archive.Work{Complete: complete(0, 3, 3, rereadAtMost/4)}, open: archive.Walk{Span: span(3, 4)},
 			want: span(0, 4), verified: span(0, 3),
 		},
 		"more than that": {
-			work: archive.Work{Complete: complete(0, 3, 3, alongAtMost/4+1)}, open: archive.Walk{Span: span(3, 4)},
+			work: archive.Work{Complete: complete(0, 3, 3, rereadAtMost/4+1)}, open: archive.Walk{Span: span(3, 4)},
 			want: span(3, 4),
 		},
 		"an hour between is not complete": {
@@ -73,7 +73,7 @@ func TestAlong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := along(&test.work, &test.open)
+			a := rereadBefore(&test.work, &test.open)
 			if diff := cmp.Diff(test.want, test.open.Span); diff != "" {
 				t.Errorf("walked (-want +got):\n%s", diff)
 			}
