@@ -60,19 +60,19 @@ CREATE TABLE functions (
 CREATE INDEX functions_latest ON functions (latest_id) WHERE latest_id IS NOT NULL;
 
 COMMENT ON TABLE functions IS
-    'Every function, or version of one, that a source has listed.';
+    'One row for each function, and for each version of a function, that a source has listed.';
 COMMENT ON COLUMN functions.function_id IS
     'Number of the function in this archive.';
 COMMENT ON COLUMN functions.strays IS
-    'Some of its records came for hours that their start is not in: the source files them by another time.';
+    'Whether the source gave records of this function for an hour in which they do not start.';
 COMMENT ON COLUMN functions.settings_asked_at IS
-    'When its notification settings were asked for last.';
+    'When the source was last asked for the function''s notification settings.';
 COMMENT ON COLUMN functions.latest_id IS
-    'Of a version: the function as its source lists it.';
+    'For a version: function_id of the function as its source lists it.';
 COMMENT ON COLUMN functions.versions_at IS
     'When its versions were listed last.';
 COMMENT ON COLUMN functions.versions_mark IS
-    'The source''s word for its last change then.';
+    'The source''s mark of the function''s last change, as of versions_at.';
 
 CREATE TABLE function_aliases (
     function_id         integer NOT NULL REFERENCES functions,
@@ -85,13 +85,13 @@ CREATE TABLE function_aliases (
 );
 
 COMMENT ON TABLE function_aliases IS
-    'Aliases of functions as they were when last listed.';
+    'Aliases of functions, as the source last listed them.';
 COMMENT ON COLUMN function_aliases.alias_name IS
-    'Another name of a version.';
+    'Name of the alias.';
 COMMENT ON COLUMN function_aliases.description IS
     'The source''s description.';
 COMMENT ON COLUMN function_aliases.additional_versions IS
-    'Other versions that take a share of its invocations, as the source has it.';
+    'Other versions that get a share of the invocations, as the source gives it.';
 
 -- A URN ends in the version: urn:fss:region:project:function:package:name:version.
 CREATE VIEW function_versions AS
@@ -116,7 +116,7 @@ SELECT v.provider,
 COMMENT ON VIEW function_versions IS
     'Each version of a function with its aliases.';
 COMMENT ON COLUMN function_versions.aliases IS
-    'Its other names.';
+    'Aliases of the version.';
 
 -- 2. Invocations.
 
@@ -145,11 +145,11 @@ CREATE TABLE invocations (
 ) PARTITION BY LIST (status);
 
 COMMENT ON TABLE invocations IS
-    'One row a request, partitioned by day of its start. invocation_history shows it with names.';
+    'One row for each request, partitioned by the day of its start. The view invocation_history adds the names of functions.';
 COMMENT ON COLUMN invocations.queried_window IS
-    'The hour it was found in, where it has no start.';
+    'If the request has no start: the hour that was read when it was found.';
 COMMENT ON COLUMN invocations.source_status IS
-    'The source''s own word for the status; NULL where that is the same.';
+    'The source''s own word for the status. NULL if it is equal to status.';
 
 CREATE TABLE archiver_days.invocations_in_flight PARTITION OF invocations
     FOR VALUES IN ('WAIT', 'RUNNING');
@@ -157,7 +157,7 @@ CREATE UNIQUE INDEX invocations_in_flight_request_id ON archiver_days.invocation
 CREATE INDEX invocations_in_flight_function_id ON archiver_days.invocations_in_flight (function_id);
 
 COMMENT ON TABLE archiver_days.invocations_in_flight IS
-    'Those that wait or run.';
+    'Requests that wait or run.';
 
 -- invocations_dated has no default partition: attaching a day would have to
 -- lock it, and so wait for every transaction that ever read invocations.
@@ -165,13 +165,13 @@ CREATE TABLE archiver_days.invocations_settled PARTITION OF invocations DEFAULT
     PARTITION BY LIST ((start_time IS NULL));
 
 COMMENT ON TABLE archiver_days.invocations_settled IS
-    'Those that have ended.';
+    'Requests that have ended.';
 
 -- A discarded request never starts.
 --
 -- Settled rows are written once. The vacuum that follows them freezes what it
--- visits, and comes after 5% of new rows: reasons and figures are beside
--- dayStorage in internal/load/partitions.go, which sets the same for each day.
+-- visits, and comes after 5% of new rows. internal/load/days/partitions.go sets the
+-- same for each day, and gives reasons and measurements.
 CREATE TABLE archiver_days.invocations_undated PARTITION OF archiver_days.invocations_settled
     FOR VALUES IN (true)
     WITH (autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_factor = 0.05);
@@ -179,13 +179,13 @@ CREATE UNIQUE INDEX invocations_undated_request_id ON archiver_days.invocations_
 CREATE INDEX invocations_undated_window ON archiver_days.invocations_undated (function_id, queried_window);
 
 COMMENT ON TABLE archiver_days.invocations_undated IS
-    'Those that ended without having started.';
+    'Requests that ended and have no start.';
 
 CREATE TABLE archiver_days.invocations_dated PARTITION OF archiver_days.invocations_settled
     FOR VALUES IN (false) PARTITION BY RANGE (start_time);
 
 COMMENT ON TABLE archiver_days.invocations_dated IS
-    'Those that ended and have a start, a table a UTC day.';
+    'Requests that ended and have a start: one partition for each UTC day.';
 
 CREATE VIEW invocation_history AS
 SELECT f.provider,
@@ -209,7 +209,7 @@ SELECT f.provider,
   JOIN functions f USING (function_id);
 
 COMMENT ON VIEW invocation_history IS
-    'One row a request, with the names of its function: the view to query.';
+    'One row for each request, with the names of its function. This is the view to query.';
 
 CREATE VIEW failures AS
 SELECT f.provider,
@@ -232,17 +232,18 @@ SELECT f.provider,
  WHERE i.status IN ('FAIL', 'DISCARD');
 
 COMMENT ON VIEW failures IS
-    'Each failed or discarded request.';
+    'One row for each failed or discarded request.';
 COMMENT ON COLUMN failures.failed_at IS
-    'When it ended; where the source does not say, when it began; else the hour it was found in.';
+    'When the request ended. If the source gives no end: when it began. If it never began: the hour that was read when it was found.';
 
 -- 3. Notification settings: how functions are invoked asynchronously.
 
--- One row a version and change: what held from valid_from until valid_to, or
--- holds now where valid_to is NULL. valid_from is the source's own
--- last_modified where that is possible, else the time of the answer (seen_at).
--- Writers lock the table (see internal/load/settings.go), so that two rows of
--- one version never hold at once. The first index enforces it for current rows.
+-- One row for each version of a function and change: settings that were valid from
+-- valid_from until valid_to, or are valid now if valid_to is NULL. valid_from is the
+-- source's own last_modified if that is possible, else the time of the answer
+-- (seen_at). Writers lock the table (see internal/load/settings.go), so that two rows
+-- of one version are never valid at the same time. The first index enforces this for
+-- the current rows.
 CREATE TABLE archiver_internal.notification_setting_versions (
     setting_id                     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     function_id                    integer NOT NULL REFERENCES functions,
@@ -275,11 +276,11 @@ CREATE INDEX notification_setting_versions_off
     WHERE NOT enable_async_status_log;
 
 COMMENT ON TABLE archiver_internal.notification_setting_versions IS
-    'How each version of a function was invoked asynchronously, and when. notification_settings_history shows it with names.';
+    'Settings of asynchronous invocation, now and earlier. The view notification_settings_history adds the names of functions.';
 COMMENT ON COLUMN archiver_internal.notification_setting_versions.setting_id IS
     'Number of the row.';
 COMMENT ON COLUMN archiver_internal.notification_setting_versions.function_id IS
-    'The function that was asked for.';
+    'The function whose settings the source was asked for.';
 
 CREATE VIEW notification_settings_history AS
 SELECT s.provider,
@@ -302,7 +303,7 @@ SELECT s.provider,
   JOIN functions f USING (function_id);
 
 COMMENT ON VIEW notification_settings_history IS
-    'How each version of a function was invoked asynchronously: one row a version and change.';
+    'Settings of asynchronous invocation, now and earlier: one row for each version of a function and change.';
 
 CREATE VIEW notification_settings AS
 SELECT provider, region, project_id, function_urn, function_name, valid_from,
@@ -313,7 +314,7 @@ SELECT provider, region, project_id, function_urn, function_name, valid_from,
  WHERE valid_to IS NULL;
 
 COMMENT ON VIEW notification_settings IS
-    'How each version of a function is invoked asynchronously now.';
+    'Settings of asynchronous invocation now: one row for each version of a function.';
 
 -- Joins adjacent rows with the status log off: other settings may have changed
 -- while it was off.
@@ -332,11 +333,11 @@ SELECT provider, region, project_id, function_urn,
  GROUP BY function_urn, provider, region, project_id, period;
 
 COMMENT ON VIEW status_log_off IS
-    'When a source kept no records of a function, because its status log was off.';
+    'One row for each period in which the source kept no records of a function, because its status log was off.';
 COMMENT ON COLUMN status_log_off.off_from IS
-    'Since when.';
+    'When the period began.';
 COMMENT ON COLUMN status_log_off.off_to IS
-    'Until when; NULL while it goes on.';
+    'When the period ended. NULL while it lasts.';
 
 -- 4. Windows, and who works on them.
 
@@ -384,13 +385,13 @@ CREATE INDEX windows_unverified ON archiver_internal.windows (function_id, windo
     WHERE state = 'complete' AND verified_at IS NULL;
 
 COMMENT ON TABLE archiver_internal.windows IS
-    'One row a function and hour: how reading it went, and what the archive has of it. window_coverage shows it with names.';
+    'One row for each function and hour: whether it was read, and how many records it has. The view window_coverage adds the names of functions.';
 COMMENT ON COLUMN archiver_internal.windows.records IS
-    'How many records the archive has of it.';
+    'Number of archived records.';
 COMMENT ON COLUMN archiver_internal.windows.recheck_at IS
-    'When what is in flight is asked for again.';
+    'When the source is asked again for the records in flight.';
 COMMENT ON COLUMN archiver_internal.windows.rechecks IS
-    'How often that was done.';
+    'How often the source was asked again for the records in flight.';
 
 -- A window without records is shown as off if the source kept no records for all
 -- of its hour: it is complete only because there was nothing to read.
@@ -415,11 +416,11 @@ SELECT w.function_id,
    AND o.off_from <= w.window_start AND (o.off_to IS NULL OR o.off_to >= w.window_start + interval '1 hour');
 
 COMMENT ON VIEW archiver_internal.window_states IS
-    'window_coverage with the number of the function.';
+    'The view window_coverage with function_id.';
 COMMENT ON COLUMN archiver_internal.window_states.state IS
-    'As in window_coverage.';
+    'See window_coverage.state.';
 COMMENT ON COLUMN archiver_internal.window_states.records IS
-    'How many records the archive has of it.';
+    'Number of archived records.';
 
 CREATE VIEW window_coverage AS
 SELECT provider, function_urn, window_start, state, records, pending, source_count,
@@ -427,11 +428,11 @@ SELECT provider, function_urn, window_start, state, records, pending, source_cou
   FROM archiver_internal.window_states;
 
 COMMENT ON VIEW window_coverage IS
-    'One row a function and hour: whether it is complete, and what keeps it from being so.';
+    'One row for each function and hour: whether it is complete, and if not, why.';
 COMMENT ON COLUMN window_coverage.state IS
     'pending (known, not read), partial (begun), complete, short (the source counts more than it gives), failed, gone (the function does not answer), or off (complete, but the source kept no records for all of the hour).';
 COMMENT ON COLUMN window_coverage.records IS
-    'How many records the archive has of it.';
+    'Number of archived records.';
 
 -- Each claim of the function increases epoch. A worker whose epoch is no longer
 -- the row's has lost the function, and each of its transactions checks that
@@ -445,13 +446,13 @@ CREATE TABLE archiver_internal.claims (
 );
 
 COMMENT ON TABLE archiver_internal.claims IS
-    'Who works on a function now. Of no use to readers.';
+    'Which process works on a function now.';
 COMMENT ON COLUMN archiver_internal.claims.owner IS
-    'Number of the process that has it.';
+    'Number of the process that has the claim.';
 COMMENT ON COLUMN archiver_internal.claims.epoch IS
-    'Grows with every claim.';
+    'Grows with every claim of the function.';
 COMMENT ON COLUMN archiver_internal.claims.expires_at IS
-    'When it is free if its owner stays silent.';
+    'When the claim expires if its owner does not renew it.';
 
 -- The spans that were begun and not finished. The next run goes on from there.
 CREATE TABLE archiver_internal.walks (
@@ -471,13 +472,13 @@ COMMENT ON COLUMN archiver_internal.walks.span_from IS
 COMMENT ON COLUMN archiver_internal.walks.span_to IS
     'End of the span.';
 COMMENT ON COLUMN archiver_internal.walks.source_cursor IS
-    'The source''s word for the next page.';
+    'The source''s cursor of the next page.';
 COMMENT ON COLUMN archiver_internal.walks.seen IS
-    'How many records it has given so far.';
+    'Number of records seen so far.';
 COMMENT ON COLUMN archiver_internal.walks.source_count IS
-    'How many it counted as of the last page.';
+    'The source''s count as of the last page.';
 
--- A row for each function. Whoever writes windows locks the rows of their
+-- A row for each function. A transaction that writes windows locks the rows of their
 -- functions first, in the order of function_id: see internal/load/pg/locks.go.
 CREATE TABLE archiver_internal.window_writers (
     function_id integer PRIMARY KEY REFERENCES functions
@@ -498,9 +499,9 @@ $$;
 CREATE TRIGGER add_window_writer AFTER INSERT ON functions
     FOR EACH ROW EXECUTE FUNCTION archiver_internal.add_window_writer();
 
--- One row a function and UTC day that has windows, kept by triggers on windows in
--- the transaction of each change. A writer of windows has locked their functions
--- in window_writers, so that these rows are never waited for.
+-- One row for each function and UTC day that has windows. Triggers on windows change
+-- it in the transaction that changes windows. That transaction holds the row of the
+-- function in window_writers, so that it never waits for a row of this table.
 --
 -- A day's rows are rewritten as its hours complete. Each page has free space, and
 -- no index but the key names a column: nearly all updates are HOT.
@@ -724,17 +725,17 @@ CREATE TABLE rejected_records (
 CREATE UNIQUE INDEX rejected_records_payload ON rejected_records (function_id, md5(payload));
 
 COMMENT ON TABLE rejected_records IS
-    'What a source sent and no row can hold, as it came.';
+    'Records that a source sent and that no row can hold, unchanged.';
 COMMENT ON COLUMN rejected_records.rejected_id IS
     'Number of the record.';
 COMMENT ON COLUMN rejected_records.window_start IS
-    'The UTC hour it was found in; NULL for what is no record of an invocation.';
+    'The UTC hour that was read when the record came. NULL if it is not a record of an invocation.';
 COMMENT ON COLUMN rejected_records.reason IS
-    'Why no row can hold it.';
+    'Why no row can hold the record.';
 COMMENT ON COLUMN rejected_records.payload IS
-    'What came.';
+    'The record as the source sent it.';
 COMMENT ON COLUMN rejected_records.rejected_at IS
-    'When it came first.';
+    'When the record first came.';
 
 -- The columns from seen_at on are written every few seconds by the process that
 -- makes the run, and when the run ends. No index has one of them, so that each
@@ -763,46 +764,52 @@ CREATE TABLE runs (
     refused_done    bigint
 );
 
--- The runs that go on are few, and the last success may be long ago, or never.
+-- Few runs are running, and the last success may be long ago.
 CREATE INDEX runs_running ON runs (run_id) WHERE outcome = 'running';
 CREATE INDEX runs_succeeded ON runs (run_id) WHERE outcome = 'complete' AND asked_by IN ('run', 'once');
 
 COMMENT ON TABLE runs IS
-    'Each run: what asked for it, what it did, how it ended.';
+    'One row for each run: which command made it, what it did, how it ended.';
 COMMENT ON COLUMN runs.run_id IS
     'Number of the run: the newest has the highest.';
 COMMENT ON COLUMN runs.asked_by IS
     'The command: run, once, backfill or verify.';
 COMMENT ON COLUMN runs.range_from IS
-    'Beginning of the hours it was asked for.';
+    'Beginning of the range of the run.';
 COMMENT ON COLUMN runs.range_to IS
-    'End of the hours it was asked for.';
+    'End of the range of the run.';
 COMMENT ON COLUMN runs.started_at IS
-    'When it began.';
+    'When the run began.';
 COMMENT ON COLUMN runs.finished_at IS
-    'When it ended; NULL while it goes on, or where it was killed.';
+    'When the run ended. NULL while it lasts, and if its process was killed.';
 COMMENT ON COLUMN runs.windows IS
-    'Windows it was to read.';
+    'Windows that were due in the run.';
 COMMENT ON COLUMN runs.complete IS
-    'Those of them that are complete.';
+    'Windows of these that became complete.';
 COMMENT ON COLUMN runs.records IS
     'Records that the source gave.';
 COMMENT ON COLUMN runs.inserted IS
-    'Those of them that were new.';
+    'Records of these that were new.';
 COMMENT ON COLUMN runs.rejected IS
-    'Those of them that no row can hold.';
+    'Records of these that no row can hold.';
 COMMENT ON COLUMN runs.calls IS
-    'Calls that it made.';
+    'Calls to the source.';
 COMMENT ON COLUMN runs.outcome IS
     'running, complete, incomplete, interrupted or failed.';
 COMMENT ON COLUMN runs.error IS
-    'Why, in words, where it is not complete.';
-COMMENT ON COLUMN runs.seen_at IS 'When the process that makes the run last noted how far it has come, by its own clock: every five seconds while it goes on. A run without an end that was not seen for a minute has died';
-COMMENT ON COLUMN runs.windows_planned IS 'Windows that are due in this run, as far as it knows by seen_at; 0 before that is known';
-COMMENT ON COLUMN runs.windows_done IS 'Of these, windows decided by seen_at, whichever way';
-COMMENT ON COLUMN runs.records_done IS 'Records read and kept by seen_at, new or known before';
-COMMENT ON COLUMN runs.calls_done IS 'Calls made to the source by seen_at, those tried again included';
-COMMENT ON COLUMN runs.refused_done IS 'Of these, calls that the source answered with "too many"';
+    'Why the run is not complete.';
+COMMENT ON COLUMN runs.seen_at IS
+    'When the run''s process last noted its progress, by its own clock: every five seconds while the run lasts. If a run has no end and was not seen for a minute, its process has died.';
+COMMENT ON COLUMN runs.windows_planned IS
+    'Windows that are due in the run, as known at seen_at. 0 before that is known.';
+COMMENT ON COLUMN runs.windows_done IS
+    'Windows of these that were read by seen_at, with success or with an error.';
+COMMENT ON COLUMN runs.records_done IS
+    'Records read and kept by seen_at, new or known before.';
+COMMENT ON COLUMN runs.calls_done IS
+    'Calls made to the source by seen_at, retries included.';
+COMMENT ON COLUMN runs.refused_done IS
+    'Calls of these that the source refused because there were too many.';
 
 -- 6. Figures: counts and durations by hour and day, so that a chart of a year
 -- reads some thousand rows.
@@ -819,9 +826,9 @@ SELECT CASE WHEN seconds < 0.001 THEN 0
        END
 $$;
 
--- A histogram is an array of counts from the first bucket that has any to the
--- last one: its subscripts are the buckets. NULL is one without any. This makes
--- one of its buckets and their counts.
+-- A histogram is an array of counts, from the first bucket with a count to the last
+-- one. Its subscripts are the numbers of the buckets. A histogram without counts is
+-- NULL. This function makes a histogram of buckets and their counts.
 -- +goose StatementBegin
 CREATE FUNCTION archiver_internal.histogram_of(buckets integer[], counts bigint[]) RETURNS integer[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -873,8 +880,8 @@ $$;
 CREATE AGGREGATE histogram_sum(bigint[]) (
     SFUNC = archiver_internal.histogram_add, STYPE = bigint[], COMBINEFUNC = archiver_internal.histogram_add, PARALLEL = SAFE);
 
--- The least duration, in seconds, that this share of all does not exceed: the
--- middle of its bucket.
+-- The percentile of the durations, in seconds: the middle of the bucket in which the
+-- given fraction of all durations is reached.
 -- +goose StatementBegin
 CREATE FUNCTION histogram_percentile(histogram bigint[], fraction double precision) RETURNS double precision
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -893,13 +900,12 @@ END
 $$;
 -- +goose StatementEnd
 
--- One row a function and hour that has records, the hour being that of their
--- start, as in windows. timed are the settled ones with both times; seconds and
--- the histogram are of those, where an end before the start is as good as none
--- between them.
+-- One row for each function and hour with records: the hour in which they start, as
+-- in windows. timed counts the settled records with both times. The seconds and the
+-- histogram are of these records; an end before the start counts as 0 seconds.
 --
--- Of one function, each hour lies on another block: a year of counts is read from
--- the index alone, so far as a vacuum has come by.
+-- The hours of one function lie on different blocks. The key includes the counts, so
+-- that a year of them is read from the index alone, up to the last vacuum.
 CREATE TABLE archiver_internal.hourly_figures (
     function_id   integer NOT NULL,
     window_start  timestamptz NOT NULL,
@@ -918,10 +924,10 @@ CREATE TABLE archiver_internal.hourly_figures (
 CREATE INDEX hourly_figures_window ON archiver_internal.hourly_figures (window_start);
 
 COMMENT ON TABLE archiver_internal.hourly_figures IS
-    'What the records of each function and hour amount to. function_hourly shows it with names.';
+    'Counts and durations of each function and hour. The view function_hourly adds names and percentiles.';
 
--- Failed and discarded records by error code, '' for none. Of a code that is
--- longer than any should be, the beginning.
+-- Failed and discarded records by error code: its first 200 characters, '' if there
+-- is no code.
 CREATE TABLE archiver_internal.hourly_error_codes (
     function_id    integer NOT NULL,
     window_start   timestamptz NOT NULL,
@@ -935,13 +941,13 @@ CREATE TABLE archiver_internal.hourly_error_codes (
 CREATE INDEX hourly_error_codes_window ON archiver_internal.hourly_error_codes (window_start);
 
 COMMENT ON TABLE archiver_internal.hourly_error_codes IS
-    'Failed and discarded records of each function and hour by error code. error_codes sums it up.';
+    'Failed and discarded records of each function and hour by error code. The view error_codes sums them up.';
 COMMENT ON COLUMN archiver_internal.hourly_error_codes.error_code IS
-    'The source''s code, its first 200 characters; empty for none.';
+    'The first 200 characters of the source''s error code. Empty if there is no code.';
 COMMENT ON COLUMN archiver_internal.hourly_error_codes.first_seen IS
-    'Start of the first of them.';
+    'Start of the first record with this code.';
 COMMENT ON COLUMN archiver_internal.hourly_error_codes.last_seen IS
-    'Start of the last of them.';
+    'Start of the last record with this code.';
 
 -- The same as hourly_figures by UTC day. Retention sets complete_hours when it
 -- drops the day: from then on the figures of the function and day are frozen (see
@@ -965,7 +971,7 @@ CREATE TABLE archiver_internal.daily_figures (
 CREATE INDEX daily_figures_day ON archiver_internal.daily_figures (day);
 
 COMMENT ON TABLE archiver_internal.daily_figures IS
-    'What the records of each function and UTC day amount to. function_daily shows it with names.';
+    'Counts and durations of each function and UTC day. The view function_daily adds names and percentiles.';
 COMMENT ON COLUMN archiver_internal.daily_figures.complete_hours IS
     'How many hours of the day were complete when retention dropped the day; NULL before.';
 
@@ -990,12 +996,12 @@ CREATE TABLE archiver_internal.source_figures (
 );
 
 COMMENT ON TABLE archiver_internal.source_figures IS
-    'What the records of all functions of a source amount to, by the hour. source_hourly shows it with percentiles.';
+    'Counts and durations of all functions of a source by hour. The view source_hourly adds percentiles.';
 
--- Hours whose rows have changed since they were counted, as often as they have.
--- A note is written in the transaction of the change and deleted in that of the
--- count (see internal/load/figures): a crash loses none. Nobody waits for
--- another one's notes: there is no key.
+-- Hours whose records changed since they were counted: one row for each change. A row
+-- is written in the transaction of the change, and deleted in the transaction of the
+-- count (see internal/load/figures), so that a crash loses none. There is no key, so
+-- that writers do not wait for each other.
 CREATE TABLE archiver_internal.hourly_figures_due (
     function_id  integer NOT NULL,
     window_start timestamptz NOT NULL
@@ -1003,7 +1009,7 @@ CREATE TABLE archiver_internal.hourly_figures_due (
 CREATE INDEX hourly_figures_due_window ON archiver_internal.hourly_figures_due (window_start);
 
 COMMENT ON TABLE archiver_internal.hourly_figures_due IS
-    'Functions and hours whose figures are to be counted again. To have some counted after the next run, insert them.';
+    'Functions and hours whose figures the next run counts again. Rows may be inserted by hand.';
 
 CREATE VIEW function_hourly AS
 SELECT f.provider,
@@ -1031,11 +1037,11 @@ SELECT f.provider,
   JOIN functions f USING (function_id);
 
 COMMENT ON VIEW function_hourly IS
-    'One row a function and hour that has records: counts and durations.';
+    'One row for each function and hour that has records: counts and durations.';
 
--- One row a function and day from the first to the last that was planned or has
--- records. Hours in which the source kept none are not complete (see
--- window_states). What is not asked for of this is not worked out.
+-- One row for each function and day, from the first to the last day with planned
+-- windows or records. Hours in which the source kept no records are not complete (see
+-- window_states). A query that does not ask for complete_hours does not count them.
 CREATE VIEW function_daily AS
 SELECT f.provider,
        f.region,
@@ -1082,9 +1088,9 @@ SELECT f.provider,
   LEFT JOIN archiver_internal.daily_figures g ON g.function_id = f.function_id AND g.day = d.day::date;
 
 COMMENT ON VIEW function_daily IS
-    'One row a function and UTC day: counts, durations, and how many of its hours are complete.';
+    'One row for each function and UTC day: counts, durations, and the number of complete hours.';
 COMMENT ON COLUMN function_daily.complete_hours IS
-    'How many of its 24 hours are complete, or were when retention dropped the day.';
+    'Number of complete hours of the day, at most 24. If retention dropped the day: as of then.';
 
 CREATE VIEW source_hourly AS
 SELECT provider,
@@ -1110,7 +1116,7 @@ SELECT provider,
   FROM archiver_internal.source_figures;
 
 COMMENT ON VIEW source_hourly IS
-    'One row a source and hour that has records: counts and durations of all its functions.';
+    'One row for each source and hour that has records: counts and durations of all functions.';
 
 CREATE VIEW error_codes AS
 SELECT f.provider,
@@ -1135,27 +1141,27 @@ SELECT f.provider,
   JOIN functions f USING (function_id);
 
 COMMENT ON VIEW error_codes IS
-    'One row a function and error code: how often it came, when first and last, and a message.';
+    'One row for each function and error code: how often it came, when first and last, and a sample message.';
 COMMENT ON COLUMN error_codes.first_seen IS
-    'Start of the first of them.';
+    'Start of the first record with this code.';
 COMMENT ON COLUMN error_codes.last_seen IS
-    'Start of the last of them.';
+    'Start of the last record with this code.';
 
 -- 7. What the columns mean, and who may read them.
 
 COMMENT ON TABLE archiver_internal.goose_db_version IS
-    'The steps of the schema that are applied: see archiver migrate status.';
+    'Applied migrations of the schema: see archiver migrate status.';
 COMMENT ON COLUMN archiver_internal.goose_db_version.id IS
     'Number of the row.';
 COMMENT ON COLUMN archiver_internal.goose_db_version.version_id IS
-    'Number of the step.';
+    'Number of the migration.';
 COMMENT ON COLUMN archiver_internal.goose_db_version.is_applied IS
-    'Whether it was applied.';
+    'Whether the migration was applied.';
 COMMENT ON COLUMN archiver_internal.goose_db_version.tstamp IS
-    'When.';
+    'When the migration was applied.';
 
--- A column of one name means the same in every table and view. Where it does
--- not, the table's own comment on the column stands above.
+-- Columns of the same name mean the same in all tables and views. If a column means
+-- something else, its own comment stands with its table above.
 -- +goose StatementBegin
 DO $$
 DECLARE
@@ -1166,64 +1172,64 @@ BEGIN
           FROM (VALUES
                 ('provider', 'Cloud service: functiongraph or functioncompute.'),
                 ('region', 'Region of the service, as configured.'),
-                ('project_id', 'Project of the account, or the account itself where the service has none.'),
+                ('project_id', 'Project of the account; the account itself if the service has no projects.'),
                 ('function_urn', 'The source''s own name of the function, its version included.'),
                 ('function_name', 'Name of the function, without its version.'),
                 ('function_id', 'Number of the function in this archive: see functions.'),
-                ('window_start', 'Beginning of the UTC hour: that of a record''s start, or where it has none, that in which it was found.'),
-                ('request_id', 'The source''s id of the request. One row has it.'),
-                ('status', 'WAIT, RUNNING, SUCCESS, FAIL or DISCARD, or the source''s own word where it is none of these.'),
+                ('window_start', 'Beginning of the UTC hour in which the record starts. If the record has no start: the hour that was read when it was found.'),
+                ('request_id', 'The source''s id of the request. No two rows have the same id.'),
+                ('status', 'WAIT, RUNNING, SUCCESS, FAIL or DISCARD; the source''s own word if it is none of these.'),
                 ('source_status', 'The source''s own word for the status.'),
-                ('error_code', 'The source''s code; NULL for 0, an empty one or none.'),
-                ('error_message', 'The source''s message; NULL for an empty one.'),
-                ('start_time', 'When it began to run; NULL where the source gives none.'),
-                ('end_time', 'When it ended; NULL where the source gives none.'),
-                ('duration_seconds', 'Seconds from start_time to end_time; NULL unless both are there.'),
+                ('error_code', 'The source''s error code. NULL if it is 0, empty or absent.'),
+                ('error_message', 'The source''s error message. NULL if it is empty.'),
+                ('start_time', 'When the request began to run. NULL if the source gives no time.'),
+                ('end_time', 'When the request ended. NULL if the source gives no time.'),
+                ('duration_seconds', 'Seconds from start_time to end_time. NULL if one of them is NULL.'),
                 ('extra', 'Fields that have no column, under the source''s own names.'),
-                ('first_archived_at', 'When the archive first had it.'),
-                ('updated_at', 'When the archive last changed it.'),
-                ('first_seen', 'When a list of the source had it first.'),
-                ('last_seen', 'When a list of the source had it last.'),
-                ('gone_at', 'Since when the source does not know it; NULL while it does.'),
+                ('first_archived_at', 'When the record was first archived.'),
+                ('updated_at', 'When the archived record last changed.'),
+                ('first_seen', 'When the source first listed it.'),
+                ('last_seen', 'When the source last listed it.'),
+                ('gone_at', 'Since when the source does not have the function. NULL while the source has it.'),
                 ('version', 'Version of the function.'),
                 ('state', 'pending (known, not read), partial (begun), complete, short (the source counts more than it gives), failed, or gone (the function does not answer).'),
-                ('planned', 'A run is to read it, or has; false where only a record found by chance made it known.'),
-                ('records', 'How many records are counted.'),
-                ('pending', 'How many of its records are in flight.'),
-                ('rejected', 'How many records of it lie in rejected_records.'),
-                ('source_count', 'How many records the source counts; NULL where it does not say.'),
-                ('attempts', 'How often reading it came to an end, good or bad.'),
-                ('last_error', 'What kept it from being complete, in words.'),
-                ('completed_at', 'Since when it is complete.'),
-                ('verified_at', 'When its count was last the same as the source''s; NULL since it was last completed.'),
+                ('planned', 'Whether a run reads this window. False if the row exists only because a record of this hour was found while another window was read.'),
+                ('records', 'Number of records.'),
+                ('pending', 'Number of its records that are in flight.'),
+                ('rejected', 'Number of its records in rejected_records.'),
+                ('source_count', 'Number of records that the source counts. NULL if the source gives no count.'),
+                ('attempts', 'How often the window was read to an end, with success or with an error.'),
+                ('last_error', 'Why the window is not complete.'),
+                ('completed_at', 'When the window became complete.'),
+                ('verified_at', 'When the archive''s count was last equal to the source''s. NULL if they were not compared since the window became complete.'),
                 ('success', 'Records with status SUCCESS.'),
                 ('fail', 'Records with status FAIL.'),
-                ('discard', 'Records with status DISCARD: never run.'),
+                ('discard', 'Records with status DISCARD.'),
                 ('in_flight', 'Records that wait or run: status WAIT or RUNNING.'),
                 ('other', 'Records whose status is the source''s own word.'),
-                ('failure_rate', 'Share of failed and discarded records among those not in flight, from 0 to 1; NULL where there are none.'),
-                ('timed', 'Settled records with a start and an end: those that durations are of.'),
-                ('total_seconds', 'Sum of their durations. An end before the start counts as no time.'),
-                ('mean_seconds', 'Mean of their durations.'),
-                ('p50_seconds', 'Median of durations, within 5%.'),
-                ('p95_seconds', '95th percentile of durations, within 5%.'),
-                ('p99_seconds', '99th percentile of durations, within 5%.'),
-                ('max_seconds', 'Longest duration.'),
-                ('histogram', 'How many durations each bucket has, as histogram_sum and histogram_percentile take it; NULL for none.'),
-                ('sample_message', 'A message that came with it, the last one: its first 500 characters.'),
+                ('failure_rate', 'Failed and discarded records divided by all records that are not in flight: from 0 to 1. NULL if all records are in flight.'),
+                ('timed', 'Number of records that ended and have both times. Durations are those of these records.'),
+                ('total_seconds', 'Sum of the durations, in seconds. A record that ends before it starts counts as 0.'),
+                ('mean_seconds', 'Mean duration, in seconds.'),
+                ('p50_seconds', 'Median duration, in seconds, within 5%.'),
+                ('p95_seconds', '95th percentile of the durations, in seconds, within 5%.'),
+                ('p99_seconds', '99th percentile of the durations, in seconds, within 5%.'),
+                ('max_seconds', 'Longest duration, in seconds.'),
+                ('histogram', 'Number of durations in each bucket, for histogram_sum and histogram_percentile. NULL if there are none.'),
+                ('sample_message', 'The last message that came with this code: its first 500 characters.'),
                 ('day', 'UTC day.'),
-                ('functions', 'How many functions have records.'),
-                ('valid_from', 'Since when it held.'),
-                ('valid_to', 'Until when it held; NULL while it does.'),
-                ('seen_at', 'When the answer came.'),
+                ('functions', 'Number of functions that have records in this hour.'),
+                ('valid_from', 'From when these settings were valid.'),
+                ('valid_to', 'Until when these settings were valid. NULL while they are.'),
+                ('seen_at', 'When the source answered.'),
                 ('created_time', 'The source''s own time of creation.'),
                 ('last_modified', 'The source''s own time of the last change.'),
-                ('max_async_event_age_in_seconds', 'How long an event may wait before it is discarded.'),
-                ('max_async_retry_attempts', 'How often a failed invocation is tried again.'),
-                ('on_success_destination', 'Where results go, as the source has it.'),
-                ('on_failure_destination', 'Where failures go, as the source has it.'),
-                ('enable_async_status_log', 'Whether the source keeps records at all; NULL where it does not say.'),
-                ('raw', 'The answer as it came.')
+                ('max_async_event_age_in_seconds', 'How many seconds an event may wait before it is discarded.'),
+                ('max_async_retry_attempts', 'How often a failed invocation is retried.'),
+                ('on_success_destination', 'Where results of successful invocations go, as the source gives it.'),
+                ('on_failure_destination', 'Where results of failed invocations go, as the source gives it.'),
+                ('enable_async_status_log', 'Whether the source keeps records of the function. NULL if the source does not say.'),
+                ('raw', 'The source''s answer, unchanged.')
             ) AS m (attname, meaning)
           JOIN pg_attribute a ON a.attname = m.attname AND a.attnum > 0
           JOIN pg_class r ON r.oid = a.attrelid AND r.relkind IN ('r', 'p', 'v')
