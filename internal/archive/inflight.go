@@ -7,13 +7,13 @@ import "time"
 // Notification Settings, max_async_event_age_in_seconds) and runs up to 72.
 const MaxLife = 96 * time.Hour
 
-// FirstRecheck is how long after it was found a record in flight is asked for
-// again; each time after that it is twice as long.
+// FirstRecheck is how long after a record in flight was found the source is asked
+// for it again. Each later wait is twice as long as the wait before it.
 const FirstRecheck = 10 * time.Minute
 
-// An InFlightRecord is one that the archive has as unfinished.
+// An InFlightRecord is a record that the archive has in flight.
 type InFlightRecord struct {
 	RequestID string
-	Window    time.Time // that it counts into
+	Window    time.Time // into which the record counts
 	Extra     []byte    // see Invocation
 }

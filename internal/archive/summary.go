@@ -6,8 +6,8 @@ import "time"
 // from another process.
 const NoteEvery = 5 * time.Second
 
-// DeadAfter is how long after its last note a run without an end is taken for
-// one whose process died.
+// DeadAfter is how long after its last note a run without an end is shown as one
+// whose process died.
 const DeadAfter = time.Minute
 
 // A Noted is how far a run has come.
@@ -27,13 +27,13 @@ type Summary struct {
 	Calls    int64 // calls made to the source
 	Refused  int64 // of these, answered with "too many"
 	Failures []Failure
-	// Differences are the first windows whose count was not the source's; those
-	// of a run that repairs have been read again since.
+	// Differences are the first windows whose count was not the source's. A run
+	// that repairs has read them again.
 	Differences []Difference
 	Unrepaired  bool // the windows that differ were not read again
 }
 
-// Err is an *IncompleteError where windows asked for are not complete.
+// Err is an *IncompleteError if windows asked for are not complete, or nil.
 func (s *Summary) Err() error {
 	err := &IncompleteError{Short: int(s.Short), Failed: int(s.Failed), NotDue: s.NotDue, Left: int(s.Left)}
 	if s.Unrepaired {
@@ -48,8 +48,8 @@ func (s *Summary) Err() error {
 	return err
 }
 
-// A Difference is a window of which the source counts another number of
-// records than the archive has.
+// A Difference is a window for which the source counts more or fewer records than
+// the archive has.
 type Difference struct {
 	Function Function
 	Window   time.Time

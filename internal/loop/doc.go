@@ -1,7 +1,8 @@
 // Package loop brings the records of a source into the archive. Package archive
 // defines the words that are used here.
 //
-// The files in the order in which they are best read:
+// Begin with Archiver.Archive in run.go. The way of a record, and the files in the
+// order in which they are best read:
 //
 //	run.go        list the functions, plan what is due, share it among workers
 //	queue.go      which function comes next
@@ -12,4 +13,6 @@
 //	reconcile.go  compare what a walk saw with what the source counts
 //	follow.go     ask again for records in flight
 //	verify.go     compare the archive's counts with the source's
+//
+// reread.go, settings.go, versions.go, note.go and grace.go serve these.
 package loop

@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// followAlone is how many records in flight are asked for one by one. With
-	// more of them, reading their windows again takes fewer calls.
+	// followAlone is how many records in flight are asked for one by one. If there
+	// are more, reading their windows again takes fewer calls.
 	followAlone = 100
 )
 
-// settle asks for the function's records in flight whose time has come, and
-// says when to ask for those still in flight again.
+// followInFlight asks for the function's records in flight whose time has come, and
+// notes when the source was asked for them.
 //
-// A crash in here leaves what was not asked for to the next run.
+// After a crash in here the next run asks for the records that were left.
 func (r *run) followInFlight(ctx context.Context, w *walker) error {
 	records, err := w.claim.InFlight(ctx, r.Clock.Now())
 	if err != nil || len(records) == 0 {
@@ -28,9 +28,8 @@ func (r *run) followInFlight(ctx context.Context, w *walker) error {
 		if _, err := r.readAgain(ctx, w, archive.Spans(windowsOf(records))); err != nil || w.gone {
 			return err
 		}
-		// What that did not settle may have moved to another window: some of
-		// it is asked for by its id now. Windows of which something was not
-		// asked for stay due.
+		// Records that are still in flight may have moved to another window: the
+		// first of them are asked for by id. Windows with other ones stay due.
 		if records, err = w.claim.InFlight(ctx, r.Clock.Now()); err != nil {
 			return err
 		}

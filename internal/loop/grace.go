@@ -30,12 +30,11 @@ func callGrace(cause error) time.Duration {
 	return 0
 }
 
-// keepGrace is how long what they bring may take to be kept.
+// keepGrace is how long the commits of their pages may take after that moment.
 func keepGrace(cause error) time.Duration { return callGrace(cause) + commitGrace }
 
-// grace is a context that goes on for a while after ctx has ended, because
-// asking for what is in hand again later would cost more than the moment it
-// takes to finish it. Its cause is that of ctx.
+// grace returns a context that ends some time after ctx, with the same cause:
+// finishing the pages in hand costs less than asking for them again.
 func grace(ctx context.Context, clock archive.Clock, after func(cause error) time.Duration) (longer context.Context, release func()) {
 	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {

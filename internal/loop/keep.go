@@ -7,15 +7,15 @@ import (
 	"archiver/internal/archive"
 )
 
-// maxBatch bounds the records that are kept in one commit where several pages
-// wait for it: a larger one would cost as much a record.
+// maxBatch is how many records one commit holds before no further page is added. A
+// larger commit costs no less for each record.
 const maxBatch = 5_000
 
-// A keeper keeps the pages of one claimed function in the order in which they
-// came, those that wait together in one commit, while the next ones are asked
-// for, be they of the same span or of the next.
+// A keeper commits the pages of one claimed function in the order in which they
+// came, while the walker asks for the next pages. Pages of one walk that wait at
+// the same time share a commit.
 //
-// A crash leaves what was kept, which is everything up to some page.
+// A crash leaves all records up to some page, and the checkpoint after that page.
 type keeper struct {
 	claim    archive.Claim
 	function archive.Function
@@ -26,16 +26,16 @@ type keeper struct {
 	err      error         // the first; nothing is kept after it
 }
 
-// A step is pages that came, with their checkpoint, or word to be given.
+// A step is pages with the checkpoint after them, or a flush, which has no pages.
 type step struct {
 	archive.Batch
-	pages int          // that came, each with a slot
-	ends  bool         // a walk: the next step is of another one
-	said  chan<- error // where, if set, to say how everything so far was kept
+	pages int          // in this step, each with a slot
+	ends  bool         // the walk ends here: the next step is of another walk
+	said  chan<- error // of a flush: receives the keeper's error, or nil
 }
 
-// newKeeper begins to keep, in a context that outlives the reading of pages.
-// At an error it calls failed, so that nothing more is asked for.
+// newKeeper starts a keeper. Its context outlives the reading of pages. After an
+// error the keeper calls failed, and commits nothing more.
 func newKeeper(ctx context.Context, claim archive.Claim, f archive.Function, p *archive.Progress, slots *pageSlots, failed func(error)) *keeper {
 	k := &keeper{
 		claim: claim, function: f, progress: p, slots: slots,
@@ -60,7 +60,7 @@ func newKeeper(ctx context.Context, claim archive.Claim, f archive.Function, p *
 	return k
 }
 
-// with is the step with those of the same walk that wait behind it.
+// with is the step together with the waiting steps of the same walk.
 func (k *keeper) with(s step) step {
 	for !s.ends && s.said == nil && len(s.Invocations) < maxBatch {
 		select {

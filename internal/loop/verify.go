@@ -13,12 +13,12 @@ import (
 // log.
 const maxDifferencesKept = 10_000
 
-// verify compares the archive's counts with the source's, for records that the
-// source showed late. Where a span differs its halves are asked for, down to
-// the hours that differ, and these are read again. Of a source that gives no
-// counts, the whole span is.
+// verify compares the archive's counts with the source's: a source may show
+// records late. If a span differs, verify compares its halves, down to single
+// hours, and reads the hours that differ again. If the source gives no counts,
+// verify reads the whole span again.
 //
-// A crash in here leaves what was not compared to the next run.
+// After a crash in here the next run compares the windows that were left.
 func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error {
 	queue := archive.Spans(windows)
 	r.progress.Update(func(p *archive.Totals) { p.Compared += int64(len(windows)) })
@@ -29,14 +29,14 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 		if err != nil {
 			return r.leaveToNextRun(ctx, w, s, err)
 		}
-		// A record that two versions gave is counted with one of them.
+		// A record that two versions list is archived under one of them.
 		shared := w.versioned && d != nil && d.Counted > d.Archived
 		if shared {
 			if d, err = r.compareIDs(ctx, w, s, d); err != nil {
 				return r.leaveToNextRun(ctx, w, s, err)
 			}
 		}
-		// Halves of a span have no count either, where the source gives none.
+		// If the source gives no count of a span, it gives none of its halves.
 		uncounted := d != nil && d.Counted < 0 && asked && r.repairs()
 		if d != nil && s.Windows() > 1 && !uncounted {
 			queue = append(s.Cut(2), queue...)
@@ -80,11 +80,11 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 	return nil
 }
 
-// repairs reports whether what differs is read again, and not only noted.
+// repairs reports whether windows that differ are read again.
 func (r *run) repairs() bool { return !r.order.Compare || r.order.Repair }
 
-// compareIDs reads a span of which no count can be compared, and keeps nothing:
-// it answers nil where the archive has all that the source gives.
+// compareIDs reads a span whose counts cannot be compared, and keeps nothing. It
+// returns nil if the archive has all records that the source gives.
 func (r *run) compareIDs(ctx context.Context, w *walker, s archive.Span, d *archive.Difference) (*archive.Difference, error) {
 	missing := 0
 	q := archive.Query{Function: w.function, From: s.From.Add(-archive.QueryMargin), To: s.To.Add(archive.QueryMargin)}
