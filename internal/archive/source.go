@@ -35,22 +35,22 @@ type Query struct {
 	From, To  time.Time
 	RequestID string // only this one, if set
 	Extra     []byte // with RequestID: the record's Extra as the archive has it
-	// Search, with RequestID, has a source that cannot ask for one look through
-	// all of its records, where what it can ask for does not find it.
+	// Search, with RequestID, makes a source that cannot ask for one record look
+	// through all records of the range if a narrower query does not find it.
 	Search bool
-	// Status is one of the five, or the source's own word: only those, where the
-	// source can ask for that. Others may come as well. Empty for all.
+	// Status is one of the five, or the source's own word; empty for all. A source
+	// that cannot filter by status yields others as well.
 	Status string
 	// Newest asks for the newest records first, where the source can ask for that.
 	Newest bool
 	Limit  int // of a page; 0 for the largest
 	Cursor Cursor
 
-	// Ahead, if set, may be asked by a source that knows where the next pages
-	// begin: true lets it ask for one page more before its turn. It is called
-	// from where pages are yielded, and not once that has ended.
+	// Ahead, if set, is for a source that knows where the next pages begin: each
+	// true allows one more page to be asked for before its turn. The source calls
+	// Ahead in the goroutine that yields the pages, and not after the last yield.
 	Ahead func() bool
-	// Freed tells, if set, when it may be worth to ask again.
+	// Freed, if set, receives a value when Ahead may return true again.
 	Freed <-chan struct{}
 }
 
@@ -62,8 +62,8 @@ type Page struct {
 	Count       int    // the source's count of the whole query, -1 where it gives none
 	Next        Cursor // the cursor after this page
 	Last        bool   // no page follows
-	Lists       int    // how many lists follow the one that this page is of, each with an order of its own
-	Ahead       int    // how many of the pages that follow have been asked for already
+	Lists       int    // how many more lists follow the list of this page, each with its own order
+	Ahead       int    // how many of the next pages have been asked for already
 }
 
 // Len is the number of elements the source sent.
@@ -77,12 +77,11 @@ type SourceStats struct {
 
 // A Source reads one cloud API.
 //
-// Both sequences end at the first error. Errors match [ErrDenied] where the
-// credentials or their permissions are refused, and [ErrGone] where the
-// function does not exist (any more), and [ErrCursor] where a cursor leads
-// nowhere (any more); everything else has been tried again within the source's
-// budget already. Cancelling ctx ends a call at once. What
-// was yielded stays the caller's while the next is made.
+// Both sequences end at the first error. Errors match [ErrDenied] if the
+// credentials or their permissions are refused, [ErrGone] if the function does not
+// exist, and [ErrCursor] if the source does not accept a cursor that it gave. The
+// source has already retried all other errors. Cancelling ctx ends a call at once.
+// A yielded page belongs to the caller: the source does not change it.
 type Source interface {
 	ID() SourceID
 	Functions(ctx context.Context) iter.Seq2[[]Function, error]

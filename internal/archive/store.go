@@ -118,12 +118,12 @@ type Kept struct {
 }
 
 // A Counted is how many records the archive has in [From, To], rejected ones
-// included. No record that it has starts in either of the two seconds: whether
-// a source counts these in then makes no difference.
+// included. No archived record starts in the seconds From and To, so it does not
+// matter whether a source counts its borders in.
 type Counted struct {
 	From, To time.Time
 	Records  int
-	Quiet    bool // else no such seconds were found near, and From and To are the span's own
+	Quiet    bool // false: no such seconds were found near, From and To are the span's own
 	// Undated says that the source's count of the same is not of these records:
 	// some have no start, or are in flight and may have moved since, or the
 	// function has strays (see Batch).
