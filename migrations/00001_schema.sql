@@ -170,7 +170,7 @@ COMMENT ON TABLE archiver_days.invocations_settled IS
 -- A discarded request never starts.
 --
 -- Settled rows are written once. The vacuum that follows them freezes what it
--- visits, and comes after 5% of new rows. internal/load/days/partitions.go sets the
+-- visits, and comes after 5% of new rows. internal/load/days/partition.go sets the
 -- same for each day, and gives reasons and measurements.
 CREATE TABLE archiver_days.invocations_undated PARTITION OF archiver_days.invocations_settled
     FOR VALUES IN (true)

@@ -1,0 +1,39 @@
+package migrations
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"testing"
+)
+
+// landed are the SHA-256 checksums of the migrations. Databases have applied them.
+var landed = map[string]string{
+	"00001_schema.sql": "0580f0097a2f7b20556d208fb11c5a188a5ad727de5b9ed7185146bcef650b23",
+}
+
+// A migration that has landed is never edited: a database that has applied it would
+// keep the old schema.
+func TestLandedMigrationsAreNotEdited(t *testing.T) {
+	t.Parallel()
+	files, err := fs.Glob(steps, "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) != len(landed) {
+		t.Errorf("there are %d migrations, and checksums of %d", len(files), len(landed))
+	}
+	for _, name := range files {
+		text, err := fs.ReadFile(steps, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := fmt.Sprintf("%x", sha256.Sum256(text))
+		switch want, ok := landed[name]; {
+		case !ok:
+			t.Errorf("%s is new: add it to landed with the checksum %s", name, sum)
+		case sum != want:
+			t.Errorf("%s was edited. Undo the edit, and change the schema in a new file, with the next number", name)
+		}
+	}
+}
