@@ -34,8 +34,8 @@ func hashID(id string) idHash { return idHash(maphash.String(idSeed, id)) }
 
 // knownRows is what a claim knows of the settled rows of its function, so that
 // a page's request ids are looked up only on days that can have them. Looking
-// up 500 ids on the nine days within maxLife takes five times as long as
-// writing them, and on a first load it finds nothing.
+// up 500 ids on the nine days within maxLife takes longer than writing them, and on
+// a first load it finds nothing.
 //
 // The knowledge holds as long as the claim: only the claim's worker writes rows
 // of the function. A row under the same request id that another function
@@ -111,26 +111,32 @@ func (k *knownRows) add(rows []*row) {
 			}
 		}
 		if day.ids != nil {
+			k.n -= len(day.ids)
 			day.ids[hashID(r.requestID)] = struct{}{}
-			k.n++
+			k.n += len(day.ids)
 		}
 	}
 	for k.n > maxKnownIDs {
-		k.forgetFarthest(on.From)
+		k.forgetDay(on.From)
 	}
 }
 
-// forgetFarthest forgets the ids of the day that is farthest from another one.
-func (k *knownRows) forgetFarthest(from time.Time) {
-	var farthest *knownDay
-	distance := time.Duration(-1)
-	for d, day := range k.days {
-		if far := d.Sub(from).Abs(); day.ids != nil && far > distance {
-			farthest, distance = day, far
+// forgetDay forgets the ids of a day: one too far away for the pages of the given
+// day, or else the one with the most ids.
+func (k *knownRows) forgetDay(current time.Time) {
+	var day *knownDay
+	most := -1
+	for d, other := range k.days {
+		n := len(other.ids)
+		if d.Sub(current).Abs() > maxLife+dayLength {
+			n += maxKnownIDs
+		}
+		if other.ids != nil && n > most {
+			day, most = other, n
 		}
 	}
-	k.n -= len(farthest.ids)
-	*farthest = knownDay{rows: len(farthest.ids)}
+	k.n -= len(day.ids)
+	*day = knownDay{rows: len(day.ids)}
 }
 
 // doubt notes that a commit failed: its rows may be there or not. Pages ask for

@@ -56,13 +56,12 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	write(w, e.status, []byte(body))
 }
 
-func answerJSON(w http.ResponseWriter, v any) error {
+func answerJSON(w http.ResponseWriter, status int, v any) error {
 	body, err := json.Marshal(v)
-	if err != nil {
-		return err
+	if err == nil {
+		write(w, status, body)
 	}
-	write(w, http.StatusOK, body)
-	return nil
+	return err
 }
 
 // write sends a whole answer at once. The error of sending is ignored: then the

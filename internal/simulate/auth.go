@@ -201,21 +201,7 @@ func canonicalQuery(query url.Values) string {
 }
 
 // escape percent-encodes all characters except the unreserved ones of RFC 3986.
-// url.QueryEscape would encode a space as a plus.
-func escape(s string) string {
-	const hexDigits = "0123456789ABCDEF"
-	var b strings.Builder
-	for _, c := range []byte(s) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
-			c == '-', c == '_', c == '.', c == '~':
-			b.WriteByte(c)
-		default:
-			b.Write([]byte{'%', hexDigits[c>>4], hexDigits[c&15]})
-		}
-	}
-	return b.String()
-}
+func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 // sign returns the signature of a canonical request, in hexadecimal digits.
 func sign(canonical string, date time.Time, secretKey string) string {

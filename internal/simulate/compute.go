@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"encoding/base64"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -50,27 +48,12 @@ func (e *refusal) compute() string {
 // ListStatefulAsyncInvocations; SDK: ListStatefulAsyncInvocationFunctions).
 func (s *Server) routeCompute() {
 	const functions = "GET " + computePath + "stateful-async-invocation-functions"
-	s.handleCompute(functions, &s.stats.listStatefulFunctions, s.listStatefulFunctions)
+	s.handle(functions, &s.stats.ListStatefulAsyncInvocationFunctions, s.computeCall, s.listStatefulFunctions)
 	const invocations = "GET " + computePath + "services/{service}/functions/{function}/stateful-async-invocations"
-	s.handleCompute(invocations, &s.stats.listStateful, s.listStateful)
+	s.handle(invocations, &s.stats.ListStatefulAsyncInvocations, s.computeCall, s.listStateful)
 }
 
-// handleCompute registers an operation; calls counts it.
-func (s *Server) handleCompute(pattern string, calls *atomic.Int64, answer func(http.ResponseWriter, call) error) {
-	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		calls.Add(1)
-		c, err := s.computeCall(r)
-		if err == nil {
-			err = answer(w, c)
-		}
-		if err != nil {
-			s.refuse(w, r, err)
-			return
-		}
-		s.log(r, slog.LevelDebug, "call answered")
-	})
-}
-
+// computeCall reads a request of Function Compute.
 func (s *Server) computeCall(r *http.Request) (c call, err error) {
 	if c.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 		return c, invalid("malformed query string")
@@ -187,7 +170,7 @@ func (s *Server) listStateful(w http.ResponseWriter, c call) error {
 	items, more := s.statefulItems(sc, q, n, now)
 	next := statefulToken{q.at.offset + len(items), q.at.step + 1}
 	write(w, http.StatusOK, f.renderStateful(q, s.names[q.Function], items, next, more || f.trailing(q)))
-	s.stats.records.Add(int64(len(items)))
+	s.stats.add(&s.stats.Records, len(items))
 	return nil
 }
 
@@ -266,22 +249,15 @@ func (s *Server) listStatefulFunctions(w http.ResponseWriter, c call) error {
 	if err != nil {
 		return err
 	}
-	type meta struct {
-		ServiceName  string `json:"serviceName"`
-		FunctionName string `json:"functionName"`
-		Qualifier    string `json:"qualifier"`
-	}
-	answer := struct {
-		Data      []meta `json:"data"`
-		NextToken string `json:"nextToken,omitempty"`
-	}{Data: []meta{}}
+	data := []map[string]string{}
 	from := min(at.offset, len(s.names))
 	to := min(from+limit, len(s.names))
 	for _, name := range s.names[from:to] {
-		answer.Data = append(answer.Data, meta{computeService, name, computeQualifier})
+		data = append(data, map[string]string{"serviceName": computeService, "functionName": name, "qualifier": computeQualifier})
 	}
+	answer := map[string]any{"data": data}
 	if to < len(s.names) {
-		answer.NextToken = statefulToken{to, at.step + 1}.String()
+		answer["nextToken"] = statefulToken{to, at.step + 1}.String()
 	}
-	return answerJSON(w, answer)
+	return answerJSON(w, http.StatusOK, answer)
 }

@@ -43,7 +43,7 @@ func (s *Server) serveFaulty(w http.ResponseWriter, r *http.Request) {
 	u := f.drawCall(r.Method + " " + r.URL.RequestURI()).share()
 	for i, d := range disturbances {
 		if u -= f.disturb[i]; u < 0 {
-			s.stats.disturbed.Add(1)
+			s.stats.add(&s.stats.Disturbed, 1)
 			s.log(r, slog.LevelDebug, "call disturbed", slog.String("fault", d.name))
 			d.disturb(s, w, r)
 			return

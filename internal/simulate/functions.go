@@ -39,9 +39,9 @@ type functionJSON struct {
 	Type         string `json:"type"`
 }
 
-func (s *Server) function(i int) functionJSON {
+func (s *Server) function(i int, version string) functionJSON {
 	return functionJSON{
-		FuncURN:      s.urns[i],
+		FuncURN:      s.ofVersion(i, version),
 		FuncName:     s.names[i],
 		DomainID:     s.options.ProjectID,
 		Namespace:    s.options.ProjectID,
@@ -55,7 +55,7 @@ func (s *Server) function(i int) functionJSON {
 		CodeType:     "inline",
 		CodeSize:     1024,
 		Digest:       strings.Repeat("0", 128),
-		Version:      "latest",
+		Version:      version,
 		ImageName:    "latest",
 		LastModified: s.configured().Format(time.RFC3339),
 		Type:         "v2",
@@ -77,9 +77,9 @@ func (s *Server) listFunctions(w http.ResponseWriter, c call) error {
 	}
 	list := make([]functionJSON, 0, to-from)
 	for i := from; i < to; i++ {
-		list = append(list, s.function(i))
+		list = append(list, s.function(i, "latest"))
 	}
-	return answerJSON(w, struct {
+	return answerJSON(w, http.StatusOK, struct {
 		Functions  []functionJSON `json:"functions"`
 		NextMarker int            `json:"next_marker"`
 		Count      int            `json:"count"`
@@ -89,14 +89,11 @@ func (s *Server) listFunctions(w http.ResponseWriter, c call) error {
 // showStatusLog answers GET …/async-status-log-detail, which says where the
 // records are stored (SDK model ShowProjectAsyncStatusLogInfoResponse).
 func (s *Server) showStatusLog(w http.ResponseWriter, _ call) error {
-	return answerJSON(w, struct {
-		GroupName  string `json:"group_name"`
-		GroupID    string `json:"group_id"`
-		StreamName string `json:"stream_name"`
-		StreamID   string `json:"stream_id"`
-	}{
-		"functiongraph.log.group.async." + s.options.ProjectID, "8f2c1e5a-6f0d-4d0e-9b57-3f1c0a9d7e21",
-		"functiongraph.async.status", "c3b7d9f4-1a52-4c86-8e0b-5d2f6a7b8c90",
+	return answerJSON(w, http.StatusOK, map[string]string{
+		"group_name":  "functiongraph.log.group.async." + s.options.ProjectID,
+		"group_id":    "8f2c1e5a-6f0d-4d0e-9b57-3f1c0a9d7e21",
+		"stream_name": "functiongraph.async.status",
+		"stream_id":   "c3b7d9f4-1a52-4c86-8e0b-5d2f6a7b8c90",
 	})
 }
 

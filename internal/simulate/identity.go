@@ -3,6 +3,7 @@ package simulate
 import (
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -64,6 +65,8 @@ type identityRefusal struct {
 	Title   string `json:"title"`
 }
 
+func (e *identityRefusal) Error() string { return e.Message }
+
 func refusedIdentity(status int, message string) *identityRefusal {
 	return &identityRefusal{status, message, http.StatusText(status)}
 }
@@ -71,27 +74,29 @@ func refusedIdentity(status int, message string) *identityRefusal {
 // serveIdentity answers the two calls of the identity service that signing in
 // needs.
 func (s *Server) serveIdentity(w http.ResponseWriter, r *http.Request) {
-	var refused *identityRefusal
+	var err error
 	switch r.Method + " " + strings.TrimSuffix(r.URL.Path, "/") {
 	case "POST /v3/auth/tokens":
-		refused = s.createToken(w, r)
+		err = s.createToken(w, r)
 	case "GET /v3/projects":
-		refused = s.listProjects(w, r)
+		err = s.listProjects(w, r)
 	default:
-		refused = refusedIdentity(http.StatusNotFound, "no such path")
+		err = refusedIdentity(http.StatusNotFound, "no such path")
 	}
-	if refused == nil {
+	if err == nil {
 		s.log(r, slog.LevelDebug, "call answered")
+		return
+	}
+	var refused *identityRefusal
+	if !errors.As(err, &refused) {
+		s.refuse(w, r, err)
 		return
 	}
 	s.stats.refused(refused.Code)
 	s.log(r, slog.LevelDebug, "call refused", slog.Int("status", refused.Code), slog.String("error", refused.Message))
-	body, err := json.Marshal(map[string]any{"error": refused})
-	if err != nil {
+	if err := answerJSON(w, refused.Code, map[string]any{"error": refused}); err != nil {
 		s.refuse(w, r, err)
-		return
 	}
-	write(w, refused.Code, body)
 }
 
 // named has an id, a name, or both.
@@ -121,7 +126,7 @@ type tokenRequest struct {
 }
 
 // createToken answers KeystoneCreateUserTokenByPassword.
-func (s *Server) createToken(w http.ResponseWriter, r *http.Request) *identityRefusal {
+func (s *Server) createToken(w http.ResponseWriter, r *http.Request) error {
 	var request tokenRequest
 	if json.NewDecoder(io.LimitReader(r.Body, maxBody)).Decode(&request) != nil {
 		return refusedIdentity(http.StatusBadRequest, "the body is not a token request")
@@ -139,11 +144,12 @@ func (s *Server) createToken(w http.ResponseWriter, r *http.Request) *identityRe
 	if scope == nil || scope.ID != "" && scope.ID != o.ProjectID || scope.Name != "" && scope.Name != o.ProjectName || *scope == (named{}) {
 		return refusedIdentity(http.StatusUnauthorized, "The scope is not a project of the user.")
 	}
-	s.stats.createTokens.Add(1)
+	s.stats.add(&s.stats.KeystoneCreateUserTokenByPassword, 1)
 	now := o.Now().UTC()
 	const layout = "2006-01-02T15:04:05.000000Z"
 	domain := named{ID: domainID, Name: o.Domain}
-	body, err := json.Marshal(map[string]any{"token": map[string]any{
+	w.Header().Set("X-Subject-Token", s.tokens.issue(now, o.TokenLife))
+	return answerJSON(w, http.StatusCreated, map[string]any{"token": map[string]any{
 		"expires_at": now.Add(o.TokenLife).Format(layout),
 		"issued_at":  now.Format(layout),
 		"methods":    []string{"password"},
@@ -152,12 +158,6 @@ func (s *Server) createToken(w http.ResponseWriter, r *http.Request) *identityRe
 		"user":       map[string]any{"id": userID, "name": o.User, "domain": domain, "password_expires_at": ""},
 		"project":    map[string]any{"id": o.ProjectID, "name": o.ProjectName, "domain": domain},
 	}})
-	if err != nil {
-		return refusedIdentity(http.StatusInternalServerError, err.Error())
-	}
-	w.Header().Set("X-Subject-Token", s.tokens.issue(now, o.TokenLife))
-	write(w, http.StatusCreated, body)
-	return nil
 }
 
 // The ids of the account and of its user.
@@ -167,11 +167,11 @@ const (
 )
 
 // listProjects answers KeystoneListProjects (page: Querying Project Information).
-func (s *Server) listProjects(w http.ResponseWriter, r *http.Request) *identityRefusal {
+func (s *Server) listProjects(w http.ResponseWriter, r *http.Request) error {
 	if refused := s.authenticate(r); refused != nil {
 		return refusedIdentity(http.StatusUnauthorized, refused.message)
 	}
-	s.stats.listProjects.Add(1)
+	s.stats.add(&s.stats.KeystoneListProjects, 1)
 	o := &s.options
 	projects := []map[string]any{}
 	for _, p := range []named{{o.ProjectID, o.ProjectName}, {"0b5c0de5eed0b5c0de5eed0b5c0de5ee", "MOS"}} {
@@ -183,10 +183,7 @@ func (s *Server) listProjects(w http.ResponseWriter, r *http.Request) *identityR
 			})
 		}
 	}
-	body, err := json.Marshal(map[string]any{"projects": projects, "links": map[string]any{"self": "/v3/projects", "next": nil, "previous": nil}})
-	if err != nil {
-		return refusedIdentity(http.StatusInternalServerError, err.Error())
-	}
-	write(w, http.StatusOK, body)
-	return nil
+	return answerJSON(w, http.StatusOK, map[string]any{
+		"projects": projects, "links": map[string]any{"self": "/v3/projects", "next": nil, "previous": nil},
+	})
 }

@@ -31,7 +31,7 @@ func (s *Server) listInvocations(w http.ResponseWriter, c call) error {
 	q.Function, q.version = c.function, c.version
 	if s.options.Faults.active() {
 		body, records := s.faults.answer(q, now)
-		s.stats.records.Add(int64(records))
+		s.stats.add(&s.stats.Records, records)
 		write(w, http.StatusOK, body)
 		return nil
 	}
@@ -44,7 +44,7 @@ func (s *Server) listInvocations(w http.ResponseWriter, c call) error {
 		next = end
 	}
 	p.render(s.data, q, count, next)
-	s.stats.records.Add(int64(len(p.hits)))
+	s.stats.add(&s.stats.Records, len(p.hits))
 	write(w, http.StatusOK, p.body)
 	return nil
 }

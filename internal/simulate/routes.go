@@ -10,7 +10,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"sync/atomic"
 )
 
 // ServeHTTP answers one request.
@@ -59,12 +58,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // the status log is from the SDK (ShowProjectAsyncStatusLogInfo).
 func (s *Server) route() {
 	const functions = "GET /v2/{project_id}/fgs/functions"
-	s.handle(functions, &s.stats.listFunctions, s.listFunctions)
-	s.handle(functions+"/async-status-log-detail", &s.stats.showStatusLog, s.showStatusLog)
-	s.handle(functions+"/{function_urn}/versions", &s.stats.listVersions, s.listVersions)
-	s.handle(functions+"/{function_urn}/aliases", &s.stats.listAliases, s.listAliases)
-	s.handle(functions+"/{function_urn}/async-invocations", &s.stats.listInvocations, s.listInvocations)
-	s.handle(functions+"/{function_urn}/async-invoke-configs", &s.stats.listConfigs, s.listConfigs)
+	s.handle(functions, &s.stats.ListFunctions, s.call, s.listFunctions)
+	s.handle(functions+"/async-status-log-detail", &s.stats.ShowProjectAsyncStatusLogInfo, s.call, s.showStatusLog)
+	s.handle(functions+"/{function_urn}/versions", &s.stats.ListFunctionVersions, s.call, s.listVersions)
+	s.handle(functions+"/{function_urn}/aliases", &s.stats.ListVersionAliases, s.call, s.listAliases)
+	s.handle(functions+"/{function_urn}/async-invocations", &s.stats.ListAsyncInvocations, s.call, s.listInvocations)
+	s.handle(functions+"/{function_urn}/async-invoke-configs", &s.stats.ListFunctionAsyncInvokeConfig, s.call, s.listConfigs)
 	s.routeCompute()
 	// Other paths get the API's error and not the mux's.
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -78,11 +77,11 @@ type call struct {
 	target
 }
 
-// handle registers an operation; calls counts it.
-func (s *Server) handle(pattern string, calls *atomic.Int64, answer func(http.ResponseWriter, call) error) {
+// handle registers an operation. calls counts it, and read reads its requests.
+func (s *Server) handle(pattern string, calls *int64, read func(*http.Request) (call, error), answer func(http.ResponseWriter, call) error) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		calls.Add(1)
-		c, err := s.call(r)
+		s.stats.add(calls, 1)
+		c, err := read(r)
 		if err == nil {
 			err = answer(w, c)
 		}
@@ -94,6 +93,7 @@ func (s *Server) handle(pattern string, calls *atomic.Int64, answer func(http.Re
 	})
 }
 
+// call reads a request of FunctionGraph.
 func (s *Server) call(r *http.Request) (call, error) {
 	if r.PathValue("project_id") != s.options.ProjectID {
 		return call{}, errProject

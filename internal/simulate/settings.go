@@ -13,27 +13,6 @@ const (
 	maxConfigLimit     = 100
 )
 
-// configJSON is one version's asynchronous settings (page: Querying
-// Asynchronous Execution Notification Settings of a Function's All Versions).
-type configJSON struct {
-	FuncURN              string            `json:"func_urn"`
-	MaxEventAge          int               `json:"max_async_event_age_in_seconds"`
-	MaxRetryAttempts     int               `json:"max_async_retry_attempts"`
-	DestinationConfig    destinationConfig `json:"destination_config"`
-	CreatedTime          string            `json:"created_time"`
-	LastModified         string            `json:"last_modified"`
-	EnableAsyncStatusLog bool              `json:"enable_async_status_log"`
-}
-
-type destinationConfig struct {
-	OnFailure destination `json:"on_failure"`
-}
-
-type destination struct {
-	Destination string `json:"destination"`
-	Param       string `json:"param"`
-}
-
 // Setting is the current asynchronous setting of a function.
 type Setting struct {
 	Retries  int
@@ -46,7 +25,8 @@ func (s *Server) Setting(function int) Setting {
 	return s.faults.setting(function, s.configured(), s.options.Now())
 }
 
-// The default and the maximum of max_async_retry_attempts (page: as configJSON's).
+// The default and the maximum of max_async_retry_attempts (page: as of
+// listConfigs).
 const (
 	retries    = 3
 	maxRetries = 8
@@ -77,8 +57,9 @@ func (f *faulter) unlogged(i *item, function int) bool {
 	return f.off[function] && (f.logOffAfter == 0 || !time.Unix(i.start, 0).Before(f.started.Add(f.logOffAfter)))
 }
 
-// listConfigs answers GET …/async-invoke-configs. Its two times have different
-// formats, as in the page's sample; the time without a zone is UTC.
+// listConfigs answers GET …/async-invoke-configs (page: Querying Asynchronous
+// Execution Notification Settings of a Function's All Versions). Its two times
+// have different formats, as in the page's sample; the time without a zone is UTC.
 func (s *Server) listConfigs(w http.ResponseWriter, c call) error {
 	versions := s.options.Faults.versions()
 	from, to, err := slice(c, "limit", defaultConfigLimit, maxConfigLimit, len(versions))
@@ -86,28 +67,23 @@ func (s *Server) listConfigs(w http.ResponseWriter, c call) error {
 		return err
 	}
 	set := s.Setting(c.function)
-	configs := make([]configJSON, 0, to-from)
+	configs := make([]map[string]any, 0, to-from)
 	for _, version := range versions[from:to] {
-		configs = append(configs, configJSON{
-			FuncURN:          s.ofVersion(c.function, version),
-			MaxEventAge:      3600,
-			MaxRetryAttempts: set.Retries,
-			DestinationConfig: destinationConfig{OnFailure: destination{
-				Destination: "SMN", Param: `{"topic_urn":` + quote("urn:smn:"+s.options.Region+":"+s.options.ProjectID+":failed") + `}`,
+		configs = append(configs, map[string]any{
+			"func_urn":                       s.ofVersion(c.function, version),
+			"max_async_event_age_in_seconds": 3600,
+			"max_async_retry_attempts":       set.Retries,
+			"destination_config": map[string]any{"on_failure": map[string]string{
+				"destination": "SMN", "param": `{"topic_urn":` + quote("urn:smn:"+s.options.Region+":"+s.options.ProjectID+":failed") + `}`,
 			}},
-			CreatedTime:          s.configured().Format(time.RFC3339),
-			LastModified:         set.Modified.UTC().Format(time.DateTime),
-			EnableAsyncStatusLog: set.Log,
+			"created_time":            s.configured().Format(time.RFC3339),
+			"last_modified":           set.Modified.UTC().Format(time.DateTime),
+			"enable_async_status_log": set.Log,
 		})
 	}
-	type pageInfo struct {
-		NextMarker     int `json:"next_marker"`
-		PreviousMarker int `json:"previous_marker"`
-		CurrentCount   int `json:"current_count"`
-	}
-	return answerJSON(w, struct {
-		Configs  []configJSON `json:"async_invoke_configs"`
-		Count    int          `json:"count"`
-		PageInfo pageInfo     `json:"page_info"`
-	}{configs, len(versions), pageInfo{NextMarker: to, CurrentCount: to - from}})
+	return answerJSON(w, http.StatusOK, map[string]any{
+		"async_invoke_configs": configs,
+		"count":                len(versions),
+		"page_info":            map[string]int{"next_marker": to, "previous_marker": 0, "current_count": to - from},
+	})
 }

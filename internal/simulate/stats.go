@@ -1,8 +1,9 @@
 package simulate
 
 import (
+	"cmp"
 	"net/http"
-	"sync/atomic"
+	"sync"
 )
 
 // Stats counts what a Server has done since New. Each operation, named as in the
@@ -32,61 +33,29 @@ type Stats struct {
 	Records int64 // invocations served, counted each time
 }
 
-// counters count what Stats returns.
+// counters are the Stats of a Server that is in use.
 type counters struct {
-	listFunctions, listVersions, listAliases, listInvocations, listConfigs, showStatusLog atomic.Int64
-	listStateful, listStatefulFunctions                                                   atomic.Int64
+	mu sync.Mutex
+	Stats
+}
 
-	createTokens, listProjects atomic.Int64
-
-	unauthorized, forbidden, throttled, invalid, notFound, failed, disturbed atomic.Int64
-
-	records atomic.Int64
+func (c *counters) add(count *int64, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	*count += int64(n)
 }
 
 func (c *counters) refused(status int) {
-	switch status {
-	case http.StatusUnauthorized:
-		c.unauthorized.Add(1)
-	case http.StatusForbidden:
-		c.forbidden.Add(1)
-	case http.StatusTooManyRequests:
-		c.throttled.Add(1)
-	case http.StatusBadRequest:
-		c.invalid.Add(1)
-	case http.StatusNotFound:
-		c.notFound.Add(1)
-	default:
-		c.failed.Add(1)
-	}
+	count := map[int]*int64{
+		http.StatusUnauthorized: &c.Unauthorized, http.StatusForbidden: &c.Forbidden, http.StatusTooManyRequests: &c.Throttled,
+		http.StatusBadRequest: &c.Invalid, http.StatusNotFound: &c.NotFound,
+	}[status]
+	c.add(cmp.Or(count, &c.Failed), 1)
 }
 
-// Stats returns the counts so far. A call that is not finished may be in some of
-// them and not yet in others.
+// Stats returns the counts so far.
 func (s *Server) Stats() Stats {
-	c := &s.stats
-	return Stats{
-		ListFunctions:                 c.listFunctions.Load(),
-		ListFunctionVersions:          c.listVersions.Load(),
-		ListVersionAliases:            c.listAliases.Load(),
-		ListAsyncInvocations:          c.listInvocations.Load(),
-		ListFunctionAsyncInvokeConfig: c.listConfigs.Load(),
-		ShowProjectAsyncStatusLogInfo: c.showStatusLog.Load(),
-
-		ListStatefulAsyncInvocations:         c.listStateful.Load(),
-		ListStatefulAsyncInvocationFunctions: c.listStatefulFunctions.Load(),
-		KeystoneCreateUserTokenByPassword:    c.createTokens.Load(),
-		KeystoneListProjects:                 c.listProjects.Load(),
-
-		Unauthorized: c.unauthorized.Load(),
-
-		Forbidden: c.forbidden.Load(),
-		Throttled: c.throttled.Load(),
-		Invalid:   c.invalid.Load(),
-		NotFound:  c.notFound.Load(),
-		Failed:    c.failed.Load(),
-		Disturbed: c.disturbed.Load(),
-
-		Records: c.records.Load(),
-	}
+	s.stats.mu.Lock()
+	defer s.stats.mu.Unlock()
+	return s.stats.Stats
 }

@@ -48,25 +48,15 @@ var shapes = []toggle{
 		"int", "string", "absent", "zero", "total", "same", "null", "mixed"),
 	words("count", "count: the number of all records, absent, null, or the number of records of the page", func(f *Faults) *string { return &f.count },
 		"total", "absent", "null", "page", "mixed"),
-	{name: "null-list", alone: "yes", value: "yes", help: `"invocations": null instead of an empty list`, set: func(f *Faults, value string) error {
-		if value != "yes" {
-			return errors.New("its only value is yes")
-		}
-		f.nullList = true
-		return nil
-	}},
+	onOff("null-list", `"invocations": null instead of an empty list`, func(f *Faults) { f.nullList = true }),
 	words("code", `error_code: an integer, a string, a string that is empty for 0, or an integer that is absent for 0`, func(f *Faults) *string { return &f.code },
 		"int", "string", "empty", "absent", "mixed"),
 	words("times", "times: as in the API's pages, with a Z, with an offset, or with a fraction of a second", func(f *Faults) *string { return &f.times },
 		"plain", "z", "offset", "fraction", "mixed"),
 	shareOf("extra", "records with fields that the API's pages do not name", func(f *Faults) *float64 { return &f.extra }),
-	{name: "mix", alone: "yes", value: "yes", help: "marker, count, code and times are mixed, and extra=0.3", set: func(f *Faults, value string) error {
-		if value != "yes" {
-			return errors.New("its only value is yes")
-		}
+	onOff("mix", "marker, count, code and times are mixed, and extra=0.3", func(f *Faults) {
 		f.marker, f.count, f.code, f.times, f.extra = "mixed", "mixed", "mixed", "mixed", 0.3
-		return nil
-	}},
+	}),
 }
 
 // damages are how records, and pages of them, are damaged.
@@ -139,6 +129,17 @@ func disturbed() (list []toggle) {
 		list = append(list, shareOf(d.name, "calls: "+d.help, func(f *Faults) *float64 { return &f.disturb[i] }))
 	}
 	return list
+}
+
+// onOff is a switch without a value.
+func onOff(name, help string, set func(*Faults)) toggle {
+	return toggle{name: name, alone: "yes", value: "yes", help: help, set: func(f *Faults, value string) error {
+		if value != "yes" {
+			return errors.New("its only value is yes")
+		}
+		set(f)
+		return nil
+	}}
 }
 
 // words is a switch with one of several values. The first is the default.

@@ -53,40 +53,23 @@ func (s *Server) listVersions(w http.ResponseWriter, c call) error {
 	}
 	list := make([]functionJSON, 0, to-from)
 	for _, version := range versions[from:to] {
-		f := s.function(c.function)
-		f.Version = version
-		f.FuncURN = s.ofVersion(c.function, version)
-		list = append(list, f)
+		list = append(list, s.function(c.function, version))
 	}
-	return answerJSON(w, struct {
-		Versions   []functionJSON `json:"versions"`
-		NextMarker int            `json:"next_marker"`
-		Count      int            `json:"count"`
-	}{list, to, len(versions)})
-}
-
-// aliasJSON has the fields of the SDK's model ListVersionAliasResult.
-type aliasJSON struct {
-	Name         string         `json:"name"`
-	Version      string         `json:"version"`
-	Description  string         `json:"description"`
-	LastModified string         `json:"last_modified"`
-	AliasURN     string         `json:"alias_urn"`
-	Additional   map[string]int `json:"additional_version_weights,omitempty"`
+	return answerJSON(w, http.StatusOK, map[string]any{"versions": list, "next_marker": to, "count": len(versions)})
 }
 
 // listAliases answers GET …/aliases with a bare list (page: Querying All Version
 // Aliases of a Function). A function with several versions has one alias, for two
-// of them.
+// of them, with the fields of the SDK's model ListVersionAliasResult.
 func (s *Server) listAliases(w http.ResponseWriter, c call) error {
-	aliases := []aliasJSON{}
+	aliases := []map[string]any{}
 	if len(s.options.Faults.versions()) > 1 {
-		aliases = append(aliases, aliasJSON{
-			Name: "live", Version: published[0], Description: "what is called",
-			LastModified: s.configured().Format(time.RFC3339),
-			AliasURN:     s.ofVersion(c.function, "!live"),
-			Additional:   map[string]int{published[1]: 10},
+		aliases = append(aliases, map[string]any{
+			"name": "live", "version": published[0], "description": "what is called",
+			"last_modified":              s.configured().Format(time.RFC3339),
+			"alias_urn":                  s.ofVersion(c.function, "!live"),
+			"additional_version_weights": map[string]int{published[1]: 10},
 		})
 	}
-	return answerJSON(w, aliases)
+	return answerJSON(w, http.StatusOK, aliases)
 }

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
@@ -20,13 +21,9 @@ type GenerateOptions struct {
 // invocations. A few functions have most of the invocations, about half of the
 // functions' hours have none, and the busy hours are those of a working day.
 func Generate(o GenerateOptions) (*Data, error) {
-	g, err := newGenerator(o)
+	g, number, err := newGenerator(o, o.Date)
 	if err != nil {
-		return nil, fmt.Errorf("generate invocations: %w", err)
-	}
-	number, err := parseDay(o.Date)
-	if err != nil {
-		return nil, fmt.Errorf("generate invocations: %w", err)
+		return nil, err
 	}
 	return replay(g.names, g.ids, o.Seed, g.day(number)), nil
 }
@@ -36,13 +33,9 @@ func Generate(o GenerateOptions) (*Data, error) {
 // o.Invocations. A record is listed from its start on, or as waiting some
 // seconds earlier, and runs until its end.
 func Live(o GenerateOptions, now func() time.Time) (*Data, error) {
-	g, err := newGenerator(o)
+	g, today, err := newGenerator(o, now())
 	if err != nil {
-		return nil, fmt.Errorf("generate invocations: %w", err)
-	}
-	today, err := parseDay(now())
-	if err != nil {
-		return nil, fmt.Errorf("generate invocations: %w", err)
+		return nil, err
 	}
 	return &Data{
 		names: g.names, ids: g.ids, seed: o.Seed, firstDay: today - 1, clock: now,
@@ -66,14 +59,20 @@ const (
 	maxInvocations = 1_000_000_000
 )
 
-func newGenerator(o GenerateOptions) (*generator, error) {
+// newGenerator also returns the number of the day that date lies in.
+func newGenerator(o GenerateOptions, date time.Time) (g *generator, day int64, err error) {
+	day, err = parseDay(date)
 	switch {
+	case err != nil:
 	case o.Functions < 1 || o.Functions > maxFunctions:
-		return nil, fmt.Errorf("%d functions: must be from 1 to %d", o.Functions, maxFunctions)
+		err = fmt.Errorf("%d functions: must be from 1 to %d", o.Functions, maxFunctions)
 	case o.Invocations < 0 || o.Invocations > maxInvocations:
-		return nil, fmt.Errorf("%d invocations: must be from 0 to %d", o.Invocations, maxInvocations)
+		err = fmt.Errorf("%d invocations: must be from 0 to %d", o.Invocations, maxInvocations)
 	}
-	g := &generator{options: o}
+	if err != nil {
+		return nil, 0, fmt.Errorf("generate invocations: %w", err)
+	}
+	g = &generator{options: o}
 	areas := []string{"billing", "orders", "media", "users", "search", "mail", "stock", "audit", "geo", "reports"}
 	tasks := []string{"import", "export", "resize", "notify", "index", "sync", "cleanup", "verify", "convert", "forward"}
 	for i := range o.Functions {
@@ -83,9 +82,8 @@ func newGenerator(o GenerateOptions) (*generator, error) {
 		g.behaviours = append(g.behaviours, newBehaviour(r, drawDurations(r)))
 	}
 	g.ranks = randomFor(o.Seed, "ranks", "", 0).Perm(o.Functions)
-	var err error
 	g.ids, err = newRequestIDs(o.Seed, fmt.Sprintf("generate %d", o.Invocations), g.names)
-	return g, err
+	return g, day, err
 }
 
 // drawDurations draws execution times in ms. Some functions answer at once,
@@ -206,15 +204,7 @@ func share(cells []cell, total uint64) {
 		order = append(order, i)
 		left -= n
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch {
-		case remainders[a] > remainders[b]:
-			return -1
-		case remainders[a] < remainders[b]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(remainders[b], remainders[a]) })
 	for _, i := range order[:left] {
 		cells[i].count++
 	}

@@ -62,10 +62,7 @@ func (h Hit) State(now int64) State {
 	case !s.Settled:
 		s.Outcome = Running
 	default:
-		s.Outcome = h.outcome()
+		s.Outcome = h.Outcome()
 	}
 	return s
 }
-
-// Outcome is how the record ends.
-func (h Hit) Outcome() *Outcome { return h.outcome() }

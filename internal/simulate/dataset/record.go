@@ -1,6 +1,9 @@
 package dataset
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Status is the state of an invocation, in the API's own words
 // (page: Querying Asynchronous Invocation Requests).
@@ -17,11 +20,7 @@ const (
 
 // Valid reports whether the API knows the status.
 func (s Status) Valid() bool {
-	switch s {
-	case StatusWait, StatusRunning, StatusSuccess, StatusFail, StatusDiscard:
-		return true
-	}
-	return false
+	return slices.Contains([]Status{StatusWait, StatusRunning, StatusSuccess, StatusFail, StatusDiscard}, s)
 }
 
 // Record is one invocation as the API would show it. Start and End are in UTC.
@@ -62,9 +61,11 @@ func pack(start, duration, wait, outcome int) packed {
 		packed(outcome)
 }
 
-func (p packed) start() int64      { return int64(p >> startShift) }
-func (p packed) duration() int64   { return int64(p >> durationShift & 0xffffff) }
-func (p packed) outcome() *Outcome { return outcomes[p&0xff] }
+func (p packed) start() int64    { return int64(p >> startShift) }
+func (p packed) duration() int64 { return int64(p >> durationShift & 0xffffff) }
+
+// Outcome is how the record ends.
+func (p packed) Outcome() *Outcome { return outcomes[p&0xff] }
 
 // Wait is how long the record waits before its start, in seconds.
 func (p packed) Wait() int64 { return int64(p >> waitShift & 0xff) }
