@@ -9,15 +9,10 @@ import (
 
 // try makes one attempt of a call, once a slot is free and the limiter allows it.
 func (c *Caller) try(ctx context.Context, call func(http.RoundTripper) error) error {
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
+	if c.slots.Acquire(ctx, 1) != nil {
 		return context.Cause(ctx)
 	}
-	if ctx.Err() != nil { // select chooses at random when both are ready
-		return context.Cause(ctx)
-	}
+	defer c.slots.Release(1)
 	if err := c.limiter.wait(ctx); err != nil {
 		return err
 	}

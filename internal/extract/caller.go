@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sync/semaphore"
 
 	"archiver/internal/archive"
 )
@@ -63,7 +64,7 @@ const (
 // down, and later speeds up again.
 type Caller struct {
 	options   Options
-	slots     chan struct{} // one element for each running attempt
+	slots     *semaphore.Weighted // of running attempts
 	limiter   *limiter
 	calls     atomic.Int64
 	throttled atomic.Int64
@@ -89,7 +90,7 @@ func NewCaller(o Options) *Caller {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Caller{options: o, slots: make(chan struct{}, o.Concurrency), limiter: newLimiter(o.Clock, o.Rate)}
+	return &Caller{options: o, slots: semaphore.NewWeighted(int64(o.Concurrency)), limiter: newLimiter(o.Clock, o.Rate)}
 }
 
 // Stats returns the totals so far.

@@ -43,19 +43,7 @@ func (f *faulter) invocationID(i *item) string {
 
 // renderStateful returns the body of an answer.
 func (f *faulter) renderStateful(q statefulQuery, name string, items []item, next statefulToken, more bool) []byte {
-	b := []byte(`{"invocations":`)
-	if len(items) == 0 && f.nullList {
-		b = append(b, `null`...)
-	} else {
-		b = append(b, '[')
-		for n := range items {
-			if n > 0 {
-				b = append(b, ',')
-			}
-			b = f.appendStateful(b, name, &items[n], q.payload)
-		}
-		b = append(b, ']')
-	}
+	b := f.beginAnswer(items, func(b []byte, i *item) []byte { return f.appendStateful(b, name, i, q.payload) })
 	switch {
 	case more:
 		b = append(b, `,"nextToken":"`+next.String()+`"`...)

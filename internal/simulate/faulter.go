@@ -49,7 +49,6 @@ func newFaulter(faults Faults, data *dataset.Data, started time.Time) *faulter {
 // status log is off. A function is at most one of these.
 func (f *faulter) pickFunctions() {
 	n := len(f.names)
-	f.gone, f.broken, f.off = make([]bool, n), make([]bool, n), make([]bool, n)
 	order := make([]int, n)
 	for i := range order {
 		order[i] = i
@@ -57,18 +56,16 @@ func (f *faulter) pickFunctions() {
 	slices.SortFunc(order, func(a, b int) int {
 		return cmp.Compare(f.root.of(drawFunction).text(f.names[a]), f.root.of(drawFunction).text(f.names[b]))
 	})
-	gone := int(math.Ceil(f.Faults.gone * float64(n)))
-	broken := min(int(math.Ceil(f.Faults.broken*float64(n))), n-gone)
-	for _, function := range order[:gone] {
-		f.gone[function] = true
+	pick := func(share float64) []bool {
+		picked := make([]bool, n)
+		count := min(int(math.Ceil(share*float64(n))), len(order))
+		for _, function := range order[:count] {
+			picked[function] = true
+		}
+		order = order[count:]
+		return picked
 	}
-	for _, function := range order[gone : gone+broken] {
-		f.broken[function] = true
-	}
-	off := min(int(math.Ceil(f.logOff*float64(n))), n-gone-broken)
-	for _, function := range order[gone+broken : gone+broken+off] {
-		f.off[function] = true
-	}
+	f.gone, f.broken, f.off = pick(f.Faults.gone), pick(f.Faults.broken), pick(f.logOff)
 }
 
 func (f *faulter) isGone(function int, now time.Time) bool {

@@ -9,19 +9,7 @@ import (
 // render returns the body of an answer.
 func (f *faulter) render(q query, p faultyPage) []byte {
 	d := f.question(q)
-	b := []byte(`{"invocations":`)
-	if len(p.items) == 0 && f.nullList {
-		b = append(b, `null`...)
-	} else {
-		b = append(b, '[')
-		for n := range p.items {
-			if n > 0 {
-				b = append(b, ',')
-			}
-			b = f.appendItem(b, &p.items[n])
-		}
-		b = append(b, ']')
-	}
+	b := f.beginAnswer(p.items, f.appendItem)
 	switch choose(f.count, d.of(drawCount), "total", "absent", "null", "page") {
 	case "total":
 		b = strconv.AppendInt(append(b, `,"count":`...), int64(p.count), 10)
@@ -31,6 +19,21 @@ func (f *faulter) render(q query, p faultyPage) []byte {
 		b = strconv.AppendInt(append(b, `,"count":`...), int64(len(p.items)), 10)
 	}
 	return append(f.appendMarker(b, q, p, d), '}')
+}
+
+// beginAnswer returns the beginning of an answer: the list of its records.
+func (f *faulter) beginAnswer(items []item, appendItem func([]byte, *item) []byte) []byte {
+	if len(items) == 0 && f.nullList {
+		return []byte(`{"invocations":null`)
+	}
+	b := []byte(`{"invocations":[`)
+	for n := range items {
+		if n > 0 {
+			b = append(b, ',')
+		}
+		b = appendItem(b, &items[n])
+	}
+	return append(b, ']')
 }
 
 func (f *faulter) appendMarker(b []byte, q query, p faultyPage, d dice) []byte {

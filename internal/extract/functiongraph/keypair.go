@@ -63,19 +63,15 @@ func (k *keyPair) replacement(ctx context.Context, refused credentials) (credent
 		case err == nil && now == refused.keys:
 			return refused, nil
 		case err == nil && (allChanged(refused.keys, now) || read == maxReads):
-			k.use(now)
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			k.used = now
 			return credentials{keys: now}, nil
 		}
 		if err := k.clock.Sleep(ctx, rereadPause); err != nil {
 			return credentials{}, err
 		}
 	}
-}
-
-func (k *keyPair) use(now keys) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.used = now
 }
 
 func (k *keyPair) hint() string {

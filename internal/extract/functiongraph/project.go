@@ -14,12 +14,7 @@ var errNoProject = fmt.Errorf("%w: no project: set HUAWEICLOUD_SDK_PROJECT_ID to
 
 // projectName is the name to look the project up by. Each region has a project
 // of the region's name.
-func (o *Options) projectName() string {
-	if o.Project != "" {
-		return o.Project
-	}
-	return o.Region
-}
+func (o *Options) projectName() string { return cmp.Or(o.Project, o.Region) }
 
 // configuredProject returns the project's id from the options or the SDK's
 // profile file, or else the identity service that can look it up.

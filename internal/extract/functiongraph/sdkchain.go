@@ -12,6 +12,7 @@ import (
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/provider"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/impl"
+	"golang.org/x/sync/semaphore"
 
 	"archiver/internal/extract"
 )
@@ -30,38 +31,42 @@ type sdkChain struct {
 	caller *extract.Caller
 	log    *slog.Logger
 
-	lock    chan struct{} // holds one element while locked; guards the fields below
+	lock    *semaphore.Weighted // guards the fields below
 	sdk     *auth.BasicCredentials
 	renewed time.Time // last renewal, or attempt to renew
 }
 
 func newSDKChain(ctx context.Context, caller *extract.Caller, log *slog.Logger) (*sdkChain, error) {
-	c := &sdkChain{caller: caller, log: log, lock: make(chan struct{}, 1)}
-	if err := c.withLock(ctx, c.find); err != nil {
+	c := &sdkChain{caller: caller, log: log, lock: semaphore.NewWeighted(1)}
+	if _, err := c.withLock(ctx, c.find); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-// withLock runs do with the lock held, and returns early when ctx ends. In that
-// case do goes on and keeps the lock: the SDK calls the metadata service without
-// a context, and gives up after some seconds.
-func (c *sdkChain) withLock(ctx context.Context, do func(context.Context) error) error {
-	select {
-	case c.lock <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+// withLock runs do with the lock held, and returns the credentials after it. It
+// returns early when ctx ends. In that case do goes on and keeps the lock: the SDK
+// calls the metadata service without a context, and gives up after some seconds.
+func (c *sdkChain) withLock(ctx context.Context, do func(context.Context) error) (credentials, error) {
+	if c.lock.Acquire(ctx, 1) != nil {
+		return credentials{}, context.Cause(ctx)
 	}
-	done := make(chan error, 1)
+	found, failed := make(chan credentials, 1), make(chan error, 1)
 	go func() {
-		defer func() { <-c.lock }()
-		done <- do(ctx)
+		defer c.lock.Release(1)
+		if err := do(ctx); err != nil {
+			failed <- err
+			return
+		}
+		found <- credentials{keys: c.keys()}
 	}()
 	select {
-	case err := <-done:
-		return err
+	case now := <-found:
+		return now, nil
+	case err := <-failed:
+		return credentials{}, err
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return credentials{}, context.Cause(ctx)
 	}
 }
 
@@ -122,37 +127,24 @@ func (c *sdkChain) keys() keys {
 	return keys{c.sdk.AK, c.sdk.SK, c.sdk.SecurityToken}
 }
 
-func (c *sdkChain) credentials(ctx context.Context) (p credentials, err error) {
-	var now keys
-	err = c.withLock(ctx, func(ctx context.Context) error {
+func (c *sdkChain) credentials(ctx context.Context) (credentials, error) {
+	return c.withLock(ctx, func(ctx context.Context) error {
 		// The old keys are valid for a while. The error is not logged, because
 		// it may quote an answer with keys.
 		if err := c.renew(ctx); err != nil {
 			c.log.Warn("cannot renew the temporary keys; the old keys are still in use")
 		}
-		now = c.keys()
 		return nil
 	})
-	if err != nil {
-		return credentials{}, err
-	}
-	return credentials{keys: now}, nil
 }
 
 func (c *sdkChain) replacement(ctx context.Context, refused credentials) (credentials, error) {
-	var now keys
-	err := c.withLock(ctx, func(ctx context.Context) error {
-		if now = c.keys(); now != refused.keys {
+	return c.withLock(ctx, func(ctx context.Context) error {
+		if c.keys() != refused.keys {
 			return nil
 		}
-		err := c.find(ctx)
-		now = c.keys()
-		return err
+		return c.find(ctx)
 	})
-	if err != nil {
-		return credentials{}, err
-	}
-	return credentials{keys: now}, nil
 }
 
 func (c *sdkChain) hint() string {

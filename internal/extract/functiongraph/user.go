@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/iam/v3/model"
+	"golang.org/x/sync/semaphore"
 
 	"archiver/internal/archive"
 	"archiver/internal/extract"
@@ -36,8 +37,8 @@ type user struct {
 	clock    archive.Clock
 	log      *slog.Logger
 
-	fetchLock chan struct{} // holds one element while locked; one goroutine fetches a token
-	refused   failedLogin   // guarded by fetchLock
+	fetchLock *semaphore.Weighted // a lock: one goroutine fetches a token
+	refused   failedLogin         // guarded by fetchLock
 
 	mu      sync.Mutex
 	token   token
@@ -68,7 +69,7 @@ func newUser(o Options, caller *extract.Caller, log *slog.Logger) (*user, error)
 	}
 	u := &user{
 		iam: service, name: o.Username, domain: o.Domain, password: o.Password,
-		clock: caller.Clock(), log: log, fetchLock: make(chan struct{}, 1),
+		clock: caller.Clock(), log: log, fetchLock: semaphore.NewWeighted(1),
 	}
 	switch name := o.projectName(); {
 	case o.ProjectID != "":
@@ -91,29 +92,21 @@ func (u *user) credentials(ctx context.Context) (credentials, error) {
 	if now.Before(renewAt) {
 		return credentials{token: t.value}, nil
 	}
-	select {
-	case u.fetchLock <- struct{}{}:
-	default:
-		if now.Before(t.expires) { // another call fetches a new token; the old one is still good
+	if now.Before(t.expires) {
+		if !u.fetchLock.TryAcquire(1) { // another call fetches a new token; the old one is still good
 			return credentials{token: t.value}, nil
 		}
-		select {
-		case u.fetchLock <- struct{}{}:
-		case <-ctx.Done():
-			return credentials{}, context.Cause(ctx)
-		}
+		defer u.fetchLock.Release(1)
+		return u.fetch(ctx, "")
 	}
-	defer func() { <-u.fetchLock }()
-	return u.fetch(ctx, "")
+	return u.replacement(ctx, credentials{}) // no token was refused
 }
 
 func (u *user) replacement(ctx context.Context, refused credentials) (credentials, error) {
-	select {
-	case u.fetchLock <- struct{}{}:
-		defer func() { <-u.fetchLock }()
-	case <-ctx.Done():
+	if u.fetchLock.Acquire(ctx, 1) != nil {
 		return credentials{}, context.Cause(ctx)
 	}
+	defer u.fetchLock.Release(1)
 	return u.fetch(ctx, refused.token)
 }
 
