@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"archiver/internal/archive"
 	"archiver/internal/load"
@@ -199,7 +199,7 @@ func buildHistory(ctx context.Context, db *pg.DB, database string, function arch
 	if err := fillDays(ctx, database, days, from); err != nil {
 		return 0, err
 	}
-	if _, err := conn.Exec(ctx, vacuum+`windows`); err != nil {
+	if _, err := conn.Exec(ctx, vacuum+`archiver_internal.windows`); err != nil {
 		return 0, err
 	}
 	err = conn.QueryRow(ctx, `SELECT count(*) FROM invocations`).Scan(&rows)
@@ -209,46 +209,36 @@ func buildHistory(ctx context.Context, db *pg.DB, database string, function arch
 // vacuum does what autovacuum does with a table later.
 const vacuum = `VACUUM (ANALYZE) `
 
-// fillDays inserts the records of each day. Several connections take a day each.
+// fillDays inserts the records of each day, several days at once.
 func fillDays(ctx context.Context, database string, days []string, from time.Time) error {
-	queue := make(chan int, len(days))
-	for i := range days {
-		queue <- i
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(historyBuilders)
+	for i, table := range days {
+		all.Go(func() error { return fillDay(ctx, database, table, from.AddDate(0, 0, i)) })
 	}
-	close(queue)
-	failed := make([]error, historyBuilders)
-	var all sync.WaitGroup
-	for n := range historyBuilders {
-		all.Go(func() {
-			conn, err := pgx.Connect(ctx, database)
-			if err != nil {
-				failed[n] = err
-				return
-			}
-			defer conn.Close(ctx)
-			// All rows are alike, so a small sample suffices.
-			if _, failed[n] = conn.Exec(ctx, `SET default_statistics_target = 10`); failed[n] != nil {
-				return
-			}
-			for i := range queue {
-				_, err := conn.Exec(ctx, `
-					INSERT INTO `+days[i]+` (first_archived_at, updated_at, start_time, end_time, function_id, request_id, status)
-					SELECT start, start, start, start + interval '3 seconds', function_id, gen_random_uuid()::text, 'SUCCESS'
-					  FROM functions, generate_series(0, 23) AS hour, generate_series(0, $2 - 1) AS n,
-					       LATERAL (SELECT $1::timestamptz + make_interval(hours => hour, secs => n * 3600 / $2) AS start) AS s`,
-					from.AddDate(0, 0, i), recordsAnHour)
-				if err == nil {
-					_, err = conn.Exec(ctx, vacuum+days[i])
-				}
-				if err != nil {
-					failed[n] = err
-					return
-				}
-			}
-		})
+	return all.Wait()
+}
+
+func fillDay(ctx context.Context, database, table string, day time.Time) error {
+	conn, err := pgx.Connect(ctx, database)
+	if err != nil {
+		return err
 	}
-	all.Wait()
-	return errors.Join(failed...)
+	defer conn.Close(ctx)
+	// All rows are alike, so a small sample suffices.
+	if _, err := conn.Exec(ctx, `SET default_statistics_target = 10`); err != nil {
+		return err
+	}
+	if _, err := conn.Exec(ctx, `
+		INSERT INTO `+table+` (first_archived_at, updated_at, start_time, end_time, function_id, request_id, status)
+		SELECT start, start, start, start + interval '3 seconds', function_id, gen_random_uuid()::text, 'SUCCESS'
+		  FROM functions, generate_series(0, 23) AS hour, generate_series(0, $2 - 1) AS n,
+		       LATERAL (SELECT $1::timestamptz + make_interval(hours => hour, secs => n * 3600 / $2) AS start) AS s`,
+		day, recordsAnHour); err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, vacuum+table)
+	return err
 }
 
 // lookUp returns the median time of finding a record by its request id alone, and

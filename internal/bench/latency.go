@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"archiver/internal/simulate"
 )
@@ -53,13 +53,14 @@ func (b *bench) backfillFrom(ctx context.Context, latency time.Duration, process
 		return 0, 0, err
 	}
 	began := time.Now()
-	failed := make([]error, processes)
-	var all sync.WaitGroup
-	for i := range processes {
-		all.Go(func() { _, failed[i] = b.backfill(ctx, endpoints{source.url, database}) })
+	var all errgroup.Group
+	for range processes {
+		all.Go(func() error {
+			_, err := b.backfill(ctx, endpoints{source.url, database})
+			return err
+		})
 	}
-	all.Wait()
-	if err := errors.Join(failed...); err != nil {
+	if err := all.Wait(); err != nil {
 		return 0, 0, err
 	}
 	took, stats := time.Since(began), source.Stats()

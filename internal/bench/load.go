@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"archiver/internal/archive"
 	"archiver/internal/load"
@@ -134,45 +135,28 @@ func (b *bench) commit(ctx context.Context, day []work, loaders int) (c cost, er
 	if err != nil {
 		return c, err
 	}
-	queue := make(chan work)
-	failed := make(chan error, loaders)
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	began := time.Now()
-	var all sync.WaitGroup
-	for range loaders {
-		all.Go(func() {
-			for w := range queue {
-				if err := commitFunction(ctx, store, ids[w.function.URN], w.pages); err != nil {
-					failed <- err
-					return
-				}
-			}
-		})
-	}
 	records := 0
 	for _, w := range day {
 		for _, page := range w.pages {
 			records += len(page)
 		}
-		select {
-		case queue <- w:
-		case err := <-failed:
-			return c, err
-		}
 	}
-	close(queue)
-	all.Wait()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	began := time.Now()
+	all, loading := errgroup.WithContext(ctx)
+	all.SetLimit(loaders)
+	for _, w := range day {
+		all.Go(func() error { return commitFunction(loading, store, ids[w.function.URN], w.pages) })
+	}
+	if err := all.Wait(); err != nil {
+		return c, err
+	}
 	c.took = time.Since(began)
 	runtime.ReadMemStats(&after)
 	c.allocations = float64(after.Mallocs-before.Mallocs) / float64(records)
 	c.bytes = float64(after.TotalAlloc-before.TotalAlloc) / float64(records)
-	select {
-	case err := <-failed:
-		return c, err
-	default:
-	}
 	db.Close()
 	return c, b.drop(ctx, "load")
 }

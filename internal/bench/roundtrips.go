@@ -101,28 +101,22 @@ func (p *proxy) pass(ctx context.Context, client net.Conn) {
 	var answered atomic.Bool
 	go func() {
 		defer client.Close()
-		carry(client, server, func() { answered.Store(true) })
+		_, _ = io.Copy(noticed{client, func() { answered.Store(true) }}, server) // its error ends the connection
 	}()
-	carry(server, client, func() {
+	_, _ = io.Copy(noticed{server, func() {
 		if answered.Swap(false) {
 			p.trips.Add(1)
 		}
-	})
+	}}, client)
 }
 
-// carry copies from one side to the other. It calls sending before it sends.
-func carry(to io.Writer, from io.Reader, sending func()) {
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buffer)
-		if n > 0 {
-			sending()
-			if _, err := to.Write(buffer[:n]); err != nil {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
+// noticed calls before for each write.
+type noticed struct {
+	to     io.Writer
+	before func()
+}
+
+func (n noticed) Write(b []byte) (int, error) {
+	n.before()
+	return n.to.Write(b)
 }
