@@ -104,8 +104,8 @@ func TestCommitIsCutOff(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := a.rows(everything)
-			// The walk is what a commit writes last. Whoever holds the table
-			// stops it there.
+			// The walk is what a commit writes last: a lock of the table stops it
+			// there.
 			holder, err := a.sql.Begin(t.Context())
 			if err != nil {
 				t.Fatal(err)

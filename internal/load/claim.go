@@ -126,7 +126,8 @@ type claimKey struct {
 
 // The fence is the first statement of everything that writes under a claim. It
 // renews the claim and holds its row until the transaction ends: nobody takes
-// the function over meanwhile, and whoever lost it finds no row to update.
+// the function over until then, and a worker that lost its claim finds no row to
+// update.
 const fence = `
 	UPDATE archiver_internal.claims c
 	   SET expires_at = clock_timestamp() + $3

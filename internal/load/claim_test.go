@@ -131,7 +131,7 @@ func TestClaimAfterTheServerCutUsOff(t *testing.T) {
 	}
 }
 
-// Whoever lost the claim hears so and writes nothing.
+// A worker that lost its claim gets ErrClaimLost and writes nothing.
 func TestClaimLost(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

@@ -136,7 +136,7 @@ func slicesRepeat(r row, n int) []row {
 	return rows
 }
 
-// Messages of a megabyte go the whole way, beside ordinary ones.
+// Messages of a megabyte are stored and compared like ordinary ones.
 func TestCommitMegabyteMessages(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

@@ -244,7 +244,7 @@ func TestClaimsAreTakenTogether(t *testing.T) {
 }
 
 // A worker in the middle of a commit has its function, however late it comes:
-// no successor begins meanwhile, and whoever asks is told so at once.
+// nobody else gets the claim until then, and who asks is refused at once.
 func TestClaimOfOneCommitting(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

@@ -227,6 +227,9 @@ func (k *knownRows) lookups(b *archive.Batch, everywhere bool) []lookup {
 		}
 	}
 	var loose, dated, seen []string
+	if !isEmpty(unknown) {
+		dated = make([]string, 0, len(b.Invocations))
+	}
 	for i := range b.Invocations {
 		inv := &b.Invocations[i]
 		if everywhere || inv.InFlight() || inv.Start.IsZero() {
