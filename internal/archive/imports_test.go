@@ -152,7 +152,7 @@ func TestArchiveImportsOnlyTheStandardLibrary(t *testing.T) {
 // Packages that help tests are imported by tests alone.
 func TestTestHelpersAreForTests(t *testing.T) {
 	t.Parallel()
-	helpers := []string{"internal/pgserver/pgtest", "internal/archive/clocktest", "internal/conformance", "testing"}
+	helpers := []string{"internal/pgserver/pgtest", "internal/archive/clocktest", "internal/conformance", "internal/load/loadtest", "testing"}
 	for folder, imports := range moduleImports(t) {
 		if slices.Contains(helpers, folder) {
 			continue

@@ -38,7 +38,7 @@ func changing(t *testing.T, c *claim) archive.Batch {
 func TestCommitFailsLate(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	a.exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$`)
+	a.Exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$`)
 	for _, test := range []struct{ table, when string }{
 		{"walks", "BEFORE UPDATE"},
 		{"walks", "BEFORE DELETE"},
@@ -50,7 +50,7 @@ func TestCommitFailsLate(t *testing.T) {
 	} {
 		t.Run(test.table+" "+test.when, func(t *testing.T) {
 			a := a.in(t)
-			a.exec(`TRUNCATE invocations, windows, walks, rejected_records`)
+			a.Exec(`TRUNCATE invocations, windows, walks, rejected_records`)
 			c := a.newClaim("f")
 			t.Cleanup(func() {
 				if err := c.Release(context.WithoutCancel(t.Context())); err != nil {
@@ -61,24 +61,24 @@ func TestCommitFailsLate(t *testing.T) {
 			if test.when == "BEFORE DELETE" && test.table == "walks" {
 				b.Outcome = &archive.Outcome{State: archive.StateComplete}
 			}
-			if err := a.store.Ensure(t.Context(), b.Invocations); err != nil {
+			if err := a.Days.Ensure(t.Context(), b.Invocations); err != nil {
 				t.Fatal(err)
 			}
-			before := a.rows(everything)
-			a.exec(`CREATE TRIGGER refuse ` + test.when + ` ON ` + test.table + ` FOR EACH ROW EXECUTE FUNCTION refuse()`)
+			before := a.Rows(everything)
+			a.Exec(`CREATE TRIGGER refuse ` + test.when + ` ON ` + test.table + ` FOR EACH ROW EXECUTE FUNCTION refuse()`)
 			kept, err := c.Commit(t.Context(), b)
 			var pg *pgconn.PgError
 			if !errors.As(err, &pg) || pg.Message != "refused" || kept != (archive.Kept{}) {
 				t.Fatalf("kept %+v, %v", kept, err)
 			}
-			if diff := cmp.Diff(before, a.rows(everything)); diff != "" {
+			if diff := cmp.Diff(before, a.Rows(everything)); diff != "" {
 				t.Errorf("the commit left (-before +after):\n%s", diff)
 			}
-			a.exec(`DROP TRIGGER refuse ON ` + test.table)
+			a.Exec(`DROP TRIGGER refuse ON ` + test.table)
 			if kept, want := commit(t, c, b), (archive.Kept{Inserted: 1, Updated: 2, Rejected: 1}); kept != want {
 				t.Errorf("then kept %+v, want %+v", kept, want)
 			}
-			checkWindows(a)
+			a.CheckWindows()
 		})
 	}
 }
@@ -90,7 +90,7 @@ func TestCommitIsCutOff(t *testing.T) {
 	for name, cut := range map[string]func(a *archiveDB, cancel context.CancelFunc){
 		"cancelled": func(_ *archiveDB, cancel context.CancelFunc) { cancel() },
 		"killed": func(a *archiveDB, _ context.CancelFunc) {
-			a.exec(`
+			a.Exec(`
 				SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 				 WHERE datname = current_database() AND wait_event_type = 'Lock'`)
 		},
@@ -100,13 +100,13 @@ func TestCommitIsCutOff(t *testing.T) {
 			a := newArchive(t)
 			c := a.newClaim("f")
 			b := changing(t, c)
-			if err := a.store.Ensure(t.Context(), b.Invocations); err != nil {
+			if err := a.Days.Ensure(t.Context(), b.Invocations); err != nil {
 				t.Fatal(err)
 			}
-			before := a.rows(everything)
+			before := a.Rows(everything)
 			// The walk is what a commit writes last: a lock of the table stops it
 			// there.
-			holder, err := a.sql.Begin(t.Context())
+			holder, err := a.SQL.Begin(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,7 +134,7 @@ func TestCommitIsCutOff(t *testing.T) {
 					 WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL`) == 0
 			})
 			want := archive.Kept{Inserted: 1, Updated: 2, Rejected: 1}
-			switch diff := cmp.Diff(before, a.rows(everything)); {
+			switch diff := cmp.Diff(before, a.Rows(everything)); {
 			case diff != "" && name == "cancelled":
 				want = archive.Kept{Unchanged: 3}
 			case diff != "":
@@ -143,7 +143,7 @@ func TestCommitIsCutOff(t *testing.T) {
 			if kept := commit(t, c, b); kept != want {
 				t.Errorf("then kept %+v, want %+v", kept, want)
 			}
-			checkWindows(a)
+			a.CheckWindows()
 		})
 	}
 }

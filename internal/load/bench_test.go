@@ -73,10 +73,10 @@ func newBenchmark(b *testing.B, n int) *benchmark {
 		b.Fatal(err)
 	}
 	c = a.newClaim("f")
-	a.exec(`CREATE TABLE bare (LIKE invocations)`)
-	a.exec(`CREATE TABLE indexed (LIKE invocations)`)
-	a.exec(`CREATE UNIQUE INDEX ON indexed (request_id)`)
-	conn, err := pgx.Connect(b.Context(), a.url)
+	a.Exec(`CREATE TABLE bare (LIKE invocations)`)
+	a.Exec(`CREATE TABLE indexed (LIKE invocations)`)
+	a.Exec(`CREATE UNIQUE INDEX ON indexed (request_id)`)
+	conn, err := pgx.Connect(b.Context(), a.URL)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -12,15 +12,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/loadtest"
 )
 
 func TestClaimIsExclusive(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	other := openStore(t, a.url)
-	f, g := a.function("f"), a.function("g")
+	other := openStore(t, a.URL)
+	f, g := a.Function("f"), a.Function("g")
 	c := a.claim(f)
-	for name, s := range map[string]*rooms{"the same process": a.store, "another process": other} {
+	for name, s := range map[string]*Store{"the same process": a.store, "another process": other} {
 		if _, err := s.Claim(t.Context(), f); !errors.Is(err, archive.ErrClaimed) {
 			t.Errorf("%s claims it as well: %v", name, err)
 		}
@@ -47,8 +48,8 @@ func TestClaimIsExclusive(t *testing.T) {
 func TestClaimRunsOut(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	other := openStore(t, a.url)
-	f := a.function("f")
+	other := openStore(t, a.URL)
+	f := a.Function("f")
 	c := a.claim(f)
 	s := hours(today, 1)
 	for name, sign := range map[string]func() error{
@@ -56,29 +57,29 @@ func TestClaimRunsOut(t *testing.T) {
 		"commit": func() error { _, err := c.Commit(t.Context(), page(s, noted)); return err },
 		"fail":   func() error { return c.Fail(t.Context(), s, "down", noted) },
 	} {
-		a.exec(`UPDATE claims SET expires_at = clock_timestamp() - interval '1 second'`)
+		a.Exec(`UPDATE claims SET expires_at = clock_timestamp() - interval '1 second'`)
 		if err := sign(); err != nil {
 			t.Errorf("%s of a claim that nobody took: %v", name, err)
 		}
 		left := value[time.Duration](a, `SELECT expires_at - clock_timestamp() FROM claims`)
-		if left > archive.ClaimLife || left < archive.ClaimLife-patience {
+		if left > archive.ClaimLife || left < archive.ClaimLife-loadtest.Patience {
 			t.Errorf("after %s the claim lasts for %s", name, left)
 		}
 		if _, err := other.Claim(t.Context(), f); !errors.Is(err, archive.ErrClaimed) {
 			t.Errorf("after %s another worker takes it: %v", name, err)
 		}
 	}
-	a.exec(`UPDATE claims SET expires_at = clock_timestamp() - interval '1 microsecond'`)
+	a.Exec(`UPDATE claims SET expires_at = clock_timestamp() - interval '1 microsecond'`)
 	claimOf(t, other, f)
 }
 
 // A worker whose process is gone is not waited for.
 func TestClaimOfTheDead(t *testing.T) {
 	t.Parallel()
-	for name, die := range map[string]func(*archiveDB, *rooms){
-		"closed": func(_ *archiveDB, s *rooms) { s.db.Close() },
-		"killed": func(a *archiveDB, s *rooms) {
-			a.exec(`
+	for name, die := range map[string]func(*archiveDB, *Store){
+		"closed": func(_ *archiveDB, s *Store) { s.db.Close() },
+		"killed": func(a *archiveDB, s *Store) {
+			a.Exec(`
 				SELECT pg_terminate_backend(pid) FROM pg_locks
 				 WHERE locktype = 'advisory' AND objid = $1::integer::oid AND objsubid = 2`, s.db.Owner)
 		},
@@ -86,8 +87,8 @@ func TestClaimOfTheDead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newArchive(t)
-			f := a.function("f")
-			dying := openStore(t, a.url)
+			f := a.Function("f")
+			dying := openStore(t, a.URL)
 			c := claimOf(t, dying, f)
 			die(a, dying)
 			var taken archive.Claim
@@ -115,9 +116,9 @@ func TestClaimOfTheDead(t *testing.T) {
 func TestClaimAfterTheServerCutUsOff(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	f := a.function("f")
-	other := openStore(t, a.url)
-	a.exec(`
+	f := a.Function("f")
+	other := openStore(t, a.URL)
+	a.Exec(`
 		SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 		 WHERE datname = current_database() AND pid <> pg_backend_pid()
 		   AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = $1::integer::oid)`,
@@ -135,15 +136,15 @@ func TestClaimAfterTheServerCutUsOff(t *testing.T) {
 func TestClaimLost(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	other := openStore(t, a.url)
-	f := a.function("f")
+	other := openStore(t, a.URL)
+	f := a.Function("f")
 	lost := a.claim(f)
 	b := changing(t, lost)
-	a.exec(`UPDATE claims SET expires_at = '-infinity'`)
+	a.Exec(`UPDATE claims SET expires_at = '-infinity'`)
 	taken := claimOf(t, other, f)
 	const all = `SELECT * FROM (` + everything + `) e UNION ALL
 		SELECT 'function', f::text FROM functions f UNION ALL SELECT 'claim', c::text FROM claims c`
-	before := a.rows(all)
+	before := a.Rows(all)
 	final := b
 	final.Outcome = &archive.Outcome{State: archive.StateComplete}
 	for name, write := range map[string]func() error{
@@ -160,24 +161,24 @@ func TestClaimLost(t *testing.T) {
 	if err := lost.Release(t.Context()); err != nil {
 		t.Errorf("Release: %v", err)
 	}
-	if diff := cmp.Diff(before, a.rows(all)); diff != "" {
+	if diff := cmp.Diff(before, a.Rows(all)); diff != "" {
 		t.Errorf("a worker without a claim wrote (-before +after):\n%s", diff)
 	}
 	commit(t, taken, b)
-	checkWindows(a)
+	a.CheckWindows()
 }
 
 // However many reach for a function, one has it.
 func TestClaimRace(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	stores := []*rooms{a.store, openStore(t, a.url)}
+	stores := []*Store{a.store, openStore(t, a.URL)}
 	const n = 100
 	var functions []archive.Function
 	for i := range n {
 		functions = append(functions, archive.Function{URN: fmt.Sprint("urn:", i), Name: fmt.Sprint(i)})
 	}
-	known, err := a.store.SeeFunctions(t.Context(), testSource, functions, noted)
+	known, err := a.store.SeeFunctions(t.Context(), loadtest.Source, functions, noted)
 	if err != nil || len(known) != n {
 		t.Fatalf("%d functions, %v", len(known), err)
 	}
@@ -206,6 +207,6 @@ func TestClaimRace(t *testing.T) {
 				t.Errorf("%s: function %d has %d workers", round, i, got)
 			}
 		}
-		a.exec(`UPDATE claims SET expires_at = '-infinity'`)
+		a.Exec(`UPDATE claims SET expires_at = '-infinity'`)
 	}
 }

@@ -16,13 +16,15 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/loadtest"
 )
 
 // Every table, view and column has a comment.
 func TestCommentsOnAll(t *testing.T) {
 	t.Parallel()
-	a, _ := filled(t)
-	missing := a.rows(`
+	a := newArchive(t)
+	loadtest.Fill(t, a.newClaim("f"))
+	missing := a.Rows(`
 		SELECT c.relname, NULL AS attname
 		  FROM pg_class c
 		 WHERE c.relnamespace IN ('public'::regnamespace, 'archiver_internal'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition
@@ -48,12 +50,14 @@ var notForReaders = []string{
 // The reader reads everything, also days that are created later, and changes nothing.
 func TestReader(t *testing.T) {
 	t.Parallel()
-	a, c := filled(t)
+	a := newArchive(t)
+	c := a.newClaim("f")
+	loadtest.Fill(t, c)
 	commit(t, c, lastPage(hours(today.AddDate(0, 0, 5), 1), noted, record("new", archive.StatusSuccess, today.AddDate(0, 0, 5))))
-	relations := a.rows(`
+	relations := a.Rows(`
 		SELECT relname FROM pg_class
 		 WHERE relnamespace IN ('public'::regnamespace, 'archiver_internal'::regnamespace) AND relkind IN ('r', 'p', 'v', 'm') AND NOT relispartition`)
-	conn, err := a.sql.Acquire(t.Context())
+	conn, err := a.SQL.Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +106,7 @@ func TestReader(t *testing.T) {
 func TestReaderMadeLater(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	a.exec(`REVOKE ALL ON ALL TABLES IN SCHEMA public, archiver_internal FROM archiver_reader`)
+	a.Exec(`REVOKE ALL ON ALL TABLES IN SCHEMA public, archiver_internal FROM archiver_reader`)
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "sql.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +115,7 @@ func TestReaderMadeLater(t *testing.T) {
 	if grant == nil {
 		t.Fatal("docs/sql.md has no grant")
 	}
-	a.exec(string(grant[1]))
+	a.Exec(string(grant[1]))
 	if n := value[int](a, `
 		SELECT count(*) FROM pg_class
 		 WHERE relnamespace IN ('public'::regnamespace, 'archiver_internal'::regnamespace) AND relkind IN ('r', 'p', 'v') AND NOT relispartition
@@ -127,8 +131,8 @@ func TestReaderMayNotBeMade(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	owner := "owner_" + strings.ToLower(strings.ReplaceAll(time.Now().UTC().Format("150405.000000000"), ".", ""))
-	a.exec(`CREATE ROLE ` + owner)
-	a.exec(`GRANT USAGE ON SCHEMA archiver_internal TO ` + owner)
+	a.Exec(`CREATE ROLE ` + owner)
+	a.Exec(`GRANT USAGE ON SCHEMA archiver_internal TO ` + owner)
 	t.Cleanup(func() {
 		for _, sql := range []string{`DROP OWNED BY ` + owner, `DROP ROLE ` + owner} {
 			if _, err := a.store.pool.Exec(context.WithoutCancel(t.Context()), sql); err != nil {
@@ -137,8 +141,8 @@ func TestReaderMayNotBeMade(t *testing.T) {
 		}
 	})
 	definition := value[string](a, `SELECT pg_get_functiondef('archiver_internal.allow_reading'::regproc)`)
-	a.exec(strings.NewReplacer("archiver_reader", "another_reader", "allow_reading", "allow_another").Replace(definition))
-	tx, err := a.sql.Begin(t.Context())
+	a.Exec(strings.NewReplacer("archiver_reader", "another_reader", "allow_reading", "allow_another").Replace(definition))
+	tx, err := a.SQL.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func TestCommitTheSameAgainWritesNothing(t *testing.T) {
 	if want := (archive.Kept{Inserted: 500, InFlight: 100}); kept != want {
 		t.Errorf("kept %+v, want %+v", kept, want)
 	}
-	before := a.rows(physical)
+	before := a.Rows(physical)
 	if len(before) != 500 {
 		t.Fatalf("%d rows", len(before))
 	}
@@ -48,7 +48,7 @@ func TestCommitTheSameAgainWritesNothing(t *testing.T) {
 			t.Errorf("kept again %+v, want %+v", kept, want)
 		}
 	}
-	if diff := cmp.Diff(before, a.rows(physical)); diff != "" {
+	if diff := cmp.Diff(before, a.Rows(physical)); diff != "" {
 		t.Errorf("rows were written again:\n%s", diff)
 	}
 	a.store.db.Close() // sessions tell their statistics when they end, at the latest
@@ -151,7 +151,7 @@ func TestCommitLives(t *testing.T) {
 				inv.RequestID = id
 				commit(t, c, page(hours(today, 1), noted.Add(time.Duration(n)*time.Hour), inv))
 			}
-			got := a.rows(`
+			got := a.Rows(`
 				SELECT i.tableoid::regclass, i.status, i.start_time AT TIME ZONE 'UTC', h.window_start AT TIME ZONE 'UTC',
 				       i.updated_at > i.first_archived_at
 				  FROM invocations i
@@ -164,41 +164,9 @@ func TestCommitLives(t *testing.T) {
 			if !first.Equal(noted) {
 				t.Errorf("first archived at %s", first)
 			}
-			checkWindows(a)
+			a.CheckWindows()
 		})
 	}
-}
-
-// checkWindows compares the windows' numbers with the rows that they count, and
-// the totals with theirs.
-func checkWindows(a *archiveDB) {
-	a.t.Helper()
-	wrong := a.rows(`
-		WITH held AS (
-			SELECT function_id, date_trunc('hour', COALESCE(start_time, queried_window), 'UTC') AS window_start,
-			       count(*) AS records, count(*) FILTER (WHERE status IN ('WAIT', 'RUNNING')) AS pending, 0 AS rejected
-			  FROM invocations GROUP BY 1, 2
-			UNION ALL
-			SELECT function_id, window_start, 0, 0, count(*) FROM rejected_records GROUP BY 1, 2
-		), counted AS (
-			SELECT function_id, window_start, sum(records) AS records, sum(pending) AS pending, sum(rejected) AS rejected
-			  FROM held GROUP BY 1, 2
-		)
-		SELECT COALESCE(c.function_id, w.function_id), COALESCE(c.window_start, w.window_start),
-		       w.records, c.records, w.pending, c.pending, w.rejected, c.rejected
-		  FROM counted c
-		  FULL JOIN windows w USING (function_id, window_start)
-		 WHERE COALESCE(w.records, -1) <> COALESCE(c.records, 0)
-		    OR COALESCE(w.pending, -1) <> COALESCE(c.pending, 0)
-		    OR COALESCE(w.rejected, -1) <> COALESCE(c.rejected, 0)`)
-	if len(wrong) > 0 {
-		a.t.Errorf("windows do not count what is there (function, window, each number and what it should be):\n%s",
-			strings.Join(wrong, "\n"))
-	}
-	if twice := a.rows(`SELECT request_id FROM invocations GROUP BY 1 HAVING count(*) > 1`); len(twice) > 0 {
-		a.t.Errorf("more than one row of %v", twice)
-	}
-	checkTotals(a)
 }
 
 func TestCommitIDs(t *testing.T) {
@@ -235,8 +203,8 @@ func TestCommitSharedID(t *testing.T) {
 	commit(t, first, lastPage(s, noted, record("r", archive.StatusFail, today)))
 	commit(t, second, lastPage(s, later, record("r", archive.StatusSuccess, today.Add(time.Hour))))
 	want := []string{`(urn:first,SUCCESS)`}
-	if diff := cmp.Diff(want, a.rows(`SELECT function_urn, status FROM invocation_history`)); diff != "" {
+	if diff := cmp.Diff(want, a.Rows(`SELECT function_urn, status FROM invocation_history`)); diff != "" {
 		t.Error(diff)
 	}
-	checkWindows(a)
+	a.CheckWindows()
 }

@@ -66,7 +66,7 @@ func TestCopyRoundTrip(t *testing.T) {
 func inTx(t *testing.T, a *archiveDB, f func(context.Context, pgx.Tx) error) {
 	t.Helper()
 	ctx := t.Context()
-	if err := pgx.BeginFunc(ctx, a.sql, func(tx pgx.Tx) error { return f(ctx, tx) }); err != nil {
+	if err := pgx.BeginFunc(ctx, a.SQL, func(tx pgx.Tx) error { return f(ctx, tx) }); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -25,7 +25,7 @@ func TestRowsCost(t *testing.T) { //nolint:paralleltest // see above
 	}
 	keep := func() {
 		for f := range load {
-			c := a.claim(a.function(fmt.Sprint("f", f)))
+			c := a.claim(a.Function(fmt.Sprint("f", f)))
 			for n, records := range load[f] {
 				b := page(span(0, 24), noted, records...)
 				if n == pages-1 {

@@ -1,7 +1,6 @@
 package load
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -109,14 +108,14 @@ const countedStatus = `
 // randomize gives a function another history: runs of hours of one state each,
 // mostly complete, with hours that are not known at all between them, or none.
 func randomize(a *archiveDB, r *rand.Rand, f archive.Known) {
-	a.exec(`DELETE FROM windows WHERE function_id = $1`, f.ID)
+	a.Exec(`DELETE FROM windows WHERE function_id = $1`, f.ID)
 	states := []string{"complete", "complete", "complete", "pending", "failed", "short", "gone", "chance", ""}
 	kinds := states[:[]int{1, 5, 6, 7, len(states)}[r.IntN(5)]]
 	until := 30 + r.IntN(20)
 	for from := r.IntN(30); from < until; {
 		to := min(until, from+1+r.IntN(12))
 		if state := kinds[r.IntN(len(kinds))]; state != "" {
-			a.exec(`
+			a.Exec(`
 				INSERT INTO windows (function_id, window_start, state, planned, last_error, completed_at, verified_at, recheck_at)
 				SELECT $1, hour, CASE WHEN $4 = 'chance' THEN 'pending' ELSE $4 END, $4 <> 'chance',
 				       CASE WHEN $4 = 'failed' THEN hour::text END,
@@ -128,7 +127,7 @@ func randomize(a *archiveDB, r *rand.Rand, f archive.Known) {
 		}
 		from = to
 	}
-	a.exec(`UPDATE functions SET gone_at = CASE WHEN $2 THEN $3::timestamptz END WHERE function_id = $1`, f.ID, r.IntN(4) == 0, noted)
+	a.Exec(`UPDATE functions SET gone_at = CASE WHEN $2 THEN $3::timestamptz END WHERE function_id = $1`, f.ID, r.IntN(4) == 0, noted)
 }
 
 // What the totals give is what a count of the windows gives.
@@ -139,7 +138,7 @@ func TestDuePlanAndStatusAreCounted(t *testing.T) {
 	known := make([]archive.Known, 12)
 	ids := make([]int32, len(known))
 	for i := range known {
-		known[i] = a.function(fmt.Sprint("f", i))
+		known[i] = a.Function(fmt.Sprint("f", i))
 		ids[i] = known[i].ID
 	}
 	flip := func() bool { return r.IntN(2) == 0 }
@@ -147,8 +146,8 @@ func TestDuePlanAndStatusAreCounted(t *testing.T) {
 		for _, f := range known[1:] { // the first has no windows until it is planned
 			randomize(a, r, f)
 		}
-		checkTotals(a)
-		rows, err := a.sql.Query(t.Context(), countedStatus)
+		a.CheckTotals()
+		rows, err := a.SQL.Query(t.Context(), countedStatus)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +155,7 @@ func TestDuePlanAndStatusAreCounted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, a.store.status(t), cmpopts.IgnoreFields(read.Function{}, "RestsUntil")); diff != "" {
+		if diff := cmp.Diff(want, a.Status(), cmpopts.IgnoreFields(read.Function{}, "RestsUntil")); diff != "" {
 			t.Errorf("status (-counted +got):\n%s", diff)
 		}
 		for range 8 {
@@ -170,7 +169,7 @@ func TestDuePlanAndStatusAreCounted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			plain := a.rows(countedDue, ids, o.Range.From, o.Range.To, o.Range.Windows(),
+			plain := a.Rows(countedDue, ids, o.Range.From, o.Range.To, o.Range.Windows(),
 				o.Force, o.Older, o.Compare, o.Follow, at, verifyDue(o, at))
 			said := []string{}
 			for _, d := range due {
@@ -186,7 +185,7 @@ func TestDuePlanAndStatusAreCounted(t *testing.T) {
 
 // checkPlan plans a range of some of the functions.
 func checkPlan(a *archiveDB, r *rand.Rand, known []archive.Known) {
-	a.t.Helper()
+	a.T.Helper()
 	var due []archive.Due
 	var ids []int32
 	for _, f := range known {
@@ -197,31 +196,31 @@ func checkPlan(a *archiveDB, r *rand.Rand, known []archive.Known) {
 	from := r.IntN(45)
 	s := span(from, from+r.IntN(30))
 	const planned = `SELECT function_id, window_start, state, planned FROM windows ORDER BY 1, 2`
-	tx, err := a.sql.Begin(a.t.Context())
+	tx, err := a.SQL.Begin(a.T.Context())
 	if err != nil {
-		a.t.Fatal(err)
+		a.T.Fatal(err)
 	}
-	if _, err := tx.Exec(a.t.Context(), countedPlan, ids, s.From, s.To); err != nil {
-		a.t.Fatal(err)
+	if _, err := tx.Exec(a.T.Context(), countedPlan, ids, s.From, s.To); err != nil {
+		a.T.Fatal(err)
 	}
-	rows, err := tx.Query(a.t.Context(), `SELECT q::text FROM (`+planned+`) AS q`)
+	rows, err := tx.Query(a.T.Context(), `SELECT q::text FROM (`+planned+`) AS q`)
 	if err != nil {
-		a.t.Fatal(err)
+		a.T.Fatal(err)
 	}
 	want, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		a.t.Fatal(err)
+		a.T.Fatal(err)
 	}
-	if err := tx.Rollback(a.t.Context()); err != nil {
-		a.t.Fatal(err)
+	if err := tx.Rollback(a.T.Context()); err != nil {
+		a.T.Fatal(err)
 	}
-	if err := a.store.Plan(a.t.Context(), due, archive.Order{Range: s}); err != nil {
-		a.t.Fatal(err)
+	if err := a.store.Plan(a.T.Context(), due, archive.Order{Range: s}); err != nil {
+		a.T.Fatal(err)
 	}
-	if diff := cmp.Diff(want, a.rows(planned)); diff != "" {
-		a.t.Errorf("the plan of %s (-every hour +got):\n%s", s, diff)
+	if diff := cmp.Diff(want, a.Rows(planned)); diff != "" {
+		a.T.Errorf("the plan of %s (-every hour +got):\n%s", s, diff)
 	}
-	checkTotals(a)
+	a.CheckTotals()
 }
 
 // The cost of Due, Plan and the status grows with window_days, and not with the
@@ -242,16 +241,16 @@ func TestPlanningDoesNotGrow(t *testing.T) {
 			SELECT $1 + n, hour, 'complete', hour`,
 	}
 	cost := func(days int) costs {
-		a := NewWatched(t)
+		a := newArchive(t)
 		now := today.AddDate(1, 0, 0)
 		c := costs{}
 		ranges := archive.Span{From: now.AddDate(0, 0, -7), To: now.Add(archive.Hour)}
 		known := map[string][]archive.Known{}
 		for name, history := range histories {
 			for n := range functions {
-				known[name] = append(known[name], a.function(fmt.Sprint(name, n)))
+				known[name] = append(known[name], a.Function(fmt.Sprint(name, n)))
 			}
-			a.exec(`
+			a.Exec(`
 				INSERT INTO windows (function_id, window_start, state, completed_at, planned)
 				SELECT w.*, true
 				  FROM (`+history+`
@@ -259,22 +258,22 @@ func TestPlanningDoesNotGrow(t *testing.T) {
 				       generate_series($2::timestamptz, $3::timestamptz - interval '1 hour', interval '1 hour') AS hour) AS w`,
 				known[name][0].ID, now.AddDate(0, 0, -days), now, functions)
 			if name == "one hour unknown" {
-				a.exec(`DELETE FROM windows WHERE function_id BETWEEN $1 AND $2 AND window_start = $3`,
+				a.Exec(`DELETE FROM windows WHERE function_id BETWEEN $1 AND $2 AND window_start = $3`,
 					known[name][0].ID, known[name][functions-1].ID, now.AddDate(0, 0, -3))
 			}
 		}
-		a.exec(`VACUUM ANALYZE windows, window_days`)
-		c["window_days"] = a.blocks(`SELECT sum(windows) FROM archiver_internal.window_days`)
+		a.Exec(`VACUUM ANALYZE windows, window_days`)
+		c["window_days"] = a.Blocks(`SELECT sum(windows) FROM archiver_internal.window_days`)
 		order := archive.Order{Range: ranges, Older: true, Follow: true, Rest: true, VerifyAfter: 6 * time.Hour}
 		for name, known := range known {
 			due := dueArgs(known, order, now)
-			c["due: "+name] = a.blocks(selectDue, due)
-			c["plan: "+name] = a.blocks(insertPlanned, pg.Args{"functions": due["functions"], "from": ranges.From, "to": ranges.To})
+			c["due: "+name] = a.Blocks(selectDue, due)
+			c["plan: "+name] = a.Blocks(insertPlanned, pg.Args{"functions": due["functions"], "from": ranges.From, "to": ranges.To})
 		}
-		a.Asked()
-		a.Store.status(t)
-		for _, asked := range a.Asked() {
-			c["status"] += a.Blocks(asked)
+		asked := a.Watch()
+		a.Status()
+		for _, asked := range asked() {
+			c["status"] += a.Blocks(asked.SQL, asked.Args...)
 		}
 		return c
 	}
@@ -291,33 +290,4 @@ func TestPlanningDoesNotGrow(t *testing.T) {
 			t.Errorf("%s: %d blocks at 365 days, %d at 14", what, blocks, short[what])
 		}
 	}
-}
-
-// blocks is how many blocks a statement asks for, in a transaction that is
-// taken back.
-func (a *archiveDB) blocks(sql string, args ...any) int {
-	a.t.Helper()
-	tx, err := a.store.pool.Begin(a.t.Context())
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	defer func() {
-		if err := tx.Rollback(a.t.Context()); err != nil {
-			a.t.Error(err)
-		}
-	}()
-	var text []byte
-	if err := tx.QueryRow(a.t.Context(), `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) `+sql, args...).Scan(&text); err != nil {
-		a.t.Fatal(err)
-	}
-	var explained []struct {
-		Plan struct {
-			Hit  int `json:"Shared Hit Blocks"`
-			Read int `json:"Shared Read Blocks"`
-		}
-	}
-	if err := json.Unmarshal(text, &explained); err != nil {
-		a.t.Fatal(err)
-	}
-	return explained[0].Plan.Hit + explained[0].Plan.Read
 }

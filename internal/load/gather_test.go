@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/loadtest"
 )
 
 // What comes while all turns are taken goes together in the next one, as far
@@ -90,24 +91,24 @@ func TestGatherEndsWithAllOfItsContexts(t *testing.T) {
 
 // held makes commits wait at their last statement until it is called.
 func (a *archiveDB) held() (release func()) {
-	a.t.Helper()
-	tx, err := a.sql.Begin(a.t.Context())
+	a.T.Helper()
+	tx, err := a.SQL.Begin(a.T.Context())
 	if err != nil {
-		a.t.Fatal(err)
+		a.T.Fatal(err)
 	}
-	if _, err := tx.Exec(a.t.Context(), `LOCK TABLE walks IN EXCLUSIVE MODE`); err != nil {
-		a.t.Fatal(err)
+	if _, err := tx.Exec(a.T.Context(), `LOCK TABLE walks IN EXCLUSIVE MODE`); err != nil {
+		a.T.Fatal(err)
 	}
 	return func() {
-		a.t.Helper()
-		if err := tx.Rollback(a.t.Context()); err != nil {
-			a.t.Error(err)
+		a.T.Helper()
+		if err := tx.Rollback(a.T.Context()); err != nil {
+			a.T.Error(err)
 		}
 	}
 }
 
 // queued is how many turns are under way, and how many writes wait for theirs.
-func (r *rooms) queued() (underWay, waiting int) {
+func (r *Store) queued() (underWay, waiting int) {
 	r.writes.mu.Lock()
 	defer r.writes.mu.Unlock()
 	return r.writes.underWay, len(r.writes.waiting)
@@ -130,17 +131,17 @@ func TestPagesShareTransactions(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			a := newArchive(t)
-			s, count := counted(t, a.url)
+			s, count := counted(t, a.URL)
 			span := hours(today, 1)
 			var claims []*claim
 			for i := range 50 {
-				claims = append(claims, claimOf(t, s, a.function(fmt.Sprint("f", i))))
+				claims = append(claims, claimOf(t, s, a.Function(fmt.Sprint("f", i))))
 			}
 			commit(t, claims[0], page(span, noted, many(1, span, "day")...))
-			a.exec(`UPDATE claims SET epoch = epoch + 1 WHERE function_id = $1`, claims[8].function.ID)
+			a.Exec(`UPDATE claims SET epoch = epoch + 1 WHERE function_id = $1`, claims[8].function.ID)
 			if test.refuse {
-				a.exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$`)
-				a.exec(`
+				a.Exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$`)
+				a.Exec(`
 					CREATE TRIGGER refuse BEFORE INSERT ON windows FOR EACH ROW
 					WHEN (new.function_id = ` + fmt.Sprint(claims[7].function.ID) + `) EXECUTE FUNCTION refuse()`)
 			}
@@ -196,7 +197,7 @@ func TestPagesShareTransactions(t *testing.T) {
 			if begun > test.transactions {
 				t.Errorf("%d transactions for %d pages, want %d", begun, len(claims), test.transactions)
 			}
-			checkWindows(a)
+			a.CheckWindows()
 		})
 	}
 }
@@ -205,10 +206,10 @@ func TestPagesShareTransactions(t *testing.T) {
 func TestClaimsAreTakenTogether(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	s := openStore(t, a.url)
+	s := openStore(t, a.URL)
 	var functions []archive.Known
 	for i := range 200 {
-		functions = append(functions, a.function(fmt.Sprint("f", i%100)))
+		functions = append(functions, a.Function(fmt.Sprint("f", i%100)))
 	}
 	var mu sync.Mutex
 	var taken []archive.Claim
@@ -248,19 +249,19 @@ func TestClaimsAreTakenTogether(t *testing.T) {
 func TestClaimOfOneCommitting(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	f := a.function("f")
+	f := a.Function("f")
 	c := a.claim(f)
 	span := hours(today, 1)
 	release := a.held()
-	a.exec(`UPDATE claims SET expires_at = '-infinity'`)
+	a.Exec(`UPDATE claims SET expires_at = '-infinity'`)
 	ended := make(chan error, 1)
 	go func() {
 		_, err := c.Commit(t.Context(), page(span, noted, many(1, span, "r")...))
 		ended <- err
 	}()
 	eventually(t, "the commit is under way", a.blocked)
-	other := openStore(t, a.url)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	other := openStore(t, a.URL)
+	ctx, cancel := context.WithTimeout(t.Context(), loadtest.Patience)
 	defer cancel()
 	if _, err := other.Claim(ctx, f); !errors.Is(err, archive.ErrClaimed) {
 		t.Errorf("another process's claim: %v", err)

@@ -2,13 +2,10 @@ package load
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"archiver/internal/archive"
-	"archiver/internal/load/days"
 	"archiver/internal/load/pg"
 	"archiver/internal/pgserver/pgtest"
 )
@@ -29,14 +26,21 @@ const ours = `
 func TestMigrateUpAndDown(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	a := &archiveDB{t: t, url: url, sql: openPool(t, url)}
-	m := newMigrator(t, url)
+	m, err := pg.NewMigrator(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 
 	steps := status(t, m)
 	if len(steps) == 0 || slices.ContainsFunc(steps, func(s pg.Migration) bool { return s.Applied }) {
 		t.Fatalf("an empty database's migrations: %+v", steps)
 	}
-	store := openStore(t, url)
+	store := archiveOn(t, url).Read
 	if err := store.Ping(t.Context()); err == nil {
 		t.Error("an empty database is taken for an archive")
 	}
@@ -60,16 +64,16 @@ func TestMigrateUpAndDown(t *testing.T) {
 			t.Error(err)
 		}
 		// The schema can be reverted with days and data in it.
-		a.store = openStore(t, url)
+		a := archiveOn(t, url)
 		commit(t, a.newClaim("f"), lastPage(hours(today, 48), noted, many(10, hours(today, 48), "r")...))
-		a.exec(`INSERT INTO runs (asked_by, range_from, range_to, started_at) VALUES ('once', now(), now(), now())`)
+		a.Exec(`INSERT INTO runs (asked_by, range_from, range_to, started_at) VALUES ('once', now(), now(), now())`)
 
 		for range steps {
 			if _, err := m.Down(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if left := a.rows(ours); len(left) != 0 {
+		if left := a.Rows(ours); len(left) != 0 {
 			t.Errorf("after down, these are left: %v", left)
 		}
 		if diff := cmp.Diff(steps, status(t, m)); diff != "" {
@@ -85,35 +89,4 @@ func status(t *testing.T, m *pg.Migrator) []pg.Migration {
 		t.Fatal(err)
 	}
 	return steps
-}
-
-// A crash, or an operator, can leave a day's table that is not attached.
-func TestMakeDayTakesUpATableLeftBehind(t *testing.T) {
-	t.Parallel()
-	a := newArchive(t)
-	c := a.newClaim("f")
-	a.exec(`CREATE TABLE archiver_days.invocations_20260314 (LIKE invocations INCLUDING DEFAULTS INCLUDING CONSTRAINTS)`)
-	commit(t, c, lastPage(hours(today, 1), noted, record("r", archive.StatusSuccess, today)))
-	want := []string{`(r,invocations_20260314)`}
-	if diff := cmp.Diff(want, a.rows(`SELECT request_id, tableoid::regclass FROM invocations`)); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// The days are made with days.Storage. The schema sets the same for undated rows.
-func TestStorageOfDays(t *testing.T) {
-	t.Parallel()
-	a, _ := filled(t)
-	tables := a.rows(`
-		SELECT relname, array_to_string(reloptions, ', ')
-		  FROM pg_class
-		 WHERE relname ~ '^invocations_(2026|undated)' AND relkind = 'r'`)
-	if len(tables) < 2 {
-		t.Errorf("there are %d tables", len(tables))
-	}
-	for _, options := range tables {
-		if !strings.Contains(options, strings.ReplaceAll(strings.ReplaceAll(days.Storage, " ", ""), ",", ", ")) {
-			t.Errorf("%s, want %s", options, days.Storage)
-		}
-	}
 }

@@ -11,10 +11,6 @@ import (
 	"archiver/internal/archive"
 )
 
-func hour(n int) time.Time { return today.Add(time.Duration(n) * archive.Hour) }
-
-func span(from, to int) archive.Span { return archive.Span{From: hour(from), To: hour(to)} }
-
 // A history is what earlier runs left of a function.
 type history struct {
 	ended map[archive.State][]archive.Span
@@ -151,7 +147,7 @@ func TestDueAndWork(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newArchive(t)
-			f, beside := a.function("f"), a.function("beside")
+			f, beside := a.Function("f"), a.Function("beside")
 			// What another function has is no concern of this one.
 			history{
 				ended: states{archive.StateFailed: {span(-1, 0)}, archive.StateComplete: {span(0, 400)}},
@@ -196,7 +192,7 @@ func TestDueAndWork(t *testing.T) {
 func TestDueOrder(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	few, many, old, done := a.function("few"), a.function("many"), a.function("old"), a.function("done")
+	few, many, old, done := a.Function("few"), a.Function("many"), a.Function("old"), a.Function("done")
 	commit(t, a.claim(few), lastPage(span(0, 5), noted))
 	commit(t, a.claim(done), lastPage(span(0, 6), noted))
 	if err := a.claim(old).Fail(t.Context(), span(-3, -2), "down", noted); err != nil {
@@ -223,12 +219,12 @@ func TestDueOrder(t *testing.T) {
 func TestWorkResumesAndEnds(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	f := a.function("f")
+	f := a.Function("f")
 	s := span(0, 3)
 	order := archive.Order{Range: s}
 	first := a.claim(f)
 	commit(t, first, page(s, noted, many(5, s, "r")...))
-	if got := a.rows(`SELECT DISTINCT state FROM windows`); !slices.Equal(got, []string{"(partial)"}) {
+	if got := a.Rows(`SELECT DISTINCT state FROM windows`); !slices.Equal(got, []string{"(partial)"}) {
 		t.Errorf("begun windows are %v", got)
 	}
 	if err := first.Release(t.Context()); err != nil {
@@ -253,7 +249,7 @@ func TestWorkResumesAndEnds(t *testing.T) {
 	if work, err = second.Work(t.Context(), order, noted); err != nil || len(work.Open)+len(work.Windows) != 0 {
 		t.Errorf("after the end: %+v, %v", work, err)
 	}
-	if got := a.rows(`SELECT state, records, source_count FROM windows ORDER BY window_start`); !slices.Equal(got,
+	if got := a.Rows(`SELECT state, records, source_count FROM windows ORDER BY window_start`); !slices.Equal(got,
 		[]string{"(complete,3,3)", "(complete,3,3)", "(complete,2,2)"}) {
 		t.Errorf("windows: %v", got)
 	}

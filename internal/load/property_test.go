@@ -23,10 +23,10 @@ func TestArchiveIsItsModel(t *testing.T) {
 			a := newArchive(t)
 			s := &script{
 				Rand: rand.New(rand.NewPCG(seed, 1)), a: a, model: newModel(),
-				stores: []*rooms{a.store, openStore(t, a.url)},
+				stores: []*Store{a.store, openStore(t, a.URL)},
 			}
 			for i := range 3 {
-				f := a.function(fmt.Sprint("f", i))
+				f := a.Function(fmt.Sprint("f", i))
 				s.functions, s.claims = append(s.functions, f), append(s.claims, a.claim(f))
 			}
 			for step := range 100 {
@@ -34,10 +34,10 @@ func TestArchiveIsItsModel(t *testing.T) {
 				if diff := cmp.Diff(s.model.tables(), s.tables(t)); diff != "" {
 					t.Fatalf("step %d, %s (-model +archive):\n%s", step, did, diff)
 				}
-				checkTotals(a.in(t))
+				a.in(t).CheckTotals()
 				if s.IntN(4) == 0 {
-					countFigures(t, a.store)
-					checkFigures(a.in(t))
+					a.in(t).CountFigures()
+					a.in(t).CheckFigures()
 				}
 			}
 		})
@@ -49,14 +49,14 @@ type script struct {
 	*rand.Rand
 	a         *archiveDB
 	model     *model
-	stores    []*rooms
+	stores    []*Store
 	functions []archive.Known
 	claims    []*claim
 }
 
 func (s *script) tables(t *testing.T) []string {
 	t.Helper()
-	rows, err := s.a.sql.Query(t.Context(), modelTables)
+	rows, err := s.a.SQL.Query(t.Context(), modelTables)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func (s *script) step(t *testing.T, at time.Time) (did string) {
 		return fmt.Sprintf("fail %d %s", id, span)
 	case 1:
 		// Another process takes over and continues from the stored state.
-		s.a.exec(`UPDATE claims SET expires_at = '-infinity' WHERE function_id = $1`, id)
+		s.a.Exec(`UPDATE claims SET expires_at = '-infinity' WHERE function_id = $1`, id)
 		s.claims[i] = claimOf(t, s.stores[s.IntN(len(s.stores))], s.functions[i])
 		if _, err := s.claims[i].Work(t.Context(), archive.Order{Range: hours(today.AddDate(0, 0, -5), 240)}, noted); err != nil {
 			t.Fatal(err)

@@ -50,10 +50,10 @@ func TestRejectOnce(t *testing.T) {
 		`(first,"2026-03-14 01:00:00","request_id is empty","{""request_id"":""""}","2026-03-20 08:00:00")`,
 		`(second,"2026-03-14 01:00:00","not an object",7,"2026-03-20 09:00:00")`,
 	}
-	if diff := cmp.Diff(want, a.rows(rejects)); diff != "" {
+	if diff := cmp.Diff(want, a.Rows(rejects)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	checkWindows(a)
+	a.CheckWindows()
 }
 
 func TestRejectPayloads(t *testing.T) {
@@ -80,5 +80,5 @@ func TestRejectPayloads(t *testing.T) {
 			}
 		})
 	}
-	checkWindows(a)
+	a.CheckWindows()
 }

@@ -37,7 +37,7 @@ func TestRest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newArchive(t)
-			f := a.function("f")
+			f := a.Function("f")
 			readFrom := today.AddDate(0, 0, -20)
 			until := today.AddDate(0, 0, 10)
 			records := []archive.Invocation{}
@@ -65,7 +65,7 @@ func TestRest(t *testing.T) {
 				}
 			}
 			// A page says the same of it.
-			err := a.store.Snapshot(t.Context(), func(s *read.Snapshot) error {
+			err := a.Read.Snapshot(t.Context(), func(s *read.Snapshot) error {
 				functions, err := s.Functions(t.Context())
 				if err != nil {
 					return err
@@ -86,7 +86,7 @@ func TestRest(t *testing.T) {
 func TestRestIsForWhatIsWhole(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	open, holed, young := a.function("open"), a.function("holed"), a.function("young")
+	open, holed, young := a.Function("open"), a.Function("holed"), a.Function("young")
 	first, second := a.claim(open), a.claim(holed)
 	commit(t, first, lastPage(span(0, 47), noted))
 	commit(t, first, page(span(47, 48), noted))

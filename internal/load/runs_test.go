@@ -1,16 +1,15 @@
 package load
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/loadtest"
 	"archiver/internal/load/read"
 )
 
@@ -43,7 +42,7 @@ func TestRuns(t *testing.T) {
 			       finished_at AT TIME ZONE 'UTC', windows, complete, records, inserted, rejected, calls, outcome, error
 			  FROM runs WHERE run_id = $1`
 		begun := []string{`(backfill,"2026-03-14 00:00:00","2026-03-14 06:00:00","2026-03-20 08:00:00",,,,,,,,running,)`}
-		if diff := cmp.Diff(begun, a.rows(run, id)); diff != "" {
+		if diff := cmp.Diff(begun, a.Rows(run, id)); diff != "" {
 			t.Errorf("begun (-want +got):\n%s", diff)
 		}
 		noting := archive.Noted{Totals: archive.Totals{Windows: 6, Done: 2, Inserted: 3, Unchanged: 1}, Calls: 2, Refused: 1}
@@ -53,16 +52,16 @@ func TestRuns(t *testing.T) {
 		const far = `
 			SELECT seen_at AT TIME ZONE 'UTC', windows_planned, windows_done, records_done, calls_done, refused_done
 			  FROM runs WHERE run_id = $1`
-		if diff := cmp.Diff([]string{`("2026-03-20 08:00:05",6,2,4,2,1)`}, a.rows(far, id)); diff != "" {
+		if diff := cmp.Diff([]string{`("2026-03-20 08:00:05",6,2,4,2,1)`}, a.Rows(far, id)); diff != "" {
 			t.Errorf("noted (-want +got):\n%s", diff)
 		}
 		if err := a.store.EndRun(t.Context(), id, summary, test.err, later); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]string{"(" + test.want + ")"}, a.rows(run, id)); diff != "" {
+		if diff := cmp.Diff([]string{"(" + test.want + ")"}, a.Rows(run, id)); diff != "" {
 			t.Errorf("ended with %v (-want +got):\n%s", test.err, diff)
 		}
-		if diff := cmp.Diff([]string{`("2026-03-20 09:00:00",6,5,15,4,0)`}, a.rows(far, id)); diff != "" {
+		if diff := cmp.Diff([]string{`("2026-03-20 09:00:00",6,5,15,4,0)`}, a.Rows(far, id)); diff != "" {
 			t.Errorf("how far it came in the end (-want +got):\n%s", diff)
 		}
 	}
@@ -70,7 +69,7 @@ func TestRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	var runs []read.Run
-	err := a.store.Snapshot(t.Context(), func(s *read.Snapshot) (err error) {
+	err := a.Read.Snapshot(t.Context(), func(s *read.Snapshot) (err error) {
 		runs, err = s.Runs(t.Context(), 2, later)
 		return err
 	})
@@ -94,7 +93,7 @@ func TestFunctions(t *testing.T) {
 		for _, name := range names {
 			list = append(list, archive.Function{URN: "urn:" + name, Name: name})
 		}
-		known, err := a.store.SeeFunctions(t.Context(), testSource, list, at)
+		known, err := a.store.SeeFunctions(t.Context(), loadtest.Source, list, at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +113,7 @@ func TestFunctions(t *testing.T) {
 	}
 	unseen := func() (names []string) {
 		t.Helper()
-		known, err := a.store.UnseenFunctions(t.Context(), testSource, later)
+		known, err := a.store.UnseenFunctions(t.Context(), loadtest.Source, later)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +142,7 @@ func TestFunctions(t *testing.T) {
 	if n := value[int](a, `SELECT count(*) FROM functions WHERE first_seen <> $1`, noted); n != 0 {
 		t.Errorf("%d functions were first seen again", n)
 	}
-	elsewhere := testSource
+	elsewhere := loadtest.Source
 	elsewhere.Region = "another"
 	if known, err := a.store.UnseenFunctions(t.Context(), elsewhere, later); err != nil || len(known) != 0 {
 		t.Errorf("another region's: %v, %v", known, err)
@@ -164,13 +163,13 @@ func TestGone(t *testing.T) {
 	const windows = `
 		SELECT extract(hour FROM window_start AT TIME ZONE 'UTC')::integer, state, records, last_error
 		  FROM windows ORDER BY window_start`
-	if diff := cmp.Diff(want, a.rows(windows)); diff != "" {
+	if diff := cmp.Diff(want, a.Rows(windows)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if n := value[int](a, `SELECT count(*) FROM walks`); n != 0 {
 		t.Errorf("%d walks are open", n)
 	}
-	checkWindows(a)
+	a.CheckWindows()
 }
 
 // A forced run reads complete windows again. If the function is gone by then, they stay
@@ -180,85 +179,11 @@ func TestGoneLeavesCompleteWindows(t *testing.T) {
 	a := newArchive(t)
 	c := a.newClaim("f")
 	commit(t, c, lastPage(span(0, 2), noted, record("r", archive.StatusSuccess, hour(0))))
-	before := a.rows(`SELECT * FROM windows ORDER BY window_start`)
+	before := a.Rows(`SELECT * FROM windows ORDER BY window_start`)
 	if err := c.Gone(t.Context(), []archive.Span{span(0, 2)}, later); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(before, a.rows(`SELECT * FROM windows ORDER BY window_start`)); diff != "" {
+	if diff := cmp.Diff(before, a.Rows(`SELECT * FROM windows ORDER BY window_start`)); diff != "" {
 		t.Errorf("(-before +after):\n%s", diff)
-	}
-}
-
-func TestStatus(t *testing.T) {
-	t.Parallel()
-	a := newArchive(t)
-	idle := a.function("idle").ID
-	c := a.newClaim("busy")
-	busy := c.function.ID
-	b := lastPage(span(0, 2), noted, record("r", archive.StatusSuccess, hour(0)), record("w", archive.StatusWait, hour(-1)))
-	b.Rejected = []archive.Rejected{{Reason: "none", Payload: []byte("1")}}
-	commit(t, c, b)
-	if err := c.Fail(t.Context(), span(3, 4), "down", noted); err != nil {
-		t.Fatal(err)
-	}
-	got := a.store.status(t)
-	from, to, since, end, down := hour(0), hour(2), hour(3), hour(4), "down"
-	want := []read.Function{
-		{
-			ID: busy, Provider: "functiongraph", Region: "cn-north-4", Project: "p", URN: "urn:busy", Name: "busy", Windows: 3, Complete: 2, Open: 1,
-			Failed: 1, Records: 2, Pending: 1, Rejected: 1, PlannedFrom: &from, PlannedTo: &end, CompleteFrom: &from, CompleteTo: &to, OpenSince: &since, LastError: &down,
-		},
-		{ID: idle, Provider: "functiongraph", Region: "cn-north-4", Project: "p", URN: "urn:idle", Name: "idle"},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func TestPrint(t *testing.T) {
-	t.Parallel()
-	a := newArchive(t)
-	var out strings.Builder
-	err := a.store.Print(t.Context(), &out, `SELECT 'a' AS name, 12 AS calls UNION ALL SELECT 'long', 3`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := "NAME  CALLS\na     12\nlong  3\n"; out.String() != want {
-		t.Errorf("printed\n%s\nwant\n%s", out.String(), want)
-	}
-	if err := a.store.Print(context.Background(), &out, `SELECT 1 / 0`); err == nil {
-		t.Error("an error is not told")
-	}
-}
-
-// Running runs and the last success are found without reading all runs, however many
-// there are and however they ended.
-func TestRunsCost(t *testing.T) {
-	t.Parallel()
-	w := NewWatched(t)
-	w.Exec(`
-		INSERT INTO runs (asked_by, range_from, range_to, started_at, finished_at, seen_at, outcome)
-		SELECT CASE WHEN n % 2 = 0 THEN 'backfill' ELSE 'run' END, $1, $1, $1, $1, $1, CASE WHEN n % 2 = 0 THEN 'complete' ELSE 'failed' END
-		  FROM generate_series(1, 20000) AS n`, noted)
-	w.Exec(`UPDATE runs SET outcome = 'running', finished_at = NULL WHERE run_id = 7`)
-	w.Exec(`VACUUM ANALYZE runs`)
-	w.Asked()
-	err := w.Store.Snapshot(t.Context(), func(s *read.Snapshot) error {
-		runs, err := s.Runs(t.Context(), 10, noted)
-		if err == nil && (len(runs) != 11 || runs[10].ID != 7 || runs[0].ID != 20000) {
-			t.Errorf("%d runs: %+v", len(runs), runs)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if overview, err := w.Store.Overview(t.Context(), nil); err != nil || overview.LastSuccess != nil {
-		t.Errorf("the last success was %v, %v", overview.LastSuccess, err)
-	}
-	for _, asked := range w.Asked() {
-		if blocks := w.Blocks(asked); strings.Contains(asked.SQL, "FROM runs") && blocks > 20 {
-			t.Errorf("%d blocks, 20 at most, for %s", blocks, asked.SQL)
-		}
 	}
 }

@@ -11,35 +11,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/loadtest"
 )
-
-// told is a setting as a source gives it. The number of retries identifies it.
-func told(urn string, retries int, modified time.Time, log ...bool) archive.Setting {
-	s := archive.Setting{URN: urn, MaxEventAge: 3600, MaxRetries: retries, Modified: modified}
-	raw := fmt.Sprintf(`{"func_urn": %q, "max_async_retry_attempts": %d`, urn, retries)
-	if len(log) > 0 {
-		s.StatusLog = &log[0]
-		raw += fmt.Sprintf(`, "enable_async_status_log": %t`, log[0])
-	}
-	s.Raw = []byte(raw + "}")
-	return s
-}
-
-func answer(settings ...archive.Setting) archive.FunctionSettings {
-	return archive.FunctionSettings{Settings: settings, Whole: true}
-}
-
-func keep(t testing.TB, c *claim, s archive.FunctionSettings, at time.Time) {
-	t.Helper()
-	if err := c.KeepSettings(t.Context(), s, at); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // history is the view of all versions: which setting held when.
 func (a *archiveDB) history() []string {
-	a.t.Helper()
-	return a.rows(`
+	a.T.Helper()
+	return a.Rows(`
 		SELECT function_urn, max_async_retry_attempts AS retries,
 		       to_char(valid_from AT TIME ZONE 'UTC', 'DD HH24:MI') AS valid_from,
 		       to_char(valid_to AT TIME ZONE 'UTC', 'DD HH24:MI') AS valid_to
@@ -84,7 +62,7 @@ func TestSettingsHistory(t *testing.T) {
 	if diff := cmp.Diff(want, a.history()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{`(urn:f:v1,8,"2026-03-14 15:00:00+00")`}, a.rows(`
+	if diff := cmp.Diff([]string{`(urn:f:v1,8,"2026-03-14 15:00:00+00")`}, a.Rows(`
 		SELECT function_urn, max_async_retry_attempts, valid_from FROM notification_settings`)); diff != "" {
 		t.Errorf("current (-want +got):\n%s", diff)
 	}
@@ -118,11 +96,11 @@ func TestSettingsColumns(t *testing.T) {
 		`(functiongraph,cn-north-4,p,urn:f,f,"2026-03-13 23:59:00+00",60,0,OBS,SMN,f,"2026-03-13 23:00:00+00","2026-03-13 23:59:00+00","2026-03-14 00:00:00+00","{""x"": [1.50, null]}")`,
 		`(functiongraph,cn-north-4,p,urn:f:v1,f,"2026-03-14 00:00:00+00",,,,,,,,"2026-03-14 00:00:00+00","""too deep""")`,
 	}
-	if diff := cmp.Diff(want, a.rows(`SELECT * FROM notification_settings ORDER BY function_urn`)); diff != "" {
+	if diff := cmp.Diff(want, a.Rows(`SELECT * FROM notification_settings ORDER BY function_urn`)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{`(,"func_urn is absent","{""a"":""` + "\uFFFD\uFFFD" + `""}")`},
-		a.rows(`SELECT window_start, reason, payload FROM rejected_records`)); diff != "" {
+		a.Rows(`SELECT window_start, reason, payload FROM rejected_records`)); diff != "" {
 		t.Errorf("rejected (-want +got):\n%s", diff)
 	}
 	if n := value[int](a, `SELECT count(*) FROM windows`); n != 0 {
@@ -145,7 +123,7 @@ func TestSettingsOfAnInvocation(t *testing.T) {
 	other := a.newClaim("g")
 	commit(t, other, lastPage(hours(today, 1), noted, record("other", "SUCCESS", minute(15))))
 	want := []string{`(before,)`, `(first,1)`, `(last,1)`, `(none,)`, `(other,)`, `(second,2)`}
-	got := a.rows(`
+	got := a.Rows(`
 		SELECT i.request_id, s.max_async_retry_attempts
 		  FROM invocation_history i
 		  LEFT JOIN notification_settings_history s
@@ -231,7 +209,7 @@ func TestSettingsModel(t *testing.T) {
 				}
 				want = append(want, fmt.Sprintf("(%d,%s,%s)", h.retries, h.from.Format("15:04:05.000000"), to))
 			}
-			got := a.rows(`
+			got := a.Rows(`
 				SELECT max_async_retry_attempts, to_char(valid_from AT TIME ZONE 'UTC', 'HH24:MI:SS.US'),
 				       to_char(valid_to AT TIME ZONE 'UTC', 'HH24:MI:SS.US')
 				  FROM notification_settings_history
@@ -247,14 +225,14 @@ func TestSettingsModel(t *testing.T) {
 
 // checkSettings fails if two settings of one version hold at once.
 func checkSettings(a *archiveDB) {
-	a.t.Helper()
-	if twice := a.rows(`
+	a.T.Helper()
+	if twice := a.Rows(`
 		SELECT a.function_urn, a.valid_from, b.valid_from
 		  FROM notification_setting_versions a
 		  JOIN notification_setting_versions b
 		    ON a.function_urn = b.function_urn AND a.setting_id < b.setting_id
 		   AND tstzrange(a.valid_from, a.valid_to) && tstzrange(b.valid_from, b.valid_to)`); len(twice) > 0 {
-		a.t.Errorf("two settings hold at once: %s", strings.Join(twice, " "))
+		a.T.Errorf("two settings hold at once: %s", strings.Join(twice, " "))
 	}
 }
 
@@ -265,7 +243,7 @@ func TestSettingsOfTwoProcesses(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	const rounds = 30
-	claims := []*claim{a.newClaim("f"), claimOf(t, openStore(t, a.url), a.function("g"))}
+	claims := []*claim{a.newClaim("f"), claimOf(t, openStore(t, a.URL), a.Function("g"))}
 	var all sync.WaitGroup
 	for n, c := range claims {
 		all.Go(func() {
@@ -280,7 +258,7 @@ func TestSettingsOfTwoProcesses(t *testing.T) {
 	}
 	all.Go(func() {
 		for i := range rounds {
-			_, err := a.store.SeeFunctions(t.Context(), testSource, []archive.Function{{URN: "urn:f", Name: "f"}, {URN: "urn:g", Name: "g"}}, noted.Add(time.Duration(i)*time.Minute))
+			_, err := a.store.SeeFunctions(t.Context(), loadtest.Source, []archive.Function{{URN: "urn:f", Name: "f"}, {URN: "urn:g", Name: "g"}}, noted.Add(time.Duration(i)*time.Minute))
 			if err != nil {
 				t.Error(err)
 			}
@@ -297,9 +275,9 @@ func TestSettingsOfTwoProcesses(t *testing.T) {
 func TestSettingsWithoutAClaim(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	f := a.function("f")
+	f := a.Function("f")
 	lost := a.claim(f)
-	a.exec(`UPDATE claims SET expires_at = '-infinity'`)
+	a.Exec(`UPDATE claims SET expires_at = '-infinity'`)
 	a.claim(f)
 	if err := lost.KeepSettings(t.Context(), answer(told("urn:f", 1, today)), today); err == nil {
 		t.Error("they were kept")
@@ -313,7 +291,7 @@ func TestSettingsWithoutAClaim(t *testing.T) {
 func TestDueSettings(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	f := a.function("f")
+	f := a.Function("f")
 	c := a.claim(f)
 	for _, test := range []struct {
 		asked time.Duration // before now

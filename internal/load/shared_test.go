@@ -34,7 +34,7 @@ func sharing(t *testing.T, say func(*rand.Rand, archive.Invocation) archive.Invo
 		})
 	}
 	all.Wait()
-	checkWindows(a)
+	a.CheckWindows()
 }
 
 // Functions that give the same records meet in the indexes, and get out of

@@ -62,7 +62,7 @@ func (c *counter) TraceBatchQuery(_ context.Context, _ *pgx.Conn, d pgx.TraceBat
 func (c *counter) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
 // counted is a store on the database whose statements are counted.
-func counted(t *testing.T, url string) (*rooms, *counter) {
+func counted(t *testing.T, url string) (*Store, *counter) {
 	t.Helper()
 	config, err := pg.Config(url)
 	if err != nil {
@@ -88,8 +88,8 @@ func counted(t *testing.T, url string) (*rooms, *counter) {
 func TestCommitStatements(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	s, count := counted(t, a.url)
-	c := claimOf(t, s, a.function("f"))
+	s, count := counted(t, a.URL)
+	c := claimOf(t, s, a.Function("f"))
 	span := hours(today, 48)
 	rejected := func(n int) (r []archive.Rejected) {
 		for i := range n {
@@ -139,7 +139,7 @@ func TestCommitStatements(t *testing.T) {
 func TestProbeTouchesOnlyItsDays(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	a.exec(`
+	a.Exec(`
 		DO $$
 		BEGIN
 			FOR n IN 0..399 LOOP

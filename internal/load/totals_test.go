@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,40 +15,6 @@ import (
 	"archiver/internal/load/pg"
 )
 
-// checkTotals compares the totals, and the days, with the windows that they sum up.
-func checkTotals(a *archiveDB) {
-	a.t.Helper()
-	wrong := a.rows(`
-		WITH counted AS (
-			SELECT function_id,
-			       count(*) FILTER (WHERE planned) AS windows,
-			       count(*) FILTER (WHERE state = 'complete') AS complete,
-			       count(*) FILTER (WHERE planned AND state NOT IN ('complete', 'gone')) AS open,
-			       count(*) FILTER (WHERE state = 'short') AS short,
-			       count(*) FILTER (WHERE state = 'failed') AS failed,
-			       count(*) FILTER (WHERE state = 'gone') AS gone,
-			       sum(records) AS records, sum(pending) AS pending, sum(rejected) AS rejected,
-			       min(window_start) FILTER (WHERE planned) AS planned_from,
-			       max(window_start) FILTER (WHERE planned) + interval '1 hour' AS planned_to,
-			       min(window_start) FILTER (WHERE state = 'complete') AS complete_from,
-			       max(window_start) FILTER (WHERE state = 'complete') + interval '1 hour' AS complete_to,
-			       max(window_start) FILTER (WHERE records > 0) + interval '1 hour' AS recorded_to
-			  FROM windows
-			 GROUP BY function_id
-		)
-		SELECT c AS counted, t AS totals
-		  FROM counted c
-		  FULL JOIN (
-			SELECT function_id, windows, complete, open, short, failed, gone, records, pending, rejected,
-			       planned_from, planned_to, complete_from, complete_to, recorded_to
-			  FROM window_totals) AS t USING (function_id)
-		 WHERE c IS DISTINCT FROM t`)
-	if len(wrong) > 0 {
-		a.t.Errorf("totals are not those of the windows (counted, kept):\n%s", strings.Join(wrong, "\n"))
-	}
-	checkDays(a)
-}
-
 // After any changes to windows by concurrent writers, the totals are what a count
 // of the windows gives. No writer gets a deadlock.
 func TestTotals(t *testing.T) {
@@ -58,7 +23,7 @@ func TestTotals(t *testing.T) {
 	const workers, functions, rounds, steps = 4, 3, 6, 15
 	known := make([]archive.Known, workers*functions)
 	for i := range known {
-		known[i] = a.function(fmt.Sprint("f", i))
+		known[i] = a.Function(fmt.Sprint("f", i))
 	}
 	for round := range rounds {
 		var all sync.WaitGroup
@@ -75,10 +40,10 @@ func TestTotals(t *testing.T) {
 			})
 		}
 		all.Wait()
-		checkTotals(a)
+		a.CheckTotals()
 	}
-	a.exec(`TRUNCATE windows`)
-	checkTotals(a)
+	a.Exec(`TRUNCATE windows`)
+	a.CheckTotals()
 }
 
 // disturb does one thing that writes windows of the function, and of others
@@ -153,7 +118,7 @@ func disturb(t *testing.T, a *archiveDB, r *rand.Rand, f archive.Known, known []
 
 // writeAs writes windows of the function as all writers do: locked.
 func writeAs(ctx context.Context, a *archiveDB, f archive.Known, statement string, args ...any) error {
-	return pgx.BeginFunc(ctx, a.sql, func(tx pgx.Tx) error {
+	return pgx.BeginFunc(ctx, a.SQL, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, pg.LockWindows, []int32{f.ID}); err != nil {
 			return err
 		}
@@ -169,7 +134,7 @@ func TestWritersOfSeveralFunctions(t *testing.T) {
 	a := newArchive(t)
 	first, second, third := a.newClaim("first"), a.newClaim("second"), a.newClaim("third")
 	commit(t, first, lastPage(span(0, 1), noted, record("r", archive.StatusWait, hour(0))))
-	holder, err := a.sql.Begin(t.Context())
+	holder, err := a.SQL.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,5 +171,5 @@ func TestWritersOfSeveralFunctions(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	checkWindows(a)
+	a.CheckWindows()
 }

@@ -33,10 +33,10 @@ func TestNewPageMeetsRecordInFlight(t *testing.T) {
 		t.Errorf("the second kept %+v, want %+v", got, want)
 	}
 	want := []string{"(r,SUCCESS,invocations_20260314)"}
-	if diff := cmp.Diff(want, a.rows(`SELECT request_id, status, tableoid::regclass FROM invocations WHERE request_id = 'r'`)); diff != "" {
+	if diff := cmp.Diff(want, a.Rows(`SELECT request_id, status, tableoid::regclass FROM invocations WHERE request_id = 'r'`)); diff != "" {
 		t.Error(diff)
 	}
-	checkWindows(a)
+	a.CheckWindows()
 }
 
 // A new page of a claim that was lost writes nothing, and those that share its
@@ -49,7 +49,7 @@ func TestNewPageOfALostClaim(t *testing.T) {
 	for _, of := range []*claim{c, second} {
 		commit(t, of, page(s, noted, record("first of "+of.function.Name, archive.StatusSuccess, hour(0))))
 	}
-	a.exec(`UPDATE claims SET epoch = epoch + 1 WHERE function_id = $1`, c.function.ID)
+	a.Exec(`UPDATE claims SET epoch = epoch + 1 WHERE function_id = $1`, c.function.ID)
 	b := page(s, later, record("lost", archive.StatusSuccess, hour(0)))
 	d := page(s, later, record("kept", archive.StatusSuccess, hour(0)))
 	writes := []*write{{claim: c, batch: &b, checkpoint: true}, {claim: second, batch: &d, checkpoint: true}}
@@ -59,8 +59,8 @@ func TestNewPageOfALostClaim(t *testing.T) {
 	if !errors.Is(writes[0].err, archive.ErrClaimLost) || writes[1].err != nil {
 		t.Errorf("lost: %v, second: %v", writes[0].err, writes[1].err)
 	}
-	if diff := cmp.Diff([]string{"(kept)"}, a.rows(`SELECT request_id FROM invocations WHERE request_id IN ('lost', 'kept')`)); diff != "" {
+	if diff := cmp.Diff([]string{"(kept)"}, a.Rows(`SELECT request_id FROM invocations WHERE request_id IN ('lost', 'kept')`)); diff != "" {
 		t.Error(diff)
 	}
-	checkWindows(a)
+	a.CheckWindows()
 }

@@ -39,7 +39,7 @@ func TestViewColumns(t *testing.T) {
 			t.Errorf("%s (-contract +database):\n%s", view, diff)
 		}
 	}
-	columns := a.rows(`
+	columns := a.Rows(`
 		SELECT attname FROM pg_attribute WHERE attrelid = 'invocations'::regclass AND attnum > 0`)
 	for _, c := range []string{"request_id", "status", "error_code", "error_message", "start_time", "end_time"} {
 		if !strings.Contains(strings.Join(columns, " "), "("+c+")") {
@@ -80,7 +80,7 @@ func TestHistoryValues(t *testing.T) {
 		`(word,SUCCESS,Succeeded,,,"2026-03-14 10:00:00",,,,"2026-03-14 10:00:00")`,
 	}
 	for _, zone := range []string{"UTC", "Asia/Kolkata", "America/St_Johns", "Asia/Kathmandu"} {
-		conn, err := a.sql.Acquire(t.Context())
+		conn, err := a.SQL.Acquire(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

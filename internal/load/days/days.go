@@ -37,8 +37,8 @@ func dayNumber(d time.Time) int32 { return int32(d.Unix() / int64(24*time.Hour/t
 
 const dayPrefix, dayLayout = "invocations_", "20060102"
 
-// Table is the name of a day's table, without its schema.
-func Table(d time.Time) string { return dayPrefix + d.Format(dayLayout) }
+// tableOf is the name of a day's table, without its schema.
+func tableOf(d time.Time) string { return dayPrefix + d.Format(dayLayout) }
 
 // inDays is the name of a day's table with its schema, quoted.
 func inDays(table string) string { return pgx.Identifier{"archiver_days", table}.Sanitize() }
@@ -54,7 +54,7 @@ func (s *Days) Ensure(ctx context.Context, invocations []archive.Invocation) err
 		if inv.InFlight() || inv.Start.IsZero() {
 			continue
 		}
-		if err := s.EnsureDay(ctx, day(inv.Start)); err != nil {
+		if err := s.ensureDay(ctx, day(inv.Start)); err != nil {
 			return err
 		}
 	}
@@ -65,16 +65,16 @@ func (s *Days) Ensure(ctx context.Context, invocations []archive.Invocation) err
 // pages of a run that begins at this time do not wait for them.
 func (s *Days) MakeAhead(ctx context.Context, at time.Time) error {
 	for _, d := range []time.Time{day(at), day(at).AddDate(0, 0, 1)} {
-		if err := s.EnsureDay(ctx, d); err != nil {
+		if err := s.ensureDay(ctx, d); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// EnsureDay creates the table of a day unless it is known to exist. It blocks no one
+// ensureDay creates the table of a day unless it is known to exist. It blocks no one
 // who needs another day.
-func (s *Days) EnsureDay(ctx context.Context, d time.Time) error {
+func (s *Days) ensureDay(ctx context.Context, d time.Time) error {
 	s.mu.Lock()
 	known := s.known[d]
 	s.mu.Unlock()
@@ -101,24 +101,24 @@ func (s *Days) Forget() {
 type dayState struct {
 	attached bool // to invocations_dated
 	pending  bool // attached, and a DETACH … CONCURRENTLY of the table has begun
-	closed   bool // emptied by retention: see Retention.Empty
+	closed   bool // emptied by retention: see retention.empty
 	bytes    int64
 }
 
-// SelectTables selects the tables of days with their state.
+// selectTables selects the tables of days with their state.
 //
 //go:embed tables.sql
-var SelectTables string
+var selectTables string
 
 // stateOf is the state of a day's table. The caller holds the day's lock.
 func stateOf(ctx context.Context, tx pgx.Tx, d time.Time) (dayState, error) {
-	found, err := collectStates(ctx, tx, `SELECT * FROM (`+SelectTables+`) AS d WHERE relname = $1`, Table(d))
+	found, err := collectStates(ctx, tx, `SELECT * FROM (`+selectTables+`) AS d WHERE relname = $1`, tableOf(d))
 	return found[d], err
 }
 
 // states are the states of all days that have a table.
 func (s *Days) states(ctx context.Context) (map[time.Time]dayState, error) {
-	return collectStates(ctx, s.db.Pool, SelectTables)
+	return collectStates(ctx, s.db.Pool, selectTables)
 }
 
 // collectStates skips tables that are not named like a day's: an operator may have

@@ -15,9 +15,9 @@ import (
 	"archiver/internal/load/pg"
 )
 
-// IsBlocked reports whether a statement did not get its locks in time, or could not
+// isBlocked reports whether a statement did not get its locks in time, or could not
 // detach a day because detaching another day is pending.
-func IsBlocked(err error) bool {
+func isBlocked(err error) bool {
 	var failed *pgconn.PgError
 	if !errors.As(err, &failed) {
 		return false
@@ -34,17 +34,17 @@ func IsBlocked(err error) bool {
 // who wait behind the lock get it.
 func retry(f func() error) (err error) {
 	for range maxTries {
-		if err = f(); !IsBlocked(err) {
+		if err = f(); !isBlocked(err) {
 			return err
 		}
 	}
 	return err
 }
 
-// Drop takes both steps of a day.
-func (r *Retention) Drop(ctx context.Context, d time.Time) error {
+// drop takes both steps of a day.
+func (r *retention) drop(ctx context.Context, d time.Time) error {
 	return r.locked(ctx, d, func() error {
-		if err := retry(func() error { return r.Empty(ctx, d) }); err != nil {
+		if err := retry(func() error { return r.empty(ctx, d) }); err != nil {
 			return err
 		}
 		return retry(func() error { return r.dropTable(ctx, d) })
@@ -52,27 +52,27 @@ func (r *Retention) Drop(ctx context.Context, d time.Time) error {
 }
 
 // locked calls f under the lock of the day.
-func (r *Retention) locked(ctx context.Context, d time.Time, f func() error) error {
-	if _, err := r.Conn.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, pg.DayLocks, dayNumber(d)); err != nil {
+func (r *retention) locked(ctx context.Context, d time.Time, f func() error) error {
+	if _, err := r.conn.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, pg.DayLocks, dayNumber(d)); err != nil {
 		return fmt.Errorf("lock: %w", err)
 	}
 	err := f()
-	_, unlocked := r.Conn.Exec(ctx, `SELECT pg_advisory_unlock($1, $2)`, pg.DayLocks, dayNumber(d))
+	_, unlocked := r.conn.Exec(ctx, `SELECT pg_advisory_unlock($1, $2)`, pg.DayLocks, dayNumber(d))
 	if err == nil && unlocked != nil {
 		err = fmt.Errorf("unlock: %w", unlocked)
 	}
 	return err
 }
 
-// Empty is the first step. A worker whose walk goes through the day loses its claim,
+// empty is the first step. A worker whose walk goes through the day loses its claim,
 // and the walk starts again later: when a walk ends, all records that it saw must be
 // in the archive.
 //
-// pg/locks.go tells the order of locks. Empty locks the day's table out of this
-// order, and gives up after LockPatience.
-func (r *Retention) Empty(ctx context.Context, d time.Time) error {
+// pg/locks.go tells the order of locks. empty locks the day's table out of this
+// order, and gives up after lockPatience.
+func (r *retention) empty(ctx context.Context, d time.Time) error {
 	var rows, bytes int64
-	err := pgx.BeginFunc(ctx, r.Conn, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
 		// Counting figures reads the day's table.
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, pg.FiguresLock); err != nil {
 			return fmt.Errorf("wait for its figures: %w", err)
@@ -81,7 +81,7 @@ func (r *Retention) Empty(ctx context.Context, d time.Time) error {
 		if err != nil {
 			return err
 		}
-		table := inDays(Table(d))
+		table := inDays(tableOf(d))
 		open := state.attached && !state.pending && !state.closed
 		if open {
 			bytes = state.bytes
@@ -160,21 +160,21 @@ func deleteDay(ctx context.Context, tx pgx.Tx, d time.Time) (rows int64, err err
 // dropTable is the second step. A table that is not closed does not belong to
 // retention. If an operator began to detach it, dropTable finishes this, because no
 // other day can be detached until then.
-func (r *Retention) dropTable(ctx context.Context, d time.Time) error {
+func (r *retention) dropTable(ctx context.Context, d time.Time) error {
 	var state dayState
-	err := pgx.BeginFunc(ctx, r.Conn, func(tx pgx.Tx) (err error) {
+	err := pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) (err error) {
 		state, err = stateOf(ctx, tx, d)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	table := inDays(Table(d))
+	table := inDays(tableOf(d))
 	switch {
 	case state.pending:
-		_, err = r.Conn.Exec(ctx, `ALTER TABLE archiver_days.invocations_dated DETACH PARTITION `+table+` FINALIZE`)
-	case state.attached && state.closed && r.Concurrently:
-		_, err = r.Conn.Exec(ctx, `ALTER TABLE archiver_days.invocations_dated DETACH PARTITION `+table+` CONCURRENTLY`)
+		_, err = r.conn.Exec(ctx, `ALTER TABLE archiver_days.invocations_dated DETACH PARTITION `+table+` FINALIZE`)
+	case state.attached && state.closed && r.concurrently:
+		_, err = r.conn.Exec(ctx, `ALTER TABLE archiver_days.invocations_dated DETACH PARTITION `+table+` CONCURRENTLY`)
 	}
 	if err != nil {
 		return fmt.Errorf("detach its empty table: %w", err)
@@ -183,8 +183,8 @@ func (r *Retention) dropTable(ctx context.Context, d time.Time) error {
 		return nil
 	}
 	// Before PostgreSQL 14 the table is still attached, and DROP TABLE locks the
-	// parent: it waits at most LockPatience.
-	if _, err = r.Conn.Exec(ctx, `DROP TABLE `+table); err != nil {
+	// parent: it waits at most lockPatience.
+	if _, err = r.conn.Exec(ctx, `DROP TABLE `+table); err != nil {
 		return fmt.Errorf("drop its empty table: %w", err)
 	}
 	return nil

@@ -39,7 +39,7 @@ func indexDays(ctx context.Context, conn *pgx.Conn) error {
 		err = retry(func() error {
 			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return indexDay(ctx, tx, d) })
 		})
-		if err != nil && !IsBlocked(err) {
+		if err != nil && !isBlocked(err) {
 			return fmt.Errorf("index %s: %w", name, err)
 		}
 	}
@@ -57,7 +57,7 @@ func indexDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 		return err
 	}
 	_, err = tx.Exec(ctx, `
-		CREATE INDEX IF NOT EXISTS `+pgx.Identifier{Table(d) + "_start_time"}.Sanitize()+` ON `+inDays(Table(d))+`
+		CREATE INDEX IF NOT EXISTS `+pgx.Identifier{tableOf(d) + "_start_time"}.Sanitize()+` ON `+inDays(tableOf(d))+`
 		 USING brin (function_id, start_time) WITH (pages_per_range = 16, autosummarize = on)`)
 	return err
 }

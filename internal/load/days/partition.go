@@ -10,7 +10,7 @@ import (
 	"archiver/internal/load/pg"
 )
 
-// Storage are the settings of a day's table. Its rows are written within a few runs
+// storage are the settings of a day's table. Its rows are written within a few runs
 // and read for years:
 //
 //   - autovacuum_freeze_min_age: the vacuum after the inserts freezes the pages that
@@ -24,7 +24,7 @@ import (
 //     15 vacuums took 0.5 s, with the same WAL.
 //
 // A fillfactor would not help: a changed row is deleted and inserted by COPY.
-const Storage = `autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_factor = 0.05`
+const storage = `autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_factor = 0.05`
 
 // makeDay creates the table of a day with the index that keeps request ids unique,
 // and attaches it. indexDays makes the other index at the end of a run.
@@ -36,7 +36,7 @@ const Storage = `autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_f
 // it again; if not, makeDay drops it and creates a new one. Any other table of this
 // name belongs to an operator, and is attached as it is.
 func (s *Days) makeDay(ctx context.Context, d time.Time) error {
-	name := Table(d)
+	name := tableOf(d)
 	table := inDays(name)
 	return pgx.BeginFunc(ctx, s.db.Pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2)`, pg.DayLocks, dayNumber(d)); err != nil {
@@ -67,7 +67,7 @@ func (s *Days) makeDay(ctx context.Context, d time.Time) error {
 			from, to := d.Format(layout), d.AddDate(0, 0, 1).Format(layout)
 			statements = append(statements,
 				`CREATE TABLE IF NOT EXISTS `+table+` (LIKE invocations INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
-					WITH (`+Storage+`)`,
+					WITH (`+storage+`)`,
 				`CREATE UNIQUE INDEX IF NOT EXISTS `+pgx.Identifier{name + "_request_id"}.Sanitize()+` ON `+table+` (request_id)`,
 				`ALTER TABLE archiver_days.invocations_dated ATTACH PARTITION `+table+` FOR VALUES FROM (`+from+`) TO (`+to+`)`)
 		}

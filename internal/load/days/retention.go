@@ -26,7 +26,7 @@ import (
 //
 // The lock of the day is held through both steps, so makeDay sees a day only before
 // or after. While retention waits for readers of the day, it holds no lock that other
-// days need. Readers and writers of this very day wait at most LockPatience, then
+// days need. Readers and writers of this very day wait at most lockPatience, then
 // retention gives up and lets them pass. Once retention has locked the table, it
 // waits for the running commits to end, which blocks new commits for some
 // milliseconds. DETACH CONCURRENTLY waits for all readers of the parent, and blocks
@@ -41,9 +41,9 @@ const (
 	// the same name.
 	closedName = "closed_by_retention"
 
-	// LockPatience is shorter than deadlock_timeout: if retention and a commit wait
+	// lockPatience is shorter than deadlock_timeout: if retention and a commit wait
 	// for each other, retention gives up.
-	LockPatience = "500ms"
+	lockPatience = "500ms"
 	// statementPatience bounds one statement, which may wait for many locks.
 	statementPatience = "10s"
 
@@ -71,7 +71,7 @@ func (s *Days) Older(ctx context.Context, before time.Time) ([]OldDay, error) {
 	older := make(map[time.Time]OldDay)
 	for d, state := range states {
 		if d.Before(day(before)) {
-			older[d] = OldDay{Day: d, Partition: Table(d), Bytes: state.bytes}
+			older[d] = OldDay{Day: d, Partition: tableOf(d), Bytes: state.bytes}
 		}
 	}
 	type dayRows struct {
@@ -90,27 +90,27 @@ func (s *Days) Older(ctx context.Context, before time.Time) ([]OldDay, error) {
 	return slices.SortedFunc(maps.Values(older), func(a, b OldDay) int { return a.Day.Compare(b.Day) }), nil
 }
 
-// A Retention is one pass of one process over the old days.
-type Retention struct {
+// A retention is one pass of one process over the old days.
+type retention struct {
 	*Days
-	Conn         *pgx.Conn
-	Concurrently bool // the server detaches without a lock on the parent: PostgreSQL 14 and later
+	conn         *pgx.Conn
+	concurrently bool // the server detaches without a lock on the parent: PostgreSQL 14 and later
 }
 
 // Retain drops the days that ended before the given time, with all that belongs to
 // them. Its error is about days that are left to the next run. If another process
 // is dropping days, Retain leaves all days to that process.
 func (s *Days) Retain(ctx context.Context, before time.Time) error {
-	conn, err := s.db.Session(ctx, map[string]string{"lock_timeout": LockPatience, "statement_timeout": statementPatience})
+	conn, err := s.db.Session(ctx, map[string]string{"lock_timeout": lockPatience, "statement_timeout": statementPatience})
 	if err != nil {
 		return err
 	}
 	// The locks end with the session.
 	defer conn.Close(context.WithoutCancel(ctx))
-	r := &Retention{Days: s, Conn: conn}
+	r := &retention{Days: s, conn: conn}
 	var free bool
 	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1), current_setting('server_version_num')::integer >= 140000`,
-		pg.RetentionLock).Scan(&free, &r.Concurrently)
+		pg.RetentionLock).Scan(&free, &r.concurrently)
 	if err != nil {
 		return fmt.Errorf("lock retention: %w", err)
 	}
@@ -130,12 +130,12 @@ func (s *Days) Retain(ctx context.Context, before time.Time) error {
 	left := 0
 	for i, o := range older {
 		name := o.Day.Format(time.DateOnly)
-		err := r.Drop(ctx, o.Day)
+		err := r.drop(ctx, o.Day)
 		if err == nil {
 			continue
 		}
 		err = fmt.Errorf("drop the day %s: %w", name, err)
-		if !IsBlocked(err) {
+		if !isBlocked(err) {
 			return err
 		}
 		s.db.Log.Warn("day could not be dropped, the next run tries again", "day", name, "error", err)
@@ -154,7 +154,7 @@ func (s *Days) Retain(ctx context.Context, before time.Time) error {
 // finish completes a DETACH that a crash left pending: only one partition of a
 // parent can be pending, and no other can be detached until then. If a reader blocks
 // it, the day is left, and dropping the other days fails too.
-func (r *Retention) finish(ctx context.Context) error {
+func (r *retention) finish(ctx context.Context) error {
 	states, err := r.states(ctx)
 	if err != nil {
 		return err
@@ -164,7 +164,7 @@ func (r *Retention) finish(ctx context.Context) error {
 			continue
 		}
 		err := r.locked(ctx, d, func() error { return r.dropTable(ctx, d) })
-		if err != nil && !IsBlocked(err) {
+		if err != nil && !isBlocked(err) {
 			return fmt.Errorf("finish dropping the day %s: %w", d.Format(time.DateOnly), err)
 		}
 	}

@@ -64,7 +64,7 @@ func Count(ctx context.Context, db *pg.DB, clock archive.Clock, within time.Dura
 			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, pg.FiguresLock); err != nil {
 				return fmt.Errorf("wait for another process: %w", err)
 			}
-			return CountDay(ctx, tx, d.UTC())
+			return countDay(ctx, tx, d.UTC())
 		})
 		if err != nil {
 			failed = append(failed, fmt.Errorf("count the figures of %s: %w", d.UTC().Format(time.DateOnly), err))
@@ -80,7 +80,7 @@ func Count(ctx context.Context, db *pg.DB, clock archive.Clock, within time.Dura
 // day as frozen. The caller holds pg.FiguresLock, deletes the rows and windows of
 // the day in the same transaction, and keeps commits out until it ends.
 func FreezeDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
-	if err := CountDay(ctx, tx, d); err != nil {
+	if err := countDay(ctx, tx, d); err != nil {
 		return fmt.Errorf("count its figures: %w", err)
 	}
 	if _, err := tx.Exec(ctx, freeze, pg.Args{"from": d, "to": d.AddDate(0, 0, 1)}); err != nil {
@@ -106,27 +106,27 @@ var (
 	freeze string
 )
 
-// CountHours counts the rows of hours.
-func CountHours() string { return dueRows + hours }
+// countHours counts the rows of hours.
+func countHours() string { return dueRows + hours }
 
-// CountErrorCodes counts the failed rows of hours by their code.
-func CountErrorCodes() string { return dueRows + errorCodes }
+// countErrorCodes counts the failed rows of hours by their code.
+func countErrorCodes() string { return dueRows + errorCodes }
 
-// PlanCounts keeps the planner from sorting all rows of a day, twice, before
+// planCounts keeps the planner from sorting all rows of a day, twice, before
 // statistics tell how many rows a new day has. One transaction counts at a time.
-const PlanCounts = `SET LOCAL enable_mergejoin = off; SET LOCAL enable_sort = off; SET LOCAL work_mem = '64MB'`
+const planCounts = `SET LOCAL enable_mergejoin = off; SET LOCAL enable_sort = off; SET LOCAL work_mem = '64MB'`
 
-// FewFunctions is how many functions may be due for their rows to be selected by
+// fewFunctions is how many functions may be due for their rows to be selected by
 // function: a day that was read function by function has an index that finds these
 // rows. If more are due, all rows of the hours are read, because PostgreSQL 13
 // compares each row with one function after the other.
-const FewFunctions = 64
+const fewFunctions = 64
 
-// CountDay takes the notes of the day and counts the hours that they name. The
+// countDay takes the notes of the day and counts the hours that they name. The
 // caller holds pg.FiguresLock.
-func CountDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
+func countDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 	to := d.AddDate(0, 0, 1)
-	if _, err := tx.Exec(ctx, PlanCounts); err != nil {
+	if _, err := tx.Exec(ctx, planCounts); err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
 	type note struct {
@@ -147,16 +147,16 @@ func CountDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 		"functions": due.Functions, "windows": due.Windows,
 		"from": windows[0], "to": windows[len(windows)-1].Add(archive.Hour), "few": []int32(nil),
 	}
-	if len(functions) <= FewFunctions {
+	if len(functions) <= fewFunctions {
 		rows["few"] = functions
 	}
 	var batch pgx.Batch
-	batch.Queue(CountHours(), rows)
+	batch.Queue(countHours(), rows)
 	batch.Queue(`
 		DELETE FROM archiver_internal.hourly_error_codes e
 		 USING unnest($1::integer[], $2::timestamptz[]) AS n (function_id, window_start)
 		 WHERE e.function_id = n.function_id AND e.window_start = n.window_start`, due.Functions, due.Windows)
-	batch.Queue(CountErrorCodes(), rows)
+	batch.Queue(countErrorCodes(), rows)
 	batch.Queue(sumDays, pg.Args{"functions": functions, "from": d, "to": to})
 	batch.Queue(`
 		DELETE FROM archiver_internal.daily_figures

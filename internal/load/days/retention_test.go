@@ -1,4 +1,4 @@
-package load
+package days_test
 
 import (
 	"bytes"
@@ -12,39 +12,33 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/archive"
+	"archiver/internal/load"
 	"archiver/internal/load/days"
+	"archiver/internal/load/loadtest"
 	"archiver/internal/load/pg"
 )
 
 // tables are the tables of days with their state.
-func (a *archiveDB) tables() []string {
-	a.t.Helper()
-	return a.rows(`SELECT relname, attached, pending, closed FROM (` + days.SelectTables + `) AS d ORDER BY 1`)
+func tables(a *loadtest.Archive) []string {
+	a.T.Helper()
+	return a.Rows(`SELECT relname, attached, pending, closed FROM (` + days.SelectTables + `) AS d ORDER BY 1`)
 }
 
-// filled is an archive of three days up to today. Each day has a row of each kind.
-func filled(t *testing.T) (*archiveDB, *claim) {
+// filled is an archive of three days up to today, and a claim of its function.
+func filled(t *testing.T) (*loadtest.Archive, archive.Claim) {
 	t.Helper()
-	a := newArchive(t)
-	c := a.newClaim("f")
-	for d := range 3 {
-		from := today.AddDate(0, 0, d-2)
-		id := func(kind string) string { return fmt.Sprint(kind, d) }
-		b := lastPage(hours(from, 24), noted, append(many(10, hours(from, 24), id("r")),
-			record(id("undated"), archive.StatusDiscard, time.Time{}),
-			record(id("waits"), archive.StatusWait, from.Add(time.Hour)))...)
-		b.Rejected = []archive.Rejected{{Reason: "none", Payload: []byte(id("bad"))}}
-		commit(t, c, b)
-	}
+	a := loadtest.New(t, load.New)
+	c := a.NewClaim("f")
+	loadtest.Fill(t, c)
 	return a, c
 }
 
-// logged is a store on the archive, and its log.
-func (a *archiveDB) logged() (*rooms, *bytes.Buffer) {
-	a.t.Helper()
-	s := openStore(a.t, a.url)
+// logged is another process on the archive, and its log.
+func logged(a *loadtest.Archive) (*loadtest.Archive, *bytes.Buffer) {
+	a.T.Helper()
+	s := a.Open(a.URL)
 	log := new(bytes.Buffer)
-	s.db.Log = slog.New(slog.NewTextHandler(log, nil))
+	s.DB.Log = slog.New(slog.NewTextHandler(log, nil))
 	return s, log
 }
 
@@ -53,17 +47,17 @@ func (a *archiveDB) logged() (*rooms, *bytes.Buffer) {
 func TestRetain(t *testing.T) {
 	t.Parallel()
 	a, c := filled(t)
-	s, log := a.logged()
-	older, err := s.Older(t.Context(), today.Add(13*time.Hour))
+	s, log := logged(a)
+	older, err := s.Days.Older(t.Context(), loadtest.Today.Add(13*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(older) != 2 || older[0].Day != today.AddDate(0, 0, -2) || older[1].Partition != "invocations_20260313" ||
+	if len(older) != 2 || older[0].Day != loadtest.Today.AddDate(0, 0, -2) || older[1].Partition != "invocations_20260313" ||
 		older[0].Rows != 11 || older[0].Bytes == 0 {
 		t.Errorf("older are %+v", older)
 	}
 	for range 2 {
-		if err := s.Retain(t.Context(), today.Add(13*time.Hour)); err != nil {
+		if err := s.Days.Retain(t.Context(), loadtest.Today.Add(13*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -73,62 +67,62 @@ func TestRetain(t *testing.T) {
 			t.Errorf("day %d is not in the log once, with %q:\n%s", i, line, log)
 		}
 	}
-	if diff := cmp.Diff([]string{`(invocations_20260314,t,f,f)`}, a.tables()); diff != "" {
+	if diff := cmp.Diff([]string{`(invocations_20260314,t,f,f)`}, tables(a)); diff != "" {
 		t.Errorf("days (-want +got):\n%s", diff)
 	}
 	want := []string{
 		`(rejected,bad2)`, `(row,undated2)`, `(row,waits0)`, `(row,waits1)`, `(row,waits2)`,
 		`("window 2026-03-12",pending,f,1,1,0)`, `("window 2026-03-13",pending,f,1,1,0)`,
 	}
-	got := a.rows(`
+	got := a.Rows(`
 		SELECT 'row', request_id FROM invocations WHERE request_id !~ '^r'
 		UNION ALL SELECT 'rejected', payload FROM rejected_records ORDER BY 1, 2`)
-	got = append(got, a.rows(`
+	got = append(got, a.Rows(`
 		SELECT 'window ' || window_start::date, state, planned, records, pending, rejected
-		  FROM windows WHERE window_start < $1 ORDER BY 1`, today)...)
+		  FROM windows WHERE window_start < $1 ORDER BY 1`, loadtest.Today)...)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what is left (-want +got):\n%s", diff)
 	}
-	if n := value[int](a, `SELECT count(*) FROM invocations WHERE request_id ~ '^r'`); n != 10 {
+	if n := loadtest.Value[int](a, `SELECT count(*) FROM invocations WHERE request_id ~ '^r'`); n != 10 {
 		t.Errorf("%d rows are left", n)
 	}
-	checkWindows(a)
+	a.CheckWindows()
 
 	// A record in flight settles into the dropped day. The next retention drops the
 	// day again.
-	r := archive.InFlightRecord{RequestID: "waits0", Window: today.AddDate(0, 0, -2).Add(time.Hour)}
-	kept, err := c.Follow(t.Context(), r, []archive.Invocation{record("waits0", archive.StatusSuccess, r.Window)}, nil, later)
+	r := archive.InFlightRecord{RequestID: "waits0", Window: loadtest.Today.AddDate(0, 0, -2).Add(time.Hour)}
+	kept, err := c.Follow(t.Context(), r, []archive.Invocation{loadtest.Record("waits0", archive.StatusSuccess, r.Window)}, nil, loadtest.Later)
 	if err != nil || kept.Updated != 1 {
 		t.Fatalf("follow: %+v, %v", kept, err)
 	}
-	checkWindows(a)
-	if err := s.Retain(t.Context(), today); err != nil {
+	a.CheckWindows()
+	if err := s.Days.Retain(t.Context(), loadtest.Today); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(log.String(), `day=2026-03-12 rows=1 `) {
 		t.Errorf("the day that was made again is not in the log:\n%s", log)
 	}
-	checkWindows(a)
+	a.CheckWindows()
 }
 
 // A table that an operator detached is left alone.
 func TestRetainLeavesForeignTables(t *testing.T) {
 	t.Parallel()
 	a, _ := filled(t)
-	a.exec(`ALTER TABLE invocations_dated DETACH PARTITION invocations_20260312`)
-	a.exec(`CREATE TABLE archiver_days.invocations_20261399 ()`)
-	if err := a.store.Retain(t.Context(), today); err != nil {
+	a.Exec(`ALTER TABLE invocations_dated DETACH PARTITION invocations_20260312`)
+	a.Exec(`CREATE TABLE archiver_days.invocations_20261399 ()`)
+	if err := a.Days.Retain(t.Context(), loadtest.Today); err != nil {
 		t.Fatal(err)
 	}
-	if n := value[int](a, `SELECT count(*) FROM invocations_20260312`); n != 10 {
+	if n := loadtest.Value[int](a, `SELECT count(*) FROM invocations_20260312`); n != 10 {
 		t.Errorf("%d rows are left of a table that is not attached", n)
 	}
 }
 
 // waiting counts sessions whose statement is like the given one and waits for a lock.
-func (a *archiveDB) waiting(statement string) int {
-	a.t.Helper()
-	return value[int](a, `
+func waiting(a *loadtest.Archive, statement string) int {
+	a.T.Helper()
+	return loadtest.Value[int](a, `
 		SELECT count(*) FROM pg_stat_activity
 		 WHERE datname = current_database() AND query ~ $1 AND cardinality(pg_blocking_pids(pid)) > 0`, statement)
 }
@@ -140,17 +134,17 @@ func TestRetainGivesUpForAReader(t *testing.T) {
 	t.Parallel()
 	a, c := filled(t)
 	// A commit looks for its request ids within maxLife.
-	there, made := today.AddDate(0, 0, 7), today.AddDate(0, 0, 8)
-	commit(t, c, page(hours(there, 1), noted, many(10, hours(there, 1), "there")...))
-	end := a.reader(`SELECT count(*) FROM invocations WHERE start_time >= '2026-03-12' AND start_time < '2026-03-13'`)
-	impatient := openStore(t, with(t, a.url, "lock_timeout", "400ms"))
-	other := claimOf(t, impatient, a.function("g"))
-	s, log := a.logged()
+	there, made := loadtest.Today.AddDate(0, 0, 7), loadtest.Today.AddDate(0, 0, 8)
+	loadtest.Commit(t, c, loadtest.Page(loadtest.Hours(there, 1), loadtest.Noted, loadtest.Many(10, loadtest.Hours(there, 1), "there")...))
+	end := reader(a, `SELECT count(*) FROM invocations WHERE start_time >= '2026-03-12' AND start_time < '2026-03-13'`)
+	impatient := a.Open(with(t, a.URL, "lock_timeout", "400ms"))
+	other := impatient.Claim(a.Function("g"))
+	s, log := logged(a)
 	ended := make(chan error, 1)
-	go func() { ended <- s.Retain(t.Context(), today) }()
-	eventually(t, "retention waits for the reader", func() bool { return a.waiting("^LOCK TABLE") > 0 })
+	go func() { ended <- s.Days.Retain(t.Context(), loadtest.Today) }()
+	loadtest.Eventually(t, "retention waits for the reader", func() bool { return waiting(a, "^LOCK TABLE") > 0 })
 	for _, d := range []time.Time{there, made} {
-		if _, err := other.Commit(t.Context(), lastPage(hours(d, 1), later, many(10, hours(d, 1), d.Format("new-0102"))...)); err != nil {
+		if _, err := other.Commit(t.Context(), loadtest.LastPage(loadtest.Hours(d, 1), loadtest.Later, loadtest.Many(10, loadtest.Hours(d, 1), d.Format("new-0102"))...)); err != nil {
 			t.Errorf("commit while retention waits: %v", err)
 		}
 	}
@@ -166,21 +160,21 @@ func TestRetainGivesUpForAReader(t *testing.T) {
 	if want := `level=WARN msg="day could not be dropped, the next run tries again" day=2026-03-12`; !strings.Contains(log.String(), want) {
 		t.Errorf("the log does not say %q:\n%s", want, log)
 	}
-	if n := value[int](a, `SELECT count(*) FROM windows WHERE window_start < '2026-03-13'`); n != 24 {
+	if n := loadtest.Value[int](a, `SELECT count(*) FROM windows WHERE window_start < '2026-03-13'`); n != 24 {
 		t.Errorf("%d windows are left of the day that is read", n)
 	}
-	checkWindows(a)
+	a.CheckWindows()
 	end()
-	if err := s.Retain(t.Context(), today); err != nil {
+	if err := s.Days.Retain(t.Context(), loadtest.Today); err != nil {
 		t.Fatal(err)
 	}
-	if tables := a.tables(); len(tables) != 3 || strings.Contains(fmt.Sprint(tables), "0312") || strings.Contains(fmt.Sprint(tables), "0313") {
+	if tables := tables(a); len(tables) != 3 || strings.Contains(fmt.Sprint(tables), "0312") || strings.Contains(fmt.Sprint(tables), "0313") {
 		t.Errorf("after the reader has gone there are %s", tables)
 	}
 	if n := strings.Count(log.String(), "day dropped"); n != 2 {
 		t.Errorf("%d days dropped by the log:\n%s", n, log)
 	}
-	checkWindows(a)
+	a.CheckWindows()
 }
 
 // A reader of another day does not end. The old days are emptied all the same, and
@@ -188,21 +182,21 @@ func TestRetainGivesUpForAReader(t *testing.T) {
 func TestRetainWithAReaderOfTheParent(t *testing.T) {
 	t.Parallel()
 	a, _ := filled(t)
-	end := a.reader(`SELECT count(*) FROM invocations WHERE start_time >= '2026-03-14' AND start_time < '2026-03-15'`)
-	s, log := a.logged()
-	if err := s.Retain(t.Context(), today); !days.IsBlocked(err) {
+	end := reader(a, `SELECT count(*) FROM invocations WHERE start_time >= '2026-03-14' AND start_time < '2026-03-15'`)
+	s, log := logged(a)
+	if err := s.Days.Retain(t.Context(), loadtest.Today); !days.IsBlocked(err) {
 		t.Errorf("retention ends with %v", err)
 	}
 	want := []string{"(invocations_20260312,t,t,t)", "(invocations_20260313,t,f,t)", "(invocations_20260314,t,f,f)"}
-	if diff := cmp.Diff(want, a.tables()); diff != "" {
+	if diff := cmp.Diff(want, tables(a)); diff != "" {
 		t.Errorf("days (-want +got):\n%s", diff)
 	}
-	checkWindows(a)
+	a.CheckWindows()
 	end()
-	if err := s.Retain(t.Context(), today); err != nil {
+	if err := s.Days.Retain(t.Context(), loadtest.Today); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want[2:], a.tables()); diff != "" {
+	if diff := cmp.Diff(want[2:], tables(a)); diff != "" {
 		t.Errorf("days after the reader has gone (-want +got):\n%s", diff)
 	}
 	if n := strings.Count(log.String(), "day dropped"); n != 2 {
@@ -214,10 +208,10 @@ func TestRetainWithAReaderOfTheParent(t *testing.T) {
 func TestRetainOnce(t *testing.T) {
 	t.Parallel()
 	a, _ := filled(t)
-	end := a.reader(`SELECT pg_advisory_lock(` + fmt.Sprint(pg.RetentionLock) + `)`)
-	s, log := a.logged()
-	if err := s.Retain(t.Context(), today); err != nil || len(a.tables()) != 3 {
-		t.Errorf("while another process drops days: %v, %s", err, a.tables())
+	end := reader(a, `SELECT pg_advisory_lock(`+fmt.Sprint(pg.RetentionLock)+`)`)
+	s, log := logged(a)
+	if err := s.Days.Retain(t.Context(), loadtest.Today); err != nil || len(tables(a)) != 3 {
+		t.Errorf("while another process drops days: %v, %s", err, tables(a))
 	}
 	if !strings.Contains(log.String(), "in another process") {
 		t.Errorf("nothing is said of it:\n%s", log)
@@ -229,23 +223,22 @@ func TestRetainOnce(t *testing.T) {
 func TestDropTableAtOnce(t *testing.T) {
 	t.Parallel()
 	a, _ := filled(t)
-	conn, err := a.store.db.Session(t.Context(), map[string]string{"lock_timeout": days.LockPatience})
+	conn, err := a.DB.Session(t.Context(), map[string]string{"lock_timeout": days.LockPatience})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.WithoutCancel(t.Context()))
-	r := days.Retention{Days: a.store.Days, Conn: conn}
-	yesterday := today.AddDate(0, 0, -1)
-	end := a.reader(`SELECT count(*) FROM invocations WHERE start_time >= '2026-03-14' AND start_time < '2026-03-15'`)
-	if err := r.Drop(t.Context(), yesterday); !days.IsBlocked(err) {
+	yesterday := loadtest.Today.AddDate(0, 0, -1)
+	end := reader(a, `SELECT count(*) FROM invocations WHERE start_time >= '2026-03-14' AND start_time < '2026-03-15'`)
+	if err := a.Days.DropAtOnce(t.Context(), conn, yesterday); !days.IsBlocked(err) {
 		t.Errorf("with a reader of the parent: %v", err)
 	}
-	if state := a.tables()[1]; state != "(invocations_20260313,t,f,t)" {
+	if state := tables(a)[1]; state != "(invocations_20260313,t,f,t)" {
 		t.Errorf("left is %s", state)
 	}
 	end()
-	if err := r.Drop(t.Context(), yesterday); err != nil || len(a.tables()) != 2 {
-		t.Errorf("%v, %s", err, a.tables())
+	if err := a.Days.DropAtOnce(t.Context(), conn, yesterday); err != nil || len(tables(a)) != 2 {
+		t.Errorf("%v, %s", err, tables(a))
 	}
-	checkWindows(a)
+	a.CheckWindows()
 }

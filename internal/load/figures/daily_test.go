@@ -1,4 +1,4 @@
-package load
+package figures_test
 
 import (
 	"testing"
@@ -7,26 +7,28 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/archive"
+	"archiver/internal/load"
+	"archiver/internal/load/loadtest"
 )
 
 // Each day since the first planned one has a row, with or without records. It counts
 // the complete hours, without hours for which the source kept nothing.
 func TestFunctionDaily(t *testing.T) {
 	t.Parallel()
-	a := newArchive(t)
-	c := a.newClaim("f")
-	a.function("never planned")
-	commit(t, c, lastPage(hours(today, 30), noted, timed("r", archive.StatusFail, hour(3), time.Second),
-		record("s", archive.StatusSuccess, hour(3)), record("waits", archive.StatusWait, hour(4))))
-	commit(t, c, lastPage(hours(today.AddDate(0, 0, 3), 1), noted))
-	b := lastPage(hours(today.AddDate(0, 0, 3).Add(archive.Hour), 1), noted)
+	a := loadtest.New(t, load.New)
+	c := a.NewClaim("f")
+	a.Function("never planned")
+	loadtest.Commit(t, c, loadtest.LastPage(loadtest.Hours(loadtest.Today, 30), loadtest.Noted, loadtest.Timed("r", archive.StatusFail, loadtest.Hour(3), time.Second),
+		loadtest.Record("s", archive.StatusSuccess, loadtest.Hour(3)), loadtest.Record("waits", archive.StatusWait, loadtest.Hour(4))))
+	loadtest.Commit(t, c, loadtest.LastPage(loadtest.Hours(loadtest.Today.AddDate(0, 0, 3), 1), loadtest.Noted))
+	b := loadtest.LastPage(loadtest.Hours(loadtest.Today.AddDate(0, 0, 3).Add(archive.Hour), 1), loadtest.Noted)
 	b.Outcome = &archive.Outcome{State: archive.StateFailed, Err: "down"}
-	commit(t, c, b)
+	loadtest.Commit(t, c, b)
 	// Found by chance, before the first planned window.
-	commit(t, c, page(hours(today, 30), noted, record("early", archive.StatusDiscard, hour(-30))))
-	countFigures(t, a.store)
+	loadtest.Commit(t, c, loadtest.Page(loadtest.Hours(loadtest.Today, 30), loadtest.Noted, loadtest.Record("early", archive.StatusDiscard, loadtest.Hour(-30))))
+	a.CountFigures()
 	daily := func() []string {
-		return a.rows(`SELECT day, records, fail, discard, in_flight, failure_rate, round(p95_seconds::numeric, 1), complete_hours FROM function_daily ORDER BY day`)
+		return a.Rows(`SELECT day, records, fail, discard, in_flight, failure_rate, round(p95_seconds::numeric, 1), complete_hours FROM function_daily ORDER BY day`)
 	}
 	want := []string{
 		"(2026-03-12,1,0,1,0,1,,0)", "(2026-03-13,0,0,0,0,,,0)", "(2026-03-14,3,1,0,1,0.5,1.0,24)",
@@ -35,14 +37,14 @@ func TestFunctionDaily(t *testing.T) {
 	if diff := cmp.Diff(want, daily()); diff != "" {
 		t.Errorf("days (-want +got):\n%s", diff)
 	}
-	a.exec(`
+	a.Exec(`
 		INSERT INTO notification_setting_versions (function_id, provider, region, project_id, function_urn, valid_from, valid_to, seen_at, enable_async_status_log, raw)
-		SELECT function_id, provider, region, project_id, function_urn, $1, $2, $1, false, '{}' FROM functions WHERE function_name = 'f'`, hour(10), hour(26))
+		SELECT function_id, provider, region, project_id, function_urn, $1, $2, $1, false, '{}' FROM functions WHERE function_name = 'f'`, loadtest.Hour(10), loadtest.Hour(26))
 	want[2], want[3] = "(2026-03-14,3,1,0,1,0.5,1.0,10)", "(2026-03-15,0,0,0,0,,,4)"
 	if diff := cmp.Diff(want, daily()); diff != "" {
 		t.Errorf("with a log that was off (-want +got):\n%s", diff)
 	}
-	if err := a.store.Retain(t.Context(), today.AddDate(0, 0, 2)); err != nil {
+	if err := a.Days.Retain(t.Context(), loadtest.Today.AddDate(0, 0, 2)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, daily()); diff != "" {
@@ -53,30 +55,30 @@ func TestFunctionDaily(t *testing.T) {
 // Codes are summed over hours. The sample is the last message that is not empty.
 func TestErrorCodes(t *testing.T) {
 	t.Parallel()
-	a := newArchive(t)
-	c := a.newClaim("f")
+	a := loadtest.New(t, load.New)
+	c := a.NewClaim("f")
 	failed := func(id string, n int, status, code, message string) archive.Invocation {
-		inv := record(id, status, hour(n).Add(time.Minute))
+		inv := loadtest.Record(id, status, loadtest.Hour(n).Add(time.Minute))
 		inv.ErrorCode, inv.ErrorMessage = code, message
 		return inv
 	}
-	commit(t, c, lastPage(span(0, 24), noted,
+	loadtest.Commit(t, c, loadtest.LastPage(loadtest.Span(0, 24), loadtest.Noted,
 		failed("a", 1, archive.StatusFail, "4101", "first"), failed("b", 1, archive.StatusDiscard, "4101", "second"),
 		failed("c", 9, archive.StatusFail, "4101", ""), failed("d", 2, archive.StatusFail, "", "no code"),
 		failed("e", 2, archive.StatusSuccess, "17", "succeeded all the same")))
-	countFigures(t, a.store)
+	a.CountFigures()
 	want := []string{
 		`(f,,1,"2026-03-14 02:01:00","2026-03-14 02:01:00","no code")`,
 		`(f,4101,3,"2026-03-14 01:01:00","2026-03-14 09:01:00",first)`,
 	}
-	got := a.rows(`
+	got := a.Rows(`
 		SELECT function_name, error_code, records, first_seen AT TIME ZONE 'UTC', last_seen AT TIME ZONE 'UTC', sample_message
 		  FROM error_codes ORDER BY error_code NULLS FIRST`)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("codes (-want +got):\n%s", diff)
 	}
 	want = []string{`(a,FAIL,4101)`, `(b,DISCARD,4101)`, `(c,FAIL,4101)`, `(d,FAIL,)`}
-	got = a.rows(`SELECT request_id, status, error_code FROM failures ORDER BY 1`)
+	got = a.Rows(`SELECT request_id, status, error_code FROM failures ORDER BY 1`)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("failures (-want +got):\n%s", diff)
 	}

@@ -1,4 +1,4 @@
-package load
+package days_test
 
 import (
 	"context"
@@ -9,12 +9,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/archive"
+	"archiver/internal/load"
+	"archiver/internal/load/loadtest"
 )
 
 // described are the tables with statistics, and PostgreSQL's estimate of their rows.
-func (a *archiveDB) described() []string {
-	a.t.Helper()
-	return a.rows(`
+func described(a *loadtest.Archive) []string {
+	a.T.Helper()
+	return a.Rows(`
 		SELECT c.relname, c.reltuples, s.inherited
 		  FROM pg_class c
 		  JOIN pg_stats s ON s.tablename = c.relname AND s.attname = 'function_id'
@@ -23,50 +25,50 @@ func (a *archiveDB) described() []string {
 
 func TestAnalyze(t *testing.T) {
 	t.Parallel()
-	a := newArchive(t)
+	a := loadtest.New(t, load.New)
 	analyze := func() {
 		t.Helper()
-		if err := a.store.Analyze(t.Context()); err != nil {
+		if err := a.Days.Analyze(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	analyze()
-	if got := a.described(); len(got) != 0 {
+	if got := described(a); len(got) != 0 {
 		t.Errorf("an empty archive has statistics: %s", got)
 	}
-	c := a.newClaim("f")
-	commit(t, c, lastPage(hours(today, 24), noted, many(500, hours(today, 24), "r")...))
+	c := a.NewClaim("f")
+	loadtest.Commit(t, c, loadtest.LastPage(loadtest.Hours(loadtest.Today, 24), loadtest.Noted, loadtest.Many(500, loadtest.Hours(loadtest.Today, 24), "r")...))
 	analyze()
 	want := []string{"(invocations,500,t)", "(invocations_20260314,500,f)",
 		"(invocations_dated,500,t)", "(invocations_settled,500,t)", "(windows,24,f)"}
-	if diff := cmp.Diff(want, a.described()); diff != "" {
+	if diff := cmp.Diff(want, described(a)); diff != "" {
 		t.Errorf("after a run (-want +got):\n%s", diff)
 	}
-	if n := value[float64](a, `SELECT n_distinct FROM pg_stats WHERE tablename = 'invocations' AND attname = 'function_id'`); n != 1 {
+	if n := loadtest.Value[float64](a, `SELECT n_distinct FROM pg_stats WHERE tablename = 'invocations' AND attname = 'function_id'`); n != 1 {
 		t.Errorf("the whole is said to have %v functions", n)
 	}
 
 	// Tables without changes, or with few, are not analyzed again.
 	last := func() []string {
 		t.Helper()
-		return a.rows(`
+		return a.Rows(`
 			SELECT relname, analyze_count FROM pg_stat_user_tables
 			 WHERE analyze_count > 0 AND relname ~ '^invocations_20' ORDER BY 1`)
 	}
 	before := last()
-	commit(t, c, page(hours(today, 24), noted, record("one", archive.StatusSuccess, today)))
+	loadtest.Commit(t, c, loadtest.Page(loadtest.Hours(loadtest.Today, 24), loadtest.Noted, loadtest.Record("one", archive.StatusSuccess, loadtest.Today)))
 	analyze()
 	if diff := cmp.Diff(before, last()); diff != "" {
 		t.Errorf("analyzed without need (-before +after):\n%s", diff)
 	}
 
 	// One more day doubles the number of rows.
-	tomorrow := today.AddDate(0, 0, 1)
-	commit(t, c, lastPage(hours(tomorrow, 24), noted, many(600, hours(tomorrow, 24), "s")...))
+	tomorrow := loadtest.Today.AddDate(0, 0, 1)
+	loadtest.Commit(t, c, loadtest.LastPage(loadtest.Hours(tomorrow, 24), loadtest.Noted, loadtest.Many(600, loadtest.Hours(tomorrow, 24), "s")...))
 	analyze()
 	want = []string{"(invocations,1101,t)", "(invocations_20260314,501,f)", "(invocations_20260315,600,f)",
 		"(invocations_dated,1101,t)", "(invocations_settled,1101,t)", "(windows,24,f)"}
-	if diff := cmp.Diff(want, a.described()); diff != "" {
+	if diff := cmp.Diff(want, described(a)); diff != "" {
 		t.Errorf("after another run (-want +got):\n%s", diff)
 	}
 }
@@ -75,24 +77,22 @@ func TestAnalyze(t *testing.T) {
 func TestAnalyzeWithoutPrivilege(t *testing.T) {
 	t.Parallel()
 	a, _ := filled(t)
-	name := value[string](a, `SELECT 'writer_' || current_database()`)
-	a.exec(`CREATE ROLE ` + name + ` LOGIN PASSWORD 'secret'`)
-	a.exec(`GRANT USAGE ON SCHEMA archiver_internal, archiver_days TO ` + name)
-	a.exec(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public, archiver_internal, archiver_days TO ` + name)
+	name := loadtest.Value[string](a, `SELECT 'writer_' || current_database()`)
+	a.Exec(`CREATE ROLE ` + name + ` LOGIN PASSWORD 'secret'`)
+	a.Exec(`GRANT USAGE ON SCHEMA archiver_internal, archiver_days TO ` + name)
+	a.Exec(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public, archiver_internal, archiver_days TO ` + name)
 	t.Cleanup(func() {
-		if _, err := a.sql.Exec(context.WithoutCancel(t.Context()), `DROP OWNED BY `+name+`; DROP ROLE `+name); err != nil {
+		if _, err := a.SQL.Exec(context.WithoutCancel(t.Context()), `DROP OWNED BY `+name+`; DROP ROLE `+name); err != nil {
 			t.Error(err)
 		}
 	})
-	u, err := url.Parse(a.url)
+	u, err := url.Parse(a.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	u.User = url.UserPassword(name, "secret")
-	other := *a
-	other.url = u.String()
-	s, log := other.logged()
-	if err := s.Analyze(t.Context()); err != nil {
+	s, log := logged(a.Open(u.String()))
+	if err := s.Days.Analyze(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "invocations_20260314") {
@@ -104,20 +104,20 @@ func TestAnalyzeWithoutPrivilege(t *testing.T) {
 // written to is left to the next run.
 func TestDaysAreIndexed(t *testing.T) {
 	t.Parallel()
-	a := newArchive(t)
+	a := loadtest.New(t, load.New)
 	indexed := func() []string {
 		t.Helper()
-		if err := a.store.Analyze(t.Context()); err != nil {
+		if err := a.Days.Analyze(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		return a.rows(`SELECT relname FROM pg_class WHERE relname ~ '_start_time$' ORDER BY 1`)
+		return a.Rows(`SELECT relname FROM pg_class WHERE relname ~ '_start_time$' ORDER BY 1`)
 	}
-	c := a.newClaim("f")
-	if err := a.store.MakeAhead(t.Context(), today); err != nil {
+	c := a.NewClaim("f")
+	if err := a.Days.MakeAhead(t.Context(), loadtest.Today); err != nil {
 		t.Fatal(err)
 	}
-	commit(t, c, page(hours(today, 1), noted, record("a", archive.StatusSuccess, today)))
-	open, err := a.sql.Begin(t.Context())
+	loadtest.Commit(t, c, loadtest.Page(loadtest.Hours(loadtest.Today, 1), loadtest.Noted, loadtest.Record("a", archive.StatusSuccess, loadtest.Today)))
+	open, err := a.SQL.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package load
+package read_test
 
 import (
 	"cmp"
@@ -17,13 +17,16 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"archiver/internal/archive"
+	"archiver/internal/load"
 	"archiver/internal/load/days"
+	"archiver/internal/load/loadtest"
 	"archiver/internal/load/pg"
+	"archiver/internal/load/read"
 )
 
-func lookedUp(t *testing.T, s *rooms, ids []int32, q archive.Question, limit int) (found []archive.Invocation) {
+func lookedUp(t *testing.T, a *loadtest.Archive, ids []int32, q archive.Question, limit int) (found []archive.Invocation) {
 	t.Helper()
-	for inv, err := range s.Lookup(t.Context(), ids, q, limit) {
+	for inv, err := range a.Read.Lookup(t.Context(), ids, q, limit) {
 		if err != nil {
 			t.Fatalf("%+v: %v", q, err)
 		}
@@ -36,10 +39,11 @@ func lookedUp(t *testing.T, s *rooms, ids []int32, q archive.Question, limit int
 // first.
 func TestLookupAnswersTheQuestion(t *testing.T) {
 	t.Parallel()
-	a := newArchive(t)
-	c, other := a.newClaim("f"), a.newClaim("g")
+	a := loadtest.New(t, load.New)
+	f, g := a.Function("f"), a.Function("g")
+	c, other := a.Claim(f), a.Claim(g)
 	r := rand.New(rand.NewPCG(3, 4))
-	days := hours(today.AddDate(0, 0, -2), 72)
+	days := loadtest.Hours(loadtest.Today.AddDate(0, 0, -2), 72)
 	words := [][2]string{
 		{archive.StatusSuccess, "Succeeded"}, {archive.StatusFail, "Failed"}, {archive.StatusFail, "Stopped"},
 		{archive.StatusRunning, "Running"}, {archive.StatusSuccess, ""}, {"ODD", ""},
@@ -47,7 +51,7 @@ func TestLookupAnswersTheQuestion(t *testing.T) {
 	var all []archive.Invocation
 	for i := range 400 {
 		word := words[r.IntN(len(words))]
-		inv := record(fmt.Sprintf("r-%03d", i), word[0], days.From.Add(time.Duration(r.IntN(3*24*12))*5*time.Minute+time.Duration(r.IntN(2))*time.Microsecond))
+		inv := loadtest.Record(fmt.Sprintf("r-%03d", i), word[0], days.From.Add(time.Duration(r.IntN(3*24*12))*5*time.Minute+time.Duration(r.IntN(2))*time.Microsecond))
 		inv.SourceStatus = word[1]
 		if word[0] == archive.StatusFail {
 			inv.ErrorCode, inv.ErrorMessage, inv.Extra = "4101", "it \"broke\"\n\u202e", []byte(`{"n": 1.50}`)
@@ -57,8 +61,8 @@ func TestLookupAnswersTheQuestion(t *testing.T) {
 		}
 		all = append(all, inv)
 	}
-	commit(t, c, lastPage(days, noted, all...))
-	commit(t, other, lastPage(days, noted, record("of another", archive.StatusSuccess, today)))
+	loadtest.Commit(t, c, loadtest.LastPage(days, loadtest.Noted, all...))
+	loadtest.Commit(t, other, loadtest.LastPage(days, loadtest.Noted, loadtest.Record("of another", archive.StatusSuccess, loadtest.Today)))
 	newestFirst := func(a, b archive.Invocation) int {
 		return cmp.Or(b.Start.Compare(a.Start), cmp.Compare(a.RequestID, b.RequestID))
 	}
@@ -83,7 +87,7 @@ func TestLookupAnswersTheQuestion(t *testing.T) {
 		if limit > 0 {
 			want = want[:min(limit, len(want))]
 		}
-		got := lookedUp(t, a.store, []int32{c.function.ID}, q, limit)
+		got := lookedUp(t, a, []int32{f.ID}, q, limit)
 		found += len(got)
 		if diff := gocmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("%+v, limit %d (-kept +found):\n%.3000s", q, limit, diff)
@@ -92,10 +96,10 @@ func TestLookupAnswersTheQuestion(t *testing.T) {
 	if found == 0 {
 		t.Error("nothing was found: the test shows nothing")
 	}
-	if n, err := a.store.Complete(t.Context(), []int32{c.function.ID}, days.From.Add(30*time.Minute), days.From.Add(2*time.Hour)); n != 2 || err != nil {
+	if n, err := a.Read.Complete(t.Context(), []int32{f.ID}, days.From.Add(30*time.Minute), days.From.Add(2*time.Hour)); n != 2 || err != nil {
 		t.Errorf("%d hours are complete, %v", n, err)
 	}
-	if n, err := a.store.Complete(t.Context(), []int32{c.function.ID, other.function.ID}, days.From, days.To.Add(24*time.Hour)); n != 72 || err != nil {
+	if n, err := a.Read.Complete(t.Context(), []int32{f.ID, g.ID}, days.From, days.To.Add(24*time.Hour)); n != 72 || err != nil {
 		t.Errorf("%d hours are complete, %v", n, err)
 	}
 }
@@ -103,11 +107,12 @@ func TestLookupAnswersTheQuestion(t *testing.T) {
 // A record without a start belongs to the window in which it was found.
 func TestLookupWithoutStart(t *testing.T) {
 	t.Parallel()
-	a := newArchive(t)
-	c := a.newClaim("f")
-	s := hours(today.Add(10*time.Hour), 1)
-	commit(t, c, lastPage(s, noted, record("waits", archive.StatusWait, time.Time{}), record("discarded", archive.StatusDiscard, time.Time{}),
-		record("first", archive.StatusSuccess, s.From), record("last", archive.StatusSuccess, s.To.Add(-time.Second))))
+	a := loadtest.New(t, load.New)
+	f := a.Function("f")
+	c := a.Claim(f)
+	s := loadtest.Hours(loadtest.Today.Add(10*time.Hour), 1)
+	loadtest.Commit(t, c, loadtest.LastPage(s, loadtest.Noted, loadtest.Record("waits", archive.StatusWait, time.Time{}), loadtest.Record("discarded", archive.StatusDiscard, time.Time{}),
+		loadtest.Record("first", archive.StatusSuccess, s.From), loadtest.Record("last", archive.StatusSuccess, s.To.Add(-time.Second))))
 	for _, q := range []struct {
 		from, to time.Time
 		want     string
@@ -120,7 +125,7 @@ func TestLookupWithoutStart(t *testing.T) {
 		{time.Time{}, time.Time{}, "discarded waits last first"},
 	} {
 		var ids []string
-		for _, inv := range lookedUp(t, a.store, []int32{c.function.ID}, archive.Question{From: q.from, To: q.to}, 0) {
+		for _, inv := range lookedUp(t, a, []int32{f.ID}, archive.Question{From: q.from, To: q.to}, 0) {
 			ids = append(ids, inv.RequestID)
 		}
 		if got := strings.Join(ids, " "); got != q.want {
@@ -133,17 +138,19 @@ func TestLookupWithoutStart(t *testing.T) {
 // each day.
 func TestLookupPlans(t *testing.T) {
 	t.Parallel()
-	a := NewWatched(t)
-	c := a.newClaim("f")
-	span := hours(today.AddDate(0, 0, -5), 240)
-	commit(t, c, lastPage(span, noted, many(5000, span, "r")...))
-	a.exec(`ANALYZE`)
+	a := loadtest.New(t, load.New)
+	f := a.Function("f")
+	c := a.Claim(f)
+	span := loadtest.Hours(loadtest.Today.AddDate(0, 0, -5), 240)
+	loadtest.Commit(t, c, loadtest.LastPage(span, loadtest.Noted, loadtest.Many(5000, span, "r")...))
+	a.Exec(`ANALYZE`)
+	asked := a.Watch()
 	explained := func(from, to time.Time, id string) string {
 		var lines []string
-		a.Asked()
-		lookedUp(t, a.Store, []int32{c.function.ID}, archive.Question{From: from, To: to, RequestID: id}, 100)
-		asked := a.Asked()[0]
-		rows, err := a.store.pool.Query(t.Context(), `EXPLAIN `+asked.SQL, asked.Args...)
+		asked()
+		lookedUp(t, a, []int32{f.ID}, archive.Question{From: from, To: to, RequestID: id}, 100)
+		lookup := asked()[0]
+		rows, err := a.DB.Pool.Query(t.Context(), `EXPLAIN `+lookup.SQL, lookup.Args...)
 		if err == nil {
 			lines, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		}
@@ -152,8 +159,8 @@ func TestLookupPlans(t *testing.T) {
 		}
 		return strings.Join(lines, "\n")
 	}
-	plan := explained(today.Add(time.Hour), today.Add(2*time.Hour), "")
-	if !strings.Contains(plan, days.Table(today)) || strings.Contains(plan, days.Table(today.AddDate(0, 0, -1))) || strings.Contains(plan, days.Table(today.AddDate(0, 0, 1))) {
+	plan := explained(loadtest.Today.Add(time.Hour), loadtest.Today.Add(2*time.Hour), "")
+	if !strings.Contains(plan, "invocations_20260314") || strings.Contains(plan, "invocations_20260313") || strings.Contains(plan, "invocations_20260315") {
 		t.Errorf("an hour of a day looks at others:\n%s", plan)
 	}
 	plan = explained(time.Time{}, time.Time{}, "r-000000000000000000000001")
@@ -165,19 +172,18 @@ func TestLookupPlans(t *testing.T) {
 // A database that is opened with ReadOnly cannot be written to.
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
-	a := newArchive(t)
-	db, err := pg.Open(t.Context(), a.url, 1, slog.New(slog.DiscardHandler), pg.ReadOnly())
+	a := loadtest.New(t, load.New)
+	db, err := pg.Open(t.Context(), a.URL, 1, slog.New(slog.DiscardHandler), pg.ReadOnly())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	s := newRooms(db)
-	_, err = s.SeeFunctions(t.Context(), testSource, []archive.Function{{URN: "urn:f", Name: "f"}}, noted)
+	_, err = load.New(db, days.New(db)).SeeFunctions(t.Context(), loadtest.Source, []archive.Function{{URN: "urn:f", Name: "f"}}, loadtest.Noted)
 	var refused *pgconn.PgError
 	if !errors.As(err, &refused) || refused.Code != "25006" {
 		t.Errorf("%v", err)
 	}
-	if functions, err := s.Functions(t.Context()); err != nil || len(functions) != 0 {
+	if functions, err := read.New(db).Functions(t.Context()); err != nil || len(functions) != 0 {
 		t.Errorf("%v, %v", functions, err)
 	}
 }
@@ -185,19 +191,19 @@ func TestReadOnly(t *testing.T) {
 // Each function names its latest version.
 func TestArchivedFunctions(t *testing.T) {
 	t.Parallel()
-	a := newArchive(t)
-	latest := a.function("b")
-	a.function("a")
-	if err := a.store.SeeVersions(t.Context(), latest, []archive.Function{{URN: "urn:b:1", Name: "b"}}, noted); err != nil {
+	a := loadtest.New(t, load.New)
+	latest := a.Function("b")
+	a.Function("a")
+	if err := a.Store.(*load.Store).SeeVersions(t.Context(), latest, []archive.Function{{URN: "urn:b:1", Name: "b"}}, loadtest.Noted); err != nil {
 		t.Fatal(err)
 	}
-	got, err := a.store.Functions(t.Context())
+	got, err := a.Read.Functions(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var said []string
 	for _, f := range got {
-		said = append(said, fmt.Sprint(f.URN, " ", f.Name, " ", f.LatestURN, " ", f.Source == testSource))
+		said = append(said, fmt.Sprint(f.URN, " ", f.Name, " ", f.LatestURN, " ", f.Source == loadtest.Source))
 	}
 	want := []string{"urn:a a  true", "urn:b b  true", "urn:b:1 b urn:b true"}
 	if diff := gocmp.Diff(want, said); diff != "" {

@@ -1,4 +1,4 @@
-package load_test
+package read_test
 
 import (
 	"log/slog"
@@ -9,6 +9,7 @@ import (
 
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/load"
+	"archiver/internal/load/loadtest"
 	"archiver/internal/page"
 )
 
@@ -19,11 +20,12 @@ import (
 func TestPageCost(t *testing.T) {
 	t.Parallel()
 	const functions, days = 1000, 90
-	w := load.NewWatched(t)
+	a := loadtest.New(t, load.New)
 	now := time.Date(2026, 3, 14, 9, 25, 0, 0, time.UTC)
-	generate(w, functions, days, now.Truncate(time.Hour))
+	generate(a, functions, days, now.Truncate(time.Hour))
 
-	p := &page.Page{Store: w.Store.Archive, Clock: clocktest.New(now), Log: slog.New(slog.DiscardHandler), SourceRetention: 720 * time.Hour}
+	asked := a.Watch()
+	p := &page.Page{Store: a.Read, Clock: clocktest.New(now), Log: slog.New(slog.DiscardHandler), SourceRetention: 720 * time.Hour}
 	for _, test := range []struct {
 		path   string
 		blocks int // at most
@@ -37,7 +39,7 @@ func TestPageCost(t *testing.T) {
 		{"/?zoom=quarter&page=9", 43_000},
 		{"/?zoom=quarter&q=function-7", 27_000},
 	} {
-		w.Asked()
+		asked()
 		answer := httptest.NewRecorder()
 		began := time.Now()
 		p.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, test.path, nil))
@@ -45,26 +47,26 @@ func TestPageCost(t *testing.T) {
 		if answer.Code != http.StatusOK {
 			t.Fatalf("GET %s: %d", test.path, answer.Code)
 		}
-		asked, blocks := w.Asked(), 0
-		for _, a := range asked {
-			blocks += w.Blocks(a)
+		queries, blocks := asked(), 0
+		for _, q := range queries {
+			blocks += a.Blocks(q.SQL, q.Args...)
 		}
-		t.Logf("GET %s: %d questions, %d blocks, %d KB, %s", test.path, len(asked), blocks, answer.Body.Len()>>10, took.Round(time.Millisecond))
-		if len(asked) != 8 || blocks > test.blocks || answer.Body.Len() > 1<<20 {
-			t.Errorf("GET %s: %d questions, %d blocks and %d bytes, want 8, and %d and 1 MB at most", test.path, len(asked), blocks, answer.Body.Len(), test.blocks)
+		t.Logf("GET %s: %d questions, %d blocks, %d KB, %s", test.path, len(queries), blocks, answer.Body.Len()>>10, took.Round(time.Millisecond))
+		if len(queries) != 8 || blocks > test.blocks || answer.Body.Len() > 1<<20 {
+			t.Errorf("GET %s: %d questions, %d blocks and %d bytes, want 8, and %d and 1 MB at most", test.path, len(queries), blocks, answer.Body.Len(), test.blocks)
 		}
 	}
 }
 
 // generate makes the windows of functions and their sums, by one statement each:
 // triggers would hold all rows in memory.
-func generate(w *load.Watched, functions, days int, now time.Time) {
-	w.Exec(`
+func generate(a *loadtest.Archive, functions, days int, now time.Time) {
+	a.Exec(`
 		INSERT INTO functions (provider, region, project_id, function_urn, function_name, first_seen, last_seen)
 		SELECT 'functiongraph', 'r', 'p', 'urn:' || n, 'function-' || n, $2, $2
 		  FROM generate_series(1, $1::integer) AS n`, functions, now)
-	w.Exec(`ALTER TABLE windows DISABLE TRIGGER USER, DROP CONSTRAINT windows_pkey`)
-	w.Exec(`
+	a.Exec(`ALTER TABLE windows DISABLE TRIGGER USER, DROP CONSTRAINT windows_pkey`)
+	a.Exec(`
 		INSERT INTO windows (function_id, window_start, state, planned, records, source_count, attempts, completed_at, verified_at, last_error)
 		SELECT function_id, h, CASE WHEN bad THEN 'failed' ELSE 'complete' END, true, n, n, 1, h, h, CASE WHEN bad THEN 'down' END
 		  FROM (
@@ -72,8 +74,8 @@ func generate(w *load.Watched, functions, days int, now time.Time) {
 			  FROM functions
 			 CROSS JOIN LATERAL generate_series($1::timestamptz - $2::integer * interval '1 day', $1 - interval '3 hours', interval '1 hour') AS h
 			 ORDER BY function_id, h) AS w`, now, days)
-	w.Exec(`ALTER TABLE windows ENABLE TRIGGER USER, ADD PRIMARY KEY (function_id, window_start)`)
-	w.Exec(`
+	a.Exec(`ALTER TABLE windows ENABLE TRIGGER USER, ADD PRIMARY KEY (function_id, window_start)`)
+	a.Exec(`
 		INSERT INTO window_days
 		SELECT function_id, date_trunc('day', window_start, 'UTC'), count(*), 0, count(*) FILTER (WHERE state = 'complete'),
 		       count(*) FILTER (WHERE state = 'complete' AND records = 0), 0, 0,
@@ -81,10 +83,10 @@ func generate(w *load.Watched, functions, days int, now time.Time) {
 		  FROM windows
 		 GROUP BY 1, 2
 		 ORDER BY 2, 1`)
-	w.Exec(`
+	a.Exec(`
 		INSERT INTO notification_setting_versions (function_id, provider, region, project_id, function_urn, valid_from, seen_at, enable_async_status_log, raw)
 		SELECT function_id, provider, region, project_id, function_urn, $1::timestamptz - function_id * interval '2 hours', $1, false, '{}'
 		  FROM functions
 		 WHERE function_id % 3 = 0`, now)
-	w.Exec(`VACUUM ANALYZE windows, window_days, functions, notification_setting_versions`)
+	a.Exec(`VACUUM ANALYZE windows, window_days, functions, notification_setting_versions`)
 }

@@ -1,0 +1,9 @@
+package read_test
+
+import (
+	"testing"
+
+	"archiver/internal/pgserver/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
