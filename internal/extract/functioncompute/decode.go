@@ -25,12 +25,11 @@ type invocationList struct {
 func decodeInvocations(body io.Reader, records *recordReader) (l invocationList, err error) {
 	l.next, err = decodeList(body, "invocations", func(element jsontext.Value) {
 		inv, rejected := records.read(element)
-		switch {
-		case rejected != nil:
+		if rejected != nil {
 			l.rejected = append(l.rejected, *rejected)
-		default:
-			l.invocations = append(l.invocations, inv)
+			return
 		}
+		l.invocations = append(l.invocations, inv)
 	})
 	return l, err
 }

@@ -41,20 +41,16 @@ func parseTime(value jsontext.Value) (t time.Time, ok bool) {
 	default:
 		return time.Time{}, false
 	}
-	n, err := strconv.ParseInt(string(text), 10, 64)
-	if err != nil {
-		// A number such as 1.6e12, or a fraction of a millisecond, which is
-		// dropped.
-		f, err := strconv.ParseFloat(string(text), 64)
-		if err != nil || math.Abs(f) > maxMilliseconds {
-			return time.Time{}, false
-		}
-		n = int64(f)
+	// A float64 holds all milliseconds exactly.
+	f, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || !(math.Abs(f) <= maxMilliseconds) {
+		return time.Time{}, false
 	}
+	n := int64(f) // without a fraction of a millisecond
 	switch {
 	case n == 0, n == zeroMilliseconds, n == zeroMilliseconds/1000:
 		return time.Time{}, true
-	case n < 0, n > maxMilliseconds:
+	case n < 0:
 		return time.Time{}, false
 	case n < minMilliseconds:
 		return time.Unix(n, 0).UTC(), true
