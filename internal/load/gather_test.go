@@ -108,10 +108,10 @@ func (a *archiveDB) held() (release func()) {
 }
 
 // queued is how many turns are under way, and how many writes wait for theirs.
-func (r *Store) queued() (underWay, waiting int) {
-	r.writes.mu.Lock()
-	defer r.writes.mu.Unlock()
-	return r.writes.underWay, len(r.writes.waiting)
+func (s *Store) queued() (underWay, waiting int) {
+	s.writes.mu.Lock()
+	defer s.writes.mu.Unlock()
+	return s.writes.underWay, len(s.writes.waiting)
 }
 
 // Pages of many small functions share transactions, checkpoints included. One

@@ -64,8 +64,8 @@ func (c *claim) open(ctx context.Context, o archive.Order) ([]archive.Walk, erro
 	return walks, nil
 }
 
-// windows are those due beside the open walks, whether or not there is a row
-// of them yet. Those that were gone are due again once their function is back.
+// windows are the due windows that no open walk reads, also those without a row.
+// A window that is gone is due again once its function is listed again.
 func (c *claim) windows(ctx context.Context, o archive.Order) ([]time.Time, error) {
 	rows, err := c.store.pool.Query(ctx, `
 		WITH due AS (

@@ -115,7 +115,7 @@ func TestDueAndWork(t *testing.T) {
 			order:   archive.Order{Range: all},
 			open:    []archive.Walk{walk(span(-2, 2)), walk(span(4, 8))}, windows: []int{2, 3}, due: 6,
 		},
-		"begun beside the range": {
+		"begun outside of the range": {
 			history: history{open: []archive.Walk{walk(span(-2, 0)), walk(span(6, 8))}},
 			order:   archive.Order{Range: all}, windows: []int{0, 1, 2, 3, 4, 5}, due: 6,
 		},
@@ -147,12 +147,12 @@ func TestDueAndWork(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newArchive(t)
-			f, beside := a.Function("f"), a.Function("beside")
-			// What another function has is no concern of this one.
+			f, other := a.Function("f"), a.Function("other")
+			// The windows and walks of another function change nothing.
 			history{
 				ended: states{archive.StateFailed: {span(-1, 0)}, archive.StateComplete: {span(0, 400)}},
 				open:  []archive.Walk{walk(span(-9, -7))},
-			}.make(t, a.claim(beside))
+			}.make(t, a.claim(other))
 			before := a.claim(f)
 			test.history.make(t, before)
 			if err := before.Release(t.Context()); err != nil {

@@ -11,8 +11,9 @@ import (
 var (
 	// Today is the day that most tests write to.
 	Today = time.Date(2026, 3, 14, 0, 0, 0, 0, time.UTC)
-	// Noted and Later are the times of commits.
+	// Noted is the time of most commits.
 	Noted = time.Date(2026, 3, 20, 8, 0, 0, 0, time.UTC)
+	// Later is the time of commits after those.
 	Later = Noted.Add(time.Hour)
 
 	// Source is the source of all functions.
