@@ -15,6 +15,7 @@ import (
 	"archiver/internal/load"
 	"archiver/internal/load/days"
 	"archiver/internal/load/pg"
+	"archiver/internal/pgserver"
 	"archiver/internal/serve"
 	"archiver/internal/simulate"
 	"archiver/internal/simulate/dataset"
@@ -118,13 +119,7 @@ func (b *bench) drop(ctx context.Context, name string) error {
 
 // exec runs a statement in the server's own database.
 func (b *bench) exec(ctx context.Context, statement string) error {
-	conn, err := pgx.Connect(ctx, b.server.URL())
-	if err != nil {
-		return fmt.Errorf("connect: %w", err)
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, statement)
-	return err
+	return pgserver.Exec(ctx, b.server.URL(), statement)
 }
 
 // archive creates a database with the archive's schema and opens it. The caller

@@ -122,14 +122,20 @@ func freePort() (int, error) {
 	return strconv.Atoi(port)
 }
 
-// createDatabase creates a database if it does not exist.
-func createDatabase(ctx context.Context, url, name string) (err error) {
+// Exec runs one statement on a connection of its own.
+func Exec(ctx context.Context, url, statement string) (err error) {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
-		return fmt.Errorf("connect to the new server: %w", err)
+		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
-	_, err = conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
+	_, err = conn.Exec(ctx, statement)
+	return err
+}
+
+// createDatabase creates a database if it does not exist.
+func createDatabase(ctx context.Context, url, name string) error {
+	err := Exec(ctx, url, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) && pgErr.Code == "42P04" { // duplicate_database
 		return nil

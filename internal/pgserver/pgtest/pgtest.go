@@ -20,7 +20,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"archiver/internal/pgserver"
@@ -108,7 +107,7 @@ func database(t testing.TB, template string) string {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if err := exec(ctx, base, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+		if err := pgserver.Exec(ctx, base, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
 			t.Errorf("drop the test's database: %v", err)
 		}
 	})
@@ -131,7 +130,7 @@ func create(ctx context.Context, base, name, template string) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := exec(ctx, base, "CREATE DATABASE "+name+" TEMPLATE "+template)
+		err := pgserver.Exec(ctx, base, "CREATE DATABASE "+name+" TEMPLATE "+template)
 		var pgErr *pgconn.PgError
 		if !errors.As(err, &pgErr) || pgErr.Code != "55006" { // object_in_use
 			return err
@@ -142,17 +141,6 @@ func create(ctx context.Context, base, name, template string) error {
 		case <-tick.C:
 		}
 	}
-}
-
-// exec runs one statement on a connection of its own.
-func exec(ctx context.Context, base, sql string) (err error) {
-	conn, err := pgx.Connect(ctx, base)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
-	_, err = conn.Exec(ctx, sql)
-	return err
 }
 
 // startServer returns the URL of the server to create databases on.
