@@ -3,9 +3,11 @@
 package lookup
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"time"
 
 	"archiver/internal/archive"
@@ -37,26 +39,26 @@ type Found struct {
 func Live(ctx context.Context, source archive.Source, a Asked, show func(archive.Invocation) error) (Found, error) {
 	l := &look{Asked: a, query: a.Question.Query(a.Function), show: show, seed: maphash.MakeSeed(), seen: make(map[uint64]struct{})}
 	l.query.Search, l.query.Newest = true, true
-	l.newest.most = a.Limit
 	if a.Limit == 0 && a.Question.RequestID == "" {
 		l.query.Ahead = l.may
 	}
 	err := l.pages(ctx, source)
-	for _, inv := range l.newest.sorted() {
-		if shown := l.out(inv); shown != nil && err == nil {
+	l.keepNewest()
+	for i := range l.newest {
+		if shown := l.out(l.newest[i].Invocation); shown != nil && err == nil {
 			err = shown
 		}
 	}
 	return l.found, err
 }
 
-// A look is one under way.
+// A look is a look-up that is under way.
 type look struct {
 	Asked
 	query  archive.Query
 	show   func(archive.Invocation) error
 	found  Found
-	newest newest
+	newest []placed // with a Limit: those to show, in no order
 	seed   maphash.Seed
 	seen   map[uint64]struct{} // of the request ids so far: a list that moves repeats some
 	order  order
@@ -94,6 +96,9 @@ func (l *look) pages(ctx context.Context, source archive.Source) error {
 				return err
 			}
 		}
+		if l.Limit > 0 && len(l.newest) > l.Limit {
+			l.keepNewest()
+		}
 		if l.enough(page.Lists) {
 			l.found.Missing = 0
 			return nil
@@ -123,10 +128,25 @@ func (l *look) take(inv archive.Invocation) error {
 	case l.Limit == 0:
 		return l.out(inv)
 	}
-	if l.newest.add(placed{inv, place}) {
-		l.found.More = true
-	}
+	l.newest = append(l.newest, placed{inv, place})
 	return nil
+}
+
+// keepNewest sorts the records to show, newest first, and drops those beyond the
+// limit. Records of the same time are in the order of their ids.
+func (l *look) keepNewest() {
+	slices.SortFunc(l.newest, func(a, b placed) int {
+		return cmp.Or(b.at.Compare(a.at), cmp.Compare(a.RequestID, b.RequestID))
+	})
+	if len(l.newest) > l.Limit {
+		l.newest, l.found.More = l.newest[:l.Limit], true
+	}
+}
+
+// placed is a record with its place in time.
+type placed struct {
+	archive.Invocation
+	at time.Time
 }
 
 func (l *look) out(inv archive.Invocation) error {
@@ -137,15 +157,14 @@ func (l *look) out(inv archive.Invocation) error {
 	return nil
 }
 
-// enough reports whether what follows can be left unread: the one record asked
-// for is there, or so many that are newer than what follows. No page says in which
-// order a source lists them: all so far came newest first, so that those to come
-// are taken to.
+// enough reports whether later pages need not be read: the one record asked for is
+// found, or Limit records are newer than all later ones. No API promises an order:
+// if all records so far came newest first, the later ones are assumed to do so.
 func (l *look) enough(lists int) bool {
 	if l.Question.RequestID != "" {
-		return l.found.Shown+len(l.newest.kept) > 0
+		return l.found.Shown+len(l.newest) > 0
 	}
-	return l.found.More && lists == 0 && !l.order.rose && l.order.last.Before(l.newest.kept[0].at)
+	return l.found.More && lists == 0 && !l.order.rose && l.order.last.Before(l.newest[len(l.newest)-1].at)
 }
 
 // An order is that in which records come, as far as their starts show it.
