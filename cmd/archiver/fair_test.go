@@ -8,7 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"archiver/internal/simulate"
 	"archiver/internal/simulate/dataset"
 )
 
@@ -51,11 +53,16 @@ func unfair(t *testing.T) *dataset.Data {
 }
 
 // With one call at a time, a function with 300,000 records in one hour does not
-// delay a hundred small functions in the same hour. Calls take no time here, so a few
-// of its pages are read while each small function is claimed and kept.
+// delay a hundred small functions in the same hour. Each call takes 5 ms, so that the
+// calls, and not the speed of the machine, decide who waits for whom.
 func TestLargeFunctionHoldsUpNobody(t *testing.T) {
 	t.Parallel()
-	api, _ := simulator(t, unfair(t))
+	api, err := simulate.New(simulate.Options{
+		Data: unfair(t), AccessKey: testAccessKey, SecretKey: testSecretKey, Latency: 5 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var mu sync.Mutex
 	large, before := 0, 0 // pages of the large one; those before the last of a small one
 	small := make(map[string]bool)
