@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/load/pg"
 )
 
 // column is the cost of a part of a row.
@@ -32,16 +34,12 @@ func columns(ctx context.Context, database string) ([]column, error) {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	defer conn.Close(ctx)
-	found, err := conn.Query(ctx, `
+	names, err := pg.CollectBy(ctx, conn, pgx.RowTo[string], "the columns", `
 		SELECT attname::text FROM pg_attribute
 		 WHERE attrelid = 'invocations'::regclass AND attnum > 0 AND NOT attisdropped
 		 ORDER BY attnum`)
 	if err != nil {
-		return nil, fmt.Errorf("list the columns: %w", err)
-	}
-	names, err := pgx.CollectRows(found, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("list the columns: %w", err)
+		return nil, err
 	}
 	var list []column
 	header := rowHeader(len(names))
@@ -66,7 +64,12 @@ func columns(ctx context.Context, database string) ([]column, error) {
 		return nil, fmt.Errorf("measure the tables: %w", err)
 	}
 	list = append(list, column{"padding, ends of blocks, maps", heap/rows - sum})
-	indexes, err := conn.Query(ctx, `
+	ofRow := func(row pgx.CollectableRow) (c column, err error) {
+		err = row.Scan(&c.name, &c.bytes)
+		c.bytes /= rows
+		return c, err
+	}
+	indexes, err := pg.CollectBy(ctx, conn, ofRow, "the indexes", `
 		SELECT 'index on ' || a.attname || ' (' || am.amname || ')', sum(pg_relation_size(c.oid))::float8
 		  FROM pg_partition_tree('invocations') t
 		  JOIN pg_index i ON i.indrelid = t.relid
@@ -79,18 +82,10 @@ func columns(ctx context.Context, database string) ([]column, error) {
 		 GROUP BY a.attname, am.amname
 		 ORDER BY 2 DESC`)
 	if err != nil {
-		return nil, fmt.Errorf("measure the indexes: %w", err)
-	}
-	all, err := pgx.CollectRows(indexes, func(row pgx.CollectableRow) (c column, err error) {
-		err = row.Scan(&c.name, &c.bytes)
-		c.bytes /= rows
-		return c, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("measure the indexes: %w", err)
+		return nil, err
 	}
 	total := heap / rows
-	for _, c := range all {
+	for _, c := range indexes {
 		if c.bytes >= 0.05 { // the indexes of small partitions take almost no space
 			list = append(list, c)
 		}
@@ -99,7 +94,6 @@ func columns(ctx context.Context, database string) ([]column, error) {
 	return append(list, column{"in all", total}), nil
 }
 
-// columnTable is the costs as a table in Markdown.
 func columnTable(columns []column) string {
 	rows := [][]string{{"column", "bytes a row"}}
 	for _, c := range columns {

@@ -77,7 +77,6 @@ type measuredProcess struct {
 	server, source float64 // processor time of PostgreSQL and of this process, in seconds
 }
 
-// measuredBackfill archives the day and measures the database before and after.
 func (b *bench) measuredBackfill(ctx context.Context, at endpoints, args ...string) (p measuredProcess, err error) {
 	// After a checkpoint, the first change of a page logs the whole page. A
 	// checkpoint here makes this happen at the same time in each run.

@@ -172,11 +172,8 @@ func buildHistory(ctx context.Context, db *pg.DB, database string, function arch
 		return 0, err
 	}
 	defer conn.Close(ctx)
-	found, err := conn.Query(ctx, `SELECT tableoid::regclass::text FROM invocations WHERE request_id LIKE 'seed-%' ORDER BY start_time`)
-	if err != nil {
-		return 0, err
-	}
-	days, err := pgx.CollectRows(found, pgx.RowTo[string])
+	days, err := pg.CollectBy(ctx, conn, pgx.RowTo[string], "the days' tables",
+		`SELECT tableoid::regclass::text FROM invocations WHERE request_id LIKE 'seed-%' ORDER BY start_time`)
 	if err != nil {
 		return 0, err
 	}
@@ -209,7 +206,6 @@ func buildHistory(ctx context.Context, db *pg.DB, database string, function arch
 // vacuum does what autovacuum does with a table later.
 const vacuum = `VACUUM (ANALYZE) `
 
-// fillDays inserts the records of each day, several days at once.
 func fillDays(ctx context.Context, database string, days []string, from time.Time) error {
 	all, ctx := errgroup.WithContext(ctx)
 	all.SetLimit(historyBuilders)
@@ -267,13 +263,9 @@ func lookUp(ctx context.Context, database string) (seconds, scanned float64, err
 			return 0, 0, fmt.Errorf("%d records have the request id %s", tag.RowsAffected(), id)
 		}
 	}
-	rows, err := conn.Query(ctx, `EXPLAIN `+one, pgx.QueryExecModeSimpleProtocol, "none")
+	plan, err := pg.CollectBy(ctx, conn, pgx.RowTo[string], "the plan of a look-up", `EXPLAIN `+one, pgx.QueryExecModeSimpleProtocol, "none")
 	if err != nil {
-		return 0, 0, fmt.Errorf("explain a look-up: %w", err)
-	}
-	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return 0, 0, fmt.Errorf("explain a look-up: %w", err)
+		return 0, 0, err
 	}
 	for _, line := range plan {
 		if strings.Contains(line, "Seq Scan on invocations_2") {

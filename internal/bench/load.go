@@ -161,7 +161,6 @@ func (b *bench) commit(ctx context.Context, day []work, loaders int) (c cost, er
 	return c, b.drop(ctx, "load")
 }
 
-// storeFunctions stores the day's functions and returns them by URN.
 func storeFunctions(ctx context.Context, store *load.Store, day []work) (map[string]archive.Known, error) {
 	functions := make([]archive.Function, len(day))
 	for i, w := range day {

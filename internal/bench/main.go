@@ -107,7 +107,6 @@ func run(ctx context.Context, args []string, out, notes io.Writer) (err error) {
 	return b.keep(ctx, measures)
 }
 
-// checkName returns an error if there is no benchmark of this name.
 func checkName(name string) error {
 	var names []string
 	for _, benchmark := range benchmarks {
@@ -119,7 +118,6 @@ func checkName(name string) error {
 	return fmt.Errorf("no benchmark is named %q: choose one of %s", name, strings.Join(names, ", "))
 }
 
-// progress reports how far the benchmarks are.
 func (b *bench) progress(format string, args ...any) {
 	fmt.Fprintf(b.notes, format+"\n", args...)
 }

@@ -16,7 +16,6 @@ import (
 	"archiver/internal/simulate"
 )
 
-// build builds the archiver and returns its path.
 func build(ctx context.Context) (string, error) {
 	path, err := filepath.Abs(filepath.Join(".archiver", "bin", "archiver-bench"))
 	if err != nil {
@@ -39,7 +38,6 @@ type process struct {
 // endpoints are the source that an archiver reads and the database that it writes.
 type endpoints struct{ source, database string }
 
-// backfill archives the day.
 func (b *bench) backfill(ctx context.Context, at endpoints, args ...string) (*process, error) {
 	args = append([]string{
 		"backfill",

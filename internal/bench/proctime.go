@@ -29,7 +29,6 @@ func stat(pid int) ([]string, error) {
 	return fields, nil
 }
 
-// parent is the process id of a process's parent.
 func parent(pid int) (int, error) {
 	fields, err := stat(pid)
 	if err != nil {

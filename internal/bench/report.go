@@ -47,7 +47,6 @@ func atLeast(what, format string, value, target float64) measure {
 	}
 }
 
-// shown is a value rounded as it is printed.
 func shown(format string, value float64) float64 {
 	var v float64
 	if _, err := fmt.Sscanf(fmt.Sprintf(format, value), "%g", &v); err != nil {
@@ -66,7 +65,6 @@ func (m *measure) verdict() string {
 	return "NO"
 }
 
-// table is the measures as a table in Markdown.
 func table(measures []measure) string {
 	rows := [][]string{{"benchmark", "measure", "value", "target", "met"}}
 	for i := range measures {

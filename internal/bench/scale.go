@@ -96,7 +96,6 @@ func measureScale(ctx context.Context, b *bench) ([]measure, error) {
 	}, b.drop(ctx, "scale")
 }
 
-// fillWindows inserts a year of complete windows for each function.
 func fillWindows(ctx context.Context, database string) (windows int64, err error) {
 	conn, err := pgx.Connect(ctx, database)
 	if err != nil {

@@ -109,7 +109,6 @@ func (b *bench) database(ctx context.Context, name string) (string, error) {
 	return address.String(), nil
 }
 
-// drop removes a database.
 func (b *bench) drop(ctx context.Context, name string) error {
 	if err := b.exec(ctx, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
 		return fmt.Errorf("drop database %s: %w", name, err)
@@ -141,10 +140,8 @@ func (b *bench) archive(ctx context.Context, name string, conns int) (*pg.DB, st
 	return db, address, err
 }
 
-// newStore is a store on the database.
 func newStore(db *pg.DB) *load.Store { return load.New(db, days.New(db)) }
 
-// invocations is the number of records.
 func invocations(data *dataset.Data) (n int) {
 	for i := range data.Functions() {
 		for range data.Records(i) {

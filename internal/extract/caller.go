@@ -153,7 +153,6 @@ func (c *Caller) logThrottled(status *StatusError) {
 	}
 }
 
-// withTries adds the number of attempts to an error.
 func withTries(tries int, err error) error {
 	if tries == 1 {
 		return err

@@ -50,7 +50,6 @@ func newLimiter(clock archive.Clock, maxRate float64) *limiter {
 	return l
 }
 
-// wait blocks until the next call may start.
 func (l *limiter) wait(ctx context.Context) error {
 	now := l.clock.Now()
 	l.mu.Lock()

@@ -175,7 +175,6 @@ func writePassword(name, password string) error {
 	return errors.Join(err, f.Close())
 }
 
-// settings are the server's -c options.
 func (c *cluster) settings(port string, more map[string]string) []string {
 	set := map[string]string{
 		"listen_addresses":        host,

@@ -133,7 +133,6 @@ func Exec(ctx context.Context, url, statement string) (err error) {
 	return err
 }
 
-// createDatabase creates a database if it does not exist.
 func createDatabase(ctx context.Context, url, name string) error {
 	err := Exec(ctx, url, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
 	var pgErr *pgconn.PgError

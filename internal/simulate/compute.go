@@ -29,7 +29,6 @@ const (
 // Dequeued, for which a query cannot ask.
 var computeStatuses = []string{"Enqueued", "Succeeded", "Failed", "Running", "Stopped", "Stopping", "Invalid", "Expired", "Retrying"}
 
-// ofCompute reports whether a request is for Function Compute.
 func ofCompute(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, computePath) }
 
 // compute is the body of the refusal in Function Compute's format.

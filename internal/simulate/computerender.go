@@ -41,7 +41,6 @@ func (f *faulter) invocationID(i *item) string {
 	return id
 }
 
-// renderStateful returns the body of an answer.
 func (f *faulter) renderStateful(q statefulQuery, name string, items []item, next statefulToken, more bool) []byte {
 	b := f.beginAnswer(items, func(b []byte, i *item) []byte { return f.appendStateful(b, name, i, q.payload) })
 	switch {

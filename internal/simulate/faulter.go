@@ -72,8 +72,6 @@ func (f *faulter) isGone(function int, now time.Time) bool {
 	return f.gone[function] && now.Sub(f.started) >= f.goneAfter
 }
 
-func (f *faulter) isBroken(function int) bool { return f.broken[function] }
-
 // answer returns the body of the answer to a query and its number of records.
 func (f *faulter) answer(q query, now time.Time) (body []byte, records int) {
 	if f.limitCap > 0 {

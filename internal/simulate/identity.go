@@ -25,7 +25,6 @@ type tokens struct {
 	expires map[string]time.Time
 }
 
-// valid reports whether a token was issued and has not expired.
 func (t *tokens) valid(token string, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

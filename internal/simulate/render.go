@@ -6,7 +6,6 @@ import (
 	"time"
 )
 
-// render returns the body of an answer.
 func (f *faulter) render(q query, p faultyPage) []byte {
 	d := f.question(q)
 	b := f.beginAnswer(p.items, f.appendItem)

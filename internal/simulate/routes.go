@@ -122,7 +122,7 @@ func (s *Server) functionFault(function int) error {
 	case !s.options.Faults.active():
 	case s.faults.isGone(function, now()):
 		return errNoFunction
-	case s.faults.isBroken(function):
+	case s.faults.broken[function]:
 		return errBroken
 	}
 	return nil

@@ -161,7 +161,7 @@ func (s *Server) Functions() []FunctionInfo {
 	for i, name := range s.names {
 		list[i] = FunctionInfo{
 			Name: name, URN: s.urns[i], Records: s.data.Count(i, now.Unix()),
-			Gone: s.faults.isGone(i, now), Broken: s.faults.isBroken(i),
+			Gone: s.faults.isGone(i, now), Broken: s.faults.broken[i],
 		}
 	}
 	return list

@@ -20,7 +20,6 @@ type toggle struct {
 	set   func(f *Faults, value string) error
 }
 
-// usage is the switch as the help shows it.
 func (t toggle) usage() string {
 	if t.short == "" {
 		return t.name

@@ -46,10 +46,9 @@ func (s *Server) Vanished(function int) []string {
 	return ids
 }
 
-// itemsNow returns all records that a function has by now.
 func (s *Server) itemsNow(function int) []item {
 	now := s.options.Now()
-	if s.faults.isGone(function, now) || s.faults.isBroken(function) {
+	if s.faults.isGone(function, now) || s.faults.broken[function] {
 		return nil
 	}
 	sc := &s.faults.scenes[function]

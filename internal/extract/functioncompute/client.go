@@ -121,7 +121,6 @@ func emptyIfNil(text *string) string {
 
 var errNoKeys = errors.New("no credentials: set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET")
 
-// credential returns the SDK's credential for a call.
 func (c *client) credential() (credentials.Credential, error) {
 	k, err := c.keys()
 	if err != nil {

@@ -63,7 +63,6 @@ func (o Options) Check() error {
 	return err
 }
 
-// checkNames rejects names with spaces or control characters.
 func (o *Options) checkNames() error {
 	for name, value := range map[string]string{
 		"HUAWEICLOUD_SDK_PROJECT_ID": o.ProjectID, "ARCHIVER_PROJECT": o.Project, "ARCHIVER_REGION": o.Region,

@@ -116,7 +116,6 @@ type missingListError struct{ name string }
 
 func (e *missingListError) Error() string { return "the answer has no " + e.name }
 
-// decodePageInfo reads the next_marker in a page_info object.
 func decodePageInfo(d *jsontext.Decoder, next *int) error {
 	value, err := d.ReadValue()
 	if err != nil {

@@ -25,7 +25,6 @@ type settingList struct {
 	rejected []archive.Rejected
 }
 
-// decodeSettings reads a page of settings.
 func decodeSettings(body io.Reader) (l settingList, err error) {
 	var settings settingReader
 	l.pageSummary, err = decodeList(body, "async_invoke_configs", func(element jsontext.Value) (key string) {

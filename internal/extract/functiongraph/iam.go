@@ -121,7 +121,6 @@ func (s *identityService) token(ctx context.Context, l login, scope model.AuthSc
 	return got, err
 }
 
-// call makes one call of the identity service.
 func (s *identityService) call(ctx context.Context, credential auth.ICredential, newDef func() *def.HttpRequestDef, req any, read func(http.Header, io.Reader) error) error {
 	err := s.caller.Do(ctx, func(transport http.RoundTripper) error {
 		recorder := &headerRecorder{RoundTripper: transport}

@@ -109,7 +109,6 @@ func (k *keyPair) readOnce() (now keys, err error) {
 	return now, nil
 }
 
-// allChanged reports whether all parts of the keys have changed.
 func allChanged(old, now keys) bool {
 	return old.access != now.access && old.secret != now.secret &&
 		(old.security == "" || now.security == "" || old.security != now.security)

@@ -59,7 +59,6 @@ func (f *prefetcher) next(ctx context.Context, offset int) (invocationList, erro
 	}
 }
 
-// startAllowed starts as many calls of next pages as are allowed.
 func (f *prefetcher) startAllowed(ctx context.Context) {
 	for f.step > 0 && f.allowed != nil {
 		next := f.queue[len(f.queue)-1].offset + f.step
@@ -111,7 +110,6 @@ func (f *prefetcher) advanced(start, elements, count int, p *pager) {
 	}
 }
 
-// cancelAll cancels all calls and waits for their ends.
 func (f *prefetcher) cancelAll() {
 	for _, p := range f.queue {
 		p.cancel()

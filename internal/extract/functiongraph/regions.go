@@ -20,7 +20,6 @@ var otcRegions = map[string]struct{ api, iam string }{
 // in the SDK.
 const globalIAM = "https://iam.myhuaweicloud.com"
 
-// apiEndpoint returns the base URL of FunctionGraph.
 func apiEndpoint(o Options) (string, error) {
 	if o.Endpoint != "" {
 		return checkedURL("ARCHIVER_ENDPOINT", o.Endpoint, o.Insecure)

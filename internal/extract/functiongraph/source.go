@@ -168,7 +168,6 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 	}
 }
 
-// prefetcher returns a prefetcher of a query's pages.
 func (s *Source) prefetcher(q archive.Query, pageSize int) *prefetcher {
 	// SdkTime prints a literal Z and does not convert.
 	from, to := sdktime.SdkTime(q.From.UTC()), sdktime.SdkTime(q.To.UTC())

@@ -69,7 +69,6 @@ func (s *Source) Aliases(ctx context.Context, f archive.Function) (aliases []arc
 	return aliases, nil
 }
 
-// listError describes a failure to list versions or aliases.
 func listError(ctx context.Context, what string, f archive.Function, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause

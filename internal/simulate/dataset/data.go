@@ -43,7 +43,6 @@ type day struct {
 
 func (y *day) midnight() int64 { return y.number * secondsPerDay }
 
-// replay returns the Data of a single day.
 func replay(names []string, ids requestIDs, seed uint64, y *day) *Data {
 	return &Data{names: names, ids: ids, seed: seed, firstDay: y.number, days: map[int64]*day{y.number: y}}
 }

@@ -66,7 +66,6 @@ func loadTrace(prefix string, date time.Time, seed uint64) (*Data, error) {
 	return replay(names, ids, seed, y), nil
 }
 
-// readRuns returns each function's execution times.
 func readRuns(path string) (map[string]percentiles, error) {
 	var columns []string
 	for _, rank := range ranks {
