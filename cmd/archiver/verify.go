@@ -53,7 +53,7 @@ func (c *verifyCommand) Run(ctx context.Context, s streams, in *settings.Setting
 // verify compares the counts of one source, and prints the windows that differ.
 func verify(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, out, errs io.Writer) error {
 	summary, took, err := supervise.Archive(ctx, archiver, o, log, errs)
-	table := terminal.Table{Head: []string{"FUNCTION", "WINDOW", "ARCHIVED", "SOURCE COUNTS"}}
+	table := terminal.Table{Columns: terminal.Heads("FUNCTION", "WINDOW", "ARCHIVED", "SOURCE COUNTS")}
 	for _, d := range summary.Differences {
 		counted := fmt.Sprint(d.Counted)
 		if d.Counted < 0 {

@@ -16,6 +16,9 @@ const (
 	screenRisks  = 5
 	screenRuns   = 5
 	screenErrors = 5
+
+	minName = 10 // the width to which names of functions are shortened
+	maxName = 48
 )
 
 // Print prints the status as text for a terminal.
@@ -84,11 +87,10 @@ func (l *loader) printFunctions(p *printer, shown []read.Function) {
 		return
 	}
 	p.line()
-	heads := []tableHead{
-		{text: "FUNCTION", shrinks: true}, {text: "COMPLETE", right: true}, {text: "RECORDS", right: true, rank: 2},
-		{text: "IN FLIGHT", right: true, rank: 4}, {text: "OPEN SINCE", rank: 1}, {text: "NOTE", rank: 3},
-	}
-	var rows [][]string
+	table := &terminal.Table{Columns: []terminal.Column{
+		{Head: "FUNCTION", Least: minName, Most: maxName}, {Head: "COMPLETE", Right: true}, {Head: "RECORDS", Right: true, Rank: 2},
+		{Head: "IN FLIGHT", Right: true, Rank: 4}, {Head: "OPEN SINCE", Rank: 1}, {Head: "NOTE", Rank: 3},
+	}}
 	var styles []style
 	for i := range shown {
 		f := &shown[i]
@@ -100,12 +102,10 @@ func (l *loader) printFunctions(p *printer, shown []read.Function) {
 		if f.Failed+f.Short > 0 {
 			s = red
 		}
-		rows = append(rows, []string{
-			l.names[f.ID], fmt.Sprintf("%d/%d", f.Complete, f.Windows), number(f.Records), number(f.Pending), open, remarks(f),
-		})
+		table.Add(l.names[f.ID], fmt.Sprintf("%d/%d", f.Complete, f.Windows), number(f.Records), number(f.Pending), open, remarks(f))
 		styles = append(styles, s)
 	}
-	p.table(heads, rows, styles)
+	p.table(table, styles)
 }
 
 // remarks returns short remarks on a function.
@@ -198,18 +198,15 @@ func (l *loader) printFinished(p *printer, runs []*read.Run) {
 		return
 	}
 	p.title("LAST RUNS")
-	heads := []tableHead{
-		{text: "RUN"}, {text: "BEGAN", rank: 4}, {text: "TOOK", rank: 5}, {text: "WINDOWS", right: true, rank: 1},
-		{text: "RECORDS", right: true, rank: 2}, {text: "CALLS", right: true, rank: 3}, {text: "ENDED"},
-	}
-	var rows [][]string
+	table := &terminal.Table{Columns: []terminal.Column{
+		{Head: "RUN"}, {Head: "BEGAN", Rank: 4}, {Head: "TOOK", Rank: 5}, {Head: "WINDOWS", Right: true, Rank: 1},
+		{Head: "RECORDS", Right: true, Rank: 2}, {Head: "CALLS", Right: true, Rank: 3}, {Head: "ENDED"},
+	}}
 	var styles []style
 	var errors []part
 	for _, r := range runs {
 		row := l.finishedRun(r)
-		rows = append(rows, []string{
-			fmt.Sprintf("%d %s", r.ID, r.AskedBy), shortTime(r.Started, l.now), row.Took, row.Windows, row.Records, row.Calls, row.Outcome,
-		})
+		table.Add(fmt.Sprintf("%d %s", r.ID, r.AskedBy), shortTime(r.Started, l.now), row.Took, row.Windows, row.Records, row.Calls, row.Outcome)
 		s := plain
 		if row.Class != "good" {
 			s = styleOf(row.Class)
@@ -219,7 +216,7 @@ func (l *loader) printFinished(p *printer, runs []*read.Run) {
 			errors = append(errors, part{s, fmt.Sprintf("%d: %s", r.ID, row.Error)})
 		}
 	}
-	p.table(heads, rows, styles)
+	p.table(table, styles)
 	for _, e := range errors {
 		p.text(e.style, 0, 3, e.text)
 	}

@@ -78,7 +78,7 @@ func (l *loader) printCoverage(ctx context.Context, p *printer, shown []read.Fun
 	for i := range shown {
 		names = max(names, terminal.Width(terminal.Line(l.names[shown[i].ID])))
 	}
-	names = min(names, max(minShrunk, p.Columns*28/100))
+	names = min(names, max(minName, p.Columns*28/100))
 	z, from, to, word := l.scale(p.Columns - names - columnGap)
 
 	sum, err := l.sumRow(ctx, z, from, to)

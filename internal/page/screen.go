@@ -111,91 +111,15 @@ func (p *printer) text(s style, indent, maxLines int, text string) {
 	}
 }
 
-// A tableHead describes a column of a table.
-type tableHead struct {
-	text    string
-	right   bool // right-aligned, for numbers
-	rank    int  // columns of the highest rank are dropped first if there is no room; 0 is never dropped
-	shrinks bool // shortened before other columns are dropped
-}
+const columnGap = 2 // between a name and its row of the map
 
-// minShrunk is the smallest width of a shortened column.
-const minShrunk = 10
-
-// maxShrinking is the largest width of a column that can be shortened.
-const maxShrinking = 48
-
-const columnGap = 2 // between columns of a table
-
-// table prints a table; styles, if not nil, has a style for each row.
-func (p *printer) table(heads []tableHead, rows [][]string, styles []style) {
-	widths := make([]int, len(heads))
-	for i, h := range heads {
-		for _, row := range rows {
-			row[i] = terminal.Line(row[i])
-			widths[i] = max(widths[i], terminal.Width(row[i]))
+// table prints a table with a style for each row.
+func (p *printer) table(t *terminal.Table, styles []style) {
+	for i, line := range t.Lines(p.Columns) {
+		s := faint
+		if i > 0 {
+			s = styles[i-1]
 		}
-		if widths[i] > 0 {
-			widths[i] = max(widths[i], terminal.Width(h.text))
-		}
-		if h.shrinks {
-			widths[i] = min(widths[i], maxShrinking)
-		}
-	}
-	shown := fit(heads, widths, p.Columns)
-	write := func(s style, cells func(i int) string) {
-		var b strings.Builder
-		for n, i := range shown {
-			text := terminal.Truncate(cells(i), widths[i], "…")
-			pad := strings.Repeat(" ", widths[i]-terminal.Width(text))
-			if n > 0 {
-				b.WriteString(strings.Repeat(" ", columnGap))
-			}
-			if heads[i].right {
-				text, pad = pad, text
-			}
-			b.WriteString(text + pad)
-		}
-		p.line(part{s, b.String()})
-	}
-	write(faint, func(i int) string { return heads[i].text })
-	for n, row := range rows {
-		s := plain
-		if styles != nil {
-			s = styles[n]
-		}
-		write(s, func(i int) string { return row[i] })
-	}
-}
-
-// fit selects the columns that fit, and first shortens the columns that shrink.
-func fit(heads []tableHead, widths []int, columns int) (shown []int) {
-	for i := range heads {
-		if widths[i] > 0 { // skip empty columns
-			shown = append(shown, i)
-		}
-	}
-	for {
-		width := -columnGap
-		for _, i := range shown {
-			width += columnGap + widths[i]
-		}
-		for _, i := range shown {
-			if over := width - columns; over > 0 && heads[i].shrinks {
-				less := min(over, max(0, widths[i]-minShrunk))
-				widths[i] -= less
-				width -= less
-			}
-		}
-		last := -1
-		for n, i := range shown {
-			if heads[i].rank > 0 && (last < 0 || heads[i].rank > heads[shown[last]].rank) {
-				last = n
-			}
-		}
-		if width <= columns || last < 0 {
-			return shown
-		}
-		shown = append(shown[:last:last], shown[last+1:]...)
+		p.line(part{s, line})
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 const (
 	leastWidth = 80 // of a table; a request id alone takes 36
+	leastError = 30 // with less room, each error stands on a line of its own
 	mostStatus = 8  // ours have 7 at most; with 9 a request id would be cut
 )
 
@@ -55,7 +56,9 @@ func (p *tablePrinter) show(inv archive.Invocation) error {
 }
 
 func (p *tablePrinter) end(bool) error {
-	table := terminal.Table{Head: []string{"START", "STATUS", "SECONDS", "REQUEST ID", "ERROR"}, Right: 2}
+	table := terminal.Table{Below: true, Columns: []terminal.Column{
+		{Head: "START"}, {Head: "STATUS"}, {Head: "SECONDS", Right: true}, {Head: "REQUEST ID"}, {Head: "ERROR", Rank: 1, Least: leastError},
+	}}
 	decimals := p.decimals()
 	for _, row := range p.rows {
 		seconds := "-"

@@ -154,7 +154,7 @@ func (set *Set) DryDrop(ctx context.Context, dropBefore time.Time, out io.Writer
 	if err != nil {
 		return err
 	}
-	table := terminal.Table{Head: []string{"DAY", "PARTITION", "ROWS", "BYTES"}}
+	table := terminal.Table{Columns: terminal.Heads("DAY", "PARTITION", "ROWS", "BYTES")}
 	var rows, bytes int64
 	for _, o := range older {
 		table.Add(o.Day.Format(time.DateOnly), cmp.Or(o.Partition, "-"), fmt.Sprint(o.Rows), fmt.Sprint(o.Bytes))

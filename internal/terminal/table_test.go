@@ -7,11 +7,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A table fits a width: the last two columns are cut, and with too little room the
-// texts of the last column stand below their lines.
+// A table fits a width: the last column is shortened, and with too little room its
+// texts stand below their lines.
 func TestTable(t *testing.T) {
 	t.Parallel()
-	table := Table{Head: []string{"START", "SECONDS", "ID", "ERROR"}, Right: 1}
+	table := Table{Columns: []Column{{Head: "START"}, {Head: "SECONDS", Right: true}, {Head: "ID"}, {Head: "ERROR", Rank: 1, Least: 30}}, Below: true}
 	table.Add("10:00", "1", "first", "")
 	table.Add("10:01", "10.5", "二\x1b[31m", "what went\nwrong is a long story that fits in no line of a narrow terminal")
 	for width, want := range map[int]string{
@@ -41,7 +41,7 @@ START  SECONDS  ID
 		}
 	}
 	var b strings.Builder
-	if err := (&Table{Head: table.Head}).Write(&b, 80); err != nil || b.Len() > 0 {
+	if err := (&Table{Columns: table.Columns}).Write(&b, 80); err != nil || b.Len() > 0 {
 		t.Errorf("a table without rows prints %q, %v", b.String(), err)
 	}
 }
