@@ -265,15 +265,11 @@ func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) erro
 
 // spare leaves out of the changes the windows that are complete.
 func (c *claim) spare(ctx context.Context, tx pgx.Tx, w *windowChanges) error {
-	rows, err := tx.Query(ctx, `
+	complete, err := pg.CollectBy(ctx, tx, utcHour, "the complete windows of "+c.function.Name, `
 		SELECT window_start
 		  FROM archiver_internal.windows
 		 WHERE function_id = $1 AND state = 'complete' AND window_start = ANY ($2)`,
 		c.function.ID, w.starts())
-	if err != nil {
-		return fmt.Errorf("look up the complete windows of %s: %w", c.function.Name, err)
-	}
-	complete, err := collectHours(rows)
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,16 @@ func dueArgs(functions []archive.Known, o archive.Order, at time.Time) pg.Args {
 	}
 }
 
+// verifyDue is by when a window must have been completed so that it is due for
+// verification; nil if the order verifies nothing.
+func verifyDue(o archive.Order, at time.Time) *time.Time {
+	if o.VerifyAfter <= 0 {
+		return nil
+	}
+	t := at.Add(-o.VerifyAfter)
+	return &t
+}
+
 // Plan gives the windows that are due a row each, if they have none. A window that
 // was asked for and not read is then seen, and later runs read it.
 func (s *Store) Plan(ctx context.Context, due []archive.Due, o archive.Order) error {

@@ -1,0 +1,22 @@
+-- Due windows that no open walk reads, also those without a row. A window that is
+-- gone is due again once its function is listed again.
+WITH due AS (
+    SELECT hour
+      FROM generate_series(@from::timestamptz, @to::timestamptz - interval '1 hour', interval '1 hour') AS hour
+      LEFT JOIN archiver_internal.windows w
+        ON w.function_id = @function AND w.window_start = hour AND w.window_start >= @from AND w.window_start < @to
+     WHERE w.state IS NULL OR @force
+        OR w.state <> 'complete' AND (w.state <> 'gone' OR (
+        SELECT gone_at FROM functions WHERE function_id = @function) IS NULL)
+    UNION ALL
+    SELECT window_start
+      FROM archiver_internal.windows
+     WHERE function_id = @function AND window_start < @from
+       AND planned AND state NOT IN ('complete', 'gone') AND @older
+)
+SELECT hour
+  FROM due
+ WHERE NOT EXISTS (
+    SELECT FROM archiver_internal.walks
+     WHERE function_id = @function AND span_from <= hour AND span_to > hour)
+ ORDER BY hour
