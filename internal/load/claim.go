@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"archiver/internal/archive"
 	"archiver/internal/load/pg"
 )
 
-// A claim is this process's hold on a function.
+// A claim gives this process the right to write what belongs to a function.
 type claim struct {
 	store     *Store
 	function  archive.Known
@@ -21,14 +22,15 @@ type claim struct {
 	openWalks map[archive.Span]bool // spans with a row in walks
 
 	known          knownRows
-	sawForeignRows bool // other functions give some of its records
+	sawForeignRows bool // other functions have some of its records
 
-	err error // of taking it, or of giving it back
+	err error // of taking or releasing the claim
 }
 
-// Claim takes the function where nobody has it: it was released, its worker
-// has been silent for archive.ClaimLife, or its worker's session has ended
-// (a process that was killed is gone from pg_locks at once).
+// Claim claims the function. It answers archive.ErrClaimed while another worker holds
+// the claim: a claim ends when it is released, when it was not renewed for
+// archive.ClaimLife, and when the process that holds it dies. The owner lock of a
+// killed process leaves pg_locks at once.
 func (s *Store) Claim(ctx context.Context, function archive.Known) (archive.Claim, error) {
 	if err := s.db.Live(ctx); err != nil {
 		return nil, err
@@ -46,7 +48,7 @@ func (s *Store) Claim(ctx context.Context, function archive.Known) (archive.Clai
 	return c, nil
 }
 
-// maxClaims is how many claims are taken or given back in one statement.
+// maxClaims is how many claims one statement takes or releases.
 const maxClaims = 100
 
 func newClaims(s *Store) *gather[*claim] {
@@ -79,7 +81,7 @@ const selectDays = `
 	  FROM archiver_internal.window_days
 	 WHERE function_id = ANY ($1) AND records > 0`
 
-// take takes what can be taken of the claims: those have an epoch then.
+// take takes those of the claims that no one holds, and sets their epoch.
 func (s *Store) take(ctx context.Context, claims []*claim) {
 	functions := make([]int32, len(claims))
 	of := make(map[int32]*claim, len(claims))
@@ -99,7 +101,7 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 		})
 		return err
 	})
-	// The claims are held from here on, so this stays true.
+	// This process holds the claims now, so no other process adds rows.
 	batch.Queue(selectDays, functions).Query(func(rows pgx.Rows) error {
 		var id int32
 		var on time.Time
@@ -124,10 +126,9 @@ type claimKey struct {
 	epoch      int64
 }
 
-// The fence is the first statement of everything that writes under a claim. It
-// renews the claim and holds its row until the transaction ends: nobody takes
-// the function over until then, and a worker that lost its claim finds no row to
-// update.
+// The fence is the first statement of each transaction that writes under a claim. It
+// renews the claim and locks its row until the transaction ends, so no other worker
+// can take the claim before. If the claim was lost, the fence updates no row.
 const fence = `
 	UPDATE archiver_internal.claims c
 	   SET expires_at = clock_timestamp() + $3
@@ -148,22 +149,18 @@ func (c *claim) Renew(ctx context.Context) error {
 	return nil
 }
 
-// queueFence adds the fence of one claim; held says, later, whether it holds.
+// queueFence adds the fence of the claim. When the batch has been read, held tells
+// whether the worker still holds the claim.
 func (c *claim) queueFence(batch *pgx.Batch) (held *bool) {
 	held = new(bool)
-	batch.Queue(fence, []int32{c.function.ID}, []int64{c.epoch}, archive.ClaimLife).Query(func(rows pgx.Rows) error {
-		var key claimKey
-		_, err := pgx.ForEachRow(rows, []any{&key.functionID, &key.epoch}, func() error {
-			*held = true
-			return nil
-		})
-		return err
+	batch.Queue(fence, []int32{c.function.ID}, []int64{c.epoch}, archive.ClaimLife).Exec(func(updated pgconn.CommandTag) error {
+		*held = updated.RowsAffected() > 0
+		return nil
 	})
 	return held
 }
 
-// Release gives the function back. Where the claim was lost there is nothing
-// to give back.
+// Release ends the claim. If the claim was lost, Release does nothing.
 func (c *claim) Release(ctx context.Context) error {
 	c.store.releases.do(ctx, c)
 	return c.err
@@ -189,7 +186,7 @@ func (s *Store) release(ctx context.Context, claims []*claim) {
 		 WHERE c.function_id = held.function_id AND c.epoch = held.epoch`, functions, epochs)
 	if err != nil {
 		for _, c := range claims {
-			c.err = fmt.Errorf("give back %d claims: %w", len(claims), err)
+			c.err = fmt.Errorf("release %d claims: %w", len(claims), err)
 		}
 	}
 }
@@ -211,9 +208,9 @@ func (c *claim) fenced(ctx context.Context, f func(tx pgx.Tx) error) error {
 	})
 }
 
-// Fail notes that reading a span ended with an error. Its row in walks, where
-// there is one, stays: the next run goes on from it. A window that was complete
-// before stays so.
+// Fail notes that reading a span ended with an error. If the span has a row in walks,
+// the row stays, and the next run continues from its cursor. Complete windows stay
+// complete.
 func (c *claim) Fail(ctx context.Context, s archive.Span, reason string, at time.Time) error {
 	return c.fenced(ctx, func(tx pgx.Tx) error {
 		var w windowChanges
@@ -225,12 +222,11 @@ func (c *claim) Fail(ctx context.Context, s archive.Span, reason string, at time
 	})
 }
 
-// Gone notes that the source does not know the function. The spans that were
-// due are gone with it; what is complete stays so.
+// Gone notes that the source does not know the function. The windows of the due spans
+// become gone. Complete windows stay complete.
 func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) error {
 	return c.fenced(ctx, func(tx pgx.Tx) error {
-		// Before the function's row: who keeps settings of another version of it
-		// has the two in this order.
+		// Before the row of the function, as pg/locks.go says.
 		if err := lockSettings(ctx, tx); err != nil {
 			return err
 		}
@@ -250,7 +246,7 @@ func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) erro
 		if err := w.write(ctx, tx); err != nil {
 			return err
 		}
-		// Others that were begun will not be finished either.
+		// No run will finish the other open windows either.
 		_, err := tx.Exec(ctx, `
 			UPDATE archiver_internal.windows
 			   SET state = 'gone', last_error = $2
@@ -263,7 +259,7 @@ func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) erro
 	})
 }
 
-// spare leaves out of the changes the windows that are complete.
+// spare removes complete windows from the changes.
 func (c *claim) spare(ctx context.Context, tx pgx.Tx, w *windowChanges) error {
 	complete, err := pg.CollectBy(ctx, tx, utcHour, "the complete windows of "+c.function.Name, `
 		SELECT window_start

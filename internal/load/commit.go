@@ -16,8 +16,8 @@ import (
 	"archiver/internal/load/pg"
 )
 
-// A write is what one claim keeps at a time: a page with its checkpoint, or
-// what became of a record in flight.
+// A write is what one claim writes in one transaction: a page with its checkpoint, or
+// the answer about one record in flight.
 type write struct {
 	claim      *claim
 	batch      *archive.Batch
@@ -26,8 +26,8 @@ type write struct {
 	err        error
 }
 
-// Commit keeps one page and its checkpoint. A crash before it answers leaves
-// both or neither: where neither, the next run asks for the page again.
+// Commit stores one page and its checkpoint. A crash leaves both or neither. If it
+// leaves neither, the next run reads the page again.
 func (c *claim) Commit(ctx context.Context, b archive.Batch) (archive.Kept, error) {
 	w := &write{claim: c, batch: &b, checkpoint: true}
 	if c.store.writes.do(ctx, w); w.err != nil {
@@ -53,14 +53,13 @@ const (
 	// each would be smaller, and they would contend for the same pages.
 	maxTransactions = 3
 
-	// maxTries is how often a commit is tried where another transaction gets in
-	// between: two functions give one request id at the same moment, or
+	// maxTries is how often a commit is tried if it conflicts with another
+	// transaction: two functions bring one request id at the same time, or
 	// retention drops a day.
 	maxTries = 4
 )
 
-// newWrites lets pages of several functions share transactions: pages that come
-// while maxTransactions run wait, and go together in the next one.
+// newWrites lets pages of several functions share transactions.
 func newWrites(s *Store) *gather[*write] {
 	return &gather[*write]{
 		most: maxTransactions,
@@ -86,9 +85,8 @@ func (s *Store) keep(ctx context.Context, writes []*write) {
 	}
 }
 
-// keepOne commits one write, and retries it where another transaction got in
-// between. A retry runs while no other commit does, so that nothing gets in
-// between a second time.
+// keepOne commits one write, and retries it if it conflicts with another transaction.
+// No other commit runs during a retry, so no commit can conflict with it again.
 func (s *Store) keepOne(ctx context.Context, w *write) error {
 	for try := 1; ; try++ {
 		err := s.commit(ctx, []*write{w}, try > 1)
@@ -162,15 +160,15 @@ func (s *Store) commit(ctx context.Context, writes []*write, exclusive bool) (er
 // A transaction is one commit under way.
 type transaction struct {
 	conn     *pgx.Conn
-	writes   []*write     // those whose claims hold
-	existing existingRows // what the archive has of their records
+	writes   []*write     // those whose claims are not lost
+	existing existingRows // the stored rows of their request ids
 	rows     []*row       // to be copied, in the order of their request ids
 	replaced []string     // request ids whose stored rows are deleted first
 	windows  windowChanges
 }
 
-// begin opens the transaction, checks and holds the claims, and looks up what
-// the archive has of the pages.
+// begin opens the transaction, checks and locks the claims, and looks up the stored
+// rows of the pages' request ids.
 //
 // pg/locks.go tells the order of locks.
 func (t *transaction) begin(ctx context.Context, writes []*write, exclusive bool) error {
@@ -191,8 +189,8 @@ func (t *transaction) begin(ctx context.Context, writes []*write, exclusive bool
 		return err
 	})
 	if exclusive {
-		// All other commits wait for this one. It waits no longer than a claim
-		// lives for one that is stopped in the middle of COPY.
+		// All other commits wait for this one. If another commit is stopped in the
+		// middle of COPY, this one waits for at most the life of a claim.
 		batch.Queue(`SELECT set_config('lock_timeout', $1, true)`, fmt.Sprint(archive.ClaimLife.Milliseconds()))
 		batch.Queue(`SELECT pg_advisory_xact_lock($1)`, pg.CommitLock)
 	} else {
@@ -239,7 +237,7 @@ func (t *transaction) checkpoint(ctx context.Context) error {
 		for _, w := range t.writes {
 			w.queueRejected(&batch, &t.windows)
 		}
-		// Those that are new count into the windows.
+		// Its answer tells which of them are new: their windows count them.
 		if err := t.conn.SendBatch(ctx, &batch).Close(); err != nil {
 			return fmt.Errorf("keep rejected records: %w", err)
 		}
@@ -257,8 +255,8 @@ func (t *transaction) checkpoint(ctx context.Context) error {
 	return nil
 }
 
-// lockWindows locks the windows of all functions whose windows are written, and
-// notes the windows whose figures are due for it.
+// lockWindows locks the windows of all functions whose windows are written, and notes
+// the hours whose rows change as due for figures.
 func (t *transaction) lockWindows(batch *pgx.Batch) {
 	var functions []int32
 	for key := range t.windows.of {
@@ -288,8 +286,8 @@ func (t *transaction) rollback(ctx context.Context) error {
 	return nil
 }
 
-// isDuplicateID reports whether a transaction failed because the archive has a
-// record that was not looked up: another function brought it in.
+// isDuplicateID reports whether a transaction failed because another function had
+// stored one of its request ids on a day that was not looked up.
 func isDuplicateID(err error) bool {
 	var pg *pgconn.PgError
 	return errors.Is(err, errSameID) || errors.As(err, &pg) && pg.Code == pgerrcode.UniqueViolation

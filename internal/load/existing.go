@@ -10,7 +10,7 @@ import (
 	"archiver/internal/load/pg"
 )
 
-// An existing row is one that the archive has.
+// An existing row is a stored row.
 type existing struct {
 	row
 	inFlight bool
@@ -46,8 +46,8 @@ const (
 	customPlans  = `SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true)`
 )
 
-// queueLookups asks for the stored versions of the pages' records. The answers
-// come into found when the batch is read.
+// queueLookups looks up the stored rows of the pages' request ids. Reading the batch
+// adds them to found.
 func queueLookups(batch *pgx.Batch, writes []*write, found existingRows) {
 	n := 0
 	for _, w := range writes {

@@ -6,29 +6,29 @@ import (
 	"sync/atomic"
 )
 
-// A gather brings together what is asked for at the same time, so that it
-// shares a transaction: its flush, its statements and their round trips. What
-// comes alone does not wait for others; what comes while most are under way
-// waits for one of them to end, and then goes together.
+// A gather groups items of several goroutines, so that the items of a group share one
+// transaction: its flush, its statements and their round trips. While fewer than most
+// groups are under way, an item starts at once. Otherwise items wait until a group
+// ends; those that wait then form the next group.
 type gather[T any] struct {
-	most int                                  // under way at once
-	full func(together []T, next T) bool      // whether next is to wait for the next turn
-	make func(ctx context.Context, items []T) // leaves in each item what came of it
+	most int                                  // groups under way at once
+	full func(together []T, next T) bool      // whether next does not fit into the group
+	make func(ctx context.Context, items []T) // handles a group; results and errors go into the items
 
 	mu       sync.Mutex
 	waiting  []*waiting[T]
 	underWay int
 }
 
-// A waiting item belongs to somebody who waits for it.
+// A waiting item has a caller of do that waits until done is closed.
 type waiting[T any] struct {
 	item T
 	ctx  context.Context
 	done chan struct{}
 }
 
-// do has an item made, and answers when it is. One whose ctx has ended goes on
-// for as long as others that share its turn.
+// do handles an item, and returns when the group of the item has ended. If ctx ends
+// earlier, the group still goes on until the contexts of all its items have ended.
 func (g *gather[T]) do(ctx context.Context, item T) {
 	mine := &waiting[T]{item: item, ctx: ctx, done: make(chan struct{})}
 	g.mu.Lock()
@@ -41,22 +41,22 @@ func (g *gather[T]) do(ctx context.Context, item T) {
 	<-mine.done
 }
 
-// work makes what waits, until nothing does.
+// work handles groups until no item waits.
 func (g *gather[T]) work() {
 	for {
-		turn := g.take()
-		if len(turn) == 0 {
+		group := g.take()
+		if len(group) == 0 {
 			return
 		}
-		g.turn(turn)
-		for _, w := range turn {
+		g.handle(group)
+		for _, w := range group {
 			close(w.done)
 		}
 	}
 }
 
-// take is what the next turn makes, first come, first served; where nothing
-// waits, the caller is not counted as under way any more.
+// take is the next group, in the order in which its items came. If no item waits, one
+// group less is under way.
 func (g *gather[T]) take() []*waiting[T] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -67,22 +67,23 @@ func (g *gather[T]) take() []*waiting[T] {
 		}
 		together = append(together, w.item)
 	}
-	turn := g.waiting[:len(together):len(together)]
+	group := g.waiting[:len(together):len(together)]
 	g.waiting = g.waiting[len(together):]
-	if len(turn) == 0 {
+	if len(group) == 0 {
 		g.underWay--
 	}
-	return turn
+	return group
 }
 
-// turn makes items under a context that ends when all of theirs have.
-func (g *gather[T]) turn(turn []*waiting[T]) {
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(turn[0].ctx))
+// handle handles a group under a context that ends when the contexts of all its items
+// have ended.
+func (g *gather[T]) handle(group []*waiting[T]) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(group[0].ctx))
 	defer cancel(nil)
 	var left atomic.Int32
-	left.Store(int32(len(turn)))
-	items, stops := make([]T, len(turn)), make([]func() bool, len(turn))
-	for i, w := range turn {
+	left.Store(int32(len(group)))
+	items, stops := make([]T, len(group)), make([]func() bool, len(group))
+	for i, w := range group {
 		items[i] = w.item
 		stops[i] = context.AfterFunc(w.ctx, func() {
 			if left.Add(-1) == 0 {

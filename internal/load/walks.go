@@ -28,8 +28,8 @@ const closeWalks = `
 //go:embed upsertwalks.sql
 var upsertWalks string
 
-// queueWalks keeps where the walks stand, or closes them. A span that is cut
-// leaves a walk for each piece, so that the next run finds the same ones.
+// queueWalks stores the cursors of walks, or closes walks that have ended. A span that
+// is cut leaves a walk for each piece, so that the next run reads the same pieces.
 func queueWalks(batch *pgx.Batch, writes []*write) {
 	var closed, opened walkRows
 	for _, w := range writes {

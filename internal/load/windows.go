@@ -21,8 +21,8 @@ type windowKey struct {
 	start      time.Time
 }
 
-// A windowChange is what a commit does to one window: how many rows more it
-// has, and, where state is set, what became of reading it.
+// A windowChange is what a commit changes in one window: by how many its rows grow,
+// and, if state is set, how reading it ended.
 type windowChange struct {
 	records, pending, rejected int
 	state                      archive.State
@@ -31,7 +31,7 @@ type windowChange struct {
 	err                        string
 	completed                  time.Time
 	at                         time.Time
-	recount                    bool // rows of it came, went or changed: its figures are due
+	recount                    bool // its rows have changed: its figures are due
 }
 
 // changes reports whether there is anything to write.
@@ -39,11 +39,11 @@ func (c *windowChange) changes() bool {
 	return c.records != 0 || c.pending != 0 || c.rejected != 0 || c.state != ""
 }
 
-// windowChanges collects them, so that each window is written once a commit.
+// windowChanges collects the changes of a commit, so that each window is written once.
 type windowChanges struct {
 	of map[windowKey]*windowChange
 
-	// The one noted last: rows of one window come together.
+	// The window noted last: rows of one window often follow each other.
 	key  windowKey
 	last *windowChange
 }
