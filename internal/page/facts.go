@@ -50,11 +50,9 @@ func (l *loader) missing(f *read.Function) (hours int64, first time.Time) {
 }
 
 func (l *loader) verdict() verdict {
-	var failed, short, windows, never, holed int64
+	t := sum(l.functions)
+	var never, holed int64
 	for i := range l.functions {
-		failed += l.functions[i].Failed
-		short += l.functions[i].Short
-		windows += l.functions[i].Windows
 		if n := neverRequested(&l.functions[i]); n > 0 {
 			never += n
 			holed++
@@ -64,7 +62,7 @@ func (l *loader) verdict() verdict {
 	between := fmt.Sprintf("No run was asked for %s of %s between other hours: only archiver backfill reads them.",
 		plural(never, "hour", "hours"), plural(holed, "function", "functions"))
 	switch {
-	case windows == 0:
+	case t.Windows == 0:
 		return verdict{"wait", "Nothing is archived yet.", "The first run plans the hours that are due."}
 	case hours == 0 && never > 0:
 		return verdict{"wait", "Every hour that a run was asked for is archived.", between}
@@ -74,9 +72,9 @@ func (l *loader) verdict() verdict {
 	v := verdict{Class: "wait"}
 	v.Text = fmt.Sprintf("%s of %s %s not archived yet.", plural(hours, "hour", "hours"), plural(functions, "function", "functions"), is(hours))
 	v.More = "The oldest is " + minuteText(oldest) + " UTC, " + ago(oldest, l.now) + "."
-	if failed+short > 0 {
+	if t.Failed+t.Short > 0 {
 		v.Class = "bad"
-		v.More += fmt.Sprintf(" %s failed, %s short: each run tries them again.", number(failed), number(short))
+		v.More += fmt.Sprintf(" %s failed, %s short: each run tries them again.", number(t.Failed), number(t.Short))
 	}
 	if never > 0 {
 		v.More += " " + between
@@ -91,18 +89,28 @@ func is(n int64) string {
 	return "are"
 }
 
-func (l *loader) facts() []fact {
-	var t read.Function
-	goneFunctions := int64(0)
-	for i := range l.functions {
-		f := &l.functions[i]
+// sum adds up the counts of functions.
+func sum(functions []read.Function) (t read.Function) {
+	for i := range functions {
+		f := &functions[i]
 		t.Windows += f.Windows
 		t.Complete += f.Complete
+		t.Short += f.Short
+		t.Failed += f.Failed
 		t.Gone += f.Gone
+		t.Off += f.Off
 		t.Records += f.Records
 		t.Pending += f.Pending
 		t.Rejected += f.Rejected
-		if f.GoneAt != nil {
+	}
+	return t
+}
+
+func (l *loader) facts() []fact {
+	t := sum(l.functions)
+	goneFunctions := int64(0)
+	for i := range l.functions {
+		if l.functions[i].GoneAt != nil {
 			goneFunctions++
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"archiver/internal/archive"
 	"archiver/internal/load/read"
 )
 
@@ -19,9 +18,6 @@ const (
 	maxRuns    = 10
 	maxRisks   = 10
 	maxErrors  = 8
-
-	// A run is dead if its process has written nothing for this long.
-	deadAfter = archive.DeadAfter
 )
 
 // A model holds the contents of the page.
@@ -85,11 +81,16 @@ func (l *loader) model(ctx context.Context) (m *model, err error) {
 	m = &model{Report: l.report, Match: l.match, Legend: stateTexts}
 	m.Verdict, m.Facts = l.verdict(), l.facts()
 	m.LogsOff, m.MoreLogsOff = l.logsOff()
-	runs, err := l.Runs(ctx, maxRuns, l.now.Add(-deadAfter))
+	running, finished, err := l.lastRuns(ctx, maxRuns)
 	if err != nil {
 		return nil, err
 	}
-	m.Running, m.Runs = l.splitRuns(runs)
+	for _, r := range running {
+		m.Running = append(m.Running, l.runningRun(r))
+	}
+	for _, r := range finished {
+		m.Runs = append(m.Runs, l.finishedRun(r))
+	}
 	for _, z := range zooms {
 		chosen := l.isChosen(z)
 		if !chosen && !l.report {

@@ -63,16 +63,7 @@ func (l *loader) print(ctx context.Context, p *printer) (err error) {
 }
 
 func (l *loader) printSummary(p *printer) {
-	var t read.Function
-	for i := range l.shown {
-		f := &l.shown[i]
-		t.Windows += f.Windows
-		t.Complete += f.Complete
-		t.Off += f.Off
-		t.Records += f.Records
-		t.Pending += f.Pending
-		t.Rejected += f.Rejected
-	}
+	t := sum(l.shown)
 	p.text(bold, 0, 3, fmt.Sprintf("%d functions, %d of %d windows complete, %d records, %d in flight, %d rejected",
 		len(l.functions), t.Complete, t.Windows, t.Records, t.Pending, t.Rejected))
 	v := l.verdict()
@@ -159,17 +150,9 @@ func (l *loader) printOff(p *printer) {
 }
 
 func (l *loader) printRuns(ctx context.Context, p *printer) error {
-	all, err := l.Runs(ctx, screenRuns, l.now.Add(-deadAfter))
+	running, finished, err := l.lastRuns(ctx, screenRuns)
 	if err != nil {
 		return err
-	}
-	var running, finished []*read.Run
-	for i := range all {
-		if l.isRunning(&all[i]) {
-			running = append(running, &all[i])
-		} else if len(finished) < screenRuns {
-			finished = append(finished, &all[i])
-		}
 	}
 	l.printRunning(p, running)
 	l.printFinished(p, finished)

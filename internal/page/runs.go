@@ -1,10 +1,12 @@
 package page
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
 
+	"archiver/internal/archive"
 	"archiver/internal/load/read"
 )
 
@@ -18,25 +20,23 @@ type runningRun struct {
 // A runRow is a finished run.
 type runRow struct{ ID, What, Began, Took, Windows, Records, Calls, Outcome, Class, Error string }
 
-// splitRuns separates running from finished runs.
-func (l *loader) splitRuns(all []read.Run) (running []runningRun, finished []runRow) {
+// lastRuns returns the runs that are under way, and the last n finished ones.
+func (l *loader) lastRuns(ctx context.Context, n int) (running, finished []*read.Run, err error) {
+	all, err := l.Runs(ctx, n, l.now.Add(-archive.DeadAfter))
 	for i := range all {
-		r := &all[i]
-		if l.isRunning(r) {
-			running = append(running, l.runningRun(r))
-			continue
-		}
-		if len(finished) < maxRuns {
-			finished = append(finished, l.finishedRun(r))
+		if l.isRunning(&all[i]) {
+			running = append(running, &all[i])
+		} else if len(finished) < n {
+			finished = append(finished, &all[i])
 		}
 	}
-	return running, finished
+	return running, finished, err
 }
 
 // isRunning reports whether a run is under way: its process has written its
 // progress recently.
 func (l *loader) isRunning(r *read.Run) bool {
-	return r.Outcome == "running" && r.Seen != nil && l.now.Sub(*r.Seen) < deadAfter
+	return r.Outcome == "running" && r.Seen != nil && l.now.Sub(*r.Seen) < archive.DeadAfter
 }
 
 // runTitle describes what a run was asked for.
