@@ -15,11 +15,7 @@ func openFunctionCompute(_ context.Context, s *settings.Source, caller *extract.
 	if err != nil {
 		return nil, err
 	}
-	source, err := functioncompute.New(o, caller, log)
-	if err != nil {
-		return nil, err // a nil *Source would be an archive.Source that is not nil
-	}
-	return source, nil
+	return functioncompute.New(o, caller, log)
 }
 
 func checkFunctionCompute(s *settings.Source) error {

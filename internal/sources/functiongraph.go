@@ -15,11 +15,7 @@ func openFunctionGraph(ctx context.Context, s *settings.Source, caller *extract.
 	if err != nil {
 		return nil, err
 	}
-	source, err := functiongraph.New(ctx, o, caller, log)
-	if err != nil {
-		return nil, err // a nil *Source would be an archive.Source that is not nil
-	}
-	return source, nil
+	return functiongraph.New(ctx, o, caller, log)
 }
 
 func checkFunctionGraph(s *settings.Source) error {

@@ -3,7 +3,6 @@
 package sources
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -53,10 +52,13 @@ func Open(ctx context.Context, s *settings.Source, observe func(outcome string, 
 		Clock: archive.SystemClock{}, Log: log, Observe: observe,
 	})
 	source, err := providers[s.Provider].open(ctx, s, caller, log)
-	if errors.Is(err, extract.ErrOptions) {
+	switch {
+	case errors.Is(err, extract.ErrOptions):
 		return nil, settings.Usage(err)
+	case err != nil:
+		return nil, err // the source is a nil pointer, and no nil interface
 	}
-	return source, err
+	return source, nil
 }
 
 // Statuses returns words of --status as the provider writes them, sorted.
@@ -70,6 +72,6 @@ func Statuses(providerName string, words []string) ([]string, error) {
 		}
 		statuses = append(statuses, known[i])
 	}
-	slices.SortFunc(statuses, cmp.Compare[string])
+	slices.Sort(statuses)
 	return slices.Compact(statuses), nil
 }
