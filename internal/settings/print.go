@@ -13,68 +13,56 @@ import (
 // maxColumn bounds how far to the right the column of places stands.
 const maxColumn = 60
 
+// A line is a line of the settings, and where its value comes from.
+type line struct{ text, from string }
+
 // Print writes the settings as YAML. Behind each value, a comment says where the
 // value comes from. Secrets are masked, and what is not set is a comment.
 func (s *Settings) Print(out io.Writer) error {
-	p := &printer{}
-	p.origins("", s.origins)
+	lines := originLines("", s.origins)
 	for i := range s.Sources {
 		source := &s.Sources[i]
-		indent := ""
-		if source.Name != "" {
-			if i == 0 {
-				p.line("sources:", "")
-			}
-			indent = "    "
+		signsIn := "# signs in " + source.signsIn()
+		if source.Name == "" {
+			lines = append(append(lines, originLines("", source.origins)...), line{signsIn, ""})
+			continue
 		}
-		first := len(p.lines)
-		p.origins(indent, source.origins)
-		p.line(indent+"# signs in "+source.signsIn(), "")
-		if source.Name != "" {
-			p.lines[first].text = "  - " + strings.TrimPrefix(p.lines[first].text, indent)
+		if i == 0 {
+			lines = append(lines, line{"sources:", ""})
 		}
+		const indent = "    "
+		own := append(originLines(indent, source.origins), line{indent + signsIn, ""})
+		own[0].text = "  - " + strings.TrimPrefix(own[0].text, indent)
+		lines = append(lines, own...)
 	}
-	if _, err := io.WriteString(out, p.text()); err != nil {
-		return fmt.Errorf("print the configuration: %w", err)
-	}
-	return nil
-}
-
-// A printer collects lines.
-type printer struct {
-	lines []struct{ text, from string }
-}
-
-func (p *printer) line(text, from string) {
-	p.lines = append(p.lines, struct{ text, from string }{text, from})
-}
-
-func (p *printer) origins(indent string, origins []Origin) {
-	for _, o := range origins {
-		if o.From == "" {
-			p.line(indent+"# "+o.Key+": "+terminal.Line(o.Value), "")
-		} else {
-			p.line(indent+o.Key+": "+o.Value, o.From)
-		}
-	}
-}
-
-// text returns the lines, with the places in one column.
-func (p *printer) text() string {
 	width := 0
-	for _, l := range p.lines {
+	for _, l := range lines {
 		if n := utf8.RuneCountInString(l.text); l.from != "" && n <= maxColumn {
 			width = max(width, n)
 		}
 	}
 	var b strings.Builder
-	for _, l := range p.lines {
+	for _, l := range lines {
 		if l.from != "" {
 			l.text = fmt.Sprintf("%-*s  # %s", width, l.text, terminal.Line(l.from))
 		}
 		b.WriteString(l.text + "\n")
 	}
-	return b.String()
+	if _, err := io.WriteString(out, b.String()); err != nil {
+		return fmt.Errorf("print the configuration: %w", err)
+	}
+	return nil
+}
+
+func originLines(indent string, origins []Origin) (lines []line) {
+	for _, o := range origins {
+		if o.From == "" {
+			lines = append(lines, line{indent + "# " + o.Key + ": " + terminal.Line(o.Value), ""})
+		} else {
+			lines = append(lines, line{indent + o.Key + ": " + o.Value, o.From})
+		}
+	}
+	return lines
 }
 
 // signsIn says how the source signs in.
