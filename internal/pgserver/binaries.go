@@ -33,11 +33,6 @@ type search struct {
 	fetch func(ctx context.Context, dir string, log *slog.Logger) error
 }
 
-func newSearch() (search, error) {
-	as, err := serverAccount()
-	return search{as: as, dirs: systemDirs, fetch: fetchWithApt}, err
-}
-
 // ensureBinaries looks for an installed server of version 13 or later: on PATH,
 // then in the places that distributions use, the highest version first. It skips
 // a server that the server's user cannot execute.
@@ -46,12 +41,8 @@ func newSearch() (search, error) {
 // into a folder under [os.TempDir] if the server's user cannot reach dir. It
 // installs nothing and needs no root. Later calls find the unpacked server, and
 // concurrent processes download it once.
-func ensureBinaries(ctx context.Context, dir string, log *slog.Logger) (binaries, error) {
-	s, err := newSearch()
-	if err != nil {
-		return binaries{}, err
-	}
-	return s.ensure(ctx, dir, log)
+func ensureBinaries(ctx context.Context, as *account, dir string, log *slog.Logger) (binaries, error) {
+	return search{as: as, dirs: systemDirs, fetch: fetchWithApt}.ensure(ctx, dir, log)
 }
 
 func (s search) ensure(ctx context.Context, dir string, log *slog.Logger) (_ binaries, err error) {

@@ -16,7 +16,7 @@ import (
 	"syscall"
 )
 
-// cluster is a cluster that is being started. The caller holds its lock.
+// cluster is a cluster whose lock the caller holds.
 type cluster struct {
 	dir      string // lock, password, log
 	data     string // what the server calls its data directory
@@ -24,6 +24,7 @@ type cluster struct {
 	as       *account
 	fast     bool
 	inMemory bool
+	more     map[string]string // further server settings
 	log      *slog.Logger
 
 	password string
@@ -175,7 +176,7 @@ func writePassword(name, password string) error {
 	return errors.Join(err, f.Close())
 }
 
-func (c *cluster) settings(port string, more map[string]string) []string {
+func (c *cluster) settings(port string) []string {
 	set := map[string]string{
 		"listen_addresses":        host,
 		"port":                    port,
@@ -198,7 +199,7 @@ func (c *cluster) settings(port string, more map[string]string) []string {
 		// knows only GMT.
 		set["timezone"], set["log_timezone"] = "GMT", "GMT"
 	}
-	maps.Copy(set, more)
+	maps.Copy(set, c.more)
 	var args []string
 	for _, k := range slices.Sorted(maps.Keys(set)) {
 		args = append(args, "-c", k+"="+set[k])

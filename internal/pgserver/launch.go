@@ -29,7 +29,7 @@ var errPassing = errors.New("the server could not start yet")
 
 // launch starts the server on a free port and returns when it accepts
 // connections.
-func (c *cluster) launch(ctx context.Context, more map[string]string) (*postmaster, int, error) {
+func (c *cluster) launch(ctx context.Context) (*postmaster, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyPatience)
 	defer cancel()
 	for n := 1; ; n++ {
@@ -37,7 +37,7 @@ func (c *cluster) launch(ctx context.Context, more map[string]string) (*postmast
 		if err != nil {
 			return nil, 0, err
 		}
-		pm, err := c.launchOn(ctx, port, more)
+		pm, err := c.launchOn(ctx, port)
 		if !errors.Is(err, errPassing) || n == attempts {
 			return pm, port, err
 		}
@@ -49,7 +49,7 @@ func (c *cluster) launch(ctx context.Context, more map[string]string) (*postmast
 	}
 }
 
-func (c *cluster) launchOn(ctx context.Context, port int, more map[string]string) (*postmaster, error) {
+func (c *cluster) launchOn(ctx context.Context, port int) (*postmaster, error) {
 	log, err := os.OpenFile(c.logFile(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func (c *cluster) launchOn(ctx context.Context, port int, more map[string]string
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	args := append([]string{"-D", c.data}, c.settings(strconv.Itoa(port), more)...)
+	args := append([]string{"-D", c.data}, c.settings(strconv.Itoa(port))...)
 	// The server outlives the start, so the context must not end it.
 	cmd := c.as.command(context.WithoutCancel(ctx), c.bins, filepath.Join(c.bins.dir, "postgres"), args...)
 	cmd.Stdout, cmd.Stderr = log, log
@@ -109,17 +109,12 @@ func (c *cluster) awaitReady(ctx context.Context, pm *postmaster, port string) e
 	}
 }
 
-// freePort is a loopback port that is free now.
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err := errors.Join(err, l.Close()); err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	return strconv.Atoi(port)
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
 // Exec runs one statement on a connection of its own.

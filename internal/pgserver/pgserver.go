@@ -61,13 +61,11 @@ type Options struct {
 
 // Server is a running cluster.
 type Server struct {
-	dir      string
-	bins     binaries
-	port     int
-	password string
-	lock     *dirLock
-	pm       *postmaster
-	stop     func() error
+	*cluster
+	port int
+	lock *dirLock
+	pm   *postmaster
+	stop func() error
 }
 
 // Start makes the cluster in o.Dir if there is none, starts it and returns when it
@@ -83,26 +81,26 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	bins, err := ensureBinaries(ctx, filepath.Join(filepath.Dir(dir), "postgresql"), log)
+	as, err := serverAccount()
 	if err != nil {
 		return nil, err
 	}
-	s, err := start(ctx, dir, o, bins, log)
+	bins, err := ensureBinaries(ctx, as, filepath.Join(filepath.Dir(dir), "postgresql"), log)
+	if err != nil {
+		return nil, err
+	}
+	s, err := start(ctx, &cluster{dir: dir, bins: bins, as: as, fast: o.Fast, inMemory: o.InMemory, more: o.Settings, log: log})
 	if err != nil {
 		return nil, fmt.Errorf("start a private PostgreSQL server in %s: %w", o.Dir, err)
 	}
 	return s, nil
 }
 
-func start(ctx context.Context, dir string, o Options, bins binaries, log *slog.Logger) (_ *Server, err error) {
-	as, err := serverAccount()
-	if err != nil {
+func start(ctx context.Context, c *cluster) (_ *Server, err error) {
+	if err := makeDir(c.dir, c.as); err != nil {
 		return nil, err
 	}
-	if err := makeDir(dir, as); err != nil {
-		return nil, err
-	}
-	lock, err := lockDir(dir)
+	lock, err := lockDir(c.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -112,15 +110,14 @@ func start(ctx context.Context, dir string, o Options, bins binaries, log *slog.
 		}
 	}()
 
-	c := &cluster{dir: dir, bins: bins, as: as, fast: o.Fast, inMemory: o.InMemory, log: log}
 	if err := c.prepare(ctx); err != nil {
 		return nil, err
 	}
-	pm, port, err := c.launch(ctx, o.Settings)
+	pm, port, err := c.launch(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, bins: bins, port: port, password: c.password, lock: lock, pm: pm}
+	s := &Server{cluster: c, port: port, lock: lock, pm: pm}
 	s.stop = sync.OnceValue(s.shutdown)
 	if err := createDatabase(ctx, s.url("postgres"), database); err != nil {
 		pm.kill()

@@ -298,11 +298,15 @@ func TestUnreachableFolder(t *testing.T) {
 	var said strings.Builder
 	log := slog.New(slog.NewTextHandler(&said, nil))
 	// The folder that other tests use, so that binaries are downloaded once.
-	bins, err := ensureBinaries(t.Context(), "../../.archiver/postgresql", log)
+	as, err := serverAccount()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := start(t.Context(), dir, Options{Fast: true}, bins, log)
+	bins, err := ensureBinaries(t.Context(), as, "../../.archiver/postgresql", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := start(t.Context(), &cluster{dir: dir, bins: bins, as: as, fast: true, log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +323,7 @@ func TestUnreachableFolder(t *testing.T) {
 	}
 	exec1(t, s.URL(), "CREATE TABLE kept AS SELECT 42 AS n")
 	stop(t, s)
-	s, err = start(t.Context(), dir, Options{Fast: true}, bins, log)
+	s, err = start(t.Context(), &cluster{dir: dir, bins: bins, as: as, fast: true, log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
