@@ -10,16 +10,15 @@ import (
 	"archiver/internal/archive"
 )
 
-// changes are what a page makes of the archive.
+// changes are what a page changes in the archive.
 type changes struct {
-	write   []*row   // new rows, and changed ones in their new shape
-	replace []string // request ids whose rows make way for those in write
+	write   []*row   // new rows, and the new versions of changed rows
+	replace []string // request ids whose stored rows are deleted before write is inserted
 	kept    archive.Kept
 }
 
-// classify compares a page with what the archive has of it, and adds to the
-// windows what becomes of them. A row that the source gives as it is already
-// there is left alone: it costs no write at all.
+// classify compares a page with the stored rows of its request ids, and adds to windows
+// what the page changes in them. A record that equals its stored row is not written.
 func classify(functionID int32, b *archive.Batch, found existingRows, windows *windowChanges) *changes {
 	c := &changes{}
 	fresh := make([]row, len(b.Invocations))
@@ -44,16 +43,16 @@ func classify(functionID int32, b *archive.Batch, found existingRows, windows *w
 		e := best(old)
 		switch {
 		case inv.InFlight() && !e.inFlight, len(old) == 1 && e.same(r):
-			// What is settled never goes back: an answer that still has it in
-			// flight is older than the one that is kept.
+			// A settled row never returns to in flight: an answer that says so is
+			// older than the stored row.
 			c.kept.Unchanged++
 			if e.inFlight {
 				c.kept.InFlight++
 			}
 		default:
 			c.kept.Updated++
-			// The row stays with the function that first gave it, and an
-			// unstarted one with the window that first found it.
+			// The row stays with the function that brought it first. A row without
+			// a start stays with the window in which it was found first.
 			r.firstArchived, r.functionID = e.firstArchived, e.functionID
 			if r.start.IsZero() {
 				r.queried = e.window()
@@ -82,7 +81,7 @@ func pending(inFlight bool) int {
 	return 0
 }
 
-// best is the row to compare with: a settled one before one in flight.
+// best is the row to compare with: a settled row rather than a row in flight.
 func best(old []existing) *existing {
 	for i := range old {
 		if !old[i].inFlight {
@@ -92,18 +91,18 @@ func best(old []existing) *existing {
 	return &old[0]
 }
 
-// same reports whether the source gives the row as it is.
+// same reports whether a record of the source equals the stored row.
 func (r *row) same(o *row) bool {
 	return r.status == o.status && r.sourceStatus == o.sourceStatus &&
 		r.errorCode == o.errorCode && r.errorMessage == o.errorMessage &&
 		r.start.Equal(o.start) && r.end.Equal(o.end) && sameJSON(r.extra, o.extra)
 }
 
-// micro is a time as the archive can hold it, to the microsecond.
+// micro is a time as PostgreSQL holds it, in microseconds.
 func micro(t time.Time) time.Time { return t.Truncate(time.Microsecond) }
 
-// sameJSON compares by value: jsonb keeps neither order, spaces, nor the way a
-// number was written.
+// sameJSON compares by value, because jsonb keeps neither the order of keys, nor
+// spaces, nor how a number was written.
 func sameJSON(a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true
@@ -123,11 +122,11 @@ func decodeJSON(data []byte) (v any, ok bool) {
 	return exact(v), err == nil
 }
 
-// A number is what a JSON number amounts to; not a string, which differs from
-// a number of the same digits.
+// A number is a JSON number as a fraction in lowest terms. It is a type of its own
+// because the JSON number 1 differs from the string "1".
 type number string
 
-// exact turns numbers into a form in which equal ones are equal.
+// exact replaces numbers, so that numbers of equal value are equal in Go.
 func exact(v any) any {
 	switch v := v.(type) {
 	case json.Number:

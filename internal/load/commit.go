@@ -286,8 +286,8 @@ func (t *transaction) rollback(ctx context.Context) error {
 	return nil
 }
 
-// isDuplicateID reports whether a transaction failed because another function had
-// stored one of its request ids on a day that was not looked up.
+// isDuplicateID reports whether a transaction failed because another function brings
+// one of its request ids: in the same transaction, or on a day that was not looked up.
 func isDuplicateID(err error) bool {
 	var pg *pgconn.PgError
 	return errors.Is(err, errSameID) || errors.As(err, &pg) && pg.Code == pgerrcode.UniqueViolation

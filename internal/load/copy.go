@@ -40,11 +40,11 @@ const copyRows = `
 	FROM STDIN BINARY;
 	COMMIT`
 
-// errSameID says that two pages of one transaction hold the same record.
+// errSameID says that two pages of one transaction have the same request id.
 var errSameID = errors.New("two functions give one request id at the same moment")
 
-// copyIn appends the rows, sorted, to their partitions, and commits. PostgreSQL
-// finds the partition of each by its status and start.
+// copyIn inserts the rows, sorted by request id, and commits. PostgreSQL finds the
+// partition of each row by its status and start.
 func copyIn(ctx context.Context, conn *pgx.Conn, rows []*row) error {
 	for i := 1; i < len(rows); i++ {
 		if rows[i].requestID == rows[i-1].requestID {
@@ -57,9 +57,8 @@ func copyIn(ctx context.Context, conn *pgx.Conn, rows []*row) error {
 	return nil
 }
 
-// copyReader encodes rows in COPY's binary format, some at a time, and right
-// where they are sent from: written by hand, nothing is allocated and no value
-// is boxed.
+// copyReader encodes rows in COPY's binary format, some at a time, directly into the
+// buffer that pgx sends. It is written by hand so that it allocates nothing.
 type copyReader struct {
 	rows   []*row
 	begun  bool
@@ -67,8 +66,8 @@ type copyReader struct {
 	unread []byte // what did not fit
 }
 
-// copyChunk is how many bytes are encoded at a time, a little more at most
-// than a row: the server is at work on the first while the next are encoded.
+// copyChunk is after how many bytes a chunk ends. The server works on one chunk while
+// the next one is encoded.
 const copyChunk = 32 << 10
 
 func (c *copyReader) Read(p []byte) (int, error) {
@@ -76,7 +75,7 @@ func (c *copyReader) Read(p []byte) (int, error) {
 		if c.ended {
 			return 0, io.EOF
 		}
-		// Where it all fits, it lies in p already.
+		// If all of it fits into p, the copy below moves nothing.
 		c.unread = c.fill(p[:0:len(p)])
 	}
 	n := copy(p, c.unread)
@@ -133,7 +132,7 @@ func appendText(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-// epoch is PostgreSQL's: its times are microseconds since then.
+// epoch is the zero of PostgreSQL's times, which count microseconds.
 var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func appendTime(b []byte, t time.Time) []byte {

@@ -3,7 +3,6 @@ package load
 import (
 	"context"
 	_ "embed" // statements
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,21 +30,14 @@ func (s *Store) SeeFunctions(ctx context.Context, source archive.SourceID, funct
 		}
 		modified[f.URN] = f.Modified
 	}
-	rows, err := s.pool.Query(ctx, upsertFunctions, pg.Args{
+	known, err := pg.CollectBy(ctx, s.pool, scanKnown, "the listed functions", upsertFunctions, pg.Args{
 		"provider": source.Provider, "region": source.Region, "project": source.ProjectID,
 		"urns": urns, "names": names, "at": at,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("upsert %d functions: %w", len(urns), err)
-	}
-	known, err := pgx.CollectRows(rows, scanKnown)
-	if err != nil {
-		return nil, fmt.Errorf("upsert %d functions: %w", len(urns), err)
-	}
 	for i := range known {
 		known[i].Modified = modified[known[i].URN]
 	}
-	return known, nil
+	return known, err
 }
 
 // UnseenFunctions are the functions of the source that are not gone and were last

@@ -12,8 +12,8 @@ import (
 	"archiver/internal/archive"
 )
 
-// maxLife is how far apart the starts of two versions of one record can be. A
-// stored version of a record is looked for on the days within maxLife.
+// maxLife is how far apart the starts of two versions of one record can be. Stored
+// versions of a record are looked up on the days within maxLife.
 const maxLife = archive.MaxLife
 
 const (
@@ -25,7 +25,7 @@ const (
 )
 
 // An idHash stands for a request id. Two ids with the same hash cost a needless
-// lookup: of 100,000 ids, one in 40,000 others has the hash of one of them.
+// lookup: with 100,000 known ids, one new id in 40,000 has the hash of a known id.
 type idHash uint32
 
 var idSeed = maphash.MakeSeed()
@@ -37,12 +37,12 @@ func hashID(id string) idHash { return idHash(maphash.String(idSeed, id)) }
 // up 500 ids on the nine days within maxLife takes longer than writing them, and on
 // a first load it finds nothing.
 //
-// The knowledge holds as long as the claim: only the claim's worker writes rows
-// of the function. A row under the same request id that another function
-// brought in is not known. On the same day the day's unique index refuses the
-// second row; then the commit is retried with every id looked up everywhere
-// (see claim.sawForeignRows). On another day the row is found when the function
-// that brought it in reads it again.
+// knownRows stays right as long as the claim is held: only the claim's worker writes
+// rows of the function. knownRows does not know the rows of other functions with the
+// same request ids. If such a row lies on the same day, the day's unique index refuses
+// the second row, and the commit is retried with all ids looked up on all days within
+// maxLife (see claim.sawForeignRows). If it lies on another day, it is found when the
+// other function reads its record again.
 type knownRows struct {
 	days map[time.Time]*knownDay // days with rows
 	n    int                     // ids on all days
@@ -50,14 +50,14 @@ type knownRows struct {
 
 // A knownDay is what a claim knows of one day.
 type knownDay struct {
-	ids map[idHash]struct{} // of all its rows; nil if unknown: then pages ask for their ids
+	ids map[idHash]struct{} // of all its rows; nil if unknown: then pages look up their ids
 
 	rows  int // at most, if ids are unknown
 	asked int // ids that were looked up since
 }
 
-// startsOf is the time from the first to the last start in the page. A record
-// without a start lies somewhere in the span that was asked for.
+// startsOf is the time from the first to the last start in the page. A record without
+// a start can have started anywhere in the span of the walk.
 func startsOf(b *archive.Batch) (starts archive.Span) {
 	for i := range b.Invocations {
 		if start := b.Invocations[i].Start; start.IsZero() {
@@ -121,8 +121,8 @@ func (k *knownRows) add(rows []*row) {
 	}
 }
 
-// forgetDay forgets the ids of a day: one too far away for the pages of the given
-// day, or else the one with the most ids.
+// forgetDay forgets the ids of the day that has the most. Days that are too far from
+// the current day for its pages to look up go first.
 func (k *knownRows) forgetDay(current time.Time) {
 	var day *knownDay
 	most := -1
@@ -139,8 +139,8 @@ func (k *knownRows) forgetDay(current time.Time) {
 	*day = knownDay{rows: len(day.ids)}
 }
 
-// doubt notes that a commit failed: its rows may be there or not. Pages ask for
-// their ids on these days for as long as the claim lasts.
+// doubt notes that a commit failed, and may or may not have stored its rows. As long as
+// the claim is held, pages look up their ids on the days of these rows.
 func (k *knownRows) doubt(b *archive.Batch) {
 	for i := range b.Invocations {
 		start := b.Invocations[i].Start
@@ -155,9 +155,9 @@ func (k *knownRows) doubt(b *archive.Batch) {
 	}
 }
 
-// worthReading are the days that a page would ask for its ids, after which as many
-// ids would have been asked for as the day has rows. From there on, to read the
-// ids of the day costs less than to go on asking.
+// worthReading are the days of which all ids should be read now: with this page, as
+// many ids would have been looked up on the day as the day has rows. From then on,
+// reading all ids of the day costs less than further lookups.
 func (k *knownRows) worthReading(b *archive.Batch) (days []time.Time) {
 	around, n := daysAround(startsOf(b)), k.n
 	for d, day := range k.days {
@@ -174,7 +174,7 @@ const selectIDs = `
 	  FROM archiver_days.invocations_dated
 	 WHERE function_id = $1 AND start_time >= $2 AND start_time < $3`
 
-// readDays reads the ids of days where that pays.
+// readDays reads the ids of the days that are worth reading.
 func (c *claim) readDays(ctx context.Context, conn *pgx.Conn, b *archive.Batch) error {
 	var batch pgx.Batch
 	for _, d := range c.known.worthReading(b) {
@@ -202,15 +202,15 @@ func (c *claim) readDays(ctx context.Context, conn *pgx.Conn, b *archive.Batch) 
 	return nil
 }
 
-// A lookup asks for ids on the days of a span.
+// A lookup looks up ids on the days of a span.
 type lookup struct {
 	ids []string
 	on  archive.Span
 }
 
-// lookups are where to look for stored versions of a page's records on the days
-// of settled rows. Records in flight or without a start are few, and looked for
-// on all days within maxLife; so is every record if everywhere is set.
+// lookups are the lookups in the days' tables that a page needs. Records in flight or
+// without a start are few, and are looked up on all days within maxLife. If everywhere
+// is set, all records are.
 func (k *knownRows) lookups(b *archive.Batch, everywhere bool) []lookup {
 	around := daysAround(startsOf(b))
 	var unknown, known archive.Span
