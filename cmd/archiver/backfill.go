@@ -15,7 +15,7 @@ import (
 type rangeFlags struct {
 	From     settings.Hour `required:"" placeholder:"TIME" help:"First hour, RFC 3339 or a date; UTC without a zone."`
 	To       settings.Hour `required:"" placeholder:"TIME" help:"The hour after the last."`
-	Function []string      `placeholder:"GLOB" help:"Only functions whose name or URN matches; repeatable."`
+	Function []string      `type:"globs" placeholder:"GLOB" help:"Only functions whose name or URN matches; repeatable."`
 }
 
 func (f *rangeFlags) span() (archive.Span, error) {

@@ -8,35 +8,23 @@ import (
 	"archiver/internal/archive"
 )
 
-// Matcher returns a function that reports whether globs pick a function, by its
-// name or URN. Globs that begin with ! exclude. Without any other glob, all
-// functions are picked that are not excluded.
-func Matcher(globs []string) (func(archive.Function) bool, error) {
-	var include, exclude []string
+// Match reports whether globs pick a function, by its name or URN. Globs that begin
+// with ! exclude. Without any other glob, all functions are picked that are not
+// excluded. The globs are those of a flag, which were checked.
+func Match(globs []string, f archive.Function) bool {
+	all, picked := true, false
 	for _, g := range globs {
-		if err := checkGlob(g); err != nil {
-			return nil, Usage(err)
-		}
-		if g, not := strings.CutPrefix(strings.TrimSpace(g), "!"); not {
-			exclude = append(exclude, g)
-		} else {
-			include = append(include, g)
+		g, excludes := strings.CutPrefix(strings.TrimSpace(g), "!")
+		byName, _ := path.Match(g, f.Name)
+		byURN, _ := path.Match(g, f.URN)
+		switch matches := byName || byURN; {
+		case excludes && matches:
+			return false
+		case !excludes:
+			all, picked = false, picked || matches
 		}
 	}
-	matches := func(globs []string, f archive.Function) bool {
-		for _, g := range globs {
-			// Both errors are nil: the globs were checked.
-			byName, _ := path.Match(g, f.Name)
-			byURN, _ := path.Match(g, f.URN)
-			if byName || byURN {
-				return true
-			}
-		}
-		return false
-	}
-	return func(f archive.Function) bool {
-		return (len(include) == 0 || matches(include, f)) && !matches(exclude, f)
-	}, nil
+	return all || picked
 }
 
 // checkGlob refuses a glob that path.Match cannot read.
@@ -62,19 +50,11 @@ func SharedFunctions(a, b *Source) error {
 // globs suggest, so a name that it returns is shared for certain. A shared name
 // that it does not find costs calls, and loses no record.
 func overlap(a, b []string) (name string, found bool) {
-	picksA, err := Matcher(a)
-	if err != nil {
-		return "", false
-	}
-	picksB, err := Matcher(b)
-	if err != nil {
-		return "", false
-	}
 	for _, x := range included(a) {
 		for _, y := range included(b) {
 			for _, name := range commonNames(x, y) {
 				f := archive.Function{Name: name, URN: name}
-				if picksA(f) && picksB(f) {
+				if Match(a, f) && Match(b, f) {
 					return name, true
 				}
 			}

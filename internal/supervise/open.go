@@ -70,10 +70,6 @@ const maxConnections = 32
 // A mistake in the settings of any source is an error. A source that cannot be
 // signed in to is an error only if no source can: the others are archived.
 func Open(ctx context.Context, s *settings.Settings, o Options) (*Set, error) {
-	only, err := settings.Matcher(o.Functions)
-	if err != nil {
-		return nil, err
-	}
 	address, err := s.DatabaseURL()
 	if err != nil {
 		return nil, err
@@ -105,7 +101,7 @@ func Open(ctx context.Context, s *settings.Settings, o Options) (*Set, error) {
 	set := &Set{DB: db, Sources: opened, days: days.New(db), byName: len(o.Functions) > 0}
 	set.store = load.New(db, set.days)
 	for _, source := range opened {
-		source.archiveInto(set.store, only)
+		source.archiveInto(set.store, o.Functions)
 	}
 	return set, nil
 }
@@ -151,10 +147,6 @@ func OpenSources(ctx context.Context, s *settings.Settings, o Options) ([]*Sourc
 
 // open signs in to the source.
 func (s *Source) open(ctx context.Context) error {
-	match, err := settings.Matcher(s.Functions)
-	if err != nil {
-		return err
-	}
 	var observe func(outcome string, took time.Duration)
 	if s.metrics != nil {
 		observe = s.metrics.Call(s.Provider)
@@ -165,19 +157,19 @@ func (s *Source) open(ctx context.Context) error {
 	}
 	s.Archiver = &loop.Archiver{
 		Source: source, Clock: archive.SystemClock{}, Log: s.Log,
-		Match: match, Settle: s.Settle, Concurrency: s.Concurrency,
+		Match:  func(f archive.Function) bool { return settings.Match(s.Functions, f) },
+		Settle: s.Settle, Concurrency: s.Concurrency,
 	}
 	return nil
 }
 
-// archiveInto sets the store of the archiver, and archives only the functions that
-// match.
-func (s *Source) archiveInto(store *load.Store, only func(archive.Function) bool) {
+// archiveInto sets the store of the archiver. only are globs: further functions are
+// not archived.
+func (s *Source) archiveInto(store *load.Store, only []string) {
 	if s.Archiver == nil {
 		return
 	}
-	match := s.Archiver.Match
-	s.Archiver.Match = func(f archive.Function) bool { return match(f) && only(f) }
+	s.Archiver.Match = func(f archive.Function) bool { return settings.Match(s.Functions, f) && settings.Match(only, f) }
 	s.Archiver.Store = store
 	if s.metrics != nil {
 		s.Archiver.Store = s.metrics.Store(store, s.Provider)

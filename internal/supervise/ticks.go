@@ -61,7 +61,7 @@ func (s *Source) pass(ctx context.Context, set *Set, tick time.Time) {
 			s.LogNotOpened()
 			return
 		}
-		s.archiveInto(set.store, func(archive.Function) bool { return true })
+		s.archiveInto(set.store, nil)
 	}
 	o := s.runOrder(tick)
 	began := s.Archiver.Clock.Now()
