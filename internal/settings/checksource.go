@@ -2,9 +2,7 @@ package settings
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -25,11 +23,7 @@ func (in *input) checkAccounts(sections []*configfile.Section) (ok bool) {
 		if !flag.Tag.Has("account") {
 			continue
 		}
-		from := variable(flag)
-		value := os.Getenv(from)
-		if given, ok := in.argument(flag.Name); ok {
-			from, value = "--"+flag.Name, fmt.Sprint(given)
-		}
+		value, from := in.given(flag)
 		if from == "" {
 			continue
 		}

@@ -3,10 +3,12 @@ package settings
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -119,6 +121,24 @@ func (in *input) argument(name string) (value any, given bool) {
 		}
 	}
 	return nil, false
+}
+
+// given returns the text that the arguments or the environment give a flag, and
+// which of them: --flag or a variable. from is empty if neither does.
+func (in *input) given(flag *kong.Flag) (text, from string) {
+	value, ok := in.argument(flag.Name)
+	if !ok {
+		name := variable(flag)
+		return os.Getenv(name), name
+	}
+	from = "--" + flag.Name
+	switch v := value.(type) {
+	case time.Duration:
+		return durationText(v), from
+	case []string:
+		return kong.JoinEscaped(v, ','), from
+	}
+	return fmt.Sprint(value), from
 }
 
 // variable returns the name of the environment variable that gives a flag its

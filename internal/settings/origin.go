@@ -1,14 +1,11 @@
 package settings
 
 import (
-	"fmt"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -71,12 +68,11 @@ func (in *input) sourceOrigins(p *parsedSource) (origins []Origin) {
 // origin returns the value of a flag for a source.
 func (r sourceResolver) origin(flag *kong.Flag) Origin {
 	o := Origin{Key: flag.Name}
-	if given, ok := r.in.argument(flag.Name); ok {
-		o.Value, o.From = argumentText(flag, given), "flag --"+flag.Name
-		return o
-	}
-	if name := variable(flag); name != "" {
-		o.Value, o.From = valueText(flag, os.Getenv(name)), "environment "+name
+	if text, from := r.in.given(flag); from != "" {
+		o.Value, o.From = valueText(flag, text), "environment "+from
+		if strings.HasPrefix(from, "--") {
+			o.From = "flag " + from
+		}
 		return o
 	}
 	if s, ok := r.setting(flag.Name); ok {
@@ -114,17 +110,6 @@ func (r sourceResolver) secretOrigin(key string, secret extract.Secret) string {
 	}
 	s, _ := section.Get(key + keyOfVariable)
 	return "environment " + secret.Name() + ", " + s.At.String()
-}
-
-// argumentText writes a value of the command line as YAML.
-func argumentText(flag *kong.Flag, value any) string {
-	switch v := value.(type) {
-	case time.Duration:
-		return durationText(v)
-	case []string:
-		return valueText(flag, kong.JoinEscaped(v, ','))
-	}
-	return valueText(flag, fmt.Sprint(value))
 }
 
 // valueText writes a flag's value as YAML.

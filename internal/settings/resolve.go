@@ -117,12 +117,9 @@ func settingText(s configfile.Setting) string {
 
 // provider returns the provider of the source.
 func (r sourceResolver) provider() string {
-	if given, ok := r.in.argument("provider"); ok {
-		return given.(string)
-	}
 	flag := r.in.keys["provider"]
-	if name := variable(flag); name != "" {
-		return os.Getenv(name)
+	if text, from := r.in.given(flag); from != "" {
+		return text
 	}
 	if setting, ok := r.setting(flag.Name); ok && !r.in.invalid[setting.At] {
 		return settingText(setting)
