@@ -1,9 +1,11 @@
 package load
 
 import (
+	"cmp"
 	"context"
-	_ "embed"
+	_ "embed" // statements
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,49 +14,141 @@ import (
 	"archiver/internal/load/pg"
 )
 
+var (
+	//go:embed duemissing.sql
+	selectMissing string
+	//go:embed dueolder.sql
+	selectOlder string
+	//go:embed dueresting.sql
+	selectResting string
+	//go:embed duerechecks.sql
+	selectRechecks string
+	//go:embed dueunverified.sql
+	selectUnverifiedFunctions string
+	//go:embed duesettings.sql
+	selectSettingsAsked string
+	//go:embed plan.sql
+	insertPlanned string
+)
+
 // Due selects the functions that have something to do: windows of the order's
 // range that are not complete, whether or not they have a row; with Older, open
 // windows before the range; records in flight and counts whose time has come. The
 // function with the oldest window comes first, because the source forgets that
 // window first.
 func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Order, at time.Time) ([]archive.Due, error) {
-	known := make(map[int32]archive.Known, len(functions))
+	var answers dueAnswers
+	batch := answers.batch(functions, o, at)
+	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, fmt.Errorf("select what is due: %w", err)
+	}
+	var due []archive.Due
 	for _, f := range functions {
-		known[f.ID] = f
+		missing, older := answers.missing[f.ID], answers.older[f.ID]
+		if o.Force {
+			missing = dueWindows{o.Range.Windows(), o.Range.From}
+		}
+		d := archive.Due{Known: f, Oldest: o.Range.From}
+		switch {
+		case older.count > 0:
+			d.Oldest = older.oldest
+		case missing.count > 0:
+			d.Oldest = missing.oldest
+		}
+		if !o.Compare && !answers.resting[f.ID] {
+			d.Windows = missing.count + older.count
+		}
+		d.Settings = d.Windows > 0 && !answers.settingsAsked[f.ID]
+		if d.Windows > 0 || o.Compare || answers.rechecks[f.ID] || answers.unverified[f.ID] {
+			due = append(due, d)
+		}
 	}
-	read := func(row pgx.CollectableRow) (d archive.Due, err error) {
-		var id int32
-		err = row.Scan(&id, &d.Windows, &d.Oldest, &d.Settings)
-		d.Known = known[id]
-		return d, err
-	}
-	return pg.CollectBy(ctx, s.pool, read, "what is due", selectDue, dueArgs(functions, o, at))
+	slices.SortFunc(due, func(a, b archive.Due) int {
+		return cmp.Or(a.Oldest.Compare(b.Oldest), cmp.Compare(b.Windows, a.Windows), cmp.Compare(a.ID, b.ID))
+	})
+	return due, nil
 }
 
-//go:embed due.sql
-var selectDue string
-
-func dueArgs(functions []archive.Known, o archive.Order, at time.Time) pg.Args {
-	ids := make([]int32, len(functions))
-	for i, f := range functions {
-		ids[i] = f.ID
-	}
-	return pg.Args{
-		"functions": ids, "from": o.Range.From, "to": o.Range.To,
-		"force": o.Force, "older": o.Older, "compare": o.Compare, "follow": o.Follow, "rest": o.Rest,
-		"now": at, "verify_completed_by": verifyDue(o, at),
-		"rest_at_most": archive.RestAtMost, "settings_every": archive.SettingsEvery,
-	}
+// dueAnswers are the answers of the statements of Due, by function.
+type dueAnswers struct {
+	missing, older       map[int32]dueWindows // windows to read: of the range, before the range
+	resting              map[int32]bool       // empty for long: no windows are due
+	rechecks, unverified map[int32]bool
+	settingsAsked        map[int32]bool // not long ago
 }
 
-// verifyDue is by when a window must have been completed so that it is due for
-// verification; nil if the order verifies nothing.
+// dueWindows are windows of one function.
+type dueWindows struct {
+	count  int
+	oldest time.Time
+}
+
+// batch is the statements that the order needs. Each fills its answer.
+func (a *dueAnswers) batch(functions []archive.Known, o archive.Order, at time.Time) *pgx.Batch {
+	ids := functionIDs(functions)
+	var batch pgx.Batch
+	windows := func(answer *map[int32]dueWindows, sql string, args pg.Args) {
+		*answer = make(map[int32]dueWindows)
+		batch.Queue(sql, args).Query(func(rows pgx.Rows) error {
+			var id int32
+			var w dueWindows
+			_, err := pgx.ForEachRow(rows, []any{&id, &w.count, &w.oldest}, func() error {
+				(*answer)[id] = dueWindows{w.count, w.oldest.UTC()}
+				return nil
+			})
+			return err
+		})
+	}
+	marked := func(answer *map[int32]bool, sql string, args pg.Args) {
+		*answer = make(map[int32]bool)
+		batch.Queue(sql, args).Query(func(rows pgx.Rows) error {
+			var id int32
+			_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+				(*answer)[id] = true
+				return nil
+			})
+			return err
+		})
+	}
+	if !o.Force {
+		windows(&a.missing, selectMissing, pg.Args{"functions": ids, "from": o.Range.From, "to": o.Range.To})
+	}
+	if o.Older {
+		windows(&a.older, selectOlder, pg.Args{"functions": ids, "from": o.Range.From})
+	}
+	if o.Rest {
+		marked(&a.resting, selectResting, pg.Args{
+			"functions": ids, "from": o.Range.From, "to": o.Range.To, "rest_at_most": archive.RestAtMost,
+		})
+	}
+	if o.Follow {
+		marked(&a.rechecks, selectRechecks, pg.Args{"functions": ids, "now": at})
+	}
+	if completedBy := verifyDue(o, at); completedBy != nil {
+		marked(&a.unverified, selectUnverifiedFunctions, pg.Args{
+			"functions": ids, "from": o.Range.From, "completed_by": completedBy,
+		})
+	}
+	marked(&a.settingsAsked, selectSettingsAsked, pg.Args{"functions": ids, "now": at, "every": archive.SettingsEvery})
+	return &batch
+}
+
+// verifyDue is the time by which a window must have been completed for its
+// verification to be due, or nil if the order verifies no windows.
 func verifyDue(o archive.Order, at time.Time) *time.Time {
 	if o.VerifyAfter <= 0 {
 		return nil
 	}
 	t := at.Add(-o.VerifyAfter)
 	return &t
+}
+
+func functionIDs(functions []archive.Known) []int32 {
+	ids := make([]int32, len(functions))
+	for i, f := range functions {
+		ids[i] = f.ID
+	}
+	return ids
 }
 
 // Plan gives the windows that are due a row each, if they have none. A window that
@@ -77,6 +171,3 @@ func (s *Store) Plan(ctx context.Context, due []archive.Due, o archive.Order) er
 	}
 	return nil
 }
-
-//go:embed plan.sql
-var insertPlanned string
