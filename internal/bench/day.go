@@ -3,15 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/simulate"
 )
 
-// measureDay archives the day into an empty database, reads the whole day again,
-// and archives the day into another database for a profile.
+// measureDay archives the day into an empty database, and reads the whole day again.
 func measureDay(ctx context.Context, b *bench) ([]measure, error) {
 	data, err := b.day(smallDay)
 	if err != nil {
@@ -42,16 +40,6 @@ func measureDay(ctx context.Context, b *bench) ([]measure, error) {
 		return nil, err
 	}
 	if err := b.drop(ctx, "day"); err != nil {
-		return nil, err
-	}
-
-	if database, err = b.database(ctx, "day_profiled"); err != nil {
-		return nil, err
-	}
-	if err := b.profiled(ctx, endpoints{source.url, database}, filepath.Join(".archiver", "profiles", "day.cpu.pprof")); err != nil {
-		return nil, err
-	}
-	if err := b.drop(ctx, "day_profiled"); err != nil {
 		return nil, err
 	}
 

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -93,63 +90,4 @@ func watchMemory(pid int, ended <-chan struct{}) (peak float64) {
 		case <-ticks.C:
 		}
 	}
-}
-
-// profiled archives the day and writes a profile of the process to file.
-func (b *bench) profiled(ctx context.Context, at endpoints, file string) error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	taken := make(chan error, 1)
-	go func() {
-		// The profile ends with the process, long before an hour.
-		err := takeProfile(ctx, "http://"+address+"/debug/pprof/profile?seconds=3600", file)
-		taken <- err
-	}()
-	if _, err := b.backfill(ctx, at, "--pprof", address); err != nil {
-		return err
-	}
-	if err := <-taken; err != nil {
-		return fmt.Errorf("take a profile: %w", err)
-	}
-	b.progress("a profile of the archiver's processor time is in %s", file)
-	return nil
-}
-
-// takeProfile retries for 5 s, until the process listens.
-func takeProfile(ctx context.Context, url, file string) error {
-	var resp *http.Response
-	for try := 1; ; try++ {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		if resp, err = http.DefaultClient.Do(req); err == nil {
-			break
-		}
-		const tries = 500
-		if try == tries || ctx.Err() != nil {
-			return err
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("ask for a profile: %s", resp.Status)
-	}
-	profile, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(file, profile, 0o600)
 }
