@@ -40,10 +40,10 @@ func TestClaimedElsewhere(t *testing.T) {
 			}
 			run := w.start(t.Context(), span(4, 6))
 			for n := range 6 { // it stays busy for a while
-				pass(t, w.clock, min(firstLook<<n, lastLook))
+				pass(t, w.clock, min(firstPause<<n, maxPause))
 				await(t, "another look", looked)
 			}
-			asleep(t, w.clock, lastLook)
+			asleep(t, w.clock, maxPause)
 			w.states(beta, span(4, 6), archive.StateComplete)
 			w.states(alpha, span(4, 6), "")
 			if tc.finish {
@@ -58,7 +58,7 @@ func TestClaimedElsewhere(t *testing.T) {
 			if err := other.Release(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			pass(t, w.clock, lastLook)
+			pass(t, w.clock, maxPause)
 			done := await(t, "the end of the run", run)
 			if done.err != nil {
 				t.Fatal(done.err)
@@ -92,7 +92,7 @@ func TestShares(t *testing.T) {
 	}
 	first, second := claim(0), claim(1)
 	run := w.start(t.Context(), span(0, 7))
-	asleep(t, w.clock, firstLook)
+	asleep(t, w.clock, firstPause)
 	if err := second.Release(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +103,8 @@ func TestShares(t *testing.T) {
 		}
 		return nil
 	}
-	pass(t, w.clock, firstLook)
-	asleep(t, w.clock, 2*firstLook)
+	pass(t, w.clock, firstPause)
+	asleep(t, w.clock, 2*firstPause)
 	for n, claim := range []archive.Claim{first, second} {
 		work, err := claim.Work(t.Context(), archive.Order{Range: span(0, 7)}, w.clock.Now())
 		if err != nil {
@@ -117,7 +117,7 @@ func TestShares(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	pass(t, w.clock, 2*firstLook)
+	pass(t, w.clock, 2*firstPause)
 	if done := await(t, "the end of the run", run); done.err != nil || done.summary.Done != 8 {
 		t.Errorf("the run ended with %v, %+v", done.err, done.summary.Totals)
 	}
@@ -159,14 +159,14 @@ func TestSharesByHalves(t *testing.T) {
 		_, err := a.Archive(t.Context(), archive.Order{Range: span(0, 3)}, new(archive.Progress))
 		run <- err
 	}()
-	asleep(t, w.clock, firstLook)
+	asleep(t, w.clock, firstPause)
 	if claims < 8 || most > 4 {
 		t.Errorf("%d functions are held at once, after %d claims", most, claims)
 	}
 	if err := other.Release(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	pass(t, w.clock, firstLook)
+	pass(t, w.clock, firstPause)
 	if err := await(t, "the end of the run", run); err != nil {
 		t.Error(err)
 	}
@@ -202,7 +202,7 @@ func TestClaimLostAtACommit(t *testing.T) {
 // that took it over do what is left.
 func (w *world) finish(s archive.Span, run <-chan ended) {
 	w.t.Helper()
-	asleep(w.t, w.clock, firstLook)
+	asleep(w.t, w.clock, firstPause)
 	lost := w.store.owner
 	before := len(w.db.commits())
 	held, taken := w.db.claims[1], w.db.functions[0].Known
@@ -218,7 +218,7 @@ func (w *world) finish(s archive.Span, run <-chan ended) {
 			w.t.Errorf("%s wrote after it lost the function", lost)
 		}
 	}
-	pass(w.t, w.clock, firstLook)
+	pass(w.t, w.clock, firstPause)
 	if done := await(w.t, "the end of the run that lost it", run); done.err != nil {
 		w.t.Errorf("the run that lost the function ended with %v", done.err)
 	}

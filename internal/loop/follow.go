@@ -15,10 +15,11 @@ const (
 	followAlone = 100
 )
 
-// followInFlight asks for the function's records in flight whose time has come, and
-// notes when the source was asked for them.
+// followInFlight asks for the function's records in flight that are due to be asked for
+// again, and notes when the source was asked.
 //
-// After a crash in here the next run asks for the records that were left.
+// After a crash in here the next run asks for all of them again, except those that
+// have settled.
 func (r *run) followInFlight(ctx context.Context, w *walker) error {
 	records, err := w.claim.InFlight(ctx, r.Clock.Now())
 	if err != nil || len(records) == 0 {
@@ -28,8 +29,8 @@ func (r *run) followInFlight(ctx context.Context, w *walker) error {
 		if _, err := r.readAgain(ctx, w, archive.Spans(windowsOf(records))); err != nil || w.gone {
 			return err
 		}
-		// Records that are still in flight may have moved to another window: the
-		// first of them are asked for by id. Windows with other ones stay due.
+		// Records that are still in flight may have moved to another window: the first
+		// of them are asked for by id. Windows with more of them stay due.
 		if records, err = w.claim.InFlight(ctx, r.Clock.Now()); err != nil {
 			return err
 		}
@@ -50,7 +51,7 @@ func (r *run) followInFlight(ctx context.Context, w *walker) error {
 	return nil
 }
 
-// windowsOf are the windows of the records, in order.
+// windowsOf returns the windows of the records, oldest first.
 func windowsOf(records []archive.InFlightRecord) []time.Time {
 	windows := make([]time.Time, len(records))
 	for i := range records {
@@ -60,10 +61,9 @@ func windowsOf(records []archive.InFlightRecord) []time.Time {
 	return slices.Compact(windows)
 }
 
-// follow asks for one record in flight. The time that the source filters on is
-// not known, and the record's start may have moved anywhere since: the query
-// reaches from the beginning of the longest one that can have found it until
-// now.
+// follow asks for one record in flight. It is not known by which time the source
+// filters, and the record's start may have changed since. So the query begins where
+// the longest query that could have found the record began, and ends now.
 func (r *run) follow(ctx context.Context, w *walker, rec archive.InFlightRecord) error {
 	now := r.Clock.Now()
 	q := archive.Query{

@@ -11,8 +11,8 @@ import (
 // larger commit costs no less for each record.
 const maxBatch = 5_000
 
-// A keeper commits the pages of one claimed function in the order in which they
-// came, while the walker asks for the next pages. Pages of one walk that wait at
+// A keeper commits the pages of one claimed function in the order in which the walker
+// read them, while the walker asks for the next pages. Pages of one walk that wait at
 // the same time share a commit.
 //
 // A crash leaves all records up to some page, and the checkpoint after that page.
@@ -22,20 +22,20 @@ type keeper struct {
 	progress *archive.Progress
 	slots    *pageSlots
 	steps    chan step
-	ended    chan struct{} // closed once nothing is kept any more
-	err      error         // the first; nothing is kept after it
+	ended    chan struct{} // closed when the last step is done
+	err      error         // the first error; nothing is committed after it
 }
 
 // A step is pages with the checkpoint after them, or a flush, which has no pages.
 type step struct {
 	archive.Batch
-	pages int          // in this step, each with a slot
-	ends  bool         // the walk ends here: the next step is of another walk
-	said  chan<- error // of a flush: receives the keeper's error, or nil
+	pages   int          // in this step, each with a slot
+	ends    bool         // the walk ends here: the next step belongs to another walk
+	flushed chan<- error // of a flush: receives the keeper's error, or nil
 }
 
-// newKeeper starts a keeper. Its context outlives the reading of pages. After an
-// error the keeper calls failed, and commits nothing more.
+// newKeeper starts a keeper. ctx must outlive the reading of pages. After an error the
+// keeper calls failed once, and commits nothing more.
 func newKeeper(ctx context.Context, claim archive.Claim, f archive.Function, p *archive.Progress, slots *pageSlots, failed func(error)) *keeper {
 	k := &keeper{
 		claim: claim, function: f, progress: p, slots: slots,
@@ -45,24 +45,24 @@ func newKeeper(ctx context.Context, claim archive.Claim, f archive.Function, p *
 	go func() {
 		defer close(k.ended)
 		for s := range k.steps {
-			s = k.with(s)
+			s = k.joined(s)
 			if s.pages > 0 && k.err == nil {
 				if k.err = k.commit(ctx, s.Batch); k.err != nil {
 					failed(k.err)
 				}
 			}
 			k.slots.release(s.pages)
-			if s.said != nil {
-				s.said <- k.err
+			if s.flushed != nil {
+				s.flushed <- k.err
 			}
 		}
 	}()
 	return k
 }
 
-// with is the step together with the waiting steps of the same walk.
-func (k *keeper) with(s step) step {
-	for !s.ends && s.said == nil && len(s.Invocations) < maxBatch {
+// joined returns the step together with the waiting steps of the same walk.
+func (k *keeper) joined(s step) step {
+	for !s.ends && s.flushed == nil && len(s.Invocations) < maxBatch {
 		select {
 		case next, more := <-k.steps:
 			if !more {
@@ -71,7 +71,7 @@ func (k *keeper) with(s step) step {
 			next.Invocations = append(s.Invocations, next.Invocations...)
 			next.Rejected = append(s.Rejected, next.Rejected...)
 			next.Strays = next.Strays || s.Strays
-			if next.pages == 0 { // it has no checkpoint of its own
+			if next.pages == 0 { // a flush has no checkpoint
 				next.Walk, next.At = s.Walk, s.At
 			}
 			next.pages += s.pages
@@ -83,14 +83,16 @@ func (k *keeper) with(s step) step {
 	return s
 }
 
-// flush waits until everything that came is kept.
+// flush waits until all pages handed over so far are committed. It returns the
+// keeper's first error.
 func (k *keeper) flush() error {
-	said := make(chan error, 1)
-	k.steps <- step{said: said}
-	return <-said
+	flushed := make(chan error, 1)
+	k.steps <- step{flushed: flushed}
+	return <-flushed
 }
 
-// close keeps what is left, and ends.
+// close commits the remaining steps and ends the keeper. It returns the keeper's
+// first error.
 func (k *keeper) close() error {
 	close(k.steps)
 	<-k.ended

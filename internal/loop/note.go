@@ -6,10 +6,10 @@ import (
 	"archiver/internal/archive"
 )
 
-// notes has the run's progress noted until the function it returns is called.
-// before is what the source had made of calls when the run began. A note that
-// fails is made up for by the next one, and by the run's end.
-func (r *run) notes(ctx context.Context, id archive.RunID, before archive.SourceStats) (stop func()) {
+// noteProgress writes the run's progress to the store every NoteEvery, until stop is
+// called. before are the source's call counts when the run began. An error is
+// ignored: the next note, or the end of the run, writes the same numbers.
+func (r *run) noteProgress(ctx context.Context, id archive.RunID, before archive.SourceStats) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {

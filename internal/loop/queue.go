@@ -10,28 +10,27 @@ import (
 	"archiver/internal/archive"
 )
 
-// A turn is a function that waits for a worker, with the windows that it has left.
+// A turn is a function that waits for a worker, or is worked on.
 type turn struct {
-	archive.Due
-	begun    time.Time      // windows before this have been decided in this run; zero for none
-	walks    []archive.Walk // to be made, while it is worked on
-	reread   archive.Span   // complete windows that the first of them reads again
-	cut      bool           // the last one was cut: its pieces are the next ones
-	failures int            // walks that have failed in a row
+	archive.Due                // Windows and Oldest are of the windows that remain
+	decidedTo   time.Time      // this run has decided the windows before this hour; zero for none
+	walks       []archive.Walk // still to make, while a worker has the function
+	cut         bool           // the last walk was cut: the first of walks are its pieces
+	failures    int            // walks that have failed in a row
 }
 
 // A queue hands out functions, those with the oldest windows first: the source
-// forgets these first. The order depends only on what is due, so that the run
+// deletes these first. The order depends only on what is due, so that the run
 // after a crash goes on with the same functions.
 type queue struct {
 	mu    sync.Mutex
 	turns turns
 }
 
-func newQueue(due []archive.Due, begun map[int32]time.Time) *queue {
+func newQueue(due []archive.Due, decidedTo map[int32]time.Time) *queue {
 	q := &queue{}
 	for _, d := range due {
-		q.push(turn{Due: d, begun: begun[d.ID]})
+		q.push(turn{Due: d, decidedTo: decidedTo[d.ID]})
 	}
 	return q
 }
@@ -42,8 +41,9 @@ func (q *queue) push(t turn) {
 	heap.Push(&q.turns, t)
 }
 
-// pop is the next function. A queue that is empty stays so: a function comes
-// back only by the worker that then takes the one before it.
+// pop takes the next function out, or returns false if no function waits. A worker
+// that gets false may end: another worker that puts a function back takes the next
+// function itself.
 func (q *queue) pop() (t turn, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -53,21 +53,21 @@ func (q *queue) pop() (t turn, ok bool) {
 	return heap.Pop(&q.turns).(turn), true
 }
 
-// len is how many functions wait.
+// len returns how many functions wait.
 func (q *queue) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.turns)
 }
 
-// older reports whether a function waits that has older windows than this.
+// older reports whether a function waits that has windows older than this hour.
 func (q *queue) older(than time.Time) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.turns) > 0 && q.turns[0].Oldest.Before(than)
 }
 
-// turns are a heap.
+// turns implements heap.Interface.
 type turns []turn
 
 func (t turns) Len() int      { return len(t) }
@@ -78,10 +78,10 @@ func (t turns) Less(i, j int) bool {
 	return cmp.Or(a.Oldest.Compare(b.Oldest), cmp.Compare(b.Windows, a.Windows), cmp.Compare(a.ID, b.ID)) < 0
 }
 
-// Push and Pop are for the heap alone.
+// Push is called by package heap only.
 func (t *turns) Push(x any) { *t = append(*t, x.(turn)) }
 
-// Pop takes the last.
+// Pop is called by package heap only.
 func (t *turns) Pop() any {
 	last := len(*t) - 1
 	x := (*t)[last]

@@ -2,14 +2,14 @@ package loop
 
 import "archiver/internal/archive"
 
-// rereadAtMost is how many records a walk may be expected to give together with
-// the windows that it reads again: one page of most sources holds as many.
+// rereadAtMost is the largest number of records that a walk and the windows that it
+// reads again are expected to give. One page of most sources holds as many.
 const rereadAtMost = 400
 
 // A reread is the complete windows before a walk that the walk reads again.
 type reread struct {
 	archive.Span
-	verified archive.Span // its first windows, those old enough to be verified by that
+	verified archive.Span // the first of the windows: old enough that reading them again verifies them
 }
 
 // rereadBefore makes a walk that has not begun start at the windows that have to be

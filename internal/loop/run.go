@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	// maxFailuresKept bounds what a run remembers of its troubles; every one
-	// of them is in the log and in the windows.
+	// maxFailuresKept bounds the failures in a run's summary. All failures are in the
+	// log and in the windows.
 	maxFailuresKept = 100
 
-	// A run looks again at functions that another process had after firstLook,
-	// then after twice as long each time, up to lastLook.
-	firstLook = 100 * time.Millisecond
-	lastLook  = 2 * time.Second
+	// A run waits firstPause before it looks again at functions that another process
+	// had claimed. Each later wait is twice as long, up to maxPause.
+	firstPause = 100 * time.Millisecond
+	maxPause   = 2 * time.Second
 )
 
 // An Archiver brings the windows of a source's functions into a store.
@@ -30,14 +30,14 @@ type Archiver struct {
 	Clock  archive.Clock
 	Log    *slog.Logger
 	Match  func(archive.Function) bool // which functions; nil for all
-	Settle time.Duration               // how long after its end a window is left alone
+	Settle time.Duration               // how long after its end a window is not read yet
 
-	// Versions, if set, has every version of a function read that the source
-	// lists; else the latest is read alone.
+	// Versions, if set, makes a run read every version that the source lists. If nil,
+	// a run reads only the latest version of each function.
 	Versions archive.VersionStore
 
-	// Concurrency is how many calls the source makes at once. How
-	// many pages are in hand and functions worked on goes by it.
+	// Concurrency is how many calls the source makes at once. It also bounds how many
+	// pages are in memory and how many functions are worked on: see pagesPerCall.
 	Concurrency int
 }
 
@@ -48,22 +48,23 @@ type run struct {
 	began            time.Time
 	progress         *archive.Progress
 	slots            *pageSlots
-	shared           atomic.Bool  // another process has had functions of this run
+	otherProcess     atomic.Bool  // another process has claimed functions of this run
 	settingsFailures atomic.Int64 // in this run
 	queue            *queue
-	end              context.CancelCauseFunc // of all that share reads
+	end              context.CancelCauseFunc // ends all workers
 
 	mu          sync.Mutex
-	begun       map[int32]time.Time // of functions that gave way: windows before this have been decided
+	decidedTo   map[int32]time.Time // by function: this run has decided the windows before this hour
 	failures    []archive.Failure
 	differences []archive.Difference
 }
 
 // Archive makes the windows of the order complete, as far as they are due.
 //
-// It returns an *IncompleteError where some could not be, and what ended the
-// run otherwise: ErrDenied, the context's cause, an error of the store. In
-// every case the summary says what was done, and all of that is kept.
+// It returns an *IncompleteError if some windows did not become complete. If the run
+// ended early, it returns the reason: ErrDenied, the context's cause, or an error of
+// the store. In every case the summary says what the run did, and the records read
+// so far stay in the archive.
 func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Progress) (archive.Summary, error) {
 	began := a.Clock.Now()
 	summary := archive.Summary{Range: o.Range}
@@ -82,10 +83,10 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	before := a.Source.Stats()
 	r := &run{
 		Archiver: a, order: o, began: began, progress: p,
-		slots: newPageSlots(pagesPerCall * max(a.Concurrency, 1)),
-		begun: make(map[int32]time.Time),
+		slots:     newPageSlots(pagesPerCall * max(a.Concurrency, 1)),
+		decidedTo: make(map[int32]time.Time),
 	}
-	stopNotes := r.notes(ctx, id, before)
+	stopNotes := r.noteProgress(ctx, id, before)
 
 	latest, versions, err := r.discover(ctx)
 	if err == nil {
@@ -93,12 +94,13 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 		if !o.Compare {
 			summary.NotDue = (asked.Windows() - o.Range.Windows()) * summary.Matched
 		}
-		// The latest first: where its list holds the records of all versions, the
-		// others' pages are found unchanged, and no two functions write them at once.
-		err = r.all(ctx, latest)
+		// The latest versions first. If the source lists the records of all versions
+		// under the latest, the other versions' pages are in the archive already, and
+		// two workers never write the same records at once.
+		err = r.readDue(ctx, latest)
 	}
 	if err == nil && len(versions) > 0 {
-		err = r.all(ctx, versions)
+		err = r.readDue(ctx, versions)
 	}
 
 	stopNotes()
@@ -113,8 +115,8 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	case cause != nil:
 		err = cause // other errors follow from it
 	}
-	// A crash before this line leaves a run without an end: it is shown as
-	// such, and nothing depends on it.
+	// A crash before this line leaves a run without an end. Its process is shown as
+	// dead after DeadAfter; no later run depends on the end.
 	end, stop := context.WithTimeout(context.WithoutCancel(ctx), commitGrace)
 	defer stop()
 	if ended := a.Store.EndRun(end, id, summary, err, a.Clock.Now()); ended != nil && err == nil {
@@ -123,7 +125,7 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	return summary, err
 }
 
-// discover are the functions that the run is for, and versions of them.
+// discover returns the functions of the run, and the other versions of functions.
 func (r *run) discover(ctx context.Context) (latest, versions []archive.Known, err error) {
 	latest, err = r.listFunctions(ctx)
 	if err != nil {
@@ -136,9 +138,9 @@ func (r *run) discover(ctx context.Context) (latest, versions []archive.Known, e
 	return latest, versions, err
 }
 
-// listFunctions lists the functions page by page, and adds those that the
-// archive knows and the source does not list any more: what they still give is
-// kept, and the source's 404 is what makes them gone.
+// listFunctions returns the functions that the source lists. It adds functions that
+// the archive knows and the source does not list any more: the source may still
+// have records of them. Only a 404 of the source marks a function as gone.
 func (r *run) listFunctions(ctx context.Context) ([]archive.Known, error) {
 	var functions []archive.Known
 	for page, err := range r.Source.Functions(ctx) {
@@ -159,7 +161,7 @@ func (r *run) listFunctions(ctx context.Context) ([]archive.Known, error) {
 		return nil, fmt.Errorf("look up functions that are no longer listed: %w", err)
 	}
 	functions = append(functions, unseen...)
-	// A list that moves while it is paged may name a function twice.
+	// A list that changes between two pages may name a function twice.
 	seen := make(map[int32]bool, len(functions))
 	matched := functions[:0]
 	for _, f := range functions {
@@ -171,10 +173,11 @@ func (r *run) listFunctions(ctx context.Context) ([]archive.Known, error) {
 	return matched, nil
 }
 
-// all reads what is due of the functions, the oldest windows first, and comes
-// back to those that another process had until nothing is due any more.
-func (r *run) all(ctx context.Context, functions []archive.Known) error {
-	pause := firstLook
+// readDue reads the due windows of the functions, the oldest windows first. It
+// comes back to functions that another process had claimed, until none of their
+// windows is due.
+func (r *run) readDue(ctx context.Context, functions []archive.Known) error {
+	pause := firstPause
 	for first := true; ; first = false {
 		due, err := r.Store.Due(ctx, functions, r.order, r.began)
 		if err != nil {
@@ -191,49 +194,49 @@ func (r *run) all(ctx context.Context, functions []archive.Known) error {
 				}
 			})
 		}
-		claimed, err := r.share(ctx, due)
+		claimed, err := r.runWorkers(ctx, due)
 		if err != nil || len(claimed) == 0 {
 			return err
 		}
 		if len(claimed) < len(due) {
-			pause = firstLook // some have been done: others will be soon
+			pause = firstPause // some functions are done: the other process may finish others soon
 		}
 		functions = claimed
 		if err := r.Clock.Sleep(ctx, pause); err != nil {
 			return err
 		}
-		pause = min(2*pause, lastLook)
+		pause = min(2*pause, maxPause)
 	}
 }
 
-// share gives the functions to the workers and returns those that another
-// process had. The first error ends all workers.
-func (r *run) share(ctx context.Context, due []archive.Due) (claimed []archive.Known, err error) {
+// runWorkers starts the workers, which take the functions from the queue. It returns the
+// functions that another process had claimed. The first error ends all workers.
+func (r *run) runWorkers(ctx context.Context, due []archive.Due) (claimed []archive.Known, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	r.queue, r.end = newQueue(due, r.begun), cancel
+	r.queue, r.end = newQueue(due, r.decidedTo), cancel
 	var workers sync.WaitGroup
 	n := min(r.slots.count(), len(due))
 	r.slots.workers.Store(int64(n))
 	for range n {
 		workers.Go(func() {
-			for ctx.Err() == nil && !r.leaves() {
+			for ctx.Err() == nil && !r.tooManyWorkers() {
 				t, ok := r.queue.pop()
 				if !ok {
 					r.slots.workers.Add(-1)
 					return
 				}
-				left, err := r.function(ctx, t)
+				remaining, err := r.readFunction(ctx, t)
 				switch {
 				case errors.Is(err, archive.ErrClaimed), errors.Is(err, archive.ErrClaimLost):
-					r.shared.Store(true)
+					r.otherProcess.Store(true)
 					r.mu.Lock()
 					claimed = append(claimed, t.Known)
 					r.mu.Unlock()
 				case err != nil:
 					cancel(err)
-				case left != nil:
-					r.queue.push(*left)
+				case remaining != nil:
+					r.queue.push(*remaining)
 				}
 			}
 		})
@@ -242,11 +245,12 @@ func (r *run) share(ctx context.Context, due []archive.Due) (claimed []archive.K
 	return claimed, context.Cause(ctx)
 }
 
-// leaves reports whether a worker ends to leave functions to another process.
-// Once another process has had functions of this run, as many functions wait,
-// for either process, as are worked on.
-func (r *run) leaves() bool {
-	if !r.shared.Load() {
+// tooManyWorkers reports whether the worker that calls it has to end, so that
+// another process gets functions too. Once another process has claimed functions of
+// this run, the run has at most as many workers as functions wait in its queue, and
+// at least one.
+func (r *run) tooManyWorkers() bool {
+	if !r.otherProcess.Load() {
 		return false
 	}
 	r.mu.Lock()

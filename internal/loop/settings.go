@@ -8,14 +8,14 @@ import (
 	"archiver/internal/archive"
 )
 
-// maxSettingsFailures is how many questions about settings may fail before a run
-// asks no more: the source retries each one for a while, and windows matter more.
+// maxSettingsFailures is how many calls for settings may fail before a run makes no
+// more of them. The source retries each call for a while, and windows matter more.
 const maxSettingsFailures = 3
 
-// settings asks for the function's settings if that is due, and keeps them. A
-// failure is logged, and the next run asks again: the function's windows do not
-// depend on it. It returns an error only if the run or the claim ends.
-func (r *run) settings(ctx context.Context, w *walker, t *turn) error {
+// readSettings asks for the function's settings if they are due, and keeps them. It
+// logs a failure, and the next run asks again: the function's windows do not depend
+// on its settings. It returns an error only if the run or the claim ends.
+func (r *run) readSettings(ctx context.Context, w *walker, t *turn) error {
 	source, ok := r.Source.(archive.SettingsSource)
 	if !ok || !t.Settings || t.failures > 0 || r.settingsFailures.Load() >= maxSettingsFailures {
 		return nil
@@ -25,7 +25,7 @@ func (r *run) settings(ctx context.Context, w *walker, t *turn) error {
 		return fmt.Errorf("look up when %s was asked for its settings: %w", t.Name, err)
 	}
 	if r.Clock.Now().Sub(asked).Abs() < archive.SettingsEvery {
-		return nil // another process has done it since
+		return nil // another process has asked since this run planned
 	}
 	s, err := archive.ReadSettings(ctx, source, t.Function)
 	if err == nil {

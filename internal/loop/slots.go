@@ -5,13 +5,12 @@ import (
 	"sync/atomic"
 )
 
-// pagesPerCall is how many pages of a run may be in hand for each call that the
-// source makes at once: while one page is committed, another one is asked for.
+// pagesPerCall is how many slots a run has for each call that the source makes at
+// once: while one page is committed, the next page is asked for.
 const pagesPerCall = 2
 
-// pageSlots bound the pages of a run that are in hand: asked for, and not yet
-// committed. They bound the memory of a run, and what the next run asks for again
-// after a crash.
+// pageSlots bounds how many pages of a run are asked for and not yet committed. That
+// bounds the memory of a run, and the pages that are asked for again after a crash.
 //
 // A walk takes a slot before it asks for a page, and the keeper releases the slot
 // once the page is committed. Committing needs no slot, so this cannot deadlock.
@@ -20,17 +19,17 @@ const pagesPerCall = 2
 type pageSlots struct {
 	taken   chan struct{} // holds a value for each slot taken
 	freed   chan struct{} // receives a value when slots were released
-	workers atomic.Int64  // that have a function, or take the next one
+	workers atomic.Int64  // workers that have a function, or take the next one
 }
 
 func newPageSlots(n int) *pageSlots {
 	return &pageSlots{taken: make(chan struct{}, n), freed: make(chan struct{}, 1)}
 }
 
-// count is how many slots there are.
+// count returns the number of slots.
 func (s *pageSlots) count() int { return cap(s.taken) }
 
-// take waits for a slot. Its error is the cause of the context's end.
+// take waits for a slot. It returns the context's cause if ctx ends first.
 func (s *pageSlots) take(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -56,6 +55,7 @@ func (s *pageSlots) takeSpare() bool {
 	}
 }
 
+// release gives back n slots.
 func (s *pageSlots) release(n int) {
 	for range n {
 		<-s.taken

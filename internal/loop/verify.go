@@ -9,8 +9,8 @@ import (
 	"archiver/internal/archive"
 )
 
-// maxDifferencesKept bounds what a run remembers of them; every one is in the
-// log.
+// maxDifferencesKept bounds the differences in a run's summary. All differences are
+// in the log.
 const maxDifferencesKept = 10_000
 
 // verify compares the archive's counts with the source's: a source may show
@@ -29,7 +29,8 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 		if err != nil {
 			return r.leaveToNextRun(ctx, w, s, err)
 		}
-		// A record that two versions list is archived under one of them.
+		// The archive holds a record that two versions list under one of them, so the
+		// count of this version may be larger and nothing be missing.
 		shared := w.versioned && d != nil && d.Counted > d.Archived
 		if shared {
 			if d, err = r.compareIDs(ctx, w, s, d); err != nil {
@@ -67,10 +68,10 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 				return err
 			}
 			if !whole {
-				continue // it is compared again by the next run
+				continue // the next run compares the span again
 			}
-			if err := w.claim.Recount(ctx, s); err != nil {
-				return fmt.Errorf("count what was read of %s %s: %w", w.function.Name, s, err)
+			if err := r.recount(ctx, w, s); err != nil {
+				return err
 			}
 		}
 		if err := w.claim.Verified(ctx, s, r.Clock.Now()); err != nil {
@@ -105,7 +106,7 @@ func (r *run) compareIDs(ctx context.Context, w *walker, s archive.Span, d *arch
 	return d, nil
 }
 
-// differs notes a difference, for the run's summary and log.
+// differs logs a difference, and keeps it for the run's summary.
 func (r *run) differs(d archive.Difference) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -120,18 +121,20 @@ func (r *run) differs(d archive.Difference) {
 		"window", d.Window.Format(time.RFC3339), "archived", d.Archived, "counted", d.Counted)
 }
 
-// compare asks for the source's count of a span, and answers nil where it is
-// the archive's: one call of one record, between two seconds in which the
-// archive has nothing, so that it does not matter how the source reads borders.
+// compare asks for the source's count of a span, and returns nil if the archive has
+// as many records. This takes one call for one record. The query begins and ends in
+// a second in which no archived record starts: then the count does not depend on
+// whether the source includes the borders of a query.
 //
-// A function without such seconds near, one with records in each of them, is
-// asked for its own seconds, of which a source counts all where borders are
-// inclusive and too few where they are not; and where that does not agree, a
-// second wider: all where borders are exclusive, else maybe too many.
+// If the archive finds no such second near the span (the function is too busy),
+// compare asks for the span from its first to its last second: the count is right if
+// the source includes borders, and may be too small if not. If that count is smaller
+// than the archive's, compare asks for one second more on each side: the count is
+// right if the source excludes borders, and may be too large if not.
 //
-// Where the source files records by another time than their start, some have
-// no start, or it gives no count, there is nothing to compare with: the answer
-// is a difference, and the span is read again.
+// The counts cannot be compared if the source filters by another time than the
+// start, if some records have no start, or if the source gives no count. Then compare
+// returns a difference with Counted -1. asked is false if it made no call.
 func (r *run) compare(ctx context.Context, w *walker, s archive.Span) (d *archive.Difference, asked bool, err error) {
 	archived, err := w.claim.Count(ctx, s, r.order.Compare)
 	if err != nil {
@@ -155,9 +158,9 @@ func (r *run) compare(ctx context.Context, w *walker, s archive.Span) (d *archiv
 	return d, true, nil
 }
 
-// count is the source's count of a query, -1 where it gives none: a call of
-// one record. The page has another size than what is expected, so that a count
-// that is the page's own length never looks like it.
+// count returns the source's count of a query, or -1 if the source gives none. It
+// makes one call for a page of one record, or of two if one record is expected: a
+// source that counts only the page's own records then never gives the expected count.
 func (w *walker) count(ctx context.Context, from, to time.Time, expected int) (int, error) {
 	limit := 1
 	if expected == limit {

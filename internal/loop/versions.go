@@ -6,19 +6,20 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"archiver/internal/archive"
 )
 
-// maxVersionFailures is how many lists of versions may fail before a run asks for
-// no more: the source retries each one for a while, and windows matter more.
+// maxVersionFailures is how many lists of versions may fail before a run asks for no
+// more of them. The source retries each call for a while, and windows matter more.
 const maxVersionFailures = 3
 
-// listVersions brings the lists of versions and aliases up to date. A list that
-// fails is counted in Left and left to the next run; versions that are known
-// already are read.
+// listVersions brings the lists of versions and aliases up to date. If a list fails,
+// the run counts that in Left, and the next run asks for the list again. The versions
+// known so far are read all the same.
 func (r *run) listVersions(ctx context.Context, latest []archive.Known) error {
 	versioner, ok := r.Source.(archive.Versioner)
 	if !ok || r.Versions == nil {
@@ -28,8 +29,8 @@ func (r *run) listVersions(ctx context.Context, latest []archive.Known) error {
 	if err != nil {
 		return fmt.Errorf("look up whose versions to list: %w", err)
 	}
-	// In random order, two processes that begin together list a function once, and
-	// functions that cannot be listed do not keep others from their turn.
+	// In random order, two processes that begin together seldom list the same function,
+	// and functions whose list fails do not come first in every run.
 	rand.Shuffle(len(unlisted), func(i, j int) { unlisted[i], unlisted[j] = unlisted[j], unlisted[i] })
 	var failures atomic.Int64
 	return atOnce(ctx, r.Concurrency, unlisted, func(ctx context.Context, f archive.Known) error {
@@ -44,7 +45,7 @@ func (r *run) listVersions(ctx context.Context, latest []archive.Known) error {
 		var failed *archive.SourceError
 		switch {
 		case errors.Is(err, archive.ErrGone):
-			return nil // as its windows will tell
+			return nil // reading its windows will mark it as gone
 		case !errors.As(err, &failed):
 			return err
 		case errors.Is(err, archive.ErrDenied):
@@ -74,7 +75,7 @@ func (r *run) seeVersions(ctx context.Context, versioner archive.Versioner, late
 		r.Log.Info("the latest version of the function is read alone", "function", latest.URN, "error", err)
 	}
 	switch {
-	case errors.Is(err, archive.ErrNoVersions): // what there was of them stays
+	case errors.Is(err, archive.ErrNoVersions): // the archive keeps the aliases that it has
 	case err != nil:
 		return sourceError(ctx, err)
 	default:
@@ -82,16 +83,16 @@ func (r *run) seeVersions(ctx context.Context, versioner archive.Versioner, late
 			return fmt.Errorf("keep the aliases of %s: %w", latest.Name, err)
 		}
 	}
-	// Also if there is no such list: it is asked for again after VersionsAge.
+	// Also if the source has no such list: the next call is made after VersionsAge.
 	if err := r.Versions.Listed(ctx, latest, r.began); err != nil {
 		return fmt.Errorf("note that the versions of %s were listed: %w", latest.Name, err)
 	}
 	return nil
 }
 
-// KnownVersions are the versions that a run reads in addition to the functions
-// given. Each is read as a function of its own: whether the list of the latest
-// holds the records of other versions is on no page of the vendor.
+// KnownVersions returns the versions that a run reads in addition to the functions
+// given. Each version is read as a function of its own: the vendor does not document
+// whether the list of the latest version holds the records of other versions.
 func (a *Archiver) KnownVersions(ctx context.Context, functions []archive.Known) ([]archive.Known, error) {
 	if a.Versions == nil {
 		return nil, nil
@@ -109,26 +110,18 @@ func (a *Archiver) KnownVersions(ctx context.Context, functions []archive.Known)
 	}), nil
 }
 
-// atOnce calls f with each of the items, so many at once. The first error ends
-// it.
+// atOnce calls f with each of the items, n at once. The first error cancels the other
+// calls and is returned; so is the cause if ctx ends.
 func atOnce[T any](ctx context.Context, n int, items []T, f func(context.Context, T) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(max(n, 1), len(items)) {
-		workers.Go(func() {
-			for ctx.Err() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= len(items) {
-					return
-				}
-				if err := f(ctx, items[i]); err != nil {
-					cancel(err)
-				}
+	group, each := errgroup.WithContext(ctx)
+	group.SetLimit(max(n, 1))
+	for _, item := range items {
+		group.Go(func() error {
+			if each.Err() != nil {
+				return context.Cause(each)
 			}
+			return f(each, item)
 		})
 	}
-	workers.Wait()
-	return context.Cause(ctx)
+	return group.Wait()
 }

@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// maxWalks is how often a span is walked in one run until the walk has seen as
-	// many records as the source counts.
+	// maxWalks is how often a run walks a span until one walk has seen as many records
+	// as the source counts.
 	maxWalks = 4
 
-	// A span of several windows that holds more than cutAbove records is cut
-	// into pieces of about cutTo. That bounds what a drift makes us read
-	// again, what a walk has to remember, and how long a window stays partial;
-	// a piece costs two pages more than its records fill at worst, of forty.
+	// A span of several windows with more than cutAbove records is cut into pieces of
+	// about cutTo records. That bounds how much is read again after a drift, the ids
+	// that a walk remembers, and how long a window stays partial. A piece of forty
+	// pages costs at most two pages more.
 	cutAbove = 40_000
 	cutTo    = 20_000
 )
@@ -38,18 +38,18 @@ type walker struct {
 	function archive.Function
 	seed     maphash.Seed
 	slots    *pageSlots
-	endRun   func(error) // of all functions, where the source denies access
+	endRun   func(error) // ends the run, if the source denies access
 	gone     bool        // the source does not know the function any more
 
-	versioned bool // there are other versions of it, that may give the same records
+	versioned bool // the function has other versions, which may list the same records
 }
 
-// walk reads one span until it is whole, or has been walked maxWalks times.
-// open is where an earlier process stopped; an empty cursor is the beginning.
+// walk reads one span until a walk is whole, at most maxWalks times. The first walk
+// begins at the cursor of open, where an earlier process may have stopped.
 //
-// It returns a *ShortError where the source kept counting more than it gave,
-// and an *errCut where the span is to be read in pieces. In every case what was
-// read is kept, or will be: the keeper has it.
+// It returns a *ShortError if no walk was whole, and an *errCut if the span has to be
+// read in pieces. In every case the keeper has the records that were read, and
+// commits them.
 func (w *walker) walk(ctx context.Context, open archive.Walk) error {
 	var before *tally
 	for n := 1; ; n++ {
@@ -63,7 +63,7 @@ func (w *walker) walk(ctx context.Context, open archive.Walk) error {
 		}
 		again, err := w.pages(ctx, open, t, before, n == maxWalks)
 		if errors.Is(err, archive.ErrCursor) && n < maxWalks {
-			open, before = archive.Walk{Span: open.Span}, nil // what this one saw is no walk to agree with
+			open, before = archive.Walk{Span: open.Span}, nil // this walk was not finished: no later one can agree with it
 			continue
 		}
 		if err != nil || !again {
@@ -74,8 +74,8 @@ func (w *walker) walk(ctx context.Context, open archive.Walk) error {
 	}
 }
 
-// archived is the set of hashed ids that the archive has of a span. Only a walk
-// that resumes needs it.
+// archived returns the hashed ids that the archive has of a span. Only a walk that
+// resumes needs them.
 func (w *walker) archived(ctx context.Context, s archive.Span) (map[uint64]struct{}, error) {
 	if err := w.keeper.flush(); err != nil {
 		return nil, err
@@ -90,16 +90,17 @@ func (w *walker) archived(ctx context.Context, s archive.Span) (map[uint64]struc
 	return known, nil
 }
 
-// pages asks for the pages from the cursor to the last one, and hands each to the
-// keeper with the checkpoint after it. The last page's checkpoint carries the
-// outcome: a crash leaves either a walk that resumes after its last page kept, or
-// windows that are decided. again is true if the span has to be walked again.
+// pages asks for the pages from the cursor to the last one. It hands each page to the
+// keeper, with the checkpoint after that page. The checkpoint after the last page
+// carries the outcome: a crash leaves either a walk that resumes after its last
+// committed page, or windows that are decided. again is true if the span has to be
+// walked again.
 //
-// Each page under way has a slot, also the pages that the source asks for early.
-// The keeper releases the slot of a page that it has committed. The source throws
-// away early pages beyond the end of the walk.
+// Each page that is asked for has a slot, also the pages that the source asks for
+// early. The keeper releases the slot of a page that it has committed. The source
+// drops early pages beyond the end of the walk, and pages releases their slots.
 func (w *walker) pages(ctx context.Context, at archive.Walk, t, before *tally, final bool) (again bool, err error) {
-	asked := 0 // pages under way
+	asked := 0 // pages asked for and not yet handed to the keeper
 	defer func() { w.slots.release(asked) }()
 	q := archive.Query{
 		Function: w.function, From: at.Span.From.Add(-archive.QueryMargin), To: at.Span.To.Add(archive.QueryMargin), Cursor: at.Cursor,
@@ -116,7 +117,7 @@ func (w *walker) pages(ctx context.Context, at archive.Walk, t, before *tally, f
 		return false, err
 	}
 	asked = 1
-	calls, release := grace(ctx, w.clock, callGrace)
+	calls, release := grace(ctx, w.clock, callsEnd)
 	defer release()
 	for page, err := range w.source.Pages(calls, q) {
 		if err != nil {
@@ -126,7 +127,7 @@ func (w *walker) pages(ctx context.Context, at archive.Walk, t, before *tally, f
 			}
 			return false, err
 		}
-		w.slots.release(asked - 1 - page.Ahead) // of those thrown away
+		w.slots.release(asked - 1 - page.Ahead) // of early pages that the source dropped
 		asked = page.Ahead
 		t.add(&page)
 		batch := archive.Batch{Invocations: page.Invocations, Rejected: page.Rejected, Strays: strays(q, &page), At: w.clock.Now()}
@@ -170,8 +171,7 @@ func (w *walker) takeSlot(ctx context.Context) error {
 	return w.slots.take(ctx)
 }
 
-// strays reports whether a page has records that start outside of what was
-// asked for.
+// strays reports whether a page has records that start outside the query.
 func strays(q archive.Query, p *archive.Page) bool {
 	for i := range p.Invocations {
 		if start := p.Invocations[i].Start; !start.IsZero() && (start.Before(q.From) || start.Truncate(time.Second).After(q.To)) {
@@ -181,7 +181,8 @@ func strays(q archive.Query, p *archive.Page) bool {
 	return false
 }
 
-// sourceError is an error of the source, or the cause of the context's end.
+// sourceError returns the cause of the context's end, if ctx has ended. Otherwise it
+// wraps err as an error of the source.
 func sourceError(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
@@ -189,8 +190,8 @@ func sourceError(ctx context.Context, err error) error {
 	return &archive.SourceError{Err: err}
 }
 
-// judge decides a walk that reached its last page. No outcome and no error:
-// walk again.
+// judge decides the outcome of a walk that reached its last page. Without an outcome
+// and an error, the span has to be walked again.
 func judge(t, before *tally, final bool) (*archive.Outcome, error) {
 	v := t.verdict()
 	switch {
@@ -199,7 +200,7 @@ func judge(t, before *tally, final bool) (*archive.Outcome, error) {
 	case !final:
 		return nil, nil
 	case t.span.Windows() > 1:
-		// Hour by hour shows which of the windows is short.
+		// Reading hour by hour shows which window is short.
 		return nil, &errCut{t.span.Cut(t.span.Windows())}
 	default:
 		err, counts := t.short()
@@ -207,25 +208,25 @@ func judge(t, before *tally, final bool) (*archive.Outcome, error) {
 	}
 }
 
-// open is the walk as a page that is not the last leaves it. One that drifted
-// has to be made again: the next run begins it from the first page.
+// open returns the checkpoint after a page that is not the last. If the walk has
+// drifted, the checkpoint is the first page: the next run has to walk the span again.
 func (t *tally) open(next archive.Cursor) archive.Walk {
 	if t.moved {
 		return archive.Walk{Span: t.span}
 	}
-	return archive.Walk{Span: t.span, Cursor: next, Seen: t.distinct(), Count: t.total}
+	return archive.Walk{Span: t.span, Cursor: next, Seen: t.distinct(), Count: t.lastGiven}
 }
 
-// pieces is into how many pieces the span of an unfinished walk is to be cut.
-// The first page's count tells; where there is none to go by, the walk shows
-// by its own length that the span is large, and it is cut into its hours.
+// pieces returns into how many pieces the span of an unfinished walk is cut; 1 is no
+// cut. The source's count on the first page decides. If there is no count, the span is
+// cut into its hours once the walk has seen more than cutAbove records.
 func (t *tally) pieces() int {
 	switch windows := t.span.Windows(); {
 	case windows == 1 || t.resumed > 0:
 		return 1
-	case t.pages == 1 && t.count() > cutAbove:
-		return min(windows, (t.count()+cutTo-1)/cutTo)
-	case t.count() < 0 && t.distinct() > cutAbove:
+	case t.pages == 1 && t.count > cutAbove:
+		return min(windows, (t.count+cutTo-1)/cutTo)
+	case t.count < 0 && t.distinct() > cutAbove:
 		return windows
 	default:
 		return 1
