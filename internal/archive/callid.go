@@ -2,8 +2,8 @@ package archive
 
 import "errors"
 
-// CallID is the id that the source gave the call which failed, for a ticket with
-// its vendor. It is empty where there is none.
+// CallID returns the id that the source gave to the failed call, for a ticket with the
+// vendor. It is empty if the source gave none.
 func CallID(err error) string {
 	var called interface{ CallID() string }
 	if errors.As(err, &called) {
@@ -12,8 +12,8 @@ func CallID(err error) string {
 	return ""
 }
 
-// ErrorKeys are how an error stands in the log: what it says, and the id of the
-// call that failed, where there is one.
+// ErrorKeys returns the keys and values of a log line about an error: its text, and the
+// id of the failed call, if there is one.
 func ErrorKeys(err error) []any {
 	if id := CallID(err); id != "" {
 		return []any{"error", err, "call_request_id", id}

@@ -8,7 +8,7 @@ import (
 // A Clock tells the time and waits. Tests inject their own.
 type Clock interface {
 	Now() time.Time
-	// Sleep waits for d or until ctx ends, and returns the context's cause then.
+	// Sleep waits for d. If ctx ends first, Sleep returns the context's cause.
 	Sleep(ctx context.Context, d time.Duration) error
 }
 
@@ -18,7 +18,7 @@ type SystemClock struct{}
 // Now is the current time in UTC.
 func (SystemClock) Now() time.Time { return time.Now().UTC() }
 
-// Sleep waits for d or until ctx ends.
+// Sleep waits for d. If ctx ends first, Sleep returns the context's cause.
 func (SystemClock) Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

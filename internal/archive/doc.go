@@ -14,7 +14,7 @@
 //	in flight   WAIT or RUNNING; every other status is settled
 //
 // Begin with invocation.go and window.go, then source.go and store.go. Packages
-// below internal/extract implement [Source], package load implements [Store],
-// and package loop reads the one and writes the other. Sources and the database
-// know this package, and never each other.
+// below internal/extract implement [Source], package load implements [Store], and
+// package loop reads from a Source and writes to a Store. Sources and the database
+// import this package, and never each other.
 package archive

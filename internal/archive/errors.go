@@ -7,35 +7,35 @@ import (
 )
 
 var (
-	// ErrDenied is matched where a source refuses the credentials or says that
-	// they lack a permission. It ends the run for that source at once: asking
-	// on would be refused as well.
+	// ErrDenied says that the source refused the credentials, or that they lack a
+	// permission. It ends the run for that source at once: the source would refuse
+	// every other call as well.
 	ErrDenied = errors.New("denied by the source")
 
-	// ErrGone is matched where a source does not know the function.
+	// ErrGone says that the source does not know the function.
 	ErrGone = errors.New("function is gone")
 
-	// ErrCursor is matched where a source does not go on from a cursor that it
-	// gave: it has expired, say. The walk begins again from the first page.
+	// ErrCursor says that the source does not accept a cursor that it gave, for
+	// example because the cursor has expired. The walk begins again at the first page.
 	ErrCursor = errors.New("the cursor does not hold any more")
 
-	// ErrInterrupted is the cause of a context that the user ended.
+	// ErrInterrupted is the cause of a context that the user has cancelled.
 	ErrInterrupted = errors.New("interrupted, progress is kept")
 
-	// ErrFinish matches ErrInterrupted. It is the cause of a context that was
-	// ended by somebody who can wait: the pages in hand are still answered, and
-	// kept, while after any other cause only what has come already is.
+	// ErrFinish matches ErrInterrupted. With this cause a run still waits for the
+	// answers to the calls under way, and commits them. With any other cause it
+	// commits only the pages that have been answered.
 	ErrFinish = fmt.Errorf("%w", ErrInterrupted)
 
-	// ErrClaimed is matched where another worker has the function.
+	// ErrClaimed says that another worker has claimed the function.
 	ErrClaimed = errors.New("function is claimed by another worker")
 
-	// ErrClaimLost is matched where a worker's claim has passed to another.
-	// Nothing of the transaction that found out was kept.
+	// ErrClaimLost says that another worker has taken over the claim. The transaction
+	// that found this out was rolled back.
 	ErrClaimLost = errors.New("claim was lost to another worker")
 )
 
-// RunOutcome is the word for how a run ended, as the archive keeps it: complete,
+// RunOutcome returns the word that the archive keeps for how a run ended: complete,
 // incomplete, interrupted or failed.
 func RunOutcome(ended error) string {
 	var incomplete *IncompleteError
@@ -51,12 +51,12 @@ func RunOutcome(ended error) string {
 	}
 }
 
-// An IncompleteError says that a run ended with windows that are not complete.
-// What was archived stays.
+// An IncompleteError says that a run ended with windows that are not complete. The
+// records archived so far stay.
 type IncompleteError struct {
 	Short, Failed, NotDue, Differ int     // windows
-	Left                          int     // questions about records in flight, counts or versions without an answer
-	First                         Failure // the first trouble, if any
+	Left                          int     // failed calls about records in flight, counts or versions
+	First                         Failure // the first failure, if any
 }
 
 func (e *IncompleteError) Error() string {
@@ -67,7 +67,7 @@ func (e *IncompleteError) Error() string {
 	}{
 		{e.Short + e.Failed, "windows are not complete"},
 		{e.Differ, "windows have fewer records than the source counts (--repair reads them again)"},
-		{e.Left, "questions about records in flight, counts or versions had no answer"},
+		{e.Left, "calls about records in flight, counts or versions failed, the next run makes them again"},
 		{e.NotDue, "windows have not settled yet, run again later"},
 	} {
 		if p.n > 0 {
@@ -81,19 +81,19 @@ func (e *IncompleteError) Error() string {
 	return msg
 }
 
-// CallID is that of the first trouble.
+// CallID returns the id of the first failed call.
 func (e *IncompleteError) CallID() string { return CallID(e.First.Err) }
 
-// A Failure is what kept a span from becoming complete.
+// A Failure says why a span did not become complete.
 type Failure struct {
 	Function Function
 	Span     Span
 	Err      error
 }
 
-// A ShortError says that the source counted more records than it gave, or
-// (Count -1) gave no count and something else at every walk, or (Moved) went
-// on changing while it was read.
+// A ShortError says that no walk of a span was whole: the source counted more records
+// than it gave; or it gave no count (Count is -1), and no two walks saw the same
+// records; or its count changed during every walk (Moved).
 type ShortError struct {
 	Saw, Count int
 	Moved      bool
@@ -110,11 +110,11 @@ func (e *ShortError) Error() string {
 	}
 }
 
-// A SourceError is an error of the source, not of the archive: it concerns one
-// span and leaves the others as they are.
+// A SourceError is an error of the source, not of the archive. It concerns one span;
+// other spans can still be read.
 type SourceError struct{ Err error }
 
 func (e *SourceError) Error() string { return e.Err.Error() }
 
-// Unwrap makes errors.Is see what the source said.
+// Unwrap returns the source's own error.
 func (e *SourceError) Unwrap() error { return e.Err }

@@ -2,9 +2,9 @@ package archive
 
 import "time"
 
-// MaxLife is how long after its window a record in flight is asked for again:
-// an invocation waits up to 24 hours (page: Querying Asynchronous Execution
-// Notification Settings, max_async_event_age_in_seconds) and runs up to 72.
+// MaxLife is how long after its window a record in flight is still asked for. An
+// invocation waits up to 24 hours (vendor's page "Querying Asynchronous Execution
+// Notification Settings", max_async_event_age_in_seconds) and runs up to 72 hours.
 const MaxLife = 96 * time.Hour
 
 // FirstRecheck is how long after a record in flight was found the source is asked

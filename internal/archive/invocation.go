@@ -2,8 +2,8 @@ package archive
 
 import "time"
 
-// The statuses of an invocation. A source's own word that is none of these is
-// kept as it is and taken for settled.
+// The statuses of an invocation. A word of the source that has no such status is kept
+// unchanged, and counts as settled.
 const (
 	StatusWait    = "WAIT"
 	StatusRunning = "RUNNING"
@@ -12,9 +12,9 @@ const (
 	StatusDiscard = "DISCARD"
 )
 
-// MaxRequestID is the length in characters of the longest request id that a
-// row holds, the limit of the API's own request_id parameter (page: Querying
-// Asynchronous Invocation Requests).
+// MaxRequestID is the length in characters of the longest request id that a row holds:
+// the limit of the API's own request_id parameter (vendor's page "Querying
+// Asynchronous Invocation Requests").
 const MaxRequestID = 64
 
 // An Invocation is one record of a source, parsed and ready to be kept. Its
@@ -33,18 +33,18 @@ type Invocation struct {
 // InFlight reports whether the invocation may still change by itself.
 func (i *Invocation) InFlight() bool { return InFlight(i.Status) }
 
-// InFlight reports whether a status is one of those that settle later.
+// InFlight reports whether an invocation with this status will settle later.
 func InFlight(status string) bool { return status == StatusWait || status == StatusRunning }
 
 // A Rejected is an element of a page that no row can hold.
 type Rejected struct {
 	Reason  string
-	Start   time.Time // where it can be read; zero otherwise
-	Payload []byte    // the element as it came
+	Start   time.Time // zero if the element has no readable start
+	Payload []byte    // the element as the source sent it
 }
 
-// Distinct leaves one record for each request id, the latest of its states. It
-// works in place.
+// Distinct keeps one record for each request id, in its latest state. It works in
+// place.
 func Distinct(page []Invocation) []Invocation {
 	at := make(map[string]int, len(page))
 	kept := page[:0]
@@ -61,9 +61,9 @@ func Distinct(page []Invocation) []Invocation {
 	return kept
 }
 
-// later reports whether of two records of one request this one is the later: a
-// settled one, a running one before one that waits, the one that ended or
-// started later.
+// later reports whether i is a later state of the same request than o. SUCCESS, FAIL
+// and other settled statuses are later than RUNNING, and RUNNING is later than WAIT.
+// In the same status, the later end decides, then the later start.
 func (i *Invocation) later(o *Invocation) bool {
 	if a, b := i.stage(), o.stage(); a != b {
 		return a > b

@@ -26,23 +26,23 @@ func (p *Progress) Update(change func(*Totals)) {
 type Totals struct {
 	Functions int64 // with windows due
 	Windows   int64 // due
-	Done      int64 // windows decided in this run, whichever way
+	Done      int64 // windows that this run decided: the sum of the next four
 	Complete  int64 // of these
 	Short     int64
 	Failed    int64
 	Gone      int64
-	Elsewhere int64 // windows that another worker decided, known at the end
+	Elsewhere int64 // windows that another process decided; set when the run ends
 	Compared  int64 // windows whose count was compared with the source's
 	Differ    int64 // windows whose count was not the source's
 	Missing   int64 // of these, windows of which the source counts more
-	Left      int64 // failed calls for anything but windows: left to the next run
+	Left      int64 // failed calls about records in flight, counts or versions: the next run makes them again
 	Inserted  int64 // rows of invocations
 	Updated   int64
 	Unchanged int64
 	Rejected  int64 // rows of rejected_records
 }
 
-// Records is the number of records read and kept, new or known before.
+// Records returns the number of records read and kept, new or known before.
 func (t Totals) Records() int64 { return t.Inserted + t.Updated + t.Unchanged }
 
 // Kept counts the rows of a commit.

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// A Question is what somebody asks of one function's invocations: of its source,
-// or of the archive. Both answer it alike.
+// A Question selects invocations of one function. The source and the archive give the
+// same answer to it.
 type Question struct {
 	// From and To bound the start, [From, To); zero for no such bound. A record
-	// without a start is one of those that are listed for the time between.
+	// without a start matches if the source lists it for this range.
 	From, To  time.Time
 	Statuses  []string // any of these, ours or the source's own words; none for all
 	RequestID string   // only this one, if set
 }
 
-// Query asks a source for all that may match: whole seconds, and one more on
-// either side, since whether the borders belong to it is not known. The
-// question is bounded on both sides.
+// Query returns the query that asks a source for all records that may match. Its range
+// has whole seconds, and is QueryMargin longer on each side: a source may exclude the
+// borders. From and To must be set.
 func (q *Question) Query(f Function) Query {
 	to := q.To.Truncate(time.Second)
 	if to.Before(q.To) {
@@ -30,8 +30,7 @@ func (q *Question) Query(f Function) Query {
 	return asked
 }
 
-// Matches reports whether a record that came back for the question is one that
-// was asked for.
+// Matches reports whether a record that the source gave for Query matches the question.
 func (q *Question) Matches(inv *Invocation) bool {
 	switch {
 	case q.RequestID != "" && inv.RequestID != q.RequestID:

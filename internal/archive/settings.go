@@ -6,19 +6,18 @@ import (
 	"time"
 )
 
-// A Setting says how one version of a function is invoked asynchronously. What
-// the source does not say, or says in a way that cannot be read, is in Raw
-// alone.
+// A Setting says how one version of a function is invoked asynchronously. Raw also has
+// the values that no other field holds, or that cannot be parsed.
 type Setting struct {
 	URN         string    // of the version
-	MaxEventAge int       // how long an invocation waits at most, in seconds; -1 where it is not said
-	MaxRetries  int       // of one that failed; -1 where it is not said
-	OnSuccess   string    // kind of destination that is told of a success; empty for none
-	OnFailure   string    // the same of a failure
-	StatusLog   *bool     // whether the source keeps records of invocations; nil where it is not said
-	Created     time.Time // zero where it is not said
-	Modified    time.Time // zero where it is not said
-	Raw         []byte    // as the source says it, JSON that a column of jsonb takes
+	MaxEventAge int       // how long an invocation waits at most, in seconds; -1 if unknown
+	MaxRetries  int       // of a failed invocation; -1 if unknown
+	OnSuccess   string    // kind of destination that is notified of a success; empty for none
+	OnFailure   string    // kind of destination that is notified of a failure; empty for none
+	StatusLog   *bool     // whether the source keeps records of invocations; nil if unknown
+	Created     time.Time // zero if unknown
+	Modified    time.Time // zero if unknown
+	Raw         []byte    // the setting as the source sent it, JSON that a jsonb column accepts
 }
 
 // A SettingsPage is one answer about settings.
@@ -30,20 +29,19 @@ type SettingsPage struct {
 
 // A SettingsSource is a source that tells how functions are invoked.
 type SettingsSource interface {
-	// Settings are those of all versions of the function by now. The sequence
-	// ends at the first error; one that matches ErrDenied concerns this
-	// question alone.
+	// Settings yields the current settings of all versions of the function. The
+	// sequence ends at the first error. ErrDenied concerns this call alone.
 	Settings(ctx context.Context, f Function) iter.Seq2[SettingsPage, error]
 }
 
-// FunctionSettings are what a source says of all versions of one function.
+// FunctionSettings are the settings of all versions of one function.
 type FunctionSettings struct {
 	Settings []Setting // no version twice
 	Rejected []Rejected
-	Whole    bool // there is no other
+	Whole    bool // no version's setting is missing
 }
 
-// SettingsEvery is how long a function's settings are not asked for again.
+// SettingsEvery is how often a function's settings are asked for.
 const SettingsEvery = 24 * time.Hour
 
 // ReadSettings asks for all settings of a function.
@@ -68,7 +66,7 @@ func ReadSettings(ctx context.Context, source SettingsSource, f Function) (Funct
 			}
 		}
 	}
-	// What was rejected may be of any version.
+	// A rejected setting may be any version's.
 	s.Whole = len(s.Settings) >= counted && len(s.Rejected) == 0
 	return s, nil
 }

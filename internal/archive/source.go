@@ -18,18 +18,18 @@ type Function struct {
 	URN  string
 	Name string
 
-	// Modified is the source's own word for when it was last changed; empty where
-	// it has none.
+	// Modified is when the function was last changed, as the source writes it; empty
+	// if the source does not tell.
 	Modified string
 }
 
-// A Cursor says where in a query's answer the next page begins. Its meaning is
-// the source's own; empty is the beginning.
+// A Cursor says where in a query's answer the next page begins. Only the source knows
+// its meaning. The empty cursor is the beginning.
 type Cursor string
 
-// A Query asks for the invocations of one function in [From, To]. Whole
-// seconds, UTC. Whether a source takes the borders as inclusive is not known,
-// so the caller makes the query wider than the span it needs: see QueryMargin.
+// A Query asks for the invocations of one function in [From, To], in whole seconds,
+// UTC. A source may exclude the borders, so the caller makes the query longer than the
+// span that it needs: see QueryMargin.
 type Query struct {
 	Function  Function
 	From, To  time.Time
@@ -54,12 +54,11 @@ type Query struct {
 	Freed <-chan struct{}
 }
 
-// A Page is one answer. Nothing in it is lost: what no Invocation can hold is
-// in Rejected.
+// A Page is one answer. Elements that no Invocation can hold are in Rejected.
 type Page struct {
 	Invocations []Invocation
 	Rejected    []Rejected
-	Count       int    // the source's count of the whole query, -1 where it gives none
+	Count       int    // the source's count of the whole query, -1 if it gives none
 	Next        Cursor // the cursor after this page
 	Last        bool   // no page follows
 	Lists       int    // how many more lists follow the list of this page, each with its own order

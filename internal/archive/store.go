@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// A State is what is known of a window.
+// A State says whether the records of a window are in the archive.
 type State string
 
 // The states of a window. Only StateComplete is a promise.
 const (
 	StatePending  State = "pending"  // known, not read
-	StatePartial  State = "partial"  // begun, resumes
+	StatePartial  State = "partial"  // begun, the next run resumes it
 	StateComplete State = "complete" // every record the source gave is kept
 	StateShort    State = "short"    // the source counts more than it gives
 	StateFailed   State = "failed"   // reading it ended with an error
@@ -23,47 +23,48 @@ const (
 type Known struct {
 	ID int32
 	Function
-	LatestID  int32 // of a version other than the latest: the number of the latest; else 0
-	Versioned bool  // it is one of several versions, which may list the same records
+	LatestID  int32 // number of the function's latest version; 0 if this is the latest
+	Versioned bool  // the function has several versions, which may list the same records
 }
 
 // An Order says what a run is asked for.
 type Order struct {
 	AskedBy string // the command: run, once, backfill, verify
 	Range   Span   // windows to make complete
-	Older   bool   // and windows before Range that were begun or failed earlier
-	Force   bool   // complete windows as well
+	Older   bool   // also read windows before Range that were begun or failed earlier
+	Force   bool   // also read complete windows
 
-	// Follow asks for records in flight whose time has come, and for counts of
-	// windows that were completed VerifyAfter ago and not verified since (0:
-	// of none).
+	// Follow asks again for records in flight that are due, and compares the counts of
+	// windows that were completed VerifyAfter ago and not verified since. VerifyAfter 0
+	// compares none.
 	Follow      bool
 	VerifyAfter time.Duration
 
-	// Rest leaves functions alone that have been empty for long: for an eighth of
-	// that time, and at most RestAtMost. Then one call asks for all windows since.
+	// Rest asks less often for functions without records: after an eighth of the time
+	// that they have been empty, and at least every RestAtMost. One call then asks for
+	// all windows since the last call.
 	Rest bool
 
-	// Compare reads nothing because it is not complete: it compares the counts
-	// of all windows in Range, and with Repair reads again what differs.
+	// Compare compares the counts of all complete windows in Range, and reads no
+	// incomplete ones. With Repair it also reads the windows that differ again.
 	Compare, Repair bool
 }
 
-// RestAtMost is how long an empty function is left alone at most. A source keeps
-// its records for days.
+// RestAtMost is the longest time between two calls for an empty function. A source
+// keeps its records for days.
 const RestAtMost = 6 * time.Hour
 
 // A Due is a function with something to do.
 type Due struct {
 	Known
 	Windows int       // to read
-	Oldest  time.Time // the first of them
-	// Settings says that windows are read and the function's settings have not
-	// been asked for since SettingsEvery.
+	Oldest  time.Time // the first of these windows
+	// Settings says that the function's settings are due: it has windows to read, and
+	// was asked for its settings at least SettingsEvery ago.
 	Settings bool
 }
 
-// A Walk is a way through a span's pages that a commit has left open.
+// A Walk is the checkpoint of a walk through a span's pages.
 type Walk struct {
 	Span   Span
 	Cursor Cursor // after the last page committed
@@ -71,14 +72,12 @@ type Walk struct {
 	Count  int    // the source's count as of that page, -1 for none
 }
 
-// Work is what a claimed function has to do: the walks left open by earlier
-// runs, and the other windows that are due, oldest first.
+// Work is what is due of a claimed function. All lists are ordered, oldest first.
 type Work struct {
-	Open    []Walk
-	Windows []time.Time
-	Verify  []time.Time // to be compared with the source's count
-	// Complete are windows that are complete, oldest first, from the first that
-	// is not verified and soon has to be.
+	Open    []Walk      // walks that earlier runs left open
+	Windows []time.Time // the other windows to read
+	Verify  []time.Time // windows to compare with the source's count
+	// Complete are complete windows, from the first one that soon has to be verified.
 	Complete []Complete
 }
 
@@ -89,32 +88,31 @@ type Complete struct {
 	Verify  bool // it was completed long enough ago to be verified by reading it again
 }
 
-// A Batch is some pages of a walk, one after the other, with the checkpoint
-// after the last of them. All of it is kept or nothing is.
+// A Batch is adjacent pages of a walk, with the checkpoint after the last of them. The
+// store commits a batch as a whole or not at all.
 type Batch struct {
 	Invocations []Invocation // no request id twice
 	Rejected    []Rejected
 	Walk        Walk     // as it stands after these pages
-	Outcome     *Outcome // set where the walk ends here: it is closed, its windows decided
-	Strays      bool     // some records' start is not within what was asked for
-	Pieces      []Span   // set where the walk ends here in favour of walks of these, none begun
+	Outcome     *Outcome // set if the walk ends here and its windows are decided
+	Strays      bool     // some records start outside the query
+	Pieces      []Span   // set if the walk ends here and new walks of these spans replace it
 	At          time.Time
 }
 
 // An Outcome is how the walk of a span ended, for all of its windows.
 type Outcome struct {
 	State State
-	// Counts are the source's numbers of records a window, by its start; nil
-	// where they are not known a window. A window that is not in a map that is
-	// not nil has none.
+	// Counts are the source's numbers of records by window; nil if the source's numbers
+	// are unknown. In a map, a missing window has no records.
 	Counts map[time.Time]int
-	Err    string // for states other than complete
+	Err    string // empty if State is StateComplete
 }
 
 // Kept says what a commit did.
 type Kept struct {
 	Inserted, Updated, Unchanged, Rejected int // rows
-	InFlight                               int // of the batch, as kept
+	InFlight                               int // records of the batch that are in flight in the archive
 }
 
 // A Counted is how many records the archive has in [From, To], rejected ones
@@ -123,9 +121,9 @@ type Kept struct {
 type Counted struct {
 	From, To time.Time
 	Records  int
-	Quiet    bool // false: no such seconds were found near, From and To are the span's own
-	// Undated says that the source's count of the same is not of these records:
-	// some have no start, or are in flight and may have moved since, or the
+	Quiet    bool // false: there are no such seconds near, From and To are the span's first and last second
+	// Undated says that Records cannot be compared with the source's count: some
+	// records have no start, or are in flight and may have moved since, or the
 	// function has strays (see Batch).
 	Undated bool
 }
@@ -136,24 +134,25 @@ type RunID int64
 // A Store keeps functions, windows, invocations and runs.
 type Store interface {
 	BeginRun(ctx context.Context, o Order, at time.Time) (RunID, error)
-	// NoteRun notes how far a run has come.
+	// NoteRun writes the progress of a run.
 	NoteRun(ctx context.Context, id RunID, n Noted, at time.Time) error
 	EndRun(ctx context.Context, id RunID, s Summary, err error, at time.Time) error
 
 	// SeeFunctions notes that the source listed the functions at this time.
 	SeeFunctions(ctx context.Context, source SourceID, functions []Function, at time.Time) ([]Known, error)
-	// UnseenFunctions are the source's functions that are not gone and were last
-	// listed before this time: the source may have deleted them. Versions other
-	// than the latest are not among them.
+	// UnseenFunctions returns the source's functions that are not gone and were last
+	// listed before this time: the source may have deleted them. It returns only
+	// latest versions.
 	UnseenFunctions(ctx context.Context, source SourceID, before time.Time) ([]Known, error)
 
-	// Due picks the functions that have something to do, those with the oldest
-	// windows first.
+	// Due returns the functions that have something to do, ordered by their oldest
+	// window.
 	Due(ctx context.Context, functions []Known, o Order, at time.Time) ([]Due, error)
-	// Plan notes the windows that are due as known, so that windows which a run
-	// did not reach can be shown.
+	// Plan inserts the due windows as pending, so that the status shows windows that a
+	// run did not reach.
 	Plan(ctx context.Context, due []Due, o Order) error
-	// Claim gives the function to this worker alone, or answers ErrClaimed.
+	// Claim gives the function to this worker alone. It returns ErrClaimed if another
+	// worker has it.
 	Claim(ctx context.Context, function Known) (Claim, error)
 }
 
@@ -164,33 +163,33 @@ type Store interface {
 // over, the methods that write return ErrClaimLost and write nothing.
 type Claim interface {
 	Work(ctx context.Context, o Order, at time.Time) (Work, error)
-	// Archived are the request ids that the archive holds of the function from
-	// one second before the span to one second after it.
+	// Archived yields the request ids that the archive holds of the function, from one
+	// second before the span to one second after it.
 	Archived(ctx context.Context, s Span) iter.Seq2[string, error]
 	Commit(ctx context.Context, b Batch) (Kept, error)
-	// Fail notes that reading a span ended with an error. Its walk, where it
-	// has begun, stays open for the next run.
+	// Fail notes that reading a span ended with an error. If its walk has begun, the
+	// walk stays open for the next run.
 	Fail(ctx context.Context, s Span, reason string, at time.Time) error
-	// Gone notes that the source does not know the function any more, nor then
-	// the spans still due.
+	// Gone notes that the source does not know the function any more, and that the
+	// windows of the spans still due are gone.
 	Gone(ctx context.Context, due []Span, at time.Time) error
 
-	// InFlight are the records in flight that are to be asked for by now, those
-	// of the oldest windows first.
+	// InFlight returns the records in flight that are due to be asked for, ordered by
+	// window.
 	InFlight(ctx context.Context, at time.Time) ([]InFlightRecord, error)
-	// Follow keeps what the source gave when asked for one of them.
+	// Follow commits the records that the source gave for one record in flight.
 	Follow(ctx context.Context, r InFlightRecord, found []Invocation, rejected []Rejected, at time.Time) (Kept, error)
-	// Rechecked notes that what is in flight in these windows was asked for.
+	// Rechecked notes that the records in flight of these windows were asked for.
 	Rechecked(ctx context.Context, windows []time.Time, at time.Time) error
 
-	// Count is what the archive has of the span, as a query to compare with
-	// the source's count of the same: by the rows themselves, or by what the
-	// windows say of them, which costs less.
+	// Count counts the archive's records of the span, and says which query of the source
+	// counts the same records. It counts the rows, or adds up the counts kept in the
+	// windows, which costs less.
 	Count(ctx context.Context, s Span, byRows bool) (Counted, error)
-	// Recount makes what the windows say of their rows true where somebody
-	// else changed these.
+	// Recount counts the rows of the span's windows again, in case another program has
+	// changed rows.
 	Recount(ctx context.Context, s Span) error
-	// Missing is how many of a page of the span the archive does not have.
+	// Missing returns how many records of a page of the span are not in the archive.
 	Missing(ctx context.Context, s Span, page []Invocation) (int, error)
 	// Verified notes that the span's complete windows were verified.
 	Verified(ctx context.Context, s Span, at time.Time) error
@@ -198,16 +197,16 @@ type Claim interface {
 	// has: it is not complete any more.
 	Differs(ctx context.Context, window time.Time, d *ShortError) error
 
-	// SettingsAsked is when the function's settings were asked for last, zero
-	// for never.
+	// SettingsAsked returns when the function's settings were last asked for; zero for
+	// never.
 	SettingsAsked(ctx context.Context) (time.Time, error)
-	// KeepSettings keeps what the source said of them at this time.
+	// KeepSettings stores the settings that the source gave at this time.
 	KeepSettings(ctx context.Context, s FunctionSettings, at time.Time) error
 
 	Renew(ctx context.Context) error
 	Release(ctx context.Context) error
 }
 
-// ClaimLife is how long a function stays with a worker that has gone silent:
-// killed work is taken over within this time.
+// ClaimLife is how long a claim lasts without a write or a renewal. Another worker can
+// claim the function of a killed process after this time.
 const ClaimLife = 45 * time.Second

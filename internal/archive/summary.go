@@ -2,15 +2,15 @@ package archive
 
 import "time"
 
-// NoteEvery is how often a run notes how far it has come, for those who watch it
-// from another process.
+// NoteEvery is how often a run writes its progress to the store, for the status page
+// and metrics of other processes.
 const NoteEvery = 5 * time.Second
 
 // DeadAfter is how long after its last note a run without an end is shown as one
 // whose process died.
 const DeadAfter = time.Minute
 
-// A Noted is how far a run has come.
+// A Noted is the progress of a run.
 type Noted struct {
 	Totals
 	Calls   int64 // made to the source in this run

@@ -5,11 +5,11 @@ import "time"
 // Hour is the length of a window.
 const Hour = time.Hour
 
-// A Span is a run of whole UTC hours, [From, To): windows next to one another
-// that are asked for in one query.
+// A Span is the adjacent UTC hours in [From, To), whose windows are asked for in one
+// query.
 type Span struct{ From, To time.Time }
 
-// Windows is the number of hours in the span.
+// Windows returns the number of hours in the span.
 func (s Span) Windows() int { return int(s.To.Sub(s.From) / Hour) }
 
 // Holds reports whether t lies in [From, To).
@@ -22,12 +22,12 @@ func (s Span) String() string {
 	return s.From.UTC().Format("2006-01-02T15:04Z") + "/" + s.To.UTC().Format("2006-01-02T15:04Z")
 }
 
-// WindowOf is the start of the window in which t lies.
+// WindowOf returns the start of the window in which t lies.
 func WindowOf(t time.Time) time.Time { return t.UTC().Truncate(Hour) }
 
-// WindowOf is the window into which a record found by asking for the span
-// counts: that of its start, or the span's last where it has none. What waits
-// for its start has done so for a day at most.
+// WindowOf returns the window into which a record counts that was found by a query for
+// the span: the window of its start, or the span's last window if it has no start. A
+// record waits at most a day for its start.
 func (s Span) WindowOf(start time.Time) time.Time {
 	if start.IsZero() {
 		return s.To.Add(-Hour)
@@ -35,14 +35,14 @@ func (s Span) WindowOf(start time.Time) time.Time {
 	return WindowOf(start)
 }
 
-// DueBefore is the end of the last window that has settled at now: a window is
-// due once it ended at least settle ago, and not before.
+// DueBefore returns the end of the last window that is due: a window is due once it
+// ended at least settle ago.
 func DueBefore(now time.Time, settle time.Duration) time.Time {
 	return WindowOf(now.Add(-settle))
 }
 
-// MaxSpan bounds one query. A month of a quiet function costs one call; a busy
-// one says so with its first page's count, and its span is cut (see walk.go).
+// MaxSpan bounds one query. A month of a quiet function costs one call. The count on
+// the first page tells that a function is busy, and package loop then cuts the span.
 const MaxSpan = 31 * 24 * Hour
 
 // Spans joins windows, sorted by time, into spans of at most MaxSpan.
@@ -73,7 +73,7 @@ func (s Span) Cut(n int) []Span {
 	return pieces
 }
 
-// QueryMargin is how much more than a span is asked for on either side. All records
-// that come are kept: if the source excludes a border, no record of
-// the span's first or last second is lost.
+// QueryMargin is how much longer than its span a query is on each side. All records
+// that the source gives are kept. So no record of the span's first or last second is
+// lost if the source excludes the borders of a query.
 const QueryMargin = time.Second
