@@ -41,16 +41,11 @@ func (c *backfillCommand) Run(ctx context.Context, s streams, in *settings.Setti
 		return err
 	}
 	log := c.Logger(s.err)
-	stopProfiles, err := serveProfiles(c.Pprof, log)
+	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, supervise.Options{Log: log, Migrate: !c.NoMigrate && !c.DryRun, Functions: c.Function})
 	if err != nil {
 		return err
 	}
-	defer stopProfiles()
-	set, err := supervise.Open(ctx, in, supervise.Options{Log: log, Migrate: !c.NoMigrate && !c.DryRun, Functions: c.Function})
-	if err != nil {
-		return err
-	}
-	defer set.DB.Close()
+	defer end()
 	order := archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}
 	if c.DryRun {
 		return set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, _ io.Writer) error {

@@ -28,16 +28,11 @@ func (c *onceCommand) Source() settings.Source {
 func (c *onceCommand) Run(ctx context.Context, s streams, in *settings.Settings, line typed) error {
 	s.err = terminal.NewConsole(s.err)
 	log := c.Logger(s.err)
-	stopProfiles, err := serveProfiles(c.Pprof, log)
+	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, supervise.Options{Log: log, Migrate: !c.NoMigrate && !c.DryRun})
 	if err != nil {
 		return err
 	}
-	defer stopProfiles()
-	set, err := supervise.Open(ctx, in, supervise.Options{Log: log, Migrate: !c.NoMigrate && !c.DryRun})
-	if err != nil {
-		return err
-	}
-	defer set.DB.Close()
+	defer end()
 	clock := archive.SystemClock{}
 	now := clock.Now()
 	order := func(source *supervise.Source) archive.Order { return source.DueOrder("once", now) }

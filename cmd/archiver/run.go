@@ -38,25 +38,20 @@ const webGrace = time.Second
 // Run is called by the command line. It returns nil after a signal.
 func (c *runCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
 	log := c.Logger(s.err)
-	stopProfiles, err := serveProfiles(c.Pprof, log)
-	if err != nil {
-		return err
-	}
-	defer stopProfiles()
 	m := metrics.New(release)
 	shortest := c.Lookback
 	for _, source := range in.Sources {
 		shortest = min(shortest, source.Lookback)
 		m.Begin(source.Provider, extract.Outcomes, source.Lookback)
 	}
-	set, err := supervise.Open(ctx, in, supervise.Options{Log: log, Metrics: m, Migrate: !c.NoMigrate})
+	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, supervise.Options{Log: log, Metrics: m, Migrate: !c.NoMigrate})
 	if err != nil && errors.Is(context.Cause(ctx), archive.ErrInterrupted) {
 		return nil // nothing has begun yet
 	}
 	if err != nil {
 		return err
 	}
-	defer set.DB.Close()
+	defer end()
 	reader := read.New(set.DB)
 	m.Watch(reader, archive.SystemClock{}, log)
 	if c.Listen != "" {
@@ -95,13 +90,18 @@ func webPages(ping func(context.Context) error, page http.Handler, m *metrics.Me
 	return mux
 }
 
-// serveProfiles serves profiles on the address of --pprof, if there is one.
-func serveProfiles(address string, log *slog.Logger) (stop func(), err error) {
-	if address == "" {
-		return func() {}, nil
+// openArchive opens the sources and the database of a command, and serves profiles
+// if --pprof asks for them. Call end at the end of the command.
+func openArchive(ctx context.Context, f *settings.ArchiveFlags, in *settings.Settings, o supervise.Options) (set *supervise.Set, end func(), err error) {
+	stop := func() {}
+	if f.Pprof != "" {
+		if stop, err = serve.Profiles(f.Pprof, o.Log); err != nil {
+			return nil, nil, fmt.Errorf("%w (set --pprof to another address)", err)
+		}
 	}
-	if stop, err = serve.Profiles(address, log); err != nil {
-		return nil, fmt.Errorf("%w (set --pprof to another address)", err)
+	if set, err = supervise.Open(ctx, in, o); err != nil {
+		stop()
+		return nil, nil, err
 	}
-	return stop, nil
+	return set, func() { set.DB.Close(); stop() }, nil
 }

@@ -29,16 +29,11 @@ func (c *verifyCommand) Run(ctx context.Context, s streams, in *settings.Setting
 		return err
 	}
 	log := c.Logger(s.err)
-	stopProfiles, err := serveProfiles(c.Pprof, log)
+	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, supervise.Options{Log: log, Migrate: !c.NoMigrate, Functions: c.Function})
 	if err != nil {
 		return err
 	}
-	defer stopProfiles()
-	set, err := supervise.Open(ctx, in, supervise.Options{Log: log, Migrate: !c.NoMigrate, Functions: c.Function})
-	if err != nil {
-		return err
-	}
-	defer set.DB.Close()
+	defer end()
 	order := archive.Order{AskedBy: "verify", Compare: true, Repair: c.Repair, Range: span}
 	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
 		return verify(ctx, source.Archiver, order, source.Log, out, errs)

@@ -81,9 +81,6 @@ func (in *input) mistake(at configfile.Place, format string, args ...any) {
 	in.fileMistakes = append(in.fileMistakes, at.Mistakef(format, args...))
 }
 
-// maxMistakes bounds how many mistakes are told.
-const maxMistakes = 50
-
 // mistakes returns all mistakes, those in the file in the order of their places.
 // It returns nil if there are none.
 func (in *input) mistakes(s *Settings) error {
@@ -106,9 +103,6 @@ func (in *input) mistakes(s *Settings) error {
 		if _, err := s.DatabaseURL(); err != nil {
 			all = append(all, err)
 		}
-	}
-	if more := len(all) - maxMistakes; more > 0 {
-		all = append(all[:maxMistakes], Usagef("… and %d more mistakes", more))
 	}
 	return all
 }

@@ -2,11 +2,17 @@
 // deep, at the top and in each element of the list sources. It knows the place
 // of each key and value, and not what they mean.
 //
+//	file.go      what a file says, and a mistake with its place
 //	read.go      from the file to sections, settings and values
 //	syntax.go    what is not YAML, and what was probably meant
-//	mistake.go   a mistake and its place
 //	nearest.go   the known name that is nearest to an unknown one
 package configfile
+
+import (
+	"fmt"
+
+	"archiver/internal/terminal"
+)
 
 // A File is what a configuration file says.
 type File struct {
@@ -59,4 +65,31 @@ func (s *Section) Get(key string) (Setting, bool) {
 		}
 	}
 	return Setting{}, false
+}
+
+// A Place is a position in a file. Lines and columns count from 1; a line of 0
+// means the file as a whole.
+type Place struct {
+	File         string
+	Line, Column int
+}
+
+func (p Place) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
+
+// A Mistake is an error in a file, with its place.
+type Mistake struct {
+	At   Place
+	Text string
+}
+
+func (m *Mistake) Error() string { return m.At.String() + ": " + m.Text }
+
+// Mistakef makes a mistake at this place. Its text is safe to print.
+func (p Place) Mistakef(format string, args ...any) error {
+	return &Mistake{At: p, Text: terminal.Line(fmt.Sprintf(format, args...))}
 }
