@@ -64,7 +64,7 @@ COMMENT ON TABLE functions IS
 COMMENT ON COLUMN functions.function_id IS
     'Number of the function in this archive.';
 COMMENT ON COLUMN functions.strays IS
-    'Whether the source gave records of this function for an hour in which they do not start.';
+    'Whether the source has returned records of this function that do not start in the hours that it was asked for.';
 COMMENT ON COLUMN functions.settings_asked_at IS
     'When the source was last asked for the function''s notification settings.';
 COMMENT ON COLUMN functions.latest_id IS
@@ -169,9 +169,9 @@ COMMENT ON TABLE archiver_days.invocations_settled IS
 
 -- A discarded request never starts.
 --
--- Settled rows are written once. The vacuum that follows them freezes what it
--- visits, and comes after 5% of new rows. internal/load/days/partition.go sets the
--- same for each day, and gives reasons and measurements.
+-- Settled rows are written once. Autovacuum runs after 5% of new rows, and freezes
+-- the rows that it visits. internal/load/days/partition.go sets the same for each
+-- day, and gives reasons and measurements.
 CREATE TABLE archiver_days.invocations_undated PARTITION OF archiver_days.invocations_settled
     FOR VALUES IN (true)
     WITH (autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_factor = 0.05);
@@ -345,11 +345,11 @@ COMMENT ON COLUMN status_log_off.off_to IS
 -- the rows; the other columns say how reading the window went. A row with
 -- planned = false came from a record found while another window was read.
 --
--- Only the newest windows change. By default autovacuum would come after a fifth
--- of the table, in a year's archive every ten weeks. Until it comes, each look
--- at the newest windows goes to the heap and past dead versions (909 pages for
--- 1,665 windows, 12 after a vacuum). With 1.4 million windows a vacuum at 2%
--- takes 0.13 s, every few days.
+-- Only the newest windows change. By default autovacuum runs after a fifth of the
+-- table has changed: in a year's archive every ten weeks. Until it runs, each query
+-- of the newest windows reads the heap, with dead rows (909 pages for 1,665 windows,
+-- 12 after a vacuum). With 1.4 million windows a vacuum at 2% takes 0.13 s, every
+-- few days.
 --
 -- A lower fillfactor would not help: both updates of a window (read, verified)
 -- change a column of a partial index, so neither is HOT (0.1% of updates at
@@ -430,7 +430,7 @@ SELECT provider, function_urn, window_start, state, records, pending, source_cou
 COMMENT ON VIEW window_coverage IS
     'One row for each function and hour: whether it is complete, and if not, why.';
 COMMENT ON COLUMN window_coverage.state IS
-    'pending (known, not read), partial (begun), complete, short (the source counts more than it gives), failed, gone (the function does not answer), or off (complete, but the source kept no records for all of the hour).';
+    'pending (known, not read), partial (begun), complete, short (the source counts more records than it returns), failed, gone (the function does not answer), or off (complete, but the source kept no records for all of the hour).';
 COMMENT ON COLUMN window_coverage.records IS
     'Number of archived records.';
 
@@ -454,7 +454,7 @@ COMMENT ON COLUMN archiver_internal.claims.epoch IS
 COMMENT ON COLUMN archiver_internal.claims.expires_at IS
     'When the claim expires if its owner does not renew it.';
 
--- The spans that were begun and not finished. The next run goes on from there.
+-- The spans that were begun and not finished. The next run resumes them.
 CREATE TABLE archiver_internal.walks (
     function_id   integer NOT NULL,
     span_from     timestamptz NOT NULL,
@@ -537,7 +537,7 @@ COMMENT ON COLUMN archiver_internal.window_days.empty IS
 COMMENT ON COLUMN archiver_internal.window_days.in_flight IS
     'Complete windows with records in flight.';
 COMMENT ON COLUMN archiver_internal.window_days.short IS
-    'Windows that are short: the source counts more records than it gives.';
+    'Windows that are short: the source counts more records than it returns.';
 COMMENT ON COLUMN archiver_internal.window_days.failed IS
     'Windows whose reading ended with an error.';
 COMMENT ON COLUMN archiver_internal.window_days.gone IS
@@ -690,7 +690,7 @@ COMMENT ON COLUMN archiver_internal.window_totals.complete IS
 COMMENT ON COLUMN archiver_internal.window_totals.open IS
     'Planned windows that are neither complete nor gone.';
 COMMENT ON COLUMN archiver_internal.window_totals.short IS
-    'Windows that are short: the source counts more records than it gives.';
+    'Windows that are short: the source counts more records than it returns.';
 COMMENT ON COLUMN archiver_internal.window_totals.failed IS
     'Windows whose reading ended with an error.';
 COMMENT ON COLUMN archiver_internal.window_totals.gone IS
@@ -785,13 +785,13 @@ COMMENT ON COLUMN runs.finished_at IS
 COMMENT ON COLUMN runs.windows IS
     'Windows that were due in the run.';
 COMMENT ON COLUMN runs.complete IS
-    'Windows of these that became complete.';
+    'Due windows that became complete.';
 COMMENT ON COLUMN runs.records IS
-    'Records that the source gave.';
+    'Records that the source returned.';
 COMMENT ON COLUMN runs.inserted IS
-    'Records of these that were new.';
+    'Returned records that were new.';
 COMMENT ON COLUMN runs.rejected IS
-    'Records of these that no row can hold.';
+    'Returned records that no row can hold.';
 COMMENT ON COLUMN runs.calls IS
     'Calls to the source.';
 COMMENT ON COLUMN runs.outcome IS
@@ -803,13 +803,13 @@ COMMENT ON COLUMN runs.seen_at IS
 COMMENT ON COLUMN runs.windows_planned IS
     'Windows that are due in the run, as known at seen_at. 0 before that is known.';
 COMMENT ON COLUMN runs.windows_done IS
-    'Windows of these that were read by seen_at, with success or with an error.';
+    'Due windows that were read by seen_at, with success or with an error.';
 COMMENT ON COLUMN runs.records_done IS
     'Records read and kept by seen_at, new or known before.';
 COMMENT ON COLUMN runs.calls_done IS
     'Calls made to the source by seen_at, retries included.';
 COMMENT ON COLUMN runs.refused_done IS
-    'Calls of these that the source refused because there were too many.';
+    'Calls that the source refused by seen_at because there were too many.';
 
 -- 6. Figures: counts and durations by hour and day, so that a chart of a year
 -- reads some thousand rows.
@@ -818,7 +818,7 @@ COMMENT ON COLUMN runs.refused_done IS
 -- less than a millisecond, bucket 1 begins at 1 ms, bucket 9 at 2 ms, and 255,
 -- the last, at 44 days. Histograms of any hours and functions add up.
 --
--- The middle of a bucket is 4.4% from its ends, at most.
+-- The middle of a bucket is at most 4.4% from its ends.
 CREATE FUNCTION archiver_internal.duration_bucket(seconds double precision) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 SELECT CASE WHEN seconds < 0.001 THEN 0
@@ -1192,7 +1192,7 @@ BEGIN
                 ('last_seen', 'When the source last listed it.'),
                 ('gone_at', 'Since when the source does not have the function. NULL while the source has it.'),
                 ('version', 'Version of the function.'),
-                ('state', 'pending (known, not read), partial (begun), complete, short (the source counts more than it gives), failed, or gone (the function does not answer).'),
+                ('state', 'pending (known, not read), partial (begun), complete, short (the source counts more records than it returns), failed, or gone (the function does not answer).'),
                 ('planned', 'Whether a run reads this window. False if the row exists only because a record of this hour was found while another window was read.'),
                 ('records', 'Number of records.'),
                 ('pending', 'Number of its records that are in flight.'),
