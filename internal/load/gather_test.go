@@ -14,18 +14,18 @@ import (
 	"archiver/internal/load/loadtest"
 )
 
-// What comes while all turns are taken goes together in the next one, as far
-// as it has room, first come first served.
+// Items that come while a group is under way form the next group, in the order in which
+// they came, as far as it has room.
 func TestGather(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var turns [][]int
+		var groups [][]int
 		goOn := make(chan struct{})
 		g := &gather[int]{
 			most: 1,
 			full: func(together []int, _ int) bool { return len(together) == 3 },
 			make: func(_ context.Context, items []int) {
-				turns = append(turns, slices.Clone(items))
+				groups = append(groups, slices.Clone(items))
 				<-goOn
 			},
 		}
@@ -36,17 +36,17 @@ func TestGather(t *testing.T) {
 		}
 		close(goOn)
 		all.Wait()
-		if got := fmt.Sprint(turns); got != "[[0] [1 2 3] [4 5]]" {
-			t.Errorf("turns of %s", got)
+		if got := fmt.Sprint(groups); got != "[[0] [1 2 3] [4 5]]" {
+			t.Errorf("groups are %s", got)
 		}
 		g.do(t.Context(), 6)
-		if got := turns[len(turns)-1]; len(got) != 1 || got[0] != 6 {
-			t.Errorf("one that comes alone is made with %v", got)
+		if got := groups[len(groups)-1]; len(got) != 1 || got[0] != 6 {
+			t.Errorf("an item that comes alone is in the group %v", got)
 		}
 	})
 }
 
-// A turn ends early only when nobody wants what it makes any more.
+// The context of a group ends when the contexts of all its items have ended.
 func TestGatherEndsWithAllOfItsContexts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -107,7 +107,7 @@ func (a *archiveDB) held() (release func()) {
 	}
 }
 
-// queued is how many turns are under way, and how many writes wait for theirs.
+// queued is how many groups of writes are under way, and how many writes wait.
 func (s *Store) queued() (underWay, waiting int) {
 	s.writes.mu.Lock()
 	defer s.writes.mu.Unlock()
