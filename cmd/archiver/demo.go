@@ -15,11 +15,8 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/extract"
 	"archiver/internal/extract/functiongraph"
-	"archiver/internal/load"
-	"archiver/internal/load/days"
 	"archiver/internal/load/pg"
 	"archiver/internal/load/read"
-	"archiver/internal/loop"
 	"archiver/internal/pgserver"
 	"archiver/internal/serve"
 	"archiver/internal/settings"
@@ -133,23 +130,21 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 		return err
 	}
 	defer stop()
-	if err := supervise.MigrateUp(ctx, databaseURL, log); err != nil {
-		return err
-	}
-	db, err := pg.Open(ctx, databaseURL, 8, log)
+	set, err := supervise.Open(ctx, &settings.Settings{
+		Sources: []settings.Source{source}, Database: extract.FixedSecret("the demo's PostgreSQL", databaseURL),
+	}, supervise.Options{Log: log, Migrate: true})
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	archiver := &loop.Archiver{Source: source, Store: load.New(db, days.New(db)), Clock: archive.SystemClock{}, Log: log, Settle: 10 * time.Minute, Concurrency: 8}
+	defer set.DB.Close()
 	order := archive.Order{AskedBy: "demo", Range: archive.Span{From: day, To: day.Add(24 * time.Hour)}}
 	fmt.Fprintf(s.err, "archiving %s of %d functions …\n", day.Format(time.DateOnly), c.Functions)
-	if err := supervise.ArchiveAndTell(ctx, archiver, order, log, s.out, s.err, ""); err != nil {
+	if err := supervise.ArchiveAndTell(ctx, set.Sources[0].Archiver, order, log, s.out, s.err, ""); err != nil {
 		return err
 	}
-	m := supervise.NewMaintenance(db, archive.SystemClock{})
+	m := set.Maintenance(archive.SystemClock{})
 	m.After(ctx, time.Time{}, log)
-	return findings(ctx, read.New(db), s.out)
+	return findings(ctx, read.New(set.DB), s.out)
 }
 
 // findings prints what an analyst asks first.
@@ -195,16 +190,16 @@ const demoFaults = "inflight=0.0003,stage=8h,move=none"
 // demoBegan is how long before the demo these records were queued.
 const demoBegan = 6 * time.Hour
 
-// demoSource returns a source of generated invocations. The simulator serves them
-// on a loopback address until stop is called.
-func demoSource(ctx context.Context, o dataset.GenerateOptions, clock archive.Clock, log *slog.Logger) (source archive.Source, stop func(), err error) {
+// demoSource returns the settings of a source of generated invocations. The
+// simulator serves them on a loopback address until stop is called.
+func demoSource(ctx context.Context, o dataset.GenerateOptions, clock archive.Clock, log *slog.Logger) (source settings.Source, stop func(), err error) {
 	data, err := dataset.Generate(o)
 	if err != nil {
-		return nil, nil, settings.Usage(err)
+		return source, nil, settings.Usage(err)
 	}
 	faults, err := simulate.ParseFaults(demoFaults)
 	if err != nil {
-		return nil, nil, fmt.Errorf("prepare the simulator: %w", err)
+		return source, nil, fmt.Errorf("prepare the simulator: %w", err)
 	}
 	// Only the simulator of this process takes this token.
 	const token = "demo-token"
@@ -214,21 +209,17 @@ func demoSource(ctx context.Context, o dataset.GenerateOptions, clock archive.Cl
 		Now: func() time.Time { return clock.Now().Add(-ago) },
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("prepare the simulator: %w", err)
+		return source, nil, fmt.Errorf("prepare the simulator: %w", err)
 	}
 	ago = 0
 	web, err := serve.Start(context.WithoutCancel(ctx), serve.Options{Handler: api, Log: log})
 	if err != nil {
-		return nil, nil, fmt.Errorf("start the simulator: %w", err)
+		return source, nil, fmt.Errorf("start the simulator: %w", err)
 	}
-	caller := extract.NewCaller(extract.Options{Concurrency: 8, Timeout: 30 * time.Second, Clock: clock, Log: log})
-	source, err = functiongraph.New(ctx, functiongraph.Options{
-		Region: simulate.DefaultRegion, Endpoint: web.URL(),
-		ProjectID: simulate.DefaultProjectID, AuthToken: extract.FixedSecret("token", token),
-	}, caller, log)
-	if err != nil {
-		web.Stop()
-		return nil, nil, err
+	source.SourceFlags = settings.SourceFlags{
+		Provider: functiongraph.Provider, Region: simulate.DefaultRegion, Endpoint: web.URL(), ProjectID: simulate.DefaultProjectID,
+		Versions: "latest", Settle: 10 * time.Minute, Concurrency: 8, RequestTimeout: 30 * time.Second,
 	}
+	source.AuthToken = extract.FixedSecret("token", token)
 	return source, web.Stop, nil
 }

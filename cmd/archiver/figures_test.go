@@ -40,7 +40,7 @@ func TestFiguresDuringAPass(t *testing.T) {
 	}
 	defer store.Close()
 	clock := clocktest.New(day)
-	m := supervise.NewMaintenance(store, clock)
+	m := (&supervise.Set{DB: store}).Maintenance(clock)
 	stop := m.CountDuring(ctx, slog.New(slog.DiscardHandler))
 	at := day
 	for range 3 {

@@ -26,6 +26,7 @@ import (
 	"archiver/internal/loop"
 	"archiver/internal/pgserver/pgtest"
 	"archiver/internal/simulate/dataset"
+	"archiver/internal/sources"
 	"archiver/internal/supervise"
 )
 
@@ -101,9 +102,13 @@ func archiveForPage(t *testing.T, url string) {
 		from := pageFrom.AddDate(0, 0, n)
 		to := from.AddDate(0, 0, 1)
 		clock := clocktest.New(to.Add(time.Hour))
-		source, stop, err := demoSource(ctx, dataset.GenerateOptions{
+		simulated, stop, err := demoSource(ctx, dataset.GenerateOptions{
 			Functions: pageFunctions, Invocations: pageFunctions * generatedPerFunction, Date: from, Seed: 1,
 		}, clock, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source, err := sources.Open(ctx, &simulated, nil, log)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,11 +31,6 @@ type Maintenance struct {
 	passes passes
 }
 
-// NewMaintenance returns the maintenance of a database.
-func NewMaintenance(db *pg.DB, clock archive.Clock) *Maintenance {
-	return &Maintenance{db: db, days: days.New(db), clock: clock}
-}
-
 // Maintenance returns the maintenance of the set's database.
 func (set *Set) Maintenance(clock archive.Clock) *Maintenance {
 	return &Maintenance{db: set.DB, days: set.days, clock: clock}
