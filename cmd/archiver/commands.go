@@ -19,7 +19,7 @@ type commands struct {
 	Status   statusCommand   `cmd:"" help:"Show what is archived, what is not, and since when."`
 	Report   reportCommand   `cmd:"" help:"Write the status page as one file."`
 	Check    checkCommand    `cmd:"" help:"Check configuration, credentials, database, and whether the source keeps records."`
-	Migrate  migrateCommand  `cmd:"" help:"Bring the schema forward or back."`
+	Migrate  migrateCommand  `cmd:"" help:"Migrate the schema up or down."`
 	Simulate simulateCommand `cmd:"" help:"Serve the APIs of both clouds, for trying and testing."`
 	Demo     demoCommand     `cmd:"" help:"Show everything on this machine: PostgreSQL, simulator, archive."`
 

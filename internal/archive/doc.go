@@ -4,7 +4,7 @@
 //	source      an account's function service in one region
 //	function    one function version there
 //	invocation  one asynchronous request's record
-//	window      one UTC hour of one function, the unit of promise
+//	window      one UTC hour of one function; complete is promised of a window
 //	span        adjacent windows, asked for in one query
 //	page        one answer of the source
 //	cursor      where in a query's answer the next page begins

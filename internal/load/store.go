@@ -1,11 +1,12 @@
-// Package load writes the archive in PostgreSQL. It implements archive.Store. What
-// reads the archive, keeps its days and counts its figures lies in the packages below
-// it.
+// Package load writes the archive in PostgreSQL. It implements archive.Store. Other
+// packages do the rest: read answers queries, days keeps the partitions, figures
+// counts.
 //
 // A page of records takes this way: Commit (commit.go) looks up the stored rows of the
 // page's request ids (existing.go), sorts the page into new, changed and unchanged
 // rows (classify.go), writes the checkpoint (windows.go, walks.go), and then inserts
-// the new and changed rows by COPY, which also commits (copy.go). All of this is one
+// the new and changed rows by COPY, which also commits (copy.go). A changed row is
+// deleted before its new version is copied. All of this is one
 // transaction.
 //
 // After every commit, and after a crash at any line:

@@ -11,7 +11,7 @@ import (
 // LogFlags say how to log. Logs go to standard error.
 type LogFlags struct {
 	LogFormat string `enum:"auto,text,json" default:"auto" help:"Format of the log: auto is text on a terminal, else json."`
-	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"Least level of the log."`
+	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"Lowest level that is logged."`
 }
 
 // Logger returns a logger that writes to w.
@@ -34,7 +34,7 @@ const sourceGroup = "source"
 type ArchiveFlags struct {
 	LogFlags
 	SourceFlags `group:"source"`
-	NoMigrate   bool     `help:"Do not bring the schema up first."`
+	NoMigrate   bool     `help:"Do not migrate the schema first."`
 	Only        []string `name:"source" placeholder:"NAME,…" help:"Only these sources of a configuration file that lists several."`
 	Pprof       string   `type:"loopback" placeholder:"ADDRESS" help:"Serve profiles on this loopback address. Default none."`
 }
@@ -73,8 +73,8 @@ type SourceFlags struct {
 // DueFlags say which windows are due without being asked for.
 type DueFlags struct {
 	VerifyAfter time.Duration `default:"6h" group:"source" help:"When the counts of complete windows are compared with the source's again; 0 for never."`
-	Lookback    time.Duration `default:"30d" group:"source" help:"How far back windows are due; as long as the source keeps its records."`
-	Retention   time.Duration `placeholder:"400d" help:"Days that ended longer ago are dropped after each pass; 0 for never."`
+	Lookback    time.Duration `default:"30d" group:"source" help:"How far back windows are due. Set it to the time for which the source keeps records."`
+	Retention   time.Duration `placeholder:"400d" help:"After each pass, drop the days that ended longer ago than this; 0 for never."`
 }
 
 // check refuses a retention that drops what the next pass reads again.

@@ -9,16 +9,16 @@ package pg
 //  3. CommitLock. A commit takes it shared; a commit that is tried again, and
 //     retention, take it exclusively.
 //  4. Rows of window_writers, in the order of function_id. A transaction that
-//     writes windows locks the rows of their functions first, and is then alone in
-//     writing windows of these functions, and the rows of window_days that triggers
-//     write.
+//     writes windows first locks the rows of their functions. Then no other
+//     transaction writes windows of these functions. The triggers write window_days
+//     under the same locks.
 //  5. All other rows: windows in the order of function_id and window_start,
 //     invocations in the order of request_id, functions with the latest version
 //     before its other versions. Settings are under a lock of their table, taken
 //     before the rows of functions.
 //
-// Two statements break this order: retention locks the table of its day before the
-// claims, and DETACH waits for everyone who read the parent table. Their
+// Two statements of retention break this order: it locks the table of its day before
+// the claims, and its DETACH waits for everyone who read the parent table. Their
 // lock_timeout is shorter than deadlock_timeout, so they give up before PostgreSQL
 // cancels a commit.
 //
