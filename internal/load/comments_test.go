@@ -106,7 +106,11 @@ func TestReader(t *testing.T) {
 func TestReaderMadeLater(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	a.Exec(`REVOKE ALL ON ALL TABLES IN SCHEMA public, archiver_internal FROM archiver_reader`)
+	const readable = `SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p', 'v') AND has_table_privilege('archiver_reader', oid, 'SELECT')
+		AND relnamespace IN ('public'::regnamespace, 'archiver_internal'::regnamespace, 'archiver_days'::regnamespace)`
+	before := value[int](a, readable)
+	a.Exec(`REVOKE ALL ON ALL TABLES IN SCHEMA public, archiver_internal, archiver_days FROM archiver_reader`)
+	a.Exec(`REVOKE USAGE ON SCHEMA archiver_internal, archiver_days FROM archiver_reader`)
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "sql.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -121,6 +125,12 @@ func TestReaderMadeLater(t *testing.T) {
 		 WHERE relnamespace IN ('public'::regnamespace, 'archiver_internal'::regnamespace) AND relkind IN ('r', 'p', 'v') AND NOT relispartition
 		   AND NOT has_table_privilege('archiver_reader', oid, 'SELECT')`); n != 0 {
 		t.Errorf("%d tables may not be read", n)
+	}
+	if n := value[int](a, readable); n < before {
+		t.Errorf("%d tables may be read, %d after the migration", n, before)
+	}
+	if !value[bool](a, `SELECT has_schema_privilege('archiver_reader', 'archiver_internal', 'USAGE') AND has_schema_privilege('archiver_reader', 'archiver_days', 'USAGE')`) {
+		t.Error("the schemas may not be used")
 	}
 }
 
