@@ -33,7 +33,6 @@ type backfillCommand struct {
 	DryRun bool `help:"Show what is due, and how many calls it takes at least; write nothing and ask the source only for its list of functions."`
 }
 
-// Run is called by the command line.
 func (c *backfillCommand) Run(ctx context.Context, s streams, in *settings.Settings, line typed) error {
 	s.err = terminal.NewConsole(s.err)
 	span, err := c.span()

@@ -23,7 +23,6 @@ type checkCommand struct {
 	PrintConfig bool `env:"-" help:"Print the settings and where each value comes from, secrets masked, and check nothing else."`
 }
 
-// Run is called by the command line.
 func (c *checkCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
 	if c.PrintConfig {
 		return in.Print(s.out)

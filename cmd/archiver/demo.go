@@ -36,7 +36,6 @@ type demoCommand struct {
 	Serve     bool   `help:"Serve the status page of the demo until Ctrl-C."`
 }
 
-// Run is called by the command line.
 func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 	screen := terminal.NewConsole(s.err)
 	log := c.Logger(screen)

@@ -120,5 +120,5 @@ func command(ctx context.Context, args []string, s streams) (err error) {
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	parsed.Bind(s, in, typed(args))
-	return parsed.Run()
+	return parsed.Run() // the method Run of the command
 }

@@ -24,7 +24,6 @@ func (c *onceCommand) Source() settings.Source {
 	return s
 }
 
-// Run is called by the command line.
 func (c *onceCommand) Run(ctx context.Context, s streams, in *settings.Settings, line typed) error {
 	s.err = terminal.NewConsole(s.err)
 	log := c.Logger(s.err)

@@ -56,7 +56,6 @@ func (i *instant) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Run is called by the command line.
 func (c *queryCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
 	question, err := c.question(time.Now().UTC(), s.err)
 	if err != nil {

@@ -23,7 +23,6 @@ type reportCommand struct {
 	Lookback time.Duration `default:"30d" help:"How long the source keeps its records: the page shows which missing hours it deletes next."`
 }
 
-// Run is called by the command line.
 func (c *reportCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
 	log := c.Logger(s.err)
 	db, err := supervise.OpenReader(ctx, in, log)

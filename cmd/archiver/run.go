@@ -35,7 +35,7 @@ func (c *runCommand) Source() settings.Source {
 // webGrace is how long the end of run waits for pages that are being sent.
 const webGrace = time.Second
 
-// Run is called by the command line. It returns nil after a signal.
+// Run returns nil after a signal.
 func (c *runCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
 	log := c.Logger(s.err)
 	m := metrics.New(release)

@@ -36,7 +36,6 @@ type simulateCommand struct {
 // each function and day.
 const generatedPerFunction = 2800
 
-// Run is called by the command line.
 func (c *simulateCommand) Run(ctx context.Context, s streams) error {
 	if c.Faults == "help" {
 		fmt.Fprint(s.out, simulate.FaultsHelp())

@@ -51,7 +51,6 @@ func readStatus(ctx context.Context, store *read.Archive, now time.Time) (s stat
 	return s, err
 }
 
-// Run is called by the command line.
 func (c *statusCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
 	log := c.Logger(s.err)
 	db, err := supervise.OpenReader(ctx, in, log)

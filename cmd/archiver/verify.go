@@ -21,7 +21,6 @@ type verifyCommand struct {
 	Repair bool `help:"Read again what differs."`
 }
 
-// Run is called by the command line.
 func (c *verifyCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
 	s.err = terminal.NewConsole(s.err)
 	span, err := c.span()

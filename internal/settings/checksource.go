@@ -52,9 +52,6 @@ func (in *input) checkAccounts(sections []*configfile.Section) (ok bool) {
 // checkSection checks what the file says of a source as a whole: keys of another
 // provider, and secrets that are missing or cannot be read.
 func (r sourceResolver) checkSection() (ok bool) {
-	if r.in.file == nil {
-		return true
-	}
 	before := len(r.in.fileMistakes)
 	provider := r.provider()
 	if flag := r.in.keys["provider"]; !slices.Contains(flag.EnumSlice(), provider) {
@@ -132,7 +129,7 @@ func (in *input) checkSources(all []*parsedSource) {
 				p.add(&UsageError{err})
 			}
 		}
-		if p.sound && in.file != nil { // without a file, opening the source reports the same
+		if p.sound && in.file.Path != "" { // without a file, opening the source reports the same
 			p.add(in.line.CheckSource(&p.Source))
 		}
 	}
@@ -147,9 +144,6 @@ func (in *input) checkSources(all []*parsedSource) {
 
 // isValid reports whether no key that concerns the source has a mistake.
 func (r sourceResolver) isValid() bool {
-	if r.in.file == nil {
-		return true
-	}
 	for _, section := range []*configfile.Section{r.section, &r.in.file.Top} {
 		for _, s := range section.Settings {
 			if r.in.invalid[s.At] {

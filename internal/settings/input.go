@@ -27,7 +27,7 @@ type input struct {
 	flags   []*kong.Flag          // that a configuration file may have, in the order of the help
 	keys    map[string]*kong.Flag // the same, by name
 
-	file         *configfile.File // nil without a file
+	file         *configfile.File // empty without a file
 	invalid      map[configfile.Place]bool
 	fileMistakes []error
 	otherErrors  Errors
@@ -48,6 +48,7 @@ func newInput(args []string, line CommandLine) (*input, error) {
 	in := &input{
 		args: args, line: line, trace: trace, command: trace.Selected(), model: parser.Model, flags: FileFlags(parser.Model),
 		keys: make(map[string]*kong.Flag), invalid: make(map[configfile.Place]bool),
+		file: new(configfile.File),
 	}
 	for _, flag := range in.flags {
 		in.keys[flag.Name] = flag
@@ -203,8 +204,9 @@ func (in *input) readFile() {
 		}
 		return
 	}
-	in.file, in.fileMistakes = configfile.Read(path.(string))
-	if in.file != nil {
+	file, mistakes := configfile.Read(path.(string))
+	if in.fileMistakes = mistakes; file != nil {
+		in.file = file
 		in.checkFile()
 	}
 }
@@ -216,14 +218,6 @@ func (in *input) inFolder(path string) string {
 		return path
 	}
 	return filepath.Join(filepath.Dir(in.file.Path), path)
-}
-
-// topSection returns the top level of the file, an empty section without a file.
-func (in *input) topSection() *configfile.Section {
-	if in.file == nil {
-		return &configfile.Section{}
-	}
-	return &in.file.Top
 }
 
 // secretIn returns the secret that a section of the file names.
@@ -242,10 +236,7 @@ func (in *input) secretIn(section *configfile.Section, key string) (extract.Secr
 // the file.
 func (in *input) database() extract.Secret {
 	secret := extract.SecretFrom(databaseVariable)
-	if secret.Given() || in.file == nil {
-		return secret
-	}
-	if named, ok := in.secretIn(&in.file.Top, databaseKey); ok {
+	if named, ok := in.secretIn(&in.file.Top, databaseKey); ok && !secret.Given() {
 		return named
 	}
 	return secret

@@ -25,7 +25,7 @@ const mask = `"***"`
 
 // processOrigins returns the values of the process, in the order of the help.
 func (in *input) processOrigins(database extract.Secret) (origins []Origin) {
-	r := sourceResolver{in, in.topSection()}
+	r := sourceResolver{in, &in.file.Top}
 	for _, flag := range in.flags {
 		if !OfSource(flag) {
 			origins = append(origins, r.origin(flag))

@@ -54,9 +54,9 @@ func Parse(args []string, line CommandLine) (*kong.Context, *Settings, error) {
 	}
 	in.readFile()
 	in.checkEnvironment()
-	s := &Settings{Database: in.database(), Warnings: in.unknownVariables()}
-	if in.file != nil {
-		s.File, s.Listed = in.file.Path, len(in.file.Sources)
+	s := &Settings{
+		File: in.file.Path, Listed: len(in.file.Sources),
+		Database: in.database(), Warnings: in.unknownVariables(),
 	}
 	sections := in.pickSections()
 	if !in.checkAccounts(sections) {

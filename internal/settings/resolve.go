@@ -21,8 +21,8 @@ func (in *input) pickSections() []*configfile.Section {
 	}
 	names, from := in.namesOfSources()
 	switch {
-	case in.file == nil || !in.file.Several:
-		if len(names) > 0 && (in.file != nil || len(in.fileMistakes) == 0) {
+	case !in.file.Several:
+		if len(names) > 0 && (in.file.Path != "" || len(in.fileMistakes) == 0) {
 			in.wrong("%s picks sources of a configuration file, and there is none that lists them (--config)", from)
 			return nil
 		}
@@ -94,9 +94,6 @@ func (r sourceResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) 
 
 // setting returns a key of the source's section, or else of the top level.
 func (r sourceResolver) setting(key string) (configfile.Setting, bool) {
-	if r.in.file == nil {
-		return configfile.Setting{}, false
-	}
 	if own, ok := r.section.Get(key); ok {
 		return own, true
 	}
@@ -131,9 +128,6 @@ func (r sourceResolver) provider() string {
 // section, or the top level if its own names none. It returns nil if the file
 // names no secret for the source.
 func (r sourceResolver) secretsSection() *configfile.Section {
-	if r.in.file == nil {
-		return nil
-	}
 	for _, section := range []*configfile.Section{r.section, &r.in.file.Top} {
 		for _, kind := range SecretKinds {
 			if _, ok := r.in.secretIn(section, kind.Key); ok {
