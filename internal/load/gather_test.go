@@ -78,12 +78,12 @@ func TestGatherEndsWithAllOfItsContexts(t *testing.T) {
 		synctest.Wait()
 		select {
 		case err := <-ended:
-			t.Errorf("the turn ended, %v, though one of two still waits for it", err)
+			t.Errorf("the group ended (%v) although one of its two callers still waits", err)
 		default:
 		}
 		endTwo(stop)
 		if err := <-ended; !errors.Is(err, stop) {
-			t.Errorf("the turn ended with %v", err)
+			t.Errorf("the group ended with %v", err)
 		}
 		all.Wait()
 	})
