@@ -45,8 +45,8 @@ type Order struct {
 	// all windows since the last call.
 	Rest bool
 
-	// Compare compares the counts of all complete windows in Range, and reads no
-	// incomplete ones. With Repair it also reads the windows that differ again.
+	// Compare compares the counts of all windows in Range. It reads no window because
+	// the window is incomplete. With Repair it reads again the windows that differ.
 	Compare, Repair bool
 }
 

@@ -17,15 +17,15 @@ import (
 
 var errStop = errors.New("stopped by the test")
 
-// A context that ends ends the call under way at once, with its cause for the
-// error; and so does a reader who stops. Neither leaves a goroutine.
+// If the context ends, the call under way ends at once, and the error is the context's
+// cause. If the reader stops, the calls under way end as well. No goroutine is left.
 func (s *Suite) cancelling(t *testing.T) {
 	tests := map[string]func(*testing.T, *world){
 		"before the answer": func(t *testing.T, w *world) { s.cancelled(t, w, "too slow") },
 		"in the body":       func(t *testing.T, w *world) { s.cancelled(t, w, "too slow in its body") },
 		"before a pause":    func(t *testing.T, w *world) { s.cancelled(t, w, "500") },
 		"before the call":   s.cancelledBefore,
-		"by who reads":      s.left,
+		"by who reads":      s.stopReading,
 	}
 	for _, l := range s.listings() {
 		tests[l.name+" before the answer"] = func(t *testing.T, w *world) { cancelledList(t, w, &l, "too slow") }
@@ -36,7 +36,7 @@ func (s *Suite) cancelling(t *testing.T) {
 		before := goleak.IgnoreCurrent()
 		t.Run(name, func(t *testing.T) {
 			test(t, s.open(t, s.plain(), func(o *extract.Options) {
-				// For one that goes on in spite of it: it is to fail soon.
+				// A source that ignores the context fails soon.
 				o.Timeout, o.RetryBudget = 5*time.Second, time.Nanosecond
 			}))
 		})
@@ -67,10 +67,10 @@ func (s *Suite) cancelled(t *testing.T, w *world, trouble string) {
 	}
 }
 
-// cancelAt makes calls from the n-th on meet a trouble, and ends the context in
-// the middle of it.
+// cancelAt breaks the answers from the n-th call on, and ends the context during that
+// call.
 func (w *world) cancelAt(nth int64, trouble string, cancel context.CancelCauseFunc) {
-	w.trouble(trouble, w.suite.plain(), func(n int64, _ *http.Request) bool {
+	w.breakAnswers(trouble, w.suite.plain(), func(n int64, _ *http.Request) bool {
 		if n >= nth {
 			time.AfterFunc(10*time.Millisecond, func() { cancel(errStop) })
 		}
@@ -88,13 +88,13 @@ func (w *world) cancelAt(nth int64, trouble string, cancel context.CancelCauseFu
 	}
 }
 
-// cancelledList is the same for a list that only some sources have.
+// cancelledList does the same with a list that only some sources have.
 func cancelledList(t *testing.T, w *world, l *listing, trouble string) {
 	l.fill(w.cloud, 2*l.page+1)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	w.cancelAt(l.later(), trouble, cancel)
-	for range 2 { // and what is asked for after its end makes no call
+	for range 2 { // after the context's end, no further call is made
 		if err := l.read(ctx, w.source).err; !errors.Is(err, errStop) || err.Error() != errStop.Error() {
 			t.Errorf("%s: %v", l.name, err)
 		}
@@ -115,9 +115,9 @@ func (s *Suite) cancelledBefore(t *testing.T, w *world) {
 	}
 }
 
-// left stops reading after a page, with others asked for before their turn
-// where the source does that.
-func (s *Suite) left(t *testing.T, w *world) {
+// stopReading stops reading after the second page, while calls for later pages are under
+// way if the source makes such calls.
+func (s *Suite) stopReading(t *testing.T, w *world) {
 	w.cloud.records = spread("r", noon, 6*s.PageSize)
 	if _, err := read(t.Context(), w.source, w.hour()); err != nil {
 		t.Fatal(err)
@@ -154,9 +154,9 @@ func (s *Suite) left(t *testing.T, w *world) {
 	}
 }
 
-// hang leaves calls for pages beyond an offset without an answer, and tells of
-// each. What a call asks for is known from the cloud: calls may have one URL and
-// differ in their bodies, or in the time that they were signed at.
+// hang gives no answer to calls for pages beyond an offset, and sends a value for each
+// such call. It learns from the cloud what a call asks for: calls may have the same
+// URL, and differ in their bodies or in the time of their signature.
 func (w *world) hang(beyond int) (hanging <-chan struct{}) {
 	var mu sync.Mutex
 	cloud, told := w.suite.plain().Handler(w.cloud), make(chan struct{}, 100)

@@ -17,23 +17,23 @@ type Record struct {
 	Message string
 	Start   time.Time
 	End     time.Time // zero where it has not ended
-	Raw     string    // if set, the element in place of all that, but for Start
+	Raw     string    // if set, the element as JSON; of the other fields only Start counts
 }
 
-// A Cloud is a service's functions, and the records of each. Its handler asks it
-// and writes what it answers in the shape of the service.
+// A Cloud has the functions of a service and the records of each function. The handler
+// of a Way reads them from the Cloud, and writes them in the form of the service.
 type Cloud struct {
 	mu        sync.Mutex
 	functions []archive.Function
 	records   []Record
-	versions  []Element[archive.Function] // of the first of the functions, and so are these:
+	versions  []Element[archive.Function] // of the first function, as are aliases and settings
 	aliases   []Element[archive.Alias]
 	settings  []Element[archive.Setting]
 
-	leftOpen, rightOpen bool                            // borders of a range that are not of it
-	most                int                             // records a page, also if more are asked for; 0 for all
-	stuck               string                          // "page": the first one again for ever; "marker": it says to go on where it was asked for
-	drift               func(records []Record) []Record // between two pages
+	leftOpen, rightOpen bool                            // whether the query excludes its first, its last second
+	most                int                             // the most records a page, also if the call asks for more; 0 for no limit
+	stuck               string                          // "page": every page is the first one; "marker": the next page begins where this page began
+	drift               func(records []Record) []Record // changes the records between two pages
 	asked               []Question
 }
 
@@ -46,17 +46,17 @@ type Question struct {
 	OldestFirst   bool
 }
 
-// An Answer is the page.
+// An Answer is the page for a Question.
 type Answer struct {
 	Records []Record
-	Offset  int  // of the first of them
-	Next    int  // the offset after the last
-	Total   int  // of the whole query
-	More    bool // a page follows
+	Offset  int  // of the first record
+	Next    int  // the offset after the last record
+	Total   int  // records of the whole query
+	More    bool // another page follows
 }
 
-// List answers a call for records. Those that start in [From, To] are listed,
-// the newest first unless the question says otherwise.
+// List answers a call for records. It lists the records that start in [From, To], the
+// newest first unless the question says otherwise.
 func (c *Cloud) List(q Question) Answer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -112,29 +112,29 @@ func (c *Cloud) Functions(offset, limit int) (page []archive.Function, next, tot
 	return slices.Clone(c.functions[offset:next]), next, len(c.functions)
 }
 
-// An Element is one of a list.
+// An Element is one element of a list.
 type Element[T any] struct {
 	Is  T
-	Raw string // if set, the element in place of that
+	Raw string // if set, the element as JSON, instead of Is
 }
 
-// Versions answers a call for a page of a function's versions, the latest among
-// them, Aliases and Settings for one of those.
+// Versions answers a call for a page of a function's versions. The latest version is
+// one of them.
 func (c *Cloud) Versions(function string, offset, limit int) (page []Element[archive.Function], next, total int) {
 	return pageOf(c, function, c.versions, offset, limit)
 }
 
-// Aliases is like Versions.
+// Aliases answers a call for a page of a function's aliases.
 func (c *Cloud) Aliases(function string, offset, limit int) (page []Element[archive.Alias], next, total int) {
 	return pageOf(c, function, c.aliases, offset, limit)
 }
 
-// Settings is like Versions.
+// Settings answers a call for a page of a function's settings.
 func (c *Cloud) Settings(function string, offset, limit int) (page []Element[archive.Setting], next, total int) {
 	return pageOf(c, function, c.settings, offset, limit)
 }
 
-// pageOf cuts a page out of a list that does not change once it is asked for.
+// pageOf returns a page of a list. The list does not change while a source reads it.
 func pageOf[T any](c *Cloud, function string, all []Element[T], offset, limit int) (page []Element[T], next, total int) {
 	if function != c.functions[0].URN {
 		return nil, 0, 0
@@ -144,21 +144,21 @@ func pageOf[T any](c *Cloud, function string, all []Element[T], offset, limit in
 	return all[offset:next], next, len(all)
 }
 
-// questions are those asked so far.
+// questions returns the questions asked so far.
 func (c *Cloud) questions() []Question {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.asked)
 }
 
-// now are the records as they are now.
+// now returns the current records.
 func (c *Cloud) now() []Record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.records)
 }
 
-// spread are n records of an hour, apart from one another.
+// spread returns n records, evenly spread over the hour that begins at from.
 func spread(prefix string, from time.Time, n int) []Record {
 	records := make([]Record, n)
 	for i := range records {

@@ -7,7 +7,7 @@ import (
 	"archiver/internal/conformance"
 )
 
-// A cloud writes the answers of one that is no other's.
+// A cloud writes answers in the form of an invented cloud.
 type cloud struct {
 	counted bool // answers have the count of the whole query
 

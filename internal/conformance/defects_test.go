@@ -16,15 +16,15 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// defectEnv names what is wrong in this process: with the source, or with what
-// the suite is told.
+// defectEnv names the defect of the source, or the mistake in the Suite, that this
+// process has.
 const defectEnv = "CONFORMANCE_TEST_DEFECT"
 
-// A seen defect is one with a part of the suite that has to see it, and what is
-// said of it there.
+// A seen defect has the part of the suite that has to find it, and a text of that
+// part's failure.
 type seen struct{ defect, part, says string }
 
-// defects are what a source may do wrong.
+// defects are errors that a source may have.
 var defects = []seen{
 	{"the name is another's", "identity", "Provider:other"},
 	{"the identity changes", "identity", "Provider:test Region:"},
@@ -87,7 +87,7 @@ var defects = []seen{
 	{"refusals are not counted", "stats", "Refused:0}, want"},
 	{"only answers are counted", "stats", "Refused:2}, want"},
 	{"lists have one page", "versions/paging", "is missing"},
-	{"the latest is listed as well", "versions/paging", "1 versions, want 0: test:f0 f0 is none"},
+	{"the latest is listed as well", "versions/paging", "1 versions, want 0: test:f0 f0 is unexpected"},
 	{"versions come twice", "versions/paging", "2 versions, want 1"},
 	{"an error is an end", "versions/faults/500, for good", "versions: <nil>"},
 	{"nothing is tried again", "versions/faults/reset, once", "versions: EOF"},
@@ -113,7 +113,7 @@ var defects = []seen{
 	{"unusable ends a list", "aliases/unusable", "is missing"},
 	{"lists have one page", "settings/paging", "is missing"},
 	{"the count is the page's", "settings/paging", "a page counts 20 of 250 settings"},
-	{"settings have nothing raw", "settings/paging", "without what was said is none"},
+	{"settings have nothing raw", "settings/paging", "without Raw is unexpected"},
 	{"an error is an end", "settings/faults/500, for good", "settings: <nil>"},
 	{"nothing is tried again", "settings/faults/reset, once", "settings: EOF"},
 	{"the context is not heeded", "cancelling/settings in the body", "settings: "},
@@ -128,8 +128,7 @@ var defects = []seen{
 	{"the last second is left out", "loop/borders", "is missing"},
 }
 
-// mistakes are what a suite may be told wrongly, so that it would look for
-// nothing.
+// mistakes are errors in a Suite, with which a part would check nothing.
 var mistakes = []seen{
 	{"no provider", "", "the Suite lacks Provider"},
 	{"pages of one", "", "the Suite lacks PageSize"},
@@ -163,7 +162,7 @@ var mistakes = []seen{
 	{"the handler makes the pages", "cancelling/by who reads", "where the first began"},
 }
 
-// suite is that of a source that keeps to the rules, but for what is wrong.
+// suite describes the source of this test, with a defect or a mistake, or with none.
 func suite(wrong string) conformance.Suite {
 	m := mistaken{wrong}
 	s := conformance.Suite{
@@ -224,16 +223,16 @@ func suite(wrong string) conformance.Suite {
 	return s
 }
 
-// A defective source is one with one of the defects, or with none.
+// A defective source has one of the defects, or none.
 type defective struct{ defect string }
 
-// has reports whether it has this defect, which is one of those above.
+// has reports whether the source has this defect, which must be one of defects.
 func (d defective) has(defect string) bool { return is(defects, d.defect, defect) }
 
-// A mistaken suite is one with one of the mistakes, or with none.
+// A mistaken suite has one of the mistakes, or none.
 type mistaken struct{ mistake string }
 
-// makes reports whether it makes this mistake, which is one of those above.
+// makes reports whether the suite has this mistake, which must be one of mistakes.
 func (m mistaken) makes(mistake string) bool { return is(mistakes, m.mistake, mistake) }
 
 func is(all []seen, wrong, what string) bool {
@@ -243,11 +242,10 @@ func is(all []seen, wrong, what string) bool {
 	return wrong == what
 }
 
-// A source that keeps to the rules passes.
+// A source without a defect passes.
 func TestSource(t *testing.T) { conformance.Test(t, suite(os.Getenv(defectEnv))) }
 
-// A source that does not, fails where it should, and so does a suite that would
-// look for nothing: each in a process of its own.
+// Each defect and each mistake makes the right part fail. Each runs in another process.
 func TestDefects(t *testing.T) {
 	t.Parallel()
 	for _, s := range slices.Concat(defects, mistakes) {
@@ -268,8 +266,7 @@ func TestDefects(t *testing.T) {
 	}
 }
 
-// No part is without a defect that it has to see, and none without a word in the
-// documentation.
+// Each part has a defect that it has to find, and is in the documentation.
 func TestParts(t *testing.T) {
 	t.Parallel()
 	documented, err := os.ReadFile("../../docs/sources.md")

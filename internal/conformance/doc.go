@@ -1,14 +1,15 @@
-// Package conformance is what every source has to pass, for each cloud. Only
-// tests import it.
+// Package conformance tests a source. Every source has to pass it. Only tests import
+// this package.
 //
-// A source's own test says how its cloud answers, as an http.Handler around a
-// [Cloud] that the suite fills with records, and opens an archive.Source on it.
-// The suite asks through real HTTP, and in parts through the real loop with a
-// real PostgreSQL: docs/sources.md lists what it holds a source to.
+// The test of a source gives the suite two things: an http.Handler that answers like
+// the cloud, with the records of a [Cloud], and a function that opens the
+// archive.Source on that handler. The suite fills the Cloud and reads it through real
+// HTTP. Some parts also use the real loop and a real PostgreSQL. docs/sources.md lists
+// what the suite checks.
 //
 //	func TestMain(m *testing.M) { pgtest.Main(m) }
 //
-//	func TestConformance(t *testing.T) { // not in parallel: it looks for goroutines left
+//	func TestConformance(t *testing.T) { // not parallel: the suite checks for leaked goroutines
 //		conformance.Test(t, conformance.Suite{
 //			Provider: Provider,
 //			PageSize: 5, FunctionPage: 100,

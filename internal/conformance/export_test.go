@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Parts are the names of the suite's parts.
+// Parts returns the names of the suite's parts.
 func (s *Suite) Parts() []string {
 	return append(slices.Sorted(maps.Keys(s.parts())), "cancelling")
 }

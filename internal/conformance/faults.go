@@ -15,8 +15,8 @@ import (
 	"archiver/internal/extract"
 )
 
-// troubles are what may become of a call. whole is what the cloud would answer.
-var troubles = map[string]func(w http.ResponseWriter, r *http.Request, whole []byte){
+// brokenAnswers are the ways in which a call may fail. whole is the cloud's right answer.
+var brokenAnswers = map[string]func(w http.ResponseWriter, r *http.Request, whole []byte){
 	"429": func(w http.ResponseWriter, _ *http.Request, _ []byte) { w.WriteHeader(http.StatusTooManyRequests) },
 	"500": func(w http.ResponseWriter, _ *http.Request, _ []byte) { w.WriteHeader(http.StatusInternalServerError) },
 	"502 with a page": func(w http.ResponseWriter, _ *http.Request, _ []byte) {
@@ -28,7 +28,7 @@ var troubles = map[string]func(w http.ResponseWriter, r *http.Request, whole []b
 	"cut short": func(w http.ResponseWriter, _ *http.Request, whole []byte) {
 		w.Header().Set("Content-Length", fmt.Sprint(len(whole)))
 		_, _ = w.Write(whole[:len(whole)/2])
-		w.(http.Flusher).Flush() // or nothing at all would leave
+		w.(http.Flusher).Flush() // else not even the first half is sent
 		panic(http.ErrAbortHandler)
 	},
 	"half as if whole": func(w http.ResponseWriter, _ *http.Request, whole []byte) { _, _ = w.Write(whole[:len(whole)/2]) },
@@ -45,7 +45,7 @@ var troubles = map[string]func(w http.ResponseWriter, r *http.Request, whole []b
 }
 
 // trouble makes calls meet one of the troubles: those that meets picks.
-func (w *world) trouble(name string, way *Way, meets func(n int64, r *http.Request) bool) {
+func (w *world) breakAnswers(name string, way *Way, meets func(n int64, r *http.Request) bool) {
 	cloud := way.Handler(w.cloud)
 	w.disturb = func(n int64, answer http.ResponseWriter, r *http.Request) bool {
 		if !meets(n, r) {
@@ -53,15 +53,15 @@ func (w *world) trouble(name string, way *Way, meets func(n int64, r *http.Reque
 		}
 		recorded := httptest.NewRecorder()
 		cloud.ServeHTTP(recorded, r)
-		troubles[name](answer, r, recorded.Body.Bytes())
+		brokenAnswers[name](answer, r, recorded.Body.Bytes())
 		return true
 	}
 }
 
-// What passes is tried again, and nothing is missing in the end; what does not
-// pass is an error, after the pages before it, within a few tries.
+// A fault that passes is retried, and no record is missing in the end. A fault that
+// does not pass is an error after a few tries. The pages before it are yielded.
 func (s *Suite) faults(t *testing.T) {
-	for _, name := range slices.Sorted(maps.Keys(troubles)) {
+	for _, name := range slices.Sorted(maps.Keys(brokenAnswers)) {
 		quick := func(o *extract.Options) {
 			if strings.HasPrefix(name, "too slow") {
 				o.Timeout = 300 * time.Millisecond
@@ -71,14 +71,14 @@ func (s *Suite) faults(t *testing.T) {
 			t.Parallel()
 			w := s.open(t, s.plain(), quick)
 			w.cloud.records = spread("r", noon, 2*s.PageSize+1)
-			w.trouble(name, s.plain(), func(n int64, _ *http.Request) bool { return n == 2 })
+			w.breakAnswers(name, s.plain(), func(n int64, _ *http.Request) bool { return n == 2 })
 			pages, err := read(t.Context(), w.source, w.hour())
 			if err != nil || w.calls.Load() != int64(len(pages))+1 {
 				t.Fatalf("%d pages by %d calls: %v", len(pages), w.calls.Load(), err)
 			}
-			same(t, pages, w.cloud.records)
+			checkRecords(t, pages, w.cloud.records)
 			w = s.open(t, s.plain(), quick)
-			w.trouble(name, s.plain(), func(n int64, _ *http.Request) bool { return n == 1 })
+			w.breakAnswers(name, s.plain(), func(n int64, _ *http.Request) bool { return n == 1 })
 			all, err := list(t.Context(), w.source)
 			if err != nil || len(all) != 1 || w.calls.Load() != 2 {
 				t.Errorf("%d functions by %d calls, %v", len(all), w.calls.Load(), err)
@@ -88,12 +88,12 @@ func (s *Suite) faults(t *testing.T) {
 			t.Parallel()
 			w := s.open(t, s.plain(), quick)
 			w.cloud.records = spread("r", noon, 2*s.PageSize+1)
-			w.trouble(name, s.plain(), func(n int64, _ *http.Request) bool { return n > 1 })
+			w.breakAnswers(name, s.plain(), func(n int64, _ *http.Request) bool { return n > 1 })
 			pages, err := read(t.Context(), w.source, w.hour())
 			if err == nil || len(pages) != 1 || errors.Is(err, errEnded) || errors.Is(err, archive.ErrGone) || errors.Is(err, archive.ErrDenied) {
 				t.Errorf("%d pages, then %v", len(pages), err)
 			}
-			s.fit(t, err)
+			s.checkError(t, err)
 			if n := w.calls.Load(); n < 3 || n > 30 {
 				t.Errorf("%d calls", n)
 			}

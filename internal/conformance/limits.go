@@ -11,8 +11,8 @@ import (
 	"archiver/internal/extract"
 )
 
-// Calls are as many at once, and as fast, as they may be; a cloud that throttles
-// slows them down, and they come back.
+// The source makes as many calls at once and a second as the caller allows. If the
+// cloud throttles, the source slows down, and later makes the same calls again.
 func (s *Suite) limits(t *testing.T) {
 	t.Run("concurrency", s.concurrency)
 	t.Run("rate", s.rate)
@@ -31,7 +31,7 @@ func (s *Suite) limits(t *testing.T) {
 				answer.WriteHeader(http.StatusTooManyRequests)
 				return true
 			}
-			least := 2 * time.Second // what FunctionGraph's page asks for, the one cloud that says
+			least := 2 * time.Second // as FunctionGraph's documentation asks; no other cloud documents a pause
 			if header != "" {
 				least = 17 * time.Second
 			}
@@ -57,7 +57,7 @@ func (s *Suite) concurrency(t *testing.T) {
 		if underWay++; underWay > peak {
 			peak = underWay
 			switch {
-			case peak == most: // one more, if there is one, has this long to come
+			case peak == most: // wait so long for one call too many
 				time.AfterFunc(time.Second, goOn)
 			case peak > most:
 				goOn()
@@ -66,7 +66,7 @@ func (s *Suite) concurrency(t *testing.T) {
 		mu.Unlock()
 		select {
 		case <-full:
-		case <-time.After(15 * time.Second): // and not again for each of the calls
+		case <-time.After(15 * time.Second): // fails once, not once for each call
 			t.Error("the other calls did not come")
 			goOn()
 		}
@@ -82,7 +82,7 @@ func (s *Suite) concurrency(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			same(t, pages, w.cloud.now())
+			checkRecords(t, pages, w.cloud.now())
 		})
 	}
 	readers.Wait()

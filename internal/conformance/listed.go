@@ -14,18 +14,18 @@ import (
 	"archiver/internal/extract"
 )
 
-// whole checks that a list holds all it should, each element once.
-func (l *listing) whole(t *testing.T, got listed, want []string) {
+// checkAll checks that a list has the wanted elements, each once, and no others.
+func (l *listing) checkAll(t *testing.T, got listResult, want []string) {
 	t.Helper()
 	if got.err != nil {
 		t.Errorf("%s: %v", l.name, got.err)
 	}
 	if !slices.Equal(got.got, want) {
-		t.Errorf("%d %s, want %d: %s", len(got.got), l.name, len(want), differences(got.got, want))
+		t.Errorf("%d %s, want %d: %s", len(got.got), l.name, len(want), firstDifferences(got.got, want))
 	}
 }
 
-// All of a list is read, for every combination of counts and markers.
+// Every element of a list is read, with every combination of counts and markers.
 func (s *Suite) listPaging(t *testing.T, l *listing) {
 	p := l.page
 	sizes := []int{0, 1, 10, 250}
@@ -40,7 +40,7 @@ func (s *Suite) listPaging(t *testing.T, l *listing) {
 				w := s.open(t, way)
 				want := l.fill(w.cloud, n)
 				got := l.read(t.Context(), w.source)
-				l.whole(t, got, want)
+				l.checkAll(t, got, want)
 				if p > 0 && w.calls.Load() < int64((n+p-1)/p) {
 					t.Errorf("%d %s by %d calls, where pages are of %d", n, l.name, w.calls.Load(), p)
 				}
@@ -54,17 +54,17 @@ func (s *Suite) listPaging(t *testing.T, l *listing) {
 	}
 }
 
-// What passes is tried again, and nothing is missing in the end; what does not
-// pass is an error.
+// A fault that passes is retried, and no element is missing in the end. A fault that
+// does not pass is an error.
 func (s *Suite) listFaults(t *testing.T, l *listing) {
 	nth := l.later()
-	for _, name := range slices.Sorted(maps.Keys(troubles)) {
+	for _, name := range slices.Sorted(maps.Keys(brokenAnswers)) {
 		quick := func(o *extract.Options) {
 			if strings.HasPrefix(name, "too slow") {
 				o.Timeout = 300 * time.Millisecond
 			}
 		}
-		// An answer to another question may be that of a cloud without such a list.
+		// JSON of another form may mean that the cloud has no such list.
 		unlisted := func(err error) bool {
 			return name == "another's JSON" && l.none != nil && errors.Is(err, archive.ErrNoVersions)
 		}
@@ -72,10 +72,10 @@ func (s *Suite) listFaults(t *testing.T, l *listing) {
 			t.Parallel()
 			w := s.open(t, s.plain(), quick)
 			want := l.fill(w.cloud, 2*l.page+1)
-			w.trouble(name, s.plain(), func(n int64, _ *http.Request) bool { return n == nth })
+			w.breakAnswers(name, s.plain(), func(n int64, _ *http.Request) bool { return n == nth })
 			got := l.read(t.Context(), w.source)
 			if !unlisted(got.err) {
-				l.whole(t, got, want)
+				l.checkAll(t, got, want)
 			}
 			if w.calls.Load() < nth {
 				t.Errorf("%d calls: none met it", w.calls.Load())
@@ -85,9 +85,9 @@ func (s *Suite) listFaults(t *testing.T, l *listing) {
 			t.Parallel()
 			w := s.open(t, s.plain(), quick)
 			l.fill(w.cloud, 2*l.page+1)
-			w.trouble(name, s.plain(), func(n int64, _ *http.Request) bool { return n >= nth })
+			w.breakAnswers(name, s.plain(), func(n int64, _ *http.Request) bool { return n >= nth })
 			err := l.read(t.Context(), w.source).err
-			s.fit(t, err)
+			s.checkError(t, err)
 			if unlisted(err) {
 				return
 			}
@@ -101,7 +101,8 @@ func (s *Suite) listFaults(t *testing.T, l *listing) {
 	}
 }
 
-// later is a call for the list that is not the first, where there is one.
+// later returns the number of a call for the list: the second one, or the first if the
+// list has a single page.
 func (l *listing) later() int64 {
 	if l.page > 0 {
 		return 2
@@ -109,7 +110,7 @@ func (l *listing) later() int64 {
 	return 1
 }
 
-// Credentials that are refused are ErrDenied, at once, and are not shown.
+// Refused credentials are ErrDenied after one call, and no error shows them.
 func (s *Suite) listDenied(t *testing.T, l *listing) {
 	for _, refusal := range s.Denied {
 		w := s.open(t, s.plain())
@@ -118,19 +119,19 @@ func (s *Suite) listDenied(t *testing.T, l *listing) {
 		if !errors.Is(err, archive.ErrDenied) || w.calls.Load() != 1 {
 			t.Errorf("%s, %d: %v after %d calls", l.name, refusal.Status, err, w.calls.Load())
 		}
-		s.fit(t, err)
+		s.checkError(t, err)
 	}
 }
 
-// Of a function that the cloud does not know there is no list: ErrGone, or, for
-// settings, nothing. A cloud that has no such list, and a wrong address, are
-// another matter.
+// A list of a function that the cloud does not know is ErrGone; settings may also be
+// an empty list. A cloud without such a list is ErrNoVersions, and a wrong address is
+// another error.
 func (s *Suite) listGone(t *testing.T, l *listing) {
-	refused := func(r Refusal) listed {
+	refused := func(r Refusal) listResult {
 		w := s.open(t, s.plain())
 		w.refuse(t, r)
 		got := l.read(t.Context(), w.source)
-		s.fit(t, got.err)
+		s.checkError(t, got.err)
 		if n := w.calls.Load(); n != 1 || len(got.got) > 0 {
 			t.Errorf("%d: %d %s after %d calls", r.Status, len(got.got), l.name, n)
 		}
@@ -151,22 +152,22 @@ func (s *Suite) listGone(t *testing.T, l *listing) {
 	}
 }
 
-// What no row can hold costs no other element its place, and is told of: what a
-// version's records are is not known without its name, so that it is an error; a
-// setting is kept as it came. An alias is only another name.
+// An element that no row can hold does not affect other elements. A version without a
+// name is an error, because its records cannot be asked for. A setting is rejected,
+// and kept as the source sent it. An alias is left out.
 func (s *Suite) listUnusable(t *testing.T, l *listing) {
 	w := s.open(t, s.plain())
 	want := l.fill(w.cloud, 2*l.page+10)
 	l.raw(w.cloud, l.unusable)
 	got := l.read(t.Context(), w.source)
-	s.fit(t, got.err)
+	s.checkError(t, got.err)
 	if l.name == "versions" {
 		if got.err == nil || errors.Is(got.err, archive.ErrGone) || errors.Is(got.err, archive.ErrDenied) || errors.Is(got.err, archive.ErrNoVersions) {
 			t.Errorf("%d of %d versions have no name, and the error is %v", len(l.unusable), len(want)+len(l.unusable), got.err)
 		}
 		got.err = nil
 	}
-	l.whole(t, got, want)
+	l.checkAll(t, got, want)
 	if l.name != "settings" {
 		return
 	}

@@ -10,32 +10,31 @@ import (
 	"archiver/internal/archive"
 )
 
-// Versions are what the suite has to know of a source that implements
+// Versions describe the versions and aliases of a source that implements
 // archive.Versioner.
 type Versions struct {
-	Version func(n int) archive.Function // the n-th of Function(0) after the latest, as the source lists it
-	Alias   func(n int) archive.Alias    // the n-th of Function(0)
+	Version func(n int) archive.Function // the n-th version of Function(0) without the latest, as the source lists it
+	Alias   func(n int) archive.Alias    // the n-th alias of Function(0)
 
 	Page      int // the most versions a page
-	AliasPage int // the most aliases a page, 0 where their list is one answer
+	AliasPage int // the most aliases a page, 0 if one answer has all aliases
 
-	// None is what a cloud says that has no such lists.
+	// None are the answers of a cloud that has no such lists.
 	None []Refusal
 
-	// Unusable are elements that name no version, UnusableAliases those that name
-	// no alias, as JSON.
+	// Unusable are elements that name no version, and UnusableAliases elements that
+	// name no alias, as JSON.
 	Unusable, UnusableAliases []string
 }
 
-// Settings are what the suite has to know of a source that implements
-// archive.SettingsSource.
+// Settings describe the settings of a source that implements archive.SettingsSource.
 type Settings struct {
-	Setting  func(n int) archive.Setting // the n-th of Function(0), as the source tells it, without Raw
+	Setting  func(n int) archive.Setting // the n-th setting of Function(0), as the source gives it, without Raw
 	Page     int                         // the most settings a page
 	Unusable []string                    // elements that no row can hold, as JSON
 }
 
-// lacking is what has to be said as well.
+// lacking returns the required fields that are not set.
 func (v *Versions) lacking() (lacking []string) {
 	switch {
 	case v == nil:
@@ -45,12 +44,13 @@ func (v *Versions) lacking() (lacking []string) {
 		lacking = append(lacking, "Page of its Versions")
 	case len(v.Unusable) == 0 || len(v.UnusableAliases) == 0:
 		lacking = append(lacking, "Unusable and UnusableAliases of its Versions")
-	case len(v.None) == 0 || slices.ContainsFunc(v.None, Refusal.mute):
+	case len(v.None) == 0 || slices.ContainsFunc(v.None, Refusal.lacksMessage):
 		lacking = append(lacking, "None of its Versions, or its status or verb")
 	}
 	return lacking
 }
 
+// lacking returns the required fields that are not set.
 func (c *Settings) lacking() (lacking []string) {
 	switch {
 	case c == nil:
@@ -64,27 +64,27 @@ func (c *Settings) lacking() (lacking []string) {
 	return lacking
 }
 
-// A listing is one of the lists that only some sources have.
+// A listing describes a list that only some sources have.
 type listing struct {
 	name     string
-	page     int // the most elements a page, 0 where there are no pages
+	page     int // the most elements a page, 0 if the list is one answer
 	unusable []string
-	none     []Refusal // what a cloud says that has no such list
+	none     []Refusal // answers of a cloud that has no such list
 
-	fill func(c *Cloud, n int) (want []string) // gives the cloud so many elements
-	raw  func(c *Cloud, elements []string)     // and these in addition
-	read func(ctx context.Context, source archive.Source) listed
+	fill func(c *Cloud, n int) (want []string) // gives the cloud n elements
+	raw  func(c *Cloud, elements []string)     // gives the cloud these elements in addition
+	read func(ctx context.Context, source archive.Source) listResult
 }
 
-// A listed is what a source says of a list.
-type listed struct {
+// A listed is a list as a source gives it.
+type listResult struct {
 	got      []string // the elements as texts, in order
 	rejected []archive.Rejected
 	counts   []int // of its pages
 	err      error
 }
 
-// listings are those that the suite is told of.
+// listings returns the lists that the suite describes.
 func (s *Suite) listings() (all []listing) {
 	if v := s.Versions; v != nil {
 		all = append(all,
@@ -92,11 +92,11 @@ func (s *Suite) listings() (all []listing) {
 				name: "versions", page: v.Page, unusable: v.Unusable, none: v.None,
 				fill: func(c *Cloud, n int) (want []string) {
 					c.versions, want = elements(n, v.Version, functionText)
-					// The cloud lists the latest among them.
+					// The cloud also lists the latest version.
 					c.versions = slices.Insert(c.versions, n/2, Element[archive.Function]{Is: s.Function(0)})
 					return want
 				},
-				raw:  func(c *Cloud, elements []string) { c.versions = among(c.versions, elements) },
+				raw:  func(c *Cloud, elements []string) { c.versions = insertRaw(c.versions, elements) },
 				read: s.readVersions,
 			},
 			listing{
@@ -105,7 +105,7 @@ func (s *Suite) listings() (all []listing) {
 					c.aliases, want = elements(n, v.Alias, aliasText)
 					return want
 				},
-				raw:  func(c *Cloud, elements []string) { c.aliases = among(c.aliases, elements) },
+				raw:  func(c *Cloud, elements []string) { c.aliases = insertRaw(c.aliases, elements) },
 				read: s.readAliases,
 			})
 	}
@@ -116,14 +116,14 @@ func (s *Suite) listings() (all []listing) {
 				c.settings, want = elements(n, v.Setting, settingText)
 				return want
 			},
-			raw:  func(c *Cloud, elements []string) { c.settings = among(c.settings, elements) },
+			raw:  func(c *Cloud, elements []string) { c.settings = insertRaw(c.settings, elements) },
 			read: s.readSettings,
 		})
 	}
 	return all
 }
 
-// elements are the first n of a list, and their texts in order.
+// elements returns the first n elements of a list, and their texts in order.
 func elements[T any](n int, nth func(n int) T, text func(T) string) (all []Element[T], texts []string) {
 	for i := range n {
 		all = append(all, Element[T]{Is: nth(i)})
@@ -133,15 +133,15 @@ func elements[T any](n int, nth func(n int) T, text func(T) string) (all []Eleme
 	return all, texts
 }
 
-// among puts elements that are none between others.
-func among[T any](all []Element[T], raw []string) []Element[T] {
+// insertRaw inserts raw elements between the others.
+func insertRaw[T any](all []Element[T], raw []string) []Element[T] {
 	for i, element := range raw {
 		all = slices.Insert(all, min(2*i+1, len(all)), Element[T]{Raw: element})
 	}
 	return all
 }
 
-func (s *Suite) readVersions(ctx context.Context, source archive.Source) (l listed) {
+func (s *Suite) readVersions(ctx context.Context, source archive.Source) (l listResult) {
 	versions, err := source.(archive.Versioner).Versions(ctx, s.Function(0))
 	for _, v := range versions {
 		l.got = append(l.got, functionText(v))
@@ -151,7 +151,7 @@ func (s *Suite) readVersions(ctx context.Context, source archive.Source) (l list
 	return l
 }
 
-func (s *Suite) readAliases(ctx context.Context, source archive.Source) (l listed) {
+func (s *Suite) readAliases(ctx context.Context, source archive.Source) (l listResult) {
 	aliases, err := source.(archive.Versioner).Aliases(ctx, s.Function(0))
 	for _, a := range aliases {
 		l.got = append(l.got, aliasText(a))
@@ -161,9 +161,8 @@ func (s *Suite) readAliases(ctx context.Context, source archive.Source) (l liste
 	return l
 }
 
-// readSettings takes a setting that comes again, as it may where pages overlap,
-// for one.
-func (s *Suite) readSettings(ctx context.Context, source archive.Source) (l listed) {
+// readSettings reads all settings. A duplicate counts once: pages may overlap.
+func (s *Suite) readSettings(ctx context.Context, source archive.Source) (l listResult) {
 	for page, err := range source.(archive.SettingsSource).Settings(ctx, s.Function(0)) {
 		if l.err != nil {
 			l.err = fmt.Errorf("a page follows the error %w", l.err)
@@ -173,7 +172,7 @@ func (s *Suite) readSettings(ctx context.Context, source archive.Source) (l list
 		for _, setting := range page.Settings {
 			text := settingText(setting)
 			if !json.Valid(setting.Raw) {
-				text += " without what was said"
+				text += " without Raw"
 			}
 			l.got = append(l.got, text)
 		}
@@ -189,7 +188,7 @@ func functionText(f archive.Function) string { return f.URN + " " + f.Name }
 
 func aliasText(a archive.Alias) string {
 	var shares map[string]any
-	_ = json.Unmarshal(a.Additional, &shares) // none is none
+	_ = json.Unmarshal(a.Additional, &shares) // nil is no shares
 	return fmt.Sprintf("%s %s %q %v", a.Name, a.Version, a.Description, shares)
 }
 
@@ -202,7 +201,7 @@ func settingText(c archive.Setting) string {
 		c.URN, c.MaxEventAge, c.MaxRetries, c.OnSuccess, c.OnFailure, log, c.Created.UTC(), c.Modified.UTC())
 }
 
-// versions, aliases and settings hold those sources to the same that have them.
+// versions, aliases and settings check the lists that only some sources have.
 func (s *Suite) versions(t *testing.T) { s.optional(t, "versions") }
 func (s *Suite) aliases(t *testing.T)  { s.optional(t, "aliases") }
 func (s *Suite) settings(t *testing.T) { s.optional(t, "settings") }

@@ -13,13 +13,13 @@ import (
 	"archiver/internal/extract"
 )
 
-// listPage is how many versions and settings a page has; aliases come in one.
+// listPage is how many versions and settings a page has. One page has all aliases.
 const listPage = 20
 
-// A versioned source has the lists that only some have.
+// A versioned source also has the lists that only some sources have.
 type versioned struct{ *source }
 
-// list is one of them, page by page.
+// list yields the pages of one of these lists.
 func (v *versioned) list(ctx context.Context, path string, f archive.Function) iter.Seq2[page, error] {
 	return func(yield func(page, error) bool) {
 		for offset := 0; ; {
@@ -123,7 +123,7 @@ func (v *versioned) Settings(ctx context.Context, f archive.Function) iter.Seq2[
 	}
 }
 
-// lists are those of the cloud's side.
+// lists answers calls for these lists, on the cloud's side.
 func (c cloud) lists(of *conformance.Cloud, mux *http.ServeMux) {
 	mux.HandleFunc("POST /versions", func(w http.ResponseWriter, r *http.Request) {
 		q := asked(r)
@@ -161,7 +161,7 @@ func write[T any](w http.ResponseWriter, c cloud, list []conformance.Element[T],
 	_ = json.NewEncoder(w).Encode(p)
 }
 
-// versionsOf and settingsOf are what the suite has to know of them.
+// versionsOf and settingsOf describe these lists to the suite.
 func versionsOf() *conformance.Versions {
 	return &conformance.Versions{
 		Version: func(n int) archive.Function {

@@ -22,16 +22,16 @@ import (
 	"archiver/internal/pgserver/pgtest"
 )
 
-// loop archives through the real loop into a real database: borders, and lists
-// that move while they are walked.
+// loop archives with the real loop into a real database: records at the borders of a
+// query, and lists that change during a walk.
 func (s *Suite) loop(t *testing.T) {
 	db := newDatabase(t)
 	t.Run("borders", func(t *testing.T) { s.borders(t, db) })
 	t.Run("drift", func(t *testing.T) { s.drift(t, db) })
 }
 
-// A database is one archive for many clouds: each has a function, and records,
-// of its own.
+// A database is one archive for many clouds. Each cloud has another function and other
+// records.
 type database struct {
 	url   string
 	store *load.Store
@@ -58,7 +58,7 @@ func newDatabase(t *testing.T) *database {
 	return db
 }
 
-// loopWorld is a world whose cloud has a function that no other one has.
+// loopWorld opens a world whose function no other world has.
 func (s *Suite) loopWorld(t *testing.T, way *Way, db *database) (w *world, prefix string) {
 	t.Helper()
 	w = s.open(t, way)
@@ -67,20 +67,20 @@ func (s *Suite) loopWorld(t *testing.T, way *Way, db *database) (w *world, prefi
 	return w, fmt.Sprintf("r%d", n)
 }
 
-// A nextDay is a clock that stands, a day after noon, but for its pauses: a
-// function may be in other hands for a moment.
+// A nextDay is a clock whose time is always a day after noon. Its pauses take real
+// time: another worker may hold a claim for a moment.
 type nextDay struct{ archive.SystemClock }
 
 func (nextDay) Now() time.Time { return noon.AddDate(0, 0, 1) }
 
-// archive makes the hours from noon on complete, as far as one run can.
+// archive runs the loop once over the hours in [from, to).
 func (w *world) archive(t *testing.T, db *database, from, to time.Time) {
 	t.Helper()
 	function := w.cloud.functions[0]
 	archiver := &loop.Archiver{
 		Source: w.source, Store: db.store, Clock: nextDay{}, Log: slog.New(slog.DiscardHandler),
 		Settle: time.Minute, Concurrency: 4,
-		// Those of the other worlds are no longer listed.
+		// The functions of the other worlds are in the archive, and not in this list.
 		Match: func(f archive.Function) bool { return f.URN == function.URN },
 	}
 	o := archive.Order{AskedBy: "backfill", Range: archive.Span{From: from, To: to}}
@@ -90,8 +90,8 @@ func (w *world) archive(t *testing.T, db *database, from, to time.Time) {
 	}
 }
 
-// kept is what the archive has of the function: the ids of its records, and the
-// states of its windows with the records that they count.
+// kept returns what the archive has of the function: the ids of its records, and for
+// each window its state and number of records.
 func (w *world) kept(t *testing.T, db *database) (archived []string, windows map[time.Time]string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), db.url)
@@ -125,9 +125,9 @@ func (w *world) kept(t *testing.T, db *database) (archived []string, windows map
 	return archived, windows
 }
 
-// Records of an hour's first and last second, and of those around them, are each
-// in the archive once, in the window of their start, however the cloud reads
-// the borders of a range.
+// Records in and next to the first and last second of an hour are in the archive once,
+// in the window of their start, whether or not the cloud includes the borders of a
+// query.
 func (s *Suite) borders(t *testing.T, db *database) {
 	for _, leftOpen := range []bool{false, true} {
 		for _, rightOpen := range []bool{false, true} {
@@ -148,7 +148,7 @@ func (s *Suite) borders(t *testing.T, db *database) {
 				w.archive(t, db, noon.Add(time.Hour), noon.Add(2*time.Hour))
 				archived, windows := w.kept(t, db)
 				if want := idsOf(w.cloud.records); !slices.Equal(archived, want) {
-					t.Errorf("%d records, want %d: %s", len(archived), len(want), differences(archived, want))
+					t.Errorf("%d records, want %d: %s", len(archived), len(want), firstDifferences(archived, want))
 				}
 				for start, want := range map[time.Time]string{noon: "complete 4", noon.Add(time.Hour): "complete 3"} {
 					if windows[start] != want {
@@ -174,15 +174,15 @@ var drifts = map[string]func(records []Record, fresh Record) []Record{
 	"vanishing below": func(records []Record, _ Record) []Record { return records[1:] },
 }
 
-// A window is not called complete while its list moves, and is so at last: then
-// every record that the cloud has is in the archive.
+// A window does not become complete while its list changes, and becomes complete
+// afterwards. Then every record of the cloud is in the archive.
 func (s *Suite) drift(t *testing.T, db *database) {
 	names := slices.Sorted(maps.Keys(drifts))
 	for i := range s.Ways {
 		way := &s.Ways[i]
 		for j, name := range names {
 			if i > 0 && i%len(names) != j {
-				continue // the plain way meets all of them, the others take turns
+				continue // the plain way has every drift, each other way one of them
 			}
 			happens := drifts[name]
 			t.Run(way.Name+"/"+name, func(t *testing.T) {

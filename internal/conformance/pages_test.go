@@ -10,8 +10,8 @@ import (
 	"archiver/internal/archive"
 )
 
-// Pages asks for pages one after the other, and for some before their turn where
-// the count says that they are there.
+// Pages asks for pages one after the other. It asks for some before their turn if the
+// count says that they exist.
 func (s *source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.Page, error] {
 	return func(yield func(archive.Page, error) bool) {
 		if s.has("a goroutine is left") {
@@ -61,7 +61,7 @@ func (s *source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 	}
 }
 
-// wrong makes it another question.
+// wrong changes the query as the defects say.
 func (s *source) wrong(asked *question) {
 	if s.has("the range is another") {
 		asked.From = asked.From.Add(-time.Hour)
@@ -77,14 +77,14 @@ func (s *source) wrong(asked *question) {
 	}
 }
 
-// An ahead holds the pages of a query that are asked for before their turn.
+// An ahead holds the pages of a query that were asked for before their turn.
 type ahead struct {
 	source *source
 	may    func() bool
 	asked  []*asking // in order
 }
 
-// An asking is a call for a page.
+// An asking is a call for a page under way.
 type asking struct {
 	question
 	cancel context.CancelFunc
@@ -93,7 +93,7 @@ type asking struct {
 	err    error
 }
 
-// get is the page whose turn it is.
+// get returns the next page.
 func (a *ahead) get(ctx context.Context, q question) (page, error) {
 	if len(a.asked) > 0 && a.source.has("a page ahead is lost") {
 		a.asked[0].cancel()
@@ -113,7 +113,7 @@ func (a *ahead) get(ctx context.Context, q question) (page, error) {
 	return a.source.get(ctx, "/records", q)
 }
 
-// more asks for pages from q on that are so far apart, as many as it may.
+// more asks for as many of the next pages as may allows. Pages are step records long.
 func (a *ahead) more(ctx context.Context, q question, step, count int) {
 	if n := len(a.asked); n > 0 {
 		q.Offset = a.asked[n-1].Offset + step
@@ -130,7 +130,7 @@ func (a *ahead) more(ctx context.Context, q question, step, count int) {
 	}
 }
 
-// drop ends what nobody waits for any more.
+// drop cancels the calls whose pages are not needed.
 func (a *ahead) drop() {
 	if a.source.has("calls ahead are left") {
 		return

@@ -8,15 +8,15 @@ import (
 	"archiver/internal/archive"
 )
 
-// sizes are lengths of lists around whole pages: none, one short page, exactly
-// full ones, one more.
+// sizes returns lengths of lists: empty, one short page, full pages, one record more or
+// less.
 func (s *Suite) sizes() []int {
 	p := s.PageSize
 	return []int{0, 1, p - 1, p, p + 1, 2*p - 1, 2 * p, 2*p + 1, 4*p + 3}
 }
 
-// For every combination of counts and markers, all of a list is read and its end
-// found, with one call more than it takes at most.
+// Every record of a list is read, with every combination of counts and markers. Finding
+// the end takes at most one call more than the pages.
 func (s *Suite) paging(t *testing.T) {
 	for i := range s.Ways {
 		way := &s.Ways[i]
@@ -30,7 +30,7 @@ func (s *Suite) paging(t *testing.T) {
 					t.Errorf("%d records: %v", n, err)
 					continue
 				}
-				same(t, pages, w.cloud.records)
+				checkRecords(t, pages, w.cloud.records)
 				if most := int64(max(1, (n+s.PageSize-1)/s.PageSize) + 1); !way.Overlaps && w.calls.Load() > most {
 					t.Errorf("%d calls for %d records", w.calls.Load(), n)
 				}
@@ -46,14 +46,14 @@ func (s *Suite) paging(t *testing.T) {
 			if !way.ShortPages {
 				return
 			}
-			// The cloud gives fewer than it was asked for, and is not done.
+			// Each page has fewer records than the source asked for.
 			w := s.open(t, way)
 			w.cloud.records, w.cloud.most = spread("r", noon, 3*s.PageSize+1), s.PageSize-1
 			pages, err := read(t.Context(), w.source, w.hour())
 			if err != nil {
 				t.Error(err)
 			}
-			same(t, pages, w.cloud.records)
+			checkRecords(t, pages, w.cloud.records)
 		})
 	}
 	t.Run("limit", func(t *testing.T) {
@@ -72,19 +72,19 @@ func (s *Suite) paging(t *testing.T) {
 	t.Run("question", s.question)
 }
 
-// question checks what reaches the cloud.
+// question checks which query reaches the cloud.
 func (s *Suite) question(t *testing.T) {
 	t.Parallel()
 	w := s.open(t, s.plain())
 	w.cloud.records = spread("r", noon, s.PageSize)
 	q := w.hour()
-	// The range is asked for as it is, in each zone of its times.
+	// The time zone of From and To makes no difference.
 	q.From, q.To = q.From.In(time.FixedZone("", 8*3600)), q.To.In(time.FixedZone("", -3*3600))
 	pages, err := read(t.Context(), w.source, q)
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, pages, w.cloud.records)
+	checkRecords(t, pages, w.cloud.records)
 	for _, asked := range w.cloud.questions() {
 		if asked.Function != q.Function.URN || !asked.From.Equal(q.From) || !asked.To.Equal(q.To) {
 			t.Errorf("asked for %+v", asked)
@@ -95,11 +95,11 @@ func (s *Suite) question(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, pages, w.cloud.records[1:2])
+	checkRecords(t, pages, w.cloud.records[1:2])
 }
 
-// A list that never ends is left: with an error, or where its count tells that
-// records are missing.
+// A list that never ends is not read for ever. The source gives an error, or a last
+// page whose count says that records are missing.
 func (s *Suite) endless(t *testing.T) {
 	for i := range s.Ways {
 		way := &s.Ways[i]
@@ -114,7 +114,7 @@ func (s *Suite) endless(t *testing.T) {
 						t.Fatalf("no end after %d calls", w.calls.Load())
 					}
 					if err != nil {
-						s.fit(t, err)
+						s.checkError(t, err)
 						return
 					}
 					for i := range page.Invocations {
@@ -130,7 +130,7 @@ func (s *Suite) endless(t *testing.T) {
 	}
 }
 
-// A list goes on from the cursor after any of its pages.
+// A list can be resumed from the cursor after each of its pages.
 func (s *Suite) cursors(t *testing.T) {
 	for i := range s.Ways {
 		way := &s.Ways[i]
@@ -151,12 +151,12 @@ func (s *Suite) cursors(t *testing.T) {
 				if q.Cursor == "" {
 					t.Fatalf("page %d of %d leaves no cursor", i, len(pages))
 				}
-				// Another process goes on.
+				// Another process resumes the list.
 				rest, err := read(t.Context(), w.again(t), q)
 				if err != nil {
 					t.Fatalf("from page %d on: %v", i, err)
 				}
-				same(t, slices.Concat(pages[:i+1], rest), w.cloud.records)
+				checkRecords(t, slices.Concat(pages[:i+1], rest), w.cloud.records)
 				if n := len(ids(rest)); !way.Overlaps && n > len(w.cloud.records)-len(ids(pages[:i+1])) {
 					t.Errorf("%d records follow page %d: some come again", n, i)
 				}
@@ -165,7 +165,7 @@ func (s *Suite) cursors(t *testing.T) {
 	}
 }
 
-// Whether pages are asked for before their turn or not, they are the same.
+// Asking for pages ahead of their turn gives the same pages with as many calls.
 func (s *Suite) ahead(t *testing.T) {
 	for i := range s.Ways {
 		way := &s.Ways[i]
@@ -199,7 +199,7 @@ func (s *Suite) ahead(t *testing.T) {
 				asked = page.Ahead
 				pages = append(pages, page)
 			}
-			same(t, pages, w.cloud.records)
+			checkRecords(t, pages, w.cloud.records)
 			if len(pages) != len(want) || w.calls.Load() != plain {
 				t.Errorf("%d pages by %d calls, %d by %d one after the other", len(pages), w.calls.Load(), len(want), plain)
 			}

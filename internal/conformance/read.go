@@ -12,18 +12,19 @@ import (
 	"archiver/internal/archive"
 )
 
-// hour asks for the hour from noon on as the loop does, a second wider.
+// hour returns the query for the hour from noon, with a second more on each side, as
+// the loop asks for it.
 func (w *world) hour() archive.Query {
 	return archive.Query{
 		Function: w.suite.Function(0), From: noon.Add(-time.Second), To: noon.Add(time.Hour + time.Second),
 	}
 }
 
-// errEnded is what read says of a sequence that just ends.
+// errEnded says that a sequence ended without an error and without a last page.
 var errEnded = errors.New("the sequence ended without an error and without a last page")
 
-// read is all that a query gives, page by page. It is looked at once all of it
-// is there: what was yielded stays as it is.
+// read returns all pages of a query. The tests look at them after the last one: a source
+// must not change a page that it has yielded.
 func read(ctx context.Context, source archive.Source, q archive.Query) (pages []archive.Page, err error) {
 	ended := false
 	for page, err := range source.Pages(ctx, q) {
@@ -42,7 +43,7 @@ func read(ctx context.Context, source archive.Source, q archive.Query) (pages []
 	return pages, nil
 }
 
-// list is all functions of a source.
+// list returns all functions of a source.
 func list(ctx context.Context, source archive.Source) (all []archive.Function, err error) {
 	for page, err := range source.Functions(ctx) {
 		if err != nil {
@@ -53,7 +54,7 @@ func list(ctx context.Context, source archive.Source) (all []archive.Function, e
 	return all, nil
 }
 
-// ids are the distinct request ids of some pages, in order.
+// ids returns the distinct request ids of pages, in order.
 func ids(pages []archive.Page) []string {
 	var all []string
 	for _, page := range pages {
@@ -65,7 +66,7 @@ func ids(pages []archive.Page) []string {
 	return slices.Compact(all)
 }
 
-// idsOf are the ids of records, in order.
+// idsOf returns the ids of records, in order.
 func idsOf(records []Record) []string {
 	var all []string
 	for i := range records {
@@ -77,17 +78,17 @@ func idsOf(records []Record) []string {
 	return all
 }
 
-// same checks that pages hold the records, all of them and no others.
-func same(t *testing.T, pages []archive.Page, records []Record) {
+// checkRecords checks that pages have all of the records and no others.
+func checkRecords(t *testing.T, pages []archive.Page, records []Record) {
 	t.Helper()
 	got, want := ids(pages), idsOf(records)
 	if !slices.Equal(got, want) {
-		t.Errorf("%d records in %d pages, want %d: %s", len(got), len(pages), len(want), differences(got, want))
+		t.Errorf("%d records in %d pages, want %d: %s", len(got), len(pages), len(want), firstDifferences(got, want))
 	}
 }
 
-// differences are the first ids that only one of two has.
-func differences(got, want []string) string {
+// firstDifferences returns the first ids that only one of the two lists has.
+func firstDifferences(got, want []string) string {
 	var parts []string
 	for _, id := range want {
 		if _, ok := slices.BinarySearch(got, id); !ok {
@@ -96,14 +97,14 @@ func differences(got, want []string) string {
 	}
 	for _, id := range got {
 		if _, ok := slices.BinarySearch(want, id); !ok {
-			parts = append(parts, id+" is none")
+			parts = append(parts, id+" is unexpected")
 		}
 	}
 	return strings.Join(parts[:min(len(parts), 5)], ", ")
 }
 
-// fit checks that an error can be shown: on one line, and without a secret.
-func (s *Suite) fit(t *testing.T, err error) {
+// checkError checks that an error has one line and shows no secret.
+func (s *Suite) checkError(t *testing.T, err error) {
 	t.Helper()
 	if err == nil {
 		return

@@ -21,7 +21,7 @@ func (s *Suite) identity(t *testing.T) {
 	}
 }
 
-// All functions are listed, each once, however many pages that takes.
+// All functions are listed, each once, with any number of pages.
 func (s *Suite) functions(t *testing.T) {
 	p := s.FunctionPage
 	for i := range s.Ways {
@@ -54,14 +54,14 @@ func (s *Suite) functions(t *testing.T) {
 				slices.Sort(got)
 				slices.Sort(want)
 				if !slices.Equal(got, want) {
-					t.Errorf("%d functions, want %d: %s", len(got), len(want), differences(got, want))
+					t.Errorf("%d functions, want %d: %s", len(got), len(want), firstDifferences(got, want))
 				}
 			})
 		}
 	}
 }
 
-// A record comes with its id, status, message and times, the latter in UTC.
+// A record has its id, status, message and times. The times are in UTC.
 func (s *Suite) records(t *testing.T) {
 	w := s.open(t, s.plain())
 	for i, status := range []string{
@@ -80,7 +80,7 @@ func (s *Suite) records(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, pages, w.cloud.records)
+	checkRecords(t, pages, w.cloud.records)
 	for _, page := range pages {
 		for _, inv := range page.Invocations {
 			at := slices.IndexFunc(w.cloud.records, func(r Record) bool { return r.ID == inv.RequestID })
@@ -96,8 +96,8 @@ func (s *Suite) records(t *testing.T) {
 	}
 }
 
-// What no row can hold is kept as it came, with the reason, and costs no other
-// record its place.
+// An element that no row can hold is rejected with a reason, and kept as the cloud sent
+// it. It does not affect other records.
 func (s *Suite) unusable(t *testing.T) {
 	w := s.open(t, s.plain())
 	w.cloud.records = spread("r", noon, 3*s.PageSize)
@@ -109,7 +109,7 @@ func (s *Suite) unusable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, pages, w.cloud.records)
+	checkRecords(t, pages, w.cloud.records)
 	var kept []archive.Rejected
 	n := 0
 	for i := range pages {

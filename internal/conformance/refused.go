@@ -14,56 +14,56 @@ import (
 	"archiver/internal/archive"
 )
 
-// refuse makes the cloud answer every call with a refusal that repeats the
-// call, and with it what authenticates it.
+// refuse makes the cloud answer every call with a refusal that repeats the call and its
+// credentials.
 func (w *world) refuse(t *testing.T, r Refusal) {
 	w.disturb = func(_ int64, answer http.ResponseWriter, request *http.Request) bool {
-		said := sent(t, request)
-		// Of a long message the source may show only the beginning.
-		slices.SortStableFunc(said, func(a, b string) int {
+		parts := sent(t, request)
+		// Secrets come first: a source may show only the beginning of a long message.
+		slices.SortStableFunc(parts, func(a, b string) int {
 			if a, b := w.suite.secret(a), w.suite.secret(b); a != b {
 				return map[bool]int{true: -1, false: 1}[a]
 			}
 			return cmp.Compare(len(a), len(b))
 		})
-		if !w.suite.secret(said[0]) {
-			t.Errorf("none of the Secrets is in the call, so that no error could show it: %q", said)
+		if !w.suite.secret(parts[0]) {
+			t.Errorf("none of the Secrets is in the call, so that no error could show it: %q", parts)
 		}
 		answer.Header().Set("Content-Type", "application/json")
 		answer.WriteHeader(r.Status)
-		fmt.Fprintf(answer, r.Body, strings.Join(said, " "))
+		fmt.Fprintf(answer, r.Body, strings.Join(parts, " "))
 		return true
 	}
 }
 
-// sent is what a call consists of: its headers, its URL, as a whole and by its
-// parts, as they are and decoded, and its body.
+// sent returns the parts of a call: its URL, its body, the parameters of its URL as sent
+// and decoded, and the values of its headers.
 func sent(t *testing.T, r *http.Request) []string {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		t.Error(err)
 	}
-	said := []string{r.URL.String(), string(body)}
+	parts := []string{r.URL.String(), string(body)}
 	for _, part := range strings.Split(r.URL.RawQuery, "&") {
 		decoded, err := url.QueryUnescape(part)
 		if err != nil {
 			t.Error(err)
 		}
-		said = append(said, part, decoded)
+		parts = append(parts, part, decoded)
 	}
 	for _, values := range r.Header {
-		said = append(said, values...)
+		parts = append(parts, values...)
 	}
-	slices.Sort(said)
-	return slices.Compact(said)
+	slices.Sort(parts)
+	return slices.Compact(parts)
 }
 
-// secret reports whether a text shows one of the secrets.
+// secret reports whether a text has one of the secrets.
 func (s *Suite) secret(text string) bool {
 	return slices.ContainsFunc(s.Secrets, func(secret string) bool { return strings.Contains(text, secret) })
 }
 
-// Credentials that are refused are ErrDenied, at once, and are not shown.
+// Refused credentials are ErrDenied after one call, and no error shows them.
 func (s *Suite) denied(t *testing.T) {
 	for _, refusal := range s.Denied {
 		w := s.open(t, s.plain())
@@ -72,19 +72,19 @@ func (s *Suite) denied(t *testing.T) {
 		if !errors.Is(err, archive.ErrDenied) {
 			t.Errorf("invocations, %d: %v", refusal.Status, err)
 		}
-		s.fit(t, err)
+		s.checkError(t, err)
 		_, err = list(t.Context(), w.source)
 		if !errors.Is(err, archive.ErrDenied) {
 			t.Errorf("functions, %d: %v", refusal.Status, err)
 		}
-		s.fit(t, err)
+		s.checkError(t, err)
 		if n := w.calls.Load(); n != 2 {
 			t.Errorf("%d calls for what two had to be told", n)
 		}
 	}
 }
 
-// A function that the cloud does not know is ErrGone; a wrong address is not.
+// A function that the cloud does not know is ErrGone. A wrong address is another error.
 func (s *Suite) gone(t *testing.T) {
 	w := s.open(t, s.plain())
 	w.refuse(t, s.Gone)
@@ -92,8 +92,8 @@ func (s *Suite) gone(t *testing.T) {
 	if !errors.Is(err, archive.ErrGone) || w.calls.Load() != 1 {
 		t.Errorf("%v after %d calls", err, w.calls.Load())
 	}
-	s.fit(t, err)
-	// What lists functions knows of none that could be gone.
+	s.checkError(t, err)
+	// The list of functions concerns no single function that could be gone.
 	if _, err := list(t.Context(), w.source); err == nil || errors.Is(err, archive.ErrGone) {
 		t.Errorf("functions: %v", err)
 	}
@@ -104,11 +104,11 @@ func (s *Suite) gone(t *testing.T) {
 		if err == nil || errors.Is(err, archive.ErrGone) || !strings.Contains(err.Error(), fmt.Sprint(refusal.Status)) {
 			t.Errorf("%d %s: %v", refusal.Status, refusal.Body, err)
 		}
-		s.fit(t, err)
+		s.checkError(t, err)
 	}
 }
 
-// What the source says of its calls is what the cloud saw of them.
+// The source's statistics are the numbers of calls that the cloud received.
 func (s *Suite) stats(t *testing.T) {
 	w := s.open(t, s.plain())
 	w.cloud.records = spread("r", noon, 3*s.PageSize+1)

@@ -26,8 +26,7 @@ const (
 	signature     = "a-signature-of-the-test"
 )
 
-// A source is a small one of a cloud that is no other's. All that it asks for is
-// in the bodies of its calls.
+// A source reads an invented cloud. The bodies of its calls hold all parameters.
 type source struct {
 	url    string
 	caller *extract.Caller
@@ -63,7 +62,7 @@ func (s *source) Stats() archive.SourceStats {
 	return stats
 }
 
-// What is asked for, what comes, and an element of the list of records.
+// A request, an answer, and an element of the list of records.
 type (
 	question struct {
 		URN, ID       string
@@ -84,7 +83,7 @@ type (
 	}
 )
 
-// get asks for a page of a list.
+// get requests a page of a list.
 func (s *source) get(ctx context.Context, path string, q question) (p page, err error) {
 	if s.has("the context is not heeded") {
 		ctx = context.WithoutCancel(ctx)
@@ -171,7 +170,7 @@ func (s *source) send(ctx context.Context, transport http.RoundTripper, path str
 	return p, err
 }
 
-// explained gives an error the meaning that the loop knows.
+// explained wraps an answer's error in the error of package archive that it means.
 func (s *source) explained(ctx context.Context, err error) error {
 	var status *extract.StatusError
 	switch {
@@ -188,7 +187,7 @@ func (s *source) explained(ctx context.Context, err error) error {
 	return err
 }
 
-// gone tells whether it is the function that the cloud does not know.
+// gone wraps an error in ErrGone if the cloud does not know the function.
 func (s *source) gone(err error) error {
 	var status *extract.StatusError
 	switch {
@@ -226,7 +225,7 @@ func (s *source) Functions(ctx context.Context) iter.Seq2[[]archive.Function, er
 	}
 }
 
-// page makes a page of an answer.
+// page returns the page of an answer.
 func (s *source) page(p page, buffer []archive.Invocation) archive.Page {
 	out := archive.Page{Count: -1, Invocations: buffer}
 	if p.Total != nil {
@@ -266,7 +265,7 @@ func (s *source) page(p page, buffer []archive.Invocation) archive.Page {
 	return out
 }
 
-// cursor is where the page after an answer begins, parse where one leads.
+// cursor returns the cursor after an answer, and parse the offset that a cursor names.
 func (s *source) cursor(offset, limit int, p page) archive.Cursor {
 	switch {
 	case s.has("the cursor is that of the page"):

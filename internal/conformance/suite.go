@@ -15,70 +15,70 @@ import (
 	"archiver/internal/extract"
 )
 
-// A Suite says of a source what its tests need to know.
+// A Suite describes a source and its cloud to the tests.
 type Suite struct {
 	Provider string // of the source's ID
-	PageSize int    // the most records a page of a source as Open opens it; small, so that few records make many pages
+	PageSize int    // the most records a page; Open has to set a small size, so that few records make many pages
 
-	// FunctionPage is the most functions a page that the source asks for, or that
-	// the handlers give.
+	// FunctionPage is the most functions a page: what the source asks for or the
+	// handlers give, if that is less.
 	FunctionPage int
 
 	// Function is the n-th function of a cloud, as the source lists it.
 	Function func(n int) archive.Function
 
-	// Open opens a source on a cloud at this URL. All its calls go through the
-	// caller.
+	// Open opens a source on a cloud at this URL. The source has to make all calls
+	// through the caller.
 	Open func(t *testing.T, url string, caller *extract.Caller) archive.Source
 
-	// Ways are how the cloud may answer, in each shape that its pages leave open:
-	// counts and markers that are there, are not, or say something strange. The
-	// first is the plain one.
+	// Ways are the forms in which the cloud may answer, as far as its documentation
+	// leaves them open: counts and markers that are present, absent or unexpected. The
+	// first is the plain form.
 	Ways []Way
 
-	// What the cloud says where it refuses the credentials, where it does not
-	// know the function, and what others say at a wrong address.
+	// Denied are the cloud's answers to wrong credentials, Gone its answer for an
+	// unknown function, and Elsewhere answers of other servers at a wrong address.
 	Denied    []Refusal
 	Gone      Refusal
 	Elsewhere []Refusal
 
-	// Secrets are words of what authenticates a call, at least one of them of
-	// every call: no error shows them, though a refusal repeats the whole call.
+	// Secrets are words that authenticate a call. Every call holds at least one of
+	// them. No error may show them, even if a refusal repeats the whole call.
 	Secrets []string
 
 	// Unusable are elements of a page that no row can hold, as JSON.
 	Unusable []string
 
-	// Versions are of a source that implements archive.Versioner, Settings of one
-	// that implements archive.SettingsSource, and of no other.
+	// Versions is set if and only if the source implements archive.Versioner, Settings
+	// if and only if it implements archive.SettingsSource.
 	Versions *Versions
 	Settings *Settings
 }
 
-// A Way is one of the shapes of a cloud's answers.
+// A Way is one form of a cloud's answers.
 type Way struct {
 	Name    string
 	Handler func(*Cloud) http.Handler
 
 	Counts     bool // each answer has the count of the whole query
-	ShortPages bool // an answer shows whether it is the last, at any length
-	Overlaps   bool // pages may begin with records of the one before
+	ShortPages bool // an answer of any length shows whether it is the last
+	Overlaps   bool // a page may begin with records of the page before
 }
 
-// A Refusal is an answer that is not a success. Its body has a verb for a
-// message, %q or %s.
+// A Refusal is an answer other than a success. Its body has a verb for a message, %q or
+// %s.
 type Refusal struct {
 	Status int
 	Body   string
 }
 
-// mute reports whether it could not tell what it has to.
-func (r Refusal) mute() bool {
+// lacksMessage reports whether the refusal is a success, or has no verb for a message.
+func (r Refusal) lacksMessage() bool {
 	return r.Status < 300 || !strings.Contains(r.Body, "%q") && !strings.Contains(r.Body, "%s")
 }
 
-// Test holds a source to what the loop relies on. It is called from a test that
-// is not parallel, and whose package has pgtest.Main for its TestMain.
+// Test checks all that the loop relies on. Call it from a test that is not parallel, in
+// a package whose TestMain calls pgtest.Main.
 func Test(t *testing.T, s Suite) {
 	t.Helper()
 	for _, lacking := range s.lacking() {
@@ -87,7 +87,7 @@ func Test(t *testing.T, s Suite) {
 	if t.Failed() {
 		t.FailNow()
 	}
-	// First of all: what it looks for is left by no other test.
+	// First and alone: it looks for leaked goroutines, and other parts start some.
 	t.Run("cancelling", s.cancelling)
 	for name, test := range s.parts() {
 		t.Run(name, func(t *testing.T) {
@@ -97,7 +97,7 @@ func Test(t *testing.T, s Suite) {
 	}
 }
 
-// parts are those that run at once.
+// parts are the parts that run in parallel.
 func (s *Suite) parts() map[string]func(*testing.T) {
 	return map[string]func(*testing.T){
 		"identity": s.identity, "functions": s.functions, "records": s.records, "paging": s.paging,
@@ -108,11 +108,11 @@ func (s *Suite) parts() map[string]func(*testing.T) {
 	}
 }
 
-// lacking is what a suite does not say and has to: without it, a part would
-// look for nothing, and pass.
+// lacking returns the required fields that the suite does not set. Without them a part
+// would check nothing and pass.
 func (s *Suite) lacking() (lacking []string) {
 	for _, field := range []struct {
-		said bool
+		set  bool
 		what string
 	}{
 		{s.Provider != "", "Provider, the name in the source's ID"},
@@ -126,23 +126,23 @@ func (s *Suite) lacking() (lacking []string) {
 		{s.Gone != Refusal{}, "Gone, what the cloud says where it does not know a function"},
 		{len(s.Elsewhere) > 0, "Elsewhere, what others say at a wrong address"},
 		{
-			!slices.ContainsFunc(slices.Concat(s.Denied, s.Elsewhere, []Refusal{s.Gone}), Refusal.mute),
+			!slices.ContainsFunc(slices.Concat(s.Denied, s.Elsewhere, []Refusal{s.Gone}), Refusal.lacksMessage),
 			"a status of 300 or more, or a verb for the message, in one of Denied, Gone and Elsewhere",
 		},
 		{len(s.Secrets) > 0 && !slices.Contains(s.Secrets, ""), "Secrets, words that no error may show"},
 		{len(s.Unusable) > 0, "Unusable, elements that no row can hold"},
 	} {
-		if !field.said {
+		if !field.set {
 			lacking = append(lacking, field.what)
 		}
 	}
 	return slices.Concat(lacking, s.Versions.lacking(), s.Settings.lacking())
 }
 
-// noon is in the middle of a day in which nothing else happens.
+// noon is the hour of all records. No record is near the ends of its day.
 var noon = time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
 
-// patience is far longer than what it bounds ever takes.
+// patience is a timeout that only a hanging test reaches.
 const patience = time.Minute
 
 // A world is a source and the cloud that it reads.
@@ -150,18 +150,18 @@ type world struct {
 	suite  *Suite
 	cloud  *Cloud
 	source archive.Source
-	again  func(t *testing.T) archive.Source // opened again, as by another process
-	clock  *clocktest.Instant                // of the caller: its pauses take no time
+	again  func(t *testing.T) archive.Source // opens the source again, as another process would
+	clock  *clocktest.Instant                // of the caller: its pauses take no real time
 
-	calls    atomic.Int64 // as the cloud counts them
-	underWay atomic.Int64 // as the source's side counts them
+	calls    atomic.Int64 // that reached the cloud
+	underWay atomic.Int64 // that the source's transport has not finished
 
-	// disturb, if set, may answer the n-th call, from 1, in place of the cloud.
+	// disturb, if set, may answer the n-th call instead of the cloud. n begins at 1.
 	disturb func(n int64, w http.ResponseWriter, r *http.Request) (answered bool)
 }
 
-// open starts a cloud and opens a source on it; change may alter the options of
-// its caller.
+// open starts a cloud and opens a source on it. change may change the options of the
+// source's caller.
 func (s *Suite) open(t *testing.T, way *Way, change ...func(*extract.Options)) *world {
 	t.Helper()
 	w := &world{suite: s, cloud: &Cloud{functions: []archive.Function{s.Function(0)}}, clock: clocktest.NewInstant(noon)}
@@ -174,11 +174,12 @@ func (s *Suite) open(t *testing.T, way *Way, change ...func(*extract.Options)) *
 	}))
 	t.Cleanup(server.Close)
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	// A connection that was used before and is reset is tried again by itself.
+	// net/http itself retries a call if a reused connection is reset: the number of
+	// calls would not be the source's.
 	transport.DisableKeepAlives = true
 	o := extract.Options{
 		Concurrency: 4, Timeout: patience, Clock: w.clock, Log: slog.New(slog.DiscardHandler),
-		Transport: gauge{transport, &w.underWay},
+		Transport: callCounter{transport, &w.underWay},
 	}
 	for _, c := range change {
 		c(&o)
@@ -188,16 +189,16 @@ func (s *Suite) open(t *testing.T, way *Way, change ...func(*extract.Options)) *
 	return w
 }
 
-// plain is the first of the ways.
+// plain returns the first of the ways.
 func (s *Suite) plain() *Way { return &s.Ways[0] }
 
-// A gauge is how many calls are under way.
-type gauge struct {
+// A callCounter counts the calls under way.
+type callCounter struct {
 	http.RoundTripper
 	underWay *atomic.Int64
 }
 
-func (g gauge) RoundTrip(r *http.Request) (*http.Response, error) {
+func (g callCounter) RoundTrip(r *http.Request) (*http.Response, error) {
 	g.underWay.Add(1)
 	defer g.underWay.Add(-1)
 	return g.RoundTripper.RoundTrip(r)
