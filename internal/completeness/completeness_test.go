@@ -28,7 +28,7 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// histories is how many histories are run; ARCHIVER_SOAK multiplies it.
+// histories is how many histories the test runs. ARCHIVER_SOAK multiplies it.
 const histories = 100
 
 // TestSoakCompleteness runs histories from new seeds, or the history of the seed in
@@ -55,7 +55,7 @@ func TestSoakCompleteness(t *testing.T) {
 	run(t, seeds)
 }
 
-// run shares the seeds among a few databases.
+// run runs the seeds on a few databases in parallel.
 func run(t *testing.T, seeds []uint64) {
 	queue := make(chan uint64)
 	var workers sync.WaitGroup
@@ -115,7 +115,7 @@ func openStore(t *testing.T) *database {
 	return &database{load.New(opened, days.New(opened)), conn}
 }
 
-// history runs one, in a project of its own, and compares table and service.
+// history runs one history, as another project, and compares the table with the service.
 func history(seed uint64, db *database) (complete, open int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -137,8 +137,8 @@ func history(seed uint64, db *database) (complete, open int, err error) {
 	archiver := &loop.Archiver{Source: source, Store: crashing, Clock: clock, Log: log, Settle: 5 * time.Minute, Concurrency: s.reading.concurrency}
 
 	for pass := range 16 {
-		// What happens later than the counts are compared again, nobody asks
-		// for: faults and crashes go on for a while.
+		// Records change only while a later pass can notice: counts are compared again
+		// after VerifyAfter. Faults and crashes go on for some passes.
 		if pass >= 3 {
 			net.limit = 0
 		}
@@ -151,8 +151,7 @@ func history(seed uint64, db *database) (complete, open int, err error) {
 			AskedBy: "once", Older: true, Follow: true, VerifyAfter: 6 * time.Hour,
 			Range: archive.Span{From: rangeFrom, To: archive.DueBefore(clock.Now(), archiver.Settle)},
 		}
-		// What lies after the range is due as well, with time: it is in the
-		// way of nobody, and records move there.
+		// Hours after the range become due too. Records may move there.
 		_, err := archiver.Archive(ctx, order, new(archive.Progress))
 		var incomplete *archive.IncompleteError
 		if err != nil && !errors.As(err, &incomplete) && !errors.Is(err, errCrash) {
@@ -167,8 +166,8 @@ func history(seed uint64, db *database) (complete, open int, err error) {
 	return complete, open, err
 }
 
-// compare looks at every window: if it says complete, the service's records of
-// it are in the table, once, as they are.
+// compare checks every complete window: the service's records of that window are in the
+// table, once and unchanged.
 func compare(ctx context.Context, db *database, s *service, project string) (complete, open int, err error) {
 	states := make(map[time.Time]string)
 	rows, err := db.conn.Query(ctx, `

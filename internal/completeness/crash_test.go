@@ -8,10 +8,10 @@ import (
 	"archiver/internal/archive"
 )
 
-// errCrash is what a crashing store answers.
+// errCrash is the error of a crashing store.
 var errCrash = errors.New("crashed")
 
-// A crashingStore fails at some commit, which it has kept by then or not.
+// A crashingStore fails at some commit, before or after it has committed.
 type crashingStore struct {
 	archive.Store
 	random *rand.Rand

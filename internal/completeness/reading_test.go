@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// What the service files a record by, the order it lists in, and what happens
+// By which time the service filters records, the order of its lists, and what happens
 // between two pages.
 const (
 	byStart = iota
@@ -44,15 +44,15 @@ const (
 	countings
 )
 
-// A reading is one way to take everything that the pages leave open, with the
-// weather of one history.
+// A reading is one choice for everything that the vendor's documentation leaves open,
+// with the faults of one history.
 type reading struct {
 	filter, order, drift int
 	leftOpen, rightOpen  bool
 	marker, count        int
 	page                 int  // elements asked for
-	concurrency          int  // calls under way at once, pages asked for before their turn among them
-	capped               bool // half as many are given
+	concurrency          int  // calls under way at once, calls for pages before their turn included
+	capped               bool // a page has half as many as asked for
 	inFlight             bool
 	faults               float64 // share of calls
 	crashes              bool

@@ -47,7 +47,7 @@ func newService(random *rand.Rand, reading reading) *service {
 	return s
 }
 
-// second draws one of the range, often the first or the last of a window.
+// second draws a second of the range, often the first or the last of a window.
 func (s *service) second() time.Time {
 	hour := rangeFrom.Add(time.Duration(s.random.IntN(6)) * time.Hour)
 	switch s.random.IntN(4) {
@@ -60,7 +60,7 @@ func (s *service) second() time.Time {
 	}
 }
 
-// arrive adds a record: settled, or in flight where the history has such.
+// arrive adds a record: settled, or in flight if the history has records in flight.
 func (s *service) arrive() {
 	s.ids++
 	r := &record{id: fmt.Sprintf("%08x-%d", s.random.Uint32(), s.ids), created: s.second(), status: archive.StatusSuccess}
@@ -82,7 +82,7 @@ func (s *service) arrive() {
 	s.records = append(s.records, r)
 }
 
-// settle gives those in flight their end, once it has come.
+// settle ends the records in flight whose time has come.
 func (s *service) settle(now time.Time) {
 	for _, r := range s.records {
 		if r.inFlight() && !now.Before(r.settles) {
@@ -95,7 +95,7 @@ func (s *service) settle(now time.Time) {
 	}
 }
 
-// event does one of the things that the history has, between two pages.
+// event makes one change of the history's kind, between two pages.
 func (s *service) event() {
 	if len(s.records) == 0 {
 		return
@@ -110,7 +110,7 @@ func (s *service) event() {
 		s.records = slices.Delete(s.records, i, i+1)
 	case moving:
 		if !r.inFlight() {
-			// A failed one was retried: another start, another outcome.
+			// A failed request was retried: another start, another status.
 			r.start = s.second()
 			r.end, r.status, r.code, r.changed = r.start, archive.StatusSuccess, 0, true
 			if s.reading.filter == byCreation {
@@ -121,7 +121,7 @@ func (s *service) event() {
 	}
 }
 
-// filed is the time by which the service finds the record.
+// filed returns the time by which the service filters the record.
 func (s *service) filed(r *record) time.Time {
 	if s.reading.filter == byCreation || r.start.IsZero() {
 		return r.created
@@ -129,7 +129,7 @@ func (s *service) filed(r *record) time.Time {
 	return r.start
 }
 
-// list is what the service finds for a query, in its order.
+// list returns the records that the service finds for a query, in its order.
 func (s *service) list(from, to time.Time, id string) []*record {
 	var found []*record
 	for _, r := range s.records {

@@ -14,8 +14,8 @@ import (
 
 const urn = "urn:fss:eu:p:function:default:f:latest"
 
-// A transport carries calls to the service, and lets things happen to them and
-// between them.
+// A transport carries calls to the service. It makes some calls fail, and changes records
+// between calls.
 type transport struct {
 	now func() time.Time
 
@@ -71,7 +71,7 @@ func (t *transport) fault(body string) (*http.Response, error) {
 	}
 }
 
-// page is the service's answer in the shape of the history's reading.
+// page returns the service's answer in the form of the history's reading.
 func (t *transport) page(req *http.Request) string {
 	const layout = "2006-01-02T15:04:05Z"
 	query, s := req.URL.Query(), t.service

@@ -74,8 +74,8 @@ func TestVersionsAfterFailure(t *testing.T) {
 	w.holds(t)
 }
 
-// Records that the list of a version holds, and that of the latest leaves out,
-// are archived, and verify agrees.
+// Records that only the list of a version holds are archived, and verify finds no
+// difference.
 func TestVersionsHiddenByLatest(t *testing.T) {
 	t.Parallel()
 	w := newVersioned(t, "versions=whole")
@@ -151,8 +151,8 @@ func TestVersionsChange(t *testing.T) {
 	w.holds(t)
 }
 
-// Where the latest cannot be read, its versions are all the same, and what they
-// give is found under them by the latest.
+// If the latest version cannot be read, the other versions are still read. The latest
+// later finds their records in the archive.
 func TestVersionsOfUnread(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"own", "whole", "latest"} {
@@ -162,7 +162,7 @@ func TestVersionsOfUnread(t *testing.T) {
 			all := w.archiver.Match
 			w.archiver.Match = func(f archive.Function) bool { return !strings.HasSuffix(f.URN, ":latest") }
 			if _, calls, err := w.pass(t); err != nil || calls["latest versions"] != 0 {
-				t.Fatal(err, calls) // nobody knows of versions yet
+				t.Fatal(err, calls) // no versions are listed yet
 			}
 			w.archiver.Match = func(f archive.Function) bool { return strings.HasSuffix(f.URN, ":latest") }
 			if _, _, err := w.pass(t, func(o *archive.Order) { o.Range.To = o.Range.From.Add(time.Hour) }); err != nil {
@@ -200,12 +200,12 @@ func TestVersionsByID(t *testing.T) {
 	}
 }
 
-// A record that two versions list is no difference, for run and for verify.
+// A record that two versions list is no difference for run and for verify.
 func TestSharedIsNoDifference(t *testing.T) {
 	t.Parallel()
 	w := newVersioned(t, "versions=whole")
 	b := bend(t, w)
-	published := day.Add(5 * time.Hour) // the versions: before that they have nothing
+	published := day.Add(5 * time.Hour) // when the versions were published: they have no earlier records
 	b.pages = func(q archive.Query, p *archive.Page) {
 		if !ofVersion(q, "latest") && !q.To.After(published.Add(time.Second)) {
 			*p = archive.Page{Last: true}
@@ -227,7 +227,7 @@ func TestSharedIsNoDifference(t *testing.T) {
 	}
 }
 
-// One function whose versions cannot be listed keeps no other from its turn.
+// If the versions of one function cannot be listed, those of the others still are.
 func TestVersionsOfOthers(t *testing.T) {
 	t.Parallel()
 	w := newVersioned(t, "versions=own")
@@ -246,7 +246,7 @@ func TestVersionsOfOthers(t *testing.T) {
 	}
 }
 
-// Versions are read where there is no list of aliases.
+// Versions are read if the source has no list of aliases.
 func TestVersionsWithoutAliases(t *testing.T) {
 	t.Parallel()
 	for status, left := range map[int]int64{404: 0, 403: 3} {

@@ -10,9 +10,9 @@ import (
 	"archiver/internal/archive"
 )
 
-// Every version is read, and each record is in the archive once: when each list
-// has the records of its own version ("own"), when each has those of the whole
-// function ("whole"), and when that of the latest alone has ("latest").
+// Every version is read, and each record is in the archive once: if each list has the
+// records of its own version ("own"), if each list has the records of all versions
+// ("whole"), and if only the list of the latest has the records of all ("latest").
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"own", "whole", "latest"} {
@@ -30,7 +30,7 @@ func TestVersions(t *testing.T) {
 			if calls["latest versions"] != 3 || calls["latest aliases"] != 3 {
 				t.Errorf("%v", calls)
 			}
-			// One answer has the settings of all versions.
+			// One call gives the settings of all versions.
 			if calls["latest async-invoke-configs"] != 3 || calls["v1 async-invoke-configs"]+calls["v2 async-invoke-configs"] > 0 {
 				t.Errorf("asked for settings: %v", calls)
 			}
@@ -69,8 +69,7 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// run asks for a version that has been empty for long as seldom as for such a
-// function.
+// A run asks as seldom for a version without records as for a function without records.
 func TestEmptyVersionRests(t *testing.T) {
 	t.Parallel()
 	w := newVersioned(t, "versions=own")
@@ -103,8 +102,8 @@ func TestEmptyVersionRests(t *testing.T) {
 	}
 }
 
-// With the latest alone nothing else is asked for, and what is known of
-// versions stays.
+// With --versions latest only the latest versions are asked for. The other versions
+// that the archive knows stay in it.
 func TestVersionsLatest(t *testing.T) {
 	t.Parallel()
 	w := newVersioned(t, "versions=own")
@@ -129,7 +128,7 @@ func TestVersionsLatest(t *testing.T) {
 	}
 }
 
-// A version that is deleted keeps its history; aliases are there for SQL.
+// A deleted version keeps its history. Aliases can be queried by SQL.
 func TestVersionsGone(t *testing.T) {
 	t.Parallel()
 	w := newVersioned(t, "versions=own")
@@ -163,8 +162,8 @@ func TestVersionsGone(t *testing.T) {
 	}
 }
 
-// A list of versions that cannot be had is a question without an answer, and
-// costs nothing else its place; a source without such lists is no trouble.
+// If a list of versions fails, the run counts one failed call and archives all else. A
+// source without such lists causes no error.
 func TestVersionsUnlisted(t *testing.T) {
 	t.Parallel()
 	for status, left := range map[int]bool{

@@ -77,7 +77,7 @@ func newVersioned(t *testing.T, faults string) *versioned {
 	return w
 }
 
-// answersBy has the cloud answer by these faults from now on.
+// answersBy makes the cloud answer with these faults from now on.
 func (w *versioned) answersBy(t *testing.T, spec string) {
 	t.Helper()
 	faults, err := simulate.ParseFaults(spec)
@@ -136,8 +136,8 @@ func (w *versioned) pass(t *testing.T, change ...func(*archive.Order)) (archive.
 	return summary, calls, err
 }
 
-// holds checks that the archive has all records up to now, each once, and says
-// how many of each version.
+// holds checks that the archive has all records up to now, each once. It returns how
+// many there are of each version.
 func (w *versioned) holds(t *testing.T) (of map[string]int) {
 	t.Helper()
 	var want []string
@@ -184,8 +184,7 @@ func (w *versioned) count(t *testing.T, query string) map[string]int {
 	return counts
 }
 
-// A bent source is the versioned cloud's with what it says changed on the way, by
-// one call at a time.
+// A bent source changes the answers of the versioned cloud's source, one call at a time.
 type bent struct {
 	*functiongraph.Source
 	mu       sync.Mutex

@@ -38,8 +38,8 @@ func TestAhead(t *testing.T) {
 	}
 }
 
-// One busy function alone has all calls under way: as many pages are asked for
-// at once as a run may have in hand, and never more.
+// One busy function alone uses all slots: the source has a call under way for each
+// slot, and never more.
 func TestBusyFunctionAlone(t *testing.T) {
 	t.Parallel()
 	const concurrency, slots = 3, pagesPerCall * 3
@@ -65,11 +65,11 @@ func TestBusyFunctionAlone(t *testing.T) {
 	}
 	w.all()
 	if most := w.source.mostOpen; most > slots {
-		t.Errorf("%d pages were in hand at once, want %d", most, slots)
+		t.Errorf("%d pages were asked for at once, want %d", most, slots)
 	}
 }
 
-// However many functions there are, no more pages are in hand than there are slots.
+// With any number of functions, a run asks for no more pages at once than it has slots.
 func TestPagesInHandOfManyFunctions(t *testing.T) {
 	t.Parallel()
 	const concurrency = 2
@@ -86,15 +86,15 @@ func TestPagesInHandOfManyFunctions(t *testing.T) {
 	}
 	w.all()
 	if most := w.source.mostOpen; most > pagesPerCall*concurrency {
-		t.Errorf("%d pages were in hand at once", most)
+		t.Errorf("%d pages were asked for at once", most)
 	}
 	if w.source.open != 0 {
-		t.Errorf("%d pages are in hand in the end", w.source.open)
+		t.Errorf("%d pages still have a slot at the end", w.source.open)
 	}
 }
 
-// What is in hand when the user interrupts is kept up to the first page that
-// has not come; the pages behind it are asked for again.
+// If the user interrupts, the pages before the first unanswered page are committed. The
+// next run asks for that page and all later pages.
 func TestInterruptedAhead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha)

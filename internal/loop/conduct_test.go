@@ -97,8 +97,8 @@ func TestCommitErrorEndsTheRun(t *testing.T) {
 	}
 }
 
-// What is in hand when the user interrupts is still kept; what is under way is
-// not waited for.
+// If the user interrupts, the pages that were answered are committed. The run does not
+// wait for calls under way.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha)

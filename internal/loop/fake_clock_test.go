@@ -12,17 +12,17 @@ import (
 // waits that long unless it fails.
 const patience = 10 * time.Second
 
-// asleep waits until somebody sleeps for d.
+// asleep waits until a sleep of d begins.
 func asleep(t *testing.T, clock *clocktest.Clock, d time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := clock.AwaitSleeper(ctx, clock.Now().Add(d)); err != nil {
-		t.Fatalf("nobody came to sleep for %v", d)
+		t.Fatalf("no sleep of %v began", d)
 	}
 }
 
-// pass waits until somebody sleeps for d, and lets that time pass.
+// pass waits until a sleep of d begins, and lets that time pass.
 func pass(t *testing.T, clock *clocktest.Clock, d time.Duration) {
 	t.Helper()
 	asleep(t, clock, d)

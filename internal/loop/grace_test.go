@@ -9,8 +9,8 @@ import (
 	"archiver/internal/archive"
 )
 
-// Stopped by somebody who can wait, a run has the pages in hand answered, asks
-// for no other, and keeps all of them.
+// Stopped with ErrFinish, a run waits for the answers to the calls under way, makes no
+// other call, and commits all answers.
 func TestFinishesWhatIsInHand(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha)

@@ -103,8 +103,8 @@ func TestResumeWithoutCount(t *testing.T) {
 	}
 }
 
-// A walk that resumes has to notice what moved while nobody looked, or before
-// the crash: a window is complete only where each record of the source is kept.
+// A walk that resumes notices records that came or went before the crash or after it. A
+// window is complete only if the archive has each record of the source.
 func TestResumeAfterDrift(t *testing.T) {
 	t.Parallel()
 	vanish := func(w *world) { w.source.vanish(alpha.URN, 4) }

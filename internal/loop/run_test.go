@@ -45,7 +45,7 @@ func TestNotDue(t *testing.T) {
 	w.states(alpha, span(28, 32), archive.StateComplete, archive.StateComplete, "", "")
 }
 
-// A range that has not even begun to settle is no reason to ask for anything.
+// A run makes no call for a range in the future.
 func TestNothingDue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha)
@@ -174,7 +174,7 @@ func TestStoreErrors(t *testing.T) {
 	}
 }
 
-// So many functions are worked on at once as pages may be in hand.
+// A run works on as many functions at once as it has slots.
 func TestFunctionsAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, concurrency := range []int{0, 1, 3, 100} {

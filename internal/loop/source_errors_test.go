@@ -112,7 +112,8 @@ func TestDenied(t *testing.T) {
 	}
 }
 
-// Denied in the middle of a walk: what others have in hand is kept.
+// If the source denies access during a walk, the pages of other functions that were
+// answered are committed.
 func TestDeniedMidway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha, beta)

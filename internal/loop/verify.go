@@ -18,7 +18,7 @@ const maxDifferencesKept = 10_000
 // hours, and reads the hours that differ again. If the source gives no counts,
 // verify reads the whole span again.
 //
-// After a crash in here the next run compares the windows that were left.
+// After a crash in here the next run compares the windows that are not verified yet.
 func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error {
 	queue := archive.Spans(windows)
 	r.progress.Update(func(p *archive.Totals) { p.Compared += int64(len(windows)) })
@@ -31,8 +31,7 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 		}
 		// The archive holds a record that two versions list under one of them, so the
 		// count of this version may be larger and nothing be missing.
-		shared := w.versioned && d != nil && d.Counted > d.Archived
-		if shared {
+		if w.versioned && d != nil && d.Counted > d.Archived {
 			if d, err = r.compareIDs(ctx, w, s, d); err != nil {
 				return r.leaveToNextRun(ctx, w, s, err)
 			}
