@@ -75,12 +75,11 @@ func TestCheck(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			in := install(t, test.url)
+			with := installEmpty
 			if test.ready {
-				if code, _, stderr := in.run(nil, "migrate", "up"); code != exitDone {
-					t.Fatal(stderr)
-				}
+				with = install
 			}
+			in := with(t, test.url)
 			code, stdout, stderr := in.run(append([]string{"ARCHIVER_LOG_LEVEL=error"}, test.env...), append([]string{"check"}, test.args...)...)
 			said := stdout
 			if test.code == exitUsage {

@@ -15,7 +15,7 @@ import (
 func TestBackfillDryRun(t *testing.T) {
 	t.Parallel()
 	api, web := simulator(t, generated(t, 12, 20_000, 5))
-	in := install(t, web.URL)
+	in := installEmpty(t, web.URL)
 	say := func(args ...string) string {
 		t.Helper()
 		before := api.Stats().ListAsyncInvocations

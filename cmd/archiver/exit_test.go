@@ -98,7 +98,7 @@ func TestExitCodes(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			in := install(t, web.URL)
+			in := installEmpty(t, web.URL)
 			code, stdout, stderr := in.run(append([]string{"ARCHIVER_LOG_LEVEL=error"}, test.env...), test.args...)
 			if code != test.code {
 				t.Errorf("exit %d, want %d", code, test.code)

@@ -144,7 +144,7 @@ func TestFaults(t *testing.T) {
 func showFault(t *testing.T, data *dataset.Data, row faultRow) {
 	api := faulty(t, data, row.spec, nil)
 	url := newServer(t, api)
-	in := installMigrated(t, url)
+	in := install(t, url)
 	span := archive.Span{From: day.AddDate(0, 0, -row.around), To: day.AddDate(0, 0, 1+row.around)}
 	end := archiveDay(in, url, row.how, span)
 

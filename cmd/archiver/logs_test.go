@@ -41,9 +41,6 @@ func TestLogOfARun(t *testing.T) {
 		api.ServeHTTP(w, r)
 	}))
 	in := install(t, url)
-	if code, _, stderr := in.run(nil, "migrate", "up"); code != exitDone {
-		t.Fatal(stderr)
-	}
 	code, _, stderr := in.run(nil, append([]string{"backfill", "--concurrency", "1", "--versions", "latest"}, dayFlags...)...)
 	if code != exitIncomplete {
 		t.Errorf("exit %d", code)

@@ -57,14 +57,15 @@ type installation struct {
 	env      []string
 }
 
-// install prepares one against the API at this address.
-func install(t testing.TB, endpoint string) *installation {
+// installEmpty prepares one with an empty database, against the API at this address.
+func installEmpty(t testing.TB, endpoint string) *installation {
 	t.Helper()
 	return installOn(t, pgtest.Database(t), endpoint)
 }
 
-// installMigrated is the same with the schema in the database.
-func installMigrated(t testing.TB, endpoint string) *installation {
+// install is the same with the schema in the database. A copy of a migrated database
+// costs a fraction of migrating one.
+func install(t testing.TB, endpoint string) *installation {
 	t.Helper()
 	return installOn(t, pgtest.Migrated(t, func(ctx context.Context, url string) error {
 		_, err := pg.MigrateUp(ctx, url)

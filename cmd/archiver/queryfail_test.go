@@ -73,7 +73,7 @@ func TestQueryFails(t *testing.T) {
 	t.Parallel()
 	api, web := simulator(t, generated(t, 1, 1200, 4))
 	urn := api.Functions()[0].URN
-	in := install(t, web.URL)
+	in := installEmpty(t, web.URL)
 	const nothing = "no invocation of "
 	code, stdout, stderr := in.run(nil, "query", "--function", urn, "--from", "2026-01-01", "--to", "2026-01-02")
 	if code != exitDone || stdout != "" || !strings.Contains(stderr, nothing+urn) {

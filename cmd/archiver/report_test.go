@@ -18,7 +18,7 @@ func TestReport(t *testing.T) {
 	t.Parallel()
 	data := generated(t, 3, 3_000, 1)
 	_, web := simulator(t, data)
-	in := install(t, web.URL)
+	in := installEmpty(t, web.URL)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "report.html")
 	if code, _, stderr := in.run(nil, "report", "--out", file); code != exitIncomplete || !strings.Contains(stderr, "archiver migrate up") {

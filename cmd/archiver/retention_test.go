@@ -20,7 +20,7 @@ func TestRetention(t *testing.T) {
 		t.Fatal(err)
 	}
 	api, web := simulator(t, data)
-	in := install(t, web.URL)
+	in := installEmpty(t, web.URL)
 	flags := []string{"--lookback", "3d", "--retention", "5d"}
 
 	code, _, stderr := in.run(nil, append([]string{"once", "--dry-run"}, flags...)...)
