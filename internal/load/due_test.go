@@ -15,8 +15,7 @@ import (
 	"archiver/internal/load/read"
 )
 
-// countedDue is what is due, said as plainly as it can be: by counting the
-// windows.
+// countedDue selects what is due by counting all windows, in the simplest way.
 const countedDue = `
 	WITH decided AS (
 		SELECT w.function_id, count(*) AS windows
@@ -60,7 +59,7 @@ const countedDue = `
 	 WHERE windows > 0 OR follow OR verify
 	 ORDER BY oldest, windows DESC, id`
 
-// countedPlan is the plan that looks at every hour.
+// countedPlan inserts every hour of the range.
 const countedPlan = `
 	INSERT INTO windows AS w (function_id, window_start, planned)
 	SELECT id, hour, true
@@ -70,7 +69,7 @@ const countedPlan = `
 	   SET planned = true
 	 WHERE NOT w.planned`
 
-// countedStatus is the status that counts every window.
+// countedStatus selects the status by counting all windows.
 const countedStatus = `
 	WITH w AS (
 		SELECT function_id,
@@ -105,8 +104,8 @@ const countedStatus = `
 		 LIMIT 1) e ON true
 	 ORDER BY COALESCE(w.open, 0) > 0 DESC, w.open_since, f.function_name, f.function_id`
 
-// randomize gives a function another history: runs of hours of one state each,
-// mostly complete, with hours that are not known at all between them, or none.
+// randomize replaces the history of a function by a random one: periods of one state
+// each, mostly complete. Some hours have no row.
 func randomize(a *archiveDB, r *rand.Rand, f archive.Known) {
 	a.Exec(`DELETE FROM windows WHERE function_id = $1`, f.ID)
 	states := []string{"complete", "complete", "complete", "pending", "failed", "short", "gone", "chance", ""}
@@ -130,7 +129,7 @@ func randomize(a *archiveDB, r *rand.Rand, f archive.Known) {
 	a.Exec(`UPDATE functions SET gone_at = CASE WHEN $2 THEN $3::timestamptz END WHERE function_id = $1`, f.ID, r.IntN(4) == 0, noted)
 }
 
-// What the totals give is what a count of the windows gives.
+// Due, Plan and the status read window_days. They are equal to a count of all windows.
 func TestDuePlanAndStatusAreCounted(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -183,7 +182,7 @@ func TestDuePlanAndStatusAreCounted(t *testing.T) {
 	}
 }
 
-// checkPlan plans a range of some of the functions.
+// checkPlan compares Plan with countedPlan, for a random range of some functions.
 func checkPlan(a *archiveDB, r *rand.Rand, known []archive.Known) {
 	a.T.Helper()
 	var due []archive.Due

@@ -11,8 +11,8 @@ import (
 	"archiver/internal/load/read"
 )
 
-// A function that has been empty for long is due less often, up to every
-// archive.RestAtMost; a run that does not rest asks for all of it.
+// A function that has been empty for long is due less often, but at least once in
+// archive.RestAtMost. Without Order.Rest all of its windows are due.
 func TestRest(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -20,19 +20,19 @@ func TestRest(t *testing.T) {
 		unread int // hours since then
 		rests  bool
 	}{
-		"a moment ago":             {empty: 1, unread: 1},
-		"less than eight hours":    {empty: 7, unread: 1},
-		"for eight hours":          {empty: 8, unread: 1},
-		"for nine":                 {empty: 9, unread: 1, rests: true},
-		"for nine, two hours on":   {empty: 9, unread: 2},
-		"for a day, two hours on":  {empty: 24, unread: 2, rests: true},
-		"for a day, three on":      {empty: 24, unread: 3},
-		"for a week, five on":      {empty: 7 * 24, unread: 5, rests: true},
-		"for a week, six on":       {empty: 7 * 24, unread: 6},
-		"always, five hours on":    {empty: -1, unread: 5, rests: true},
-		"always, six hours on":     {empty: -1, unread: 6},
-		"nothing new to be asked":  {empty: 1, unread: 0, rests: true},
-		"nothing new, also not so": {empty: -1, unread: 0, rests: true},
+		"empty for 1 h":                {empty: 1, unread: 1},
+		"empty for 7 h":                {empty: 7, unread: 1},
+		"empty for 8 h":                {empty: 8, unread: 1},
+		"empty for 9 h":                {empty: 9, unread: 1, rests: true},
+		"empty for 9 h, 2 h unread":    {empty: 9, unread: 2},
+		"empty for a day, 2 h unread":  {empty: 24, unread: 2, rests: true},
+		"empty for a day, 3 h unread":  {empty: 24, unread: 3},
+		"empty for a week, 5 h unread": {empty: 7 * 24, unread: 5, rests: true},
+		"empty for a week, 6 h unread": {empty: 7 * 24, unread: 6},
+		"always empty, 5 h unread":     {empty: -1, unread: 5, rests: true},
+		"always empty, 6 h unread":     {empty: -1, unread: 6},
+		"empty for 1 h, all read":      {empty: 1, unread: 0, rests: true},
+		"always empty, all read":       {empty: -1, unread: 0, rests: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,17 +61,17 @@ func TestRest(t *testing.T) {
 					got = append(got, fmt.Sprint(d.Windows))
 				}
 				if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("windows due where rest is %t (-want +got):\n%s", o.Rest, diff)
+					t.Errorf("windows due with Rest %t (-want +got):\n%s", o.Rest, diff)
 				}
 			}
-			// A page says the same of it.
+			// The status page shows the same.
 			err := a.Read.Snapshot(t.Context(), func(s *read.Snapshot) error {
 				functions, err := s.Functions(t.Context())
 				if err != nil {
 					return err
 				}
 				if until := functions[0].RestsUntil; until == nil || to.Before(*until) != test.rests {
-					t.Errorf("up to %v it rests until %v", to, until)
+					t.Errorf("the range ends at %v, and the function rests until %v", to, until)
 				}
 				return nil
 			})
@@ -82,7 +82,8 @@ func TestRest(t *testing.T) {
 	}
 }
 
-// Open and unknown windows are due however long a function has been empty.
+// Open windows, and hours without a row, are due even if a function has been empty
+// for long.
 func TestRestIsForWhatIsWhole(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -107,8 +108,8 @@ func TestRestIsForWhatIsWhole(t *testing.T) {
 	}
 }
 
-// What is complete comes with the work once the first of it is soon to be
-// verified; a window read again was complete since the first time.
+// Work lists complete windows, from the first one that is soon to be verified. If a
+// complete window is read again, it keeps the time of its completion.
 func TestCompleteWindows(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -139,7 +140,7 @@ func TestCompleteWindows(t *testing.T) {
 	}
 	commit(t, c, lastPage(span(0, 7), noted, record("r", archive.StatusSuccess, hour(2))))
 	if diff := cmp.Diff(append(want, archive.Complete{Window: hour(6)}), complete()); diff != "" {
-		t.Errorf("complete once it was read again (-want +got):\n%s", diff)
+		t.Errorf("complete after a second reading (-want +got):\n%s", diff)
 	}
 	if n := value[int](a, `SELECT count(*) FROM windows WHERE verified_at IS NOT NULL`); n != 2 {
 		t.Errorf("%d windows are verified, want the two that were before", n)
@@ -148,6 +149,6 @@ func TestCompleteWindows(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := complete(); len(got) > 0 {
-		t.Errorf("complete are %v where none is soon to be verified", got)
+		t.Errorf("no window is soon to be verified, but %v are listed as complete", got)
 	}
 }

@@ -16,8 +16,8 @@ import (
 var (
 	//go:embed openwalks.sql
 	selectOpenWalks string
-	//go:embed duewindows.sql
-	selectDueWindows string
+	//go:embed workwindows.sql
+	selectWorkWindows string
 	//go:embed unverified.sql
 	selectUnverified string
 	//go:embed completewindows.sql
@@ -43,7 +43,7 @@ func (c *claim) Work(ctx context.Context, o archive.Order, at time.Time) (w arch
 	if w.Open, err = c.open(ctx, o); err != nil {
 		return w, err
 	}
-	w.Windows, err = pg.CollectBy(ctx, c.store.pool, utcHour, "due windows", selectDueWindows, pg.Args{
+	w.Windows, err = pg.CollectBy(ctx, c.store.pool, utcHour, "due windows", selectWorkWindows, pg.Args{
 		"function": c.function.ID, "from": o.Range.From, "to": o.Range.To, "force": o.Force, "older": o.Older,
 	})
 	if err != nil || o.VerifyAfter <= 0 {

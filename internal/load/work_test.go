@@ -15,14 +15,14 @@ import (
 type history struct {
 	ended map[archive.State][]archive.Span
 	open  []archive.Walk // begun, and not ended
-	fails []archive.Span // of those, or not begun at all
-	// found are hours where records turned up that nobody asked for.
+	fails []archive.Span // of open, or not begun
+	// found are hours of records that were found while other hours were read.
 	found []int
 }
 
 func (h history) make(t *testing.T, c *claim) {
 	t.Helper()
-	// First what is gone: all that is open then goes with it.
+	// Gone comes first, because it changes all windows that are open then.
 	if spans := h.ended[archive.StateGone]; spans != nil {
 		if err := c.Gone(t.Context(), spans, noted); err != nil {
 			t.Fatal(err)
@@ -188,7 +188,8 @@ func TestDueAndWork(t *testing.T) {
 	}
 }
 
-// What is oldest is what the source forgets first.
+// The function with the oldest window comes first, because the source forgets that
+// window first.
 func TestDueOrder(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -215,7 +216,7 @@ func TestDueOrder(t *testing.T) {
 	}
 }
 
-// A walk that ended is no work any more, also where another process began it.
+// A walk that has ended is not in Work again, even if another process began it.
 func TestWorkResumesAndEnds(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -255,8 +256,8 @@ func TestWorkResumesAndEnds(t *testing.T) {
 	}
 }
 
-// The ids that a walk which resumes may meet again: of the span, a second more
-// on each side, and those without a time of their own; of this function only.
+// Archived yields the ids that a resumed walk may find again: of this function only,
+// from one second before the span to one second after it, and those without a start.
 func TestArchived(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
@@ -282,6 +283,6 @@ func TestArchived(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		break // who has seen enough leaves, and leaves no connection behind
+		break // leaving the loop gives the connection back
 	}
 }
