@@ -71,10 +71,12 @@ func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Or
 
 // dueAnswers are the answers of the statements of Due, by function.
 type dueAnswers struct {
-	missing, older       map[int32]dueWindows // windows to read: of the range, before the range
-	resting              map[int32]bool       // empty for long: no windows are due
-	rechecks, unverified map[int32]bool
-	settingsAsked        map[int32]bool // not long ago
+	missing       map[int32]dueWindows // to be read, in the range
+	older         map[int32]dueWindows // open, before the range
+	resting       map[int32]bool       // empty for long: no windows are due
+	rechecks      map[int32]bool       // records in flight are to be asked for again
+	unverified    map[int32]bool       // windows are to be verified
+	settingsAsked map[int32]bool       // within the last archive.SettingsEvery
 }
 
 // dueWindows are windows of one function.
@@ -83,54 +85,60 @@ type dueWindows struct {
 	oldest time.Time
 }
 
-// batch is the statements that the order needs. Each fills its answer.
+// batch is the statements that the order needs. Sending the batch fills the answers.
 func (a *dueAnswers) batch(functions []archive.Known, o archive.Order, at time.Time) *pgx.Batch {
-	ids := functionIDs(functions)
+	ids, from, to := functionIDs(functions), o.Range.From, o.Range.To
 	var batch pgx.Batch
-	windows := func(answer *map[int32]dueWindows, sql string, args pg.Args) {
-		*answer = make(map[int32]dueWindows)
-		batch.Queue(sql, args).Query(func(rows pgx.Rows) error {
-			var id int32
-			var w dueWindows
-			_, err := pgx.ForEachRow(rows, []any{&id, &w.count, &w.oldest}, func() error {
-				(*answer)[id] = dueWindows{w.count, w.oldest.UTC()}
-				return nil
-			})
-			return err
-		})
-	}
-	marked := func(answer *map[int32]bool, sql string, args pg.Args) {
-		*answer = make(map[int32]bool)
-		batch.Queue(sql, args).Query(func(rows pgx.Rows) error {
-			var id int32
-			_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
-				(*answer)[id] = true
-				return nil
-			})
-			return err
-		})
-	}
 	if !o.Force {
-		windows(&a.missing, selectMissing, pg.Args{"functions": ids, "from": o.Range.From, "to": o.Range.To})
+		a.missing = queueWindows(&batch, selectMissing, pg.Args{"functions": ids, "from": from, "to": to})
 	}
 	if o.Older {
-		windows(&a.older, selectOlder, pg.Args{"functions": ids, "from": o.Range.From})
+		a.older = queueWindows(&batch, selectOlder, pg.Args{"functions": ids, "from": from})
 	}
 	if o.Rest {
-		marked(&a.resting, selectResting, pg.Args{
-			"functions": ids, "from": o.Range.From, "to": o.Range.To, "rest_at_most": archive.RestAtMost,
+		a.resting = queueFunctions(&batch, selectResting, pg.Args{
+			"functions": ids, "from": from, "to": to, "rest_at_most": archive.RestAtMost,
 		})
 	}
 	if o.Follow {
-		marked(&a.rechecks, selectRechecks, pg.Args{"functions": ids, "now": at})
+		a.rechecks = queueFunctions(&batch, selectRechecks, pg.Args{"functions": ids, "now": at})
 	}
-	if completedBy := verifyDue(o, at); completedBy != nil {
-		marked(&a.unverified, selectUnverifiedFunctions, pg.Args{
-			"functions": ids, "from": o.Range.From, "completed_by": completedBy,
-		})
+	if by := verifyDue(o, at); by != nil {
+		a.unverified = queueFunctions(&batch, selectUnverifiedFunctions, pg.Args{"functions": ids, "from": from, "completed_by": by})
 	}
-	marked(&a.settingsAsked, selectSettingsAsked, pg.Args{"functions": ids, "now": at, "every": archive.SettingsEvery})
+	a.settingsAsked = queueFunctions(&batch, selectSettingsAsked, pg.Args{"functions": ids, "now": at, "every": archive.SettingsEvery})
 	return &batch
+}
+
+// queueWindows queues a statement that selects windows by function, and returns its
+// answer, to be filled by the batch.
+func queueWindows(batch *pgx.Batch, sql string, args pg.Args) map[int32]dueWindows {
+	answer := make(map[int32]dueWindows)
+	batch.Queue(sql, args).Query(func(rows pgx.Rows) error {
+		var id int32
+		var w dueWindows
+		_, err := pgx.ForEachRow(rows, []any{&id, &w.count, &w.oldest}, func() error {
+			answer[id] = dueWindows{w.count, w.oldest.UTC()}
+			return nil
+		})
+		return err
+	})
+	return answer
+}
+
+// queueFunctions queues a statement that selects functions, and returns its answer,
+// to be filled by the batch.
+func queueFunctions(batch *pgx.Batch, sql string, args pg.Args) map[int32]bool {
+	answer := make(map[int32]bool)
+	batch.Queue(sql, args).Query(func(rows pgx.Rows) error {
+		var id int32
+		_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+			answer[id] = true
+			return nil
+		})
+		return err
+	})
+	return answer
 }
 
 // verifyDue is the time by which a window must have been completed for its

@@ -283,10 +283,10 @@ func TestPlanningDoesNotGrow(t *testing.T) {
 	days := long["window_days"]
 	delete(long, "window_days")
 	for what, blocks := range long {
-		// Days are summed up from window_days, at most twice. Before the range only
-		// the index of open windows is read, and no window. Indexes are a level or two
-		// deeper, and which blocks a vacuum has visited differs from run to run. The
-		// history is 26 times as long.
+		// Days are summed up from window_days, at most twice. Of windows nothing is
+		// read that lies before the range. Indexes are a level or two deeper, and
+		// which blocks a vacuum has visited differs from run to run. The history is
+		// 26 times as long.
 		if most := 3*(short[what]+functions) + 2*days; blocks > most {
 			t.Errorf("%s: %d blocks at 365 days, %d at 14", what, blocks, short[what])
 		}
