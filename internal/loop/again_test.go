@@ -14,8 +14,8 @@ func (w *world) steady(s archive.Span) (archive.Summary, error) {
 	return w.archiver().Archive(w.t.Context(), archive.Order{Range: s, Follow: true, VerifyAfter: time.Hour}, new(archive.Progress))
 }
 
-// What is complete is read again on the way to what is due, in one call, and
-// verified by that.
+// The call for due windows also reads the complete windows before them again, and so
+// verifies them.
 func TestVerifiesOnTheWay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 100, alpha)

@@ -138,7 +138,8 @@ func TestInterruptedAhead(t *testing.T) {
 	}
 }
 
-// A page ahead that fails is an error at its turn: those before it are kept.
+// A page that was asked for early and fails is an error at its turn. The pages before
+// it are committed.
 func TestFailsAhead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha)

@@ -21,9 +21,9 @@ func (w *world) refuses(cursor archive.Cursor, times int) {
 	}
 }
 
-// A walk whose cursor does not hold any more, since an earlier run or in the
-// middle of this one, begins again. Without a count, what it saw so far is no
-// walk to agree with.
+// If the source does not accept a cursor any more, of an earlier run or of this one, the
+// walk begins again. Without a count, the unfinished walk is not one of the two that
+// agree.
 func TestCursorThatRanOut(t *testing.T) {
 	t.Parallel()
 	for _, count := range []int{countRight, countAbsent} {

@@ -275,7 +275,7 @@ func (s *fakeStore) Claim(ctx context.Context, function archive.Known) (archive.
 	return c, nil
 }
 
-// What tests look at.
+// The rest is read by tests.
 
 // state is that of a window of a function.
 func (db *database) state(urn string, window time.Time) windowRow {

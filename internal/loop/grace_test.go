@@ -50,7 +50,7 @@ func TestFinishesWhatIsInHand(t *testing.T) {
 	}
 }
 
-// A page that does not come is not waited for without end.
+// A run does not wait longer than finishGrace for a page without an answer.
 func TestFinishingEnds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha)

@@ -8,7 +8,7 @@ import (
 	"archiver/internal/archive"
 )
 
-// A run notes how far it has come, and goes on where a note cannot be made.
+// A run writes its progress to the store, and goes on if that fails.
 func TestNotes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha)

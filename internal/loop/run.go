@@ -68,7 +68,6 @@ type run struct {
 func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Progress) (archive.Summary, error) {
 	began := a.Clock.Now()
 	summary := archive.Summary{Range: o.Range}
-	asked := o.Range
 	if due := archive.DueBefore(began, a.Settle); o.Range.To.After(due) {
 		o.Range.To = due
 	}
@@ -92,7 +91,7 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	if err == nil {
 		summary.Matched = len(latest) + len(versions)
 		if !o.Compare {
-			summary.NotDue = (asked.Windows() - o.Range.Windows()) * summary.Matched
+			summary.NotDue = (summary.Range.Windows() - o.Range.Windows()) * summary.Matched
 		}
 		// The latest versions first. If the source lists the records of all versions
 		// under the latest, the other versions' pages are in the archive already, and

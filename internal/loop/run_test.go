@@ -56,7 +56,7 @@ func TestNothingDue(t *testing.T) {
 	}
 }
 
-// What is complete is not asked for again, unless that is what is asked.
+// A run does not read complete windows again, except with Force.
 func TestCompleteWindowsAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha)
@@ -234,7 +234,7 @@ func TestFunctionsAtOnce(t *testing.T) {
 	}
 }
 
-// What a run found and did may be read while it goes on.
+// The progress of a run can be read while the run goes on.
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha)

@@ -182,8 +182,8 @@ func TestSettingsInterrupted(t *testing.T) {
 	w.states(alpha, span(0, 1), archive.StateComplete)
 }
 
-// What comes as several pages is one answer: no version twice, and whole where
-// nothing is missing.
+// Several pages of settings make one answer. It has no version twice, and is whole if
+// no setting is missing.
 func TestReadSettings(t *testing.T) {
 	t.Parallel()
 	one, two := setting("one", hour(1)), setting("two", hour(2))

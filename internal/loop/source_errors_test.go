@@ -50,8 +50,8 @@ func TestGoneMidway(t *testing.T) {
 	}
 }
 
-// A function no longer listed is asked once more. What it still gives is kept;
-// where the source does not know it any more it is gone, and left alone.
+// A function that is no longer listed is still asked for, and its records are kept. If
+// the source does not know it, the function is gone and is not asked for again.
 func TestNoLongerListed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha, beta)
@@ -229,7 +229,7 @@ func TestFailuresInARow(t *testing.T) {
 	}
 }
 
-// A walk whose source fails midway stays open, and is gone on with.
+// If the source fails during a walk, the walk stays open, and the next run resumes it.
 func TestFailsMidway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha)

@@ -93,7 +93,7 @@ func TestBorders(t *testing.T) {
 	}
 }
 
-// What moves between two pages is noticed, and found by going again.
+// A walk notices records that move between two pages, and another walk finds them.
 func TestDrift(t *testing.T) {
 	t.Parallel()
 	moves := map[string]func(s *fakeSource){
