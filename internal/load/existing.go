@@ -21,7 +21,7 @@ type existingRows map[string][]existing
 
 const existingColumns = `
 	first_archived_at, updated_at, start_time, end_time, queried_window, function_id,
-	request_id, status, source_status, error_code, error_message, extra`
+	request_id, status, COALESCE(source_status, ''), COALESCE(error_code, ''), COALESCE(error_message, ''), extra`
 
 // A request id can be in three places: in flight, settled without a start, and
 // settled on a day. The first two tables are small, and asked for every id.
@@ -95,15 +95,13 @@ func (r *existing) isSameRow(o existing) bool {
 
 func scanRow(rows pgx.Rows, e *existing) error {
 	var start, end, queried *time.Time
-	var sourceStatus, code, message *string
 	r := &e.row
 	err := rows.Scan(&r.firstArchived, &r.updated, &start, &end, &queried, &r.functionID,
-		&r.requestID, &r.status, &sourceStatus, &code, &message, &r.extra, &e.inFlight)
+		&r.requestID, &r.status, &r.sourceStatus, &r.errorCode, &r.errorMessage, &r.extra, &e.inFlight)
 	if err != nil {
 		return err
 	}
 	r.start, r.end, r.queried = pg.OrZero(start), pg.OrZero(end), pg.OrZero(queried)
-	r.sourceStatus, r.errorCode, r.errorMessage = pg.OrEmpty(sourceStatus), pg.OrEmpty(code), pg.OrEmpty(message)
 	return nil
 }
 

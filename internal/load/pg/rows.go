@@ -53,14 +53,6 @@ func OrZero(t *time.Time) time.Time {
 	return *t
 }
 
-// OrEmpty is the empty text for NULL.
-func OrEmpty(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
 // Storable is a text as PostgreSQL can hold it: invalid UTF-8 and NUL become U+FFFD.
 func Storable(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
