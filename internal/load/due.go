@@ -159,8 +159,8 @@ func functionIDs(functions []archive.Known) []int32 {
 	return ids
 }
 
-// Plan gives the windows that are due a row each, if they have none. A window that
-// was asked for and not read is then seen, and later runs read it.
+// Plan inserts a row for each due window that has none. If the run does not read such
+// a window, the status shows it, and later runs read it.
 func (s *Store) Plan(ctx context.Context, due []archive.Due, o archive.Order) error {
 	if o.Compare {
 		return nil
