@@ -64,8 +64,8 @@ func (k *keyPair) replacement(ctx context.Context, refused credentials) (credent
 			return refused, nil
 		case err == nil && (allChanged(refused.keys, now) || read == maxReads):
 			k.mu.Lock()
-			defer k.mu.Unlock()
 			k.used = now
+			k.mu.Unlock()
 			return credentials{keys: now}, nil
 		}
 		if err := k.clock.Sleep(ctx, rereadPause); err != nil {
