@@ -20,9 +20,10 @@ var update = flag.Bool("update", false, "write what tests compare with")
 
 // A workplace is a folder in which the binary runs.
 type workplace struct {
-	t   *testing.T
-	dir string
-	env []string // all that the binary gets
+	t     *testing.T
+	dir   string
+	env   []string // all that the binary gets
+	raced bool     // the binary has the race detector where the tests have it, at any cost
 }
 
 // work makes a workplace with files, by their paths in it.
@@ -51,7 +52,7 @@ func (w *workplace) write(name, text string) {
 // run runs the binary to its end.
 func (w *workplace) run(env []string, args ...string) (code int, stdout, stderr string) {
 	w.t.Helper()
-	path, err := binary()
+	path, err := binary(w.raced)
 	if err != nil {
 		w.t.Fatalf("build the archiver: %v", err)
 	}

@@ -34,9 +34,18 @@ const (
 	testToken     = "test-token"
 )
 
-// binary builds the archiver, with the race detector where the tests have it.
-var binary = sync.OnceValues(func() (string, error) {
-	path, err := filepath.Abs(filepath.Join("..", "..", ".archiver", "bin", "archiver-under-test"))
+// binary is the archiver that ARCHIVER_TEST_BINARY names. If raced is true, or the
+// variable is not set, it is a new build.
+func binary(raced bool) (string, error) {
+	if path := os.Getenv("ARCHIVER_TEST_BINARY"); path != "" && !raced {
+		return path, nil
+	}
+	return built()
+}
+
+// built builds the archiver, with the race detector where the tests have it.
+var built = sync.OnceValues(func() (string, error) {
+	path, err := filepath.Abs(filepath.Join("..", "..", ".archiver", "bin", "archiver-of-tests"))
 	if err != nil {
 		return "", err
 	}
@@ -55,6 +64,7 @@ type installation struct {
 	t        testing.TB
 	database string
 	env      []string
+	raced    bool // as of a workplace
 }
 
 // installEmpty prepares one with an empty database, against the API at this address.
@@ -93,7 +103,7 @@ func installOn(t testing.TB, database, endpoint string) *installation {
 // win.
 func (in *installation) command(env []string, args ...string) *exec.Cmd {
 	in.t.Helper()
-	path, err := binary()
+	path, err := binary(in.raced)
 	if err != nil {
 		in.t.Fatalf("build the archiver: %v", err)
 	}
