@@ -14,7 +14,7 @@ const (
 	StatePending  State = "pending"  // known, not read
 	StatePartial  State = "partial"  // begun, the next run resumes it
 	StateComplete State = "complete" // every record the source gave is kept
-	StateShort    State = "short"    // the source counts more than it gives
+	StateShort    State = "short"    // the source counts more records than it returns
 	StateFailed   State = "failed"   // reading it ended with an error
 	StateGone     State = "gone"     // the function no longer answers
 )
