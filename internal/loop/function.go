@@ -31,7 +31,8 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 		defer close(renewed)
 		r.renew(ctx, claim, cancel)
 	}()
-	keeper := newKeeper(commits, claim, t.Function, r.progress, r.slots, cancel)
+	slots := newFunctionSlots(r.slots)
+	keeper := newKeeper(commits, claim, t.Function, r.progress, slots, cancel)
 	defer func() {
 		if closed := keeper.close(); closed != nil && err == nil {
 			err = closed
@@ -59,14 +60,14 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 	r.progress.Update(func(p *archive.Totals) { p.Windows += int64(max(0, windows(t.walks)-t.Windows)) })
 	w := &walker{
 		source: r.Source, claim: claim, keeper: keeper, clock: r.Clock, function: t.Function,
-		seed: maphash.MakeSeed(), slots: r.slots, endRun: r.end,
+		seed: maphash.MakeSeed(), slots: slots, endRun: r.end,
 		versioned: t.Versioned,
 	}
 	for len(t.walks) > 0 {
 		if err := r.readNext(ctx, w, &t, &work); err != nil || w.gone {
 			return nil, err
 		}
-		if len(t.walks) > 0 && (r.otherProcess.Load() || r.queue.older(t.walks[0].Span.From)) {
+		if len(t.walks) > 0 && (r.slots.otherProcess.Load() || r.queue.older(t.walks[0].Span.From)) {
 			// The walks made so far are decided only once their pages are committed.
 			if err := keeper.flush(); err != nil {
 				return nil, err

@@ -20,7 +20,7 @@ type keeper struct {
 	claim    archive.Claim
 	function archive.Function
 	progress *archive.Progress
-	slots    *pageSlots
+	slots    *functionSlots
 	steps    chan step
 	ended    chan struct{} // closed when the last step is done
 	err      error         // the first error; nothing is committed after it
@@ -36,7 +36,7 @@ type step struct {
 
 // newKeeper starts a keeper. ctx must outlive the reading of pages. After an error the
 // keeper calls failed once, and commits nothing more.
-func newKeeper(ctx context.Context, claim archive.Claim, f archive.Function, p *archive.Progress, slots *pageSlots, failed func(error)) *keeper {
+func newKeeper(ctx context.Context, claim archive.Claim, f archive.Function, p *archive.Progress, slots *functionSlots, failed func(error)) *keeper {
 	k := &keeper{
 		claim: claim, function: f, progress: p, slots: slots,
 		steps: make(chan step, slots.count()),

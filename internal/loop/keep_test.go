@@ -41,7 +41,7 @@ func stepOf(s archive.Span, cursor archive.Cursor, ends bool, ids ...string) ste
 // checkpoint of the last, but for those of another walk, and up to a size.
 func TestPagesAreKeptTogether(t *testing.T) {
 	t.Parallel()
-	slots := newPageSlots(16)
+	slots := newFunctionSlots(newPageSlots(16))
 	claim := &slowClaim{begun: make(chan struct{}, 10), goOn: make(chan struct{})}
 	k := newKeeper(t.Context(), claim, alpha, new(archive.Progress), slots, func(error) {})
 	var large []string
@@ -91,7 +91,7 @@ func TestPagesAreKeptTogether(t *testing.T) {
 // After an error nothing more is kept, and all slots are released.
 func TestKeepFails(t *testing.T) {
 	t.Parallel()
-	slots := newPageSlots(4)
+	slots := newFunctionSlots(newPageSlots(4))
 	claim := &slowClaim{begun: make(chan struct{}, 10), goOn: make(chan struct{}), err: errDisk}
 	close(claim.goOn)
 	var failed error

@@ -48,7 +48,6 @@ type run struct {
 	began            time.Time
 	progress         *archive.Progress
 	slots            *pageSlots
-	otherProcess     atomic.Bool  // another process has claimed functions of this run
 	settingsFailures atomic.Int64 // in this run
 	queue            *queue
 	end              context.CancelCauseFunc // ends all workers
@@ -217,6 +216,7 @@ func (r *run) runWorkers(ctx context.Context, due []archive.Due) (claimed []arch
 	var workers sync.WaitGroup
 	n := min(r.slots.count(), len(due))
 	r.slots.workers.Store(int64(n))
+	r.slots.left.Store(int64(len(due)))
 	for range n {
 		workers.Go(func() {
 			for ctx.Err() == nil && !r.tooManyWorkers() {
@@ -226,9 +226,12 @@ func (r *run) runWorkers(ctx context.Context, due []archive.Due) (claimed []arch
 					return
 				}
 				remaining, err := r.readFunction(ctx, t)
+				if remaining == nil {
+					r.slots.left.Add(-1)
+				}
 				switch {
 				case errors.Is(err, archive.ErrClaimed), errors.Is(err, archive.ErrClaimLost):
-					r.otherProcess.Store(true)
+					r.slots.otherProcess.Store(true)
 					r.mu.Lock()
 					claimed = append(claimed, t.Known)
 					r.mu.Unlock()
@@ -249,7 +252,7 @@ func (r *run) runWorkers(ctx context.Context, due []archive.Due) (claimed []arch
 // this run, the run has at most as many workers as functions wait in its queue, and
 // at least one.
 func (r *run) tooManyWorkers() bool {
-	if !r.otherProcess.Load() {
+	if !r.slots.otherProcess.Load() {
 		return false
 	}
 	r.mu.Lock()

@@ -14,41 +14,65 @@ const pagesPerCall = 2
 //
 // A walk takes a slot before it asks for a page, and the keeper releases the slot
 // once the page is committed. Committing needs no slot, so this cannot deadlock.
-// There is a slot for each worker. A worker takes a second slot only if that
-// leaves one for each other worker: a large function does not hold up small ones.
 type pageSlots struct {
 	taken   chan struct{} // holds a value for each slot taken
-	freed   chan struct{} // receives a value when slots were released
 	workers atomic.Int64  // workers that have a function, or take the next one
+	left    atomic.Int64  // functions at work or in the queue
+
+	otherProcess atomic.Bool // another process has claimed functions of this run
 }
 
 func newPageSlots(n int) *pageSlots {
-	return &pageSlots{taken: make(chan struct{}, n), freed: make(chan struct{}, 1)}
+	return &pageSlots{taken: make(chan struct{}, n)}
 }
 
 // count returns the number of slots.
 func (s *pageSlots) count() int { return cap(s.taken) }
 
+// functionSlots are the slots that one function holds, at most its share. All
+// functions that are left have equal shares, so a large function does not hold up
+// small ones. Shares grow as functions end, and never shrink: the pages that earlier
+// runs lost in crashes lie within the shares of the functions that are left. So
+// however often a run is killed, the next one asks for no more pages again than there
+// are slots. If another process works too, it reads an unknown part of the functions in
+// the queue: then only functions at work have shares, and the bound holds for each kill.
+type functionSlots struct {
+	*pageSlots
+	held  atomic.Int64
+	freed chan struct{} // receives a value when slots were released
+}
+
+func newFunctionSlots(s *pageSlots) *functionSlots {
+	return &functionSlots{pageSlots: s, freed: make(chan struct{}, 1)}
+}
+
 // take waits for a slot. It returns the context's cause if ctx ends first.
-func (s *pageSlots) take(ctx context.Context) error {
+func (s *functionSlots) take(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	select {
 	case s.taken <- struct{}{}:
+		s.held.Add(1)
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// takeSpare takes a slot if that leaves one free for each other worker.
-func (s *pageSlots) takeSpare() bool {
-	if len(s.taken)+int(s.workers.Load()) > cap(s.taken) {
+// takeSpare takes a slot if that leaves the function within its share. Only the
+// function's walk takes its slots.
+func (s *functionSlots) takeSpare() bool {
+	functions := s.left.Load()
+	if s.otherProcess.Load() {
+		functions = s.workers.Load()
+	}
+	if s.held.Load() >= max(1, int64(cap(s.taken))/max(1, functions)) {
 		return false
 	}
 	select {
 	case s.taken <- struct{}{}:
+		s.held.Add(1)
 		return true
 	default:
 		return false
@@ -56,7 +80,8 @@ func (s *pageSlots) takeSpare() bool {
 }
 
 // release gives back n slots.
-func (s *pageSlots) release(n int) {
+func (s *functionSlots) release(n int) {
+	s.held.Add(int64(-n))
 	for range n {
 		<-s.taken
 	}

@@ -37,7 +37,7 @@ type walker struct {
 	clock    archive.Clock
 	function archive.Function
 	seed     maphash.Seed
-	slots    *pageSlots
+	slots    *functionSlots
 	endRun   func(error) // ends the run, if the source denies access
 	gone     bool        // the source does not know the function any more
 
