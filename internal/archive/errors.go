@@ -7,9 +7,9 @@ import (
 )
 
 var (
-	// ErrDenied says that the source refused the credentials, or that they lack a
-	// permission. It ends the run for that source at once: the source would refuse
-	// every other call as well.
+	// ErrDenied says that the source refused a call: the credentials are not valid, or
+	// lack the permission for this function or for this call. It ends the run only if
+	// the cheapest call is refused too.
 	ErrDenied = errors.New("denied by the source")
 
 	// ErrGone says that the source does not know the function.
@@ -18,6 +18,10 @@ var (
 	// ErrCursor says that the source does not accept a cursor that it gave, for
 	// example because the cursor has expired. The walk begins again at the first page.
 	ErrCursor = errors.New("the cursor does not hold any more")
+
+	// ErrBusy says that the source has accepted no call for as long as the archiver
+	// waits (--source-patience). It ends the run; no window has failed.
+	ErrBusy = errors.New("the source accepts no calls")
 
 	// ErrInterrupted is the cause of a context that the user has cancelled.
 	ErrInterrupted = errors.New("interrupted, progress is kept")
@@ -54,9 +58,12 @@ func RunOutcome(ended error) string {
 // An IncompleteError says that a run ended with windows that are not complete. The
 // records archived so far stay.
 type IncompleteError struct {
-	Short, Failed, NotDue, Differ int     // windows
-	Left                          int     // failed calls about records in flight, counts or versions
-	First                         Failure // the first failure, if any
+	Short, Failed, NotDue, Differ int        // windows
+	Waiting                       int        // windows that failed in earlier runs and are not asked for in this one
+	Missed                        int        // windows that the source forgot before they were complete
+	Left                          int        // failed calls about records in flight, counts or versions
+	List                          *ListError // the list of functions was not whole
+	First                         Failure    // the first failure, if any
 }
 
 func (e *IncompleteError) Error() string {
@@ -66,6 +73,8 @@ func (e *IncompleteError) Error() string {
 		what string
 	}{
 		{e.Short + e.Failed, "windows are not complete"},
+		{e.Waiting, "windows failed in earlier runs and wait before they are asked for again"},
+		{e.Missed, "windows were forgotten by the source before they were complete (expired)"},
 		{e.Differ, "windows have fewer records than the source counts (--repair reads them again)"},
 		{e.Left, "calls about records in flight, counts or versions failed, the next run makes them again"},
 		{e.NotDue, "windows have not settled yet, run again later"},
@@ -73,6 +82,9 @@ func (e *IncompleteError) Error() string {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
 		}
+	}
+	if e.List != nil {
+		parts = append(parts, e.List.Error())
 	}
 	msg := strings.Join(parts, "; ")
 	if e.First.Err != nil {
@@ -108,6 +120,19 @@ func (e *ShortError) Error() string {
 	default:
 		return fmt.Sprintf("the source counts %d records and gives %d", e.Count, e.Saw)
 	}
+}
+
+// A ListError says that the source's list of functions was not whole, however often it
+// was asked for. The functions listed are archived.
+type ListError struct {
+	Listed, Counted int // functions; Counted is -1 if the source gives no count
+}
+
+func (e *ListError) Error() string {
+	if e.Counted < 0 {
+		return fmt.Sprintf("the source's list of functions is not whole: it lists %d, and other functions at other times", e.Listed)
+	}
+	return fmt.Sprintf("the source's list of functions is not whole: it counts %d functions and lists %d", e.Counted, e.Listed)
 }
 
 // A SourceError is an error of the source, not of the archive. It concerns one span;

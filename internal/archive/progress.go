@@ -26,11 +26,13 @@ func (p *Progress) Update(change func(*Totals)) {
 type Totals struct {
 	Functions int64 // with windows due
 	Windows   int64 // due
-	Done      int64 // windows that this run decided: the sum of the next four
+	Done      int64 // windows that this run decided: the sum of the next five
 	Complete  int64 // of these
 	Short     int64
 	Failed    int64
 	Gone      int64
+	Expired   int64
+	Missed    int64 // of the expired windows, those that were due while the source still had them
 	Elsewhere int64 // windows that another process decided; set when the run ends
 	Compared  int64 // windows whose count was compared with the source's
 	Differ    int64 // windows whose count was not the source's
@@ -65,6 +67,8 @@ func (t *Totals) Decided(s State, n int) {
 		t.Failed += int64(n)
 	case StateGone:
 		t.Gone += int64(n)
+	case StateExpired:
+		t.Expired += int64(n)
 	case StatePending, StatePartial:
 	}
 }

@@ -45,6 +45,9 @@ type Query struct {
 	Newest bool
 	Limit  int // of a page; 0 for the largest
 	Cursor Cursor
+	// Tries is how often a failing call is made at most; 0 for the source's own number.
+	// Throttled calls do not count.
+	Tries int
 
 	// Ahead, if set, is for a source that knows where the next pages begin: each
 	// true allows one more page to be asked for before its turn. The source calls
@@ -68,6 +71,15 @@ type Page struct {
 // Len is the number of elements the source sent.
 func (p *Page) Len() int { return len(p.Invocations) + len(p.Rejected) }
 
+// Traits are what a provider's pages say of its API.
+type Traits struct {
+	Retention time.Duration // how long the source keeps records
+	MaxLife   time.Duration // how long after its creation a record may still be in flight
+	// SortsBothWays says that the source obeys Query.Newest: without Newest the oldest
+	// records come first.
+	SortsBothWays bool
+}
+
 // SourceStats are totals since the source was opened.
 type SourceStats struct {
 	Calls   int64 // calls made, those tried again included
@@ -77,13 +89,18 @@ type SourceStats struct {
 // A Source reads one cloud API.
 //
 // Both sequences end at the first error. Errors match [ErrDenied] if the
-// credentials or their permissions are refused, [ErrGone] if the function does not
-// exist, and [ErrCursor] if the source does not accept a cursor that it gave. The
-// source has already retried all other errors. Cancelling ctx ends a call at once.
+// credentials or their permissions are refused for this call, [ErrGone] if the function
+// does not exist, [ErrCursor] if the source does not accept a cursor that it gave, and
+// [ErrBusy] if the source accepts no calls at all. A list of functions that is not whole
+// ends with a [ListError]. The source has already retried all other errors. Cancelling ctx ends a call at once.
 // A yielded page belongs to the caller: the source does not change it.
 type Source interface {
 	ID() SourceID
 	Functions(ctx context.Context) iter.Seq2[[]Function, error]
 	Pages(ctx context.Context, q Query) iter.Seq2[Page, error]
 	Stats() SourceStats
+	Traits() Traits
+	// Ping makes the cheapest call that needs the credentials. Its errors match
+	// ErrDenied and ErrBusy.
+	Ping(ctx context.Context) error
 }

@@ -17,6 +17,7 @@ const (
 	StateShort    State = "short"    // the source counts more records than it returns
 	StateFailed   State = "failed"   // reading it ended with an error
 	StateGone     State = "gone"     // the function no longer answers
+	StateExpired  State = "expired"  // the source may have forgotten its records; what came is kept
 )
 
 // A Known is a function with its number in the archive.
@@ -25,6 +26,11 @@ type Known struct {
 	Function
 	LatestID  int32 // number of the function's latest version; 0 if this is the latest
 	Versioned bool  // the function has several versions, which may list the same records
+
+	FirstSeen time.Time // when the source first listed it
+	// Missing is since when whole lists of the source do not name the function; zero for
+	// a function that is listed. It has no new windows, and is probably deleted.
+	Missing time.Time
 }
 
 // An Order says what a run is asked for.
@@ -45,6 +51,10 @@ type Order struct {
 	// all windows since the last call.
 	Rest bool
 
+	// ForgottenBefore is the time before which the source keeps no records. A window that
+	// ended before this time gets no row until records of it come.
+	ForgottenBefore time.Time
+
 	// Compare compares the counts of all windows in Range. It reads no window because
 	// the window is incomplete. With Repair it reads again the windows that differ.
 	Compare, Repair bool
@@ -59,6 +69,8 @@ type Due struct {
 	Known
 	Windows int       // to read
 	Oldest  time.Time // the first of these windows
+	Newest  time.Time // the last of these windows
+	Waiting int       // windows that are stuck, and wait before they are asked for again
 	// Settings says that the function's settings are due: it has windows to read, and
 	// was asked for its settings at least SettingsEvery ago.
 	Settings bool
@@ -75,10 +87,29 @@ type Walk struct {
 // Work is what is due of a claimed function. All lists are ordered, oldest first.
 type Work struct {
 	Open    []Walk      // walks that earlier runs left open
-	Windows []time.Time // the other windows to read
+	Windows []time.Time // the other windows to read, without those that wait
+	Begun   []Begun     // of Open and Windows, those that an earlier run read in part
 	Verify  []time.Time // windows to compare with the source's count
 	// Complete are complete windows, from the first one that soon has to be verified.
 	Complete []Complete
+}
+
+// A Begun is a window that an earlier run left partial, short or failed.
+type Begun struct {
+	Window  time.Time
+	Held    int  // records of the archive, rejected ones included, or more if the source counted more
+	Refused Span // the smallest question of the window that is known to fail, in seconds; zero for none
+}
+
+// A Refusal says why a span failed.
+type Refusal struct {
+	Reason string
+	// Smallest is the smallest question that is known to fail, in whole seconds; zero if
+	// it is not known.
+	Smallest Span
+	// Stuck says that no smaller question can be asked. The windows wait longer after
+	// each failure before they are asked for again.
+	Stuck bool
 }
 
 // A Complete is a window that is complete.
@@ -106,7 +137,21 @@ type Outcome struct {
 	// Counts are the source's numbers of records by window; nil if the source's numbers
 	// are unknown. In a map, a missing window has no records.
 	Counts map[time.Time]int
-	Err    string // empty if State is StateComplete
+	// Expired are the windows of the span that are expired, whatever State says.
+	Expired map[time.Time]Expired
+	Err     string // empty if State is StateComplete
+}
+
+// An Expired says why a window is expired.
+type Expired struct {
+	// Missed says that the window was due while the source still had its records. If
+	// Missed is false, the window was too old when its function was first seen.
+	Missed bool
+	// Unproven says that the window was read whole and gave nothing, and that the source
+	// has lately given no record as old. Once it gives one, the window is complete.
+	Unproven bool
+	// Bare says that the window gets no row unless records of it came.
+	Bare bool
 }
 
 // Kept says what a commit did.
@@ -138,6 +183,19 @@ type Store interface {
 	NoteRun(ctx context.Context, id RunID, n Noted, at time.Time) error
 	EndRun(ctx context.Context, id RunID, s Summary, err error, at time.Time) error
 
+	// Learned returns what was learned of the source since a time.
+	Learned(ctx context.Context, source SourceID, since time.Time) ([]Learned, error)
+	// Learn keeps what was learned of the source. It replaces what has the same What,
+	// Function and, for LearnedCount, Value.
+	Learn(ctx context.Context, source SourceID, learned []Learned) error
+	// Prove makes windows complete that are expired and unproven: those of the source
+	// that ended at most age before they were read. It returns how many.
+	Prove(ctx context.Context, source SourceID, age time.Duration) (int, error)
+
+	// EndList notes whether the list of functions that began at this time was whole:
+	// e is nil if it was. Functions that a whole list does not name are missing from
+	// then on.
+	EndList(ctx context.Context, source SourceID, e *ListError, at time.Time) error
 	// SeeFunctions notes that the source listed the functions at this time.
 	SeeFunctions(ctx context.Context, source SourceID, functions []Function, at time.Time) ([]Known, error)
 	// UnseenFunctions returns the source's functions that are not gone and were last
@@ -169,7 +227,7 @@ type Claim interface {
 	Commit(ctx context.Context, b Batch) (Kept, error)
 	// Fail notes that reading a span ended with an error. If its walk has begun, the
 	// walk stays open for the next run.
-	Fail(ctx context.Context, s Span, reason string, at time.Time) error
+	Fail(ctx context.Context, s Span, r Refusal, at time.Time) error
 	// Gone notes that the source does not know the function any more, and that the
 	// windows of the spans still due are gone.
 	Gone(ctx context.Context, due []Span, at time.Time) error

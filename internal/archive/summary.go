@@ -22,10 +22,12 @@ type Summary struct {
 	Totals
 	Run      RunID
 	Range    Span
-	Matched  int   // functions that the run was for, with windows due or without
-	NotDue   int   // windows asked for that have not settled yet
-	Calls    int64 // calls made to the source
-	Refused  int64 // of these, answered with "too many"
+	Waiting  int        // windows that failed in earlier runs and were not asked for in this one
+	List     *ListError // the list of functions was not whole
+	Matched  int        // functions that the run was for, with windows due or without
+	NotDue   int        // windows asked for that have not settled yet
+	Calls    int64      // calls made to the source
+	Refused  int64      // of these, answered with "too many"
 	Failures []Failure
 	// Differences are the first windows whose count was not the source's. A run
 	// that repairs has read them again.
@@ -35,7 +37,8 @@ type Summary struct {
 
 // Err is an *IncompleteError if windows asked for are not complete, or nil.
 func (s *Summary) Err() error {
-	err := &IncompleteError{Short: int(s.Short), Failed: int(s.Failed), NotDue: s.NotDue, Left: int(s.Left)}
+	err := &IncompleteError{Short: int(s.Short), Failed: int(s.Failed), NotDue: s.NotDue, Left: int(s.Left),
+		Missed: int(s.Missed), Waiting: s.Waiting, List: s.List}
 	if s.Unrepaired {
 		err.Differ = int(s.Missing)
 	}

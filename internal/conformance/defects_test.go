@@ -1,6 +1,7 @@
 package conformance_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -283,3 +284,7 @@ func TestParts(t *testing.T) {
 		}
 	}
 }
+
+func (*source) Traits() archive.Traits { return archive.Traits{} }
+
+func (*source) Ping(ctx context.Context) error { return nil }

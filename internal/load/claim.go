@@ -211,10 +211,10 @@ func (c *claim) fenced(ctx context.Context, f func(tx pgx.Tx) error) error {
 // Fail notes that reading a span ended with an error. If the span has a row in walks,
 // the row stays, and the next run continues from its cursor. Complete windows stay
 // complete.
-func (c *claim) Fail(ctx context.Context, s archive.Span, reason string, at time.Time) error {
+func (c *claim) Fail(ctx context.Context, s archive.Span, r archive.Refusal, at time.Time) error {
 	return c.fenced(ctx, func(tx pgx.Tx) error {
 		var w windowChanges
-		w.decide(c.function.ID, s, archive.Outcome{State: archive.StateFailed, Err: reason}, at)
+		w.decide(c.function.ID, s, archive.Outcome{State: archive.StateFailed, Err: r.Reason}, at)
 		if err := c.spare(ctx, tx, &w); err != nil {
 			return err
 		}

@@ -55,7 +55,7 @@ func TestClaimRunsOut(t *testing.T) {
 	for name, sign := range map[string]func() error{
 		"renew":  func() error { return c.Renew(t.Context()) },
 		"commit": func() error { _, err := c.Commit(t.Context(), page(s, noted)); return err },
-		"fail":   func() error { return c.Fail(t.Context(), s, "down", noted) },
+		"fail":   func() error { return c.Fail(t.Context(), s, archive.Refusal{Reason: "down"}, noted) },
 	} {
 		a.Exec(`UPDATE claims SET expires_at = clock_timestamp() - interval '1 second'`)
 		if err := sign(); err != nil {
@@ -150,7 +150,7 @@ func TestClaimLost(t *testing.T) {
 	for name, write := range map[string]func() error{
 		"Commit":      func() error { _, err := lost.Commit(t.Context(), b); return err },
 		"last Commit": func() error { _, err := lost.Commit(t.Context(), final); return err },
-		"Fail":        func() error { return lost.Fail(t.Context(), b.Walk.Span, "down", later) },
+		"Fail":        func() error { return lost.Fail(t.Context(), b.Walk.Span, archive.Refusal{Reason: "down"}, later) },
 		"Gone":        func() error { return lost.Gone(t.Context(), []archive.Span{b.Walk.Span}, later) },
 		"Renew":       func() error { return lost.Renew(t.Context()) },
 	} {

@@ -76,7 +76,7 @@ func (s *script) step(t *testing.T, at time.Time) (did string) {
 	switch s.IntN(20) {
 	case 0:
 		span := s.span(id)
-		if err := c.Fail(t.Context(), span, failed, at); err != nil {
+		if err := c.Fail(t.Context(), span, archive.Refusal{Reason: failed}, at); err != nil {
 			t.Fatal(err)
 		}
 		s.model.decide(id, span, archive.Outcome{State: archive.StateFailed, Err: failed}, at)

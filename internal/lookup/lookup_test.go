@@ -293,3 +293,7 @@ func TestLiveFails(t *testing.T) {
 		}
 	}
 }
+
+func (*source) Traits() archive.Traits { return archive.Traits{} }
+
+func (*source) Ping(context.Context) error { return nil }

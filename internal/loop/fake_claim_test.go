@@ -174,9 +174,9 @@ func (db *database) decide(id int32, span archive.Span, o archive.Outcome) {
 	}
 }
 
-func (c *fakeClaim) Fail(ctx context.Context, span archive.Span, reason string, _ time.Time) error {
+func (c *fakeClaim) Fail(ctx context.Context, span archive.Span, r archive.Refusal, _ time.Time) error {
 	return c.fenced(ctx, opFail, func() error {
-		c.store.decide(c.function.ID, span, archive.Outcome{State: archive.StateFailed, Err: reason})
+		c.store.decide(c.function.ID, span, archive.Outcome{State: archive.StateFailed, Err: r.Reason})
 		return nil
 	})
 }

@@ -90,6 +90,10 @@ func (s *fakeSource) Stats() archive.SourceStats {
 	return archive.SourceStats{Calls: s.calls}
 }
 
+func (s *fakeSource) Traits() archive.Traits { return archive.Traits{MaxLife: archive.MaxLife} }
+
+func (s *fakeSource) Ping(context.Context) error { return nil }
+
 func (s *fakeSource) Functions(context.Context) iter.Seq2[[]archive.Function, error] {
 	return func(yield func([]archive.Function, error) bool) {
 		for _, page := range s.listed {

@@ -314,3 +314,17 @@ func (db *database) steal(urn string, thief *fakeStore) {
 		}
 	}
 }
+
+func (s *fakeStore) Learned(context.Context, archive.SourceID, time.Time) ([]archive.Learned, error) {
+	return nil, nil
+}
+
+func (s *fakeStore) Learn(context.Context, archive.SourceID, []archive.Learned) error { return nil }
+
+func (s *fakeStore) Prove(context.Context, archive.SourceID, time.Duration) (int, error) {
+	return 0, nil
+}
+
+func (s *fakeStore) EndList(context.Context, archive.SourceID, *archive.ListError, time.Time) error {
+	return nil
+}

@@ -62,7 +62,7 @@ func (r *run) readSpan(ctx context.Context, w *walker, t *turn, again archive.Sp
 		return false, ends(ctx, err)
 	case errors.As(err, &failed):
 		t.failures++
-		if err := w.claim.Fail(ctx, open.Span, failed.Error(), r.Clock.Now()); err != nil {
+		if err := w.claim.Fail(ctx, open.Span, archive.Refusal{Reason: failed.Error()}, r.Clock.Now()); err != nil {
 			return false, fmt.Errorf("note that %s failed: %w", w.function.Name, err)
 		}
 		r.progress.Update(func(p *archive.Totals) { p.Decided(archive.StateFailed, open.Span.Windows()) })

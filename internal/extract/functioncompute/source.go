@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
+	"time"
 
 	fc "github.com/alibabacloud-go/fc-open-20210406/client"
 	util "github.com/alibabacloud-go/tea-utils/v2/service"
@@ -66,6 +67,18 @@ func (s *Source) ID() archive.SourceID {
 
 // Stats returns the totals of the calls so far.
 func (s *Source) Stats() archive.SourceStats { return s.caller.Stats() }
+
+// Traits returns what the pages say: the tasks of the last 7 days can be queried. A task
+// waits up to 7 days and runs up to 24 hours.
+func (s *Source) Traits() archive.Traits {
+	return archive.Traits{Retention: 7 * 24 * time.Hour, MaxLife: 8 * 24 * time.Hour, SortsBothWays: true}
+}
+
+// Ping lists functions.
+func (s *Source) Ping(ctx context.Context) error {
+	_, err := s.functions(ctx, "")
+	return err
+}
 
 // Endpoint returns the URL of the API.
 func (s *Source) Endpoint() string { return s.client.base }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/def"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/sdktime"
@@ -70,6 +71,22 @@ func (s *Source) ID() archive.SourceID { return s.id }
 
 // Stats returns the totals of the calls so far.
 func (s *Source) Stats() archive.SourceStats { return s.caller.Stats() }
+
+// Traits returns what the pages say. Records are kept in a log stream, by default for
+// 30 days. An invocation waits up to 24 hours and runs up to 72 hours (page: Querying
+// Asynchronous Execution Notification Settings).
+func (s *Source) Traits() archive.Traits {
+	return archive.Traits{Retention: 30 * 24 * time.Hour, MaxLife: archive.MaxLife}
+}
+
+// Ping lists one function.
+func (s *Source) Ping(ctx context.Context) error {
+	first, one := "0", "1"
+	_, err := call(ctx, s.client, functiongraph.GenReqDefForListFunctions,
+		&model.ListFunctionsRequest{Marker: &first, Maxitems: &one, ContentType: contentType},
+		permissionFunctions, decodeFunctions)
+	return err
+}
 
 // Endpoint returns the URL of the API.
 func (s *Source) Endpoint() string { return s.client.endpoint }
