@@ -60,7 +60,7 @@ func disturb(t *testing.T, a *archiveDB, r *rand.Rand, f archive.Known, known []
 	var what string
 	switch n := r.IntN(16); n {
 	case 0:
-		what, err = "Fail", c.Fail(ctx, s, "down", at)
+		what, err = "Fail", c.Fail(ctx, s, archive.Refusal{Reason: "down"}, at)
 	case 1:
 		what, err = "Gone", c.Gone(ctx, []archive.Span{s}, at)
 	case 2:
