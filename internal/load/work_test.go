@@ -43,7 +43,7 @@ func (h history) make(t *testing.T, c *claim) {
 		commit(t, c, b)
 	}
 	for _, s := range h.fails {
-		if err := c.Fail(t.Context(), s, "down", noted); err != nil {
+		if err := c.Fail(t.Context(), s, archive.Refusal{Reason: "down"}, noted); err != nil {
 			t.Fatal(err)
 		}
 	}
