@@ -104,3 +104,10 @@ type Source interface {
 	// ErrDenied and ErrBusy.
 	Ping(ctx context.Context) error
 }
+
+// Offsets is a Source whose cursors are offsets. A page of such a source can be asked
+// for without the page before it, and a record that cannot be read can be passed over.
+type Offsets interface {
+	// CursorAt returns the cursor after the first offset records of a query's answer.
+	CursorAt(offset int) Cursor
+}

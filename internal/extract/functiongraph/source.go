@@ -176,7 +176,7 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 			}
 			page := archive.Page{
 				Invocations: list.invocations, Rejected: list.rejected,
-				Count: list.count, Next: archive.Cursor(p.marker()), Last: p.last, Ahead: len(pages.queue),
+				Count: list.count, Next: s.CursorAt(p.offset), Last: p.last, Ahead: len(pages.queue),
 			}
 			if !yield(page, nil) {
 				return
@@ -225,6 +225,9 @@ func goneOr(err error) error {
 // from a gateway in front of it.
 func fromFunctionGraph(e *extract.StatusError) bool { return strings.HasPrefix(e.Code, "FSS.") }
 
+// CursorAt returns the cursor at an offset.
+func (s *Source) CursorAt(offset int) archive.Cursor { return archive.Cursor(strconv.Itoa(offset)) }
+
 func parseCursor(c archive.Cursor) (int, error) {
 	if c == "" {
 		return 0, nil
@@ -236,4 +239,7 @@ func parseCursor(c archive.Cursor) (int, error) {
 	return offset, nil
 }
 
-var _ archive.Source = (*Source)(nil)
+var (
+	_ archive.Source  = (*Source)(nil)
+	_ archive.Offsets = (*Source)(nil)
+)
