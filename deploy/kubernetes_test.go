@@ -186,8 +186,8 @@ func TestKubernetesCommands(t *testing.T) {
 			if name != "run" {
 				return
 			}
-			if in := settings(t, env); in["listen"] != ":8080" || in["lookback"] != "30d" {
-				t.Errorf("listens on %v, looks back %v", in["listen"], in["lookback"])
+			if in := settings(t, env); in["listen"] != ":8080" || in["source-retention"] != "30d" || in["lookback"] != "30d" {
+				t.Errorf("listens on %v, looks back %v of %v", in["listen"], in["lookback"], in["source-retention"])
 			}
 		})
 	}

@@ -43,7 +43,7 @@ func newParser(c *commands, s streams, options ...kong.Option) (*kong.Kong, erro
 		kong.Description("Keeps the history of serverless invocations in PostgreSQL, and proves that nothing is missing.\n\n"+
 			"Exit codes: 0 everything asked for is archived; 1 something could not be archived; "+
 			"2 wrong usage or configuration, nothing was tried; 130 interrupted, progress kept."),
-		kong.Vars{"version": version(), "project": simulate.DefaultProjectID, "region": simulate.DefaultRegion, "providers": sources.Providers()},
+		kong.Vars{"version": version(), "project": simulate.DefaultProjectID, "region": simulate.DefaultRegion, "providers": sources.Providers(), "retentions": sources.Retentions()},
 		kong.Writers(s.out, s.err),
 		kong.Exit(func(int) { panic(helpPrinted{}) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
@@ -54,6 +54,6 @@ func newParser(c *commands, s streams, options ...kong.Option) (*kong.Kong, erro
 func parse(args []string, s streams) (*kong.Context, *settings.Settings, error) {
 	return settings.Parse(args, settings.CommandLine{
 		New:         func(options ...kong.Option) (*kong.Kong, error) { return newParser(new(commands), s, options...) },
-		CheckSource: sources.Check,
+		CheckSource: sources.Check, SourceRetention: sources.Retention,
 	})
 }

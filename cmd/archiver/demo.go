@@ -64,7 +64,7 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer db.Close()
-	shown, report := statusPage(read.New(db), demoKeeps, log), filepath.Join(dir, "report.html")
+	shown, report := statusPage(read.New(db), keepsFor(0), log), filepath.Join(dir, "report.html")
 	if err := writeReport(ctx, shown, report); err != nil {
 		return err
 	}
@@ -78,8 +78,6 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 }
 
 const (
-	// demoKeeps is how long the simulator is assumed to keep its records.
-	demoKeeps = 30 * 24 * time.Hour
 	// pageConnections bounds how many requests for the page are answered at once.
 	pageConnections = 4
 )

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,14 +14,15 @@ import (
 	"archiver/internal/load/read"
 	"archiver/internal/page"
 	"archiver/internal/settings"
+	"archiver/internal/sources"
 	"archiver/internal/supervise"
 )
 
 // reportCommand writes the status page as a file.
 type reportCommand struct {
 	settings.LogFlags
-	Out      string        `required:"" type:"path" placeholder:"FILE" help:"The file to write. It needs no other file."`
-	Lookback time.Duration `default:"30d" help:"How long the source keeps its records: the page shows which missing hours it deletes next."`
+	Out             string        `required:"" type:"path" placeholder:"FILE" help:"The file to write. It needs no other file."`
+	SourceRetention time.Duration `placeholder:"30d" help:"How long the source keeps records: the page shows which missing hours it deletes next. Default ${retentions}."`
 }
 
 func (c *reportCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
@@ -30,12 +32,18 @@ func (c *reportCommand) Run(ctx context.Context, s streams, in *settings.Setting
 		return err
 	}
 	defer db.Close()
-	return writeReport(ctx, statusPage(read.New(db), c.Lookback, log), c.Out)
+	return writeReport(ctx, statusPage(read.New(db), keepsFor(c.SourceRetention), log), c.Out)
 }
 
-// statusPage returns the page that shows the archive. keeps is how long the source
-// keeps its records.
-func statusPage(store *read.Archive, keeps time.Duration, log *slog.Logger) *page.Page {
+// keepsFor returns how long a provider keeps records: the time given, or if it is zero
+// what its pages say.
+func keepsFor(given time.Duration) func(provider string) time.Duration {
+	return func(provider string) time.Duration { return cmp.Or(given, sources.Retention(provider)) }
+}
+
+// statusPage returns the page that shows the archive. keeps is how long a provider
+// keeps records.
+func statusPage(store *read.Archive, keeps func(provider string) time.Duration, log *slog.Logger) *page.Page {
 	return &page.Page{Store: store, Clock: archive.SystemClock{}, Log: log, Version: version(), SourceRetention: keeps}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"archiver/internal/metrics"
 	"archiver/internal/serve"
 	"archiver/internal/settings"
+	"archiver/internal/sources"
 	"archiver/internal/supervise"
 )
 
@@ -39,11 +41,14 @@ const webGrace = time.Second
 func (c *runCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
 	log := c.Logger(s.err)
 	m := metrics.New(release)
-	shortest := c.Lookback
+	shortest := make(map[string]time.Duration) // the shortest --source-retention, by provider
 	for _, source := range in.Sources {
-		shortest = min(shortest, source.Lookback)
-		m.Begin(source.Provider, extract.Outcomes, source.Lookback)
+		if known, ok := shortest[source.Provider]; !ok || source.SourceRetention < known {
+			shortest[source.Provider] = source.SourceRetention
+		}
+		m.Begin(source.Provider, extract.Outcomes, source.Lookback, source.SourceRetention)
 	}
+	keeps := func(provider string) time.Duration { return cmp.Or(shortest[provider], sources.Retention(provider)) }
 	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, supervise.Options{Log: log, Metrics: m, Migrate: !c.NoMigrate})
 	if err != nil && errors.Is(context.Cause(ctx), archive.ErrInterrupted) {
 		return nil // nothing has begun yet
@@ -55,7 +60,7 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *settings.Settings) 
 	reader := read.New(set.DB)
 	m.Watch(reader, archive.SystemClock{}, log)
 	if c.Listen != "" {
-		handler := webPages(reader.Ping, statusPage(reader, shortest, log), m, log)
+		handler := webPages(reader.Ping, statusPage(reader, keeps, log), m, log)
 		web, err := serve.Start(context.WithoutCancel(ctx), serve.Options{Address: c.Listen, Handler: handler, Grace: webGrace, Log: log})
 		if err != nil {
 			return fmt.Errorf("%w (set --listen to another address)", err)

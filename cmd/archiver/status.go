@@ -19,10 +19,10 @@ import (
 // statusCommand shows what is archived and what is not.
 type statusCommand struct {
 	settings.LogFlags
-	JSON     bool          `name:"json" help:"For programs."`
-	All      bool          `help:"Every function, and not only those with the most trouble."`
-	Color    string        `enum:"auto,always,never" default:"auto" help:"Colours: auto is on a terminal, unless NO_COLOR is set."`
-	Lookback time.Duration `default:"30d" help:"How long the source keeps its records: the status shows which missing hours it deletes next."`
+	JSON            bool          `name:"json" help:"For programs."`
+	All             bool          `help:"Every function, and not only those with the most trouble."`
+	Color           string        `enum:"auto,always,never" default:"auto" help:"Colours: auto is on a terminal, unless NO_COLOR is set."`
+	SourceRetention time.Duration `placeholder:"30d" help:"How long the source keeps records: the status shows which missing hours it deletes next. Default ${retentions}."`
 }
 
 // statusRuns is the number of runs in JSON.
@@ -60,7 +60,7 @@ func (c *statusCommand) Run(ctx context.Context, s streams, in *settings.Setting
 	defer db.Close()
 	store := read.New(db)
 	if !c.JSON {
-		return statusPage(store, c.Lookback, log).Print(ctx, s.out, screenOf(s.out, c.Color, c.All))
+		return statusPage(store, keepsFor(c.SourceRetention), log).Print(ctx, s.out, screenOf(s.out, c.Color, c.All))
 	}
 	status, err := readStatus(ctx, store, archive.SystemClock{}.Now())
 	if err != nil {

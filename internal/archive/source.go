@@ -80,6 +80,14 @@ type Traits struct {
 	SortsBothWays bool
 }
 
+// A NamingSource knows a function by its URN, without a list of functions.
+type NamingSource interface {
+	Source
+	// Named returns the function of a URN as the source lists it; ok is false if the
+	// text is not the URN of a function of this source.
+	Named(urn string) (f Function, ok bool)
+}
+
 // SourceStats are totals since the source was opened.
 type SourceStats struct {
 	Calls   int64 // calls made, those tried again included

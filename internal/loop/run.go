@@ -30,7 +30,10 @@ type Archiver struct {
 	Clock  archive.Clock
 	Log    *slog.Logger
 	Match  func(archive.Function) bool // which functions; nil for all
+	Named  []archive.Function          // of these, those that are archived even if the source does not list them
 	Settle time.Duration               // how long after its end a window is not read yet
+
+	SourceRetention time.Duration // how long the source keeps records
 
 	// Versions, if set, makes a run read every version that the source lists. If nil,
 	// a run reads only the latest version of each function.

@@ -30,9 +30,13 @@ type Metrics struct {
 	runs             *prometheus.CounterVec
 	running          *prometheus.GaugeVec
 	lookback         *prometheus.GaugeVec
-	shortestLookback map[string]time.Duration // the shortest --lookback of each provider's sources
-	longestLookback  map[string]time.Duration // the longest --lookback of each provider's sources
+	retention        *prometheus.GaugeVec
+	shortest         map[string]durations     // of each provider's sources
+	longestRetention map[string]time.Duration // of each provider's sources
 }
+
+// durations are settings of a source.
+type durations struct{ lookback, retention time.Duration }
 
 // Upper bounds in seconds. A call takes at most --request-timeout (default 30
 // s). Committing a page takes milliseconds.
@@ -44,7 +48,7 @@ var (
 // New makes the metrics of a process of this release.
 func New(release string) *Metrics {
 	m := &Metrics{
-		registry: prometheus.NewRegistry(), shortestLookback: make(map[string]time.Duration), longestLookback: make(map[string]time.Duration),
+		registry: prometheus.NewRegistry(), shortest: make(map[string]durations), longestRetention: make(map[string]time.Duration),
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "archiver_records_total",
 			Help: "Records that the source returned, by result: inserted, updated, unchanged (already stored) or rejected (cannot be stored as a row).",
@@ -77,6 +81,10 @@ func New(release string) *Metrics {
 			Name: "archiver_lookback_seconds",
 			Help: "How far back windows are due (--lookback). With several sources of a provider: the shortest.",
 		}, []string{"provider"}),
+		retention: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "archiver_source_retention_seconds",
+			Help: "How long the source keeps records (--source-retention). With several sources of a provider: the shortest.",
+		}, []string{"provider"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "archiver_build_info",
@@ -85,7 +93,7 @@ func New(release string) *Metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(
-		m.records, m.calls, m.callSeconds, m.commitSeconds, m.commitFailures, m.runs, m.running, m.lookback, build,
+		m.records, m.calls, m.callSeconds, m.commitSeconds, m.commitFailures, m.runs, m.running, m.lookback, m.retention, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -99,7 +107,7 @@ var (
 
 // Begin creates the series of a provider before its first source is read. They
 // start at 0, so that Prometheus sees the first event as an increase.
-func (m *Metrics) Begin(provider string, outcomes []string, lookback time.Duration) {
+func (m *Metrics) Begin(provider string, outcomes []string, lookback, retention time.Duration) {
 	for _, result := range results {
 		m.records.WithLabelValues(provider, result)
 	}
@@ -113,12 +121,16 @@ func (m *Metrics) Begin(provider string, outcomes []string, lookback time.Durati
 	m.commitSeconds.WithLabelValues(provider)
 	m.commitFailures.WithLabelValues(provider)
 	m.running.WithLabelValues(provider)
-	// The records of the source with the shortest lookback are lost first.
-	if known, ok := m.shortestLookback[provider]; !ok || lookback < known {
-		m.shortestLookback[provider] = lookback
+	// The records of the source with the shortest retention are lost first.
+	shortest, ok := m.shortest[provider]
+	if !ok {
+		shortest = durations{lookback, retention}
 	}
-	m.longestLookback[provider] = max(m.longestLookback[provider], lookback)
-	m.lookback.WithLabelValues(provider).Set(m.shortestLookback[provider].Seconds())
+	shortest = durations{min(shortest.lookback, lookback), min(shortest.retention, retention)}
+	m.shortest[provider] = shortest
+	m.longestRetention[provider] = max(m.longestRetention[provider], retention)
+	m.lookback.WithLabelValues(provider).Set(shortest.lookback.Seconds())
+	m.retention.WithLabelValues(provider).Set(shortest.retention.Seconds())
 }
 
 // Call returns a function that counts the calls to a provider (see

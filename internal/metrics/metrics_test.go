@@ -134,8 +134,8 @@ func commits(t *testing.T, m *Metrics) uint64 {
 func TestRuns(t *testing.T) {
 	t.Parallel()
 	m, inner := New("test"), new(fakeStore)
-	m.Begin("functiongraph", nil, 48*time.Hour)
-	m.Begin("functiongraph", nil, 72*time.Hour)
+	m.Begin("functiongraph", nil, 48*time.Hour, 48*time.Hour)
+	m.Begin("functiongraph", nil, 24*time.Hour, 72*time.Hour)
 	s := m.Store(inner, "functiongraph")
 	running := func(want string) {
 		t.Helper()
@@ -176,8 +176,11 @@ archiver_runs_total{outcome="incomplete",provider="functiongraph"} 1
 archiver_runs_total{outcome="interrupted",provider="functiongraph"} 1
 # HELP archiver_lookback_seconds How far back windows are due (--lookback). With several sources of a provider: the shortest.
 # TYPE archiver_lookback_seconds gauge
-archiver_lookback_seconds{provider="functiongraph"} 172800
-`, "archiver_runs_total", "archiver_lookback_seconds")
+archiver_lookback_seconds{provider="functiongraph"} 86400
+# HELP archiver_source_retention_seconds How long the source keeps records (--source-retention). With several sources of a provider: the shortest.
+# TYPE archiver_source_retention_seconds gauge
+archiver_source_retention_seconds{provider="functiongraph"} 172800
+`, "archiver_runs_total", "archiver_lookback_seconds", "archiver_source_retention_seconds")
 }
 
 // A fakeReader counts the queries.
@@ -224,9 +227,9 @@ func TestWatch(t *testing.T) {
 		Records: 100, InFlight: 7, Rejected: 8, OldestIncomplete: &oldest, OldestDue: &noon,
 	}}}}
 	m := New("test")
-	// With two sources of one provider, gauges use the longer lookback.
-	m.Begin("functiongraph", nil, 72*time.Hour)
-	m.Begin("functiongraph", nil, 48*time.Hour)
+	// With two sources of one provider, gauges use the longer retention.
+	m.Begin("functiongraph", nil, 24*time.Hour, 72*time.Hour)
+	m.Begin("functiongraph", nil, 48*time.Hour, 48*time.Hour)
 	m.Watch(r, clock, quiet)
 	web := httptest.NewServer(m.Handler(quiet))
 	t.Cleanup(web.Close)
@@ -269,7 +272,7 @@ archiver_rejected_records{provider="functiongraph"} 8
 # HELP archiver_oldest_incomplete_window_timestamp_seconds Start of the oldest window that is neither complete nor gone; absent if there is none.
 # TYPE archiver_oldest_incomplete_window_timestamp_seconds gauge
 archiver_oldest_incomplete_window_timestamp_seconds{provider="functiongraph"} 1.7732304e+09
-# HELP archiver_oldest_due_window_timestamp_seconds Start of the oldest window within --lookback that is neither complete nor gone; absent if there is none.
+# HELP archiver_oldest_due_window_timestamp_seconds Start of the oldest window within --source-retention that is neither complete nor gone; absent if there is none.
 # TYPE archiver_oldest_due_window_timestamp_seconds gauge
 archiver_oldest_due_window_timestamp_seconds{provider="functiongraph"} 1.7734896e+09
 # HELP archiver_last_success_timestamp_seconds When a pass of run or once, of any process, last archived everything that was due; 0 for never.
@@ -308,7 +311,7 @@ archiver_last_success_timestamp_seconds 1.7734896e+09
 func TestLint(t *testing.T) {
 	t.Parallel()
 	m := New("test")
-	m.Begin("functiongraph", []string{"ok"}, time.Hour)
+	m.Begin("functiongraph", []string{"ok"}, time.Hour, time.Hour)
 	m.Call("functiongraph")("ok", time.Second)
 	m.Watch(&fakeReader{overview: read.Overview{Providers: []read.ProviderOverview{{
 		Provider: "functiongraph", OldestIncomplete: &noon, OldestInFlight: &noon,

@@ -31,7 +31,7 @@ type Reader interface {
 // archiver_database_up is present, and 0. Call Watch after Begin of all
 // sources.
 func (m *Metrics) Watch(reader Reader, clock archive.Clock, log *slog.Logger) {
-	m.registry.MustRegister(&overviewCollector{reader: reader, clock: clock, log: log, longestLookback: maps.Clone(m.longestLookback)})
+	m.registry.MustRegister(&overviewCollector{reader: reader, clock: clock, log: log, longestRetention: maps.Clone(m.longestRetention)})
 }
 
 type overviewCollector struct {
@@ -39,7 +39,7 @@ type overviewCollector struct {
 	clock  archive.Clock
 	log    *slog.Logger
 
-	longestLookback map[string]time.Duration // the longest --lookback, by provider
+	longestRetention map[string]time.Duration // the longest --source-retention, by provider
 
 	mu       sync.Mutex // held while the database is read: concurrent scrapes share one query
 	overview read.Overview
@@ -65,7 +65,7 @@ var (
 	oldestIncomplete = prometheus.NewDesc("archiver_oldest_incomplete_window_timestamp_seconds",
 		"Start of the oldest window that is neither complete nor gone; absent if there is none.", []string{"provider"}, nil)
 	oldestDue = prometheus.NewDesc("archiver_oldest_due_window_timestamp_seconds",
-		"Start of the oldest window within --lookback that is neither complete nor gone; absent if there is none.", []string{"provider"}, nil)
+		"Start of the oldest window within --source-retention that is neither complete nor gone; absent if there is none.", []string{"provider"}, nil)
 	oldestInFlight = prometheus.NewDesc("archiver_oldest_record_in_flight_timestamp_seconds",
 		"Start of the oldest record in flight, or of its window if it has not started; absent if there is none.", []string{"provider"}, nil)
 )
@@ -135,8 +135,8 @@ func (c *overviewCollector) read() (read.Overview, error) {
 		defer cancel()
 		failedBefore := c.err != nil
 		since := make(map[string]time.Time)
-		for provider, lookback := range c.longestLookback {
-			since[provider] = now.Add(-lookback)
+		for provider, retention := range c.longestRetention {
+			since[provider] = now.Add(-retention)
 		}
 		c.overview, c.err = c.reader.Overview(ctx, since)
 		c.readAt = c.clock.Now()

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"archiver/internal/archive"
@@ -203,7 +205,7 @@ func (l *loader) risks(ctx context.Context) ([]risk, error) {
 		if a.hours > 1 {
 			r.More = "and " + plural(a.hours-1, "later hour", "later hours")
 		}
-		r.Left, r.Class = l.left(a.first)
+		r.Left, r.Class = l.left(a.f, a.first)
 		risks[i] = r
 	}
 	return risks, nil
@@ -211,12 +213,33 @@ func (l *loader) risks(ctx context.Context) ([]risk, error) {
 
 // riskNote explains the assumption behind the risks.
 func (l *loader) riskNote() string {
-	return "The source does not say how long it keeps records. These times assume " + durationText(l.sourceRetention) + " from the end of the hour."
+	providers := make(map[string]bool)
+	for i := range l.functions {
+		providers[l.functions[i].Provider] = true
+	}
+	var kept []string
+	for _, provider := range slices.Sorted(maps.Keys(providers)) {
+		text := durationText(l.sourceRetention(provider))
+		if len(providers) > 1 {
+			text += " (" + provider + ")"
+		}
+		kept = append(kept, text)
+	}
+	return "The source does not say how long it keeps records. These times assume " + strings.Join(kept, ", ") + " from the end of the hour."
 }
 
-// left formats how long the source is assumed to keep an hour's records.
-func (l *loader) left(hour time.Time) (words, class string) {
-	switch left := hour.Add(archive.Hour + l.sourceRetention).Sub(l.now); {
+// longestRetention returns the longest time for which a source is assumed to keep
+// records.
+func (l *loader) longestRetention() (longest time.Duration) {
+	for i := range l.functions {
+		longest = max(longest, l.sourceRetention(l.functions[i].Provider))
+	}
+	return longest
+}
+
+// left formats how long the source is assumed to keep the records of a function's hour.
+func (l *loader) left(f *read.Function, hour time.Time) (words, class string) {
+	switch left := hour.Add(archive.Hour + l.sourceRetention(f.Provider)).Sub(l.now); {
 	case left <= 0:
 		return "may be deleted already", "bad"
 	case left < 3*day:

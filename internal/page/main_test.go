@@ -55,7 +55,7 @@ func newArchive(t testing.TB) *archiveDB {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	return &archiveDB{t, pool, &Page{Store: read.New(db), Clock: clocktest.New(now), Log: log, Version: "archiver test", SourceRetention: 30 * day}, db}
+	return &archiveDB{t, pool, &Page{Store: read.New(db), Clock: clocktest.New(now), Log: log, Version: "archiver test", SourceRetention: func(string) time.Duration { return 30 * day }}, db}
 }
 
 func (a *archiveDB) exec(sql string, args ...any) {

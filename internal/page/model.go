@@ -43,7 +43,7 @@ type loader struct {
 	*read.Snapshot
 	request
 	now             time.Time
-	sourceRetention time.Duration
+	sourceRetention func(provider string) time.Duration
 	continues       bool            // run or once continues the archive
 	functions       []read.Function // of all functions
 	shown           []read.Function // that match, functions with problems first

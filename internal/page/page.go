@@ -26,9 +26,9 @@ type Page struct {
 	Log     *slog.Logger
 	Version string
 
-	// SourceRetention is the assumed time for which the source keeps its
-	// records. The source's API does not tell it.
-	SourceRetention time.Duration
+	// SourceRetention is the assumed time for which a provider's sources keep their
+	// records. Their APIs do not tell it.
+	SourceRetention func(provider string) time.Duration
 }
 
 // queryTimeout limits all queries of one page.

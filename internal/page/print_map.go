@@ -63,7 +63,7 @@ func (l *loader) scale(columns int) (z zoom, from, to time.Time, word string) {
 		if c.length == week {
 			fits = 7 * columns
 		}
-		if z.days <= fits || to.Add(-l.sourceRetention).After(to.AddDate(0, 0, -fits)) || i == len(columnLengths)-1 {
+		if z.days <= fits || to.Add(-l.longestRetention()).After(to.AddDate(0, 0, -fits)) || i == len(columnLengths)-1 {
 			z.days = min(z.days, fits)
 			return z, to.AddDate(0, 0, -z.days), to, word
 		}

@@ -21,8 +21,7 @@ import (
 // learns from its list how to ask is listed first.
 func (r *Request) sourceFunction(ctx context.Context, source archive.Source) (archive.Function, error) {
 	asked := r.Function
-	isURN := strings.HasPrefix(asked, "urn:") || strings.HasPrefix(asked, "acs:")
-	isURN = isURN && !strings.ContainsAny(asked, `*?[\`)
+	isURN := (strings.HasPrefix(asked, "urn:") || strings.HasPrefix(asked, "acs:")) && settings.IsName(asked)
 	_, listed := source.(interface{ AsksAsListed() })
 	if isURN && !listed {
 		return archive.Function{URN: asked, Name: asked}, nil

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"archiver/internal/archive"
 	"archiver/internal/terminal"
 )
 
@@ -51,37 +52,43 @@ type sourceCommand interface{ Source() Source }
 // flag that only one provider has; `account` marks the flags that say which
 // account is read.
 type SourceFlags struct {
-	Provider       string        `enum:"${providers}" default:"functiongraph" account:"" help:"The cloud service to read: ${enum}."`
-	Region         string        `account:"" placeholder:"NAME" help:"The region, such as cn-north-4."`
-	Endpoint       string        `account:"" placeholder:"URL" help:"URL of the API, in place of the region's own."`
-	Insecure       bool          `help:"Permit an http:// endpoint on another machine."`
-	ProjectID      string        `name:"project-id" env:"ARCHIVER_PROJECT_ID,HUAWEICLOUD_SDK_PROJECT_ID" of:"functiongraph" account:"" placeholder:"ID" help:"The project. Default: looked up by its name."`
-	Project        string        `of:"functiongraph" account:"" placeholder:"NAME" help:"The project by its name, such as eu-de_shop, in place of its id. Default: the region's own."`
-	IAMEndpoint    string        `name:"iam-endpoint" of:"functiongraph" account:"" placeholder:"URL" help:"URL of the identity service, in place of the region's own."`
-	Username       string        `of:"functiongraph" account:"" placeholder:"NAME" help:"The IAM user to sign in as, with ARCHIVER_PASSWORD."`
-	Domain         string        `of:"functiongraph" account:"" placeholder:"NAME" help:"The account that the user belongs to."`
-	AccountID      string        `name:"account-id" env:"ARCHIVER_ACCOUNT_ID,ALIBABA_CLOUD_ACCOUNT_ID" of:"functioncompute" account:"" placeholder:"ID" help:"The account. Default: that of the endpoint."`
-	IncludePayload bool          `of:"functioncompute" help:"With functioncompute: ask for the payload of each invocation as well, and keep it."`
-	Functions      []string      `type:"globs" placeholder:"GLOB,…" help:"Globs on function name or URN; ! excludes. Default all."`
-	Versions       string        `enum:"all,latest" default:"all" help:"Which versions of each function: all that the source lists, or only the latest."`
-	Settle         time.Duration `default:"10m" help:"How long after its end a window is first read."`
-	Concurrency    int           `type:"count" default:"8" help:"Calls at the same time."`
-	RequestTimeout time.Duration `default:"30s" help:"Limit of one call."`
-	Rate           float64       `type:"rate" placeholder:"NUMBER" help:"Calls a second at most; 0 for no limit."`
+	Provider        string        `enum:"${providers}" default:"functiongraph" account:"" help:"The cloud service to read: ${enum}."`
+	Region          string        `account:"" placeholder:"NAME" help:"The region, such as cn-north-4."`
+	Endpoint        string        `account:"" placeholder:"URL" help:"URL of the API, in place of the region's own."`
+	Insecure        bool          `help:"Permit an http:// endpoint on another machine."`
+	ProjectID       string        `name:"project-id" env:"ARCHIVER_PROJECT_ID,HUAWEICLOUD_SDK_PROJECT_ID" of:"functiongraph" account:"" placeholder:"ID" help:"The project. Default: looked up by its name."`
+	Project         string        `of:"functiongraph" account:"" placeholder:"NAME" help:"The project by its name, such as eu-de_shop, in place of its id. Default: the region's own."`
+	IAMEndpoint     string        `name:"iam-endpoint" of:"functiongraph" account:"" placeholder:"URL" help:"URL of the identity service, in place of the region's own."`
+	Username        string        `of:"functiongraph" account:"" placeholder:"NAME" help:"The IAM user to sign in as, with ARCHIVER_PASSWORD."`
+	Domain          string        `of:"functiongraph" account:"" placeholder:"NAME" help:"The account that the user belongs to."`
+	AccountID       string        `name:"account-id" env:"ARCHIVER_ACCOUNT_ID,ALIBABA_CLOUD_ACCOUNT_ID" of:"functioncompute" account:"" placeholder:"ID" help:"The account. Default: that of the endpoint."`
+	IncludePayload  bool          `of:"functioncompute" help:"With functioncompute: ask for the payload of each invocation as well, and keep it."`
+	Functions       []string      `type:"globs" placeholder:"GLOB,…" help:"Globs on function name or URN; ! excludes. Default all."`
+	Versions        string        `enum:"all,latest" default:"all" help:"Which versions of each function: all that the source lists, or only the latest."`
+	Settle          time.Duration `default:"10m" help:"How long after its end a window is first read."`
+	SourceRetention time.Duration `placeholder:"30d" help:"How long the source keeps records. Default ${retentions}."`
+	SourcePatience  time.Duration `default:"15m" help:"How long once and backfill wait for a source that accepts no call; run waits until its next tick."`
+	Concurrency     int           `type:"count" default:"8" help:"Calls at the same time."`
+	RequestTimeout  time.Duration `default:"30s" help:"Limit of one call."`
+	Rate            float64       `type:"rate" placeholder:"NUMBER" help:"Calls a second at most; 0 for no limit."`
 }
 
 // DueFlags say which windows are due without being asked for.
 type DueFlags struct {
 	VerifyAfter time.Duration `default:"6h" group:"source" help:"When the counts of complete windows are compared with the source's again; 0 for never."`
-	Lookback    time.Duration `default:"30d" group:"source" help:"How far back windows are due. Set it to the time for which the source keeps records."`
+	Lookback    time.Duration `placeholder:"30d" group:"source" help:"How far back windows are due. Default --source-retention."`
 	Retention   time.Duration `placeholder:"400d" help:"After each pass, drop the days that ended longer ago than this; 0 for never."`
 }
 
-// check refuses a retention that drops what the next pass reads again.
-func (f *DueFlags) check() error {
-	if f.Retention > 0 && f.Retention < f.Lookback {
+// check refuses a retention that drops what the next pass reads again, and a source
+// that keeps nothing.
+func (s *Source) check() error {
+	switch {
+	case s.Retention > 0 && s.Retention < s.Lookback:
 		return Usagef("--retention %s is shorter than --lookback %s: every pass would read again what the last one dropped",
-			durationText(f.Retention), durationText(f.Lookback))
+			durationText(s.Retention), durationText(s.Lookback))
+	case s.SourceRetention < archive.Hour:
+		return Usagef("--source-retention %s is less than an hour: no window could be read in time", durationText(s.SourceRetention))
 	}
 	return nil
 }

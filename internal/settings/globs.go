@@ -27,6 +27,11 @@ func Match(globs []string, f archive.Function) bool {
 	return all || picked
 }
 
+// IsName reports whether a glob matches one name alone.
+func IsName(glob string) bool {
+	return !strings.HasPrefix(glob, "!") && !strings.ContainsAny(glob, `*?[\`)
+}
+
 // checkGlob refuses a glob that path.Match cannot read.
 func checkGlob(glob string) error {
 	if _, err := path.Match(strings.TrimPrefix(strings.TrimSpace(glob), "!"), ""); err != nil {

@@ -85,7 +85,10 @@ func (r sourceResolver) origin(flag *kong.Flag) Origin {
 			return o
 		}
 	}
+	text, from := r.derived(flag.Name)
 	switch {
+	case from != "":
+		o.Value, o.From = plain(text), from
 	case flag.HasDefault:
 		o.Value, o.From = valueText(flag, flag.Default), "default"
 	case flag.IsBool():

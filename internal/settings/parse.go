@@ -3,6 +3,7 @@ package settings
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -17,6 +18,9 @@ type CommandLine struct {
 	// CheckSource returns what is wrong with the settings of a source, without
 	// asking the source.
 	CheckSource func(*Source) error
+
+	// SourceRetention returns how long a provider keeps records, as its pages say.
+	SourceRetention func(provider string) time.Duration
 }
 
 // NewParser returns a parser that fills the fields of a grammar.

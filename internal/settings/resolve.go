@@ -80,16 +80,42 @@ type sourceResolver struct {
 // Validate does nothing: the file was checked before.
 func (r sourceResolver) Validate(*kong.Application) error { return nil }
 
-// Resolve returns the value that the file gives a flag.
+// Resolve returns the value that the file gives a flag, or else its derived default.
 func (r sourceResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	if variable(flag) != "" {
 		return nil, nil // kong has it
 	}
 	setting, ok := r.setting(flag.Name)
-	if !ok || r.in.keys[flag.Name] == nil || r.in.invalid[setting.At] {
+	switch {
+	case ok && r.in.keys[flag.Name] != nil && !r.in.invalid[setting.At]:
+		return settingText(setting), nil
+	case ok || !r.in.readsSources():
 		return nil, nil
 	}
-	return settingText(setting), nil
+	if text, _ := r.derived(flag.Name); text != "" {
+		return text, nil
+	}
+	return nil, nil
+}
+
+// derived returns the default of a flag that depends on other settings, and on which;
+// empty if the default of the flag does not.
+func (r sourceResolver) derived(name string) (text, from string) {
+	switch name {
+	case "source-retention":
+		return durationText(r.in.line.SourceRetention(r.provider())), "default of " + r.provider()
+	case "lookback":
+		flag := r.in.keys["source-retention"]
+		if text, from := r.in.given(flag); from != "" {
+			return text, "default: source-retention"
+		}
+		if setting, ok := r.setting(flag.Name); ok && !r.in.invalid[setting.At] {
+			return settingText(setting), "default: source-retention"
+		}
+		text, _ := r.derived(flag.Name)
+		return text, "default: source-retention"
+	}
+	return "", ""
 }
 
 // setting returns a key of the source's section, or else of the top level.

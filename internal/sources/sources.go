@@ -5,6 +5,7 @@ package sources
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -26,6 +27,9 @@ type provider struct {
 	// check returns what is wrong with the settings, without a call.
 	check func(*settings.Source) error
 
+	// retention is how long the provider keeps records, as its pages say.
+	retention time.Duration
+
 	// statuses are the provider's own words for a status.
 	statuses []string
 }
@@ -33,12 +37,27 @@ type provider struct {
 // providers are all providers, by the value of --provider. docs/sources.md says
 // how to add one.
 var providers = map[string]provider{
-	functiongraph.Provider:   {open: openFunctionGraph, check: checkFunctionGraph},
-	functioncompute.Provider: {open: openFunctionCompute, check: checkFunctionCompute, statuses: functioncompute.Statuses},
+	functiongraph.Provider: {open: openFunctionGraph, check: checkFunctionGraph, retention: functiongraph.Traits.Retention},
+	functioncompute.Provider: {
+		open: openFunctionCompute, check: checkFunctionCompute,
+		retention: functioncompute.Traits.Retention, statuses: functioncompute.Statuses,
+	},
 }
 
 // Providers returns the names of the providers, separated by commas.
 func Providers() string { return strings.Join(slices.Sorted(maps.Keys(providers)), ",") }
+
+// Retention returns how long a provider keeps records, as its pages say.
+func Retention(provider string) time.Duration { return providers[provider].retention }
+
+// Retentions tells the Retention of each provider, for help texts.
+func Retentions() string {
+	var texts []string
+	for _, name := range slices.Sorted(maps.Keys(providers)) {
+		texts = append(texts, fmt.Sprintf("%dd for %s", Retention(name)/(24*time.Hour), name))
+	}
+	return strings.Join(texts, ", ")
+}
 
 // Check returns what is wrong with the settings of a source, without asking the
 // source.

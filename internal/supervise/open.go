@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -157,10 +158,39 @@ func (s *Source) open(ctx context.Context) error {
 	}
 	s.Archiver = &loop.Archiver{
 		Source: source, Clock: archive.SystemClock{}, Log: s.Log,
-		Match:  func(f archive.Function) bool { return settings.Match(s.Functions, f) },
-		Settle: s.Settle, Concurrency: s.Concurrency,
+		Settle: s.Settle, SourceRetention: s.SourceRetention, Concurrency: s.Concurrency,
 	}
+	s.pick(nil)
 	return nil
+}
+
+// pick sets which functions are archived: those that the settings pick, and of these
+// only those that the globs in only pick.
+func (s *Source) pick(only []string) {
+	own, named := s.named(s.Functions)
+	only, namedOnly := s.named(only)
+	s.Archiver.Match = func(f archive.Function) bool { return settings.Match(own, f) && settings.Match(only, f) }
+	s.Archiver.Named = nil
+	for _, f := range append(named, namedOnly...) {
+		if s.Archiver.Match(f) && !slices.Contains(s.Archiver.Named, f) {
+			s.Archiver.Named = append(s.Archiver.Named, f)
+		}
+	}
+}
+
+// named returns the functions of the source that globs name by their whole URN, and
+// the globs with these URNs as the source lists them.
+func (s *Source) named(globs []string) (as []string, functions []archive.Function) {
+	source, ok := s.Archiver.Source.(archive.NamingSource)
+	for _, glob := range globs {
+		if ok && settings.IsName(glob) {
+			if f, named := source.Named(glob); named {
+				glob, functions = f.URN, append(functions, f)
+			}
+		}
+		as = append(as, glob)
+	}
+	return as, functions
 }
 
 // archiveInto sets the store of the archiver. only are globs: further functions are
@@ -169,7 +199,7 @@ func (s *Source) archiveInto(store *load.Store, only []string) {
 	if s.Archiver == nil {
 		return
 	}
-	s.Archiver.Match = func(f archive.Function) bool { return settings.Match(s.Functions, f) && settings.Match(only, f) }
+	s.pick(only)
 	s.Archiver.Store = store
 	if s.metrics != nil {
 		s.Archiver.Store = s.metrics.Store(store, s.Provider)

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	fc "github.com/alibabacloud-go/fc-open-20210406/client"
@@ -68,10 +69,23 @@ func (s *Source) ID() archive.SourceID {
 // Stats returns the totals of the calls so far.
 func (s *Source) Stats() archive.SourceStats { return s.caller.Stats() }
 
-// Traits returns what the pages say: the tasks of the last 7 days can be queried. A task
+// Traits are what the pages say: the tasks of the last 7 days can be queried. A task
 // waits up to 7 days and runs up to 24 hours.
-func (s *Source) Traits() archive.Traits {
-	return archive.Traits{Retention: 7 * 24 * time.Hour, MaxLife: 8 * 24 * time.Hour, SortsBothWays: true}
+var Traits = archive.Traits{Retention: 7 * 24 * time.Hour, MaxLife: 8 * 24 * time.Hour, SortsBothWays: true}
+
+// Traits returns Traits.
+func (s *Source) Traits() archive.Traits { return Traits }
+
+// Named returns the function of a URN of this account and region, as far as they are
+// known.
+func (s *Source) Named(urn string) (archive.Function, bool) {
+	n, err := parseURN(urn)
+	if err != nil {
+		return archive.Function{}, false
+	}
+	parts := strings.Split(urn, ":")
+	ours := parts[2] == cmp.Or(s.address.region, parts[2]) && parts[3] == cmp.Or(s.address.account, parts[3])
+	return archive.Function{URN: s.address.urn(n), Name: n.String()}, ours
 }
 
 // Ping lists functions.

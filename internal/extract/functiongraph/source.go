@@ -72,11 +72,26 @@ func (s *Source) ID() archive.SourceID { return s.id }
 // Stats returns the totals of the calls so far.
 func (s *Source) Stats() archive.SourceStats { return s.caller.Stats() }
 
-// Traits returns what the pages say. Records are kept in a log stream, by default for
+// Traits are what the pages say. Records are kept in a log stream, by default for
 // 30 days. An invocation waits up to 24 hours and runs up to 72 hours (page: Querying
 // Asynchronous Execution Notification Settings).
-func (s *Source) Traits() archive.Traits {
-	return archive.Traits{Retention: 30 * 24 * time.Hour, MaxLife: archive.MaxLife}
+var Traits = archive.Traits{Retention: 30 * 24 * time.Hour, MaxLife: archive.MaxLife}
+
+// Traits returns Traits.
+func (s *Source) Traits() archive.Traits { return Traits }
+
+// Named returns the function of a URN of this project. A URN without a
+// version names the latest version.
+func (s *Source) Named(urn string) (archive.Function, bool) {
+	parts := strings.Split(urn, ":")
+	if len(parts) == 7 {
+		parts = append(parts, latestVersion)
+	}
+	if len(parts) != 8 || slices.Contains(parts, "") || parts[0] != "urn" || parts[1] != "fss" || parts[4] != "function" ||
+		parts[3] != s.id.ProjectID { // a project belongs to one region
+		return archive.Function{}, false
+	}
+	return archive.Function{URN: strings.Join(parts, ":"), Name: parts[6]}, true
 }
 
 // Ping lists one function.

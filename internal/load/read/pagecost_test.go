@@ -25,7 +25,7 @@ func TestPageCost(t *testing.T) {
 	generate(a, functions, days, now.Truncate(time.Hour))
 
 	asked := a.Watch()
-	p := &page.Page{Store: a.Read, Clock: clocktest.New(now), Log: slog.New(slog.DiscardHandler), SourceRetention: 720 * time.Hour}
+	p := &page.Page{Store: a.Read, Clock: clocktest.New(now), Log: slog.New(slog.DiscardHandler), SourceRetention: func(string) time.Duration { return 720 * time.Hour }}
 	for _, test := range []struct {
 		path   string
 		blocks int // at most
