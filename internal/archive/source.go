@@ -74,6 +74,7 @@ func (p *Page) Len() int { return len(p.Invocations) + len(p.Rejected) }
 // Traits are what a provider's pages say of its API.
 type Traits struct {
 	Retention time.Duration // how long the source keeps records
+	Page      int           // records of the largest page
 	MaxLife   time.Duration // how long after its creation a record may still be in flight
 	// SortsBothWays says that the source obeys Query.Newest: without Newest the oldest
 	// records come first.

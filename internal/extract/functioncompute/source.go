@@ -73,8 +73,12 @@ func (s *Source) Stats() archive.SourceStats { return s.caller.Stats() }
 // waits up to 7 days and runs up to 24 hours.
 var Traits = archive.Traits{Retention: 7 * 24 * time.Hour, MaxLife: 8 * 24 * time.Hour, SortsBothWays: true}
 
-// Traits returns Traits.
-func (s *Source) Traits() archive.Traits { return Traits }
+// Traits returns Traits, with the size of this source's pages.
+func (s *Source) Traits() archive.Traits {
+	traits := Traits
+	traits.Page = s.pageSize
+	return traits
+}
 
 // Named returns the function of a URN of this account and region, as far as they are
 // known.

@@ -77,8 +77,12 @@ func (s *Source) Stats() archive.SourceStats { return s.caller.Stats() }
 // Asynchronous Execution Notification Settings).
 var Traits = archive.Traits{Retention: 30 * 24 * time.Hour, MaxLife: archive.MaxLife}
 
-// Traits returns Traits.
-func (s *Source) Traits() archive.Traits { return Traits }
+// Traits returns Traits, with the size of this source's pages.
+func (s *Source) Traits() archive.Traits {
+	traits := Traits
+	traits.Page = s.pageSize
+	return traits
+}
 
 // Named returns the function of a URN of this project. A URN without a
 // version names the latest version.
