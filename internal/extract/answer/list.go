@@ -13,11 +13,19 @@ import (
 // records with a message of 1 MB each, and stops an endless body.
 const maxBody = 640 << 20
 
-// ReadObject reads a JSON object, and calls member to read the value of each
-// member. It reads the body to its end, so that the connection can be reused.
-// An error means that the body is not a complete object.
+// ReadObject reads a JSON object, and calls member to read the value of each member,
+// except for those that say whether the call succeeded. It reads the body to its end, so
+// that the connection can be reused. An EnvelopeError is the error that the object
+// contains. Any other error means that the body is not a complete object.
 func ReadObject(body io.Reader, member func(name string, d *jsontext.Decoder) error) error {
-	d := jsontext.NewDecoder(skipBOM(io.LimitReader(body, maxBody)), LenientOptions...)
+	return readObject(newDecoder(body), member)
+}
+
+func newDecoder(body io.Reader) *jsontext.Decoder {
+	return jsontext.NewDecoder(skipBOM(io.LimitReader(body, maxBody)), LenientOptions...)
+}
+
+func readObject(d *jsontext.Decoder, member func(name string, d *jsontext.Decoder) error) error {
 	opening, err := d.ReadToken()
 	switch {
 	case errors.Is(err, io.EOF):
@@ -27,10 +35,19 @@ func ReadObject(body io.Reader, member func(name string, d *jsontext.Decoder) er
 	case opening.Kind() != '{':
 		return errors.New("the answer is not an object")
 	}
+	var around envelope
 	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
-		if err == nil {
-			err = member(name.String(), d)
+		token, err := d.ReadToken()
+		name := token.String() // reading on changes the token
+		switch plain := envelopeName(name); {
+		case err != nil:
+		case plain != "":
+			var value jsontext.Value
+			if value, err = d.ReadValue(); err == nil {
+				around.add(plain, value)
+			}
+		default:
+			err = member(name, d)
 		}
 		if err != nil {
 			return fmt.Errorf("the answer is cut or broken: %w", err)
@@ -39,7 +56,10 @@ func ReadObject(body io.Reader, member func(name string, d *jsontext.Decoder) er
 	if _, err := d.ReadToken(); err != nil {
 		return fmt.Errorf("the answer is cut or broken: %w", err)
 	}
-	return expectEnd(d)
+	if err := expectEnd(d); err != nil {
+		return err
+	}
+	return around.err()
 }
 
 // expectEnd reads the end of the body. Any data before it is an error.
@@ -77,10 +97,12 @@ func ReadElements(d *jsontext.Decoder, name string, element func(jsontext.Value)
 }
 
 // ReadList reads a body that is a list, or null. listed is false if the body is
-// another JSON value.
+// another JSON value. An EnvelopeError is the error that an object contains.
 func ReadList(body io.Reader, element func(jsontext.Value)) (listed bool, err error) {
-	d := jsontext.NewDecoder(skipBOM(io.LimitReader(body, maxBody)), LenientOptions...)
+	d := newDecoder(body)
 	switch d.PeekKind() {
+	case '{':
+		return false, readObject(d, func(_ string, d *jsontext.Decoder) error { return d.SkipValue() })
 	case '[', 'n':
 		listed, err = true, ReadElements(d, "the answer", element)
 	default:

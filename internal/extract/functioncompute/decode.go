@@ -3,7 +3,6 @@ package functioncompute
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -77,30 +76,29 @@ func decodeFunctions(body io.Reader) (l functionList, err error) {
 	return l, err
 }
 
-// decodeList reads an object with the list and a nextToken. Both may be absent,
-// because the SDK's models omit empty values. An object with other members only
-// is an error: it answers another request.
+// decodeList reads an object with the list and a nextToken. An absent list is empty if
+// there is a token, and so is a list that is null if there is a nextToken of any value.
+// Any other object without the list is an error, because the list may have failed.
 func decodeList(body io.Reader, list string, element func(jsontext.Value)) (next string, err error) {
-	known, others := false, false
+	listed, null, paged := false, false, false
 	err = answer.ReadObject(body, func(member string, d *jsontext.Decoder) error {
-		switch {
-		case member == list:
-			known = true
+		switch member {
+		case list:
+			isNull := d.PeekKind() == 'n'
+			listed, null = listed || !isNull, null || isNull
 			return answer.ReadElements(d, list, element)
-		case member == "nextToken":
-			known = true
+		case "nextToken":
+			paged = true
 			value, err := d.ReadValue()
 			if err != nil {
 				return err
 			}
 			next, err = token(value)
 			return err
-		case !strings.EqualFold(member, "requestId"): // of the call
-			others = true
 		}
 		return d.SkipValue()
 	})
-	if err == nil && others && !known {
+	if err == nil && !listed && next == "" && !(null && paged) {
 		err = fmt.Errorf("the answer has no %s", list)
 	}
 	return next, err

@@ -16,7 +16,7 @@ func recordQueries(asked *[]string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
 		*asked = append(*asked, strings.TrimSpace(q.Get("qualifier")+" "+q.Get("status")+" "+q.Get("invocationIdPrefix")))
-		fmt.Fprint(w, `{}`)
+		fmt.Fprint(w, `{"invocations":[]}`)
 	})
 }
 
@@ -88,7 +88,7 @@ func TestOrderIsAskedFor(t *testing.T) {
 		order := ""
 		s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			order = r.URL.Query().Get("sortOrderByTime")
-			fmt.Fprint(w, `{}`)
+			fmt.Fprint(w, `{"invocations":[]}`)
 		}))
 		q := hour
 		q.Newest = newest

@@ -150,7 +150,11 @@ func TestErrors(t *testing.T) {
 		"a redirect":     {302, ``, nil, archive.ErrGone, "ARCHIVER_ENDPOINT"},
 		"not JSON":       {200, `<html>`, nil, archive.ErrGone, "not JSON"},
 		"cut":            {200, `{"invocations":[{"requestId":"a"}`, nil, archive.ErrGone, "cut"},
-		"another answer": {200, `{"code":"Denied"}`, nil, archive.ErrGone, "no invocations"},
+		"another answer": {200, `{"hello":"world"}`, nil, archive.ErrGone, "no invocations"},
+		"nothing":        {200, `{}`, nil, archive.ErrGone, "no invocations"},
+		"id alone":       {200, `{"RequestId":"x"}`, nil, archive.ErrGone, "no invocations"},
+		"no last token":  {200, `{"nextToken":""}`, nil, archive.ErrGone, "no invocations"},
+		"null alone":     {200, `{"invocations":null}`, nil, archive.ErrGone, "no invocations"},
 		"no list":        {200, `{"invocations":{}}`, nil, archive.ErrGone, "not a list"},
 		"no token":       {200, `{"invocations":[],"nextToken":["a"]}`, nil, archive.ErrGone, "nextToken"},
 	} {
@@ -250,7 +254,7 @@ func TestFunctions(t *testing.T) {
 			return
 		}
 		asked = append(asked, r.URL.Query().Get("qualifier")+" "+r.URL.EscapedPath())
-		fmt.Fprint(w, `{}`)
+		fmt.Fprint(w, `{"invocations":[]}`)
 	}))
 	got, err := functions(t.Context(), s)
 	if err != nil {
@@ -327,7 +331,7 @@ func TestRotatedKeys(t *testing.T) {
 		_, credential, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
 		key, _, _ := strings.Cut(credential, ",")
 		got = append(got, key+r.Header.Get("X-Acs-Security-Token"))
-		fmt.Fprint(w, `{}`)
+		fmt.Fprint(w, `{"invocations":[]}`)
 	}), func(o *Options) {
 		calls := 0
 		o.Keys = func() (Keys, error) {
@@ -377,7 +381,7 @@ func TestLimit(t *testing.T) {
 		limit := ""
 		s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			limit = r.URL.Query().Get("limit")
-			fmt.Fprint(w, `{}`)
+			fmt.Fprint(w, `{"invocations":[]}`)
 		}), func(o *Options) { o.PageSize = c.size })
 		q := hour
 		q.Limit = c.limit

@@ -77,19 +77,22 @@ func decodeFunctions(body io.Reader) (l functionList, err error) {
 }
 
 // decodeList reads an object with a list called name, a count, and a next_marker
-// (in the object, or in its page_info). A list that is null or absent is empty.
-// An object without list and count is an error: it answers another request.
+// (in the object, or in its page_info). An absent list is empty if there is a count, and
+// so is a list that is null if there is a count or a marker, of any value. Any other
+// object without the list is an error, because the list may have failed.
 // element decodes an element, and returns a key by which a page that comes again
 // is recognized.
 func decodeList(body io.Reader, name string, element func(jsontext.Value) (key string)) (pageSummary, error) {
 	page := pageSummary{count: -1, next: -1}
 	var keys maphash.Hash
 	keys.SetSeed(digestSeed)
-	listed := false
+	listed, null, paged := false, false, false
 	err := answer.ReadObject(body, func(member string, d *jsontext.Decoder) error {
+		paged = paged || member == "count" || member == "next_marker" || member == "page_info"
 		switch member {
 		case name:
-			listed = true
+			isNull := d.PeekKind() == 'n'
+			listed, null = listed || !isNull, null || isNull
 			return answer.ReadElements(d, name, func(value jsontext.Value) {
 				page.elements++
 				_, _ = keys.WriteString(element(value))
@@ -104,7 +107,7 @@ func decodeList(body io.Reader, name string, element func(jsontext.Value) (key s
 		}
 		return d.SkipValue()
 	})
-	if err == nil && !listed && page.count < 0 {
+	if err == nil && !listed && page.count < 0 && !(null && paged) {
 		err = &missingListError{name}
 	}
 	page.digest = keys.Sum64()
