@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -144,32 +145,37 @@ func missingSteps(ctx context.Context, address string) (missing int, err error) 
 // keeps records of each function. It returns an error only if ctx ends.
 func checkSource(ctx context.Context, report *checkReport, s *supervise.Source) error {
 	source, match := s.Archiver.Source, s.Archiver.Match
-	var functions []archive.Function
+	functions := slices.Clone(s.Archiver.Named)
 	listed := 0
 	for page, err := range source.Functions(ctx) {
-		if ctx.Err() != nil {
+		var notWhole *archive.ListError
+		switch {
+		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		}
-		if err != nil {
+		case errors.As(err, &notWhole):
+			report.fail("functions", "%v: those that it lists are archived, and each run ends as incomplete; ask the vendor if it stays so", err)
+		case errors.Is(err, archive.ErrDenied) && len(s.Archiver.Named) > 0:
+			report.ok("functions", "cannot be listed, %d are named and are archived: %v", len(s.Archiver.Named), err)
+		case err != nil:
 			report.fail("credentials", "%v", err)
 			return nil
 		}
 		for _, f := range page {
-			if listed++; match(f) {
+			if listed++; match(f) && !slices.ContainsFunc(s.Archiver.Named, func(named archive.Function) bool { return named.URN == f.URN }) {
 				functions = append(functions, f)
 			}
 		}
 	}
-	report.ok("credentials", "accepted, %d functions listed", listed)
+	if listed > 0 || len(s.Archiver.Named) == 0 {
+		report.ok("credentials", "accepted, %d functions listed", listed)
+	}
 	if len(functions) == 0 {
 		report.fail("functions", "none was found: check the project, the region, and ARCHIVER_FUNCTIONS")
 		return nil
 	}
-	if err := mayRead(ctx, source, functions[0]); err != nil {
-		report.fail("invocations", "%v", err)
-		return ctx.Err()
+	if readable, err := checkInvocations(ctx, report, source, functions); err != nil || !readable {
+		return err
 	}
-	report.ok("invocations", "may be read")
 	settingsSource, ok := source.(archive.SettingsSource)
 	if !ok {
 		report.ok("functions", "%d, of which the source keeps records", len(functions))
@@ -196,13 +202,13 @@ func checkStatusLogs(ctx context.Context, report *checkReport, source archive.Se
 			answers[i] <- readStatusLog(ctx, source, f)
 		})
 	}
-	failed := 0
+	failed, answered := 0, 0
 	for i, f := range functions {
 		answer := <-answers[i]
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(answer.err, archive.ErrDenied):
+		case errors.Is(answer.err, archive.ErrDenied) && answered == 0:
 			// Reading settings is a permission of its own: it is missing for all functions.
 			report.fail("settings", "%v; without settings it is unknown whether the source keeps records", answer.err)
 			return nil
@@ -212,6 +218,7 @@ func checkStatusLogs(ctx context.Context, report *checkReport, source archive.Se
 				report.fail("functions", "%d more are not asked about", len(functions)-i-1)
 				return nil
 			}
+			continue
 		case answer.on == nil:
 			report.ok("function "+f.Name, "the source does not say whether it keeps records: if none come, turn on enable_async_status_log")
 		case *answer.on:
@@ -219,8 +226,39 @@ func checkStatusLogs(ctx context.Context, report *checkReport, source archive.Se
 		default:
 			report.fail("function "+f.Name, "status log off, the source keeps no records: turn on enable_async_status_log (asynchronous invocation settings), or exclude the function with ARCHIVER_FUNCTIONS=!%s", f.Name)
 		}
+		answered++
 	}
 	return nil
+}
+
+// maxDenied is the number of functions that are asked about: if all of them are
+// refused, the permission is missing.
+const maxDenied = 20
+
+// checkInvocations checks that invocations may be read. A refusal may concern one
+// function alone. It returns an error only if ctx ends.
+func checkInvocations(ctx context.Context, report *checkReport, source archive.Source, functions []archive.Function) (readable bool, err error) {
+	var denied []error
+	for _, f := range functions[:min(len(functions), maxDenied)] {
+		err := mayRead(ctx, source, f)
+		switch {
+		case ctx.Err() != nil:
+			return false, context.Cause(ctx)
+		case errors.Is(err, archive.ErrDenied):
+			denied = append(denied, err)
+			continue
+		case err != nil:
+			report.fail("invocations", "%v", err)
+			return false, nil
+		}
+		for i, err := range denied {
+			report.fail("function "+functions[i].Name, "%v", err)
+		}
+		report.ok("invocations", "may be read")
+		return true, nil
+	}
+	report.fail("invocations", "%v", denied[0])
+	return false, nil
 }
 
 // mayRead asks for one invocation of a function. A function that is gone by now is

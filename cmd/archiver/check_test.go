@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"archiver/internal/simulate"
 	"archiver/internal/terminal"
 )
 
@@ -37,6 +38,8 @@ func TestCheck(t *testing.T) {
 	t.Parallel()
 	data := generated(t, 3, 300, 1)
 	well, web := simulator(t, data)
+	name := data.Functions()[0]
+	urn := "urn:fss:" + simulate.DefaultRegion + ":" + simulate.DefaultProjectID + ":function:default:" + name + ":latest"
 	wellURL, off := web.URL, newServer(t, faulty(t, data, "log-off", nil))
 	for _, test := range []struct {
 		name  string
@@ -68,6 +71,14 @@ func TestCheck(t *testing.T) {
 		{
 			name: "invocations denied", url: newServer(t, deny(well, "/async-invocations")), ready: true, code: exitIncomplete,
 			says: []string{"FAIL invocations", "to read asynchronous invocations"},
+		},
+		{
+			name: "functions denied, one is named", url: newServer(t, deny(well, "/fgs/functions")), ready: true, code: exitDone,
+			args: []string{"--functions", urn}, says: []string{"ok functions: cannot be listed, 1 are named", "FSS.0403", "ok invocations: may be read"},
+		},
+		{
+			name: "a function denied", url: newServer(t, deny(well, name+":latest/async-invocations")), ready: true, code: exitIncomplete,
+			says: []string{"FAIL function " + name, "FSS.0403", "ok invocations: may be read"},
 		},
 		{name: "no credentials", url: wellURL, env: []string{"HUAWEICLOUD_SDK_AK=", "HUAWEICLOUD_SDK_SK="}, code: exitUsage, says: []string{"set HUAWEICLOUD_SDK_AK"}},
 		{name: "no database address", url: wellURL, env: []string{"DATABASE_URL="}, code: exitUsage, says: []string{"DATABASE_URL is not set"}},

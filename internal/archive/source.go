@@ -84,8 +84,8 @@ type Traits struct {
 // A NamingSource knows a function by its URN, without a list of functions.
 type NamingSource interface {
 	Source
-	// Named returns the function of a URN as the source lists it; ok is false if the
-	// text is not the URN of a function of this source.
+	// Named returns the function of a URN; ok is false if the text is not the URN of a
+	// function of this provider. The URN has to be the one that the source lists.
 	Named(urn string) (f Function, ok bool)
 }
 

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -32,7 +33,10 @@ func (r *Request) sourceFunction(ctx context.Context, source archive.Source) (ar
 			r.note("the functions cannot be listed, so versions and aliases are not known: %v", err)
 			return archive.Function{URN: asked, Name: asked}, nil
 		}
-		if err != nil {
+		var notWhole *archive.ListError
+		if errors.As(err, &notWhole) {
+			r.note("%v", notWhole)
+		} else if err != nil {
 			return archive.Function{}, err
 		}
 		functions = append(functions, page...)

@@ -64,18 +64,28 @@ func (set *Set) DryBackfill(ctx context.Context, s *Source, o archive.Order, out
 	for _, f := range functions {
 		seen[f.URN] = true
 	}
-	before := archiver.Source.Stats().Calls
-	for page, err := range archiver.Source.Functions(ctx) {
-		if err != nil {
-			return fmt.Errorf("list functions: %w", err)
-		}
-		for _, f := range page {
+	see := func(found []archive.Function) {
+		for _, f := range found {
 			if !seen[f.URN] && archiver.Match(f) {
 				seen[f.URN] = true
 				// No function of the archive has a negative number.
 				functions = append(functions, archive.Known{ID: int32(-1 - len(functions)), Function: f})
 			}
 		}
+	}
+	before := archiver.Source.Stats().Calls
+	see(archiver.Named)
+	for page, err := range archiver.Source.Functions(ctx) {
+		var notWhole *archive.ListError
+		switch {
+		case errors.As(err, &notWhole):
+			fmt.Fprintln(out, notWhole)
+		case errors.Is(err, archive.ErrDenied) && len(archiver.Named) > 0:
+			fmt.Fprintf(out, "functions cannot be listed, %d are named: %v\n", len(archiver.Named), terminal.Line(err.Error()))
+		case err != nil:
+			return fmt.Errorf("list functions: %w", err)
+		}
+		see(page)
 	}
 	listed := archiver.Source.Stats().Calls - before
 	if len(functions) == 0 {

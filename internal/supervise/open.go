@@ -12,10 +12,12 @@
 package supervise
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -165,32 +167,27 @@ func (s *Source) open(ctx context.Context) error {
 }
 
 // pick sets which functions are archived: those that the settings pick, and of these
-// only those that the globs in only pick.
+// only those that the globs in only pick. Globs that are a whole URN name a function.
 func (s *Source) pick(only []string) {
-	own, named := s.named(s.Functions)
-	only, namedOnly := s.named(only)
-	s.Archiver.Match = func(f archive.Function) bool { return settings.Match(own, f) && settings.Match(only, f) }
+	s.Archiver.Match = func(f archive.Function) bool { return settings.Match(s.Functions, f) && settings.Match(only, f) }
 	s.Archiver.Named = nil
-	for _, f := range append(named, namedOnly...) {
-		if s.Archiver.Match(f) && !slices.Contains(s.Archiver.Named, f) {
+	source, ok := s.Archiver.Source.(archive.NamingSource)
+	for _, glob := range slices.Concat(s.Functions, only) {
+		if !ok || !settings.IsName(glob) {
+			continue
+		}
+		f, named := source.Named(glob)
+		if named && s.owns(f.URN) && s.Archiver.Match(f) && !slices.Contains(s.Archiver.Named, f) {
 			s.Archiver.Named = append(s.Archiver.Named, f)
 		}
 	}
 }
 
-// named returns the functions of the source that globs name by their whole URN, and
-// the globs with these URNs as the source lists them.
-func (s *Source) named(globs []string) (as []string, functions []archive.Function) {
-	source, ok := s.Archiver.Source.(archive.NamingSource)
-	for _, glob := range globs {
-		if ok && settings.IsName(glob) {
-			if f, named := source.Named(glob); named {
-				glob, functions = f.URN, append(functions, f)
-			}
-		}
-		as = append(as, glob)
-	}
-	return as, functions
+// owns reports whether a URN belongs to the source, and not to another source of the
+// configuration file. The third and fourth part of a URN are its region and account.
+func (s *Source) owns(urn string) bool {
+	id, parts := s.Archiver.Source.ID(), strings.SplitN(urn, ":", 5)
+	return s.Name == "" || parts[2] == cmp.Or(id.Region, parts[2]) && parts[3] == cmp.Or(id.ProjectID, parts[3])
 }
 
 // archiveInto sets the store of the archiver. only are globs: further functions are

@@ -9,7 +9,6 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	fc "github.com/alibabacloud-go/fc-open-20210406/client"
@@ -80,16 +79,10 @@ func (s *Source) Traits() archive.Traits {
 	return traits
 }
 
-// Named returns the function of a URN of this account and region, as far as they are
-// known.
+// Named returns the function of a URN.
 func (s *Source) Named(urn string) (archive.Function, bool) {
 	n, err := parseURN(urn)
-	if err != nil {
-		return archive.Function{}, false
-	}
-	parts := strings.Split(urn, ":")
-	ours := parts[2] == cmp.Or(s.address.region, parts[2]) && parts[3] == cmp.Or(s.address.account, parts[3])
-	return archive.Function{URN: s.address.urn(n), Name: n.String()}, ours
+	return archive.Function{URN: urn, Name: n.String()}, err == nil
 }
 
 // Ping lists functions.

@@ -84,18 +84,14 @@ func (s *Source) Traits() archive.Traits {
 	return traits
 }
 
-// Named returns the function of a URN of this project. A URN without a
-// version names the latest version.
+// Named returns the function of a URN:
+// urn:fss:region:project:function:package:name:version, with or without the version.
 func (s *Source) Named(urn string) (archive.Function, bool) {
 	parts := strings.Split(urn, ":")
-	if len(parts) == 7 {
-		parts = append(parts, latestVersion)
-	}
-	if len(parts) != 8 || slices.Contains(parts, "") || parts[0] != "urn" || parts[1] != "fss" || parts[4] != "function" ||
-		parts[3] != s.id.ProjectID { // a project belongs to one region
+	if len(parts) < 7 || len(parts) > 8 || slices.Contains(parts, "") || parts[0] != "urn" || parts[1] != "fss" {
 		return archive.Function{}, false
 	}
-	return archive.Function{URN: strings.Join(parts, ":"), Name: parts[6]}, true
+	return archive.Function{URN: urn, Name: parts[6]}, true
 }
 
 // Ping lists one function.
