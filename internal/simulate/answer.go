@@ -14,6 +14,9 @@ type refusal struct {
 	status  int
 	code    string
 	message string
+
+	computeCode string // in Function Compute's API; empty for the status's own
+	retryAfter  int    // seconds; 0 for none
 }
 
 func (e *refusal) Error() string { return e.code + ": " + e.message }
@@ -23,25 +26,33 @@ func (e *refusal) Error() string { return e.code + ": " + e.message }
 var (
 	errToken      = forbidden("invalid token")
 	errProject    = forbidden("the project is not the one the credentials are for")
-	errNoFunction = &refusal{http.StatusNotFound, "FSS.0404", "can not find function"}
-	errNoPath     = &refusal{http.StatusNotFound, "FSS.0404", "no such path"}
-	errInternal   = &refusal{http.StatusInternalServerError, "FSS.0500", "internal error"}
-	errThrottled  = &refusal{http.StatusTooManyRequests, "APIGW.0308", "the throttling threshold has been reached"}
+	errNoFunction = &refusal{status: http.StatusNotFound, code: "FSS.0404", message: "can not find function", computeCode: "FunctionNotFound"}
+	errNoPath     = &refusal{status: http.StatusNotFound, code: "FSS.0404", message: "no such path"}
+	errInternal   = &refusal{status: http.StatusInternalServerError, code: "FSS.0500", message: "internal error"}
+	errThrottled  = &refusal{status: http.StatusTooManyRequests, code: "APIGW.0308", message: "the throttling threshold has been reached"}
 )
 
 func forbidden(message string) *refusal {
-	return &refusal{http.StatusForbidden, "FSS.0403", message}
+	return &refusal{status: http.StatusForbidden, code: "FSS.0403", message: message}
 }
 
 // invalid is the answer to an invalid parameter. The pages name the bounds of
 // parameters but no status code; 400 and the error code are a guess.
 func invalid(message string) *refusal {
-	return &refusal{http.StatusBadRequest, "FSS.0400", message}
+	return &refusal{status: http.StatusBadRequest, code: "FSS.0400", message: message}
 }
 
 // refuse answers with err. If err is not a refusal, the answer is an internal
 // error, and only the log tells the cause.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case errors.Is(err, errEnvelope):
+		s.answerEnvelope(w, r)
+		return
+	case errors.Is(err, errHollow):
+		s.hollow(w, r)
+		return
+	}
 	var e *refusal
 	if !errors.As(err, &e) {
 		s.log(r, slog.LevelError, "request failed", slog.Any("error", err))
@@ -49,6 +60,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	s.stats.refused(e.status)
 	s.log(r, slog.LevelDebug, "call refused", slog.Int("status", e.status), slog.String("error", e.Error()))
+	if e.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(e.retryAfter))
+	}
 	body := `{"error_code":` + quote(e.code) + `,"error_msg":` + quote(e.message) + `}`
 	if ofCompute(r) {
 		body = e.compute()

@@ -33,14 +33,17 @@ func ofCompute(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, comp
 
 // compute is the body of the refusal in Function Compute's format.
 func (e *refusal) compute() string {
+	return `{"ErrorCode":` + quote(e.ofCompute()) + `,"ErrorMessage":` + quote(e.message) + `}`
+}
+
+// ofCompute is the refusal's code in Function Compute's words.
+func (e *refusal) ofCompute() string {
 	code := map[int]string{
 		http.StatusBadRequest: "InvalidArgument", http.StatusForbidden: "AccessDenied",
 		http.StatusNotFound: "PathNotSupported", http.StatusTooManyRequests: "ResourceExhausted",
+		http.StatusUnauthorized: "Unauthorized",
 	}[e.status]
-	if e == errNoFunction {
-		code = "FunctionNotFound"
-	}
-	return `{"ErrorCode":` + quote(cmp.Or(code, "InternalServerError")) + `,"ErrorMessage":` + quote(e.message) + `}`
+	return cmp.Or(e.computeCode, code, "InternalServerError")
 }
 
 // routeCompute registers Function Compute's operations (page:
@@ -158,19 +161,35 @@ func (s *Server) listStateful(w http.ResponseWriter, c call) error {
 		write(w, http.StatusOK, []byte(`{"invocations":[]}`))
 		return nil
 	}
+	body, records, err := s.answerStateful(q, now)
+	if err == nil {
+		err = s.pay(c, q.query, records)
+	}
+	if err != nil {
+		return err
+	}
+	write(w, http.StatusOK, body)
+	s.stats.add(&s.stats.Records, records)
+	return nil
+}
+
+// answerStateful returns the body of the answer to a query and its number of records.
+func (s *Server) answerStateful(q statefulQuery, now time.Time) (body []byte, records int, err error) {
 	f := s.faults
 	if f.limitCap > 0 {
 		q.Limit = min(q.Limit, f.limitCap)
 	}
+	q.Marker = q.at.offset
+	if err := f.limit(q.query); err != nil {
+		return nil, 0, err
+	}
 	sc := &f.scenes[q.Function]
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	n := f.short(q)
-	items, more := s.statefulItems(sc, q, n, now)
+	items, more := s.statefulItems(sc, q, f.short(q), now)
 	next := statefulToken{q.at.offset + len(items), q.at.step + 1}
-	write(w, http.StatusOK, f.renderStateful(q, s.names[q.Function], items, next, more || f.trailing(q)))
-	s.stats.add(&s.stats.Records, len(items))
-	return nil
+	body = f.renderStateful(q, s.names[q.Function], items, next, more || f.trailing(q))
+	return body, len(items), f.spoilt(q.query, items, body)
 }
 
 // short is how many records a page has. Some pages have fewer than asked for or
@@ -221,7 +240,6 @@ func (s *Server) statefulItems(sc *scene, q statefulQuery, n int, now time.Time)
 		}
 		return items, to < count
 	}
-	q.Marker = q.at.offset
 	all := f.list(sc, q.query, now)
 	if f.order != "none" && (f.order == "newest") != q.descending {
 		slices.Reverse(all)
@@ -229,13 +247,17 @@ func (s *Server) statefulItems(sc *scene, q statefulQuery, n int, now time.Time)
 	all = slices.DeleteFunc(all, func(i item) bool {
 		return !strings.HasPrefix(f.invocationID(&i), q.prefix) || q.word != "" && q.word != i.computeStatus()
 	})
+	all, count := f.clip(q.Function, all)
+	if f.beyond == "empty" {
+		count = len(all) // else a token would lead to empty pages for ever
+	}
 	from := min(q.at.offset, len(all))
 	to := min(from+n, len(all))
 	sc.answers++
 	if f.drifting(sc, q.query) {
 		sc.show(all[from:to])
 	}
-	return all[from:to], to < len(all)
+	return all[from:to], to < count
 }
 
 // listStatefulFunctions answers GET …/stateful-async-invocation-functions.
@@ -248,14 +270,18 @@ func (s *Server) listStatefulFunctions(w http.ResponseWriter, c call) error {
 	if err != nil {
 		return err
 	}
+	functions, _, err := s.listed()
+	if err != nil {
+		return err
+	}
 	data := []map[string]string{}
-	from := min(at.offset, len(s.names))
-	to := min(from+limit, len(s.names))
-	for _, name := range s.names[from:to] {
-		data = append(data, map[string]string{"serviceName": computeService, "functionName": name, "qualifier": computeQualifier})
+	from := min(at.offset, len(functions))
+	to := min(from+limit, len(functions))
+	for _, i := range functions[from:to] {
+		data = append(data, map[string]string{"serviceName": computeService, "functionName": s.names[i], "qualifier": computeQualifier})
 	}
 	answer := map[string]any{"data": data}
-	if to < len(s.names) {
+	if to < len(functions) {
 		answer["nextToken"] = statefulToken{to, at.step + 1}.String()
 	}
 	return answerJSON(w, http.StatusOK, answer)

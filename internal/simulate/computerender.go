@@ -61,7 +61,7 @@ func (f *faulter) appendStateful(b []byte, name string, i *item, payload bool) [
 		return appendNonObject(b, id, i.draw)
 	}
 	b = append(b, `{"functionName":`+quote(name)+`,"serviceName":"`+computeService+`","qualifier":"`+computeQualifier+
-		`","invocationId":"`+f.invocationID(i)+`","status":`+quote(i.computeStatus())...)
+		`","invocationId":"`+f.invocationID(i)+`","status":`+quote(f.spell(i, i.computeStatus()))...)
 	switch i.unusable {
 	case unusableAbsent:
 	case unusableEmpty:
@@ -74,14 +74,19 @@ func (f *faulter) appendStateful(b []byte, name string, i *item, payload bool) [
 		b = append(b, `,"requestId":"`+id+`"`...)
 	}
 	raw, _ := f.texts(i)
+	_, none := f.sentinel(i)
 	b = append(b, `,"invocationErrorMessage":`+raw...)
 	switch {
 	case i.unusable == unusableStart:
 		b = append(b, `,"startedTime":`+quote(impossibleStart(i.draw))...)
-	case i.started:
+	case i.noStart:
+		b = appendNone(b, `,"startedTime":`, none)
+	default:
 		b = f.appendMilliseconds(append(b, `,"startedTime":`...), i, i.start)
 	}
-	if i.settled {
+	if i.noEnd {
+		b = appendNone(b, `,"endTime":`, none)
+	} else {
 		b = f.appendMilliseconds(append(b, `,"endTime":`...), i, i.end)
 		b = append(b, `,"durationMs":`+strconv.FormatInt((i.end-i.start)*1000, 10)+`,"destinationStatus":"Succeeded","returnPayload":"\"ok\""`...)
 	}

@@ -51,6 +51,12 @@ const (
 	drawWord
 	drawChosen
 	drawVersion
+	drawBad
+	drawKept
+	drawEnvelope
+	drawNone
+	drawUntimed
+	drawSpelling
 )
 
 // of draws for v.

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-const disturbanceCount = 8
+const disturbanceCount = 10
 
 // disturbances are what can happen to a call instead of its answer. None depends
 // on what the call asks for.
@@ -23,12 +23,14 @@ var disturbances = [disturbanceCount]struct {
 	{"reset", "the connection is reset", (*Server).reset},
 	{"cut", "the body ends halfway", (*Server).cut},
 	{"blank", "200 without a body", (*Server).blank},
+	{"envelope", "200 with an error in the body", (*Server).answerEnvelope},
+	{"hollow", "200 with {}, without list, count and token", (*Server).hollow},
 	{"hang", "no answer until the client gives up", (*Server).hang},
 }
 
 var (
 	errDenied = forbidden("no permission to do this")
-	errBroken = &refusal{http.StatusInternalServerError, "FSS.0500", "the function's records cannot be read"}
+	errBroken = &refusal{status: http.StatusInternalServerError, code: "FSS.0500", message: "the function's records cannot be read"}
 )
 
 // serveFaulty answers a call or disturbs it. The disturbance is drawn from the
@@ -36,11 +38,17 @@ var (
 // again.
 func (s *Server) serveFaulty(w http.ResponseWriter, r *http.Request) {
 	f := s.faults
-	if n := f.calls.Add(1); f.deny > 0 && n >= int64(f.deny) {
-		s.refuse(w, r, errDenied)
+	if err := f.passGateway(r, f.calls.Add(1), s.options.Now()); err != nil {
+		s.refuse(w, r, err)
 		return
 	}
-	u := f.drawCall(r.Method + " " + r.URL.RequestURI()).share()
+	draw := f.drawCall(r.Method + " " + r.URL.RequestURI())
+	if f.losesConnection(r, draw) {
+		s.stats.add(&s.stats.Disturbed, 1)
+		_ = hijack(w).Close() // the error has no one to go to
+		return
+	}
+	u := draw.share()
 	for i, d := range disturbances {
 		if u -= f.disturb[i]; u < 0 {
 			s.stats.add(&s.stats.Disturbed, 1)
@@ -85,16 +93,22 @@ func (s *Server) blank(w http.ResponseWriter, _ *http.Request) { write(w, http.S
 // reset closes the connection with a TCP reset. If the connection cannot be
 // hijacked, it ends without one.
 func (s *Server) reset(w http.ResponseWriter, _ *http.Request) {
-	connection, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
+	connection := hijack(w)
 	if tcp, ok := connection.(*net.TCPConn); ok {
 		// With a linger of 0, closing sends a reset. If that cannot be set, the
 		// connection ends anyway.
 		_ = tcp.SetLinger(0)
 	}
 	_ = connection.Close() // the error has no one to go to
+}
+
+// hijack takes the connection over, or ends it if that is not possible.
+func hijack(w http.ResponseWriter) net.Conn {
+	connection, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return connection
 }
 
 // cut answers the call, sends half of the answer, and ends the connection.

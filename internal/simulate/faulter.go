@@ -22,10 +22,13 @@ type faulter struct {
 	scenes       []scene // by function
 	gone, broken []bool  // by function; gone only once goneAfter has passed
 	off          []bool  // by function: those whose status log is switched off
+	limited      []bool  // by function: those that have limits
 
 	calls   atomic.Int64 // authenticated so far
 	mu      sync.Mutex
 	repeats map[dice]int // how often each call was made, by its content
+
+	gatewayState gatewayState
 }
 
 func newFaulter(faults Faults, data *dataset.Data, started time.Time) *faulter {
@@ -40,6 +43,7 @@ func newFaulter(faults Faults, data *dataset.Data, started time.Time) *faulter {
 	f := &faulter{
 		Faults: faults, data: data, names: names, root: dice(scramble(seed)), started: started,
 		scenes: make([]scene, len(names)), repeats: map[dice]int{},
+		gatewayState: gatewayState{accepted: map[period]int{}},
 	}
 	f.pickFunctions()
 	return f
@@ -56,6 +60,11 @@ func (f *faulter) pickFunctions() {
 	slices.SortFunc(order, func(a, b int) int {
 		return cmp.Compare(f.root.of(drawFunction).text(f.names[a]), f.root.of(drawFunction).text(f.names[b]))
 	})
+	// Limits are for the last functions, the others for the first.
+	f.limited = make([]bool, n)
+	for _, function := range order[n-min(int(math.Ceil(f.only*float64(n))), n):] {
+		f.limited[function] = true
+	}
 	pick := func(share float64) []bool {
 		picked := make([]bool, n)
 		count := min(int(math.Ceil(share*float64(n))), len(order))
@@ -73,9 +82,12 @@ func (f *faulter) isGone(function int, now time.Time) bool {
 }
 
 // answer returns the body of the answer to a query and its number of records.
-func (f *faulter) answer(q query, now time.Time) (body []byte, records int) {
+func (f *faulter) answer(q query, now time.Time) (body []byte, records int, err error) {
 	if f.limitCap > 0 {
 		q.Limit = min(q.Limit, f.limitCap)
+	}
+	if err := f.limit(q); err != nil {
+		return nil, 0, err
 	}
 	sc := &f.scenes[q.Function]
 	sc.mu.Lock()
@@ -86,7 +98,8 @@ func (f *faulter) answer(q query, now time.Time) (body []byte, records int) {
 	if f.drifting(sc, q) {
 		sc.show(p.items)
 	}
-	return f.render(q, p), len(p.items)
+	body = f.render(q, p)
+	return body, len(p.items), f.spoilt(q, p.items, body)
 }
 
 // faultyPage is a page of a list.
@@ -100,12 +113,13 @@ type faultyPage struct {
 // cutPage takes the query's page out of the whole list. Each answer draws whether
 // the page repeats a record, so that a second walk finds other pages.
 func (f *faulter) cutPage(sc *scene, q query, items []item) faultyPage {
+	items, count := f.clip(q.Function, items)
 	from := min(q.Marker, len(items))
 	if from > 0 && from < len(items) && q.Limit > 1 && f.question(q).of(drawRepeat).of(dice(sc.answers)).share() < f.repeat {
 		from--
 	}
 	to := min(from+q.Limit, len(items))
-	return faultyPage{items: items[from:to], count: len(items), next: to, last: to == len(items)}
+	return faultyPage{items: items[from:to], count: count, next: to, last: to == len(items)}
 }
 
 // question draws for the content of a query. The draws of the latest version do

@@ -50,6 +50,16 @@ type Faults struct {
 	retryAfter   int                       // seconds
 	deny         int                       // number of the first call that is refused; 0 for none
 	gone, broken float64
+
+	goneAnswer, brokenAnswer string
+	goneListed               string
+	lists                    int // functions that the list names; 0 for all
+	listDenied               bool
+
+	limits
+	gateways
+	envelopes
+	spellings
 }
 
 // String returns the text that the faults were parsed from.
@@ -60,6 +70,11 @@ func noFaults() Faults {
 		borders: "both", filter: "start", order: "newest", versioned: "one",
 		marker: "int", count: "total", code: "int", times: "plain",
 		driftCalls: 12, lateShare: 1, stage: time.Minute, move: "mixed", retryAfter: 1,
+		goneAnswer: "404", brokenAnswer: "500", goneListed: "yes",
+		limits:    limits{only: 1, ceilingCount: "clipped", beyond: "empty", rangeStatus: "400", keepsAnswer: "refuse"},
+		gateways:  gateways{throttle: "header"},
+		envelopes: envelopes{envelopeError: "internal", envelopeWords: "own"},
+		spellings: spellings{none: "absent", spelling: "plain"},
 	}
 }
 

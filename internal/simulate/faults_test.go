@@ -26,8 +26,8 @@ func TestParseFaults(t *testing.T) {
 	for spec, want := range map[string]string{
 		"bordres=none":               `no fault is named "bordres": is it borders?`,
 		"NUL":                        `no fault is named "NUL": it is one of borders, filter,`,
-		"nope":                       `no fault is named "nope": it is one of borders,`,
-		"a-thing-that-is-nowhere":    "it is one of borders, filter, order, cap, marker,",
+		"nowhere-at-all":             `no fault is named "nowhere-at-all": it is one of borders,`,
+		"a-thing-that-is-nowhere":    "it is one of borders, filter, order, cap, only,",
 		"cap=1,,nul":                 `no fault is named ""`,
 		"borders=open":               "fault borders=open: it is one of both, none, left-open, right-open",
 		"borders=left-opne":          "fault borders=left-opne: is it left-open?",

@@ -71,19 +71,23 @@ func (s *Server) configured() time.Time {
 // listFunctions answers GET …/functions. The last page has a next_marker too,
 // equal to count.
 func (s *Server) listFunctions(w http.ResponseWriter, c call) error {
-	from, to, err := slice(c, "maxitems", maxItems, maxItems, len(s.urns))
+	functions, count, err := s.listed()
+	if err != nil {
+		return err
+	}
+	from, to, err := slice(c, "maxitems", maxItems, maxItems, len(functions))
 	if err != nil {
 		return err
 	}
 	list := make([]functionJSON, 0, to-from)
-	for i := from; i < to; i++ {
+	for _, i := range functions[from:to] {
 		list = append(list, s.function(i, "latest"))
 	}
 	return answerJSON(w, http.StatusOK, struct {
 		Functions  []functionJSON `json:"functions"`
 		NextMarker int            `json:"next_marker"`
 		Count      int            `json:"count"`
-	}{list, to, len(s.urns)})
+	}{list, to, count})
 }
 
 // showStatusLog answers GET …/async-status-log-detail, which says where the

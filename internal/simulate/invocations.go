@@ -29,7 +29,13 @@ func (s *Server) listInvocations(w http.ResponseWriter, c call) error {
 	}
 	q.Function, q.version = c.function, c.version
 	if s.options.Faults.active() {
-		body, records := s.faults.answer(q, now)
+		body, records, err := s.faults.answer(q, now)
+		if err == nil {
+			err = s.pay(c, q, records)
+		}
+		if err != nil {
+			return err
+		}
 		s.stats.add(&s.stats.Records, records)
 		write(w, http.StatusOK, body)
 		return nil

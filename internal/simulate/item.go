@@ -20,6 +20,7 @@ type item struct {
 	started, settled bool
 	sentStatus       dataset.Status // the outcome's, or an unknown one
 	unusable         unusable       // 0 for a record that can be used
+	noStart, noEnd   bool           // a time that is not shown
 }
 
 // moment is the time as of which records are shown.
@@ -50,9 +51,14 @@ func (f *faulter) item(function int, h dataset.Hit, now moment) (i item, listed 
 		f.flight(&i, h.Outcome(), now)
 	}
 	i.sentStatus = i.Status
-	if i.settled && i.unusable == 0 {
+	switch {
+	case i.unusable != 0:
+	case i.settled:
 		f.damage(&i)
+	default:
+		i.sentStatus = f.strange(&i)
 	}
+	i.noStart, i.noEnd = i.noStart || !i.started, i.noEnd || !i.settled
 	return i, true
 }
 
@@ -76,6 +82,7 @@ func (f *faulter) damage(i *item) {
 	if i.draw.of(drawReversed).share() < f.reversed {
 		i.end = i.start - 1 - i.draw.of(drawReversal).upTo(90)
 	}
+	f.untime(i)
 }
 
 // texts returns the error message as sent, a JSON string, and as an archive should
@@ -130,15 +137,15 @@ func (f *faulter) fraction(i *item) int64 {
 
 // record is the item as an archive should hold it.
 func (f *faulter) record(i *item) dataset.Record {
-	r := dataset.Record{RequestID: f.data.RequestID(i.Position), Status: i.sentStatus, ErrorCode: i.Code}
+	r := dataset.Record{RequestID: f.data.RequestID(i.Position), Status: dataset.Status(f.spell(i, string(i.sentStatus))), ErrorCode: i.Code}
 	_, r.ErrorMessage = f.texts(i)
 	if extras := f.extras(i); extras != "" {
 		r.Extra = "{" + extras + "}"
 	}
-	if i.started {
+	if !i.noStart {
 		r.Start = time.Unix(i.start, f.fraction(i)*1000).UTC()
 	}
-	if i.settled {
+	if !i.noEnd {
 		r.End = time.Unix(i.end, f.fraction(i)*1000).UTC()
 	}
 	return r

@@ -71,16 +71,21 @@ func (f *faulter) appendItem(b []byte, i *item) []byte {
 		return appendNonObject(b, id, i.draw)
 	}
 	b = i.unusable.appendID(b, id)
-	b = append(b, `","status":`+quote(string(i.sentStatus))+`,"error_message":`...)
+	b = append(b, `","status":`+quote(f.spell(i, string(i.sentStatus)))+`,"error_message":`...)
 	raw, _ := f.texts(i)
 	b = append(b, raw...)
+	none, _ := f.sentinel(i)
 	switch {
 	case i.unusable == unusableStart:
 		b = append(b, `,"start_time":`+quote(impossibleStart(i.draw))...)
-	case i.started:
+	case i.noStart:
+		b = appendNone(b, `,"start_time":`, none)
+	default:
 		b = append(f.appendTime(append(b, `,"start_time":"`...), i, i.start), '"')
 	}
-	if i.settled {
+	if i.noEnd {
+		b = appendNone(b, `,"end_time":`, none)
+	} else {
 		b = append(f.appendTime(append(b, `,"end_time":"`...), i, i.end), '"')
 	}
 	b = f.appendCode(b, i)

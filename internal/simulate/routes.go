@@ -73,7 +73,8 @@ func (s *Server) route() {
 
 // call is an authenticated request.
 type call struct {
-	query url.Values
+	request *http.Request
+	query   url.Values
 	target
 }
 
@@ -82,6 +83,7 @@ func (s *Server) handle(pattern string, calls *int64, read func(*http.Request) (
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		s.stats.add(calls, 1)
 		c, err := read(r)
+		c.request = r
 		if err == nil {
 			err = answer(w, c)
 		}
@@ -118,12 +120,14 @@ func (s *Server) call(r *http.Request) (call, error) {
 
 // functionFault is the error that a function answers because of Faults, or nil.
 func (s *Server) functionFault(function int) error {
-	switch now := s.options.Now; {
+	switch f := s.faults; {
 	case !s.options.Faults.active():
-	case s.faults.isGone(function, now()):
-		return errNoFunction
-	case s.faults.broken[function]:
-		return errBroken
+	case f.isGone(function, s.options.Now()):
+		return functionAnswers[f.goneAnswer]
+	case f.broken[function]:
+		return functionAnswers[f.brokenAnswer]
+	case f.only < 1 && f.limited[function]:
+		return f.overRate(function, s.options.Now())
 	}
 	return nil
 }

@@ -125,6 +125,11 @@ func (f *faulter) match(q query, i *item) bool {
 		return false
 	}
 	at := f.at(i)
+	return f.covers(q, at) && at >= f.oldest(q)
+}
+
+// covers reports whether the query's range holds a second.
+func (f *faulter) covers(q query, at int64) bool {
 	afterBegin := at > q.Begin || at == q.Begin && (f.borders == "both" || f.borders == "right-open")
 	beforeEnd := at < q.End || at == q.End && (f.borders == "both" || f.borders == "left-open")
 	return afterBegin && beforeEnd

@@ -28,7 +28,7 @@ func (t toggle) usage() string {
 }
 
 // toggles are all switches, in the order of the help.
-var toggles = slices.Concat(readings, shapes, damages, drifts, changes, troubles)
+var toggles = slices.Concat(readings, limited, shapes, spelling, damages, drifts, changes, troubles, gateway, envelope)
 
 // readings are how the source reads a query.
 var readings = []toggle{
@@ -110,7 +110,12 @@ var troubles = slices.Concat(disturbed(), []toggle{
 	whole("deny", "the number of the first call that is refused with 403, as are all later ones", 1, func(f *Faults) *int { return &f.deny }),
 	shareOf("gone", "functions that answer 404, at least one", func(f *Faults) *float64 { return &f.gone }),
 	duration("gone-after", "how long after the server's start these functions answer 404 (default 0s)", func(f *Faults) *time.Duration { return &f.goneAfter }),
+	words("gone-answer", "another answer of these functions: a status, or the code of a 404", func(f *Faults) *string { return &f.goneAnswer }, functionAnswerNames...),
+	words("gone-listed", "whether the list of functions names them", func(f *Faults) *string { return &f.goneListed }, "yes", "no"),
 	shareOf("broken", "functions that always answer 500, at least one", func(f *Faults) *float64 { return &f.broken }),
+	words("broken-answer", "another answer of these functions: as gone-answer, an error in the body of a 200, or a 200 with {}", func(f *Faults) *string { return &f.brokenAnswer }, functionAnswerNames...),
+	whole("lists", "how many functions the list names; its count is of all", 1, func(f *Faults) *int { return &f.lists }),
+	onOff("list-denied", "the list of functions is refused with 403", func(f *Faults) { f.listDenied = true }),
 	words("versions", "versions of each function: one (latest only), or three; of three, each lists its own records (own), each lists all (whole), or latest lists all and the others their own (latest)", func(f *Faults) *string { return &f.versioned },
 		"one", "own", "whole", "latest"),
 	{name: "seed", short: "N", value: "a whole number", help: "seed of the faults (default: the data's seed)", set: func(f *Faults, value string) (err error) {
@@ -200,12 +205,23 @@ func whole(name, help string, least int, field func(*Faults) *int) toggle {
 }
 
 func duration(name, help string, field func(*Faults) *time.Duration) toggle {
-	return toggle{name: name, short: "DURATION", value: "a duration such as 90s or 10m", help: help, set: func(f *Faults, value string) error {
-		v, err := time.ParseDuration(value)
+	return toggle{name: name, short: "DURATION", value: durationValue, help: help, set: func(f *Faults, value string) error {
+		v, err := parseDuration(value)
 		if err != nil || v < 0 {
-			return errors.New("it is not a duration such as 90s or 10m")
+			return errors.New("it is not " + durationValue)
 		}
 		*field(f) = v
 		return nil
 	}}
+}
+
+const durationValue = "a duration such as 90s or 10m, or days such as 7d"
+
+func parseDuration(value string) (time.Duration, error) {
+	days, ok := strings.CutSuffix(value, "d")
+	if !ok {
+		return time.ParseDuration(value)
+	}
+	n, err := strconv.ParseUint(days, 10, 16)
+	return time.Duration(n) * 24 * time.Hour, err
 }
