@@ -52,6 +52,8 @@ func logEnd(log *slog.Logger, failed slog.Level, o archive.Order, s archive.Summ
 		log.Info("run was interrupted, progress is kept", keys...)
 	case errors.As(err, &incomplete):
 		log.Warn("run ended, not complete", append(keys, archive.ErrorKeys(err)...)...)
+	case errors.Is(err, archive.ErrBusy):
+		log.Warn("run ended, the source accepts no calls, windows are pending", append(keys, archive.ErrorKeys(err)...)...)
 	default:
 		log.Log(context.Background(), failed, "run failed", append(keys, archive.ErrorKeys(err)...)...)
 	}
@@ -61,6 +63,7 @@ func logEnd(log *slog.Logger, failed slog.Level, o archive.Order, s archive.Summ
 func summaryKeys(s archive.Summary, took time.Duration) []any {
 	return []any{
 		"windows", s.Windows, "complete", s.Complete, "short", s.Short, "failed", s.Failed, "gone", s.Gone,
+		"expired", s.Expired, "missed", s.Missed, "waiting", s.Waiting,
 		"compared", s.Compared, "functions", s.Functions, "records", s.Records(), "inserted", s.Inserted, "updated", s.Updated,
 		"rejected", s.Rejected, "differed", s.Differ, "calls", s.Calls, "throttled", s.Refused, "seconds", took.Seconds(),
 	}

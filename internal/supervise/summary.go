@@ -30,6 +30,8 @@ func summaryLine(o archive.Order, s archive.Summary, took time.Duration, err err
 		what string
 	}{
 		{s.Short, "windows short"}, {s.Failed, "windows failed"}, {s.Gone, "windows gone"},
+		{s.Expired - s.Missed, "windows expired"}, {s.Missed, "windows missed: they expired before they were read"},
+		{int64(s.Waiting), "windows that failed before wait"},
 		{s.Windows - s.Done - s.Elsewhere, "windows not reached"},
 		{int64(s.NotDue), "windows not settled yet"}, {s.Elsewhere, "windows done by another worker"},
 		{s.Differ, "windows differed and were read again"}, {s.Left, "checks left to the next run"},
@@ -38,6 +40,9 @@ func summaryLine(o archive.Order, s archive.Summary, took time.Duration, err err
 		if part.n > 0 {
 			line += fmt.Sprintf(", %d %s", part.n, part.what)
 		}
+	}
+	if s.List != nil {
+		line += ", the list of functions is not whole"
 	}
 	if err != nil && !errors.Is(err, ErrNoFunction) && resume != "" {
 		line += "; to resume: " + resume

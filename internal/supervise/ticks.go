@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -66,7 +67,11 @@ func (s *Source) pass(ctx context.Context, set *Set, tick time.Time) {
 	o := s.runOrder(tick)
 	began := s.Archiver.Clock.Now()
 	summary, err := s.Archiver.Archive(ctx, o, new(archive.Progress))
-	logEnd(s.Log, slog.LevelError, o, summary, s.Archiver.Clock.Now().Sub(began), err)
+	now := s.Archiver.Clock.Now()
+	logEnd(s.Log, slog.LevelError, o, summary, now.Sub(began), err)
+	if ticks, parsed := schedule.Parse(s.Schedule); parsed == nil && errors.Is(err, archive.ErrBusy) {
+		s.Log.Warn("the next tick asks the source again", "tick", ticks.Next(now.UTC()))
+	}
 }
 
 // runOrder returns the order of a tick.
