@@ -182,6 +182,6 @@ func appendNonObject(b []byte, id string, d dice) []byte {
 
 // impossibleStart is a text that is not a valid time.
 func impossibleStart(d dice) string {
-	list := []string{"2026-02-30T10:00:00", "2026-13-01T00:00:00", "0000-00-00T00:00:00", "2026-03-14T25:61:00", "yesterday", "-"}
+	list := []string{"2026-02-30T10:00:00", "2026-13-01T00:00:00", "2026-00-10T00:00:00", "2026-03-14T25:61:00", "yesterday", "-"}
 	return list[d.of(drawStart).upTo(int64(len(list)))]
 }

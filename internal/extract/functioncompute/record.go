@@ -73,7 +73,7 @@ func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archiv
 		return inv, rejected
 	}
 	var extra answer.ExtraFields
-	startValid := true // or absent
+	startKind := answer.TimeRead // or absent
 	idReason := "requestId is absent"
 	for field, value := range r.objects.Members(element) {
 		switch string(field) {
@@ -90,14 +90,15 @@ func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archiv
 		case "invocationErrorMessage":
 			inv.ErrorMessage = r.texts.Text(value)
 		case "startedTime":
-			inv.Start, startValid = parseTime(value)
-		case "endTime":
-			end, ok := parseTime(value)
-			if !ok {
-				// Keep the record without an end time, and the value in extra.
+			if inv.Start, startKind = answer.UnixTime(value); startKind == answer.TimeMissing {
 				extra.Add(field, value)
 			}
-			inv.End = end
+		case "endTime":
+			// A record without a valid end is kept, with the value in extra.
+			end, kind := answer.UnixTime(value)
+			if inv.End = end; kind != answer.TimeRead {
+				extra.Add(field, value)
+			}
 		case "invocationPayload":
 			if r.keepPayload {
 				extra.Add(field, value)
@@ -113,7 +114,7 @@ func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archiv
 	switch {
 	case idReason != "":
 		return inv, answer.Rejected(element, inv.Start, idReason)
-	case !startValid:
+	case startKind == answer.TimeInvalid:
 		return inv, answer.Rejected(element, time.Time{}, "startedTime is not a valid time")
 	}
 	inv.RequestID = string(r.id)

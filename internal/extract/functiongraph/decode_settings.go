@@ -66,9 +66,9 @@ func (r *settingReader) read(element jsontext.Value) (archive.Setting, *archive.
 		case "enable_async_status_log":
 			s.StatusLog = boolOrNil(value)
 		case "created_time":
-			s.Created, _ = parseTime(value)
+			s.Created, _ = answer.Time(value)
 		case "last_modified":
-			s.Modified, _ = parseTime(value)
+			s.Modified, _ = answer.Time(value)
 		}
 	}
 	if reason != "" {

@@ -26,7 +26,7 @@ func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archiv
 		return inv, rejected
 	}
 	var extra answer.ExtraFields
-	startValid := true // or absent
+	startKind := answer.TimeRead // or absent
 	idReason := "request_id is absent"
 	for name, value := range r.objects.Members(element) {
 		switch string(name) {
@@ -41,14 +41,15 @@ func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archiv
 		case "error_message":
 			inv.ErrorMessage = r.texts.Text(value)
 		case "start_time":
-			inv.Start, startValid = parseTime(value)
-		case "end_time":
-			end, ok := parseTime(value)
-			if !ok {
-				// Keep the record without an end time, and the value in extra.
+			if inv.Start, startKind = answer.Time(value); startKind == answer.TimeMissing {
 				extra.Add(name, value)
 			}
-			inv.End = end
+		case "end_time":
+			// A record without a valid end is kept, with the value in extra.
+			end, kind := answer.Time(value)
+			if inv.End = end; kind != answer.TimeRead {
+				extra.Add(name, value)
+			}
 		default:
 			extra.Add(name, value)
 		}
@@ -56,7 +57,7 @@ func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archiv
 	switch {
 	case idReason != "":
 		return inv, answer.Rejected(element, inv.Start, idReason)
-	case !startValid:
+	case startKind == answer.TimeInvalid:
 		return inv, answer.Rejected(element, time.Time{}, "start_time is not a valid time")
 	}
 	inv.RequestID = string(r.id)

@@ -38,9 +38,14 @@ func TestRecord(t *testing.T) {
 			`"status":"SUCCESS","error_message":"","start_time":"2019-10-25T15:37:27","end_time":"2019-10-25T15:37:27","error_code":0`,
 			archive.Invocation{Status: "SUCCESS", Start: at, End: at},
 		},
-		"nothing else":       {`"x":null`, archive.Invocation{Status: "UNKNOWN", Extra: []byte(`{"x":null}`)}},
-		"waiting":            {`"status":"WAIT","start_time":"","end_time":null`, archive.Invocation{Status: "WAIT"}},
-		"year 1 is none":     {`"status":"WAIT","start_time":"0001-01-01T00:00:00Z","end_time":"0001-01-01T00:00:00"`, archive.Invocation{Status: "WAIT"}},
+		"nothing else": {`"x":null`, archive.Invocation{Status: "UNKNOWN", Extra: []byte(`{"x":null}`)}},
+		"waiting":      {`"status":"WAIT","start_time":"","end_time":null`, archive.Invocation{Status: "WAIT"}},
+		"year 1 is none": {`"status":"WAIT","start_time":"0001-01-01T00:00:00Z","end_time":"0001-01-01T00:00:00"`, archive.Invocation{
+			Status: "WAIT", Extra: []byte(`{"start_time":"0001-01-01T00:00:00Z","end_time":"0001-01-01T00:00:00"}`),
+		}},
+		"the epoch is none": {`"status":"WAIT","start_time":"1970-01-01T08:00:00+08:00","end_time":0`, archive.Invocation{
+			Status: "WAIT", Extra: []byte(`{"start_time":"1970-01-01T08:00:00+08:00","end_time":0}`),
+		}},
 		"end before start":   {`"start_time":"2019-10-25T15:37:27","end_time":"2019-10-25T15:37:26"`, archive.Invocation{Status: "UNKNOWN", Start: at, End: at.Add(-time.Second)}},
 		"invalid end":        {`"end_time":"soon"`, archive.Invocation{Status: "UNKNOWN", Extra: []byte(`{"end_time":"soon"}`)}},
 		"end beyond 9999":    {`"end_time":"9999-12-31T23:59:59-01:00"`, archive.Invocation{Status: "UNKNOWN", Extra: []byte(`{"end_time":"9999-12-31T23:59:59-01:00"}`)}},
@@ -102,7 +107,7 @@ func TestRejected(t *testing.T) {
 		`{"request_id":"` + long + `ü"}`: {Reason: "request_id is longer than 64 characters"},
 		`{"request_id":"a","request_id":"","start_time":"2026-03-14T12:00:00"}`: {Reason: "request_id is empty", Start: start},
 		`{"request_id":"a","start_time":"2026-02-30T12:00:00"}`:                 {Reason: "start_time is not a valid time"},
-		`{"request_id":"a","start_time":"9999-12-31T23:00:00-01:00"}`:           {Reason: "start_time is not a valid time"},
+		`{"request_id":"a","start_time":"10000-01-01T00:00:00"}`:                {Reason: "start_time is not a valid time"},
 		`{"request_id":"a","start_time":1773489600}`:                            {Reason: "start_time is not a valid time"},
 		`"a"`: {Reason: "not an object"},
 	} {
