@@ -20,6 +20,7 @@ func (in *installation) ofAlibaba(endpoint string) *installation {
 		"ALIBABA_CLOUD_ACCESS_KEY_ID=" + testAccessKey, "ALIBABA_CLOUD_ACCESS_KEY_SECRET=" + testSecretKey,
 		"ALIBABA_CLOUD_ACCOUNT_ID=" + testAccount,
 		"DATABASE_URL=" + in.database, "HOME=" + in.t.TempDir(), "PATH=" + os.Getenv("PATH"),
+		"ARCHIVER_SOURCE_RETENTION=3650d", "ARCHIVER_LOOKBACK=30d",
 	}
 	return &other
 }

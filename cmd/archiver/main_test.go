@@ -28,6 +28,10 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 // The day that tests archive, and the keys of their simulators.
 var day = time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC)
 
+// keepsForLong is how long the sources of tests are said to keep their records: their day
+// is long past.
+const keepsForLong = 3650 * 24 * time.Hour
+
 const (
 	testAccessKey = "test-access-key"
 	testSecretKey = "test-secret-key"
@@ -95,6 +99,7 @@ func installOn(t testing.TB, database, endpoint string) *installation {
 		"HUAWEICLOUD_SDK_PROJECT_ID=" + simulate.DefaultProjectID,
 		"HOME=" + t.TempDir(),
 		"PATH=" + os.Getenv("PATH"),
+		"ARCHIVER_SOURCE_RETENTION=3650d", "ARCHIVER_LOOKBACK=30d",
 	}
 	return in
 }

@@ -52,7 +52,10 @@ func (in *installation) inProcess(endpoint string, clock archive.Clock) *loop.Ar
 	if err != nil {
 		in.t.Fatal(err)
 	}
-	return &loop.Archiver{Source: source, Store: load.New(db, days.New(db)), Clock: clock, Log: log, Settle: 10 * time.Minute, Concurrency: 4}
+	return &loop.Archiver{
+		Source: source, Store: load.New(db, days.New(db)), Clock: clock, Log: log,
+		Settle: 10 * time.Minute, SourceRetention: keepsForLong, Concurrency: 4,
+	}
 }
 
 // dueOrder is what a tick of archiver run orders.

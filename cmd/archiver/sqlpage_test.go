@@ -112,7 +112,7 @@ func archiveForPage(t *testing.T, url string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		archiver := &loop.Archiver{Source: source, Store: load.New(db, days.New(db)), Clock: clock, Log: log, Settle: 10 * time.Minute, Concurrency: 4}
+		archiver := &loop.Archiver{Source: source, Store: load.New(db, days.New(db)), Clock: clock, Log: log, Settle: 10 * time.Minute, SourceRetention: keepsForLong, Concurrency: 4}
 		order := archive.Order{AskedBy: "demo", Range: archive.Span{From: from, To: to}}
 		_, err = archiver.Archive(ctx, order, new(archive.Progress))
 		stop()
