@@ -3,6 +3,7 @@ package answer
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -15,8 +16,35 @@ import (
 // record can grow beyond 256 MB, the limit of jsonb strings, when it is escaped.
 const MaxElement = 16 << 20
 
-// StatusUnknown is stored for a record without a status.
+// StatusUnknown is the source's word for a record without a status.
 const StatusUnknown = "UNKNOWN"
+
+// Status returns a record's status, and the source's word where that is another one.
+// known has the status for each word of the source; case and blanks do not matter. A
+// record with another word has that word as its status, if it has ended. If it has not,
+// it may still change, so it is RUNNING.
+func Status(known map[string]string, word string, ended bool) (status, sourceStatus string) {
+	status, ok := known[word]
+	if trimmed := strings.TrimSpace(word); !ok && trimmed == "" {
+		word = StatusUnknown
+	} else if !ok {
+		for name, s := range known {
+			if strings.EqualFold(name, trimmed) {
+				status, ok = s, true
+			}
+		}
+	}
+	switch {
+	case !ok && ended:
+		status = word
+	case !ok:
+		status = archive.StatusRunning
+	}
+	if status == word {
+		return status, ""
+	}
+	return status, word
+}
 
 // Rejected returns an element that cannot be stored as a row, with the reason.
 func Rejected(element jsontext.Value, start time.Time, reason string) *archive.Rejected {

@@ -73,16 +73,19 @@ func TestStatuses(t *testing.T) {
 		`"Running"`: {"RUNNING", "Running"}, `"Retrying"`: {"RUNNING", "Retrying"}, `"Stopping"`: {"RUNNING", "Stopping"},
 		`"Succeeded"`: {"SUCCESS", "Succeeded"}, `"Failed"`: {"FAIL", "Failed"}, `"Stopped"`: {"FAIL", "Stopped"},
 		`"Invalid"`: {"DISCARD", "Invalid"}, `"Expired"`: {"DISCARD", "Expired"},
-		`"Paused"`: {"Paused", ""}, `"succeeded"`: {"succeeded", ""}, `7`: {"7", ""}, `""`: {"UNKNOWN", ""}, `null`: {"UNKNOWN", ""},
-		`"Failed","status":"Paused"`: {"Paused", ""},
+		`"succeeded"`: {"SUCCESS", "succeeded"}, `" RUNNING "`: {"RUNNING", " RUNNING "},
+		// A record with an unknown status is followed until it has an end.
+		`"Paused"`: {"RUNNING", "Paused"}, `7`: {"RUNNING", "7"}, `""`: {"RUNNING", "UNKNOWN"}, `null`: {"RUNNING", "UNKNOWN"},
+		`"Failed","status":"Paused"`: {"RUNNING", "Paused"}, `"Paused","endTime":0`: {"RUNNING", "Paused"},
+		`"Paused","endTime":1640966400000`: {"Paused", ""}, `"","endTime":1640966400000`: {"UNKNOWN", ""},
 	} {
 		inv, why := decodeOne(t, `{"requestId":"a","status":`+word+`}`)
 		if why != nil || inv.Status != want[0] || inv.SourceStatus != want[1] {
 			t.Errorf("%s: %q, %q, %v", word, inv.Status, inv.SourceStatus, why)
 		}
 	}
-	if inv, _ := decodeOne(t, `{"requestId":"a"}`); inv.Status != "UNKNOWN" {
-		t.Error(inv.Status)
+	if inv, _ := decodeOne(t, `{"requestId":"a"}`); inv.Status != "RUNNING" || inv.SourceStatus != "UNKNOWN" {
+		t.Error(inv.Status, inv.SourceStatus)
 	}
 }
 

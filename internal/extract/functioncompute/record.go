@@ -11,8 +11,7 @@ import (
 )
 
 // statusOf maps the source's statuses (page: ListStatefulAsyncInvocations,
-// status; Dequeued exists in Function Compute 3.0). Another status is stored
-// unchanged.
+// status; Dequeued exists in Function Compute 3.0).
 var statusOf = map[string]string{
 	"Enqueued":  archive.StatusWait,
 	"Dequeued":  archive.StatusWait,
@@ -68,25 +67,19 @@ type recordReader struct {
 // has an invocationId: the caller chooses the invocationId, and the same record
 // with its requestId would later be another row.
 func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archive.Rejected) {
-	inv := archive.Invocation{Status: answer.StatusUnknown}
+	var inv archive.Invocation
 	if rejected := answer.CheckElement(element); rejected != nil {
 		return inv, rejected
 	}
 	var extra answer.ExtraFields
 	startKind := answer.TimeRead // or absent
-	idReason := "requestId is absent"
+	idReason, status := "requestId is absent", ""
 	for field, value := range r.objects.Members(element) {
 		switch string(field) {
 		case "requestId":
 			r.id, idReason = answer.RequestID(r.id[:0], "requestId", value)
 		case "status":
-			sourceStatus := r.texts.Text(value)
-			inv.Status, inv.SourceStatus = sourceStatus, ""
-			if status, ok := statusOf[sourceStatus]; ok {
-				inv.Status, inv.SourceStatus = status, sourceStatus
-			} else if sourceStatus == "" {
-				inv.Status = answer.StatusUnknown
-			}
+			status = r.texts.Text(value)
 		case "invocationErrorMessage":
 			inv.ErrorMessage = r.texts.Text(value)
 		case "startedTime":
@@ -118,6 +111,7 @@ func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archiv
 		return inv, answer.Rejected(element, time.Time{}, "startedTime is not a valid time")
 	}
 	inv.RequestID = string(r.id)
+	inv.Status, inv.SourceStatus = answer.Status(statusOf, status, !inv.End.IsZero())
 	inv.Extra = extra.Object()
 	return inv, nil
 }

@@ -10,6 +10,13 @@ import (
 	"archiver/internal/extract/answer"
 )
 
+// statusOf has the source's statuses (page: Querying Asynchronous Invocation Requests,
+// Table 5), which are those of package archive.
+var statusOf = map[string]string{
+	archive.StatusWait: archive.StatusWait, archive.StatusRunning: archive.StatusRunning, archive.StatusSuccess: archive.StatusSuccess,
+	archive.StatusFail: archive.StatusFail, archive.StatusDiscard: archive.StatusDiscard,
+}
+
 // A recordReader decodes elements into invocations, and reuses its memory.
 type recordReader struct {
 	objects answer.ObjectReader
@@ -21,21 +28,19 @@ type recordReader struct {
 // Table 5), or rejects it if it cannot be stored as a row. read keeps no
 // reference to the element.
 func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archive.Rejected) {
-	inv := archive.Invocation{Status: answer.StatusUnknown}
+	var inv archive.Invocation
 	if rejected := answer.CheckElement(element); rejected != nil {
 		return inv, rejected
 	}
 	var extra answer.ExtraFields
 	startKind := answer.TimeRead // or absent
-	idReason := "request_id is absent"
+	idReason, status := "request_id is absent", ""
 	for name, value := range r.objects.Members(element) {
 		switch string(name) {
 		case "request_id":
 			r.id, idReason = answer.RequestID(r.id[:0], "request_id", value)
 		case "status":
-			if inv.Status = r.texts.Text(value); inv.Status == "" {
-				inv.Status = answer.StatusUnknown
-			}
+			status = r.texts.Text(value)
 		case "error_code":
 			inv.ErrorCode = r.errorCode(value)
 		case "error_message":
@@ -61,6 +66,7 @@ func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archiv
 		return inv, answer.Rejected(element, time.Time{}, "start_time is not a valid time")
 	}
 	inv.RequestID = string(r.id)
+	inv.Status, inv.SourceStatus = answer.Status(statusOf, status, !inv.End.IsZero())
 	inv.Extra = extra.Object()
 	return inv, nil
 }
