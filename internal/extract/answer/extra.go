@@ -19,9 +19,8 @@ type ExtraFields struct{ buffer []byte }
 // stack.
 const (
 	MaxDepth    = 64
-	MaxNumber   = 60      // characters
-	maxExponent = 3       // digits
-	MaxExtra    = 1 << 20 // bytes of all fields of a record
+	MaxNumber   = 60 // characters
+	maxExponent = 3  // digits
 )
 
 // Add adds a field. A name that was added before is added again; jsonb keeps the
@@ -34,10 +33,6 @@ func (e *ExtraFields) Add(name []byte, value jsontext.Value) {
 	}
 	e.buffer = appendString(e.buffer, name)
 	e.buffer = append(e.buffer, ':')
-	if len(e.buffer)+len(value) > MaxExtra {
-		e.buffer = appendString(e.buffer, value)
-		return
-	}
 	e.buffer = AppendValue(e.buffer, value)
 }
 
@@ -52,12 +47,16 @@ func AppendValue(b []byte, value jsontext.Value) []byte {
 	return appendString(b, value)
 }
 
-// Object returns the fields as a JSON object, or nil if there are none.
+// Object returns the fields as a JSON object, or nil if there are none. If they are
+// longer than MaxExtra, the longest ones are cut.
 func (e *ExtraFields) Object() []byte {
 	if e.buffer == nil {
 		return nil
 	}
-	return append(e.buffer, '}')
+	if e.buffer = append(e.buffer, '}'); len(e.buffer) > MaxExtra {
+		return cutFields(e.buffer)
+	}
+	return e.buffer
 }
 
 // isPlain reports whether jsonb can store a value unchanged: the value is ASCII,
