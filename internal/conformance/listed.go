@@ -110,13 +110,13 @@ func (l *listing) later() int64 {
 	return 1
 }
 
-// Refused credentials are ErrDenied after one call, and no error shows them.
+// Refused credentials are ErrDenied, and no error shows them.
 func (s *Suite) listDenied(t *testing.T, l *listing) {
 	for _, refusal := range s.Denied {
 		w := s.open(t, s.plain())
 		w.refuse(t, refusal)
 		err := l.read(t.Context(), w.source).err
-		if !errors.Is(err, archive.ErrDenied) || w.calls.Load() != 1 {
+		if !errors.Is(err, archive.ErrDenied) || w.calls.Load() != refusal.calls() {
 			t.Errorf("%s, %d: %v after %d calls", l.name, refusal.Status, err, w.calls.Load())
 		}
 		s.checkError(t, err)

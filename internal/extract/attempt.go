@@ -2,9 +2,14 @@ package extract
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"time"
+
+	"archiver/internal/extract/answer"
 )
 
 // try makes one attempt of a call, once a slot is free and the limiter allows it.
@@ -20,7 +25,11 @@ func (c *Caller) try(ctx context.Context, call func(http.RoundTripper) error) er
 	defer cancel()
 	a := &attempt{caller: c, ctx: attemptCtx}
 	err := call(a)
-	a.observe(outcome(ctx, a, err))
+	var envelope *answer.EnvelopeError
+	if errors.As(err, &envelope) && a.answer != nil {
+		a.status = newEnvelopeError(a.answer, *envelope, a.redact, c.options.Clock.Now())
+	}
+	a.settle(outcome(ctx, a, err))
 	switch {
 	case err == nil:
 		return nil
@@ -39,50 +48,72 @@ func (c *Caller) try(ctx context.Context, call func(http.RoundTripper) error) er
 // attempt also keeps the error of the last request, because the SDKs replace
 // errors by their own.
 type attempt struct {
-	caller  *Caller
-	ctx     context.Context
-	status  *StatusError // of the last request, if its status is an error
-	failure error        // of the last request, if it got no answer
-	sentAt  time.Time    // of the last request; zero once it is observed
+	caller *Caller
+	ctx    context.Context
+
+	// Of the last request:
+	sentAt  time.Time // zero once it is settled
+	redact  *strings.Replacer
+	answer  *http.Response // if its status is a success
+	status  *StatusError   // if its status is an error, or its envelope contains one
+	failure error          // if it got no answer
 }
 
 // RoundTrip sends one request. Any status that is not 2xx is an error, also a
 // redirect: a signed request must not go to another address.
 func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
-	a.observe(OutcomeOK) // the call goes on with another request
-	a.status, a.failure = nil, nil
+	a.settle(OutcomeOK) // the call goes on with another request
+	a.answer, a.status, a.failure = nil, nil, nil
 	a.caller.calls.Add(1)
 	a.sentAt = a.caller.options.Clock.Now()
-	redact := redactor(a.ctx, req.Header)
-	resp, err := a.caller.options.Transport.RoundTrip(req.WithContext(a.ctx))
+	a.redact = redactor(a.ctx, req.Header)
+	resp, err := a.caller.options.Transport.RoundTrip(neverReplayed(req.WithContext(a.ctx)))
 	if err != nil {
-		a.failure = redacted(err, redact)
+		a.failure = redacted(err, a.redact)
 		return nil, a.failure
 	}
 	a.caller.answered.Store(true)
 	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
-		a.caller.limiter.accepted()
+		a.answer = resp
 		return resp, nil
 	}
-	a.status = newStatusError(resp, redact, a.caller.options.Clock.Now())
-	if a.status.Throttled() {
-		a.caller.throttled.Add(1)
-		a.caller.limiter.throttled(a.status.RetryAfter)
-		a.caller.logThrottled(a.status)
-	} else {
-		a.caller.limiter.accepted()
-	}
+	a.status = newStatusError(resp, a.redact, a.caller.options.Clock.Now())
 	return nil, a.status
 }
 
-// observe reports the last request to Options.Observe, once.
-func (a *attempt) observe(outcome string) {
+// neverReplayed keeps net/http from sending a request again by itself when the server has
+// closed a kept connection: the source may refuse the signature, whose nonce it has seen.
+// net/http sends a request again only if it has no body, or if GetBody returns its body
+// once more. An empty body of unknown length is not sent.
+func neverReplayed(req *http.Request) *http.Request {
+	if req.Body == nil || req.Body == http.NoBody {
+		switch req.Method {
+		case "", http.MethodGet, http.MethodHead:
+			req.Body = io.NopCloser(strings.NewReader(""))
+			req.ContentLength = 0
+		}
+	}
+	req.GetBody = nil
+	return req
+}
+
+// settle takes into account how the last request ended, once.
+func (a *attempt) settle(outcome string) {
 	if a.sentAt.IsZero() {
 		return
 	}
-	took := a.caller.options.Clock.Now().Sub(a.sentAt)
+	c := a.caller
+	took := c.options.Clock.Now().Sub(a.sentAt)
 	a.sentAt = time.Time{}
-	if a.caller.options.Observe != nil {
-		a.caller.options.Observe(outcome, took)
+	switch {
+	case a.status != nil && a.status.Throttled():
+		c.throttled.Add(1)
+		c.limiter.throttled(a.status.RetryAfter)
+		c.logThrottled(a.status)
+	case a.status != nil || a.answer != nil:
+		c.limiter.accepted()
+	}
+	if c.options.Observe != nil {
+		c.options.Observe(outcome, took)
 	}
 }

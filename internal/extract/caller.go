@@ -112,9 +112,12 @@ func (c *Caller) Answered() bool { return c.answered.Load() }
 // even if call wrapped or replaced it. When ctx ends, Do ends the running
 // attempt at once and returns the context's cause.
 func (c *Caller) Do(ctx context.Context, call func(http.RoundTripper) error) error {
-	began := c.options.Clock.Now()
+	options := callOf(ctx)
 	backOff := newBackOff()
-	for try := 1; ; try++ {
+	var failing time.Duration // attempts and pauses that count for the budget
+	var denied bool
+	for try := 1; ; {
+		began := c.options.Clock.Now()
 		err := c.try(ctx, call)
 		if err == nil {
 			return nil
@@ -123,21 +126,33 @@ func (c *Caller) Do(ctx context.Context, call func(http.RoundTripper) error) err
 			return cause
 		}
 		throttled, retryable := classify(err)
+		if isUnauthorized(err) && !denied && !options.Login {
+			denied, retryable = true, true
+			try-- // this attempt does not count
+		}
 		most := maxTries
 		if !c.Answered() {
 			most = maxTriesNoAnswer
+		}
+		if options.Tries > 0 {
+			most = min(most, options.Tries)
 		}
 		if !retryable || !throttled && try >= most {
 			return withTries(try, err)
 		}
 		pause := pauseAfter(err, throttled, backOff.NextBackOff())
-		if c.options.Clock.Now().Add(pause).Sub(began) > c.options.RetryBudget {
+		if options.Tries > 0 && !throttled {
+			pause = min(pause, firstPause)
+		}
+		failing += c.options.Clock.Now().Sub(began) + pause
+		if failing > c.options.RetryBudget {
 			return withTries(try, err)
 		}
 		c.options.Log.Debug("retrying a call", append([]any{"try", try, "seconds", pause.Seconds()}, archive.ErrorKeys(err)...)...)
 		if err := c.options.Clock.Sleep(ctx, pause); err != nil {
 			return err
 		}
+		try++
 	}
 }
 
@@ -178,7 +193,7 @@ func pauseAfter(err error, throttled bool, backOff time.Duration) time.Duration 
 	}
 	var status *StatusError
 	if errors.As(err, &status) {
-		least = max(least, status.RetryAfter)
+		least = max(least, min(status.RetryAfter, DefaultRetryBudget/2))
 	}
 	if least > 0 {
 		least += rand.N(least/2 + 1)
@@ -188,7 +203,8 @@ func pauseAfter(err error, throttled bool, backOff time.Duration) time.Duration 
 
 // classify reports whether the source throttled the call, and whether a retry
 // may help. A status below 500, except 408, is about the request itself and
-// does not change, and neither does an untrusted certificate. All other errors
+// does not change, and neither does an untrusted certificate. A signature that was seen
+// before changes: each attempt signs its own request. All other errors
 // may pass, also an answer that is cut or not readable.
 func classify(err error) (throttled, retryable bool) {
 	var status *StatusError
@@ -196,11 +212,16 @@ func classify(err error) (throttled, retryable bool) {
 		switch {
 		case status.Throttled():
 			return true, true
-		case status.Status == http.StatusRequestTimeout, status.Status >= 500:
+		case status.Status == http.StatusRequestTimeout, status.Status >= 500, status.isStaleSignature():
 			return false, true
 		}
 		return false, false
 	}
 	var certificate *tls.CertificateVerificationError
 	return false, !errors.As(err, &certificate)
+}
+
+func isUnauthorized(err error) bool {
+	var status *StatusError
+	return errors.As(err, &status) && status.Status == http.StatusUnauthorized
 }

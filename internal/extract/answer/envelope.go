@@ -2,6 +2,7 @@ package answer
 
 import (
 	"cmp"
+	"io"
 	"slices"
 	"strings"
 
@@ -45,8 +46,9 @@ func envelopeName(name string) string {
 	return plain
 }
 
-// maxEnvelopeText is how much is kept of a text, in bytes.
-const maxEnvelopeText = 1 << 10
+// maxEnvelopeText is how much is kept of a text, in bytes. It is more than any secret has
+// that the text may repeat: a part of a secret could not be recognized and redacted.
+const maxEnvelopeText = 64 << 10
 
 // add adds a member. The name is from envelopeName.
 func (e *envelope) add(name string, value jsontext.Value) {
@@ -87,13 +89,23 @@ func (e *envelope) err() error {
 	return &EnvelopeError{Code: e.code, Message: e.message, RequestID: e.id}
 }
 
+// ReadError reads the body of an answer with an error status. Of a body that is not a
+// complete JSON object, nothing is read.
+func ReadError(body io.Reader) EnvelopeError {
+	around, err := readObject(newDecoder(body), func(_ string, d *jsontext.Decoder) error { return d.SkipValue() })
+	if err != nil {
+		return EnvelopeError{}
+	}
+	return EnvelopeError{Code: around.code, Message: around.message, RequestID: around.id}
+}
+
 // meansSuccess reports whether a code or a message is empty, zero (0, FSS.0000), an HTTP
 // status of success, or a word for success.
 func meansSuccess(text string) bool {
 	text = strings.ToLower(strings.TrimSpace(text))
-	if slices.Contains([]string{"ok", "success", "succeeded", "none", "null", "no error"}, text) {
+	if slices.Contains([]string{"", "ok", "success", "succeeded", "none", "null", "no error"}, text) {
 		return true
 	}
 	number := text[strings.LastIndexByte(text, '.')+1:]
-	return strings.Trim(number, "0") == "" || len(text) == 3 && text[0] == '2' && strings.Trim(text, "0123456789") == ""
+	return number != "" && strings.Trim(number, "0") == "" || len(text) == 3 && text[0] == '2' && strings.Trim(text, "0123456789") == ""
 }

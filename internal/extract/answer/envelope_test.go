@@ -32,12 +32,12 @@ func TestEnvelopeErrors(t *testing.T) {
 	} {
 		for _, list := range []string{``, `,"count":0`, `,"list":[]`, `,"list":[{"error_code":0}],"count":1`} {
 			for _, body := range []string{
-				`{"` + names[0] + `":"FSS.0500","` + names[1] + `":"it is late"` + list + `}`,
-				`{"x":1` + list + `,"` + names[1] + `":"it is late","` + names[0] + `":"FSS.0500"}`,
-				`{"error":{"` + names[0] + `":"FSS.0500","` + names[1] + `":"it is late"}` + list + `}`,
+				`{"` + names[0] + `":"FSS.0500","` + names[1] + `":"it is late."` + list + `}`,
+				`{"x":1` + list + `,"` + names[1] + `":"it is late.","` + names[0] + `":"FSS.0500"}`,
+				`{"error":{"` + names[0] + `":"FSS.0500","` + names[1] + `":"it is late."}` + list + `}`,
 			} {
 				got, _ := readEnvelope(t, body)
-				if diff := cmp.Diff(&EnvelopeError{Code: "FSS.0500", Message: "it is late"}, got); diff != "" {
+				if diff := cmp.Diff(&EnvelopeError{Code: "FSS.0500", Message: "it is late."}, got); diff != "" {
 					t.Errorf("%s: %s", body, diff)
 				}
 			}

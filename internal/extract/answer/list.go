@@ -18,24 +18,28 @@ const maxBody = 640 << 20
 // that the connection can be reused. An EnvelopeError is the error that the object
 // contains. Any other error means that the body is not a complete object.
 func ReadObject(body io.Reader, member func(name string, d *jsontext.Decoder) error) error {
-	return readObject(newDecoder(body), member)
+	around, err := readObject(newDecoder(body), member)
+	if err != nil {
+		return err
+	}
+	return around.err()
 }
 
 func newDecoder(body io.Reader) *jsontext.Decoder {
 	return jsontext.NewDecoder(skipBOM(io.LimitReader(body, maxBody)), LenientOptions...)
 }
 
-func readObject(d *jsontext.Decoder, member func(name string, d *jsontext.Decoder) error) error {
+// readObject is ReadObject, and also returns what the envelope contains.
+func readObject(d *jsontext.Decoder, member func(name string, d *jsontext.Decoder) error) (around envelope, err error) {
 	opening, err := d.ReadToken()
 	switch {
 	case errors.Is(err, io.EOF):
-		return errors.New("the answer is empty")
+		return around, errors.New("the answer is empty")
 	case err != nil:
-		return fmt.Errorf("the answer is not JSON: %w", err)
+		return around, fmt.Errorf("the answer is not JSON: %w", err)
 	case opening.Kind() != '{':
-		return errors.New("the answer is not an object")
+		return around, errors.New("the answer is not an object")
 	}
-	var around envelope
 	for d.PeekKind() != '}' {
 		token, err := d.ReadToken()
 		name := token.String() // reading on changes the token
@@ -50,16 +54,13 @@ func readObject(d *jsontext.Decoder, member func(name string, d *jsontext.Decode
 			err = member(name, d)
 		}
 		if err != nil {
-			return fmt.Errorf("the answer is cut or broken: %w", err)
+			return around, fmt.Errorf("the answer is cut or broken: %w", err)
 		}
 	}
 	if _, err := d.ReadToken(); err != nil {
-		return fmt.Errorf("the answer is cut or broken: %w", err)
+		return around, fmt.Errorf("the answer is cut or broken: %w", err)
 	}
-	if err := expectEnd(d); err != nil {
-		return err
-	}
-	return around.err()
+	return around, expectEnd(d)
 }
 
 // expectEnd reads the end of the body. Any data before it is an error.
@@ -102,7 +103,11 @@ func ReadList(body io.Reader, element func(jsontext.Value)) (listed bool, err er
 	d := newDecoder(body)
 	switch d.PeekKind() {
 	case '{':
-		return false, readObject(d, func(_ string, d *jsontext.Decoder) error { return d.SkipValue() })
+		around, err := readObject(d, func(_ string, d *jsontext.Decoder) error { return d.SkipValue() })
+		if err != nil {
+			return false, err
+		}
+		return false, around.err()
 	case '[', 'n':
 		listed, err = true, ReadElements(d, "the answer", element)
 	default:

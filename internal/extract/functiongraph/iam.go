@@ -96,7 +96,8 @@ func (s *identityService) token(ctx context.Context, l login, scope model.AuthSc
 		Scope: &model.AuthScope{Project: &scope},
 	}}}
 	var got token
-	err := s.call(extract.Redact(ctx, l.password), &tokenCredential{}, iam.GenReqDefForKeystoneCreateUserTokenByPassword, request,
+	ctx = extract.WithCall(extract.Redact(ctx, l.password), extract.Call{Login: true})
+	err := s.call(ctx, &tokenCredential{}, iam.GenReqDefForKeystoneCreateUserTokenByPassword, request,
 		func(header http.Header, body io.Reader) error {
 			var answer struct {
 				Token struct {

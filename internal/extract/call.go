@@ -1,0 +1,24 @@
+package extract
+
+import "context"
+
+// A Call says what Do has to know of a call. The zero Call is of the source itself.
+type Call struct {
+	Function string // the function that it concerns, under any name; may be empty
+	// Tries is how often the call is made at most; 0 for the Caller's own number. Throttled
+	// attempts do not count. The pauses between the attempts are at most half a second.
+	Tries int
+	Login bool // a 401 is final: wrong passwords that come again lock a user out
+}
+
+type callKey struct{}
+
+// WithCall returns a context for Do.
+func WithCall(ctx context.Context, call Call) context.Context {
+	return context.WithValue(ctx, callKey{}, call)
+}
+
+func callOf(ctx context.Context) Call {
+	call, _ := ctx.Value(callKey{}).(Call)
+	return call
+}
