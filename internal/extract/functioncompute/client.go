@@ -215,21 +215,45 @@ func (c *client) explain(err error, permission string) error {
 		return err
 	}
 	switch {
+	case notFoundCodes[status.Code] != nothing:
+		return err
 	case denied(status):
 		return fmt.Errorf("%w: %w: check the credentials and this machine's clock, and the permission %s of the user",
 			archive.ErrDenied, err, permission)
 	case status.Throttled():
 		return fmt.Errorf("%w: lower ARCHIVER_RATE or ARCHIVER_CONCURRENCY", err)
-	case status.Status < 400, status.Status == http.StatusNotFound && !gone(status):
+	case status.Status < 400, status.Status == http.StatusNotFound:
 		return fmt.Errorf("%w: check ARCHIVER_ENDPOINT or ARCHIVER_REGION: this does not look like Function Compute", err)
 	}
 	return err
 }
 
-// gone reports whether the function does not exist. The status 404 alone is not
-// enough: a wrong address also answers 404.
-func gone(e *extract.StatusError) bool {
-	return e.Status == http.StatusNotFound && (e.Code == "FunctionNotFound" || e.Code == "ServiceNotFound")
+// A missingThing is what a call for invocations does not find.
+type missingThing int
+
+const (
+	nothing missingThing = iota
+	theFunction
+	theQualifier
+	theFeature // asynchronous tasks are switched off
+)
+
+// notFoundCodes are the codes of Function Compute for what is not there, whatever the
+// status (page: Error codes). The status 404 alone says nothing: a wrong address also
+// answers 404.
+var notFoundCodes = map[string]missingThing{
+	"FunctionNotFound": theFunction, "ServiceNotFound": theFunction,
+	"AliasNotFound": theQualifier, "VersionNotFound": theQualifier,
+	"AsyncConfigNotExists": theFeature,
+}
+
+// missing returns what a call did not find.
+func missing(err error) missingThing {
+	var status *extract.StatusError
+	if !errors.As(err, &status) {
+		return nothing
+	}
+	return notFoundCodes[status.Code]
 }
 
 // denied reports whether the source refused the credentials: with 401 or 403,

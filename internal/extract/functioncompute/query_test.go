@@ -1,6 +1,7 @@
 package functioncompute
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -60,7 +61,7 @@ func TestSearch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"LATEST  r-1", "prod  r-1", "LATEST", "prod"}
+	want := []string{"r-1", "prod  r-1", "", "prod"}
 	if !slices.Equal(asked, want) {
 		t.Errorf("asked for %q, want %q", asked, want)
 	}
@@ -106,6 +107,66 @@ func TestQualifiersWithTheSameRecords(t *testing.T) {
 	got, err := read(t.Context(), s, hour)
 	if err != nil || len(got) != 6 {
 		t.Errorf("%d pages, %v", len(got), err)
+	}
+}
+
+// A query without a qualifier that gives records of another qualifier gives all: later
+// queries have no qualifier.
+func TestQueryWithoutQualifierGivesAll(t *testing.T) {
+	t.Parallel()
+	for qualifier, want := range map[string][]string{"LATEST": {"", "prod", "", "prod"}, "prod": {"", "prod", ""}, "deleted": {"", "prod", ""}} {
+		var asked []string
+		s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked = append(asked, r.URL.Query().Get("qualifier"))
+			fmt.Fprintf(w, `{"invocations":[{"requestId":"a","qualifier":%q}]}`, qualifier)
+		}))
+		s.qualifiers.set(map[string][]string{testURN: {"LATEST", "prod"}})
+		for range 2 {
+			if _, err := read(t.Context(), s, hour); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(asked, want) {
+			t.Errorf("%s: asked for %q, want %q", qualifier, asked, want)
+		}
+	}
+}
+
+// The list of a qualifier that does not exist any more ends alone. If no list is there,
+// the function is gone.
+func TestQualifiersThatAreGone(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		codes map[string]string // by qualifier
+		ids   []string
+		gone  bool
+	}{
+		"an alias":            {map[string]string{"prod": "AliasNotFound"}, []string{"", "", "old"}, false},
+		"versions":            {map[string]string{"1": "VersionNotFound", "prod": "VersionNotFound"}, []string{"", "", ""}, false},
+		"no tasks of LATEST":  {map[string]string{"": "AsyncConfigNotExists"}, []string{"", "old", "old"}, false},
+		"no tasks":            {map[string]string{"": "AsyncConfigNotExists", "1": "AsyncConfigNotExists", "prod": "AliasNotFound"}, nil, true},
+		"the function, later": {map[string]string{"prod": "FunctionNotFound"}, []string{"", "old"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				qualifier := r.URL.Query().Get("qualifier")
+				if code := test.codes[qualifier]; code != "" {
+					w.WriteHeader(http.StatusNotFound)
+					fmt.Fprintf(w, `{"ErrorCode":%q,"ErrorMessage":"no"}`, code)
+					return
+				}
+				fmt.Fprint(w, map[bool]string{true: `{"invocations":[]}`, false: `{"invocations":[{"requestId":"old"}]}`}[qualifier == ""])
+			}))
+			s.qualifiers.set(map[string][]string{testURN: {"1", "prod"}})
+			got, err := read(t.Context(), s, hour)
+			if errors.Is(err, archive.ErrGone) != test.gone || (err != nil) != test.gone {
+				t.Errorf("got %v", err)
+			}
+			if len(got) != len(test.ids) && !(test.gone && test.ids == nil) {
+				t.Errorf("%d pages, %q", len(got), ids(got))
+			}
+		})
 	}
 }
 

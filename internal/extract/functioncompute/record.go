@@ -54,6 +54,7 @@ func queryStatuses(status string) (statuses []string) {
 type recordReader struct {
 	function    functionName
 	keepPayload bool
+	qualified   bool // a record has a qualifier other than LATEST
 	objects     answer.ObjectReader
 	texts       answer.TextReader
 	id          []byte
@@ -96,6 +97,11 @@ func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archiv
 			if r.keepPayload {
 				extra.Add(field, value)
 			}
+		case "qualifier":
+			if text := r.texts.Text(value); text != "" && text != latest {
+				r.qualified = true
+			}
+			extra.Add(field, value)
 		case "serviceName":
 			r.addUnlessKnown(&extra, field, value, r.function.service)
 		case "functionName":

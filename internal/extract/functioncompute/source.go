@@ -171,10 +171,7 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 		}
 		for !walk.done {
 			list, err := s.invocations(ctx, function, q, walk)
-			if err != nil {
-				if walk.pager.token != "" && tokenRefused(err) {
-					err = fmt.Errorf("%w: %w", archive.ErrCursor, err)
-				}
+			if err = walk.ended(err); err != nil {
 				yield(archive.Page{}, err)
 				return
 			}
@@ -229,8 +226,11 @@ func (s *Source) invocations(ctx context.Context, function functionName, q archi
 		list, err = decodeInvocations(body, records)
 		return err
 	})
-	if status := (*extract.StatusError)(nil); errors.As(err, &status) && gone(status) {
+	if missing(err) == theFunction {
 		err = fmt.Errorf("%w: %w", archive.ErrGone, err)
+	}
+	if err == nil && w.query.qualifier == "" && records.qualified {
+		s.qualifiers.unfiltered.Store(true)
 	}
 	return list, err
 }

@@ -268,8 +268,7 @@ func TestFunctions(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
-	// A function with several qualifiers, or with another one than LATEST, is
-	// queried for each of them.
+	// Each function is queried without a qualifier, and for each other than LATEST.
 	for _, f := range got {
 		q := hour
 		q.Function = f
@@ -279,8 +278,9 @@ func TestFunctions(t *testing.T) {
 	}
 	const path = " /2021-04-06/services/"
 	if want := []string{
-		"2" + path + "s/functions/a/stateful-async-invocations", "LATEST" + path + "s/functions/a/stateful-async-invocations",
-		"prod" + path + "s/functions/b/stateful-async-invocations", path + "s%2F%C3%BC/functions/a%3Ab/stateful-async-invocations",
+		path + "s/functions/a/stateful-async-invocations", "2" + path + "s/functions/a/stateful-async-invocations",
+		path + "s/functions/b/stateful-async-invocations", "prod" + path + "s/functions/b/stateful-async-invocations",
+		path + "s%2F%C3%BC/functions/a%3Ab/stateful-async-invocations",
 	}; !slices.Equal(asked, want) {
 		t.Errorf("got  %q\nwant %q", asked, want)
 	}
@@ -298,10 +298,10 @@ func TestPagesOfQualifiers(t *testing.T) {
 	s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
 		fmt.Fprint(w, map[string]string{
-			"1":       `{"invocations":[{"requestId":"a"}],"nextToken":"x"}`,
-			"1x":      `{"invocations":[{"requestId":"b"}]}`,
-			"LATEST":  `{"invocations":[{"requestId":"c"}],"nextToken":"x"}`,
-			"LATESTx": `{"invocations":[{"requestId":"d"}]}`,
+			"":   `{"invocations":[{"requestId":"a"}],"nextToken":"x"}`,
+			"x":  `{"invocations":[{"requestId":"b"}]}`,
+			"1":  `{"invocations":[{"requestId":"c"}],"nextToken":"x"}`,
+			"1x": `{"invocations":[{"requestId":"d"}]}`,
 		}[q.Get("qualifier")+q.Get("nextToken")])
 	}))
 	s.qualifiers.set(map[string][]string{testURN: {"", "1", "LATEST", "1"}})

@@ -43,9 +43,28 @@ type walk struct {
 	query     listQuery   // the current list
 	remaining []listQuery // the lists after it
 	done      bool        // all lists are read
+	answered  bool        // one of the lists was not missing
 
 	lastDigest uint64 // of the last page
 	repeats    int    // how often that page has come again
+}
+
+// ended returns the error of the current page that ends the walk. A list of a qualifier
+// that does not exist any more, or has no asynchronous tasks, ends alone: its page is
+// empty. If no list was there, the source keeps no records of the function.
+func (w *walk) ended(err error) error {
+	switch missing := missing(err); {
+	case err == nil:
+		w.answered = true
+	case missing == theFeature, missing == theQualifier && w.query.qualifier != "":
+		if w.answered || len(w.remaining) > 0 {
+			return nil
+		}
+		return fmt.Errorf("%w: it has no asynchronous tasks: %w", archive.ErrGone, err)
+	case w.pager.token != "" && tokenRefused(err):
+		return fmt.Errorf("%w: %w", archive.ErrCursor, err)
+	}
+	return err
 }
 
 // maxRepeats is how often the same page may come again with new tokens.
@@ -94,7 +113,7 @@ func newWalk(queries []listQuery, c archive.Cursor) (*walk, error) {
 	if i < 0 {
 		return nil, fmt.Errorf("%w: the source no longer lists its qualifier", archive.ErrCursor)
 	}
-	return &walk{pager: newTokenPager(values.Get("nextToken")), query: queries[i], remaining: queries[i+1:]}, nil
+	return &walk{pager: newTokenPager(values.Get("nextToken")), query: queries[i], remaining: queries[i+1:], answered: true}, nil
 }
 
 // advance moves to the page of the token that the last page ended with, or to the
@@ -120,7 +139,7 @@ func (w *walk) cursor() archive.Cursor {
 	for name, value := range map[string]string{
 		"qualifier": w.query.qualifier, "status": w.query.status, "invocationIdPrefix": w.query.prefix, "nextToken": w.pager.token,
 	} {
-		if value != "" {
+		if value != "" || name == "nextToken" { // so that only the end of the walk is empty
 			values.Set(name, value)
 		}
 	}
