@@ -45,6 +45,7 @@ var codeWords = []struct {
 	{"signaturenonceused", http.StatusBadRequest},
 	{"nexttoken", http.StatusBadRequest},
 	{"accesskey", http.StatusForbidden},
+	{"fss.105", http.StatusNotFound}, // page: Error Codes
 	{"notfound", http.StatusNotFound}, {"notexist", http.StatusNotFound}, {"nosuch", http.StatusNotFound},
 	{"securitytoken", http.StatusUnauthorized}, {"tokeninvalid", http.StatusUnauthorized}, {"tokenexpired", http.StatusUnauthorized},
 	{"unauthenticated", http.StatusUnauthorized}, {"apigw.0301", http.StatusUnauthorized}, {"apig.0301", http.StatusUnauthorized},

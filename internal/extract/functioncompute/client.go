@@ -217,6 +217,8 @@ func (c *client) explain(err error, permission string) error {
 	switch {
 	case notFoundCodes[status.Code] != nothing:
 		return err
+	case status.Status == http.StatusForbidden:
+		return fmt.Errorf("%w: %w: the user needs the permission %s; or check the credentials and this machine's clock", archive.ErrDenied, err, permission)
 	case denied(status):
 		return fmt.Errorf("%w: %w: check the credentials and this machine's clock, and the permission %s of the user",
 			archive.ErrDenied, err, permission)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"unicode"
@@ -171,10 +172,21 @@ func send(transport http.RoundTripper, endpoint string, credential auth.ICredent
 }
 
 // denied reports whether the source refused the credentials (page: Querying
-// Asynchronous Invocation Requests: 403 also means an invalid token).
+// Asynchronous Invocation Requests: 403 also means an invalid token). The page Querying a
+// Version Alias has a 401 for an alias that does not exist.
 func denied(err error) bool {
 	var status *extract.StatusError
-	return errors.As(err, &status) && (status.Status == http.StatusUnauthorized || status.Status == http.StatusForbidden)
+	return errors.As(err, &status) && (status.Status == http.StatusUnauthorized || status.Status == http.StatusForbidden) && !notFound(status)
+}
+
+// notFoundCodes say that a function or its version does not exist (page: Error Codes),
+// whatever the status.
+var notFoundCodes = []string{"FSS.0404", "FSS.0410", "FSS.1051", "FSS.1052"}
+
+// notFound reports whether FunctionGraph does not know the function. The status 404 alone
+// is not enough: a gateway at a wrong address also answers 404, with another code.
+func notFound(e *extract.StatusError) bool {
+	return slices.Contains(notFoundCodes, e.Code) || e.Status == http.StatusNotFound && fromFunctionGraph(e)
 }
 
 func httpConfig(transport http.RoundTripper) *config.HttpConfig {
@@ -194,6 +206,8 @@ func (c *client) explain(err error, permission string) error {
 		return err
 	}
 	switch {
+	case denied(err) && status.Status == http.StatusForbidden:
+		return fmt.Errorf("%w: %w: the user needs the permission %s; or %s", archive.ErrDenied, err, permission, c.identity.hint())
 	case denied(err):
 		return fmt.Errorf("%w: %w: %s; the user needs the permission %s", archive.ErrDenied, err, c.identity.hint(), permission)
 	case status.Status == http.StatusTooManyRequests:

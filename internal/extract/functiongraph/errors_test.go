@@ -76,6 +76,24 @@ func TestGone(t *testing.T) {
 	}
 }
 
+// The codes of the page Error Codes that say that a function or its version does not
+// exist are gone at once, whatever the status, and in the envelope of a 200 as well.
+func TestGoneByCode(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{"FSS.0404", "FSS.0410", "FSS.1051", "FSS.1052"} {
+		for _, status := range []int{200, 400, 401, 403, 404} {
+			s := open(t, answerWith(status, `{"error_code":"`+code+`","error_msg":"no","invocations":[],"count":0}`))
+			calls := int64(1)
+			if status == 401 {
+				calls++ // may be a stray one
+			}
+			if _, err := read(t.Context(), s, hour); !errors.Is(err, archive.ErrGone) || errors.Is(err, archive.ErrDenied) || s.Stats().Calls > calls {
+				t.Errorf("%d %s: %v after %d calls", status, code, err, s.Stats().Calls)
+			}
+		}
+	}
+}
+
 // An error tells the operator what to do.
 func TestErrorsAdvise(t *testing.T) {
 	t.Parallel()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -227,11 +226,10 @@ func (s *Source) prefetcher(q archive.Query, pageSize int) *prefetcher {
 }
 
 // goneOr marks an error with archive.ErrGone if FunctionGraph says that the
-// function does not exist (page: Querying Asynchronous Invocation Requests,
-// FSS.0404). A gateway at a wrong address also answers 404, with another code.
+// function does not exist.
 func goneOr(err error) error {
 	var status *extract.StatusError
-	if errors.As(err, &status) && status.Status == http.StatusNotFound && fromFunctionGraph(status) {
+	if errors.As(err, &status) && notFound(status) {
 		return fmt.Errorf("%w: %w", archive.ErrGone, status)
 	}
 	return err
