@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,7 +21,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 var documented = []string{
 	"error_codes", "failures", "function_aliases", "function_daily", "function_hourly", "function_versions",
 	"functions", "invocation_history", "invocations", "notification_settings", "notification_settings_history",
-	"rejected_records", "runs", "source_hourly", "status_log_off", "window_coverage",
+	"rejected_records", "runs", "source_hourly", "source_limits", "source_lists", "status_log_off", "window_coverage",
 }
 
 // differences are the tables and columns that are not as testdata/steps made them,
@@ -48,7 +49,15 @@ func TestDocumentedTablesAreAsTheyWere(t *testing.T) {
 	if _, err := old.Up(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want, got := described(t, before), described(t, migrated(t))
+	now := open(t)
+	provider, err := NewProvider(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.UpTo(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	want, got := described(t, before), described(t, now)
 	if len(want) < 150 {
 		t.Fatalf("only %d things are compared", len(want))
 	}
@@ -56,6 +65,16 @@ func TestDocumentedTablesAreAsTheyWere(t *testing.T) {
 	maps.DeleteFunc(want, func(_, is string) bool { return is == "" })
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("documented tables and columns (-before +now):\n%s", diff)
+	}
+	// Later migrations add columns at the end, and change and remove nothing.
+	if _, err := provider.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	last := described(t, now)
+	for what, was := range got {
+		if is := last[what]; is != was && !(strings.HasPrefix(what, "columns of ") && strings.HasPrefix(is, was+", ")) {
+			t.Errorf("%s was %q, and is %q after all migrations", what, was, is)
+		}
 	}
 }
 

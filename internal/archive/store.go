@@ -31,6 +31,12 @@ type Known struct {
 	// Missing is since when whole lists of the source do not name the function; zero for
 	// a function that is listed. It has no new windows, and is probably deleted.
 	Missing time.Time
+	// Gone is since when the function is gone; zero if it is not. It is asked again once
+	// a day, also for the windows that are gone. If it answers, it is not gone any more.
+	Gone time.Time
+
+	// MaxLife is the source's Traits.MaxLife; 0 for the constant MaxLife.
+	MaxLife time.Duration
 }
 
 // An Order says what a run is asked for.
@@ -198,10 +204,11 @@ type Store interface {
 	EndList(ctx context.Context, source SourceID, e *ListError, at time.Time) error
 	// SeeFunctions notes that the source listed the functions at this time.
 	SeeFunctions(ctx context.Context, source SourceID, functions []Function, at time.Time) ([]Known, error)
-	// UnseenFunctions returns the source's functions that are not gone and were last
-	// listed before this time: the source may have deleted them. It returns only
-	// latest versions.
-	UnseenFunctions(ctx context.Context, source SourceID, before time.Time) ([]Known, error)
+	// UnseenFunctions returns the source's functions that were last listed before this
+	// time: the source may have deleted them. Of functions that are gone, it returns those
+	// that were asked for the last time at least a day ago, and are gone for less than the
+	// retention of the source. It returns only latest versions.
+	UnseenFunctions(ctx context.Context, source SourceID, before time.Time, retention time.Duration) ([]Known, error)
 
 	// Due returns the functions that have something to do, ordered by their oldest
 	// window.

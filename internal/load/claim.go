@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed" // statements
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -209,28 +210,54 @@ func (c *claim) fenced(ctx context.Context, f func(tx pgx.Tx) error) error {
 }
 
 // Fail notes that reading a span ended with an error. If the span has a row in walks,
-// the row stays, and the next run continues from its cursor. Complete windows stay
-// complete.
+// the row stays, and the next run continues from its cursor; windows that are stuck
+// begin again at their first page. Complete and expired windows stay as they are, and so
+// do all windows of a function that is gone.
 func (c *claim) Fail(ctx context.Context, s archive.Span, r archive.Refusal, at time.Time) error {
-	return c.fenced(ctx, func(tx pgx.Tx) error {
+	err := c.fenced(ctx, func(tx pgx.Tx) error {
+		if !c.function.Gone.IsZero() {
+			return c.noteAsked(ctx, tx, at)
+		}
 		var w windowChanges
-		w.decide(c.function.ID, s, archive.Outcome{State: archive.StateFailed, Err: r.Reason}, at)
+		w.fail(c.function.ID, s, r, at)
 		if err := c.spare(ctx, tx, &w); err != nil {
 			return err
 		}
+		if r.Stuck {
+			_, err := tx.Exec(ctx, `
+				DELETE FROM archiver_internal.walks
+				 WHERE function_id = $1 AND span_from < $3 AND span_to > $2`, c.function.ID, s.From, s.To)
+			if err != nil {
+				return fmt.Errorf("delete the walks of %s: %w", s, err)
+			}
+		}
 		return w.write(ctx, tx)
 	})
+	if err == nil && r.Stuck {
+		maps.DeleteFunc(c.openWalks, func(open archive.Span, _ bool) bool { return open.Overlaps(s) })
+	}
+	return err
+}
+
+// noteAsked notes when the source was asked for a function that is gone.
+func (c *claim) noteAsked(ctx context.Context, tx pgx.Tx, at time.Time) error {
+	if _, err := tx.Exec(ctx, `UPDATE functions SET gone_asked_at = $2 WHERE function_id = $1`, c.function.ID, at); err != nil {
+		return fmt.Errorf("update %s: %w", c.function.Name, err)
+	}
+	return nil
 }
 
 // Gone notes that the source does not know the function. The windows of the due spans
-// become gone. Complete windows stay complete.
+// become gone. Complete and expired windows stay as they are. A function that was gone
+// already stays gone since then.
 func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) error {
 	return c.fenced(ctx, func(tx pgx.Tx) error {
 		// Before the row of the function, as pg/locks.go says.
 		if err := lockSettings(ctx, tx); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE functions SET gone_at = $2 WHERE function_id = $1`, c.function.ID, at); err != nil {
+		_, err := tx.Exec(ctx, `UPDATE functions SET gone_at = COALESCE(gone_at, $2), gone_asked_at = $2 WHERE function_id = $1`, c.function.ID, at)
+		if err != nil {
 			return fmt.Errorf("update %s: %w", c.function.Name, err)
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM archiver_internal.walks WHERE function_id = $1`, c.function.ID); err != nil {
@@ -247,10 +274,10 @@ func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) erro
 			return err
 		}
 		// No run will finish the other open windows either.
-		_, err := tx.Exec(ctx, `
+		_, err = tx.Exec(ctx, `
 			UPDATE archiver_internal.windows
-			   SET state = 'gone', last_error = $2
-			 WHERE function_id = $1 AND planned AND state NOT IN ('complete', 'gone')`,
+			   SET state = 'gone', last_error = $2, refused_from = NULL, refused_to = NULL, stuck = 0, retry_at = NULL
+			 WHERE function_id = $1 AND planned AND state NOT IN ('complete', 'gone', 'expired')`,
 			c.function.ID, archive.ErrGone.Error())
 		if err != nil {
 			return fmt.Errorf("update the windows of %s: %w", c.function.Name, err)
@@ -259,17 +286,17 @@ func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) erro
 	})
 }
 
-// spare removes complete windows from the changes.
+// spare removes complete and expired windows from the changes.
 func (c *claim) spare(ctx context.Context, tx pgx.Tx, w *windowChanges) error {
-	complete, err := pg.CollectBy(ctx, tx, utcHour, "the complete windows of "+c.function.Name, `
+	decided, err := pg.CollectBy(ctx, tx, utcHour, "the decided windows of "+c.function.Name, `
 		SELECT window_start
 		  FROM archiver_internal.windows
-		 WHERE function_id = $1 AND state = 'complete' AND window_start = ANY ($2)`,
+		 WHERE function_id = $1 AND state IN ('complete', 'expired') AND window_start = ANY ($2)`,
 		c.function.ID, w.starts())
 	if err != nil {
 		return err
 	}
-	for _, start := range complete {
+	for _, start := range decided {
 		delete(w.of, windowKey{c.function.ID, start})
 	}
 	return nil

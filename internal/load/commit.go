@@ -246,6 +246,7 @@ func (t *transaction) checkpoint(ctx context.Context) error {
 	t.windows.queue(&batch)
 	queueWalks(&batch, t.writes)
 	queueStrays(&batch, t.writes)
+	queueReturned(&batch, t.writes)
 	if len(t.rows) == 0 {
 		batch.Queue(`COMMIT`)
 	}

@@ -32,10 +32,10 @@ var (
 )
 
 // Due selects the functions that have something to do: windows of the order's
-// range that are not complete, whether or not they have a row; with Older, open
-// windows before the range; records in flight and counts whose time has come. The
-// function with the oldest window comes first, because the source forgets that
-// window first.
+// range that are neither complete nor expired, whether or not they have a row; with
+// Older, open windows before the range; records in flight and counts whose time has
+// come. Windows that wait are only counted. The function with the oldest window comes
+// first.
 func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Order, at time.Time) ([]archive.Due, error) {
 	var answers dueAnswers
 	batch := answers.batch(functions, o, at)
@@ -46,20 +46,18 @@ func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Or
 	for _, f := range functions {
 		missing, older := answers.missing[f.ID], answers.older[f.ID]
 		if o.Force {
-			missing = dueWindows{o.Range.Windows(), o.Range.From}
+			missing = everyWindow(archive.Span{From: o.Range.From, To: earlier(o.Range.To, until(f))})
 		}
+		windows := older.and(missing)
 		d := archive.Due{Known: f, Oldest: o.Range.From}
-		switch {
-		case older.count > 0:
-			d.Oldest = older.oldest
-		case missing.count > 0:
-			d.Oldest = missing.oldest
+		if windows.count > 0 {
+			d.Oldest = windows.oldest
 		}
 		if !o.Compare && !answers.resting[f.ID] {
-			d.Windows = missing.count + older.count
+			d.Windows, d.Newest, d.Waiting = windows.count, windows.newest, windows.waiting
 		}
 		d.Settings = d.Windows > 0 && !answers.settingsAsked[f.ID]
-		if d.Windows > 0 || o.Compare || answers.rechecks[f.ID] || answers.unverified[f.ID] {
+		if d.Windows+d.Waiting > 0 || o.Compare || answers.rechecks[f.ID] || answers.unverified[f.ID] {
 			due = append(due, d)
 		}
 	}
@@ -67,6 +65,42 @@ func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Or
 		return cmp.Or(a.Oldest.Compare(b.Oldest), cmp.Compare(b.Windows, a.Windows), cmp.Compare(a.ID, b.ID))
 	})
 	return due, nil
+}
+
+// forever is later than any window.
+var forever = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// until is the time at which the windows of a function end: the end of the hour in which
+// the source's list last named it, or forever for a function that is listed.
+func until(f archive.Known) time.Time {
+	if f.Missing.IsZero() {
+		return forever
+	}
+	return archive.WindowOf(f.Missing).Add(archive.Hour)
+}
+
+func untils(functions []archive.Known) []time.Time {
+	ends := make([]time.Time, len(functions))
+	for i, f := range functions {
+		ends[i] = until(f)
+	}
+	return ends
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// waitsAfter is the time after which the next question about a window must lie, so that
+// the window waits: only runs that go on by themselves wait.
+func waitsAfter(o archive.Order, at time.Time) time.Time {
+	if o.Force || !o.Older && !o.Follow {
+		return forever
+	}
+	return at
 }
 
 // dueAnswers are the answers of the statements of Due, by function.
@@ -81,8 +115,29 @@ type dueAnswers struct {
 
 // dueWindows are windows of one function.
 type dueWindows struct {
-	count  int
-	oldest time.Time
+	count          int       // to be read
+	oldest, newest time.Time // of those to be read; zero if there are none
+	waiting        int
+}
+
+// everyWindow are all windows of the span.
+func everyWindow(s archive.Span) dueWindows {
+	if n := s.Windows(); n > 0 {
+		return dueWindows{count: n, oldest: s.From, newest: s.To.Add(-archive.Hour)}
+	}
+	return dueWindows{}
+}
+
+// and adds later windows.
+func (w dueWindows) and(later dueWindows) dueWindows {
+	sum := dueWindows{w.count + later.count, w.oldest, later.newest, w.waiting + later.waiting}
+	if w.count == 0 {
+		sum.oldest = later.oldest
+	}
+	if later.count == 0 {
+		sum.newest = w.newest
+	}
+	return sum
 }
 
 // batch is the statements that the order needs. Sending the batch fills the answers.
@@ -90,10 +145,17 @@ func (a *dueAnswers) batch(functions []archive.Known, o archive.Order, at time.T
 	ids, from, to := functionIDs(functions), o.Range.From, o.Range.To
 	var batch pgx.Batch
 	if !o.Force {
-		a.missing = queueWindows(&batch, selectMissing, pg.Args{"functions": ids, "from": from, "to": to})
+		askedAgain := make([]bool, len(functions))
+		for i, f := range functions {
+			askedAgain[i] = !f.Gone.IsZero()
+		}
+		a.missing = queueWindows(&batch, selectMissing, pg.Args{
+			"functions": ids, "until": untils(functions), "asked_again": askedAgain,
+			"from": from, "to": to, "waits_after": waitsAfter(o, at),
+		})
 	}
 	if o.Older {
-		a.older = queueWindows(&batch, selectOlder, pg.Args{"functions": ids, "from": from})
+		a.older = queueWindows(&batch, selectOlder, pg.Args{"functions": ids, "from": from, "waits_after": waitsAfter(o, at)})
 	}
 	if o.Rest {
 		a.resting = queueFunctions(&batch, selectResting, pg.Args{
@@ -117,8 +179,10 @@ func queueWindows(batch *pgx.Batch, sql string, args pg.Args) map[int32]dueWindo
 	batch.Queue(sql, args).Query(func(rows pgx.Rows) error {
 		var id int32
 		var w dueWindows
-		_, err := pgx.ForEachRow(rows, []any{&id, &w.count, &w.oldest}, func() error {
-			answer[id] = dueWindows{w.count, w.oldest.UTC()}
+		var oldest, newest *time.Time
+		_, err := pgx.ForEachRow(rows, []any{&id, &w.count, &oldest, &newest, &w.waiting}, func() error {
+			w.oldest, w.newest = pg.OrZero(oldest).UTC(), pg.OrZero(newest).UTC()
+			answer[id] = w
 			return nil
 		})
 		return err
@@ -160,20 +224,26 @@ func functionIDs(functions []archive.Known) []int32 {
 }
 
 // Plan inserts a row for each due window that has none. If the run does not read such
-// a window, the status shows it, and later runs read it.
+// a window, the status shows it, and later runs read it. A window that ended before
+// ForgottenBefore gets no row.
 func (s *Store) Plan(ctx context.Context, due []archive.Due, o archive.Order) error {
-	if o.Compare {
+	from := archive.WindowOf(o.ForgottenBefore)
+	if from.Before(o.Range.From) {
+		from = o.Range.From
+	}
+	if o.Compare || !from.Before(o.Range.To) {
 		return nil
 	}
-	var ids []int32
+	var functions []archive.Known
 	for _, d := range due {
 		if d.Windows > 0 {
-			ids = append(ids, d.ID)
+			functions = append(functions, d.Known)
 		}
 	}
+	ids := functionIDs(functions)
 	var batch pgx.Batch // one transaction
 	batch.Queue(pg.LockWindows, ids)
-	batch.Queue(insertPlanned, pg.Args{"functions": ids, "from": o.Range.From, "to": o.Range.To})
+	batch.Queue(insertPlanned, pg.Args{"functions": ids, "until": untils(functions), "from": from, "to": o.Range.To})
 	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("insert the windows of %d functions: %w", len(ids), err)
 	}

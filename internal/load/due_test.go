@@ -17,54 +17,47 @@ import (
 
 // countedDue selects what is due by counting all windows, in the simplest way.
 const countedDue = `
-	WITH decided AS (
-		SELECT w.function_id, count(*) AS windows
-		  FROM windows w
-		  JOIN functions f USING (function_id)
-		 WHERE w.function_id = ANY ($1) AND w.window_start >= $2 AND w.window_start < $3
-		   AND (w.state = 'complete' OR w.state = 'gone' AND f.gone_at IS NOT NULL) AND NOT $5
-		 GROUP BY w.function_id
-	), older AS (
-		SELECT function_id, count(*) AS windows, min(window_start) AS oldest
+	WITH hours AS (
+		SELECT f.id, hour, w.state, COALESCE(w.retry_at > $10, false) AND NOT $4 AS waits
+		  FROM unnest($1::integer[], $11::timestamptz[]) AS f (id, until)
+		 CROSS JOIN generate_series($2::timestamptz, $3::timestamptz - interval '1 hour', interval '1 hour') AS hour
+		  JOIN functions k ON k.function_id = f.id
+		  LEFT JOIN windows w ON w.function_id = f.id AND w.window_start = hour
+		 WHERE hour < f.until
+		   AND ($4 OR w.state IS NULL OR w.state NOT IN ('complete', 'expired', 'gone') OR w.state = 'gone' AND k.gone_at IS NULL)
+		 UNION ALL
+		SELECT function_id, window_start, state, COALESCE(retry_at > $10, false)
 		  FROM windows
 		 WHERE function_id = ANY ($1) AND window_start < $2
-		   AND planned AND state NOT IN ('complete', 'gone') AND $6
-		 GROUP BY function_id
-	), first AS (
-		SELECT id AS function_id, min(hour) AS hour
-		  FROM unnest($1::integer[]) AS id
-		 CROSS JOIN generate_series($2, $3 - interval '1 hour', interval '1 hour') AS hour
-		 WHERE NOT EXISTS (
-			SELECT FROM windows w JOIN functions f USING (function_id)
-			 WHERE w.function_id = id AND w.window_start = hour AND NOT $5
-			   AND (w.state = 'complete' OR w.state = 'gone' AND f.gone_at IS NOT NULL))
-		 GROUP BY id
+		   AND planned AND state NOT IN ('complete', 'gone', 'expired') AND $5
 	), due AS (
-		SELECT id, CASE WHEN $7 THEN 0 ELSE $4 - COALESCE(d.windows, 0) + COALESCE(o.windows, 0) END AS windows,
-		       COALESCE(o.oldest, n.hour, $2) AS oldest,
-		       $8 AND EXISTS (
+		SELECT id, CASE WHEN $6 THEN 0 ELSE count(hour) FILTER (WHERE NOT waits) END AS windows,
+		       COALESCE(min(hour) FILTER (WHERE NOT waits), $2) AS oldest,
+		       CASE WHEN NOT $6 THEN max(hour) FILTER (WHERE NOT waits) END AS newest,
+		       CASE WHEN $6 THEN 0 ELSE count(hour) FILTER (WHERE waits) END AS waiting,
+		       $7 AND EXISTS (
 			SELECT FROM windows
-			 WHERE function_id = id AND recheck_at <= $9) AS follow,
-		       $7 OR EXISTS (
+			 WHERE function_id = id AND recheck_at <= $8) AS follow,
+		       $6 OR EXISTS (
 			SELECT FROM windows
 			 WHERE function_id = id AND window_start >= $2 AND state = 'complete'
-			   AND verified_at IS NULL AND completed_at <= $10) AS verify
+			   AND verified_at IS NULL AND completed_at <= $9) AS verify
 		  FROM unnest($1::integer[]) AS id
-		  LEFT JOIN decided d ON d.function_id = id
-		  LEFT JOIN older o ON o.function_id = id
-		  LEFT JOIN first n ON n.function_id = id
+		  LEFT JOIN hours USING (id)
+		 GROUP BY id
 	)
-	SELECT id, windows, oldest
+	SELECT id, windows, oldest, newest, waiting
 	  FROM due
-	 WHERE windows > 0 OR follow OR verify
+	 WHERE windows + waiting > 0 OR follow OR verify
 	 ORDER BY oldest, windows DESC, id`
 
-// countedPlan inserts every hour of the range.
+// countedPlan inserts every hour of the range in which a function has windows.
 const countedPlan = `
 	INSERT INTO windows AS w (function_id, window_start, planned)
 	SELECT id, hour, true
-	  FROM unnest($1::integer[]) AS id,
+	  FROM unnest($1::integer[], $4::timestamptz[]) AS f (id, until),
 	       generate_series($2::timestamptz, $3::timestamptz - interval '1 hour', interval '1 hour') AS hour
+	 WHERE hour < until
 	    ON CONFLICT (function_id, window_start) DO UPDATE
 	   SET planned = true
 	 WHERE NOT w.planned`
@@ -75,30 +68,34 @@ const countedStatus = `
 		SELECT function_id,
 		       count(*) FILTER (WHERE planned) AS windows,
 		       count(*) FILTER (WHERE state = 'complete') AS complete,
-		       count(*) FILTER (WHERE planned AND state NOT IN ('complete', 'gone')) AS open,
+		       count(*) FILTER (WHERE planned AND state NOT IN ('complete', 'gone', 'expired')) AS open,
 		       count(*) FILTER (WHERE state = 'short') AS short,
 		       count(*) FILTER (WHERE state = 'failed') AS failed,
 		       count(*) FILTER (WHERE state = 'gone') AS gone,
+		       count(retry_at) AS stuck, count(*) FILTER (WHERE state = 'expired') AS expired,
+		       count(*) FILTER (WHERE state = 'expired' AND missed AND acknowledged_at IS NULL) AS missed,
+		       min(window_start) FILTER (WHERE state = 'expired' AND missed AND acknowledged_at IS NULL) AS missed_since,
 		       sum(records) AS records, sum(pending) AS pending, sum(rejected) AS rejected,
 		       min(window_start) FILTER (WHERE planned) AS planned_from,
 		       max(window_start) FILTER (WHERE planned) + interval '1 hour' AS planned_to,
 		       min(window_start) FILTER (WHERE state = 'complete') AS complete_from,
 		       max(window_start) FILTER (WHERE state = 'complete') + interval '1 hour' AS complete_to,
-		       min(window_start) FILTER (WHERE planned AND state NOT IN ('complete', 'gone')) AS open_since
+		       min(window_start) FILTER (WHERE planned AND state NOT IN ('complete', 'gone', 'expired')) AS open_since
 		  FROM windows
 		 GROUP BY function_id
 	)
-	SELECT f.function_id, f.provider, f.region, f.project_id, f.function_urn, f.function_name, f.gone_at,
+	SELECT f.function_id, f.provider, f.region, f.project_id, f.function_urn, f.function_name, f.gone_at, f.missing_since,
 	       COALESCE(w.windows, 0), COALESCE(w.complete, 0), COALESCE(w.open, 0),
-	       COALESCE(w.short, 0), COALESCE(w.failed, 0), COALESCE(w.gone, 0),
+	       COALESCE(w.short, 0), COALESCE(w.failed, 0), COALESCE(w.stuck, 0), COALESCE(w.gone, 0),
+	       COALESCE(w.expired, 0), COALESCE(w.missed, 0),
 	       COALESCE(w.records, 0), COALESCE(w.pending, 0), COALESCE(w.rejected, 0),
-	       w.planned_from, w.planned_to, w.complete_from, w.complete_to, w.open_since, e.last_error, NULL, NULL
+	       w.planned_from, w.planned_to, w.complete_from, w.complete_to, w.open_since, w.missed_since, e.last_error, NULL, NULL
 	  FROM functions f
 	  LEFT JOIN w USING (function_id)
 	  LEFT JOIN LATERAL (
 		SELECT last_error
 		  FROM windows
-		 WHERE function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
+		 WHERE function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone', 'expired')
 		   AND last_error IS NOT NULL
 		 ORDER BY window_start DESC
 		 LIMIT 1) e ON true
@@ -108,21 +105,23 @@ const countedStatus = `
 // each, mostly complete. Some hours have no row.
 func randomize(a *archiveDB, r *rand.Rand, f archive.Known) {
 	a.Exec(`DELETE FROM windows WHERE function_id = $1`, f.ID)
-	states := []string{"complete", "complete", "complete", "pending", "failed", "short", "gone", "chance", ""}
-	kinds := states[:[]int{1, 5, 6, 7, len(states)}[r.IntN(5)]]
+	states := []string{"complete", "complete", "complete", "expired", "pending", "failed", "short", "gone", "chance", ""}
+	kinds := states[:[]int{1, 6, 7, 8, len(states)}[r.IntN(5)]]
 	until := 30 + r.IntN(20)
 	for from := r.IntN(30); from < until; {
 		to := min(until, from+1+r.IntN(12))
 		if state := kinds[r.IntN(len(kinds))]; state != "" {
 			a.Exec(`
-				INSERT INTO windows (function_id, window_start, state, planned, last_error, completed_at, verified_at, recheck_at)
+				INSERT INTO windows (function_id, window_start, state, planned, last_error, completed_at, verified_at, recheck_at, retry_at, missed)
 				SELECT $1, hour, CASE WHEN $4 = 'chance' THEN 'pending' ELSE $4 END, $4 <> 'chance',
 				       CASE WHEN $4 = 'failed' THEN hour::text END,
 				       CASE WHEN $4 = 'complete' THEN $5::timestamptz + $6 * interval '1 hour' END,
 				       CASE WHEN $4 = 'complete' AND $7 THEN $5::timestamptz END,
-				       CASE WHEN $8 THEN $5::timestamptz + $6 * interval '1 hour' END
+				       CASE WHEN $8 THEN $5::timestamptz + $6 * interval '1 hour' END,
+				       CASE WHEN $4 = 'failed' AND $9 THEN $5::timestamptz + $6 * interval '1 hour' END,
+				       $4 = 'expired' AND $9
 				  FROM generate_series($2::timestamptz, $3, interval '1 hour') AS hour`,
-				f.ID, hour(from), hour(to-1), state, noted, r.IntN(6), r.IntN(3) > 0, r.IntN(8) == 0)
+				f.ID, hour(from), hour(to-1), state, noted, r.IntN(6), r.IntN(3) > 0, r.IntN(8) == 0, r.IntN(2) == 0)
 		}
 		from = to
 	}
@@ -164,15 +163,25 @@ func TestDuePlanAndStatusAreCounted(t *testing.T) {
 				Follow: flip(), VerifyAfter: time.Duration(r.IntN(5)) * time.Hour,
 			}
 			at := noted.Add(time.Duration(r.IntN(8)) * time.Hour)
+			for i := range known {
+				known[i].Missing = time.Time{}
+				if r.IntN(4) == 0 {
+					known[i].Missing = hour(r.IntN(50)).Add(7 * time.Minute)
+				}
+			}
 			due, err := a.store.Due(t.Context(), known, o, at)
 			if err != nil {
 				t.Fatal(err)
 			}
-			plain := a.Rows(countedDue, ids, o.Range.From, o.Range.To, o.Range.Windows(),
-				o.Force, o.Older, o.Compare, o.Follow, at, verifyDue(o, at))
+			plain := a.Rows(countedDue, ids, o.Range.From, o.Range.To,
+				o.Force, o.Older, o.Compare, o.Follow, at, verifyDue(o, at), waitsAfter(o, at), untils(known))
 			said := []string{}
 			for _, d := range due {
-				said = append(said, fmt.Sprintf(`(%d,%d,"%s+00")`, d.ID, d.Windows, d.Oldest.UTC().Format(time.DateTime)))
+				newest := ""
+				if !d.Newest.IsZero() {
+					newest = fmt.Sprintf(`"%s+00"`, d.Newest.Format(time.DateTime))
+				}
+				said = append(said, fmt.Sprintf(`(%d,%d,"%s+00",%s,%d)`, d.ID, d.Windows, d.Oldest.Format(time.DateTime), newest, d.Waiting))
 			}
 			if diff := cmp.Diff(plain, said); diff != "" {
 				t.Errorf("round %d: due of %+v (-counted +got):\n%s", round, o, diff)
@@ -186,23 +195,23 @@ func TestDuePlanAndStatusAreCounted(t *testing.T) {
 func checkPlan(a *archiveDB, r *rand.Rand, known []archive.Known) {
 	a.T.Helper()
 	var due []archive.Due
-	var ids []int32
+	var planned []archive.Known
 	for _, f := range known {
 		if r.IntN(3) > 0 {
-			due, ids = append(due, archive.Due{Known: f, Windows: 1}), append(ids, f.ID)
+			due, planned = append(due, archive.Due{Known: f, Windows: 1}), append(planned, f)
 		}
 	}
 	from := r.IntN(45)
 	s := span(from, from+r.IntN(30))
-	const planned = `SELECT function_id, window_start, state, planned FROM windows ORDER BY 1, 2`
+	const windows = `SELECT function_id, window_start, state, planned FROM windows ORDER BY 1, 2`
 	tx, err := a.SQL.Begin(a.T.Context())
 	if err != nil {
 		a.T.Fatal(err)
 	}
-	if _, err := tx.Exec(a.T.Context(), countedPlan, ids, s.From, s.To); err != nil {
+	if _, err := tx.Exec(a.T.Context(), countedPlan, functionIDs(planned), s.From, s.To, untils(planned)); err != nil {
 		a.T.Fatal(err)
 	}
-	rows, err := tx.Query(a.T.Context(), `SELECT q::text FROM (`+planned+`) AS q`)
+	rows, err := tx.Query(a.T.Context(), `SELECT q::text FROM (`+windows+`) AS q`)
 	if err != nil {
 		a.T.Fatal(err)
 	}
@@ -216,7 +225,7 @@ func checkPlan(a *archiveDB, r *rand.Rand, known []archive.Known) {
 	if err := a.store.Plan(a.T.Context(), due, archive.Order{Range: s}); err != nil {
 		a.T.Fatal(err)
 	}
-	if diff := cmp.Diff(want, a.Rows(planned)); diff != "" {
+	if diff := cmp.Diff(want, a.Rows(windows)); diff != "" {
 		a.T.Errorf("the plan of %s (-every hour +got):\n%s", s, diff)
 	}
 	a.CheckTotals()
@@ -269,7 +278,7 @@ func TestPlanningDoesNotGrow(t *testing.T) {
 			for _, asked := range answers.batch(known, order, now).QueuedQueries {
 				c["due: "+name] += a.Blocks(asked.SQL, asked.Arguments...)
 			}
-			c["plan: "+name] = a.Blocks(insertPlanned, pg.Args{"functions": functionIDs(known), "from": ranges.From, "to": ranges.To})
+			c["plan: "+name] = a.Blocks(insertPlanned, pg.Args{"functions": functionIDs(known), "until": untils(known), "from": ranges.From, "to": ranges.To})
 		}
 		asked := a.Watch()
 		a.Status()

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	_ "embed" // statements
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +17,8 @@ var (
 	upsertFunctions string
 	//go:embed unseenfunctions.sql
 	selectUnseen string
+	//go:embed endlist.sql
+	endList string
 )
 
 // SeeFunctions notes that the source listed the functions. A function that was gone
@@ -40,15 +43,40 @@ func (s *Store) SeeFunctions(ctx context.Context, source archive.SourceID, funct
 	return known, err
 }
 
-// UnseenFunctions are the functions of the source that are not gone and were last
-// listed before the given time, without versions other than the latest.
-func (s *Store) UnseenFunctions(ctx context.Context, source archive.SourceID, before time.Time) ([]archive.Known, error) {
+// UnseenFunctions are the functions of the source that were last listed before the given
+// time, without versions other than the latest, and without functions that are gone and
+// need not be asked again yet. It writes nothing: Claim.Gone notes when a function was
+// asked.
+func (s *Store) UnseenFunctions(ctx context.Context, source archive.SourceID, before time.Time, retention time.Duration) ([]archive.Known, error) {
 	return pg.CollectBy(ctx, s.pool, scanKnown, "unlisted functions", selectUnseen, pg.Args{
-		"provider": source.Provider, "region": source.Region, "project": source.ProjectID, "before": before,
+		"provider": source.Provider, "region": source.Region, "project": source.ProjectID,
+		"before": before, "retention": retention,
 	})
 }
 
+// EndList notes whether the list of functions that began at this time was whole. A
+// function that a whole list does not name is missing until a list names it again.
+func (s *Store) EndList(ctx context.Context, source archive.SourceID, e *archive.ListError, at time.Time) error {
+	var listed, counted *int // nil: count the functions that were listed
+	if e != nil {
+		listed = &e.Listed
+		if e.Counted >= 0 {
+			counted = &e.Counted
+		}
+	}
+	_, err := s.pool.Exec(ctx, endList, pg.Args{
+		"provider": source.Provider, "region": source.Region, "project": source.ProjectID, "at": at,
+		"whole": e == nil, "listed": listed, "counted": counted,
+	})
+	if err != nil {
+		return fmt.Errorf("note the list of functions: %w", err)
+	}
+	return nil
+}
+
 func scanKnown(row pgx.CollectableRow) (k archive.Known, err error) {
-	err = row.Scan(&k.ID, &k.URN, &k.Name, &k.Versioned)
+	var missing, gone *time.Time
+	err = row.Scan(&k.ID, &k.URN, &k.Name, &k.Versioned, &k.FirstSeen, &missing, &gone)
+	k.FirstSeen, k.Missing, k.Gone = k.FirstSeen.UTC(), pg.OrZero(missing).UTC(), pg.OrZero(gone).UTC()
 	return k, err
 }

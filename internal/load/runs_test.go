@@ -113,7 +113,7 @@ func TestFunctions(t *testing.T) {
 	}
 	unseen := func() (names []string) {
 		t.Helper()
-		known, err := a.store.UnseenFunctions(t.Context(), loadtest.Source, later)
+		known, err := a.store.UnseenFunctions(t.Context(), loadtest.Source, later, 30*24*time.Hour)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +130,7 @@ func TestFunctions(t *testing.T) {
 		t.Fatal(err)
 	}
 	if left := unseen(); len(left) != 0 {
-		t.Errorf("what is gone is asked for again: %v", left)
+		t.Errorf("what is gone is asked for again at once: %v", left)
 	}
 	if n := value[int](a, `SELECT count(*) FROM functions WHERE gone_at IS NOT NULL`); n != 1 {
 		t.Errorf("%d functions are gone", n)
@@ -144,7 +144,7 @@ func TestFunctions(t *testing.T) {
 	}
 	elsewhere := loadtest.Source
 	elsewhere.Region = "another"
-	if known, err := a.store.UnseenFunctions(t.Context(), elsewhere, later); err != nil || len(known) != 0 {
+	if known, err := a.store.UnseenFunctions(t.Context(), elsewhere, later, 30*24*time.Hour); err != nil || len(known) != 0 {
 		t.Errorf("another region's: %v, %v", known, err)
 	}
 }

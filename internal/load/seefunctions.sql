@@ -5,6 +5,9 @@ SELECT @provider, @region, @project, n.urn, n.name, @at, @at
     ON CONFLICT (provider, region, project_id, function_urn) DO UPDATE
    SET function_name = EXCLUDED.function_name,
        last_seen = GREATEST(f.last_seen, EXCLUDED.last_seen),
-       gone_at = NULL
+       missing_since = NULL,
+       gone_at = NULL,
+       gone_asked_at = NULL
 RETURNING f.function_id, f.function_urn, f.function_name,
-          EXISTS (SELECT FROM functions v WHERE v.latest_id = f.function_id)
+          EXISTS (SELECT FROM functions v WHERE v.latest_id = f.function_id),
+          f.first_seen, f.missing_since, f.gone_at

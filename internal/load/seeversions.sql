@@ -7,5 +7,6 @@ SELECT DISTINCT ON (n.urn) l.provider, l.region, l.project_id, n.urn, n.name, @a
    SET function_name = EXCLUDED.function_name,
        latest_id = EXCLUDED.latest_id,
        last_seen = GREATEST(f.last_seen, EXCLUDED.last_seen),
-       gone_at = NULL
+       gone_at = NULL,
+       gone_asked_at = NULL
  WHERE f.function_id <> EXCLUDED.latest_id

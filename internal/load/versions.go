@@ -90,11 +90,14 @@ func (s *Store) Listed(ctx context.Context, latest archive.Known, at time.Time) 
 func (s *Store) Versions(ctx context.Context, source archive.SourceID) ([]archive.Known, error) {
 	return pg.CollectBy(ctx, s.pool, func(row pgx.CollectableRow) (archive.Known, error) {
 		v := archive.Known{Versioned: true}
-		err := row.Scan(&v.ID, &v.URN, &v.Name, &v.LatestID)
+		var missing *time.Time
+		err := row.Scan(&v.ID, &v.URN, &v.Name, &v.LatestID, &v.FirstSeen, &missing)
+		v.FirstSeen, v.Missing = v.FirstSeen.UTC(), pg.OrZero(missing).UTC()
 		return v, err
 	}, "versions", `
-		SELECT function_id, function_urn, function_name, latest_id
-		  FROM functions
-		 WHERE provider = $1 AND region = $2 AND project_id = $3 AND gone_at IS NULL AND latest_id IS NOT NULL
-		 ORDER BY function_id`, source.Provider, source.Region, source.ProjectID)
+		SELECT v.function_id, v.function_urn, v.function_name, v.latest_id, v.first_seen, l.missing_since
+		  FROM functions v
+		  JOIN functions l ON l.function_id = v.latest_id
+		 WHERE v.provider = $1 AND v.region = $2 AND v.project_id = $3 AND v.gone_at IS NULL
+		 ORDER BY v.function_id`, source.Provider, source.Region, source.ProjectID)
 }

@@ -91,3 +91,17 @@ func queueStrays(batch *pgx.Batch, writes []*write) {
 		batch.Queue(`UPDATE functions SET strays = true WHERE function_id = ANY ($1) AND NOT strays`, functions)
 	}
 }
+
+// queueReturned notes which functions were gone and answer again.
+func queueReturned(batch *pgx.Batch, writes []*write) {
+	var functions []int32
+	for _, w := range writes {
+		o := w.batch.Outcome
+		if !w.claim.function.Gone.IsZero() && (o == nil || o.State != archive.StateFailed) {
+			functions = append(functions, w.claim.function.ID)
+		}
+	}
+	if len(functions) > 0 {
+		batch.Queue(`UPDATE functions SET gone_at = NULL, gone_asked_at = NULL WHERE function_id = ANY ($1)`, functions)
+	}
+}

@@ -30,9 +30,19 @@ type windowChange struct {
 	attempts                   int
 	err                        string
 	completed                  time.Time
+	expired                    archive.Expired // if state is StateExpired
+	refused                    archive.Span    // if state is StateFailed: see archive.Refusal
+	stuck                      bool            // if state is StateFailed
 	at                         time.Time
 	recount                    bool // its rows have changed: its figures are due
 }
+
+// Why a window is expired, if the outcome of its walk does not say more.
+const (
+	whyTooOld   = "the source may have forgotten its records before it was first listed"
+	whyMissed   = "the source may have forgotten records before the window was read"
+	whyUnproven = "the source gives no records, and has lately given no record as old"
+)
 
 // changes reports whether there is anything to write.
 func (c *windowChange) changes() bool {
@@ -84,12 +94,38 @@ func (w *windowChanges) decide(functionID int32, s archive.Span, o archive.Outco
 	for hour := s.From; hour.Before(s.To); hour = hour.Add(archive.Hour) {
 		c := w.at(functionID, hour, at)
 		c.state, c.err, c.attempts = o.State, pg.Storable(o.Err), 1
-		if o.State == archive.StateComplete {
+		var isExpired bool
+		if c.expired, isExpired = o.Expired[hour]; isExpired {
+			c.state, c.err = archive.StateExpired, cmp.Or(c.err, why(c.expired))
+		}
+		if c.state == archive.StateComplete || isExpired && o.State != archive.StateFailed {
 			c.completed = at
 		}
 		if o.Counts != nil {
 			n := o.Counts[hour]
 			c.sourceCount = &n
+		}
+	}
+}
+
+func why(e archive.Expired) string {
+	switch {
+	case e.Unproven:
+		return whyUnproven
+	case e.Missed:
+		return whyMissed
+	default:
+		return whyTooOld
+	}
+}
+
+// fail notes that reading the span ended with an error.
+func (w *windowChanges) fail(functionID int32, s archive.Span, r archive.Refusal, at time.Time) {
+	w.decide(functionID, s, archive.Outcome{State: archive.StateFailed, Err: r.Reason}, at)
+	for key, c := range w.of {
+		c.stuck = r.Stuck
+		if r.Smallest.Overlaps(archive.Span{From: key.start, To: key.start.Add(archive.Hour)}) {
+			c.refused = r.Smallest
 		}
 	}
 }
@@ -136,7 +172,9 @@ func (w *windowChanges) upsert(batch *pgx.Batch, keys []windowKey, uncounted boo
 	records, pending, rejected := make([]int32, n), make([]int32, n), make([]int32, n)
 	states, errs := make([]*string, n), make([]*string, n)
 	counts, attempts, completed := make([]*int, n), make([]int32, n), make([]*time.Time, n)
-	rechecks := make([]time.Time, n)
+	rechecks, refusedFrom, refusedTo := make([]time.Time, n), make([]*time.Time, n), make([]*time.Time, n)
+	missed, unproven, bare := make([]bool, n), make([]bool, n), make([]bool, n)
+	retries := make([]*time.Time, n) // after the first failure of a window that is stuck
 	for i, key := range keys {
 		c := w.of[key]
 		functions[i], starts[i] = key.functionID, key.start
@@ -152,12 +190,20 @@ func (w *windowChanges) upsert(batch *pgx.Batch, keys []windowKey, uncounted boo
 		}
 		counts[i], attempts[i] = c.sourceCount, int32(c.attempts)
 		rechecks[i] = c.at.Add(archive.FirstRecheck)
+		missed[i], unproven[i], bare[i] = c.expired.Missed, c.expired.Unproven, c.expired.Bare
+		refusedFrom[i], refusedTo[i] = pg.OrNull(c.refused.From), pg.OrNull(c.refused.To)
+		if c.stuck {
+			next := archive.WindowOf(c.at).Add(archive.Hour)
+			retries[i] = &next
+		}
 	}
 	batch.Queue(upsertWindows, pg.Args{
 		"functions": functions, "starts": starts, "states": states,
 		"records": records, "pending": pending, "rejected": rejected,
 		"source_counts": counts, "attempts": attempts, "errors": errs,
 		"completed": completed, "rechecks": rechecks, "uncounted": uncounted,
+		"missed": missed, "unproven": unproven, "bare": bare,
+		"refused_from": refusedFrom, "refused_to": refusedTo, "retries": retries,
 	})
 }
 

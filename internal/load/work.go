@@ -18,6 +18,8 @@ var (
 	selectOpenWalks string
 	//go:embed workwindows.sql
 	selectWorkWindows string
+	//go:embed begunwindows.sql
+	selectBegun string
 	//go:embed unverified.sql
 	selectUnverified string
 	//go:embed completewindows.sql
@@ -44,9 +46,13 @@ func (c *claim) Work(ctx context.Context, o archive.Order, at time.Time) (w arch
 		return w, err
 	}
 	w.Windows, err = pg.CollectBy(ctx, c.store.pool, utcHour, "due windows", selectWorkWindows, pg.Args{
-		"function": c.function.ID, "from": o.Range.From, "to": o.Range.To, "force": o.Force, "older": o.Older,
+		"function": c.function.ID, "from": o.Range.From, "to": o.Range.To, "until": until(c.function),
+		"force": o.Force, "older": o.Older, "asked_again": !c.function.Gone.IsZero(), "waits_after": waitsAfter(o, at),
 	})
-	if err != nil || o.VerifyAfter <= 0 {
+	if err != nil {
+		return w, err
+	}
+	if w.Begun, err = c.begun(ctx, &w); err != nil || o.VerifyAfter <= 0 {
 		return w, err
 	}
 	w.Verify, err = pg.CollectBy(ctx, c.store.pool, utcHour, "windows to verify", selectUnverified, pg.Args{
@@ -80,6 +86,23 @@ func (c *claim) open(ctx context.Context, o archive.Order) ([]archive.Walk, erro
 		c.openWalks[open.Span] = true
 	}
 	return walks, err
+}
+
+// begun are those of the windows that earlier runs left partial, short or failed.
+func (c *claim) begun(ctx context.Context, w *archive.Work) ([]archive.Begun, error) {
+	from, to := make([]time.Time, len(w.Open)), make([]time.Time, len(w.Open))
+	for i, open := range w.Open {
+		from[i], to[i] = open.Span.From, open.Span.To
+	}
+	return pg.CollectBy(ctx, c.store.pool, func(row pgx.CollectableRow) (b archive.Begun, err error) {
+		var from, to *time.Time
+		err = row.Scan(&b.Window, &b.Held, &from, &to)
+		b.Window = b.Window.UTC()
+		b.Refused = archive.Span{From: pg.OrZero(from).UTC(), To: pg.OrZero(to).UTC()}
+		return b, err
+	}, "windows that were begun", selectBegun, pg.Args{
+		"function": c.function.ID, "windows": w.Windows, "open_from": from, "open_to": to,
+	})
 }
 
 func utcHour(row pgx.CollectableRow) (hour time.Time, err error) {

@@ -66,6 +66,7 @@ func TestDueAndWork(t *testing.T) {
 		open    []archive.Walk
 		windows []int // hours
 		oldest  int   // what Due says, where there is something due
+		newest  int   // the same; 0 for the last hour of the range
 		due     int   // how many windows Due counts; -1 for none
 	}{
 		"nothing known": {
@@ -122,7 +123,7 @@ func TestDueAndWork(t *testing.T) {
 		"begun before the range, older too": {
 			history: history{open: []archive.Walk{walk(span(-4, -2))}, ended: states{archive.StateComplete: {all}}},
 			order:   archive.Order{Range: all, Older: true},
-			open:    []archive.Walk{walk(span(-4, -2))}, oldest: -4, due: 2,
+			open:    []archive.Walk{walk(span(-4, -2))}, oldest: -4, newest: -3, due: 2,
 		},
 		"older": {
 			history: history{ended: states{
@@ -165,7 +166,11 @@ func TestDueAndWork(t *testing.T) {
 			}
 			var wantDue []archive.Due
 			if test.due >= 0 {
-				wantDue = []archive.Due{{Known: f, Windows: test.due, Oldest: hour(test.oldest), Settings: test.due > 0}}
+				newest := test.order.Range.To.Add(-archive.Hour)
+				if test.newest != 0 {
+					newest = hour(test.newest)
+				}
+				wantDue = []archive.Due{{Known: f, Windows: test.due, Oldest: hour(test.oldest), Newest: newest, Settings: test.due > 0}}
 			}
 			if diff := cmp.Diff(wantDue, due); diff != "" && len(due)+len(wantDue) > 0 {
 				t.Errorf("due (-want +got):\n%s", diff)
@@ -204,9 +209,9 @@ func TestDueOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []archive.Due{
-		{Known: old, Windows: 7, Oldest: hour(-3), Settings: true},
-		{Known: many, Windows: 6, Oldest: hour(0), Settings: true},
-		{Known: few, Windows: 1, Oldest: hour(5), Settings: true},
+		{Known: old, Windows: 7, Oldest: hour(-3), Newest: hour(5), Settings: true},
+		{Known: many, Windows: 6, Oldest: hour(0), Newest: hour(5), Settings: true},
+		{Known: few, Windows: 1, Oldest: hour(5), Newest: hour(5), Settings: true},
 	}
 	if diff := cmp.Diff(want, due); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -1,18 +1,20 @@
--- Due windows that no open walk reads, also those without a row. A window that is
--- gone is due again once its function is listed again.
+-- Due windows that no open walk reads and that do not wait, also those without a row. A
+-- window that is gone is due again once its function is listed again, or asked again.
 WITH due AS (
     SELECT hour
-      FROM generate_series(@from::timestamptz, @to::timestamptz - interval '1 hour', interval '1 hour') AS hour
+      FROM generate_series(@from::timestamptz, LEAST(@to::timestamptz, @until) - interval '1 hour', interval '1 hour') AS hour
       LEFT JOIN archiver_internal.windows w
         ON w.function_id = @function AND w.window_start = hour AND w.window_start >= @from AND w.window_start < @to
      WHERE w.state IS NULL OR @force
-        OR w.state <> 'complete' AND (w.state <> 'gone' OR (
-        SELECT gone_at FROM functions WHERE function_id = @function) IS NULL)
+        OR w.state NOT IN ('complete', 'expired')
+           AND (w.state <> 'gone' OR @asked_again OR (SELECT gone_at FROM functions WHERE function_id = @function) IS NULL)
+           AND (w.retry_at IS NULL OR w.retry_at <= @waits_after)
     UNION ALL
     SELECT window_start
       FROM archiver_internal.windows
      WHERE function_id = @function AND window_start < @from
-       AND planned AND state NOT IN ('complete', 'gone') AND @older
+       AND planned AND state NOT IN ('complete', 'gone', 'expired') AND @older
+       AND (retry_at IS NULL OR retry_at <= @waits_after)
 )
 SELECT hour
   FROM due

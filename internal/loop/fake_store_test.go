@@ -205,7 +205,7 @@ func (s *fakeStore) SeeFunctions(ctx context.Context, _ archive.SourceID, functi
 	return known, err
 }
 
-func (s *fakeStore) UnseenFunctions(ctx context.Context, _ archive.SourceID, before time.Time) (known []archive.Known, err error) {
+func (s *fakeStore) UnseenFunctions(ctx context.Context, _ archive.SourceID, before time.Time, _ time.Duration) (known []archive.Known, err error) {
 	err = s.do(ctx, opUnseen, func() error {
 		for _, f := range s.functions {
 			if !f.gone && f.lastSeen.Before(before) {

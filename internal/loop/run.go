@@ -157,7 +157,7 @@ func (r *run) listFunctions(ctx context.Context) ([]archive.Known, error) {
 		}
 		functions = append(functions, known...)
 	}
-	unseen, err := r.Store.UnseenFunctions(ctx, r.Source.ID(), r.began)
+	unseen, err := r.Store.UnseenFunctions(ctx, r.Source.ID(), r.began, r.SourceRetention)
 	if err != nil {
 		return nil, fmt.Errorf("look up functions that are no longer listed: %w", err)
 	}

@@ -113,7 +113,7 @@ func (set *Set) DryBackfill(ctx context.Context, s *Source, o archive.Order, out
 // knownFunctions returns the functions of the archive that match, with their versions.
 func (set *Set) knownFunctions(ctx context.Context, archiver *loop.Archiver) ([]archive.Known, error) {
 	now := archiver.Clock.Now()
-	known, err := set.store.UnseenFunctions(ctx, archiver.Source.ID(), now)
+	known, err := set.store.UnseenFunctions(ctx, archiver.Source.ID(), now, archiver.SourceRetention)
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func (a *Archive) CheckTotals() {
 			SELECT function_id,
 			       count(*) FILTER (WHERE planned) AS windows,
 			       count(*) FILTER (WHERE state = 'complete') AS complete,
-			       count(*) FILTER (WHERE planned AND state NOT IN ('complete', 'gone')) AS open,
+			       count(*) FILTER (WHERE planned AND state NOT IN ('complete', 'gone', 'expired')) AS open,
 			       count(*) FILTER (WHERE state = 'short') AS short,
 			       count(*) FILTER (WHERE state = 'failed') AS failed,
 			       count(*) FILTER (WHERE state = 'gone') AS gone,
@@ -57,7 +57,11 @@ func (a *Archive) CheckTotals() {
 			       max(window_start) FILTER (WHERE planned) + interval '1 hour' AS planned_to,
 			       min(window_start) FILTER (WHERE state = 'complete') AS complete_from,
 			       max(window_start) FILTER (WHERE state = 'complete') + interval '1 hour' AS complete_to,
-			       max(window_start) FILTER (WHERE records > 0) + interval '1 hour' AS recorded_to
+			       max(window_start) FILTER (WHERE records > 0) + interval '1 hour' AS recorded_to,
+			       count(*) FILTER (WHERE state = 'expired') AS expired,
+			       count(*) FILTER (WHERE state = 'expired' AND missed AND acknowledged_at IS NULL) AS missed,
+			       min(window_start) FILTER (WHERE state = 'expired') AS expired_from,
+			       max(window_start) FILTER (WHERE state = 'expired') + interval '1 hour' AS expired_to
 			  FROM windows
 			 GROUP BY function_id
 		)
@@ -65,7 +69,8 @@ func (a *Archive) CheckTotals() {
 		  FROM counted c
 		  FULL JOIN (
 			SELECT function_id, windows, complete, open, short, failed, gone, records, pending, rejected,
-			       planned_from, planned_to, complete_from, complete_to, recorded_to
+			       planned_from, planned_to, complete_from, complete_to, recorded_to,
+			       expired, missed, expired_from, expired_to
 			  FROM window_totals) AS t USING (function_id)
 		 WHERE c IS DISTINCT FROM t`)
 	if len(wrong) > 0 {
@@ -88,6 +93,8 @@ func (a *Archive) CheckDays() {
 			       count(*) FILTER (WHERE state = 'short')::integer AS short,
 			       count(*) FILTER (WHERE state = 'failed')::integer AS failed,
 			       count(*) FILTER (WHERE state = 'gone')::integer AS gone,
+			       count(*) FILTER (WHERE state = 'expired')::integer AS expired,
+			       count(*) FILTER (WHERE state = 'expired' AND missed AND acknowledged_at IS NULL)::integer AS missed,
 			       sum(records) AS records, sum(pending) AS pending, sum(rejected) AS rejected
 			  FROM windows
 			 GROUP BY 1, 2
@@ -95,9 +102,9 @@ func (a *Archive) CheckDays() {
 		SELECT c AS counted, d AS kept
 		  FROM counted c
 		  FULL JOIN window_days d USING (function_id, day)
-		 WHERE (c.windows, c.unplanned, c.complete, c.empty, c.in_flight, c.short, c.failed, c.gone, c.records, c.pending, c.rejected)
+		 WHERE (c.windows, c.unplanned, c.complete, c.empty, c.in_flight, c.short, c.failed, c.gone, c.expired, c.missed, c.records, c.pending, c.rejected)
 		       IS DISTINCT FROM
-		       (d.windows, d.unplanned, d.complete, d.empty, d.in_flight, d.short, d.failed, d.gone, d.records, d.pending, d.rejected)`)
+		       (d.windows, d.unplanned, d.complete, d.empty, d.in_flight, d.short, d.failed, d.gone, d.expired, d.missed, d.records, d.pending, d.rejected)`)
 	if len(wrong) > 0 {
 		a.T.Errorf("days are not those of the windows (counted, kept):\n%s", strings.Join(wrong, "\n"))
 	}

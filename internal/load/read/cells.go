@@ -19,6 +19,8 @@ type Cell struct {
 	Short      int64
 	Failed     int64
 	Gone       int64
+	Expired    int64
+	Missed     int64 // expired ones that were missed, and that no operator has acknowledged
 	Records    int64
 	Pending    int64
 }
@@ -57,7 +59,8 @@ func (s *Snapshot) Cells(ctx context.Context, functions []int32, from, to time.T
 func (s *Snapshot) Sums(ctx context.Context, functions []int32, from, to time.Time, grain Grain) ([]Cell, error) {
 	return pg.Collect[Cell](ctx, s.tx, "the sums of windows", `
 		SELECT 0, at, sum(windows)::bigint, sum(complete)::bigint, sum(in_flight)::bigint, sum(off)::bigint,
-		       sum(short)::bigint, sum(failed)::bigint, sum(gone)::bigint, sum(records)::bigint, sum(pending)::bigint
+		       sum(short)::bigint, sum(failed)::bigint, sum(gone)::bigint,
+		       sum(expired)::bigint, sum(missed)::bigint, sum(records)::bigint, sum(pending)::bigint
 		  FROM (`+grain.cells()+`) AS cells
 		 GROUP BY at
 		 ORDER BY at`, pg.Args{"functions": functions, "from": from, "to": to})
@@ -70,6 +73,17 @@ type OpenWindow struct {
 	State      string
 	Attempts   int
 	LastError  *string
+
+	Refused
+	// RetryAt is set if the window is stuck: until then, run and once do not ask for it.
+	RetryAt *time.Time
+}
+
+// Refused is the smallest question that is known to fail, in whole seconds; nil if it
+// is not known. It lies within one window, or covers it.
+type Refused struct {
+	RefusedFrom *time.Time
+	RefusedTo   *time.Time
 }
 
 //go:embed openwindows.sql
@@ -89,6 +103,7 @@ type Trouble struct {
 	Functions  int64
 	FunctionID int32 // the function whose error is quoted
 	Start      time.Time
+	Refused
 }
 
 //go:embed troubles.sql

@@ -22,9 +22,10 @@ func TestCells(t *testing.T) {
 	known := []archive.Known{a.Function("f"), a.Function("g"), a.Function("h")}
 	ids := []int32{known[0].ID, known[1].ID, known[2].ID}
 	a.Exec(`
-		INSERT INTO windows (function_id, window_start, state, planned, records, pending, rejected)
-		SELECT f, $2::timestamptz + n * interval '1 hour', (ARRAY['complete', 'complete', 'complete', 'pending', 'partial', 'short', 'failed', 'gone'])[1 + (n * 7 + f) % 8],
-		       n % 11 > 0, (n % 3) * (f % 2), CASE WHEN n % 6 = 2 THEN f % 2 ELSE 0 END, (n % 13 = 0)::integer
+		INSERT INTO windows (function_id, window_start, state, planned, records, pending, rejected, missed, acknowledged_at)
+		SELECT f, $2::timestamptz + n * interval '1 hour', (ARRAY['complete', 'complete', 'complete', 'pending', 'partial', 'short', 'failed', 'gone', 'expired'])[1 + (n * 7 + f) % 9],
+		       n % 11 > 0, (n % 3) * (f % 2), CASE WHEN n % 6 = 2 THEN f % 2 ELSE 0 END, (n % 13 = 0)::integer,
+		       n % 2 = 0, CASE WHEN n % 3 = 0 THEN $2 END
 		  FROM unnest($1::integer[]) AS f, generate_series(0, 24 * 12 - 1) AS n`, ids, loadtest.Today)
 	// The log is off between all kinds of times: on the border of a day, within a
 	// day, for longer than the range.
@@ -55,6 +56,7 @@ func TestCells(t *testing.T) {
 			 count(*) FILTER (WHERE planned), count(*) FILTER (WHERE c.state IN ('complete', 'off')),
 			 count(*) FILTER (WHERE c.state = 'complete' AND c.pending > 0), count(*) FILTER (WHERE c.state = 'off'),
 			 count(*) FILTER (WHERE c.state = 'short'), count(*) FILTER (WHERE c.state = 'failed'), count(*) FILTER (WHERE c.state = 'gone'),
+			 count(*) FILTER (WHERE c.state = 'expired'), count(*) FILTER (WHERE c.state = 'expired' AND missed AND w.acknowledged_at IS NULL),
 			 sum(c.records)::bigint, sum(c.pending)::bigint
 			  FROM window_states c
 			  JOIN windows w USING (function_id, window_start)

@@ -34,7 +34,8 @@ WITH off AS MATERIALIZED (
 )
 SELECT d.function_id, d.day AS at, d.windows::bigint AS windows, d.complete::bigint AS complete,
        d.in_flight::bigint AS in_flight, COALESCE(o.off, 0)::bigint AS off, d.short::bigint AS short,
-       d.failed::bigint AS failed, d.gone::bigint AS gone, d.records, d.pending
+       d.failed::bigint AS failed, d.gone::bigint AS gone,
+       d.expired::bigint AS expired, d.missed::bigint AS missed, d.records, d.pending
   FROM archiver_internal.window_days d
   LEFT JOIN off_days o USING (function_id, day)
  WHERE d.function_id = ANY (@functions::integer[]) AND d.day >= @from AND d.day < @to

@@ -12,6 +12,8 @@ SELECT w.function_id, w.window_start AS at, w.planned::integer::bigint AS window
        (w.state = 'short')::integer::bigint AS short,
        (w.state = 'failed')::integer::bigint AS failed,
        (w.state = 'gone')::integer::bigint AS gone,
+       (w.state = 'expired')::integer::bigint AS expired,
+       (w.state = 'expired' AND w.missed AND w.acknowledged_at IS NULL)::integer::bigint AS missed,
        w.records::bigint AS records, w.pending::bigint AS pending
   FROM archiver_internal.windows w
   -- The same rule as in window_states.

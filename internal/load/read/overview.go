@@ -29,6 +29,11 @@ type ProviderOverview struct {
 	// Windows by state; complete ones include those that are off.
 	WindowsPending, WindowsPartial, WindowsComplete, WindowsShort, WindowsFailed, WindowsGone int64
 
+	WindowsExpired int64
+	WindowsMissed  int64 // expired ones that were missed, and that no operator has acknowledged
+	WindowsStuck   int64 // failed ones of which no smaller question can be asked: they wait longer each time
+	ListsNotWhole  int64 // sources whose list of functions was not whole when it was last read
+
 	Records, InFlight, Rejected int64
 
 	OldestIncomplete *time.Time // the first window that is neither complete nor gone

@@ -17,6 +17,11 @@ WITH partial AS (
       FROM functions f
       JOIN status_log_off o USING (function_urn, provider, region, project_id)
      WHERE o.off_to IS NULL
+), stuck AS (
+    SELECT function_id, count(*) AS windows
+      FROM archiver_internal.windows
+     WHERE retry_at IS NOT NULL
+     GROUP BY function_id
 )
 SELECT f.provider,
        count(*) FILTER (WHERE f.gone_at IS NULL),
@@ -28,6 +33,10 @@ SELECT f.provider,
        COALESCE(sum(t.short), 0)::bigint,
        COALESCE(sum(t.failed), 0)::bigint,
        COALESCE(sum(t.gone), 0)::bigint,
+       COALESCE(sum(t.expired), 0)::bigint,
+       COALESCE(sum(t.missed), 0)::bigint,
+       COALESCE(sum(stuck.windows), 0)::bigint,
+       (SELECT count(*) FROM source_lists l WHERE l.provider = f.provider AND NOT l.whole),
        COALESCE(sum(t.records), 0)::bigint,
        COALESCE(sum(t.pending), 0)::bigint,
        COALESCE(sum(t.rejected), 0)::bigint,
@@ -39,17 +48,18 @@ SELECT f.provider,
   LEFT JOIN partial p USING (function_id)
   LEFT JOIN in_flight i USING (function_id)
   LEFT JOIN off USING (function_id)
+  LEFT JOIN stuck USING (function_id)
   LEFT JOIN LATERAL (
     SELECT window_start AS open_since
       FROM archiver_internal.windows
-     WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
+     WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone', 'expired')
      ORDER BY window_start
      LIMIT 1) o ON true
   LEFT JOIN unnest(@providers::text[], @since::timestamptz[]) AS s (provider, since) ON s.provider = f.provider
   LEFT JOIN LATERAL (
     SELECT window_start AS due_since
       FROM archiver_internal.windows
-     WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone')
+     WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone', 'expired')
        AND window_start >= s.since
      ORDER BY window_start
      LIMIT 1) d ON true

@@ -42,13 +42,19 @@ type Function struct {
 	URN      string     `json:"function_urn"`
 	Name     string     `json:"function_name"`
 	GoneAt   *time.Time `json:"gone_at,omitempty"`
+	// MissingSince is since when whole lists of the source do not name the function: it
+	// is probably deleted.
+	MissingSince *time.Time `json:"missing_since,omitempty"`
 
 	Windows  int64 `json:"windows"`  // planned
 	Complete int64 `json:"complete"` // with windows that are off until CountOff
-	Open     int64 `json:"open"`     // planned, and neither complete nor gone
+	Open     int64 `json:"open"`     // planned, and neither complete nor gone nor expired
 	Short    int64 `json:"short"`
 	Failed   int64 `json:"failed"`
+	Stuck    int64 `json:"stuck"` // failed ones of which no smaller question can be asked: they wait longer each time
 	Gone     int64 `json:"gone"`
+	Expired  int64 `json:"expired"`
+	Missed   int64 `json:"missed"` // expired ones that were missed, and that no operator has acknowledged
 	Records  int64 `json:"records"`
 	Pending  int64 `json:"pending"` // records in flight
 	Rejected int64 `json:"rejected"`
@@ -59,8 +65,9 @@ type Function struct {
 	CompleteFrom *time.Time `json:"complete_from,omitempty"`
 	CompleteTo   *time.Time `json:"complete_to,omitempty"`
 
-	OpenSince *time.Time `json:"open_since,omitempty"` // start of the first open window
-	LastError *string    `json:"last_error,omitempty"` // of the last open window with an error
+	OpenSince   *time.Time `json:"open_since,omitempty"`   // start of the first open window
+	MissedSince *time.Time `json:"missed_since,omitempty"` // start of the first window that Missed counts
+	LastError   *string    `json:"last_error,omitempty"`   // of the last open window with an error
 
 	// Off counts windows in which the source kept no records for the whole hour.
 	// Only CountOff sets Off. OffSince is set while the source keeps no records.
