@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -21,35 +19,21 @@ const smallFunctions = 100
 // first, and small ones with 30 each in the same hour.
 func unfair(t *testing.T) *dataset.Data {
 	t.Helper()
-	var invocations, durations strings.Builder
-	invocations.WriteString("HashFunction")
-	for m := range 24 * 60 {
-		fmt.Fprintf(&invocations, ",minute_%d", m+1)
+	functions := []traced{{name: "large", perMinute: inHour(10, 10_000)}}
+	for i := range smallFunctions {
+		functions = append(functions, traced{name: fmt.Sprintf("small-%03d", i+1), perMinute: inHour(10, 1)})
 	}
-	durations.WriteString("HashFunction")
-	for _, rank := range []int{0, 1, 25, 50, 75, 99, 100} {
-		fmt.Fprintf(&durations, ",percentile_Average_%d", rank)
-	}
-	for i := range 1 + smallFunctions {
-		name, perMinute := fmt.Sprintf("small-%03d", i), 1
-		if i == 0 {
-			name, perMinute = "large", 10_000
+	return trace(t, day, functions...)
+}
+
+// inHour has so many records in each of the first 30 minutes of an hour.
+func inHour(hour, perMinute int) func(minute int) int {
+	return func(minute int) int {
+		if minute/60 != hour || minute%60 >= 30 {
+			return 0
 		}
-		fmt.Fprintf(&invocations, "\n%s%s%s%s", name, strings.Repeat(",0", 10*60),
-			strings.Repeat(fmt.Sprintf(",%d", perMinute), 30), strings.Repeat(",0", 14*60-30))
-		fmt.Fprintf(&durations, "\n%s%s", name, strings.Repeat(",100", 7))
+		return perMinute
 	}
-	prefix := filepath.Join(t.TempDir(), "unfair")
-	for suffix, text := range map[string]string{"_inv.csv": invocations.String(), "_run.csv": durations.String()} {
-		if err := os.WriteFile(prefix+suffix, []byte(text+"\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	data, err := dataset.LoadTrace(prefix, day, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
 }
 
 // With one call at a time, a function with 300,000 records in one hour does not

@@ -15,7 +15,7 @@ type spellings struct {
 
 // spelling are the switches of spellings.
 var spelling = []toggle{
-	words("none", "a start or an end that a record does not have: absent, or written as 1970-01-01T00:00:00 (epoch), a second before (minus-1), 0001-01-01 (year-1), 0000-00-00 (zero), 9999-12-31 (max), empty or null", func(f *Faults) *string { return &f.none },
+	words("none", "a start or an end that a record does not have: absent, or written as 1970-01-01T00:00:00 (epoch), a second before (minus-1), 0001-01-01 (year-1), 0000-00-00 (zero), 9999-12-31 (max), empty or null; mixed is all of these but minus-1", func(f *Faults) *string { return &f.none },
 		"absent", "epoch", "minus-1", "year-1", "zero", "max", "empty", "null", "mixed"),
 	shareOf("untimed", "records that have settled and have no end, no start, or neither", func(f *Faults) *float64 { return &f.untimed }),
 	words("spelling", "statuses: as in the API's pages; in other case and with blanks (loose); or, while a record has no end, words that the pages do not name (unknown)", func(f *Faults) *string { return &f.spelling },
@@ -35,7 +35,7 @@ var sentinels = map[string]struct{ text, millis string }{
 
 // sentinel is what stands for a time that a record does not have.
 func (f *faulter) sentinel(i *item) (text, millis string) {
-	s := sentinels[choose(f.none, i.draw.of(drawNone), "epoch", "minus-1", "year-1", "zero", "max", "empty", "null", "absent")]
+	s := sentinels[choose(f.none, i.draw.of(drawNone), "epoch", "year-1", "zero", "max", "empty", "null", "absent")]
 	return s.text, s.millis
 }
 
