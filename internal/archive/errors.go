@@ -125,14 +125,19 @@ func (e *ShortError) Error() string {
 // A ListError says that the source's list of functions was not whole, however often it
 // was asked for. The functions listed are archived.
 type ListError struct {
-	Listed, Counted int // functions; Counted is -1 if the source gives no count
+	Listed, Counted int   // functions; Counted is -1 if the source gives no count
+	Err             error // what ended the list; nil if nothing failed
 }
 
 func (e *ListError) Error() string {
-	if e.Counted < 0 {
-		return fmt.Sprintf("the source's list of functions is not whole: it lists %d, and other functions at other times", e.Listed)
+	text := fmt.Sprintf("the source's list of functions is not whole: it lists %d", e.Listed)
+	if e.Counted >= 0 {
+		text = fmt.Sprintf("the source's list of functions is not whole: it counts %d functions and lists %d", e.Counted, e.Listed)
 	}
-	return fmt.Sprintf("the source's list of functions is not whole: it counts %d functions and lists %d", e.Counted, e.Listed)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
 }
 
 // A SourceError is an error of the source, not of the archive. It concerns one span;

@@ -58,9 +58,9 @@ func (p *pager) advance(page pageSummary) error {
 		p.last = true
 		return nil
 	}
-	if _, repeated := p.pages[page.digest]; repeated {
+	if p.repeated(page) {
 		if page.count <= page.elements {
-			return fmt.Errorf("the source returns the same page again for marker %d, so the end of its list cannot be found", p.offset)
+			return &endlessError{p.offset}
 		}
 		p.last = true // the count shows how much is missing
 		return nil
@@ -87,6 +87,19 @@ func (p *pager) advance(page pageSummary) error {
 		return fmt.Errorf("the source's list has more than %d elements", maxOffset)
 	}
 	return nil
+}
+
+// repeated reports whether the list has had the page before.
+func (p *pager) repeated(page pageSummary) bool {
+	_, repeated := p.pages[page.digest]
+	return repeated
+}
+
+// An endlessError means that the end of a list cannot be found.
+type endlessError struct{ offset int }
+
+func (e *endlessError) Error() string {
+	return fmt.Sprintf("the source returns the same page again for marker %d, so the end of its list cannot be found", e.offset)
 }
 
 // readPages reads a list page by page. fetch reads the page at a marker. A page of

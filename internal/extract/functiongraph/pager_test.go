@@ -20,7 +20,7 @@ var counts = map[string]func(total, n int) int{
 	"absent": func(int, int) int { return -1 },
 	"own":    func(_, n int) int { return n },
 	"zero":   func(int, int) int { return 0 },
-	"one":    func(int, int) int { return 1 },
+	"one":    func(total, _ int) int { return min(total, 1) },
 }
 
 var nexts = map[string]func(offset, n, total int) int{

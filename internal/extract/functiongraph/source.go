@@ -95,72 +95,12 @@ func (s *Source) Named(urn string) (archive.Function, bool) {
 
 // Ping lists one function.
 func (s *Source) Ping(ctx context.Context) error {
-	first, one := "0", "1"
-	_, err := call(ctx, s.client, functiongraph.GenReqDefForListFunctions,
-		&model.ListFunctionsRequest{Marker: &first, Maxitems: &one, ContentType: contentType},
-		permissionFunctions, decodeFunctions)
+	_, err := s.listFunctions(ctx, 0, 1, false)
 	return err
 }
 
 // Endpoint returns the URL of the API.
 func (s *Source) Endpoint() string { return s.client.endpoint }
-
-// maxListings is how often the functions are listed at most. They are listed
-// again if fewer functions came than the source counts: when a function is
-// deleted between two pages, the offsets of the others change.
-const maxListings = 3
-
-// Functions lists the project's functions page by page, each function once.
-func (s *Source) Functions(ctx context.Context) iter.Seq2[[]archive.Function, error] {
-	return func(yield func([]archive.Function, error) bool) {
-		seen := make(map[string]struct{})
-		for list := 1; ; list++ {
-			counted, unusable := 0, 0
-			for page, err := range s.functionPages(ctx) {
-				if err != nil {
-					if context.Cause(ctx) == nil {
-						err = fmt.Errorf("list the functions at %s: %w", s.client.endpoint, err)
-					}
-					yield(nil, err)
-					return
-				}
-				counted, unusable = page.count, unusable+page.unusable
-				if !yield(dropSeen(page.functions, seen), nil) {
-					return
-				}
-			}
-			switch {
-			case counted > len(seen)+unusable && list < maxListings:
-				continue
-			case counted > len(seen)+unusable:
-				s.log.Warn("the source's count of functions is higher than its list", "counted", counted, "listed", len(seen)+unusable)
-			}
-			if unusable > 0 {
-				s.log.Warn("skipped functions without a URN", "functions", unusable)
-			}
-			return
-		}
-	}
-}
-
-// dropSeen removes the functions that are in seen, and adds the others to seen.
-func dropSeen(functions []archive.Function, seen map[string]struct{}) []archive.Function {
-	return slices.DeleteFunc(functions, func(f archive.Function) bool {
-		_, known := seen[f.URN]
-		seen[f.URN] = struct{}{}
-		return known
-	})
-}
-
-// functionPages lists the functions once (page: Querying Functions).
-func (s *Source) functionPages(ctx context.Context) iter.Seq2[functionList, error] {
-	limit := strconv.Itoa(maxFunctions)
-	return readPages(maxFunctions, func(marker *string) (functionList, error) {
-		return call(ctx, s.client, functiongraph.GenReqDefForListFunctions,
-			&model.ListFunctionsRequest{Marker: marker, Maxitems: &limit, ContentType: contentType},
-			permissionFunctions, decodeFunctions)
-	})
-}
 
 // Pages reads a function's invocations from the cursor on. The cursor is the
 // marker, which is an offset, so the next pages can be prefetched.

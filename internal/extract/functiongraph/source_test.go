@@ -4,10 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,49 +120,5 @@ func TestPagesAsk(t *testing.T) {
 		if _, err := read(t.Context(), s, q); err == nil {
 			t.Errorf("cursor %q passed", cursor)
 		}
-	}
-}
-
-// Deleting or creating functions moves the offsets of the others. Each function
-// is still listed once, and none is missed.
-func TestFunctionsDrift(t *testing.T) {
-	t.Parallel()
-	for name, shift := range map[string]int{"one deleted": 1, "one made": -1} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var calls atomic.Int64
-			s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				marker, _ := strconv.Atoi(r.URL.Query().Get("marker"))
-				if calls.Add(1) == 2 {
-					marker += shift
-				}
-				var list []string
-				for i := marker; i < min(900, marker+maxFunctions); i++ {
-					list = append(list, fmt.Sprintf(`{"func_urn":"urn:%d"}`, i))
-				}
-				fmt.Fprintf(w, `{"functions":[%s],"count":900,"next_marker":%d}`, strings.Join(list, ","), marker+len(list))
-			}))
-			all, err := functions(t.Context(), s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			distinct := make(map[string]bool)
-			for _, f := range all {
-				distinct[f.URN] = true
-			}
-			if len(distinct) != 900 || len(all) != 900 {
-				t.Errorf("%d functions, %d distinct", len(all), len(distinct))
-			}
-		})
-	}
-}
-
-// A list that never reaches its count still works.
-func TestFunctionsCountedTooHigh(t *testing.T) {
-	t.Parallel()
-	s := open(t, answerWith(200, `{"functions":[{"func_urn":"urn:a"},{"func_name":"nameless"}],"count":5,"next_marker":2}`))
-	all, err := functions(t.Context(), s)
-	if err != nil || len(all) != 1 {
-		t.Errorf("%v, %v", all, err)
 	}
 }
