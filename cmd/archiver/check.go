@@ -13,6 +13,7 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/load/pg"
 	"archiver/internal/load/read"
+	"archiver/internal/page"
 	"archiver/internal/settings"
 	"archiver/internal/supervise"
 	"archiver/internal/terminal"
@@ -122,6 +123,31 @@ func (c *checkCommand) checkDatabase(ctx context.Context, report *checkReport, a
 		report.fail(where, "%v", supervise.ConnectHint(err))
 	default:
 		report.ok(where, "reached, the schema is up to date")
+		checkLimits(ctx, report, reader)
+	}
+}
+
+// checkLimits tells what was learned of the sources.
+func checkLimits(ctx context.Context, report *checkReport, reader *read.Archive) {
+	var limits []read.Limit
+	err := reader.Snapshot(ctx, func(s *read.Snapshot) (err error) {
+		limits, err = s.Limits(ctx, archive.SystemClock{}.Now())
+		return err
+	})
+	if err != nil {
+		report.fail("limits", "%v", err)
+		return
+	}
+	ofFunctions := 0
+	for i := range limits {
+		if l := &limits[i]; l.FunctionURN != nil {
+			ofFunctions++
+		} else {
+			report.ok("learned of "+page.SourceText(l), "%s: %s, since %s", page.LimitText(l), l.Meaning, l.Learned.Format(time.RFC3339))
+		}
+	}
+	if ofFunctions > 0 {
+		report.ok("limits", "%d of single functions: archiver limits lists them", ofFunctions)
 	}
 }
 

@@ -11,17 +11,19 @@ import (
 // commands is the command line: a field for each command, which stands in a file
 // of its name.
 type commands struct {
-	Run      runCommand      `cmd:"" help:"Stay up and archive at every tick of the schedule."`
-	Once     onceCommand     `cmd:"" help:"Archive everything that is due, then end."`
-	Backfill backfillCommand `cmd:"" help:"Archive the hours in [from, to), due or not."`
-	Verify   verifyCommand   `cmd:"" help:"Compare the archive's counts with the source's."`
-	Query    queryCommand    `cmd:"" help:"Look up invocations of one function: at the source, live, or in the archive."`
-	Status   statusCommand   `cmd:"" help:"Show what is archived, what is not, and since when."`
-	Report   reportCommand   `cmd:"" help:"Write the status page as one file."`
-	Check    checkCommand    `cmd:"" help:"Check configuration, credentials, database, and whether the source keeps records."`
-	Migrate  migrateCommand  `cmd:"" help:"Migrate the schema up or down."`
-	Simulate simulateCommand `cmd:"" help:"Serve the APIs of both clouds, for trying and testing."`
-	Demo     demoCommand     `cmd:"" help:"Show everything on this machine: PostgreSQL, simulator, archive."`
+	Run         runCommand         `cmd:"" help:"Stay up and archive at every tick of the schedule."`
+	Once        onceCommand        `cmd:"" help:"Archive everything that is due, then end."`
+	Backfill    backfillCommand    `cmd:"" help:"Archive the hours in [from, to), due or not."`
+	Verify      verifyCommand      `cmd:"" help:"Compare the archive's counts with the source's."`
+	Query       queryCommand       `cmd:"" help:"Look up invocations of one function: at the source, live, or in the archive."`
+	Status      statusCommand      `cmd:"" help:"Show what is archived, what is not, and since when."`
+	Acknowledge acknowledgeCommand `cmd:"" help:"Take windows that were missed out of the verdict."`
+	Limits      limitsCommand      `cmd:"" help:"Show what was learned of the sources, or forget it."`
+	Report      reportCommand      `cmd:"" help:"Write the status page as one file."`
+	Check       checkCommand       `cmd:"" help:"Check configuration, credentials, database, and whether the source keeps records."`
+	Migrate     migrateCommand     `cmd:"" help:"Migrate the schema up or down."`
+	Simulate    simulateCommand    `cmd:"" help:"Serve the APIs of both clouds, for trying and testing."`
+	Demo        demoCommand        `cmd:"" help:"Show everything on this machine: PostgreSQL, simulator, archive."`
 
 	Config  string           `placeholder:"FILE" help:"Configuration file, YAML: its keys are named as flags are, and it may list several sources."`
 	Version kong.VersionFlag `env:"-" help:"Print the version."`

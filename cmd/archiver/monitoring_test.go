@@ -167,7 +167,7 @@ func TestPrometheus(t *testing.T) {
 		`archiver_call_duration_seconds_count > 0`,
 		`archiver_commit_duration_seconds_count > 0`,
 		`archiver_lookback_seconds == 86400`,
-		`archiver_source_retention_seconds == 2592000`,
+		`archiver_source_retention_seconds == 315360000`,
 		`archiver_database_up == 1`,
 		`archiver_build_info`,
 	} {

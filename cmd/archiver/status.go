@@ -25,8 +25,11 @@ type statusCommand struct {
 	SourceRetention time.Duration `placeholder:"30d" help:"How long the source keeps records: the status shows which missing hours it deletes next. Default ${retentions}."`
 }
 
-// statusRuns is the number of runs in JSON.
-const statusRuns = 5
+// The most runs and failing windows in JSON.
+const (
+	statusRuns    = 5
+	statusFailing = 1000
+)
 
 // plainColumns is the width without a terminal.
 const plainColumns = 80
@@ -35,6 +38,9 @@ const plainColumns = 80
 type status struct {
 	Functions []read.Function `json:"functions"`
 	Runs      []read.Run      `json:"runs"`
+	Failing   []read.Failing  `json:"failing"` // the newest windows that are short or failed
+	Lists     []read.List     `json:"function_lists"`
+	Limits    []read.Limit    `json:"limits"`
 }
 
 func readStatus(ctx context.Context, store *read.Archive, now time.Time) (s status, err error) {
@@ -45,7 +51,16 @@ func readStatus(ctx context.Context, store *read.Archive, now time.Time) (s stat
 		if err := snapshot.CountOff(ctx, s.Functions); err != nil {
 			return err
 		}
-		s.Runs, err = snapshot.Runs(ctx, statusRuns, now.Add(-archive.DeadAfter))
+		if s.Runs, err = snapshot.Runs(ctx, statusRuns, now.Add(-archive.DeadAfter)); err != nil {
+			return err
+		}
+		if s.Failing, err = snapshot.Failing(ctx, statusFailing); err != nil {
+			return err
+		}
+		if s.Lists, err = snapshot.Lists(ctx); err != nil {
+			return err
+		}
+		s.Limits, err = snapshot.Limits(ctx, now)
 		return err
 	})
 	return s, err

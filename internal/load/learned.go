@@ -81,11 +81,13 @@ func (s *Store) Learn(ctx context.Context, source archive.SourceID, learned []ar
 	return nil
 }
 
-// Unlearn forgets all that was learned of the source, and returns how many lessons.
+// Unlearn forgets all that was learned of the sources that match, and returns how many
+// lessons. An empty field matches all sources.
 func (s *Store) Unlearn(ctx context.Context, source archive.SourceID) (int, error) {
 	deleted, err := s.pool.Exec(ctx, `
 		DELETE FROM archiver_internal.learned
-		 WHERE provider = $1 AND region = $2 AND project_id = $3`, source.Provider, source.Region, source.ProjectID)
+		 WHERE $1 IN ('', provider) AND $2 IN ('', region) AND $3 IN ('', project_id)`,
+		source.Provider, source.Region, source.ProjectID)
 	if err != nil {
 		return 0, fmt.Errorf("delete what was learned: %w", err)
 	}
@@ -122,23 +124,36 @@ func (s *Store) Prove(ctx context.Context, source archive.SourceID, age time.Dur
 	return int(proved), nil
 }
 
+// An Acknowledged is what was acknowledged of a function. Times are in UTC.
+type Acknowledged struct {
+	URN         string
+	Windows     int64
+	First, Last time.Time // starts of the first and the last of these windows
+}
+
 // Acknowledge notes that an operator knows of the windows that were missed and start
-// before the given time, of all sources. It returns how many had not been acknowledged.
-func (s *Store) Acknowledge(ctx context.Context, before time.Time) (int, error) {
-	var acknowledged int64
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+// before the given time, of all sources. It returns those that had not been acknowledged,
+// by function.
+func (s *Store) Acknowledge(ctx context.Context, before time.Time) (acknowledged []Acknowledged, err error) {
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, pg.LockAllWindows); err != nil {
 			return fmt.Errorf("wait for writers of windows: %w", err)
 		}
-		updated, err := tx.Exec(ctx, `
-			UPDATE archiver_internal.windows
-			   SET acknowledged_at = clock_timestamp()
-			 WHERE state = 'expired' AND missed AND acknowledged_at IS NULL AND window_start < $1`, before)
-		acknowledged = updated.RowsAffected()
+		acknowledged, err = pg.Collect[Acknowledged](ctx, tx, "the windows acknowledged", `
+			WITH acknowledged AS (
+				UPDATE archiver_internal.windows
+				   SET acknowledged_at = clock_timestamp()
+				 WHERE state = 'expired' AND missed AND acknowledged_at IS NULL AND window_start < @before
+				RETURNING function_id, window_start)
+			SELECT function_urn, count(*), min(window_start), max(window_start)
+			  FROM acknowledged
+			  JOIN functions USING (function_id)
+			 GROUP BY function_urn
+			 ORDER BY function_urn`, pg.Args{"before": before})
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("acknowledge windows: %w", err)
+		return nil, fmt.Errorf("acknowledge windows: %w", err)
 	}
-	return int(acknowledged), nil
+	return acknowledged, nil
 }

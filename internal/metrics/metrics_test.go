@@ -209,7 +209,7 @@ const (
 # TYPE archiver_database_up gauge
 archiver_database_up `
 	windowsHelp = `
-# HELP archiver_windows Windows (one hour of one function) by state: pending, partial, complete, short, failed or gone.
+# HELP archiver_windows Windows (one hour of one function) by state: pending, partial, complete, short, failed, gone or expired.
 # TYPE archiver_windows gauge
 `
 )
@@ -223,7 +223,7 @@ func TestWatch(t *testing.T) {
 	oldest := noon.Add(-72 * time.Hour)
 	r := &fakeReader{overview: read.Overview{Providers: []read.ProviderOverview{{
 		Provider: "functiongraph", Listed: 3, Gone: 1, StatusOff: 2,
-		WindowsPending: 1, WindowsPartial: 2, WindowsComplete: 3, WindowsShort: 4, WindowsFailed: 5, WindowsGone: 6,
+		WindowsPending: 1, WindowsPartial: 2, WindowsComplete: 3, WindowsShort: 4, WindowsFailed: 5, WindowsGone: 6, WindowsExpired: 9, WindowsMissed: 4, WindowsStuck: 2, ListsNotWhole: 1,
 		Records: 100, InFlight: 7, Rejected: 8, OldestIncomplete: &oldest, OldestDue: &noon,
 	}}}}
 	m := New("test")
@@ -250,11 +250,21 @@ func TestWatch(t *testing.T) {
 		t.Errorf("since (-want +got):\n%s", diff)
 	}
 	compare(t, m, upHelp+"1"+windowsHelp+`archiver_windows{provider="functiongraph",state="complete"} 3
+archiver_windows{provider="functiongraph",state="expired"} 9
 archiver_windows{provider="functiongraph",state="failed"} 5
 archiver_windows{provider="functiongraph",state="gone"} 6
 archiver_windows{provider="functiongraph",state="partial"} 2
 archiver_windows{provider="functiongraph",state="pending"} 1
 archiver_windows{provider="functiongraph",state="short"} 4
+# HELP archiver_windows_missed Expired windows that were due while the source still had their records, and that no operator has acknowledged.
+# TYPE archiver_windows_missed gauge
+archiver_windows_missed{provider="functiongraph"} 4
+# HELP archiver_windows_stuck Failed windows of which no smaller question can be asked: they wait longer after each failure.
+# TYPE archiver_windows_stuck gauge
+archiver_windows_stuck{provider="functiongraph"} 2
+# HELP archiver_function_lists_not_whole Sources whose list of functions was not whole when it was last read.
+# TYPE archiver_function_lists_not_whole gauge
+archiver_function_lists_not_whole{provider="functiongraph"} 1
 # HELP archiver_functions Functions by state: listed, gone, or log_off (listed, but the source keeps no records).
 # TYPE archiver_functions gauge
 archiver_functions{provider="functiongraph",state="gone"} 1
@@ -269,16 +279,17 @@ archiver_records_in_flight{provider="functiongraph"} 7
 # HELP archiver_rejected_records Records in the table rejected_records.
 # TYPE archiver_rejected_records gauge
 archiver_rejected_records{provider="functiongraph"} 8
-# HELP archiver_oldest_incomplete_window_timestamp_seconds Start of the oldest window that is neither complete nor gone; absent if there is none.
+# HELP archiver_oldest_incomplete_window_timestamp_seconds Start of the oldest window that is neither complete nor gone nor expired; absent if there is none.
 # TYPE archiver_oldest_incomplete_window_timestamp_seconds gauge
 archiver_oldest_incomplete_window_timestamp_seconds{provider="functiongraph"} 1.7732304e+09
-# HELP archiver_oldest_due_window_timestamp_seconds Start of the oldest window within --source-retention that is neither complete nor gone; absent if there is none.
+# HELP archiver_oldest_due_window_timestamp_seconds Start of the oldest window within --source-retention that is neither complete nor gone nor expired; absent if there is none.
 # TYPE archiver_oldest_due_window_timestamp_seconds gauge
 archiver_oldest_due_window_timestamp_seconds{provider="functiongraph"} 1.7734896e+09
 # HELP archiver_last_success_timestamp_seconds When a pass of run or once, of any process, last archived everything that was due; 0 for never.
 # TYPE archiver_last_success_timestamp_seconds gauge
 archiver_last_success_timestamp_seconds 0
-`, "archiver_database_up", "archiver_windows", "archiver_functions", "archiver_archived_records", "archiver_records_in_flight",
+`, "archiver_database_up", "archiver_windows", "archiver_windows_missed", "archiver_windows_stuck", "archiver_function_lists_not_whole",
+		"archiver_functions", "archiver_archived_records", "archiver_records_in_flight",
 		"archiver_rejected_records", "archiver_oldest_incomplete_window_timestamp_seconds", "archiver_oldest_due_window_timestamp_seconds",
 		"archiver_oldest_record_in_flight_timestamp_seconds", "archiver_last_success_timestamp_seconds")
 	if r.asked != 1 {

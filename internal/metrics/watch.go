@@ -55,7 +55,13 @@ var (
 	functions = prometheus.NewDesc("archiver_functions",
 		"Functions by state: listed, gone, or log_off (listed, but the source keeps no records).", []string{"provider", "state"}, nil)
 	windows = prometheus.NewDesc("archiver_windows",
-		"Windows (one hour of one function) by state: pending, partial, complete, short, failed or gone.", []string{"provider", "state"}, nil)
+		"Windows (one hour of one function) by state: pending, partial, complete, short, failed, gone or expired.", []string{"provider", "state"}, nil)
+	missed = prometheus.NewDesc("archiver_windows_missed",
+		"Expired windows that were due while the source still had their records, and that no operator has acknowledged.", []string{"provider"}, nil)
+	stuck = prometheus.NewDesc("archiver_windows_stuck",
+		"Failed windows of which no smaller question can be asked: they wait longer after each failure.", []string{"provider"}, nil)
+	listsNotWhole = prometheus.NewDesc("archiver_function_lists_not_whole",
+		"Sources whose list of functions was not whole when it was last read.", []string{"provider"}, nil)
 	archived = prometheus.NewDesc("archiver_archived_records",
 		"Records in the archive.", []string{"provider"}, nil)
 	rejected = prometheus.NewDesc("archiver_rejected_records",
@@ -63,9 +69,9 @@ var (
 	inFlight = prometheus.NewDesc("archiver_records_in_flight",
 		"Records with status WAIT or RUNNING; the archiver reads them again.", []string{"provider"}, nil)
 	oldestIncomplete = prometheus.NewDesc("archiver_oldest_incomplete_window_timestamp_seconds",
-		"Start of the oldest window that is neither complete nor gone; absent if there is none.", []string{"provider"}, nil)
+		"Start of the oldest window that is neither complete nor gone nor expired; absent if there is none.", []string{"provider"}, nil)
 	oldestDue = prometheus.NewDesc("archiver_oldest_due_window_timestamp_seconds",
-		"Start of the oldest window within --source-retention that is neither complete nor gone; absent if there is none.", []string{"provider"}, nil)
+		"Start of the oldest window within --source-retention that is neither complete nor gone nor expired; absent if there is none.", []string{"provider"}, nil)
 	oldestInFlight = prometheus.NewDesc("archiver_oldest_record_in_flight_timestamp_seconds",
 		"Start of the oldest record in flight, or of its window if it has not started; absent if there is none.", []string{"provider"}, nil)
 )
@@ -73,7 +79,7 @@ var (
 // Describe implements prometheus.Collector.
 func (c *overviewCollector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		databaseUp, lastSuccess, functions, windows, archived, rejected, inFlight, oldestIncomplete, oldestDue, oldestInFlight,
+		databaseUp, lastSuccess, functions, windows, missed, stuck, listsNotWhole, archived, rejected, inFlight, oldestIncomplete, oldestDue, oldestInFlight,
 	} {
 		to <- d
 	}
@@ -114,9 +120,13 @@ func (c *overviewCollector) Collect(to chan<- prometheus.Metric) {
 			{windows, string(archive.StateShort), p.WindowsShort},
 			{windows, string(archive.StateFailed), p.WindowsFailed},
 			{windows, string(archive.StateGone), p.WindowsGone},
+			{windows, string(archive.StateExpired), p.WindowsExpired},
 		} {
 			gauge(g.desc, float64(g.n), p.Provider, g.state)
 		}
+		gauge(missed, float64(p.WindowsMissed), p.Provider)
+		gauge(stuck, float64(p.WindowsStuck), p.Provider)
+		gauge(listsNotWhole, float64(p.ListsNotWhole), p.Provider)
 		gauge(archived, float64(p.Records), p.Provider)
 		gauge(rejected, float64(p.Rejected), p.Provider)
 		gauge(inFlight, float64(p.InFlight), p.Provider)

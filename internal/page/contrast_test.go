@@ -38,9 +38,9 @@ const contrastScript = `(() => {
 	const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 	const card = rgb(variable("card"));
 	const states = {};
-	for (const name of ["complete", "flight", "short", "failed", "gone", "off", "unread", "bar"]) states[name] = contrast(rgb(variable(name)), card);
+	for (const name of ["complete", "flight", "short", "failed", "missed", "gone", "expired", "off", "unread", "bar"]) states[name] = contrast(rgb(variable(name)), card);
 	const letters = {};
-	for (const name of ["flight", "short", "failed", "gone"]) letters[name] = contrast(rgb(variable(name)), rgb(variable("on")));
+	for (const name of ["flight", "short", "failed", "missed", "gone", "expired"]) letters[name] = contrast(rgb(variable(name)), rgb(variable("on")));
 	return JSON.stringify({ low: [...new Set(low)], texts, states, letters });
 })()`
 
@@ -74,7 +74,7 @@ func contrasts(p *tab) {
 				p.t.Errorf("dark %t: the letter on %s has a contrast of %.2f", dark, name, c)
 			}
 		}
-		if len(found.States) != 8 || len(found.Letters) != 4 {
+		if len(found.States) != 10 || len(found.Letters) != 6 {
 			p.t.Errorf("colours are missing: %v %v", found.States, found.Letters)
 		}
 	}

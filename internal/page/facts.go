@@ -36,13 +36,17 @@ func (l *loader) openHours() (hours, functions int64, oldest time.Time) {
 }
 
 // missing returns the number of due hours of a function that are not archived,
-// and the first of them. It also counts due hours that are not planned yet.
+// and the first of them. It also counts due hours that are not planned yet. A
+// function that the source does not list any more is not late.
 func (l *loader) missing(f *read.Function) (hours int64, first time.Time) {
+	if f.MissingSince != nil {
+		return 0, time.Time{}
+	}
 	hours = f.Open
 	if f.OpenSince != nil {
 		first = f.OpenSince.UTC()
 	}
-	if _, to := expectedHours(f, l.now, l.continues); f.PlannedTo != nil && f.PlannedTo.Before(to) {
+	if _, to := l.expectedHours(f); f.PlannedTo != nil && f.PlannedTo.Before(to) {
 		hours += int64(to.Sub(*f.PlannedTo) / archive.Hour)
 		if first.IsZero() {
 			first = f.PlannedTo.UTC()
@@ -52,36 +56,95 @@ func (l *loader) missing(f *read.Function) (hours int64, first time.Time) {
 }
 
 func (l *loader) verdict() verdict {
-	t := sum(l.functions)
-	var never, holed int64
+	v, late := l.coverageVerdict()
+	var missed, functions, unlisted int64
 	for i := range l.functions {
-		if n := neverRequested(&l.functions[i]); n > 0 {
+		if f := &l.functions[i]; f.Missed > 0 {
+			missed += f.Missed
+			functions++
+		}
+		if l.functions[i].MissingSince != nil {
+			unlisted++
+		}
+	}
+	// Adds what is wrong. The first line is about the worst.
+	worse := func(text, more string) {
+		if v.Class == "good" || v.Class == "wait" && late == 0 {
+			v.Text, text = text, ""
+		}
+		v.Class, v.More = "bad", strings.TrimSpace(strings.Join([]string{v.More, text, more}, " "))
+	}
+	if missed > 0 {
+		worse(fmt.Sprintf("%s of %s %s missed.", plural(missed, "hour", "hours"), plural(functions, "function", "functions"), was(missed)),
+			"The source may have forgotten their records before they were read. archiver acknowledge takes missed hours out of this verdict.")
+	}
+	for i := range l.lists {
+		if list := &l.lists[i]; !list.Whole {
+			worse("A list of functions is not whole.", l.listText(list))
+		}
+	}
+	if unlisted > 0 {
+		v.More = strings.TrimSpace(fmt.Sprintf("%s %s not listed any more, and probably deleted.", v.More+" "+plural(unlisted, "function", "functions"), is(unlisted)))
+	}
+	return v
+}
+
+// listText says that a list of functions is not whole.
+func (l *loader) listText(list *read.List) string {
+	e := archive.ListError{Listed: list.Listed, Counted: -1}
+	if list.Counted != nil {
+		e.Counted = *list.Counted
+	}
+	return fmt.Sprintf("%s %s: %v (%s).", list.Provider, list.Region, &e, ago(list.ListedAt, l.now))
+}
+
+// coverageVerdict says whether the hours that are due are archived, and how many are
+// not.
+func (l *loader) coverageVerdict() (v verdict, hours int64) {
+	var failed, short, stuck, windows, never, holed int64
+	for i := range l.functions {
+		f := &l.functions[i]
+		windows += f.Windows
+		if n := l.neverRequested(f); n > 0 {
 			never += n
 			holed++
+		}
+		if f.MissingSince == nil {
+			failed, short, stuck = failed+f.Failed, short+f.Short, stuck+f.Stuck
 		}
 	}
 	hours, functions, oldest := l.openHours()
 	between := fmt.Sprintf("No run was asked for %s of %s between other hours: only archiver backfill reads them.",
 		plural(never, "hour", "hours"), plural(holed, "function", "functions"))
 	switch {
-	case t.Windows == 0:
-		return verdict{"wait", "Nothing is archived yet.", "The first run plans the hours that are due."}
+	case windows == 0:
+		return verdict{"wait", "Nothing is archived yet.", "The first run plans the hours that are due."}, 0
 	case hours == 0 && never > 0:
-		return verdict{"wait", "Every hour that a run was asked for is archived.", between}
+		return verdict{"wait", "Every hour that a run was asked for is archived.", between}, 0
 	case hours == 0:
-		return verdict{"good", "Every hour that is due is archived.", ""}
+		return verdict{"good", "Every hour that is due is archived.", ""}, 0
 	}
-	v := verdict{Class: "wait"}
+	v.Class = "wait"
 	v.Text = fmt.Sprintf("%s of %s %s not archived yet.", plural(hours, "hour", "hours"), plural(functions, "function", "functions"), is(hours))
 	v.More = "The oldest is " + minuteText(oldest) + " UTC, " + ago(oldest, l.now) + "."
-	if t.Failed+t.Short > 0 {
+	if failed+short > 0 {
 		v.Class = "bad"
-		v.More += fmt.Sprintf(" %s failed, %s short: each run tries them again.", number(t.Failed), number(t.Short))
+		v.More += fmt.Sprintf(" %s failed, %s short: later runs try them again.", number(failed), number(short))
+	}
+	if stuck > 0 {
+		v.More += fmt.Sprintf(" Of these, %s longer after each failure: no smaller question can be asked.", plural(stuck, "waits", "wait"))
 	}
 	if never > 0 {
 		v.More += " " + between
 	}
-	return v
+	return v, hours
+}
+
+func was(n int64) string {
+	if n == 1 {
+		return "was"
+	}
+	return "were"
 }
 
 func is(n int64) string {
@@ -100,6 +163,7 @@ func sum(functions []read.Function) (t read.Function) {
 		t.Short += f.Short
 		t.Failed += f.Failed
 		t.Gone += f.Gone
+		t.Expired += f.Expired
 		t.Off += f.Off
 		t.Records += f.Records
 		t.Pending += f.Pending
@@ -123,6 +187,9 @@ func (l *loader) facts() []fact {
 	complete := fact{"Hours complete", number(t.Complete), "of " + number(t.Windows) + " planned"}
 	if t.Gone > 0 {
 		complete.Note += ", " + number(t.Gone) + " gone"
+	}
+	if t.Expired > 0 {
+		complete.Note += ", " + number(t.Expired) + " expired"
 	}
 	records := fact{"Records", number(t.Records), ""}
 	if t.Rejected > 0 {
@@ -199,6 +266,10 @@ func (l *loader) risks(ctx context.Context) ([]risk, error) {
 		case w.State != string(archive.StatePending):
 			r.Why = w.State
 		}
+		r.Why += refusedText(w.Refused)
+		if w.RetryAt != nil && w.RetryAt.After(l.now) {
+			r.Why += ", asked again at " + minuteText(*w.RetryAt) + " UTC"
+		}
 		if w.LastError != nil && *w.LastError != "" {
 			r.Why += ": " + *w.LastError
 		}
@@ -209,6 +280,15 @@ func (l *loader) risks(ctx context.Context) ([]risk, error) {
 		risks[i] = r
 	}
 	return risks, nil
+}
+
+// refusedText names the smallest question that is known to fail.
+func refusedText(r read.Refused) string {
+	if r.RefusedFrom == nil || r.RefusedTo == nil {
+		return ""
+	}
+	const clock = "15:04:05Z"
+	return " for " + r.RefusedFrom.UTC().Format(clock) + "/" + r.RefusedTo.UTC().Format(clock)
 }
 
 // riskNote explains the assumption behind the risks.
@@ -268,6 +348,9 @@ func (l *loader) errorGroups(ctx context.Context) ([]errorGroup, error) {
 	groups := make([]errorGroup, len(found))
 	for i, t := range found {
 		groups[i] = errorGroup{Error: t.Error, Where: l.names[t.FunctionID], When: minuteText(t.Start) + " UTC"}
+		if refused := refusedText(t.Refused); refused != "" {
+			groups[i].When += ", failed" + refused
+		}
 		if t.Functions > 1 {
 			groups[i].Where += fmt.Sprintf(" and %s", plural(t.Functions-1, "other function", "other functions"))
 		}

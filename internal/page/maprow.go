@@ -36,7 +36,7 @@ func (l *loader) sumRow(ctx context.Context, z zoom, from, to time.Time) (*mapRo
 	}
 	sum := newMapRow(z, from, to)
 	for i := range l.shown {
-		sum.expect(expectedHours(&l.shown[i], l.now, l.continues))
+		sum.expect(l.expectedHours(&l.shown[i]))
 	}
 	sum.fill(cells)
 	return sum, nil
@@ -56,7 +56,7 @@ func (l *loader) functionRows(ctx context.Context, functions []read.Function, z 
 	for i := range functions {
 		f := &functions[i]
 		rows[i] = newMapRow(z, from, to)
-		rows[i].expect(expectedHours(f, l.now, l.continues))
+		rows[i].expect(l.expectedHours(f))
 		rows[i].fill(byFunction[f.ID])
 	}
 	return rows, nil
@@ -85,6 +85,8 @@ func (r *mapRow) fill(cells []read.Cell) {
 		sum.Short += cell.Short
 		sum.Failed += cell.Failed
 		sum.Gone += cell.Gone
+		sum.Expired += cell.Expired
+		sum.Missed += cell.Missed
 		sum.Records += cell.Records
 		sum.Pending += cell.Pending
 	}

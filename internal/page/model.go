@@ -34,6 +34,8 @@ type model struct {
 	RiskNote     string
 	LogsOff      []logOff
 	MoreLogsOff  int
+	Learned      []learned
+	MoreLearned  int
 	Errors       []errorGroup
 	Runs         []runRow
 }
@@ -45,6 +47,8 @@ type loader struct {
 	now             time.Time
 	sourceRetention func(provider string) time.Duration
 	continues       bool            // run or once continues the archive
+	lists           []read.List     // of functions
+	limits          []read.Limit    // that were learned of the sources
 	functions       []read.Function // of all functions
 	shown           []read.Function // that match, functions with problems first
 	names           map[int32]string
@@ -72,6 +76,12 @@ func (p *Page) load(ctx context.Context, asked request, use func(*loader) error)
 		if l.continues, err = l.GoesOn(ctx); err != nil {
 			return err
 		}
+		if l.lists, err = l.Lists(ctx); err != nil {
+			return err
+		}
+		if l.limits, err = l.Limits(ctx, l.now); err != nil {
+			return err
+		}
 		l.selectFunctions()
 		return use(l)
 	})
@@ -81,6 +91,7 @@ func (l *loader) model(ctx context.Context) (m *model, err error) {
 	m = &model{Report: l.report, Match: l.match, Legend: stateTexts}
 	m.Verdict, m.Facts = l.verdict(), l.facts()
 	m.LogsOff, m.MoreLogsOff = l.logsOff()
+	m.Learned, m.MoreLearned = l.learned()
 	running, finished, err := l.lastRuns(ctx, maxRuns)
 	if err != nil {
 		return nil, err
@@ -143,8 +154,10 @@ func regionAndVersion(f *read.Function) string {
 // rank is low for functions with problems.
 func rank(f *read.Function) int {
 	switch {
-	case f.Failed+f.Short > 0:
+	case f.Missed > 0, f.MissingSince == nil && f.Failed+f.Short > 0:
 		return 0
+	case f.MissingSince != nil:
+		return 2
 	case f.Open > 0:
 		return 1
 	case f.Windows == 0:
@@ -170,7 +183,10 @@ func compareTimes(a, b *time.Time) int {
 // extent returns the start of the first and the end of the last expected hour.
 func (l *loader) extent() (from, to time.Time) {
 	for i := range l.functions {
-		f, t := expectedHours(&l.functions[i], l.now, l.continues)
+		f, t := l.expectedHours(&l.functions[i])
+		if planned := l.functions[i].PlannedFrom; planned != nil {
+			f = planned.UTC() // hours before the expected ones may have windows
+		}
 		if t.After(f) {
 			if from.IsZero() || f.Before(from) {
 				from = f

@@ -202,7 +202,7 @@ func TestAtRisk(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if want := (verdict{"bad", "10 hours of 4 functions are not archived yet.",
-		"The oldest is 11 Feb 2026, 03:00 UTC, 31 days ago. 10 failed, 0 short: each run tries them again."}); m.Verdict != want {
+		"The oldest is 11 Feb 2026, 03:00 UTC, 31 days ago. 10 failed, 0 short: later runs try them again."}); m.Verdict != want {
 		t.Errorf("the verdict is %v", m.Verdict)
 	}
 }

@@ -56,6 +56,7 @@ func (l *loader) print(ctx context.Context, p *printer) (err error) {
 		return err
 	}
 	l.printOff(p)
+	l.printLearned(p)
 	if err := l.printRuns(ctx, p); err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func (l *loader) printFunctions(p *printer, shown []read.Function) {
 		if !since.IsZero() {
 			open, s = shortTime(since, l.now), orange
 		}
-		if f.Failed+f.Short > 0 {
+		if rank(f) == 0 {
 			s = red
 		}
 		table.Add(l.names[f.ID], fmt.Sprintf("%d/%d", f.Complete, f.Windows), number(f.Records), number(f.Pending), open, remarks(f))
@@ -105,7 +106,7 @@ func remarks(f *read.Function) string {
 	for _, state := range []struct {
 		n    int64
 		name string
-	}{{f.Failed, "failed"}, {f.Short, "short"}, {f.Gone, "gone"}, {f.Rejected, "rejected"}} {
+	}{{f.Failed, "failed"}, {f.Short, "short"}, {f.Missed, "missed"}, {f.Expired - f.Missed, "expired"}, {f.Gone, "gone"}, {f.Rejected, "rejected"}} {
 		if state.n > 0 {
 			parts = append(parts, number(state.n)+" "+state.name)
 		}
@@ -132,6 +133,21 @@ func (l *loader) printRisks(ctx context.Context, p *printer) error {
 	}
 	p.text(faint, 0, 4, l.riskNote())
 	return nil
+}
+
+func (l *loader) printLearned(p *printer) {
+	all, more := l.learned()
+	if len(all) == 0 {
+		return
+	}
+	p.title("LEARNED OF THE SOURCES")
+	for _, limit := range all {
+		p.text(plain, 0, 2, limit.Source+": "+limit.Value)
+		p.text(faint, 2, 2, limit.What+", since "+limit.Since)
+	}
+	if more > 0 {
+		p.text(faint, 0, 1, fmt.Sprintf("… and %d more: archiver limits", more))
+	}
 }
 
 func (l *loader) printOff(p *printer) {

@@ -21,8 +21,10 @@ type glyph struct {
 var glyphs = [states]glyph{
 	failed:   {"F", red},
 	short:    {"S", purple},
+	missed:   {"M", red},
 	notRead:  {"·", orange},
 	gone:     {"G", faint},
+	expired:  {"x", faint},
 	inFlight: {"▓", sky},
 	off:      {"-", faint},
 	complete: {"█", blue},
@@ -141,7 +143,7 @@ func (p *printer) legend() {
 	}{
 		{glyphs[complete], "complete"}, {glyphs[inFlight], "records in flight"}, {partlyRead, "partly read"},
 		{glyphs[notRead], "not read"}, {glyphs[failed], "failed"}, {glyphs[short], "short"},
-		{glyphs[gone], "gone"}, {glyphs[off], "off: the source kept no records"},
+		{glyphs[missed], "missed"}, {glyphs[expired], "expired"}, {glyphs[gone], "gone"}, {glyphs[off], "off: the source kept no records"},
 	}
 	var parts []part
 	room := p.Columns

@@ -19,8 +19,10 @@ type state int
 const (
 	failed state = iota
 	short
+	missed
 	notRead
 	gone
+	expired
 	inFlight
 	off
 	complete
@@ -36,10 +38,12 @@ type stateText struct {
 // stateTexts describes each state. Letter and pattern distinguish the states
 // without colour.
 var stateTexts = [states]stateText{
-	failed:   {"f", "failed", "reading the hour ended with an error; the next run tries again", "F"},
+	failed:   {"f", "failed", "reading the hour ended with an error; a later run tries again", "F"},
 	short:    {"s", "short", "the source counts more records than it returns; the next run tries again", "S"},
+	missed:   {"m", "missed", "the source may have forgotten records before the hour was read to its end; what came is kept", "M"},
 	notRead:  {"n", "not read", "the hour is due and not completely read, or no run was asked for it", "N"},
 	gone:     {"g", "gone", "the function was deleted at the source before the hour was read", "G"},
+	expired:  {"e", "expired", "the hour is older than the source keeps records, or it was missed and is acknowledged; what came is kept", "x"},
 	inFlight: {"i", "in flight", "complete, but some of its records wait or run; the archiver reads them again", "i"},
 	off:      {"o", "off", "the source kept no records: the function's status log was off", "–"},
 	complete: {"c", "complete", "every record that the source returned is archived", ""},
@@ -75,8 +79,9 @@ func (t *tally) worst() state {
 // count as not read.
 func tallyOf(c *read.Cell, expected int64) (t tally) {
 	t[failed], t[short], t[gone], t[inFlight], t[off] = c.Failed, c.Short, c.Gone, c.InFlight, c.Off
+	t[missed], t[expired] = c.Missed, c.Expired-c.Missed
 	t[complete] = c.Complete - c.InFlight - c.Off
-	t[notRead] = max(0, max(expected, c.Windows)-c.Failed-c.Short-c.Gone-c.Complete)
+	t[notRead] = max(0, max(expected, c.Windows)-c.Failed-c.Short-c.Gone-c.Expired-c.Complete)
 	return t
 }
 
@@ -102,37 +107,47 @@ func (t *tally) text() string {
 // settles, and the hourly schedule runs.
 const settleTime = 2 * time.Hour
 
+// plannedFrom returns the first planned hour of a function. The source may have
+// forgotten earlier hours before it first listed the function: of these, only hours with
+// records have windows.
+func (l *loader) plannedFrom(f *read.Function) time.Time {
+	kept := f.FirstSeen.UTC().Add(-l.sourceRetention(f.Provider)).Truncate(archive.Hour)
+	return minTime(maxTime(f.PlannedFrom.UTC(), kept), f.PlannedTo.UTC())
+}
+
 // expectedHours returns the hours in which a function should have windows: from
 // the first planned hour to the last planned hour or, if run or once continues
 // the archive, to settleTime ago. A function that has been empty for long
 // rests: until the end of the rest, no hours are expected after the last
 // planned hour.
-func expectedHours(f *read.Function, now time.Time, continues bool) (from, to time.Time) {
+func (l *loader) expectedHours(f *read.Function) (from, to time.Time) {
 	if f.PlannedFrom == nil {
 		return from, to
 	}
 	to = f.PlannedTo.UTC()
-	if continues {
-		due := now.Add(-settleTime).Truncate(archive.Hour)
+	if l.continues {
+		due := l.now.Add(-settleTime).Truncate(archive.Hour)
 		if f.RestsUntil != nil && due.Before(*f.RestsUntil) {
-			return f.PlannedFrom.UTC(), to
+			return l.plannedFrom(f), to
 		}
 		to = maxTime(to, due)
-		if f.GoneAt != nil {
-			to = maxTime(f.PlannedTo.UTC(), minTime(to, f.GoneAt.Truncate(archive.Hour)))
+		for _, end := range []*time.Time{f.GoneAt, f.MissingSince} {
+			if end != nil {
+				to = maxTime(f.PlannedTo.UTC(), minTime(to, end.Truncate(archive.Hour)))
+			}
 		}
 	}
-	return f.PlannedFrom.UTC(), to
+	return l.plannedFrom(f), to
 }
 
 // neverRequested counts the hours between the first and the last planned hour
 // for which no run was ever asked. They exist after a backfill of a time long
 // ago, or after a pause longer than the lookback. No run reads them by itself.
-func neverRequested(f *read.Function) int64 {
+func (l *loader) neverRequested(f *read.Function) int64 {
 	if f.PlannedFrom == nil {
 		return 0
 	}
-	return max(0, int64(f.PlannedTo.Sub(*f.PlannedFrom)/archive.Hour)-f.Windows)
+	return max(0, int64(f.PlannedTo.Sub(l.plannedFrom(f))/archive.Hour)-f.Windows)
 }
 
 // overlapHours counts the hours of [from, to) that are also in [within, until).

@@ -140,6 +140,8 @@ func remark(f *read.Function) string {
 	switch {
 	case f.GoneAt != nil:
 		return "gone"
+	case f.MissingSince != nil:
+		return "not listed"
 	case f.OffSince != nil:
 		return "log off"
 	case f.Windows == 0:

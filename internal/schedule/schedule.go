@@ -3,6 +3,7 @@
 package schedule
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -26,6 +27,27 @@ func Parse(expression string) (cron.Schedule, error) {
 		return nil, fmt.Errorf("%q is not a cron expression of five fields: %w", expression, err)
 	}
 	return s, nil
+}
+
+// manyTicks is how many ticks are looked at for the shortest time between two.
+const manyTicks = 1000
+
+// Shortest returns the shortest time between two ticks after a time; an hour if there
+// are no two.
+func Shortest(ticks cron.Schedule, after time.Time) time.Duration {
+	shortest := time.Duration(0)
+	last := ticks.Next(after)
+	for range manyTicks {
+		next := ticks.Next(last)
+		if last.IsZero() || next.IsZero() {
+			break
+		}
+		if gap := next.Sub(last); shortest == 0 || gap < shortest {
+			shortest = gap
+		}
+		last = next
+	}
+	return cmp.Or(shortest, time.Hour)
 }
 
 // Run calls the job at every tick until ctx ends, and then waits for a job that is

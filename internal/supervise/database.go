@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"archiver/internal/load"
+	"archiver/internal/load/days"
 	"archiver/internal/load/pg"
 	"archiver/internal/load/read"
 	"archiver/internal/settings"
@@ -30,6 +32,24 @@ func OpenReader(ctx context.Context, s *settings.Settings, log *slog.Logger) (*p
 		return nil, err
 	}
 	return db, nil
+}
+
+// OpenStore opens the database for a command that changes what the archive says of
+// windows and sources, and asks no source. Close the database.
+func OpenStore(ctx context.Context, s *settings.Settings, log *slog.Logger) (*load.Store, *pg.DB, error) {
+	address, err := s.DatabaseURL()
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := pg.Open(ctx, address, 1, log, pg.Rotated(s.Database.Read))
+	if err != nil {
+		return nil, nil, ConnectHint(err)
+	}
+	if err := read.New(db).Ping(ctx); err != nil {
+		db.Close()
+		return nil, nil, err
+	}
+	return load.New(db, days.New(db)), db, nil
 }
 
 // ConnectHint adds to an error what to do if the database cannot be reached.

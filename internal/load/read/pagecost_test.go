@@ -52,8 +52,8 @@ func TestPageCost(t *testing.T) {
 			blocks += a.Blocks(q.SQL, q.Args...)
 		}
 		t.Logf("GET %s: %d questions, %d blocks, %d KB, %s", test.path, len(queries), blocks, answer.Body.Len()>>10, took.Round(time.Millisecond))
-		if len(queries) != 8 || blocks > test.blocks || answer.Body.Len() > 1<<20 {
-			t.Errorf("GET %s: %d questions, %d blocks and %d bytes, want 8, and %d and 1 MB at most", test.path, len(queries), blocks, answer.Body.Len(), test.blocks)
+		if len(queries) != 10 || blocks > test.blocks || answer.Body.Len() > 1<<20 {
+			t.Errorf("GET %s: %d questions, %d blocks and %d bytes, want 10, and %d and 1 MB at most", test.path, len(queries), blocks, answer.Body.Len(), test.blocks)
 		}
 	}
 }

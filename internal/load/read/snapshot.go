@@ -35,13 +35,14 @@ func (a *Archive) Snapshot(ctx context.Context, f func(*Snapshot) error) (err er
 // A Function is what is archived of one function, and what is not. Times are in
 // UTC. The JSON is that of archiver status --json.
 type Function struct {
-	ID       int32      `json:"-"`
-	Provider string     `json:"provider"`
-	Region   string     `json:"region"`
-	Project  string     `json:"-"`
-	URN      string     `json:"function_urn"`
-	Name     string     `json:"function_name"`
-	GoneAt   *time.Time `json:"gone_at,omitempty"`
+	ID        int32      `json:"-"`
+	Provider  string     `json:"provider"`
+	Region    string     `json:"region"`
+	Project   string     `json:"-"`
+	URN       string     `json:"function_urn"`
+	Name      string     `json:"function_name"`
+	FirstSeen time.Time  `json:"-"` // when the source first listed it
+	GoneAt    *time.Time `json:"gone_at,omitempty"`
 	// MissingSince is since when whole lists of the source do not name the function: it
 	// is probably deleted.
 	MissingSince *time.Time `json:"missing_since,omitempty"`

@@ -28,10 +28,10 @@ func TestStatus(t *testing.T) {
 	from, to, since, end, down := loadtest.Hour(0), loadtest.Hour(2), loadtest.Hour(3), loadtest.Hour(4), "down"
 	want := []read.Function{
 		{
-			ID: busy.ID, Provider: "functiongraph", Region: "cn-north-4", Project: "p", URN: "urn:busy", Name: "busy", Windows: 3, Complete: 2, Open: 1,
+			ID: busy.ID, Provider: "functiongraph", Region: "cn-north-4", Project: "p", URN: "urn:busy", Name: "busy", FirstSeen: loadtest.Noted, Windows: 3, Complete: 2, Open: 1,
 			Failed: 1, Records: 2, Pending: 1, Rejected: 1, PlannedFrom: &from, PlannedTo: &end, CompleteFrom: &from, CompleteTo: &to, OpenSince: &since, LastError: &down,
 		},
-		{ID: idle.ID, Provider: "functiongraph", Region: "cn-north-4", Project: "p", URN: "urn:idle", Name: "idle"},
+		{ID: idle.ID, Provider: "functiongraph", Region: "cn-north-4", Project: "p", URN: "urn:idle", Name: "idle", FirstSeen: loadtest.Noted},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
