@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"path"
-	"strings"
 )
 
 // envelopes are how an error in the body of a 200 is written.
@@ -49,21 +48,15 @@ func (s *Server) answerEnvelope(w http.ResponseWriter, r *http.Request) {
 	}
 	body := `{"` + names[0] + `":` + quote(code) + `,"` + names[1] + `":` + quote(e.message) + `,"count":0`
 	if f.envelopeList {
-		body += `,"` + listName(r) + `":[]`
+		body += `,"` + listNames[path.Base(r.URL.Path)] + `":[]`
 	}
 	write(w, http.StatusOK, []byte(body+"}"))
 }
 
-// listName is the name of the list in the answer to a request.
-func listName(r *http.Request) string {
-	switch name := path.Base(r.URL.Path); {
-	case strings.HasSuffix(name, "async-invocations"):
-		return "invocations"
-	case name == "stateful-async-invocation-functions":
-		return "data"
-	default:
-		return strings.ReplaceAll(name, "-", "_")
-	}
+// listNames are the names of the lists in answers, by the end of the path that is asked for.
+var listNames = map[string]string{
+	"functions": "functions", "versions": "versions", "aliases": "aliases", "async-invoke-configs": "async_invoke_configs",
+	"async-invocations": "invocations", "stateful-async-invocations": "invocations", "stateful-async-invocation-functions": "data",
 }
 
 func (s *Server) hollow(w http.ResponseWriter, _ *http.Request) {

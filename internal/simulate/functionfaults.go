@@ -13,9 +13,11 @@ var functionAnswers = map[string]error{
 	"429": errThrottled,
 	"500": errBroken,
 
-	// Codes of a 404: the first of FunctionGraph, the others of Function Compute (page:
-	// Error codes). The other API answers these functions as with 404.
-	"FSS.1051":             &refusal{status: http.StatusNotFound, code: "FSS.1051", message: "not found the function", computeCode: errNoFunction.computeCode},
+	// Codes for what does not exist, of FunctionGraph and of Function Compute (pages: Error
+	// Codes). The other API answers these functions as with 404.
+	"FSS.0410":             notFoundOfGraph(http.StatusGone, "FSS.0410"),
+	"FSS.1051":             notFoundOfGraph(http.StatusNotFound, "FSS.1051"),
+	"FSS.1052":             notFoundOfGraph(http.StatusBadRequest, "FSS.1052"),
 	"ServiceNotFound":      notFoundOfCompute("ServiceNotFound"),
 	"VersionNotFound":      notFoundOfCompute("VersionNotFound"),
 	"AliasNotFound":        notFoundOfCompute("AliasNotFound"),
@@ -26,7 +28,11 @@ var functionAnswers = map[string]error{
 }
 
 var functionAnswerNames = []string{
-	"401", "403", "404", "429", "500", "FSS.1051", "ServiceNotFound", "VersionNotFound", "AliasNotFound", "AsyncConfigNotExists", "envelope", "hollow",
+	"401", "403", "404", "429", "500", "FSS.0410", "FSS.1051", "FSS.1052", "ServiceNotFound", "VersionNotFound", "AliasNotFound", "AsyncConfigNotExists", "envelope", "hollow",
+}
+
+func notFoundOfGraph(status int, code string) *refusal {
+	return &refusal{status: status, code: code, message: "not found the function", computeCode: errNoFunction.computeCode}
 }
 
 func notFoundOfCompute(code string) *refusal {

@@ -89,16 +89,16 @@ func TestSignedOnce(t *testing.T) {
 	}
 
 	// The SDK's signature has the time in seconds.
-	real, h := serve(t, generate(t, 1, 10), with(t, "signed-once"))
+	sdk, h := serve(t, generate(t, 1, 10), with(t, "signed-once"))
 	var kept *http.Request
 	c := client(t, h.URL, secretKey, roundTripper(func(r *http.Request) { kept = r }))
-	if len(walk(t, c, real.Functions()[0].URN)) == 0 || kept == nil {
+	if len(walk(t, c, sdk.Functions()[0].URN)) == 0 || kept == nil {
 		t.Fatal("nothing was read")
 	}
 	again := httptest.NewRequest(http.MethodGet, kept.URL.RequestURI(), nil)
 	again.Header = kept.Header
 	w := httptest.NewRecorder()
-	real.ServeHTTP(w, again)
+	sdk.ServeHTTP(w, again)
 	if w.Code != 401 || !strings.Contains(w.Body.String(), "APIGW.0301") {
 		t.Errorf("the same signature: %d %s", w.Code, w.Body)
 	}
@@ -124,7 +124,7 @@ func TestKeptClosed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if body, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != 200 {
+		if body, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusOK {
 			t.Errorf("call %d: %d %s, %v", calls, answer.StatusCode, body, err)
 		}
 		_ = answer.Body.Close()

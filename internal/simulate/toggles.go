@@ -110,7 +110,7 @@ var troubles = slices.Concat(disturbed(), []toggle{
 	whole("deny", "the number of the first call that is refused with 403, as are all later ones", 1, func(f *Faults) *int { return &f.deny }),
 	shareOf("gone", "functions that answer 404, at least one", func(f *Faults) *float64 { return &f.gone }),
 	duration("gone-after", "how long after the server's start these functions answer 404 (default 0s)", func(f *Faults) *time.Duration { return &f.goneAfter }),
-	words("gone-answer", "another answer of these functions: a status, or the code of a 404", func(f *Faults) *string { return &f.goneAnswer }, functionAnswerNames...),
+	words("gone-answer", "another answer of these functions: a status, or a code for what does not exist", func(f *Faults) *string { return &f.goneAnswer }, functionAnswerNames...),
 	words("gone-listed", "whether the list of functions names them", func(f *Faults) *string { return &f.goneListed }, "yes", "no"),
 	shareOf("broken", "functions that always answer 500, at least one", func(f *Faults) *float64 { return &f.broken }),
 	words("broken-answer", "another answer of these functions: as gone-answer, an error in the body of a 200, or a 200 with {}", func(f *Faults) *string { return &f.brokenAnswer }, functionAnswerNames...),
