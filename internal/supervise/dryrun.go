@@ -124,9 +124,10 @@ func (set *Set) knownFunctions(ctx context.Context, archiver *loop.Archiver) ([]
 
 // dueLine tells what would be read.
 func dueLine(due []archive.Due, o archive.Order) string {
-	windows, functions := 0, 0
+	windows, functions, waiting := 0, 0, 0
 	oldest := o.Range.To
 	for _, d := range due {
+		waiting += d.Waiting
 		if d.Windows == 0 {
 			continue // only records in flight or counts are due
 		}
@@ -138,6 +139,9 @@ func dueLine(due []archive.Due, o archive.Order) string {
 	line := fmt.Sprintf("%d windows of %d functions are due and would be read", windows, functions)
 	if windows > 0 {
 		line += ", the oldest of " + oldest.UTC().Format(time.RFC3339)
+	}
+	if waiting > 0 {
+		line += fmt.Sprintf("; %d windows that failed before wait", waiting)
 	}
 	return line
 }

@@ -26,7 +26,8 @@ type ProviderOverview struct {
 	Gone      int64
 	StatusOff int64 // listed functions of which the source keeps no records now
 
-	// Windows by state; complete ones include those that are off.
+	// Windows by state; complete ones include those that are off. Open windows of functions
+	// that are missing from the list are not counted.
 	WindowsPending, WindowsPartial, WindowsComplete, WindowsShort, WindowsFailed, WindowsGone int64
 
 	WindowsExpired int64
@@ -36,7 +37,7 @@ type ProviderOverview struct {
 
 	Records, InFlight, Rejected int64
 
-	OldestIncomplete *time.Time // the first window that is neither complete nor gone
+	OldestIncomplete *time.Time // the first window that is neither complete nor gone nor expired
 	OldestDue        *time.Time // the first of them that the source still has
 	OldestInFlight   *time.Time // the start of the record in flight for longest
 }

@@ -27,15 +27,17 @@ SELECT f.provider,
        count(*) FILTER (WHERE f.gone_at IS NULL),
        count(*) FILTER (WHERE f.gone_at IS NOT NULL),
        count(off.function_id) FILTER (WHERE f.gone_at IS NULL),
-       COALESCE(sum(GREATEST(t.open - t.short - t.failed - COALESCE(p.windows, 0), 0)), 0)::bigint,
-       COALESCE(sum(p.windows), 0)::bigint,
+       -- Functions that are missing from the list are probably deleted: their open windows
+       -- are no trouble.
+       COALESCE(sum(GREATEST(t.open - t.short - t.failed - COALESCE(p.windows, 0), 0)) FILTER (WHERE f.missing_since IS NULL), 0)::bigint,
+       COALESCE(sum(p.windows) FILTER (WHERE f.missing_since IS NULL), 0)::bigint,
        COALESCE(sum(t.complete), 0)::bigint,
-       COALESCE(sum(t.short), 0)::bigint,
-       COALESCE(sum(t.failed), 0)::bigint,
+       COALESCE(sum(t.short) FILTER (WHERE f.missing_since IS NULL), 0)::bigint,
+       COALESCE(sum(t.failed) FILTER (WHERE f.missing_since IS NULL), 0)::bigint,
        COALESCE(sum(t.gone), 0)::bigint,
        COALESCE(sum(t.expired), 0)::bigint,
        COALESCE(sum(t.missed), 0)::bigint,
-       COALESCE(sum(stuck.windows), 0)::bigint,
+       COALESCE(sum(stuck.windows) FILTER (WHERE f.missing_since IS NULL), 0)::bigint,
        (SELECT count(*) FROM source_lists l WHERE l.provider = f.provider AND NOT l.whole),
        COALESCE(sum(t.records), 0)::bigint,
        COALESCE(sum(t.pending), 0)::bigint,
@@ -52,14 +54,14 @@ SELECT f.provider,
   LEFT JOIN LATERAL (
     SELECT window_start AS open_since
       FROM archiver_internal.windows
-     WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone', 'expired')
+     WHERE t.open > 0 AND f.missing_since IS NULL AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone', 'expired')
      ORDER BY window_start
      LIMIT 1) o ON true
   LEFT JOIN unnest(@providers::text[], @since::timestamptz[]) AS s (provider, since) ON s.provider = f.provider
   LEFT JOIN LATERAL (
     SELECT window_start AS due_since
       FROM archiver_internal.windows
-     WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone', 'expired')
+     WHERE t.open > 0 AND f.missing_since IS NULL AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone', 'expired')
        AND window_start >= s.since
      ORDER BY window_start
      LIMIT 1) d ON true
