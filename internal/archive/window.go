@@ -25,11 +25,22 @@ func (s Span) String() string {
 // WindowOf returns the start of the window in which t lies.
 func WindowOf(t time.Time) time.Time { return t.UTC().Truncate(Hour) }
 
+// PlausibleWithin is how far from the span that was asked for the times of a record can
+// lie. A time further away is an error of the source, for example a start in 1970. Such a
+// record belongs to the span, and not to a day of its own, which retention would drop.
+const PlausibleWithin = 366 * 24 * Hour
+
+// IsPlausible reports whether a record that was found by a query for the span can have
+// this time.
+func (s Span) IsPlausible(t time.Time) bool {
+	return t.After(s.From.Add(-PlausibleWithin)) && t.Before(s.To.Add(PlausibleWithin))
+}
+
 // WindowOf returns the window into which a record counts that was found by a query for
-// the span: the window of its start, or the span's last window if it has no start. A
-// record waits at most a day for its start.
+// the span: the window of its start, or the span's last window if it has no start, or no
+// plausible one. A record waits at most a day for its start.
 func (s Span) WindowOf(start time.Time) time.Time {
-	if start.IsZero() {
+	if start.IsZero() || !s.IsPlausible(start) {
 		return s.To.Add(-Hour)
 	}
 	return WindowOf(start)

@@ -62,6 +62,14 @@ func TestWindowOf(t *testing.T) {
 	if got := s.WindowOf(hour(9).Add(1)); !got.Equal(hour(9)) {
 		t.Errorf("a record of another hour counts into %v, not into its own", got)
 	}
+	for at, plausible := range map[time.Time]bool{
+		hour(3).AddDate(-1, 0, 0): true, hour(6).AddDate(1, 0, 0): true, hour(3).AddDate(-1, 0, -2): false,
+		hour(6).AddDate(1, 0, 2): false, time.Unix(0, 0): false, time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC): false,
+	} {
+		if s.IsPlausible(at) != plausible || s.WindowOf(at).Equal(hour(5)) == plausible {
+			t.Errorf("%v is plausible: %t, and counts into %v", at, s.IsPlausible(at), s.WindowOf(at))
+		}
+	}
 }
 
 func TestSpanBorders(t *testing.T) {

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // statements
 	"fmt"
@@ -38,7 +39,7 @@ func (s *Store) Claim(ctx context.Context, function archive.Known) (archive.Clai
 	}
 	c := &claim{
 		store: s, function: function, openWalks: make(map[archive.Span]bool),
-		known: knownRows{days: make(map[time.Time]*knownDay)}, sawForeignRows: function.Versioned,
+		known: knownRows{life: lifeOf(function), days: make(map[time.Time]*knownDay)}, sawForeignRows: function.Versioned,
 	}
 	if s.claims.do(ctx, c); c.err != nil {
 		return nil, c.err
@@ -48,6 +49,9 @@ func (s *Store) Claim(ctx context.Context, function archive.Known) (archive.Clai
 	}
 	return c, nil
 }
+
+// lifeOf is how long after its creation a record of the function may still be in flight.
+func lifeOf(f archive.Known) time.Duration { return cmp.Or(f.MaxLife, archive.MaxLife) }
 
 // maxClaims is how many claims one statement takes or releases.
 const maxClaims = 100

@@ -29,6 +29,7 @@ type write struct {
 // Commit stores one page and its checkpoint. A crash leaves both or neither. If it
 // leaves neither, the next run reads the page again.
 func (c *claim) Commit(ctx context.Context, b archive.Batch) (archive.Kept, error) {
+	b.Invocations = plausible(&b)
 	w := &write{claim: c, batch: &b, checkpoint: true}
 	if c.store.writes.do(ctx, w); w.err != nil {
 		return archive.Kept{}, w.err

@@ -64,7 +64,8 @@ func TestCommitTheSameAgainWritesNothing(t *testing.T) {
 type life struct {
 	name    string
 	answers []archive.Invocation
-	want    string // the row in the end: leaf, status, start, window, whether it was written again
+	want    string    // the row in the end: leaf, status, start, window, whether it was written again
+	read    time.Time // the hour that was asked for
 }
 
 // One invocation is one row through its whole life, in its latest state and
@@ -79,68 +80,68 @@ func TestCommitLives(t *testing.T) {
 	lives := []life{
 		{"waits, runs, succeeds", []archive.Invocation{
 			rec("WAIT", none), rec("RUNNING", at(time.Minute)), rec("SUCCESS", at(time.Minute)),
-		}, `(invocations_20260314,SUCCESS,"2026-03-14 00:01:00","2026-03-14 00:00:00",t)`},
+		}, `(invocations_20260314,SUCCESS,"2026-03-14 00:01:00","2026-03-14 00:00:00",t)`, today},
 		{"moves within the day", []archive.Invocation{
 			rec("RUNNING", at(time.Minute)), rec("SUCCESS", at(5*time.Hour)),
-		}, `(invocations_20260314,SUCCESS,"2026-03-14 05:00:00","2026-03-14 05:00:00",t)`},
+		}, `(invocations_20260314,SUCCESS,"2026-03-14 05:00:00","2026-03-14 05:00:00",t)`, today},
 		{"moves over midnight", []archive.Invocation{
 			rec("WAIT", at(23*time.Hour)), rec("SUCCESS", at(day)),
-		}, `(invocations_20260315,SUCCESS,"2026-03-15 00:00:00","2026-03-15 00:00:00",t)`},
+		}, `(invocations_20260315,SUCCESS,"2026-03-15 00:00:00","2026-03-15 00:00:00",t)`, today},
 		{"moves over a month", []archive.Invocation{
 			rec("SUCCESS", at(17*day)), rec("SUCCESS", at(18*day)),
-		}, `(invocations_20260401,SUCCESS,"2026-04-01 00:00:00","2026-04-01 00:00:00",t)`},
+		}, `(invocations_20260401,SUCCESS,"2026-04-01 00:00:00","2026-04-01 00:00:00",t)`, today},
 		{"moves back", []archive.Invocation{
 			rec("FAIL", at(day)), rec("FAIL", at(-day)),
-		}, `(invocations_20260313,FAIL,"2026-03-13 00:00:00","2026-03-13 00:00:00",t)`},
+		}, `(invocations_20260313,FAIL,"2026-03-13 00:00:00","2026-03-13 00:00:00",t)`, today},
 		{"gets a start", []archive.Invocation{
 			rec("DISCARD", none), rec("SUCCESS", at(3*time.Hour)),
-		}, `(invocations_20260314,SUCCESS,"2026-03-14 03:00:00","2026-03-14 03:00:00",t)`},
+		}, `(invocations_20260314,SUCCESS,"2026-03-14 03:00:00","2026-03-14 03:00:00",t)`, today},
 		{"loses its start", []archive.Invocation{
 			rec("SUCCESS", at(3*time.Hour)), rec("DISCARD", none),
-		}, `(invocations_undated,DISCARD,,"2026-03-14 03:00:00",t)`},
+		}, `(invocations_undated,DISCARD,,"2026-03-14 03:00:00",t)`, today},
 		{"is discarded", []archive.Invocation{
 			rec("WAIT", none), rec("DISCARD", none),
-		}, `(invocations_undated,DISCARD,,"2026-03-14 00:00:00",t)`},
+		}, `(invocations_undated,DISCARD,,"2026-03-14 00:00:00",t)`, today},
 		{"settled, a stale WAIT", []archive.Invocation{
 			rec("SUCCESS", at(time.Hour)), rec("WAIT", at(time.Hour)),
-		}, `(invocations_20260314,SUCCESS,"2026-03-14 01:00:00","2026-03-14 01:00:00",f)`},
+		}, `(invocations_20260314,SUCCESS,"2026-03-14 01:00:00","2026-03-14 01:00:00",f)`, today},
 		{"settled, a stale WAIT of another day", []archive.Invocation{
 			rec("SUCCESS", at(3*day)), rec("WAIT", at(0)),
-		}, `(invocations_20260317,SUCCESS,"2026-03-17 00:00:00","2026-03-17 00:00:00",f)`},
+		}, `(invocations_20260317,SUCCESS,"2026-03-17 00:00:00","2026-03-17 00:00:00",f)`, today},
 		{"settled, a stale WAIT without a start", []archive.Invocation{
 			rec("SUCCESS", at(-3*day)), rec("WAIT", none),
-		}, `(invocations_20260311,SUCCESS,"2026-03-11 00:00:00","2026-03-11 00:00:00",f)`},
+		}, `(invocations_20260311,SUCCESS,"2026-03-11 00:00:00","2026-03-11 00:00:00",f)`, today},
 		{"discarded, a stale RUNNING", []archive.Invocation{
 			rec("DISCARD", none), rec("RUNNING", at(time.Hour)),
-		}, `(invocations_undated,DISCARD,,"2026-03-14 00:00:00",f)`},
+		}, `(invocations_undated,DISCARD,,"2026-03-14 00:00:00",f)`, today},
 		{"fails, is tried again days later", []archive.Invocation{
 			rec("FAIL", at(0)), rec("SUCCESS", at(3*day+time.Hour)),
-		}, `(invocations_20260317,SUCCESS,"2026-03-17 01:00:00","2026-03-17 01:00:00",t)`},
+		}, `(invocations_20260317,SUCCESS,"2026-03-17 01:00:00","2026-03-17 01:00:00",t)`, today},
 		{"fails, in flight again, succeeds", []archive.Invocation{
 			rec("FAIL", at(0)), rec("RUNNING", at(time.Hour)), rec("SUCCESS", at(time.Hour)),
-		}, `(invocations_20260314,SUCCESS,"2026-03-14 01:00:00","2026-03-14 01:00:00",t)`},
+		}, `(invocations_20260314,SUCCESS,"2026-03-14 01:00:00","2026-03-14 01:00:00",t)`, today},
 		{"a status of the source's own", []archive.Invocation{
 			rec("WAIT", at(0)), {Status: "HIBERNATING", Start: at(0)},
-		}, `(invocations_20260314,HIBERNATING,"2026-03-14 00:00:00","2026-03-14 00:00:00",t)`},
+		}, `(invocations_20260314,HIBERNATING,"2026-03-14 00:00:00","2026-03-14 00:00:00",t)`, today},
 		{"the source's word changes", []archive.Invocation{
 			{Status: "SUCCESS", SourceStatus: "ok", Start: at(0)}, {Status: "SUCCESS", SourceStatus: "fine", Start: at(0)},
-		}, `(invocations_20260314,SUCCESS,"2026-03-14 00:00:00","2026-03-14 00:00:00",t)`},
+		}, `(invocations_20260314,SUCCESS,"2026-03-14 00:00:00","2026-03-14 00:00:00",t)`, today},
 		{"before 1970", []archive.Invocation{
 			rec("RUNNING", time.Date(1969, 12, 31, 23, 59, 59, 999999_000, time.UTC)),
 			rec("SUCCESS", time.Date(1969, 12, 31, 23, 59, 59, 999999_000, time.UTC)),
-		}, `(invocations_19691231,SUCCESS,"1969-12-31 23:59:59.999999","1969-12-31 23:00:00",t)`},
+		}, `(invocations_undated,SUCCESS,,"2026-03-14 00:00:00",t)`, today},
 		{"the last moment of years", []archive.Invocation{
 			rec("SUCCESS", time.Date(9999, 12, 31, 23, 59, 59, 999999_999, time.UTC)),
-		}, `(invocations_99991231,SUCCESS,"9999-12-31 23:59:59.999999","9999-12-31 23:00:00",f)`},
+		}, `(invocations_undated,SUCCESS,,"2026-03-14 00:00:00",f)`, today},
 		{"the first day of years", []archive.Invocation{
 			rec("SUCCESS", time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC)),
-		}, `(invocations_00010101,SUCCESS,"0001-01-01 00:00:01","0001-01-01 00:00:00",f)`},
+		}, `(invocations_undated,SUCCESS,,"2026-03-14 00:00:00",f)`, today},
 		{"a leap day", []archive.Invocation{
 			rec("SUCCESS", time.Date(2028, 2, 29, 12, 0, 0, 0, time.UTC)),
-		}, `(invocations_20280229,SUCCESS,"2028-02-29 12:00:00","2028-02-29 12:00:00",f)`},
+		}, `(invocations_20280229,SUCCESS,"2028-02-29 12:00:00","2028-02-29 12:00:00",f)`, time.Date(2028, 2, 29, 12, 0, 0, 0, time.UTC)},
 		{"another zone's day", []archive.Invocation{
 			rec("SUCCESS", time.Date(2026, 3, 14, 1, 0, 0, 0, time.FixedZone("", 5*3600+1800))),
-		}, `(invocations_20260313,SUCCESS,"2026-03-13 19:30:00","2026-03-13 19:00:00",f)`},
+		}, `(invocations_20260313,SUCCESS,"2026-03-13 19:30:00","2026-03-13 19:00:00",f)`, today},
 	}
 	for i, l := range lives {
 		t.Run(l.name, func(t *testing.T) {
@@ -149,7 +150,7 @@ func TestCommitLives(t *testing.T) {
 			id := fmt.Sprintf("id-%02d", i)
 			for n, inv := range l.answers {
 				inv.RequestID = id
-				commit(t, c, page(hours(today, 1), noted.Add(time.Duration(n)*time.Hour), inv))
+				commit(t, c, page(hours(l.read, 1), noted.Add(time.Duration(n)*time.Hour), inv))
 			}
 			got := a.Rows(`
 				SELECT i.tableoid::regclass, i.status, i.start_time AT TIME ZONE 'UTC', h.window_start AT TIME ZONE 'UTC',

@@ -101,9 +101,10 @@ func (c *claim) Recount(ctx context.Context, s archive.Span) error {
 // this function or another one.
 func (c *claim) Missing(ctx context.Context, s archive.Span, page []archive.Invocation) (n int, err error) {
 	w := &write{
-		claim: &claim{sawForeignRows: true}, // looks every id up everywhere
+		claim: &claim{sawForeignRows: true, known: knownRows{life: c.known.life}}, // looks every id up everywhere
 		batch: &archive.Batch{Invocations: page, Walk: archive.Walk{Span: s}},
 	}
+	w.batch.Invocations = plausible(w.batch)
 	var batch pgx.Batch
 	found := make(existingRows)
 	queueLookups(&batch, []*write{w}, found)

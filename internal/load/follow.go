@@ -35,6 +35,7 @@ func (c *claim) Follow(ctx context.Context, r archive.InFlightRecord, found []ar
 		Invocations: found, Rejected: rejected, At: at,
 		Walk: archive.Walk{Span: archive.Span{From: r.Window, To: r.Window.Add(archive.Hour)}},
 	}
+	b.Invocations = plausible(&b)
 	w := &write{claim: c, batch: &b}
 	if c.store.writes.do(ctx, w); w.err != nil {
 		return archive.Kept{}, w.err
@@ -49,7 +50,7 @@ func (c *claim) Rechecked(ctx context.Context, windows []time.Time, at time.Time
 	return c.fenced(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, noteRechecked, pg.Args{
 			"function": c.function.ID, "windows": windows, "at": at,
-			"max_life": archive.MaxLife, "first_recheck": archive.FirstRecheck,
+			"max_life": lifeOf(c.function), "first_recheck": archive.FirstRecheck,
 		})
 		if err != nil {
 			return fmt.Errorf("update %d windows: %w", len(windows), err)

@@ -12,10 +12,6 @@ import (
 	"archiver/internal/archive"
 )
 
-// maxLife is how far apart the starts of two versions of one record can be. Stored
-// versions of a record are looked up on the days within maxLife.
-const maxLife = archive.MaxLife
-
 const (
 	dayLength = 24 * time.Hour
 
@@ -34,16 +30,19 @@ func hashID(id string) idHash { return idHash(maphash.String(idSeed, id)) }
 
 // knownRows is what a claim knows of the settled rows of its function, so that
 // a page's request ids are looked up only on days that can have them. Looking
-// up 500 ids on the nine days within maxLife takes longer than writing them, and on
+// up 500 ids on the nine days within life takes longer than writing them, and on
 // a first load it finds nothing.
 //
 // knownRows stays right as long as the claim is held: only the claim's worker writes
 // rows of the function. knownRows does not know the rows of other functions with the
 // same request ids. If such a row lies on the same day, the day's unique index refuses
 // the second row, and the commit is retried with all ids looked up on all days within
-// maxLife (see claim.sawForeignRows). If it lies on another day, it is found when the
+// life (see claim.sawForeignRows). If it lies on another day, it is found when the
 // other function reads its record again.
 type knownRows struct {
+	// life is how far apart the starts of two versions of one record can be. Stored
+	// versions of a record are looked up on the days within life.
+	life time.Duration
 	days map[time.Time]*knownDay // days with rows
 	n    int                     // ids on all days
 }
@@ -69,10 +68,10 @@ func startsOf(b *archive.Batch) (starts archive.Span) {
 	return starts
 }
 
-// daysAround are the whole days on which versions of records that start within
-// the span can lie.
-func daysAround(starts archive.Span) archive.Span {
-	return archive.Span{From: wholeDay(starts.From.Add(-maxLife)).From, To: wholeDay(starts.To.Add(maxLife)).To}
+// daysAround are the whole days on which versions of the records of a page can lie.
+func (k *knownRows) daysAround(b *archive.Batch) archive.Span {
+	starts := startsOf(b)
+	return archive.Span{From: wholeDay(starts.From.Add(-k.life)).From, To: wholeDay(starts.To.Add(k.life)).To}
 }
 
 // cover is the smallest span that holds both. A zero span holds nothing.
@@ -128,7 +127,7 @@ func (k *knownRows) forgetDay(current time.Time) {
 	most := -1
 	for d, other := range k.days {
 		n := len(other.ids)
-		if d.Sub(current).Abs() > maxLife+dayLength {
+		if d.Sub(current).Abs() > k.life+dayLength {
 			n += maxKnownIDs
 		}
 		if other.ids != nil && n > most {
@@ -159,7 +158,7 @@ func (k *knownRows) doubt(b *archive.Batch) {
 // many ids would have been looked up on the day as the day has rows. From then on,
 // reading all ids of the day costs less than further lookups.
 func (k *knownRows) worthReading(b *archive.Batch) (days []time.Time) {
-	around, n := daysAround(startsOf(b)), k.n
+	around, n := k.daysAround(b), k.n
 	for d, day := range k.days {
 		if around.Holds(d) && day.ids == nil && day.rows <= day.asked+len(b.Invocations) && n+day.rows <= maxKnownIDs {
 			days = append(days, d)
@@ -209,10 +208,10 @@ type lookup struct {
 }
 
 // lookups are the lookups in the days' tables that a page needs. Records in flight or
-// without a start are few, and are looked up on all days within maxLife. If everywhere
+// without a start are few, and are looked up on all days within life. If everywhere
 // is set, all records are.
 func (k *knownRows) lookups(b *archive.Batch, everywhere bool) []lookup {
-	around := daysAround(startsOf(b))
+	around := k.daysAround(b)
 	var unknown, known archive.Span
 	var knownIDs []map[idHash]struct{}
 	for d, day := range k.days {

@@ -153,7 +153,7 @@ func TestProbeTouchesOnlyItsDays(t *testing.T) {
 	for i := range ids {
 		ids[i] = fmt.Sprint("r", i)
 	}
-	days := int(2*maxLife/(24*time.Hour)) + 1
+	days := int(2*archive.MaxLife/(24*time.Hour)) + 1
 	for name, sql := range map[string]string{
 		"probe":  selectDated,
 		"delete": `DELETE FROM archiver_days.invocations_dated WHERE request_id = ANY ($1) AND start_time BETWEEN $2 AND $3`,
@@ -162,7 +162,7 @@ func TestProbeTouchesOnlyItsDays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rows, err := tx.Query(t.Context(), `EXPLAIN `+sql, ids, hour(0).Add(-maxLife), hour(1).Add(maxLife))
+		rows, err := tx.Query(t.Context(), `EXPLAIN `+sql, ids, hour(0).Add(-archive.MaxLife), hour(1).Add(archive.MaxLife))
 		if err != nil {
 			t.Fatal(err)
 		}
