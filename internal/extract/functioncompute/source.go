@@ -85,9 +85,9 @@ func (s *Source) Named(urn string) (archive.Function, bool) {
 	return archive.Function{URN: urn, Name: n.String()}, err == nil
 }
 
-// Ping lists functions.
+// Ping lists one function.
 func (s *Source) Ping(ctx context.Context) error {
-	_, err := s.functions(ctx, "")
+	_, err := s.listFunctions(ctx, "", 1)
 	return err
 }
 
@@ -101,57 +101,6 @@ func (s *Source) headers() map[string]*string {
 		return nil
 	}
 	return map[string]*string{"X-Fc-Account-Id": &s.address.account}
-}
-
-// Functions lists the account's functions that keep records, page by page, each
-// function once (SDK: ListStatefulAsyncInvocationFunctions).
-func (s *Source) Functions(ctx context.Context) iter.Seq2[[]archive.Function, error] {
-	return func(yield func([]archive.Function, error) bool) {
-		listed, unusable := make(map[string][]string), 0
-		for t := newTokenPager(""); !t.last; {
-			list, err := s.functions(ctx, t.token)
-			if err == nil {
-				err = t.advance(list.next)
-			}
-			if err != nil {
-				if context.Cause(ctx) == nil {
-					err = fmt.Errorf("list the functions at %s: %w", s.client.base, err)
-				}
-				yield(nil, err)
-				return
-			}
-			unusable += list.unusable
-			var page []archive.Function
-			for _, f := range list.functions {
-				urn := s.address.urn(f.functionName)
-				if _, known := listed[urn]; !known {
-					page = append(page, archive.Function{URN: urn, Name: f.String()})
-				}
-				listed[urn] = append(listed[urn], f.qualifier)
-			}
-			if !yield(page, nil) {
-				return
-			}
-		}
-		s.qualifiers.set(listed)
-		if unusable > 0 {
-			s.log.Warn("skipped functions without a service or a name", "functions", unusable)
-		}
-	}
-}
-
-func (s *Source) functions(ctx context.Context, token string) (list functionList, err error) {
-	limit := int32(maxLimit)
-	err = s.client.call(ctx, permissionFunctions, func(sdk *fc.Client) error {
-		_, err := sdk.ListStatefulAsyncInvocationFunctionsWithOptions(
-			&fc.ListStatefulAsyncInvocationFunctionsRequest{Limit: &limit, NextToken: nilIfEmpty(token)},
-			&fc.ListStatefulAsyncInvocationFunctionsHeaders{CommonHeaders: s.headers()}, new(util.RuntimeOptions))
-		return err
-	}, func(body io.Reader) (err error) {
-		list, err = decodeFunctions(body)
-		return err
-	})
-	return list, err
 }
 
 // Pages reads a function's invocations from the cursor on. It reads one list
