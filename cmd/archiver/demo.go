@@ -22,6 +22,7 @@ import (
 	"archiver/internal/settings"
 	"archiver/internal/simulate"
 	"archiver/internal/simulate/dataset"
+	"archiver/internal/sources"
 	"archiver/internal/supervise"
 	"archiver/internal/terminal"
 )
@@ -215,7 +216,8 @@ func demoSource(ctx context.Context, o dataset.GenerateOptions, clock archive.Cl
 	}
 	source.SourceFlags = settings.SourceFlags{
 		Provider: functiongraph.Provider, Region: simulate.DefaultRegion, Endpoint: web.URL(), ProjectID: simulate.DefaultProjectID,
-		Versions: "latest", Settle: 10 * time.Minute, Concurrency: 8, RequestTimeout: 30 * time.Second,
+		Versions: "latest", Settle: 10 * time.Minute, SourceRetention: sources.Retention(functiongraph.Provider),
+		Concurrency: 8, RequestTimeout: 30 * time.Second,
 	}
 	source.AuthToken = extract.FixedSecret("token", token)
 	return source, web.Stop, nil

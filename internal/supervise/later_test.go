@@ -58,7 +58,7 @@ func TestSourceOpenedLater(t *testing.T) {
 	url := pgtest.Database(t)
 	common := settings.Source{
 		SourceFlags: settings.SourceFlags{
-			Provider: functiongraph.Provider, Versions: "all", Settle: 10 * time.Minute, Concurrency: 8, RequestTimeout: 30 * time.Second,
+			Provider: functiongraph.Provider, Versions: "all", Settle: 10 * time.Minute, SourceRetention: 3650 * 24 * time.Hour, Concurrency: 8, RequestTimeout: 30 * time.Second,
 		},
 		DueFlags:    settings.DueFlags{Lookback: 24 * time.Hour, VerifyAfter: 6 * time.Hour},
 		Credentials: settings.Credentials{AuthToken: extract.FixedSecret("token", token)},
