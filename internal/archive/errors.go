@@ -46,7 +46,7 @@ func RunOutcome(ended error) string {
 	switch {
 	case ended == nil:
 		return "complete"
-	case errors.As(ended, &incomplete):
+	case errors.As(ended, &incomplete), errors.Is(ended, ErrBusy):
 		return "incomplete"
 	case errors.Is(ended, ErrInterrupted):
 		return "interrupted"
