@@ -76,7 +76,7 @@ func newIdentity(ctx context.Context, o Options, caller *extract.Caller, log *sl
 	case o.AccessKey.Given() || o.SecretKey.Given():
 		return newKeyPair(o, caller.Clock())
 	}
-	return newSDKChain(ctx, caller, log)
+	return newSDKChain(ctx, o, caller, log)
 }
 
 // A givenToken is a configured token. The archiver cannot renew it, but its file

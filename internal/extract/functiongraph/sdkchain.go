@@ -1,12 +1,15 @@
 package functiongraph
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth"
@@ -14,6 +17,7 @@ import (
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/impl"
 	"golang.org/x/sync/semaphore"
 
+	"archiver/internal/archive"
 	"archiver/internal/extract"
 )
 
@@ -22,22 +26,23 @@ import (
 // each call.
 const renewalPause = time.Minute
 
-// An sdkChain identity has the credentials that the SDK finds: in its profile
-// file, or from the metadata service of a cloud host. The SDK renews temporary
+// An sdkChain identity has the credentials that the SDK finds: of a federated identity
+// in the environment, in its profile file, or from the metadata service of a cloud host. The SDK renews temporary
 // keys (of a host, a pod or a federated identity) that expire within 40 minutes.
 // It writes the new keys into its struct without a lock and without a context.
 // So renewals run one at a time, and calls are signed with a copy of the keys.
 type sdkChain struct {
-	caller *extract.Caller
-	log    *slog.Logger
+	options Options
+	caller  *extract.Caller
+	log     *slog.Logger
 
 	lock    *semaphore.Weighted // guards the fields below
 	sdk     *auth.BasicCredentials
 	renewed time.Time // last renewal, or attempt to renew
 }
 
-func newSDKChain(ctx context.Context, caller *extract.Caller, log *slog.Logger) (*sdkChain, error) {
-	c := &sdkChain{caller: caller, log: log, lock: semaphore.NewWeighted(1)}
+func newSDKChain(ctx context.Context, o Options, caller *extract.Caller, log *slog.Logger) (*sdkChain, error) {
+	c := &sdkChain{options: o, caller: caller, log: log, lock: semaphore.NewWeighted(1)}
 	if _, err := c.withLock(ctx, c.find); err != nil {
 		return nil, err
 	}
@@ -73,11 +78,22 @@ func (c *sdkChain) withLock(ctx context.Context, do func(context.Context) error)
 // find searches for credentials. The SDK's error is not reported, because it may
 // quote keys of the profile file or of an answer.
 func (c *sdkChain) find(ctx context.Context) error {
+	if (os.Getenv(idpIDVariable) == "") != (os.Getenv(idTokenVariable) == "") {
+		return fmt.Errorf("%w: %s and %s must both be set", extract.ErrOptions, idpIDVariable, idTokenVariable)
+	}
 	answer, err := provider.BasicCredentialProviderChain().GetCredentials()
 	found, ok := answer.(*auth.BasicCredentials)
 	if err != nil || !ok {
 		return fmt.Errorf("%w: no credentials%s: set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, or ARCHIVER_USERNAME, or ARCHIVER_AUTH_TOKEN",
 			extract.ErrOptions, unusableProfile())
+	}
+	if found.IdpId != "" {
+		// The SDK's own default is the public cloud's service in every region.
+		o := c.options
+		o.IAMEndpoint = cmp.Or(o.IAMEndpoint, found.IamEndpoint)
+		if found.IamEndpoint, err = iamEndpoint(o); err != nil {
+			return err
+		}
 	}
 	c.sdk, c.renewed = found, time.Time{}
 	if found.AK == "" { // a federated identity gets its keys by a renewal
@@ -118,9 +134,49 @@ func (c *sdkChain) renew(ctx context.Context) error {
 	if c.sdk.IdpId == "" {
 		return c.sdk.ProcessSts(nil)
 	}
-	return c.caller.Do(ctx, func(transport http.RoundTripper) error {
-		return c.sdk.ProcessSts(impl.NewDefaultHttpClient(httpConfig(transport)))
+	return c.signIn(ctx)
+}
+
+// The variables of a federated identity, as the SDK reads them.
+const (
+	idpIDVariable   = "HUAWEICLOUD_SDK_IDP_ID"
+	idTokenVariable = "HUAWEICLOUD_SDK_ID_TOKEN_FILE"
+)
+
+// signIn gets temporary keys for the token of a federated identity. Of the SDK's errors
+// only an answer with an error status is reported: others may quote an answer with keys.
+func (c *sdkChain) signIn(ctx context.Context) error {
+	token, err := os.ReadFile(c.sdk.IdTokenFile)
+	if err != nil {
+		return fmt.Errorf("read the token of the federated identity: %w", err)
+	}
+	ctx = extract.WithCall(extract.Redact(ctx, strings.TrimSpace(string(token))), extract.Call{Login: true})
+	err = c.caller.Do(ctx, func(transport http.RoundTripper) error {
+		return c.sdk.ProcessSts(impl.NewDefaultHttpClient(httpConfig(numberedAnswers{transport})))
 	})
+	var status *extract.StatusError
+	switch {
+	case err == nil, context.Cause(ctx) != nil:
+		return err
+	case !errors.As(err, &status):
+		return fmt.Errorf("sign in as %s at %s: no usable answer: check ARCHIVER_IAM_ENDPOINT or ARCHIVER_REGION, and the network", c.sdk.IdpId, c.sdk.IamEndpoint)
+	case status.Status < 500 && !status.Throttled():
+		return fmt.Errorf("sign in as %s at %s: %w: %w: check %s and %s", c.sdk.IdpId, c.sdk.IamEndpoint, archive.ErrDenied, status, idpIDVariable, idTokenVariable)
+	}
+	return fmt.Errorf("sign in as %s at %s: %w", c.sdk.IdpId, c.sdk.IamEndpoint, status)
+}
+
+// numberedAnswers gives each answer an X-Request-Id, without which the SDK refuses a
+// token. The page of the call does not promise one.
+type numberedAnswers struct{ http.RoundTripper }
+
+// RoundTrip sends a request.
+func (n numberedAnswers) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := n.RoundTripper.RoundTrip(req)
+	if err == nil && resp.Header.Get("X-Request-Id") == "" {
+		resp.Header.Set("X-Request-Id", "none")
+	}
+	return resp, err
 }
 
 func (c *sdkChain) keys() keys {
