@@ -145,6 +145,9 @@ type Outcome struct {
 	Counts map[time.Time]int
 	// Expired are the windows of the span that are expired, whatever State says.
 	Expired map[time.Time]Expired
+	// Refusal says, with StateShort, which part of the window is short. Its Reason is
+	// empty: see Err.
+	Refusal Refusal
 	Err     string // empty if State is StateComplete
 }
 

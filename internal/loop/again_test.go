@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,8 +53,12 @@ func TestReadingAgainTakesNothingBack(t *testing.T) {
 			w.source.records[alpha.URN] = many("a", hour(0), 5)
 			w.complete(span(0, 3))
 			w.source.records[alpha.URN] = append(many("b", hour(3), 20), w.source.records[alpha.URN]...)
+			var fails atomic.Bool
 			w.source.before = func(_ context.Context, a ask) error {
 				if a.Cursor != "" {
+					fails.Store(true)
+				}
+				if fails.Load() {
 					return test.err
 				}
 				return nil
@@ -83,7 +88,7 @@ func TestRereadFails(t *testing.T) {
 	w.source.arrive(alpha.URN, 0, late)
 	whole := 0
 	w.source.before = func(_ context.Context, a ask) error {
-		if a.limit == 0 || a.limit > 2 { // a count is asked for with a page of one
+		if a.limit == 0 || a.limit > 2 || a.Span.To.Sub(a.Span.From) <= smallest { // a count is asked for with a page of one
 			whole++
 			return errServer
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"archiver/internal/archive"
@@ -272,7 +273,7 @@ func TestClaimLostWhileFailing(t *testing.T) {
 			w.source.records[alpha.URN] = many("a", hour(3), 25)
 			if op == opArchived {
 				w.source.before = func(_ context.Context, a ask) error {
-					if a.URN == alpha.URN && a.nth == 2 {
+					if a.URN == alpha.URN && a.nth >= 2 {
 						return errServer // so that a walk is left open
 					}
 					return nil
@@ -280,13 +281,15 @@ func TestClaimLostWhileFailing(t *testing.T) {
 				if _, err := w.archive(span(3, 4)); err == nil {
 					t.Fatal("the first run ended as if all were well")
 				}
+				w.source.before = nil
 			}
+			var stolen atomic.Bool
 			if err, ok := map[string]error{opFail: errServer, opGone: archive.ErrGone}[op]; ok {
-				w.source.before = func(_ context.Context, a ask) error {
-					if a.URN == alpha.URN && a.nth == 1 {
-						return err
+				w.source.before = func(context.Context, ask) error {
+					if stolen.Load() {
+						return nil
 					}
-					return nil
+					return err
 				}
 			}
 			reached := make(chan struct{})
@@ -303,6 +306,7 @@ func TestClaimLostWhileFailing(t *testing.T) {
 			}
 			run := w.start(t.Context(), span(3, 4))
 			await(t, op, reached)
+			stolen.Store(true)
 			w.db.steal(alpha.URN, w.db.connect("thief"))
 			pass(t, w.clock, archive.ClaimLife/3)
 			w.finish(span(3, 4), run)

@@ -59,21 +59,16 @@ func TestCursorThatRanOut(t *testing.T) {
 	}
 }
 
-// A source that never goes on from its cursors fails the windows, for this run:
-// it is not asked for ever, and the next run begins again.
+// A source that never goes on from its cursors is not asked for ever: its lists are read
+// in parts that have one page.
 func TestCursorThatNeverHolds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha)
 	w.source.records[alpha.URN] = many("a", hour(3), 25)
 	w.refuses("10", -1)
-	if _, err := w.archive(span(3, 4)); err == nil {
-		t.Fatal("complete")
-	}
-	w.states(alpha, span(3, 4), archive.StateFailed)
-	if n := len(w.source.asked()); n != 2*maxWalks {
-		t.Errorf("%d pages asked for", n)
-	}
-	w.source.before = nil
 	w.complete(span(3, 4))
 	w.all()
+	if n := len(w.source.asked()); n > 30 {
+		t.Errorf("%d pages asked for", n)
+	}
 }

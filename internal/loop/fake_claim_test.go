@@ -59,6 +59,12 @@ func (c *fakeClaim) Work(ctx context.Context, o archive.Order, _ time.Time) (wor
 				work.Windows = append(work.Windows, w)
 			}
 		}
+		for hour, w := range c.store.windows[c.function.ID] {
+			if w.state == archive.StateFailed || w.state == archive.StateShort || w.state == archive.StatePartial {
+				b := archive.Begun{Window: hour, Held: max(0, w.count), Refused: w.refusal.Smallest}
+				work.Begun = append(work.Begun, b)
+			}
+		}
 		work.Verify = c.store.unverified(c.function.ID, o)
 		work.Complete = c.store.complete(c.function.ID, o)
 		return nil
@@ -166,7 +172,10 @@ func (db *database) decide(id int32, span archive.Span, o archive.Outcome) {
 		if db.windows[id][w].state == archive.StateComplete && o.State != archive.StateComplete && o.State != archive.StateShort {
 			continue // what was complete before stays so
 		}
-		r := windowRow{state: o.State, err: o.Err, count: -1}
+		r := windowRow{state: o.State, err: o.Err, count: -1, refusal: o.Refusal}
+		if e, ok := o.Expired[w]; ok {
+			r.state, r.expired = archive.StateExpired, e
+		}
 		if o.Counts != nil {
 			r.count = o.Counts[w]
 		}
@@ -176,7 +185,7 @@ func (db *database) decide(id int32, span archive.Span, o archive.Outcome) {
 
 func (c *fakeClaim) Fail(ctx context.Context, span archive.Span, r archive.Refusal, _ time.Time) error {
 	return c.fenced(ctx, opFail, func() error {
-		c.store.decide(c.function.ID, span, archive.Outcome{State: archive.StateFailed, Err: r.Reason})
+		c.store.decide(c.function.ID, span, archive.Outcome{State: archive.StateFailed, Err: r.Reason, Refusal: r})
 		return nil
 	})
 }

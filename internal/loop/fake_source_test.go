@@ -43,6 +43,7 @@ type fakeSource struct {
 	listed   [][]archive.Function // pages of the list
 	listErr  error                // after these pages
 	limit    int
+	fullPage int  // of a full page, as the source says; counts below it need no proof
 	token    bool // pages by token rather than by offset
 	openFrom bool // the border itself is not in the answer
 	openTo   bool
@@ -56,6 +57,7 @@ type fakeSource struct {
 	together bool
 
 	errs   map[string]error
+	ping   error           // of the cheapest call
 	hidden map[string]bool // request ids that are counted and never given
 
 	before func(ctx context.Context, a ask) error // an answer; may wait
@@ -74,7 +76,7 @@ type fakeSource struct {
 
 func newFakeSource(limit int, functions ...archive.Function) *fakeSource {
 	return &fakeSource{
-		listed: [][]archive.Function{functions}, limit: limit,
+		listed: [][]archive.Function{functions}, limit: limit, fullPage: 1_000_000,
 		errs: make(map[string]error), hidden: make(map[string]bool), records: make(map[string][]element),
 		nth: make(map[string]int), kept: make(map[string]chan struct{}),
 	}
@@ -90,9 +92,11 @@ func (s *fakeSource) Stats() archive.SourceStats {
 	return archive.SourceStats{Calls: s.calls}
 }
 
-func (s *fakeSource) Traits() archive.Traits { return archive.Traits{MaxLife: archive.MaxLife} }
+func (s *fakeSource) Traits() archive.Traits {
+	return archive.Traits{Page: s.fullPage, MaxLife: archive.MaxLife}
+}
 
-func (s *fakeSource) Ping(context.Context) error { return nil }
+func (s *fakeSource) Ping(context.Context) error { return s.ping }
 
 func (s *fakeSource) Functions(context.Context) iter.Seq2[[]archive.Function, error] {
 	return func(yield func([]archive.Function, error) bool) {
@@ -240,7 +244,11 @@ func (s *fakeSource) page(a ask) archive.Page {
 		}
 	}
 	from := min(s.position(found, a.Cursor), len(found))
-	to := min(from+s.limit, len(found))
+	limit := s.limit
+	if a.limit > 0 {
+		limit = min(limit, a.limit)
+	}
+	to := min(from+limit, len(found))
 	p := archive.Page{Count: -1, Last: to == len(found)}
 	for _, e := range found[from:to] {
 		if s.hidden[e.RequestID] {
@@ -252,7 +260,7 @@ func (s *fakeSource) page(a ask) archive.Page {
 			p.Invocations = append(p.Invocations, e.Invocation)
 		}
 	}
-	if s.emptyEnd && p.Len() == s.limit {
+	if s.emptyEnd && p.Len() == limit {
 		p.Last = false
 	}
 	switch s.count {

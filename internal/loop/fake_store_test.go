@@ -31,6 +31,8 @@ type database struct {
 	claims    map[int32]*claimRow
 	batches   []committedBatch
 	runs      []runRow
+	learned   []archive.Learned
+	list      *archive.ListError
 }
 
 type functionRow struct {
@@ -47,6 +49,8 @@ type windowRow struct {
 	verified bool
 	count    int // the source's, -1 where it is not known
 	err      string
+	refusal  archive.Refusal
+	expired  archive.Expired
 }
 
 type row struct {
@@ -221,13 +225,13 @@ func (s *fakeStore) UnseenFunctions(ctx context.Context, _ archive.SourceID, bef
 func (db *database) due(id int32, o archive.Order) (windows []time.Time) {
 	for w := o.Range.From; w.Before(o.Range.To); w = w.Add(archive.Hour) {
 		state := db.windows[id][w].state
-		decided := state == archive.StateComplete || state == archive.StateGone && db.functions[id-1].gone
+		decided := state == archive.StateComplete || state == archive.StateExpired || state == archive.StateGone && db.functions[id-1].gone
 		if !o.Compare && (o.Force || !decided) {
 			windows = append(windows, w)
 		}
 	}
 	for w, r := range db.windows[id] {
-		if o.Older && w.Before(o.Range.From) && r.state != archive.StateComplete && r.state != archive.StateGone {
+		if o.Older && w.Before(o.Range.From) && r.state != archive.StateComplete && r.state != archive.StateExpired && r.state != archive.StateGone {
 			windows = append(windows, w)
 		}
 	}
@@ -240,7 +244,7 @@ func (s *fakeStore) Due(ctx context.Context, functions []archive.Known, o archiv
 		for _, f := range functions {
 			windows := s.due(f.ID, o)
 			if len(windows) > 0 {
-				due = append(due, archive.Due{Known: f, Windows: len(windows), Oldest: windows[0], Settings: s.settingsDue(f.ID, at)})
+				due = append(due, archive.Due{Known: f, Windows: len(windows), Oldest: windows[0], Newest: windows[len(windows)-1], Settings: s.settingsDue(f.ID, at)})
 			} else if o.Follow && len(s.inFlight(f.ID)) > 0 || len(s.unverified(f.ID, o)) > 0 {
 				due = append(due, archive.Due{Known: f, Oldest: o.Range.From})
 			}
@@ -313,18 +317,4 @@ func (db *database) steal(urn string, thief *fakeStore) {
 			held.store, held.epoch, held.expires = thief, held.epoch+1, db.clock.Now().Add(archive.ClaimLife)
 		}
 	}
-}
-
-func (s *fakeStore) Learned(context.Context, archive.SourceID, time.Time) ([]archive.Learned, error) {
-	return nil, nil
-}
-
-func (s *fakeStore) Learn(context.Context, archive.SourceID, []archive.Learned) error { return nil }
-
-func (s *fakeStore) Prove(context.Context, archive.SourceID, time.Duration) (int, error) {
-	return 0, nil
-}
-
-func (s *fakeStore) EndList(context.Context, archive.SourceID, *archive.ListError, time.Time) error {
-	return nil
 }

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -66,26 +67,78 @@ func windowsOf(records []archive.InFlightRecord) []time.Time {
 // the longest query that could have found the record began, and ends now.
 func (r *run) follow(ctx context.Context, w *walker, rec archive.InFlightRecord) error {
 	now := r.Clock.Now()
-	q := archive.Query{
-		Function: w.function, RequestID: rec.RequestID, Extra: rec.Extra,
-		From: rec.Window.Add(-archive.MaxSpan).Add(-archive.QueryMargin), To: now.Truncate(time.Second).Add(archive.QueryMargin),
+	q := question{from: rec.Window.Add(-archive.MaxSpan - archive.QueryMargin), to: now.Truncate(time.Second).Add(archive.QueryMargin)}
+	if edge := r.learned.seconds(archive.LearnedEdge); edge > 0 {
+		q.from = latest(q.from, now.Add(-edge).Truncate(time.Second).Add(time.Second))
 	}
-	var found []archive.Invocation
-	var rejected []archive.Rejected
-	for page, err := range w.source.Pages(ctx, q) {
-		if err != nil {
-			return sourceError(ctx, err)
-		}
-		found = append(found, page.Invocations...)
-		rejected = append(rejected, page.Rejected...)
-	}
+	var f found
+	failed := w.find(ctx, q, rec, &f)
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
-	kept, err := w.claim.Follow(ctx, rec, archive.Distinct(found), rejected, now)
+	if failed != nil && len(f.records) == 0 && len(f.rejected) == 0 {
+		return failed
+	}
+	kept, err := w.claim.Follow(ctx, rec, archive.Distinct(f.records), f.rejected, now)
 	if err != nil {
 		return fmt.Errorf("keep what became of %s: %w", rec.RequestID, err)
 	}
 	r.progress.Update(func(t *archive.Totals) { t.Kept(kept) })
+	return nil
+}
+
+// found is what a source gave for one request id.
+type found struct {
+	records  []archive.Invocation
+	rejected []archive.Rejected
+}
+
+// find asks for one record. A question that is too wide, or fails, is asked in halves,
+// the newer one first, until the record is found.
+func (w *walker) find(ctx context.Context, q question, rec archive.InFlightRecord, f *found) error {
+	widest := w.learned.seconds(archive.LearnedRange)
+	var err error = errTooWide
+	if widest == 0 || q.width() <= widest {
+		err = w.findIn(ctx, q, rec, f)
+	}
+	var failed *pageError
+	if err == nil || !errors.Is(err, errTooWide) && !errors.As(err, &failed) {
+		return err
+	}
+	q.part = true
+	halves, ok := q.halves()
+	if !ok || q.width() < archive.Hour || !w.spend(1) {
+		return err
+	}
+	err = nil
+	for i := range halves {
+		h := halves[len(halves)-1-i]
+		h.tries = narrowTries
+		half := w.find(ctx, h, rec, f)
+		switch {
+		case len(f.records) > 0 || len(f.rejected) > 0:
+			return nil
+		case half != nil && !errors.As(half, &failed):
+			return half
+		case half != nil:
+			err = half
+		}
+	}
+	return err
+}
+
+var errTooWide = &archive.SourceError{Err: errors.New("the source answers no range as wide")}
+
+// findIn asks for one record in one question.
+func (w *walker) findIn(ctx context.Context, q question, rec archive.InFlightRecord, f *found) error {
+	query := w.query(q, position{})
+	query.RequestID, query.Extra = rec.RequestID, rec.Extra
+	for page, err := range w.Source.Pages(ctx, query) {
+		if err != nil {
+			return w.pageError(ctx, err)
+		}
+		f.records = append(f.records, page.Invocations...)
+		f.rejected = append(f.rejected, page.Rejected...)
+	}
 	return nil
 }

@@ -19,9 +19,9 @@ import (
 // windows waits, or if another process works on the same functions. Then it returns
 // the turn with the walks that remain.
 func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err error) {
-	claim, err := r.Store.Claim(ctx, t.Known)
+	claim, err := r.claim(ctx, t.Known)
 	if err != nil {
-		return nil, fmt.Errorf("claim %s: %w", t.Name, err)
+		return nil, err
 	}
 	commits, stop := grace(ctx, r.Clock, commitsEnd)
 	defer stop()
@@ -43,11 +43,8 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 		}
 		cancel(nil)
 		<-renewed
-		release, stop := context.WithTimeout(context.WithoutCancel(ctx), commitGrace)
-		defer stop()
-		// If the release fails, the claim expires after ClaimLife.
-		if released := claim.Release(release); released != nil && err == nil {
-			err = fmt.Errorf("release %s: %w", t.Name, released)
+		if released := release(ctx, claim, t.Known); released != nil && err == nil {
+			err = released
 		}
 	}()
 
@@ -55,30 +52,57 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 	if err != nil {
 		return nil, fmt.Errorf("find what is due of %s: %w", t.Name, err)
 	}
-	t.walks = walksOf(&work, t.decidedTo)
-	// Walks that an earlier run left open may reach beyond the range of this run.
-	r.progress.Update(func(p *archive.Totals) { p.Windows += int64(max(0, windows(t.walks)-t.Windows)) })
 	w := &walker{
-		source: r.Source, claim: claim, keeper: keeper, clock: r.Clock, function: t.Function,
-		seed: maphash.MakeSeed(), slots: slots, endRun: r.end,
-		versioned: t.Versioned,
+		run: r, claim: claim, keeper: keeper, function: t.Known, seed: maphash.MakeSeed(), slots: slots,
+		begun: make(map[time.Time]archive.Begun, len(work.Begun)),
+	}
+	for _, b := range work.Begun {
+		w.begun[b.Window] = b
+	}
+	t.walks = r.walksOf(&work, w, t.ID)
+	var later []archive.Walk
+	if len(t.walks) > 0 {
+		for _, open := range t.walks {
+			w.newest = latest(w.newest, open.Span.To.Add(-archive.Hour))
+		}
+		// Walks that an earlier run left open may reach beyond the range of this run.
+		r.progress.Update(func(p *archive.Totals) { p.Windows += int64(max(0, windows(t.walks)-t.Windows)) })
+		r.mu.Lock()
+		gaveUp := r.gaveUp[t.ID]
+		r.mu.Unlock()
+		if gaveUp {
+			r.leave(t.walks)
+			return nil, nil
+		}
+		if r.newestOnly {
+			later = w.keepNewest(&t)
+		}
 	}
 	for len(t.walks) > 0 {
 		if err := r.readNext(ctx, w, &t, &work); err != nil || w.gone {
 			return nil, err
 		}
-		if len(t.walks) > 0 && (r.slots.otherProcess.Load() || r.queue.older(t.walks[0].Span.From)) {
+		if r.newestOnly && t.cut {
+			later = append(later, w.keepNewest(&t)...)
+		}
+		if len(t.walks) > 0 && !r.newestOnly && (r.slots.otherProcess.Load() || r.queue.before(t.walks[0].Span.From, w.refused(t.walks[0]))) {
 			// The walks made so far are decided only once their pages are committed.
 			if err := keeper.flush(); err != nil {
 				return nil, err
 			}
-			return r.suspend(t), nil
+			return w.suspend(t), nil
 		}
 	}
 	if err := keeper.flush(); err != nil {
 		return nil, err
 	}
-	if err := r.readSettings(ctx, w, &t); err != nil {
+	if err := r.learned.keep(ctx, r.Store, r.Source.ID()); err != nil {
+		return nil, err
+	}
+	if len(later) > 0 {
+		return nil, nil // the function has another turn
+	}
+	if err := w.proveDoubted(ctx); err != nil || w.gone {
 		return nil, err
 	}
 	if r.order.Follow {
@@ -86,7 +110,39 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 			return nil, err
 		}
 	}
-	return nil, r.verify(ctx, w, work.Verify)
+	if err := r.verify(ctx, w, work.Verify); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done[t.ID] = true
+	return nil, nil
+}
+
+// claim claims a function. A claim that is taken while the run ends has to be released:
+// so the end of ctx does not hide that it was taken.
+func (r *run) claim(ctx context.Context, f archive.Known) (archive.Claim, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	claiming, stop := context.WithTimeout(context.WithoutCancel(ctx), commitGrace)
+	defer stop()
+	claim, err := r.Store.Claim(claiming, f)
+	if err != nil {
+		return nil, fmt.Errorf("claim %s: %w", f.Name, err)
+	}
+	return claim, nil
+}
+
+// release releases a claim, also after the end of ctx. If that fails, the claim expires
+// after ClaimLife.
+func release(ctx context.Context, claim archive.Claim, f archive.Known) error {
+	releasing, stop := context.WithTimeout(context.WithoutCancel(ctx), commitGrace)
+	defer stop()
+	if err := claim.Release(releasing); err != nil {
+		return fmt.Errorf("release %s: %w", f.Name, err)
+	}
+	return nil
 }
 
 // renew renews the claim until ctx ends. If the claim is lost, renew cancels the
@@ -101,26 +157,63 @@ func (r *run) renew(ctx context.Context, claim archive.Claim, cancel context.Can
 	}
 }
 
-// suspend returns the turn as the queue holds it, and notes which windows of the
-// function this run has decided.
-func (r *run) suspend(t turn) *turn {
-	t.decidedTo = t.walks[0].Span.From
-	t.Oldest, t.Windows = t.decidedTo, windows(t.walks)
+// keepNewest leaves the turn only the walk of the newest window, and returns the others.
+func (w *walker) keepNewest(t *turn) (others []archive.Walk) {
+	var newest []archive.Walk
+	for _, open := range t.walks {
+		if open.Span.Holds(w.newest) {
+			newest = append(newest, open)
+		} else {
+			others = append(others, open)
+		}
+	}
+	t.walks = newest
+	return others
+}
+
+// suspend returns the turn as the queue holds it.
+func (w *walker) suspend(t turn) *turn {
+	t.Oldest, t.Windows, t.stuck = t.walks[0].Span.From, windows(t.walks), w.refused(t.walks[0])
 	t.walks = nil
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.decidedTo[t.ID] = t.decidedTo
 	return &t
 }
 
-// walksOf returns the walks to make, oldest first: the walks left open by an
-// earlier run, and new walks for the other windows. It leaves out walks that begin
-// before decidedTo: this run has decided their windows.
-func walksOf(w *archive.Work, decidedTo time.Time) []archive.Walk {
-	walks := append(slices.Clone(w.Open), newWalks(archive.Spans(w.Windows))...)
-	walks = slices.DeleteFunc(walks, func(open archive.Walk) bool { return open.Span.From.Before(decidedTo) })
-	slices.SortFunc(walks, func(a, b archive.Walk) int { return a.Span.From.Compare(b.Span.From) })
+// walksOf returns the walks to make, oldest first: the walks left open by an earlier
+// run, and new walks for the other windows. Windows of which a part is known to fail come
+// last, each alone. walksOf leaves out what this run has read.
+func (r *run) walksOf(work *archive.Work, w *walker, function int32) []archive.Walk {
+	r.mu.Lock()
+	decided := r.decided[function]
+	r.mu.Unlock()
+	read := func(s archive.Span) bool { return slices.ContainsFunc(decided, s.Overlaps) }
+	var due []time.Time
+	var refused []archive.Span
+	for _, hour := range work.Windows {
+		switch s := (archive.Span{From: hour, To: hour.Add(archive.Hour)}); {
+		case read(s):
+		case !w.begun[hour].Refused.From.IsZero():
+			refused = append(refused, s)
+		default:
+			due = append(due, hour)
+		}
+	}
+	walks := append(slices.Clone(work.Open), newWalks(archive.Spans(due))...)
+	walks = append(slices.DeleteFunc(walks, func(open archive.Walk) bool { return read(open.Span) }), newWalks(refused)...)
+	slices.SortFunc(walks, func(a, b archive.Walk) int {
+		if x, y := w.refused(a), w.refused(b); x != y {
+			if x {
+				return 1
+			}
+			return -1
+		}
+		return a.Span.From.Compare(b.Span.From)
+	})
 	return walks
+}
+
+// refused reports whether a walk is of one window of which a part is known to fail.
+func (w *walker) refused(open archive.Walk) bool {
+	return open.Span.Windows() == 1 && !w.begun[open.Span.From].Refused.From.IsZero()
 }
 
 // newWalks returns a walk for each span, from its first page.

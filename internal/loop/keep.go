@@ -108,7 +108,13 @@ func (k *keeper) commit(ctx context.Context, b archive.Batch) error {
 	k.progress.Update(func(t *archive.Totals) {
 		t.Kept(kept)
 		if b.Outcome != nil {
-			t.Decided(b.Outcome.State, b.Walk.Span.Windows())
+			t.Decided(b.Outcome.State, b.Walk.Span.Windows()-len(b.Outcome.Expired))
+			t.Decided(archive.StateExpired, len(b.Outcome.Expired))
+			for _, e := range b.Outcome.Expired {
+				if e.Missed {
+					t.Missed++
+				}
+			}
 		}
 	})
 	return nil

@@ -13,24 +13,24 @@ import (
 // A turn is a function that waits for a worker, or is worked on.
 type turn struct {
 	archive.Due                // Windows and Oldest are of the windows that remain
-	decidedTo   time.Time      // this run has decided the windows before this hour; zero for none
 	walks       []archive.Walk // still to make, while a worker has the function
 	cut         bool           // the last walk was cut: the first of walks are its pieces
-	failures    int            // walks that have failed in a row
+	stuck       bool           // all that remains has failed in earlier runs
 }
 
 // A queue hands out functions, those with the oldest windows first: the source
-// deletes these first. The order depends only on what is due, so that the run
-// after a crash goes on with the same functions.
+// deletes these first. Functions of which only failed windows remain come last. The order
+// depends only on what is due, so that the run after a crash goes on with the same
+// functions.
 type queue struct {
 	mu    sync.Mutex
 	turns turns
 }
 
-func newQueue(due []archive.Due, decidedTo map[int32]time.Time) *queue {
+func newQueue(due []archive.Due) *queue {
 	q := &queue{}
 	for _, d := range due {
-		q.push(turn{Due: d, decidedTo: decidedTo[d.ID]})
+		q.push(turn{Due: d})
 	}
 	return q
 }
@@ -60,11 +60,16 @@ func (q *queue) len() int {
 	return len(q.turns)
 }
 
-// older reports whether a function waits that has windows older than this hour.
-func (q *queue) older(than time.Time) bool {
+// before reports whether a function waits that comes before a function with windows
+// from this hour on.
+func (q *queue) before(hour time.Time, stuck bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.turns) > 0 && q.turns[0].Oldest.Before(than)
+	if len(q.turns) == 0 {
+		return false
+	}
+	first := q.turns[0]
+	return !first.stuck && stuck || first.stuck == stuck && first.Oldest.Before(hour)
 }
 
 // turns implements heap.Interface.
@@ -75,6 +80,9 @@ func (t turns) Swap(i, j int) { t[i], t[j] = t[j], t[i] }
 
 func (t turns) Less(i, j int) bool {
 	a, b := &t[i], &t[j]
+	if a.stuck != b.stuck {
+		return b.stuck
+	}
 	return cmp.Or(a.Oldest.Compare(b.Oldest), cmp.Compare(b.Windows, a.Windows), cmp.Compare(a.ID, b.ID)) < 0
 }
 

@@ -20,12 +20,13 @@ const (
 // records two hashes collide with a chance of 1 in 10^7, and a collision only makes
 // the walk look short, so that the span is walked again.
 type tally struct {
-	seed    maphash.Seed
-	span    archive.Span
-	seen    map[uint64]struct{} // elements this process saw in this walk
-	sum     uint64              // of the hashes seen, to compare two walks
-	sent    int                 // elements, duplicates included
-	windows map[time.Time]int   // distinct elements by window
+	seed     maphash.Seed
+	span     archive.Span
+	seen     map[uint64]struct{} // elements this process saw in this walk
+	sum      uint64              // of the hashes seen, to compare two walks
+	sent     int                 // elements, duplicates included
+	unusable int                 // of these, those that no row can hold
+	windows  map[time.Time]int   // distinct elements by window
 
 	// A walk that resumes knows how many distinct elements the earlier pages held,
 	// and the ids that the archive has of the span: those of the earlier pages, and
@@ -34,7 +35,18 @@ type tally struct {
 	known        map[uint64]struct{}
 	alreadyKnown int // of seen, those in known: the earlier pages may have held them
 
+	began    time.Time
+	newest   bool // the newest records come first
+	finished bool // the walk has reached the last page
+
+	holes     []hole    // records that were passed over
+	lastStart time.Time // of the last element, if it has a start
+
 	pages     int
+	before    int  // records seen that the query of the latest page does not ask for
+	first     bool // no page of this query has been seen
+	offset    int  // elements of the pages of this query; -1 if the walk resumed
+	proved    bool // the count was proven
 	count     int  // the source's count of the query as of the latest page, -1 for none
 	lastGiven int  // the latest count that a page gave, -1 for none
 	ownLength int  // a page's count that equals the page's own length, -1 for none
@@ -44,7 +56,7 @@ type tally struct {
 
 func newTally(seed maphash.Seed, span archive.Span) *tally {
 	return &tally{
-		seed: seed, span: span, count: -1, lastGiven: -1, ownLength: -1,
+		seed: seed, span: span, first: true, count: -1, lastGiven: -1, ownLength: -1,
 		seen: make(map[uint64]struct{}), windows: make(map[time.Time]int),
 	}
 }
@@ -52,7 +64,7 @@ func newTally(seed maphash.Seed, span archive.Span) *tally {
 // resume makes the tally go on where an earlier process stopped. If records came or
 // went since then, the source's count has changed, as between two pages.
 func (t *tally) resume(open archive.Walk, archived map[uint64]struct{}) {
-	t.resumed, t.known, t.lastGiven = open.Seen, archived, open.Count
+	t.resumed, t.known, t.lastGiven, t.offset = open.Seen, archived, open.Count, -1
 }
 
 // add counts a page.
@@ -68,19 +80,49 @@ func (t *tally) add(p *archive.Page) {
 		t.note(h+copies[h], p.Rejected[i].Start)
 		copies[h]++
 	}
+	t.neighbours(p)
 	t.count = p.Count
-	if several := t.pages > 0 || t.resumed > 0 || !p.Last; several && p.Count == p.Len() {
+	if several := !t.first || t.resumed > 0 || !p.Last; several && p.Count == p.Len() {
 		// The source may count the page instead of the query: see verdict.
 		t.gap = t.gap || t.ownLength >= 0 && t.ownLength != p.Count
 		t.ownLength, t.count = p.Count, -1
 	}
 	if t.count >= 0 {
+		t.count += t.before
 		t.moved = t.moved || t.lastGiven >= 0 && t.count != t.lastGiven
 		t.lastGiven = t.count
 	}
 	t.gap = t.gap || p.Count < 0
 	t.sent += p.Len()
 	t.pages++
+	t.first = false
+	if t.offset >= 0 {
+		t.offset += p.Len()
+	}
+	t.unusable += len(p.Rejected)
+}
+
+// shortened notes that the next page is the first one of a shorter query, which asks
+// for so many records of the last page again.
+func (t *tally) shortened(again int) {
+	t.first, t.offset = true, 0
+	t.sent -= again
+}
+
+// mostlyUnusable reports whether so many elements could not be read that the answer is
+// rather one to another request.
+func (t *tally) mostlyUnusable() bool { return t.unusable >= 10 && 2*t.unusable > t.sent }
+
+// neighbours notes the starts of the records before and after a record that was passed
+// over.
+func (t *tally) neighbours(p *archive.Page) {
+	if len(p.Invocations) == 0 {
+		return
+	}
+	for i := len(t.holes) - 1; i >= 0 && t.holes[i].after.IsZero(); i-- {
+		t.holes[i].after = p.Invocations[0].Start
+	}
+	t.lastStart = p.Invocations[len(p.Invocations)-1].Start
 }
 
 func (t *tally) note(h uint64, start time.Time) {
@@ -114,7 +156,7 @@ func (t *tally) verdict() verdict {
 		return drifted
 	case t.pages > 1 && (t.gap || t.ownLength >= 0 && t.ownLength != count):
 		return uncounted // not every page gave a count: records may have moved unnoticed
-	case t.distinct() == count:
+	case t.distinct()+len(t.holes) == count:
 		return whole
 	case t.known == nil && t.distinct() > count:
 		return uncounted // the source gives more than it counts
@@ -132,18 +174,6 @@ func (t *tally) counts() map[time.Time]int {
 		return nil
 	}
 	return t.windows
-}
-
-// short returns the error for a walk of one window that is not whole. counts has the
-// source's number of records in that window: its count of the query, without the
-// records seen that belong to adjacent windows.
-func (t *tally) short() (err *archive.ShortError, counts map[time.Time]int) {
-	err = &archive.ShortError{Saw: t.distinct(), Count: t.count, Moved: t.moved}
-	if err.Count >= 0 && t.resumed == 0 {
-		w := t.span.From
-		counts = map[time.Time]int{w: err.Count - (len(t.seen) - t.windows[w])}
-	}
-	return err, counts
 }
 
 // agrees reports whether both walks began at the first page and saw the same elements.

@@ -2,7 +2,6 @@ package loop
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -12,16 +11,9 @@ import (
 	"archiver/internal/archive"
 )
 
-const (
-	// maxFailuresKept bounds the failures in a run's summary. All failures are in the
-	// log and in the windows.
-	maxFailuresKept = 100
-
-	// A run waits firstPause before it looks again at functions that another process
-	// had claimed. Each later wait is twice as long, up to maxPause.
-	firstPause = 100 * time.Millisecond
-	maxPause   = 2 * time.Second
-)
+// maxFailuresKept bounds the failures in a run's summary. All failures are in the
+// log and in the windows.
+const maxFailuresKept = 100
 
 // An Archiver brings the windows of a source's functions into a store.
 type Archiver struct {
@@ -53,12 +45,24 @@ type run struct {
 	slots            *pageSlots
 	settingsFailures atomic.Int64 // in this run
 	queue            *queue
-	end              context.CancelCauseFunc // ends all workers
+	traits           archive.Traits
+	offsets          archive.Offsets // nil if the source's cursors are not offsets
+	learned          *learned
+	newestOnly       bool        // only the newest due hour of each function is read now
+	listDenied       bool        // the list of functions
+	accepting        atomic.Bool // the source has answered about some function in this run
 
-	mu          sync.Mutex
-	decidedTo   map[int32]time.Time // by function: this run has decided the windows before this hour
-	failures    []archive.Failure
-	differences []archive.Difference
+	mu              sync.Mutex
+	planned         map[int32]bool           // functions whose windows are planned
+	decided         map[int32][]archive.Span // by function: what this run has read, or tried to
+	narrowed        map[int32]int            // by function: calls made to narrow questions
+	gaveUp          map[int32]bool           // functions that do not answer
+	done            map[int32]bool           // functions of which nothing is left to do in this run
+	deniedFunctions int
+	unprovenFrom    time.Time // end of the first window that is expired since no record as old was seen
+	settingsDue     []archive.Due
+	failures        []archive.Failure
+	differences     []archive.Difference
 }
 
 // Archive makes the windows of the order complete, as far as they are due.
@@ -76,6 +80,9 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	if o.Range.To.Before(o.Range.From) {
 		o.Range.To = o.Range.From
 	}
+	if a.SourceRetention > 0 {
+		o.ForgottenBefore = archive.WindowOf(began.Add(-a.SourceRetention))
+	}
 	id, err := a.Store.BeginRun(ctx, o, began)
 	if err != nil {
 		return summary, fmt.Errorf("note the beginning of a run: %w", err)
@@ -83,26 +90,13 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	summary.Run = id
 	before := a.Source.Stats()
 	r := &run{
-		Archiver: a, order: o, began: began, progress: p,
-		slots:     newPageSlots(pagesPerCall * max(a.Concurrency, 1)),
-		decidedTo: make(map[int32]time.Time),
+		Archiver: a, order: o, began: began, progress: p, traits: a.Source.Traits(),
+		slots:   newPageSlots(pagesPerCall * max(a.Concurrency, 1)),
+		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]bool), done: make(map[int32]bool),
 	}
+	r.offsets, _ = a.Source.(archive.Offsets)
 	stopNotes := r.noteProgress(ctx, id, before)
-
-	latest, versions, err := r.discover(ctx)
-	if err == nil {
-		summary.Matched = len(latest) + len(versions)
-		if !o.Compare {
-			summary.NotDue = (summary.Range.Windows() - o.Range.Windows()) * summary.Matched
-		}
-		// The latest versions first. If the source lists the records of all versions
-		// under the latest, the other versions' pages are in the archive already, and
-		// two workers never write the same records at once.
-		err = r.readDue(ctx, latest)
-	}
-	if err == nil && len(versions) > 0 {
-		err = r.readDue(ctx, versions)
-	}
+	err = r.read(ctx, &summary)
 
 	stopNotes()
 	after := a.Source.Stats()
@@ -126,143 +120,54 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	return summary, err
 }
 
-// discover returns the functions of the run, and the other versions of functions.
-func (r *run) discover(ctx context.Context) (latest, versions []archive.Known, err error) {
-	latest, err = r.listFunctions(ctx)
+// read reads everything that is due: first the newest hour of every function, then what
+// the source will forget first.
+func (r *run) read(ctx context.Context, summary *archive.Summary) error {
+	known, err := r.Store.Learned(ctx, r.Source.ID(), r.began.Add(-archive.LearnedLife))
 	if err != nil {
-		return nil, nil, err
+		return fmt.Errorf("look up what was learned of the source: %w", err)
 	}
+	r.learned = newLearned(known)
+	latest, err := r.listFunctions(ctx, summary)
+	if err != nil {
+		return err
+	}
+	versions, err := r.KnownVersions(ctx, latest)
+	if err != nil {
+		return err
+	}
+	// The latest versions first. If the source lists the records of all versions
+	// under the latest, the other versions' pages are in the archive already, and
+	// two workers never write the same records at once.
+	read := func() error {
+		for _, functions := range [][]archive.Known{latest, versions} {
+			if err := r.readDue(ctx, functions, summary); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if r.newestOnly = !r.order.Compare; r.newestOnly {
+		if err := read(); err != nil {
+			return err
+		}
+	}
+	r.newestOnly = false
 	if err := r.listVersions(ctx, latest); err != nil {
-		return nil, nil, err
+		return err
 	}
-	versions, err = r.KnownVersions(ctx, latest)
-	return latest, versions, err
-}
-
-// listFunctions returns the functions that the source lists. It adds functions that
-// the archive knows and the source does not list any more: the source may still
-// have records of them. Only a 404 of the source marks a function as gone.
-func (r *run) listFunctions(ctx context.Context) ([]archive.Known, error) {
-	var functions []archive.Known
-	for page, err := range r.Source.Functions(ctx) {
-		if err != nil {
-			if cause := context.Cause(ctx); cause != nil {
-				return nil, cause
-			}
-			return nil, fmt.Errorf("list functions: %w", err)
-		}
-		known, err := r.Store.SeeFunctions(ctx, r.Source.ID(), page, r.began)
-		if err != nil {
-			return nil, fmt.Errorf("keep the list of functions: %w", err)
-		}
-		functions = append(functions, known...)
+	if versions, err = r.KnownVersions(ctx, latest); err != nil {
+		return err
 	}
-	unseen, err := r.Store.UnseenFunctions(ctx, r.Source.ID(), r.began, r.SourceRetention)
-	if err != nil {
-		return nil, fmt.Errorf("look up functions that are no longer listed: %w", err)
+	summary.Matched = len(latest) + len(versions)
+	if !r.order.Compare {
+		summary.NotDue = (summary.Range.Windows() - r.order.Range.Windows()) * summary.Matched
 	}
-	functions = append(functions, unseen...)
-	// A list that changes between two pages may name a function twice.
-	seen := make(map[int32]bool, len(functions))
-	matched := functions[:0]
-	for _, f := range functions {
-		if !seen[f.ID] && (r.Match == nil || r.Match(f.Function)) {
-			seen[f.ID] = true
-			matched = append(matched, f)
-		}
+	if err := read(); err != nil {
+		return err
 	}
-	return matched, nil
-}
-
-// readDue reads the due windows of the functions, the oldest windows first. It
-// comes back to functions that another process had claimed, until none of their
-// windows is due.
-func (r *run) readDue(ctx context.Context, functions []archive.Known) error {
-	pause := firstPause
-	for first := true; ; first = false {
-		due, err := r.Store.Due(ctx, functions, r.order, r.began)
-		if err != nil {
-			return fmt.Errorf("plan what is due: %w", err)
-		}
-		if first {
-			if err := r.Store.Plan(ctx, due, r.order); err != nil {
-				return fmt.Errorf("note what is due: %w", err)
-			}
-			r.progress.Update(func(p *archive.Totals) {
-				for _, d := range due {
-					p.Functions++
-					p.Windows += int64(d.Windows)
-				}
-			})
-		}
-		claimed, err := r.runWorkers(ctx, due)
-		if err != nil || len(claimed) == 0 {
-			return err
-		}
-		if len(claimed) < len(due) {
-			pause = firstPause // some functions are done: the other process may finish others soon
-		}
-		functions = claimed
-		if err := r.Clock.Sleep(ctx, pause); err != nil {
-			return err
-		}
-		pause = min(2*pause, maxPause)
+	if err := r.readAllSettings(ctx); err != nil {
+		return err
 	}
-}
-
-// runWorkers starts the workers, which take the functions from the queue. It returns the
-// functions that another process had claimed. The first error ends all workers.
-func (r *run) runWorkers(ctx context.Context, due []archive.Due) (claimed []archive.Known, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	r.queue, r.end = newQueue(due, r.decidedTo), cancel
-	var workers sync.WaitGroup
-	n := min(r.slots.count(), len(due))
-	r.slots.workers.Store(int64(n))
-	r.slots.left.Store(int64(len(due)))
-	for range n {
-		workers.Go(func() {
-			for ctx.Err() == nil && !r.tooManyWorkers() {
-				t, ok := r.queue.pop()
-				if !ok {
-					r.slots.workers.Add(-1)
-					return
-				}
-				remaining, err := r.readFunction(ctx, t)
-				if remaining == nil {
-					r.slots.left.Add(-1)
-				}
-				switch {
-				case errors.Is(err, archive.ErrClaimed), errors.Is(err, archive.ErrClaimLost):
-					r.slots.otherProcess.Store(true)
-					r.mu.Lock()
-					claimed = append(claimed, t.Known)
-					r.mu.Unlock()
-				case err != nil:
-					cancel(err)
-				case remaining != nil:
-					r.queue.push(*remaining)
-				}
-			}
-		})
-	}
-	workers.Wait()
-	return claimed, context.Cause(ctx)
-}
-
-// tooManyWorkers reports whether the worker that calls it has to end, so that
-// another process gets functions too. Once another process has claimed functions of
-// this run, the run has at most as many workers as functions wait in its queue, and
-// at least one.
-func (r *run) tooManyWorkers() bool {
-	if !r.slots.otherProcess.Load() {
-		return false
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if n := r.slots.workers.Load(); n > 1 && int(n) > r.queue.len() {
-		r.slots.workers.Add(-1)
-		return true
-	}
-	return false
+	return r.proveAge(ctx, latest)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 
 	"archiver/internal/archive"
 )
@@ -12,29 +13,71 @@ import (
 // more of them. The source retries each call for a while, and windows matter more.
 const maxSettingsFailures = 3
 
-// readSettings asks for the function's settings if they are due, and keeps them. It
-// logs a failure, and the next run asks again: the function's windows do not depend
-// on its settings. It returns an error only if the run or the claim ends.
-func (r *run) readSettings(ctx context.Context, w *walker, t *turn) error {
+// readAllSettings asks for the settings of the functions whose settings are due. A run
+// that is one of many asks for a part of them, so that its calls are spread over the day.
+func (r *run) readAllSettings(ctx context.Context) error {
 	source, ok := r.Source.(archive.SettingsSource)
-	if !ok || !t.Settings || t.failures > 0 || r.settingsFailures.Load() >= maxSettingsFailures {
+	if !ok {
 		return nil
 	}
-	asked, err := w.claim.SettingsAsked(ctx)
+	return atOnce(ctx, r.Concurrency, share(r, r.settingsDue), func(ctx context.Context, d archive.Due) error {
+		if r.settingsFailures.Load() >= maxSettingsFailures {
+			return nil
+		}
+		err := r.readSettings(ctx, source, d.Known)
+		if errors.Is(err, archive.ErrClaimed) || errors.Is(err, archive.ErrClaimLost) {
+			return nil // another process asks, or the next run
+		}
+		return err
+	})
+}
+
+// The least number of functions that one run asks for versions or settings, and the
+// share of all functions that is due.
+const (
+	leastShare = 20
+	shares     = 12
+)
+
+// share returns the functions that a run asks for something that no record waits for.
+// A run that others follow asks a part of them, so that the calls are spread over the
+// day. The order is random: functions that fail do not come first in every run.
+func share[T any](r *run, due []T) []T {
+	rand.Shuffle(len(due), func(i, j int) { due[i], due[j] = due[j], due[i] })
+	if r.order.Follow {
+		due = due[:min(len(due), max(leastShare, len(due)/shares))]
+	}
+	return due
+}
+
+// readSettings asks for a function's settings, and keeps them. It logs a failure, and
+// the next run asks again: the function's windows do not depend on its settings. It
+// returns an error only if the run or the claim ends.
+func (r *run) readSettings(ctx context.Context, source archive.SettingsSource, f archive.Known) (err error) {
+	claim, err := r.claim(ctx, f)
 	if err != nil {
-		return fmt.Errorf("look up when %s was asked for its settings: %w", t.Name, err)
+		return err
+	}
+	defer func() {
+		if released := release(ctx, claim, f); released != nil && err == nil {
+			err = released
+		}
+	}()
+	asked, err := claim.SettingsAsked(ctx)
+	if err != nil {
+		return fmt.Errorf("look up when %s was asked for its settings: %w", f.Name, err)
 	}
 	if r.Clock.Now().Sub(asked).Abs() < archive.SettingsEvery {
 		return nil // another process has asked since this run planned
 	}
-	s, err := archive.ReadSettings(ctx, source, t.Function)
+	s, err := archive.ReadSettings(ctx, source, f.Function)
 	if err == nil {
-		err = w.claim.KeepSettings(ctx, s, r.Clock.Now())
+		err = claim.KeepSettings(ctx, s, r.Clock.Now())
 	}
 	switch cause := context.Cause(ctx); {
 	case err == nil:
 		if len(s.Rejected) > 0 {
-			r.Log.Warn("settings that no row can hold were rejected", "function", t.URN, "settings", len(s.Rejected))
+			r.Log.Warn("settings that no row can hold were rejected", "function", f.URN, "settings", len(s.Rejected))
 		}
 		return nil
 	case cause != nil:
@@ -43,7 +86,7 @@ func (r *run) readSettings(ctx context.Context, w *walker, t *turn) error {
 		return err
 	case errors.Is(err, archive.ErrDenied):
 		if r.settingsFailures.Swap(maxSettingsFailures) < maxSettingsFailures {
-			r.Log.Warn("settings are denied, no more are asked for in this run", append([]any{"function", t.URN}, archive.ErrorKeys(err)...)...)
+			r.Log.Warn("settings are denied, no more are asked for in this run", append([]any{"function", f.URN}, archive.ErrorKeys(err)...)...)
 		}
 		return nil
 	}
@@ -51,6 +94,6 @@ func (r *run) readSettings(ctx context.Context, w *walker, t *turn) error {
 	if r.settingsFailures.Add(1) == maxSettingsFailures {
 		message = "settings could not be kept, no more are asked for in this run"
 	}
-	r.Log.Warn(message, append([]any{"function", t.URN}, archive.ErrorKeys(err)...)...)
+	r.Log.Warn(message, append([]any{"function", f.URN}, archive.ErrorKeys(err)...)...)
 	return nil
 }

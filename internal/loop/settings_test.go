@@ -155,7 +155,6 @@ func TestSettingsNotKept(t *testing.T) {
 	}
 	ran := make(chan archive.Summary, 1)
 	go func() { ran <- w.pass(w.telling(s, nil), span(1, 2)) }()
-	pass(t, w.clock, firstPause) // the worker that has the function now may have left something
 	await(t, "the end of the run", ran)
 	w.states(alpha, span(1, 2), archive.StateComplete)
 	if kept := w.db.kept(alpha.URN); kept != nil {

@@ -9,10 +9,9 @@ import (
 	"archiver/internal/archive"
 )
 
-// maxFailures is how many spans of a function may fail in a row. Then the rest of
-// the function is left for the next run: if the source is down, the run does not
-// ask for every span of every function.
-const maxFailures = 2
+// manyDenied is how many functions are asked for if all of them are denied. Then the
+// permission is missing altogether, and the other functions are not asked for.
+const manyDenied = 20
 
 // readSpan makes the first walk of a turn, and reports whether all windows of its
 // span are complete. The walk's last pages may still wait for their commit when
@@ -25,62 +24,156 @@ func (r *run) readSpan(ctx context.Context, w *walker, t *turn, again archive.Sp
 	}
 	open := t.walks[0]
 	t.walks, t.cut = t.walks[1:], false
-	err = w.walk(ctx, open)
-
-	var cut *errCut
-	if errors.As(err, &cut) {
-		t.walks, t.cut = append(newWalks(cut.pieces), t.walks...), true
-		return false, nil
+	w.alive = false
+	a, err := w.readWalk(ctx, open)
+	if err == nil && a.end == endCut {
+		t.walks, t.cut = append(newWalks(a.cut), t.walks...), true
+		return false, w.replace(ctx, a)
 	}
-	if err != nil && again.Windows() > 0 {
+	whole = err == nil && a.whole()
+	if !whole && again.Windows() > 0 {
 		// The windows read again stay complete, and do not count in this run.
 		r.progress.Update(func(p *archive.Totals) { p.Windows -= int64(again.Windows()) })
-		open.Span.From = again.To
+		open.Span.From, a.span.From = again.To, again.To
 	}
-	if err != nil || r.order.Force {
-		// The pages read so far are committed before the span is marked.
-		if flushed := w.keeper.flush(); flushed != nil {
-			return false, flushed
+	if err == nil {
+		err = w.decide(ctx, &a)
+	}
+	if err == nil && whole && r.order.Force {
+		err = r.recount(ctx, w, open.Span)
+	}
+	r.decide(t.ID, open.Span)
+	if err != nil {
+		return false, r.failed(ctx, w, t, open, err)
+	}
+	return whole, nil
+}
+
+// readWalk reads the span of a walk. An earlier run may have found out which part of a
+// window fails: then that part is asked for first.
+func (w *walker) readWalk(ctx context.Context, open archive.Walk) (answer, error) {
+	q := questionOf(open.Span)
+	if edge := w.learned.seconds(archive.LearnedEdge); edge > 0 {
+		if at := w.Clock.Now().Add(-edge); q.from.Before(at) {
+			return w.afterEdge(ctx, answer{question: q, begun: open.Cursor != ""}, at.Truncate(time.Second).Add(time.Second))
 		}
 	}
-	var short *archive.ShortError
-	var failed *archive.SourceError
+	refused := w.begun[open.Span.From].Refused
+	if q.windows() == 1 && !refused.From.Before(q.from) && refused.To.Sub(refused.From) < archive.Hour {
+		part := question{from: refused.From, to: refused.To, span: q.span, part: true, page: true, begins: true, tries: narrowTries}
+		a, err := w.read(ctx, part, archive.Walk{})
+		if err != nil || a.end == endFailed {
+			a.question, a.decided = q, false
+			return a, err
+		}
+	}
+	return w.read(ctx, q, open)
+}
+
+// replace replaces the walk of a span that is cut by walks of its pieces, if the store
+// has it and does not do so with its last page.
+func (w *walker) replace(ctx context.Context, a answer) error {
+	if a.decided || !a.begun {
+		return nil
+	}
+	if err := w.keeper.flush(); err != nil {
+		return err
+	}
+	return w.keeper.commit(ctx, archive.Batch{Walk: archive.Walk{Span: a.span}, Pieces: a.cut, At: w.Clock.Now()})
+}
+
+// failed deals with an error that ends the work on a function. It returns an error that
+// ends the run as well.
+func (r *run) failed(ctx context.Context, w *walker, t *turn, open archive.Walk, err error) error {
+	var function *errFunction
+	var page *archive.SourceError
+	remaining := append([]archive.Walk{open}, t.walks...)
 	switch {
-	case err == nil:
-		whole, t.failures = true, 0
-		if r.order.Force {
-			if err := r.recount(ctx, w, open.Span); err != nil {
-				return false, err
-			}
+	case context.Cause(ctx) != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, archive.ErrGone):
+		t.walks = nil
+		return r.markGone(ctx, w, remaining)
+	case !errors.As(err, &page) && !errors.As(err, &function), errors.Is(err, archive.ErrBusy):
+		return err
+	case errors.Is(err, archive.ErrDenied):
+		if end := r.denied(ctx, err); end != nil {
+			return end
 		}
-	case errors.As(err, &short):
-		t.failures = 0 // the source has answered
-		r.notComplete(w.function, open.Span, err)
-	case errors.Is(err, archive.ErrGone) && context.Cause(ctx) == nil:
-		return false, r.markGone(ctx, w, append([]archive.Walk{open}, t.walks...))
-	case ends(ctx, err) != nil:
-		return false, ends(ctx, err)
-	case errors.As(err, &failed):
-		t.failures++
-		if err := w.claim.Fail(ctx, open.Span, archive.Refusal{Reason: failed.Error()}, r.Clock.Now()); err != nil {
-			return false, fmt.Errorf("note that %s failed: %w", w.function.Name, err)
-		}
-		r.progress.Update(func(p *archive.Totals) { p.Decided(archive.StateFailed, open.Span.Windows()) })
-		r.notComplete(w.function, open.Span, err)
+	case !errors.As(err, &function):
+		return err // the source does not answer its cheapest call
 	}
-	if t.failures < maxFailures {
-		return whole, nil
+	// The pages read so far are committed before the span is marked.
+	if flushed := w.keeper.flush(); flushed != nil {
+		return flushed
 	}
-	// The run counts the remaining windows as failed. In the archive their states
-	// do not change.
-	r.progress.Update(func(p *archive.Totals) { p.Decided(archive.StateFailed, windows(t.walks)) })
 	t.walks = nil
-	return false, nil
+	if !w.function.Missing.IsZero() {
+		return r.probablyDeleted(ctx, w, remaining, err)
+	}
+	if err := w.fail(ctx, &answer{question: questionOf(open.Span), err: err}); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.gaveUp[t.ID] = true
+	r.mu.Unlock()
+	r.leave(remaining[1:])
+	return nil
+}
+
+// leave counts the windows of walks as failed that are not made in this run. In the
+// archive their states do not change.
+func (r *run) leave(walks []archive.Walk) {
+	r.progress.Update(func(p *archive.Totals) { p.Decided(archive.StateFailed, windows(walks)) })
+}
+
+// denied finds out whether the source denies everything, or one function: it makes the
+// cheapest call. It returns an error that ends the run.
+func (r *run) denied(ctx context.Context, err error) error {
+	r.mu.Lock()
+	r.deniedFunctions++
+	many := r.deniedFunctions >= manyDenied
+	r.mu.Unlock()
+	if many && !r.accepting.Load() {
+		return err
+	}
+	ping := r.Source.Ping(ctx)
+	switch {
+	case context.Cause(ctx) != nil:
+		return context.Cause(ctx)
+	case errors.Is(ping, archive.ErrBusy):
+		return ping
+	case errors.Is(ping, archive.ErrDenied) && !(r.listDenied && r.accepting.Load()):
+		return err
+	}
+	return nil
+}
+
+// probablyDeleted deals with an error of a function that whole lists of the source do not
+// name any more. Its windows stay as they are, until the source has forgotten all of them.
+func (r *run) probablyDeleted(ctx context.Context, w *walker, remaining []archive.Walk, err error) error {
+	if r.SourceRetention > 0 && r.Clock.Now().Sub(w.function.Missing) > r.SourceRetention {
+		return r.markGone(ctx, w, remaining)
+	}
+	r.progress.Update(func(p *archive.Totals) { p.Windows -= int64(windows(remaining)) })
+	r.Log.Info("function is not listed any more and does not answer, it is probably deleted",
+		append([]any{"function", w.function.URN}, archive.ErrorKeys(err)...)...)
+	return nil
+}
+
+// decide notes that this run has read a span of a function, or tried to.
+func (r *run) decide(function int32, s archive.Span) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.decided[function] = append(r.decided[function], s)
 }
 
 // recount counts the rows of the span's windows again: another program may have
 // changed rows, and these counts are what verify compares with the source's.
 func (r *run) recount(ctx context.Context, w *walker, s archive.Span) error {
+	if err := w.keeper.flush(); err != nil {
+		return err
+	}
 	if err := w.claim.Recount(ctx, s); err != nil {
 		return fmt.Errorf("count what was read of %s %s: %w", w.function.Name, s, err)
 	}
@@ -90,7 +183,7 @@ func (r *run) recount(ctx context.Context, w *walker, s archive.Span) error {
 // readAgain reads complete spans again, and reports whether all of them are
 // complete afterwards.
 func (r *run) readAgain(ctx context.Context, w *walker, spans []archive.Span) (whole bool, err error) {
-	t := turn{walks: newWalks(spans)}
+	t := turn{Due: archive.Due{Known: w.function}, walks: newWalks(spans)}
 	r.progress.Update(func(p *archive.Totals) { p.Windows += int64(windows(t.walks)) })
 	whole = true
 	for len(t.walks) > 0 && !w.gone {
@@ -104,14 +197,17 @@ func (r *run) readAgain(ctx context.Context, w *walker, spans []archive.Span) (w
 }
 
 // ends returns the error if it ends the whole run: the user stopped the run, the
-// source denies access, or the archive failed. It returns nil for other errors.
-func ends(ctx context.Context, err error) error {
+// source accepts no calls or denies everything, or the archive failed. It returns nil
+// for other errors.
+func (r *run) ends(ctx context.Context, err error) error {
 	var failed *archive.SourceError
 	switch cause := context.Cause(ctx); {
 	case cause != nil:
 		return cause
-	case !errors.As(err, &failed) || errors.Is(err, archive.ErrDenied):
+	case !errors.As(err, &failed), errors.Is(err, archive.ErrBusy):
 		return err
+	case errors.Is(err, archive.ErrDenied):
+		return r.denied(ctx, err)
 	}
 	return nil
 }
@@ -123,11 +219,11 @@ func (r *run) leaveToNextRun(ctx context.Context, w *walker, s archive.Span, err
 	if errors.Is(err, archive.ErrGone) && context.Cause(ctx) == nil {
 		return r.markGone(ctx, w, nil)
 	}
-	if end := ends(ctx, err); end != nil {
+	if end := r.ends(ctx, err); end != nil {
 		return end
 	}
 	r.progress.Update(func(t *archive.Totals) { t.Left++ })
-	r.notComplete(w.function, s, err)
+	r.notComplete(w.function.Function, s, err)
 	return nil
 }
 
@@ -135,6 +231,9 @@ func (r *run) leaveToNextRun(ctx context.Context, w *walker, s archive.Span, err
 // the remaining walks are gone. This is no error of the run: the source has no more
 // records of the function.
 func (r *run) markGone(ctx context.Context, w *walker, remaining []archive.Walk) error {
+	if err := w.keeper.flush(); err != nil {
+		return err
+	}
 	due := make([]archive.Span, len(remaining))
 	for i, open := range remaining {
 		due[i] = open.Span

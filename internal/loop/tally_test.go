@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"archiver/internal/archive"
+	"archiver/internal/archive/clocktest"
 )
 
 // sent is a page with the count and the elements given: ids, or payloads that
@@ -174,21 +175,30 @@ func TestCountsByWindow(t *testing.T) {
 	}
 }
 
+// bare returns a walker that only judges.
+func bare(page int) *walker {
+	return &walker{run: &run{
+		Archiver: &Archiver{Clock: clocktest.New(midnight.Add(30 * archive.Hour))},
+		learned:  newLearned(nil), traits: archive.Traits{Page: page},
+	}}
+}
+
 func TestShort(t *testing.T) {
 	t.Parallel()
 	seed := maphash.MakeSeed()
 	page := sent(9, "a b c")
 	page.Invocations = append(page.Invocations, archive.Invocation{RequestID: "neighbour", Start: hour(1)})
-	err, counts := tallied(seed, page).short()
-	if *err != (archive.ShortError{Saw: 4, Count: 9}) {
-		t.Errorf("short is %+v", *err)
+	w := bare(500)
+	a := w.judge(questionOf(span(0, 1)), tallied(seed, page), nil, true)
+	if want := (&archive.ShortError{Saw: 4, Count: 9}).Error(); a.end != endShort || a.err.Error() != want {
+		t.Errorf("the walk ended with %d, %v", a.end, a.err)
 	}
-	if want := map[time.Time]int{hour(0): 8}; !maps.Equal(counts, want) {
-		t.Errorf("the window's own count is %v, want %v: records of adjacent windows are not its own", counts, want)
+	if got, want := w.outcome(a).Counts, map[time.Time]int{hour(0): 8}; !maps.Equal(got, want) {
+		t.Errorf("the window's own count is %v, want %v: records of adjacent windows are not its own", got, want)
 	}
-	err, counts = tallied(seed, sent(-1, "a b"), sent(-1, "c")).short()
-	if *err != (archive.ShortError{Saw: 3, Count: -1}) || counts != nil {
-		t.Errorf("short without a count is %+v, %v", *err, counts)
+	a = w.judge(questionOf(span(0, 1)), tallied(seed, sent(-1, "a b"), sent(-1, "c")), nil, true)
+	if want := (&archive.ShortError{Saw: 3, Count: -1}).Error(); a.end != endShort || a.err.Error() != want {
+		t.Errorf("the walk without a count ended with %d, %v", a.end, a.err)
 	}
 }
 
@@ -205,7 +215,7 @@ func TestPieces(t *testing.T) {
 		{"as many as it takes to cut", 24, 0, []int{cutAbove}, 1},
 		{"one more", 24, 0, []int{cutAbove + 1}, 3},
 		{"not more pieces than windows", 2, 0, []int{1_000_000}, 2},
-		{"ten times as much", 24, 0, []int{10 * cutTo}, 10},
+		{"ten times as much, in whole hours", 24, 0, []int{10 * cutTo}, 8},
 		{"only its first page cuts a span", 24, 0, []int{cutAbove, 10 * cutAbove}, 1},
 		{"a walk that resumed goes on", 24, 7, []int{10 * cutAbove}, 1},
 		{"no count, few seen", 24, 0, []int{-1, -1}, 1},
@@ -220,7 +230,7 @@ func TestPieces(t *testing.T) {
 				page := sent(count, string(rune('a'+i)))
 				tally.add(&page)
 			}
-			if got := tally.pieces(); got != tc.want {
+			if got := max(1, len(bare(500).tooMany(questionOf(span(0, tc.windows)), tally).cut)); got != tc.want {
 				t.Errorf("%d pieces, want %d", got, tc.want)
 			}
 		})
@@ -232,8 +242,9 @@ func TestPiecesWithoutCount(t *testing.T) {
 	t.Parallel()
 	for _, count := range []int{-1, 20_000} { // none, and each page's own length
 		tally := newTally(maphash.MakeSeed(), span(0, 24))
+		pieces := func() int { return max(1, len(bare(20_000).tooMany(questionOf(span(0, 24)), tally).cut)) }
 		for i := range 3 {
-			if got := tally.pieces(); got != 1 {
+			if got := pieces(); got != 1 {
 				t.Errorf("count %d: cut after %d pages into %d", count, i, got)
 			}
 			page := archive.Page{Count: count}
@@ -242,7 +253,7 @@ func TestPiecesWithoutCount(t *testing.T) {
 			}
 			tally.add(&page)
 		}
-		if got := tally.pieces(); got != 24 {
+		if got := pieces(); got != 24 {
 			t.Errorf("count %d: cut into %d pieces, not into its hours", count, got)
 		}
 	}

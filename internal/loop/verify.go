@@ -2,7 +2,6 @@ package loop
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -31,7 +30,7 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 		}
 		// The archive holds a record that two versions list under one of them, so the
 		// count of this version may be larger and nothing be missing.
-		if w.versioned && d != nil && d.Counted > d.Archived {
+		if w.function.Versioned && d != nil && d.Counted > d.Archived {
 			if d, err = r.compareIDs(ctx, w, s, d); err != nil {
 				return r.leaveToNextRun(ctx, w, s, err)
 			}
@@ -87,10 +86,10 @@ func (r *run) repairs() bool { return !r.order.Compare || r.order.Repair }
 // returns nil if the archive has all records that the source gives.
 func (r *run) compareIDs(ctx context.Context, w *walker, s archive.Span, d *archive.Difference) (*archive.Difference, error) {
 	missing := 0
-	q := archive.Query{Function: w.function, From: s.From.Add(-archive.QueryMargin), To: s.To.Add(archive.QueryMargin)}
-	for page, err := range w.source.Pages(ctx, q) {
+	q := archive.Query{Function: w.function.Function, From: s.From.Add(-archive.QueryMargin), To: s.To.Add(archive.QueryMargin)}
+	for page, err := range w.Source.Pages(ctx, q) {
 		if err != nil {
-			return nil, sourceError(ctx, err)
+			return nil, w.pageError(ctx, err)
 		}
 		n, err := w.claim.Missing(ctx, s, archive.Distinct(page.Invocations))
 		if err != nil {
@@ -139,38 +138,36 @@ func (r *run) compare(ctx context.Context, w *walker, s archive.Span) (d *archiv
 	if err != nil {
 		return nil, false, fmt.Errorf("count what is archived of %s %s: %w", w.function.Name, s, err)
 	}
-	d = &archive.Difference{Function: w.function, Window: s.From, Archived: archived.Records, Counted: -1}
+	d = &archive.Difference{Function: w.function.Function, Window: s.From, Archived: archived.Records, Counted: -1}
 	if archived.Undated {
 		return d, false, nil
 	}
-	d.Counted, err = w.count(ctx, archived.From, archived.To, archived.Records)
-	if err != nil || d.Counted == archived.Records {
-		return nil, true, err
-	}
-	if archived.Quiet || d.Counted < 0 || d.Counted > archived.Records {
-		return d, true, nil
-	}
-	d.Counted, err = w.count(ctx, s.From.Add(-archive.QueryMargin), s.To, archived.Records)
-	if err != nil || d.Counted == archived.Records {
-		return nil, true, err
+	for _, q := range []question{
+		{from: archived.From, to: archived.To},
+		{from: s.From.Add(-archive.QueryMargin), to: s.To},
+	} {
+		d.Counted, err = w.count(ctx, q.from, q.to, archived.Records)
+		if err != nil || d.Counted == archived.Records {
+			return w.believes(ctx, q, d, err)
+		}
+		if archived.Quiet || d.Counted < 0 || d.Counted > archived.Records {
+			break
+		}
 	}
 	return d, true, nil
 }
 
-// count returns the source's count of a query, or -1 if the source gives none. It
-// makes one call for a page of one record, or of two if one record is expected: a
-// source that counts only the page's own records then never gives the expected count.
-func (w *walker) count(ctx context.Context, from, to time.Time, expected int) (int, error) {
-	limit := 1
-	if expected == limit {
-		limit = 2
+// believes returns nil if the count of a difference, which is the archive's own, is to
+// be believed. If not, it returns what the halves of the question count together.
+func (w *walker) believes(ctx context.Context, q question, d *archive.Difference, err error) (*archive.Difference, bool, error) {
+	q.part = true
+	if err != nil || w.accepts(d.Counted) {
+		return nil, true, err
 	}
-	q := archive.Query{Function: w.function, From: from, To: to, Limit: limit}
-	for page, err := range w.source.Pages(ctx, q) {
-		if err != nil {
-			return 0, sourceError(ctx, err)
-		}
-		return page.Count, nil
+	ok, sum, err := w.prove(ctx, q, d.Counted)
+	if ok || err != nil {
+		return nil, true, err
 	}
-	return 0, sourceError(ctx, errors.New("the source gave no page"))
+	d.Counted = max(d.Counted, sum)
+	return d, true, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 
@@ -29,11 +28,8 @@ func (r *run) listVersions(ctx context.Context, latest []archive.Known) error {
 	if err != nil {
 		return fmt.Errorf("look up whose versions to list: %w", err)
 	}
-	// In random order, two processes that begin together seldom list the same function,
-	// and functions whose list fails do not come first in every run.
-	rand.Shuffle(len(unlisted), func(i, j int) { unlisted[i], unlisted[j] = unlisted[j], unlisted[i] })
 	var failures atomic.Int64
-	return atOnce(ctx, r.Concurrency, unlisted, func(ctx context.Context, f archive.Known) error {
+	return atOnce(ctx, r.Concurrency, share(r, unlisted), func(ctx context.Context, f archive.Known) error {
 		if failures.Load() >= maxVersionFailures {
 			return nil
 		}

@@ -3,7 +3,6 @@ package loop
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"time"
 
@@ -11,66 +10,74 @@ import (
 )
 
 const (
-	// maxWalks is how often a run walks a span until one walk has seen as many records
-	// as the source counts.
+	// maxWalks is how often a run walks a question until one walk has seen as many
+	// records as the source counts.
 	maxWalks = 4
 
-	// A span of several windows with more than cutAbove records is cut into pieces of
-	// about cutTo records. That bounds how much is read again after a drift, the ids
+	// A question of several windows with more than cutAbove records is cut into pieces
+	// of about cutTo records. That bounds how much is read again after a drift, the ids
 	// that a walk remembers, and how long a window stays partial. A piece of forty
 	// pages costs at most two pages more.
 	cutAbove = 40_000
 	cutTo    = 20_000
 )
 
-// errCut says that the span was cut into pieces. The store has a walk for each
-// piece. The records read so far are kept.
-type errCut struct{ pieces []archive.Span }
-
-func (e *errCut) Error() string { return fmt.Sprintf("span is cut into %d pieces", len(e.pieces)) }
-
 // A walker reads the spans of one claimed function.
 type walker struct {
-	source   archive.Source
+	*run
 	claim    archive.Claim
 	keeper   *keeper
-	clock    archive.Clock
-	function archive.Function
+	function archive.Known
 	seed     maphash.Seed
 	slots    *functionSlots
-	endRun   func(error) // ends the run, if the source denies access
-	gone     bool        // the source does not know the function any more
+	gone     bool // the source does not know the function any more
 
-	versioned bool // the function has other versions, which may list the same records
+	newest  time.Time                   // the last due window of the function
+	begun   map[time.Time]archive.Begun // windows that earlier runs read in part
+	doubted []archive.Learned           // counts of complete spans that have to be proven
+	alive   bool                        // the function has answered since a question failed
 }
 
-// walk reads one span until a walk is whole, at most maxWalks times. The first walk
-// begins at the cursor of open, where an earlier process may have stopped.
+// walk asks one question until a walk is whole, at most maxWalks times. The first walk
+// begins at the cursor of open, where an earlier process may have stopped. In every
+// case the keeper has the records that were read, and commits them.
 //
-// It returns a *ShortError if no walk was whole, and an *errCut if the span has to be
-// read in pieces. In every case the keeper has the records that were read, and
-// commits them.
-func (w *walker) walk(ctx context.Context, open archive.Walk) error {
+// An error ends the work on the function; what concerns the question alone is in the
+// answer.
+func (w *walker) walk(ctx context.Context, q question, open archive.Walk) (answer, error) {
 	var before *tally
+	most := maxWalks
+	if q.tries > 0 {
+		most = min(most, q.tries)
+	}
 	for n := 1; ; n++ {
-		t := newTally(w.seed, open.Span)
-		if open.Cursor != "" {
-			known, err := w.archived(ctx, open.Span)
+		t := newTally(w.seed, q.span)
+		at, ok := positionOf(open.Cursor)
+		switch {
+		case !ok:
+			open, at = archive.Walk{Span: q.span}, position{}
+		case open.Cursor != "":
+			known, err := w.archived(ctx, q.span)
 			if err != nil {
-				return err
+				return answer{}, err
 			}
 			t.resume(open, known)
+			t.before, t.first = at.before, at.cursor == ""
+			t.proved = !at.to.IsZero() && !t.first
 		}
-		again, err := w.pages(ctx, open, t, before, n == maxWalks)
-		if errors.Is(err, archive.ErrCursor) && n < maxWalks {
-			open, before = archive.Walk{Span: open.Span}, nil // this walk was not finished: no later one can agree with it
-			continue
+		// The second walk of a list without counts reads it from its other end.
+		if before != nil && before.count < 0 && w.traits.SortsBothWays {
+			at.newest = !before.newest
 		}
-		if err != nil || !again {
-			return err
+		t.newest = at.newest
+		a, err := w.pages(ctx, q, at, t, before, n == most)
+		if err != nil || a.end != endAgain {
+			return a, err
 		}
-		open = archive.Walk{Span: open.Span}
-		before = t
+		open, before = archive.Walk{Span: q.span}, t
+		if !t.finished {
+			before = nil // no later walk can agree with this one
+		}
 	}
 }
 
@@ -90,73 +97,144 @@ func (w *walker) archived(ctx context.Context, s archive.Span) (map[uint64]struc
 	return known, nil
 }
 
-// pages asks for the pages from the cursor to the last one. It hands each page to the
-// keeper, with the checkpoint after that page. The checkpoint after the last page
-// carries the outcome: a crash leaves either a walk that resumes after its last
-// committed page, or windows that are decided. again is true if the span has to be
-// walked again.
+// pages asks for the pages of one walk. It hands each page to the keeper, with the
+// checkpoint after that page. The checkpoint after the last page carries the outcome: a
+// crash leaves either a walk that resumes after its last committed page, or windows
+// that are decided.
+func (w *walker) pages(ctx context.Context, q question, at position, t, before *tally, final bool) (answer, error) {
+	for {
+		a, next, err := w.list(ctx, q, at, t, before, final)
+		var failed *pageError
+		switch {
+		case errors.As(err, &failed):
+			if errors.Is(err, archive.ErrCursor) && !final {
+				return answer{question: q, end: endAgain}, nil
+			}
+			a, next, err = w.passPage(ctx, q, next, t, failed)
+		case err != nil:
+			return a, err
+		}
+		if err != nil || next == nil {
+			return a, err
+		}
+		at = *next
+	}
+}
+
+// list asks for the pages of one list from a position on, until the walk ends or has to
+// go on at another position: next is that position, nil if the walk ended. After a
+// *pageError, next is the position of the page that failed.
 //
 // Each page that is asked for has a slot, also the pages that the source asks for
 // early. The keeper releases the slot of a page that it has committed. The source
-// drops early pages beyond the end of the walk, and pages releases their slots.
-func (w *walker) pages(ctx context.Context, at archive.Walk, t, before *tally, final bool) (again bool, err error) {
+// drops early pages beyond the end of the walk, and list releases their slots.
+func (w *walker) list(ctx context.Context, q question, at position, t, before *tally, final bool) (a answer, next *position, err error) {
 	asked := 0 // pages asked for and not yet handed to the keeper
 	defer func() { w.slots.release(asked) }()
-	q := archive.Query{
-		Function: w.function, From: at.Span.From.Add(-archive.QueryMargin), To: at.Span.To.Add(archive.QueryMargin), Cursor: at.Cursor,
-		Ahead: func() bool {
-			if ctx.Err() != nil || !w.slots.takeSpare() {
-				return false
-			}
-			asked++
-			return true
-		},
-		Freed: w.slots.freed,
-	}
 	if err := w.takeSlot(ctx); err != nil {
-		return false, err
+		return a, nil, err
 	}
 	asked = 1
-	calls, release := grace(ctx, w.clock, callsEnd)
+	query := w.query(q, at)
+	query.Limit = int(w.learned.value(archive.LearnedPage))
+	query.Ahead = func() bool {
+		if ctx.Err() != nil || !w.slots.takeSpare() {
+			return false
+		}
+		asked++
+		return true
+	}
+	query.Freed = w.slots.freed
+	calls, release := grace(ctx, w.Clock, callsEnd)
 	defer release()
-	for page, err := range w.source.Pages(calls, q) {
+	for page, err := range w.Source.Pages(calls, query) {
 		if err != nil {
-			err = sourceError(ctx, err)
-			if errors.Is(err, archive.ErrDenied) {
-				w.endRun(err) // before another call is made
-			}
-			return false, err
+			return a, &at, w.pageError(ctx, err)
 		}
 		w.slots.release(asked - 1 - page.Ahead) // of early pages that the source dropped
 		asked = page.Ahead
-		t.add(&page)
-		batch := archive.Batch{Invocations: page.Invocations, Rejected: page.Rejected, Strays: strays(q, &page), At: w.clock.Now()}
-		var end error
-		if page.Last {
-			batch.Walk = archive.Walk{Span: at.Span}
-			batch.Outcome, end = judge(t, before, final)
-		} else {
-			batch.Walk = t.open(page.Next)
-			if n := t.pieces(); n > 1 {
-				end = &errCut{at.Span.Cut(n)}
-			}
-		}
-		if cut := (*errCut)(nil); errors.As(end, &cut) {
-			batch.Pieces = cut.pieces
-		}
-		ends := page.Last || end != nil
-		w.keeper.steps <- step{Batch: batch, pages: 1, ends: ends}
-		if ends {
-			return batch.Outcome == nil && end == nil, end
+		a, at = w.took(q, at, t, before, final, &page)
+		switch {
+		case a.end != endNone:
+			return a, nil, nil
+		case !at.to.IsZero() && !at.to.Equal(query.To):
+			return a, &at, nil // the question was shortened
 		}
 		if asked == 0 {
 			if err := w.takeSlot(ctx); err != nil {
-				return false, err
+				return a, nil, err
 			}
 			asked = 1
 		}
 	}
-	return false, sourceError(ctx, errors.New("the source ended its list without a last page"))
+	return a, &at, w.pageError(ctx, errors.New("the source ended its list without a last page"))
+}
+
+// query returns the query for a question from a position on.
+func (w *walker) query(q question, at position) archive.Query {
+	to := q.to
+	if !at.to.IsZero() {
+		to = at.to
+	}
+	return archive.Query{
+		Function: w.function.Function, From: q.from, To: to, Cursor: at.cursor, Newest: at.newest, Tries: q.tries,
+	}
+}
+
+// took judges a page and hands it to the keeper. It returns the position after the
+// page, or the answer if the walk ends here.
+func (w *walker) took(q question, at position, t, before *tally, final bool, page *archive.Page) (a answer, next position) {
+	w.answered(q, page)
+	unproven := false
+	if t.first && !at.to.IsZero() && t.pages+t.resumed > 0 {
+		at, t.proved = at.resolve(t.lastGiven, page.Count)
+		t.before, unproven = at.before, !t.proved
+	}
+	counted := t.lastGiven
+	t.add(page)
+	at.cursor = page.Next
+	batch := archive.Batch{
+		Invocations: page.Invocations, Rejected: page.Rejected, Strays: strays(q, page), At: w.Clock.Now(),
+		Walk: archive.Walk{Span: q.span},
+	}
+	switch {
+	case unproven:
+		a = answer{question: q, end: endUnproven, seen: t.distinct(), count: counted}
+	case page.Last:
+		t.finished = true
+		if a = w.judge(q, t, before, final); a.end == endUnproven && !q.byPages && t.pages == 1 {
+			a, at = w.provePage(q, a, at, t, page)
+		}
+		if a.end == endWhole && q.decides() {
+			batch.Outcome = w.outcome(a)
+			a.decided = true
+		}
+	default:
+		if a = w.tooMany(q, t); a.end == endNone && t.pages == 1 && t.resumed == 0 && t.count >= w.traits.Page && !q.byPages {
+			a, at = w.provePage(q, a, at, t, page)
+		}
+	}
+	if a.end == endNone && !q.defers && !q.part {
+		batch.Walk = t.open(at.checkpoint())
+	}
+	ends := a.end != endNone
+	a.begun = ends && !a.decided
+	if a.end == endCut && q.decides() {
+		batch.Pieces = a.cut
+		a.decided = true
+	}
+	w.keeper.steps <- step{Batch: batch, pages: 1, ends: ends}
+	return a, at
+}
+
+// provePage shortens the question after its first page, if that can prove the count.
+func (w *walker) provePage(q question, a answer, at position, t *tally, page *archive.Page) (answer, position) {
+	shorter, again, ok := shorten(q, page)
+	if !ok || w.accepts(t.count) {
+		return a, at
+	}
+	t.shortened(again)
+	return answer{}, shorter
 }
 
 // takeSlot takes a slot for the next page. If there is none to spare, it first
@@ -171,41 +249,14 @@ func (w *walker) takeSlot(ctx context.Context) error {
 	return w.slots.take(ctx)
 }
 
-// strays reports whether a page has records that start outside the query.
-func strays(q archive.Query, p *archive.Page) bool {
+// strays reports whether a page has records that start outside the question.
+func strays(q question, p *archive.Page) bool {
 	for i := range p.Invocations {
-		if start := p.Invocations[i].Start; !start.IsZero() && (start.Before(q.From) || start.Truncate(time.Second).After(q.To)) {
+		if start := p.Invocations[i].Start; !start.IsZero() && (start.Before(q.from) || start.Truncate(time.Second).After(q.to)) {
 			return true
 		}
 	}
 	return false
-}
-
-// sourceError returns the cause of the context's end, if ctx has ended. Otherwise it
-// wraps err as an error of the source.
-func sourceError(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
-	return &archive.SourceError{Err: err}
-}
-
-// judge decides the outcome of a walk that reached its last page. Without an outcome
-// and an error, the span has to be walked again.
-func judge(t, before *tally, final bool) (*archive.Outcome, error) {
-	v := t.verdict()
-	switch {
-	case v == whole, v == uncounted && t.agrees(before):
-		return &archive.Outcome{State: archive.StateComplete, Counts: t.counts()}, nil
-	case !final:
-		return nil, nil
-	case t.span.Windows() > 1:
-		// Reading hour by hour shows which window is short.
-		return nil, &errCut{t.span.Cut(t.span.Windows())}
-	default:
-		err, counts := t.short()
-		return &archive.Outcome{State: archive.StateShort, Counts: counts, Err: err.Error()}, err
-	}
 }
 
 // open returns the checkpoint after a page that is not the last. If the walk has
@@ -215,20 +266,4 @@ func (t *tally) open(next archive.Cursor) archive.Walk {
 		return archive.Walk{Span: t.span}
 	}
 	return archive.Walk{Span: t.span, Cursor: next, Seen: t.distinct(), Count: t.lastGiven}
-}
-
-// pieces returns into how many pieces the span of an unfinished walk is cut; 1 is no
-// cut. The source's count on the first page decides. If there is no count, the span is
-// cut into its hours once the walk has seen more than cutAbove records.
-func (t *tally) pieces() int {
-	switch windows := t.span.Windows(); {
-	case windows == 1 || t.resumed > 0:
-		return 1
-	case t.pages == 1 && t.count > cutAbove:
-		return min(windows, (t.count+cutTo-1)/cutTo)
-	case t.count < 0 && t.distinct() > cutAbove:
-		return windows
-	default:
-		return 1
-	}
 }

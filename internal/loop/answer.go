@@ -1,0 +1,224 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// An ending is how the reading of a question ended.
+type ending int
+
+const (
+	endNone     ending = iota // it goes on
+	endAgain                  // records came or went between two pages: walk again
+	endWhole                  // all records were seen, and their count is accepted
+	endUnproven               // all that the source counts were seen, and it may count too few
+	endMany                   // the source counts more than it gives to one question
+	endCut                    // the span is cut into pieces, which are read one by one
+	endShort                  // what came is not what the source counts
+	endFailed                 // the source refused the question, or failed
+	endUnusable               // most records could not be read: no smaller question helps
+)
+
+// An answer is what reading a question led to.
+type answer struct {
+	question
+	end      ending
+	seen     int               // distinct records, those of the border seconds included
+	count    int               // the source's count, -1 for none
+	byWindow map[time.Time]int // distinct records by window; nil if they are not known
+	err      error             // why the question is not whole
+	cut      []archive.Span    // of endCut: the pieces
+
+	// smallest is the smallest question that failed, in seconds. stuck says that no
+	// smaller one can be asked.
+	smallest archive.Span
+	stuck    bool
+
+	parts   []answer // of several windows, if they are decided one by one
+	leaves  []leaf   // of a window that was read in parts
+	first   time.Time
+	begun   bool // the store has a walk of the span
+	decided bool // the windows are decided in the archive
+}
+
+// A leaf is a part of a window that was read whole.
+type leaf struct {
+	question
+	seen int
+}
+
+// decides reports whether the answer's windows are decided as soon as it is whole.
+func (q question) decides() bool { return !q.part && !q.defers }
+
+// whole reports whether all records of the question are in the archive.
+func (a *answer) whole() bool {
+	if len(a.parts) > 0 {
+		for i := range a.parts {
+			if !a.parts[i].whole() {
+				return false
+			}
+		}
+		return true
+	}
+	return a.end == endWhole
+}
+
+// joined returns the answer to a question whose halves were read.
+func joined(q question, halves [2]answer) answer {
+	a := answer{question: q, end: endWhole, count: -1, seen: halves[0].seen + halves[1].seen, stuck: true, first: halves[0].first}
+	if halves[1].first.Before(a.first) {
+		a.first = halves[1].first
+	}
+	if q.windows() > 1 {
+		a.parts = halves[:]
+	}
+	for i := range halves {
+		h := &halves[i]
+		a.begun = a.begun || h.begun
+		if h.end == endWhole && len(h.leaves) == 0 {
+			a.leaves = append(a.leaves, leaf{h.question, h.seen})
+		}
+		a.leaves = append(a.leaves, h.leaves...)
+		if h.whole() {
+			continue
+		}
+		a.stuck = a.stuck && h.stuck
+		if a.end == endWhole {
+			a.end, a.err, a.smallest, a.count = h.end, h.err, h.smallest, h.count
+		}
+	}
+	return a
+}
+
+// decide writes to the archive how reading the windows of an answer ended, if that was
+// not done together with their last page.
+func (w *walker) decide(ctx context.Context, a *answer) error {
+	if a.decided || a.part {
+		return nil
+	}
+	a.decided = true
+	if len(a.parts) > 0 {
+		for i := range a.parts {
+			if err := w.decide(ctx, &a.parts[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	// The pages read so far are committed before the span is marked.
+	if err := w.keeper.flush(); err != nil {
+		return err
+	}
+	if a.end == endFailed || a.end == endUnusable {
+		return w.fail(ctx, a)
+	}
+	outcome := w.outcome(*a)
+	if outcome.State == archive.StateShort {
+		w.notComplete(w.function.Function, a.span, a.err)
+	}
+	return w.keeper.commit(ctx, archive.Batch{Walk: archive.Walk{Span: a.span}, Outcome: outcome, At: w.Clock.Now()})
+}
+
+// fail notes that the windows of an answer failed.
+func (w *walker) fail(ctx context.Context, a *answer) error {
+	refusal := archive.Refusal{Reason: a.err.Error(), Smallest: a.smallest, Stuck: a.stuck}
+	if err := w.claim.Fail(ctx, a.span, refusal, w.Clock.Now()); err != nil {
+		return fmt.Errorf("note that %s failed: %w", w.function.Name, err)
+	}
+	w.progress.Update(func(p *archive.Totals) { p.Decided(archive.StateFailed, a.span.Windows()) })
+	err := a.err
+	if !a.smallest.From.IsZero() && a.smallest != a.span {
+		err = fmt.Errorf("%w (the smallest question that fails: %s)", err, seconds(a.smallest))
+	}
+	w.notComplete(w.function.Function, a.span, err)
+	return nil
+}
+
+// seconds writes a span of seconds.
+func seconds(s archive.Span) string {
+	return s.From.UTC().Format(time.RFC3339) + "/" + s.To.UTC().Format(time.RFC3339)
+}
+
+// outcome returns the outcome of an answer that is whole or short.
+//
+// A window is expired if the source may have forgotten some of its records by now: it
+// ended longer ago than the source keeps records; or an earlier run saw more of it
+// than there is now; or it gave nothing, and the source has lately given no record as
+// old. What came is kept.
+func (w *walker) outcome(a answer) *archive.Outcome {
+	o := &archive.Outcome{State: archive.StateComplete, Counts: a.byWindow}
+	if a.end != endWhole {
+		o.State = archive.StateShort
+		if a.err == nil {
+			a.err = &archive.ShortError{Saw: a.seen, Count: a.count}
+		}
+		o.Err, o.Refusal = a.err.Error(), archive.Refusal{Smallest: a.smallest, Stuck: a.stuck}
+		if a.byWindow != nil && a.count >= 0 && a.span.Windows() == 1 {
+			// Without the records that belong to adjacent windows.
+			o.Counts = map[time.Time]int{a.span.From: a.count - (a.seen - a.byWindow[a.span.From])}
+		}
+	}
+	now := w.Clock.Now()
+	for hour := a.span.From; hour.Before(a.span.To); hour = hour.Add(archive.Hour) {
+		age := now.Sub(hour.Add(archive.Hour))
+		if age <= believedAge {
+			break // as are all later ones
+		}
+		n, counted := a.byWindow[hour]
+		counted = counted || a.byWindow != nil
+		old := w.SourceRetention > 0 && age > w.SourceRetention
+		less := a.end == endWhole && counted && n < w.begun[hour].Held
+		// If the source gave nothing of earlier windows, it may have forgotten them, and the
+		// first part of the window in which the oldest record starts.
+		unproven := !old && !less && a.end == endWhole && counted &&
+			(n == 0 && age > w.learned.age() || age+archive.Hour > w.learned.age() && w.unprovenBefore(hour))
+		if !old && !less && !unproven {
+			continue
+		}
+		kept := w.learned.age()
+		if old {
+			kept = w.SourceRetention
+		}
+		e := archive.Expired{
+			Missed: less || age-now.Sub(w.function.FirstSeen) < kept, Unproven: unproven,
+			Bare: hour.Add(archive.Hour).Before(w.order.ForgottenBefore),
+		}
+		if o.Expired == nil {
+			o.Expired = make(map[time.Time]archive.Expired)
+		}
+		o.Expired[hour] = e
+		if unproven {
+			w.unproven(hour)
+		}
+	}
+	return o
+}
+
+// sourceError returns the cause of the context's end, if ctx has ended. Otherwise it
+// wraps err as an error of the source.
+func sourceError(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return &archive.SourceError{Err: err}
+}
+
+// A pageError is an error of the source that concerns one page of one question.
+type pageError struct{ archive.SourceError }
+
+// Unwrap returns the error of the source.
+func (e *pageError) Unwrap() error { return &e.SourceError }
+
+// pageError returns the cause of the context's end, if ctx has ended. An error that
+// concerns more than the question is returned as it is.
+func (w *walker) pageError(ctx context.Context, err error) error {
+	if context.Cause(ctx) != nil || errors.Is(err, archive.ErrDenied) || errors.Is(err, archive.ErrGone) || errors.Is(err, archive.ErrBusy) {
+		return sourceError(ctx, err)
+	}
+	return &pageError{archive.SourceError{Err: err}}
+}

@@ -1,0 +1,49 @@
+package loop
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+func (s *fakeStore) Learned(context.Context, archive.SourceID, time.Time) ([]archive.Learned, error) {
+	s.database.mu.Lock()
+	defer s.database.mu.Unlock()
+	return slices.Clone(s.learned), nil
+}
+
+func (s *fakeStore) Learn(_ context.Context, _ archive.SourceID, learned []archive.Learned) error {
+	s.database.mu.Lock()
+	defer s.database.mu.Unlock()
+	for _, l := range learned {
+		s.learned = slices.DeleteFunc(s.learned, func(o archive.Learned) bool {
+			return o.What == l.What && o.Function == l.Function && (l.What != archive.LearnedCount || o.Value == l.Value)
+		})
+		s.learned = append(s.learned, l)
+	}
+	return nil
+}
+
+func (s *fakeStore) Prove(_ context.Context, _ archive.SourceID, age time.Duration) (n int, err error) {
+	s.database.mu.Lock()
+	defer s.database.mu.Unlock()
+	for _, windows := range s.windows {
+		for hour, w := range windows {
+			if w.expired.Unproven && s.clock.Now().Sub(hour) <= age {
+				w.state, w.expired = archive.StateComplete, archive.Expired{}
+				windows[hour] = w
+				n++
+			}
+		}
+	}
+	return n, nil
+}
+
+func (s *fakeStore) EndList(_ context.Context, _ archive.SourceID, e *archive.ListError, _ time.Time) error {
+	s.database.mu.Lock()
+	defer s.database.mu.Unlock()
+	s.list = e
+	return nil
+}

@@ -1,0 +1,84 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"archiver/internal/archive"
+)
+
+// listFunctions returns the functions that the source lists. It adds functions that
+// the archive knows and the source does not list any more: the source may still
+// have records of them. Functions that are named are returned even if the list is denied.
+//
+// A list that is not whole makes the run incomplete. Only a whole list can tell that a
+// function is missing.
+func (r *run) listFunctions(ctx context.Context, summary *archive.Summary) ([]archive.Known, error) {
+	var functions []archive.Known
+	see := func(page []archive.Function) error {
+		known, err := r.Store.SeeFunctions(ctx, r.Source.ID(), page, r.began)
+		if err != nil {
+			return fmt.Errorf("keep the list of functions: %w", err)
+		}
+		functions = append(functions, known...)
+		return nil
+	}
+	for page, err := range r.Source.Functions(ctx) {
+		var short *archive.ListError
+		switch {
+		case err == nil:
+			if err := see(page); err != nil {
+				return nil, err
+			}
+		case context.Cause(ctx) != nil:
+			return nil, context.Cause(ctx)
+		case errors.As(err, &short):
+			summary.List = short
+			r.Log.Warn("the list of functions is not whole", "listed", short.Listed, "counted", short.Counted)
+		case errors.Is(err, archive.ErrDenied) && len(r.Named) > 0:
+			r.listDenied = true
+			r.Log.Info("the list of functions is denied, the functions that are named are read", archive.ErrorKeys(err)...)
+		default:
+			return nil, fmt.Errorf("list functions: %w", err)
+		}
+	}
+	if !r.listDenied {
+		if err := r.Store.EndList(ctx, r.Source.ID(), summary.List, r.began); err != nil {
+			return nil, fmt.Errorf("note how the list of functions ended: %w", err)
+		}
+	}
+	if err := see(r.unlisted(functions)); err != nil {
+		return nil, err
+	}
+	unseen, err := r.Store.UnseenFunctions(ctx, r.Source.ID(), r.began, r.SourceRetention)
+	if err != nil {
+		return nil, fmt.Errorf("look up functions that are no longer listed: %w", err)
+	}
+	functions = append(functions, unseen...)
+	// A list that changes between two pages may name a function twice.
+	seen := make(map[int32]bool, len(functions))
+	matched := functions[:0]
+	for _, f := range functions {
+		if !seen[f.ID] && (r.Match == nil || r.Match(f.Function)) {
+			seen[f.ID] = true
+			f.MaxLife = r.traits.MaxLife
+			matched = append(matched, f)
+		}
+	}
+	return matched, nil
+}
+
+// unlisted returns the functions that are named and not listed.
+func (r *run) unlisted(listed []archive.Known) (named []archive.Function) {
+	urns := make(map[string]bool, len(listed))
+	for _, f := range listed {
+		urns[f.URN] = true
+	}
+	for _, f := range r.Named {
+		if !urns[f.URN] {
+			named = append(named, f)
+		}
+	}
+	return named
+}

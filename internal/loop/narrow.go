@@ -1,0 +1,325 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+const (
+	// maxNarrowing is how many calls a run makes for one function that bring no records:
+	// questions that fail, and questions that find out why.
+	maxNarrowing = 100
+
+	// narrowTries is how often a part of a failed question is asked for: the whole was
+	// retried for longer.
+	narrowTries = 2
+)
+
+// errFunction is the error of a function that answers no question.
+type errFunction struct{ err error }
+
+func (e *errFunction) Error() string { return e.err.Error() }
+func (e *errFunction) Unwrap() error { return e.err }
+
+// errSource is the error of a source that does not answer its cheapest call.
+type errSource struct{ err error }
+
+func (e *errSource) Error() string { return fmt.Sprintf("the source does not answer: %v", e.err) }
+func (e *errSource) Unwrap() error { return e.err }
+
+// read reads a question to its end. If it is refused, fails, stays short or is not
+// proven, it is asked in two halves, and these again, down to a second.
+//
+// An error ends the work on the function. What concerns the question alone is in the
+// answer.
+func (w *walker) read(ctx context.Context, q question, open archive.Walk) (answer, error) {
+	if widest := w.learned.seconds(archive.LearnedRange); widest > 0 && q.width() > widest && q.windows() > 1 {
+		pieces := q.span.Cut(int((q.width() + widest - 1) / widest))
+		if q.decides() {
+			return answer{question: q, end: endCut, cut: pieces, begun: open.Cursor != ""}, nil
+		}
+	}
+	a, err := w.walk(ctx, q, open)
+	if err != nil {
+		return a, err
+	}
+	if a.end == endUnproven {
+		ok, _, err := w.prove(ctx, q, a.count)
+		var failed *pageError
+		if err != nil && !errors.As(err, &failed) {
+			return a, err
+		}
+		if ok {
+			a.end = endWhole
+		}
+	}
+	switch a.end {
+	case endUnproven, endMany, endShort:
+		return w.halve(ctx, a)
+	case endFailed:
+		return w.narrow(ctx, a)
+	default:
+		return a, nil
+	}
+}
+
+// spend reports whether so many more calls may be made to narrow questions of the
+// function in this run.
+func (w *walker) spend(calls int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.narrowed[w.function.ID]+calls > maxNarrowing {
+		return false
+	}
+	w.narrowed[w.function.ID] += calls
+	return true
+}
+
+// split replaces the walk that the store has of a question's windows by walks of its
+// halves. After a crash the next run reads these.
+func (w *walker) split(ctx context.Context, a answer, halves [2]question) error {
+	if !a.begun || a.windows() <= 1 {
+		return nil
+	}
+	if err := w.keeper.flush(); err != nil {
+		return err
+	}
+	return w.keeper.commit(ctx, archive.Batch{
+		Walk: archive.Walk{Span: a.span}, Pieces: []archive.Span{halves[0].span, halves[1].span}, At: w.Clock.Now(),
+	})
+}
+
+// halve reads a question in two halves, since its count is not proven, or its walks did
+// not see as many records as the source counts. The halves' records have to add up to
+// the count of the whole. If the halves have more, and the count of the whole stays as
+// it is, the source cuts off there: then the halves are what counts.
+func (w *walker) halve(ctx context.Context, a answer) (answer, error) {
+	if refused := w.begun[a.span.From].Refused; a.end == endShort && a.windows() == 1 && !refused.From.IsZero() {
+		a.smallest, a.stuck = refused, true // an earlier run has found the part that is short
+		return a, nil
+	}
+	halves, ok := a.halves()
+	if !ok || a.end == endShort && !w.spend(1) {
+		a.end, a.smallest, a.stuck = endShort, a.asked(), !ok
+		return a, nil
+	}
+	if err := w.split(ctx, a, halves); err != nil {
+		return a, err
+	}
+	whole := a.count
+	if whole < 0 {
+		whole = a.seen
+	}
+	for range rounds {
+		var got [2]answer
+		for i, h := range halves {
+			h.defers, h.tries = true, narrowTries
+			var err error
+			if got[i], err = w.read(ctx, h, archive.Walk{}); err != nil {
+				return a, err
+			}
+		}
+		j := joined(a.question, got)
+		if !j.whole() {
+			if j.end == endShort && a.end == endShort {
+				j.err, j.count, j.seen, j.byWindow = a.err, a.count, a.seen, a.byWindow
+			}
+			return j, w.decideTop(ctx, &j)
+		}
+		verdict, again, err := w.addsUp(ctx, a, halves, got, whole)
+		if err != nil {
+			return a, err
+		}
+		if verdict {
+			return j, w.decideTop(ctx, &j)
+		}
+		whole = again
+		a.begun = a.begun || j.begun
+	}
+	a.end, a.count, a.byWindow = endShort, whole, nil
+	if a.err == nil {
+		a.err = &archive.ShortError{Saw: a.seen, Count: whole}
+	}
+	a.smallest = a.asked()
+	return a, nil
+}
+
+// decideTop decides the windows of an answer, unless they are decided with those of the
+// question that they are a part of.
+func (w *walker) decideTop(ctx context.Context, a *answer) error {
+	if !a.decides() || len(a.parts) == 0 {
+		return nil
+	}
+	return w.decide(ctx, a)
+}
+
+// addsUp reports whether the records of two halves are those of the whole. again is the
+// source's count of the whole now.
+func (w *walker) addsUp(ctx context.Context, a answer, halves [2]question, got [2]answer, whole int) (ok bool, again int, err error) {
+	sum, most := got[0].seen+got[1].seen, 0
+	if sum > whole {
+		b := border(halves)
+		if most, err = w.countOr(ctx, b, 0); err != nil {
+			return false, whole, err
+		}
+	}
+	if whole <= sum && sum <= whole+most {
+		if 10*max(got[0].seen, got[1].seen) <= 9*whole {
+			w.learned.proved(whole, w.Clock.Now())
+		}
+		// A list that ends before its count is reached is cut off there.
+		if a.end == endShort && a.seen < whole {
+			w.cutsOff(a.seen)
+		}
+		return true, whole, nil
+	}
+	if again, err = w.countOr(ctx, a.question, whole); err != nil {
+		return false, whole, err
+	}
+	if sum > whole+most && again == whole {
+		for i, h := range halves {
+			if n, err := w.countOr(ctx, h, got[i].seen); err != nil || n != got[i].seen {
+				return false, again, err
+			}
+		}
+		w.cutsOff(whole)
+		return true, again, nil
+	}
+	return again == sum, again, nil
+}
+
+// cutsOff notes that the source cuts off at a count of at least one page.
+func (w *walker) cutsOff(at int) {
+	if at >= w.traits.Page {
+		w.learned.cutsOff(at, w.Clock.Now())
+	}
+}
+
+// countOr returns the source's count of a question, or otherwise if the source gives
+// none or fails.
+func (w *walker) countOr(ctx context.Context, q question, otherwise int) (int, error) {
+	n, err := w.count(ctx, q.from, q.to, otherwise)
+	var failed *pageError
+	if errors.As(err, &failed) || err == nil && n < 0 {
+		return otherwise, nil
+	}
+	return n, err
+}
+
+// narrow reads the halves of a question that failed. So what fails is found, and the
+// rest is read.
+func (w *walker) narrow(ctx context.Context, a answer) (answer, error) {
+	a.smallest = a.asked()
+	if err := w.answers(ctx, a.err); err != nil {
+		return a, err
+	}
+	if !a.begins && !a.defers && !a.part {
+		edge, err := w.edge(ctx, a.question)
+		if err != nil {
+			return a, err
+		}
+		if !edge.IsZero() {
+			return w.afterEdge(ctx, a, edge)
+		}
+	}
+	halves, ok := a.halves()
+	if !ok {
+		a.stuck = true
+		return a, nil
+	}
+	if !w.spend(1) {
+		return a, nil
+	}
+	if err := w.split(ctx, a, halves); err != nil {
+		return a, err
+	}
+	var got [2]answer
+	for i, h := range halves {
+		h.page, h.begins, h.tries = true, true, narrowTries
+		var err error
+		if got[i], err = w.read(ctx, h, archive.Walk{}); err != nil {
+			return a, err
+		}
+		if got[i].end == endCut {
+			if got[i], err = w.readPieces(ctx, got[i]); err != nil {
+				return a, err
+			}
+		}
+		if h.decides() {
+			if err := w.decide(ctx, &got[i]); err != nil {
+				return a, err
+			}
+		}
+	}
+	j := joined(a.question, got)
+	if j.whole() && !halves[1].from.Before(halves[0].to) {
+		// The halves share one second. If the source excludes borders, none of them had it.
+		return a, nil
+	}
+	if j.whole() && a.windows() > 1 {
+		// Both halves were answered. If the whole is still refused, it is too wide.
+		if _, err := w.peek(ctx, archive.Query{From: a.from, To: a.to, Limit: 1, Tries: 1}); err != nil {
+			w.learned.set(archive.LearnedRange, int64(max(halves[0].width(), halves[1].width())/time.Second), w.Clock.Now())
+		}
+	}
+	return j, nil
+}
+
+// readPieces reads the pieces of a question one by one.
+func (w *walker) readPieces(ctx context.Context, a answer) (answer, error) {
+	all := answer{question: a.question, end: endWhole, decided: true}
+	for _, s := range a.cut {
+		q := a.question
+		q.from, q.to, q.span = s.From.Add(-archive.QueryMargin), s.To.Add(archive.QueryMargin), s
+		got, err := w.read(ctx, q, archive.Walk{})
+		if err != nil {
+			return a, err
+		}
+		if got.end == endCut {
+			if got, err = w.readPieces(ctx, got); err != nil {
+				return a, err
+			}
+		}
+		if err := w.decide(ctx, &got); err != nil {
+			return a, err
+		}
+		all.parts = append(all.parts, got)
+	}
+	return all, nil
+}
+
+// answers finds out whether the function answers at all: it asks the smallest question,
+// then the newest due hour. If neither is answered, the function has failed, or the
+// source, if it does not answer the cheapest call either.
+func (w *walker) answers(ctx context.Context, failed error) error {
+	if w.alive {
+		return nil
+	}
+	end := w.newest.Add(archive.Hour)
+	for _, q := range []archive.Query{
+		{From: end.Add(-smallest), To: end, Limit: 1, Tries: narrowTries},
+		{From: w.newest, To: end, Tries: narrowTries},
+	} {
+		w.spend(1)
+		_, err := w.peek(ctx, q)
+		var page *pageError
+		if err == nil {
+			w.alive = true
+			return nil
+		}
+		if !errors.As(err, &page) {
+			return err
+		}
+	}
+	if err := w.Source.Ping(ctx); err != nil && !errors.Is(err, archive.ErrDenied) {
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		return &errSource{&archive.SourceError{Err: err}}
+	}
+	return &errFunction{failed}
+}

@@ -1,0 +1,208 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// passPage reads the records of a page that failed in smaller pages. A record that no
+// page gives is passed over: then the answer is failed, and everything else is kept.
+// next is the position after the page. If a smaller page does not help, the answer is
+// failed, and the question has to be divided by time.
+func (w *walker) passPage(ctx context.Context, q question, at *position, t *tally, failed *pageError) (a answer, next *position, err error) {
+	a = answer{question: q, end: endFailed, err: failed, seen: t.distinct(), count: t.lastGiven, first: t.began, begun: t.pages > 0 || t.resumed > 0}
+	size := w.pageSize()
+	if size == 1 || q.page && t.pages == 0 {
+		return a, nil, nil
+	}
+	if err := w.answers(ctx, failed); err != nil {
+		return a, nil, err
+	}
+	offset := -1
+	if t.offset >= 0 && w.offsets != nil {
+		offset = t.offset
+	}
+	helps, err := w.smallerPageHelps(ctx, q, *at, t, offset, size)
+	if err != nil || !helps {
+		return a, nil, err
+	}
+	p := smallerPages{walker: w, question: q, at: *at, tally: t, offset: offset, size: size, end: offset + size}
+	return p.read(ctx, a)
+}
+
+// pageSize is the number of records of a page that is asked for now.
+func (w *walker) pageSize() int {
+	if learned := int(w.learned.value(archive.LearnedPage)); learned > 0 {
+		return min(learned, w.traits.Page)
+	}
+	return w.traits.Page
+}
+
+// smallerPageHelps asks for one record: the first one of a question whose first page
+// failed, or the one after a later page. If the source does not give that one either, the
+// cause lies in the span, or the list goes no further.
+func (w *walker) smallerPageHelps(ctx context.Context, q question, at position, t *tally, offset, size int) (bool, error) {
+	query := w.query(q, at)
+	query.Limit, query.Tries = 1, narrowTries
+	further := false
+	if offset > 0 && t.count-t.before > offset {
+		beyond := min(offset+size, t.count-t.before-1)
+		query.Cursor, further = w.offsets.CursorAt(beyond), beyond == offset+size
+	}
+	if !w.spend(1) {
+		return false, nil
+	}
+	_, err := w.peek(ctx, query)
+	var failed *pageError
+	if !errors.As(err, &failed) {
+		return err == nil, err
+	}
+	if further {
+		w.cutsOff(offset)
+	}
+	return false, nil
+}
+
+// smallerPages reads the records of one page in smaller pages.
+type smallerPages struct {
+	*walker
+	question question
+	at       position
+	tally    *tally
+	offset   int // of the next record; -1 if cursors are not offsets
+	size     int // of the next page
+	end      int // offset after the page that failed
+}
+
+func (p *smallerPages) read(ctx context.Context, a answer) (answer, *position, error) {
+	p.size = max(1, p.size/2)
+	for p.offset < 0 || p.offset < p.end {
+		if p.offset >= 0 {
+			p.size = min(p.size, p.end-p.offset)
+		}
+		page, err := p.one(ctx)
+		var failed *pageError
+		switch {
+		case errors.As(err, &failed) && !p.spend(1):
+			return a, nil, nil
+		case errors.As(err, &failed) && p.size > 1:
+			p.size /= 2
+			continue
+		case errors.As(err, &failed) && p.offset < 0:
+			return a, nil, nil // a token leads to no other page
+		case errors.As(err, &failed):
+			p.pass(failed)
+			continue
+		case err != nil:
+			return a, nil, err
+		}
+		to := p.at.to
+		got, at := p.took(p.question, p.at, p.tally, nil, false, &page)
+		p.at = at
+		if got.end != endNone {
+			return got, nil, nil
+		}
+		if p.offset < 0 || page.Len() == 0 || !p.at.to.Equal(to) {
+			break
+		}
+		p.offset += page.Len()
+	}
+	if len(p.tally.holes) == 0 {
+		p.learned.set(archive.LearnedPage, int64(p.size), p.Clock.Now())
+	}
+	return answer{}, &p.at, nil
+}
+
+// one asks for one page.
+func (p *smallerPages) one(ctx context.Context) (archive.Page, error) {
+	if err := p.takeSlot(ctx); err != nil {
+		return archive.Page{}, err
+	}
+	query := p.query(p.question, p.at)
+	query.Limit, query.Tries = p.size, narrowTries
+	for page, err := range p.Source.Pages(ctx, query) {
+		if err != nil {
+			p.slots.release(1)
+			return archive.Page{}, p.pageError(ctx, err)
+		}
+		return page, nil
+	}
+	p.slots.release(1)
+	return archive.Page{}, p.pageError(ctx, errors.New("the source gave no page"))
+}
+
+// A hole is a record that was passed over, in a list that is sorted by time.
+type hole struct {
+	before, after time.Time // the starts of its neighbours; zero for none
+	err           error
+}
+
+// pass notes that the next element of the list was passed over.
+func (t *tally) pass(err error) {
+	t.holes = append(t.holes, hole{before: t.lastStart, err: err})
+}
+
+// span returns the time in which the record that was passed over starts, within the
+// time that was asked for.
+func (h hole) span(q question) archive.Span {
+	s := archive.Span{From: h.after, To: h.before}
+	if !h.before.IsZero() && !h.after.IsZero() && h.before.Before(h.after) {
+		s = archive.Span{From: h.before, To: h.after}
+	}
+	if s.From.IsZero() {
+		s.From = q.from
+	}
+	if s.To.IsZero() {
+		s.To = q.to
+	}
+	s.From, s.To = s.From.Truncate(time.Second), s.To.Truncate(time.Second).Add(time.Second)
+	return s
+}
+
+// withHoles returns the answer to a walk that passed over records. All other windows of
+// the question are read again by themselves: that the list is sorted is not certain.
+func (w *walker) withHoles(a answer, t *tally) answer {
+	a.end, a.err, a.stuck = endFailed, &archive.SourceError{Err: t.holes[0].err}, true
+	a.smallest = t.holes[0].span(a.question)
+	for _, h := range t.holes[1:] {
+		s := h.span(a.question)
+		a.smallest.From, a.smallest.To = earliest(a.smallest.From, s.From), latest(a.smallest.To, s.To)
+	}
+	first := latest(archive.WindowOf(a.smallest.From), a.span.From)
+	last := earliest(archive.WindowOf(a.smallest.To).Add(archive.Hour), a.span.To)
+	if a.windows() <= 1 || !a.decides() || !first.Before(last) || first.Equal(a.span.From) && last.Equal(a.span.To) {
+		return a
+	}
+	a.end = endCut
+	for _, s := range []archive.Span{{From: a.span.From, To: first}, {From: first, To: last}, {From: last, To: a.span.To}} {
+		if s.Windows() > 0 {
+			a.cut = append(a.cut, s)
+		}
+	}
+	return a
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// pass goes on after a record that no page gives.
+func (p *smallerPages) pass(failed *pageError) {
+	p.offset++
+	p.at.cursor = p.offsets.CursorAt(p.offset)
+	p.tally.pass(failed)
+	p.size = p.end - p.offset
+}

@@ -1,0 +1,233 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// rounds is how often a sum that does not add up is asked for: records arrive, and
+// counts jitter.
+const rounds = 3
+
+// newestPages is how many pages a span may have that is read together with its newest
+// window. If there are more, the newest window is read first, and the others after the
+// newest windows of all functions.
+const newestPages = 10
+
+// accepts reports whether a count needs no proof: it is less than one full page, or less
+// than a count that this source has proven.
+func (w *walker) accepts(count int) bool {
+	return count < w.traits.Page || int64(count) < w.learned.value(archive.LearnedProven)
+}
+
+// accepted reports whether the number of records that a walk saw is to be believed.
+//
+// A function may have a ceiling of its own. So if it gives the same count, of a page or
+// more, for a second span, that count is proven for both spans.
+func (w *walker) accepted(q question, t, before *tally) bool {
+	n, now := t.count, w.Clock.Now()
+	if n < 0 {
+		n = t.distinct()
+		t.proved = t.proved || before != nil && before.newest != t.newest // seen from both ends
+	}
+	switch {
+	case t.proved:
+		w.learned.proved(n, now)
+		return true
+	case n < w.traits.Page:
+		return true
+	case !w.accepts(n):
+		return false
+	}
+	earlier, again := w.learned.gave(w.function.ID, n, q.asked(), now)
+	if !again || earlier.Proven {
+		return true
+	}
+	if _, ok := q.halves(); !ok {
+		return true // nothing smaller can be asked
+	}
+	w.doubted = append(w.doubted, earlier)
+	return false
+}
+
+// judge decides how a walk ends that reached the last page.
+func (w *walker) judge(q question, t, before *tally, final bool) answer {
+	a := answer{question: q, seen: t.distinct(), count: t.count, byWindow: t.counts(), first: t.began}
+	v := t.verdict()
+	switch {
+	case t.mostlyUnusable():
+		a.end, a.err = endUnusable, errUnusable
+	case v == whole && len(t.holes) > 0:
+		return w.withHoles(a, t)
+	case v == whole, v == uncounted && t.agrees(before):
+		if a.end = endUnproven; w.accepted(q, t, before) {
+			a.end = endWhole
+		}
+	case !final:
+		a.end = endAgain
+	default:
+		a.end, a.err = endShort, &archive.ShortError{Saw: a.seen, Count: a.count, Moved: t.moved}
+	}
+	return a
+}
+
+var errUnusable = errors.New("more than half of the records could not be read, they are in rejected_records")
+
+// tooMany reports whether the question has more records than one walk may read, or than
+// the source gives to one question. The source's count on the first page decides. If
+// there is no count, the span is cut into its hours once the walk has seen too many.
+func (w *walker) tooMany(q question, t *tally) (a answer) {
+	if t.resumed > 0 || t.before > 0 {
+		return a
+	}
+	windows, ceiling := q.windows(), int(w.learned.value(archive.LearnedCeiling))
+	over := ceiling > 0 && t.count >= ceiling && t.pages == 1
+	a = answer{question: q, seen: t.distinct(), count: t.count}
+	switch {
+	case over && windows > 1 && q.decides():
+		a.cut = q.span.Cut((2*t.count + ceiling - 1) / ceiling)
+	case over:
+		a.end = endMany
+	case windows <= 1 || !q.decides():
+	case w.newestOnly && q.span.Holds(w.newest) && (t.pages == 1 && t.count > newestPages*w.traits.Page || t.count < 0 && t.pages == newestPages):
+		a.cut = []archive.Span{{From: q.span.From, To: w.newest}, {From: w.newest, To: q.span.To}}
+	case t.pages == 1 && t.count > cutAbove:
+		a.cut = q.span.Cut((t.count + cutTo - 1) / cutTo)
+	case t.count < 0 && t.distinct() > cutAbove:
+		a.cut = q.span.Cut(windows)
+	}
+	if a.cut != nil {
+		a.end = endCut
+	}
+	return a
+}
+
+// prove asks for the counts of a question's halves, and reports whether they add up to
+// its own count. A half has to be accepted itself, and has at most nine tenths of the
+// whole: all records may lie in one half, and a ceiling and nothing add up to the
+// ceiling. If the halves have more than the whole, the source cuts its counts off there.
+func (w *walker) prove(ctx context.Context, q question, whole int) (ok bool, sum int, err error) {
+	halves, can := q.halves()
+	for range rounds {
+		if !can || whole < 0 || !w.spend(3) {
+			return false, sum, nil
+		}
+		counts, most, err := w.counts(ctx, halves, whole)
+		if err != nil || counts[0] < 0 || counts[1] < 0 {
+			return false, 0, err
+		}
+		sum = counts[0] + counts[1]
+		if whole <= sum && sum <= whole+most {
+			for i, n := range counts {
+				if w.accepts(n) && 10*n <= 9*whole {
+					continue
+				}
+				if ok, of, err := w.prove(ctx, halves[i], n); !ok || err != nil {
+					return false, sum - n + max(n, of), err
+				}
+			}
+			w.learned.proved(whole, w.Clock.Now())
+			w.learned.believe(w.function.ID, whole, q.asked(), w.Clock.Now())
+			return true, sum, nil
+		}
+		again, err := w.count(ctx, q.from, q.to, whole)
+		if err != nil {
+			return false, sum, err
+		}
+		unchanged, _, err := w.counts(ctx, halves, again)
+		if err != nil {
+			return false, sum, err
+		}
+		if again == whole && unchanged == counts && sum > whole+most {
+			w.cutsOff(whole)
+			return false, sum, nil
+		}
+		if again != whole {
+			return false, sum, nil // records came or went: what the walk saw is not the whole any more
+		}
+	}
+	return false, sum, nil
+}
+
+// proveDoubted proves the counts of spans that are complete, for which the function gave
+// the same count as for another span. If a count is too small, the span is read in
+// halves. If that fails, its windows are not complete any more.
+func (w *walker) proveDoubted(ctx context.Context) error {
+	for len(w.doubted) > 0 {
+		d := w.doubted[0]
+		w.doubted = w.doubted[1:]
+		q := question{from: d.Span.From, to: d.Span.To, span: archive.Span{
+			From: archive.WindowOf(d.Span.From.Add(archive.QueryMargin)),
+			To:   archive.WindowOf(d.Span.To.Add(archive.Hour - 2*archive.QueryMargin)),
+		}}
+		if ok, _, err := w.prove(ctx, q, int(d.Value)); ok || err != nil {
+			if err != nil {
+				return w.leaveToNextRun(ctx, w, q.span, err)
+			}
+			continue
+		}
+		q.defers = true
+		a, err := w.halve(ctx, answer{question: q, end: endMany, count: int(d.Value), seen: int(d.Value)})
+		if err != nil {
+			return w.leaveToNextRun(ctx, w, q.span, err)
+		}
+		if a.whole() {
+			if err := w.recount(ctx, w, q.span); err != nil {
+				return err
+			}
+			continue
+		}
+		for hour := q.span.From; hour.Before(q.span.To); hour = hour.Add(archive.Hour) {
+			if err := w.claim.Differs(ctx, hour, &archive.ShortError{Saw: a.seen, Count: a.count}); err != nil {
+				return fmt.Errorf("note that %s %s differs: %w", w.function.Name, q.span, err)
+			}
+		}
+	}
+	return nil
+}
+
+// counts asks for the counts of two halves. most is by how much their sum may exceed
+// the count of the whole: by the records of the seconds that both ask for.
+func (w *walker) counts(ctx context.Context, halves [2]question, whole int) (counts [2]int, most int, err error) {
+	for i, h := range halves {
+		if counts[i], err = w.count(ctx, h.from, h.to, -1); err != nil {
+			return counts, 0, err
+		}
+	}
+	if counts[0]+counts[1] > whole {
+		b := border(halves)
+		if most, err = w.count(ctx, b.from, b.to, -1); err != nil {
+			return counts, 0, err
+		}
+	}
+	return counts, max(most, 0), nil
+}
+
+// count returns the source's count of a query, or -1 if the source gives none. It
+// makes one call for a page of one record, or of two if one record is expected: a
+// source that counts only the page's own records then never gives the expected count.
+func (w *walker) count(ctx context.Context, from, to time.Time, expected int) (int, error) {
+	limit := 1
+	if expected == limit {
+		limit = 2
+	}
+	page, err := w.peek(ctx, archive.Query{From: from, To: to, Limit: limit})
+	return page.Count, err
+}
+
+// peek makes one call for a page that is not kept.
+func (w *walker) peek(ctx context.Context, q archive.Query) (archive.Page, error) {
+	q.Function = w.function.Function
+	for page, err := range w.Source.Pages(ctx, q) {
+		if err != nil {
+			return archive.Page{}, w.pageError(ctx, err)
+		}
+		w.accepting.Store(true)
+		return page, nil
+	}
+	return archive.Page{}, w.pageError(ctx, errors.New("the source gave no page"))
+}

@@ -1,0 +1,143 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// A run waits firstPause before it looks again at functions that another process had
+// claimed. Each later wait is twice as long, up to maxPause.
+const (
+	firstPause = 100 * time.Millisecond
+	maxPause   = 2 * time.Second
+)
+
+// readDue reads the due windows of the functions: the newest windows only, or the oldest
+// first. It comes back to functions that another process had claimed, until none of
+// their windows is due.
+func (r *run) readDue(ctx context.Context, functions []archive.Known, summary *archive.Summary) error {
+	pause := firstPause
+	for {
+		due, err := r.Store.Due(ctx, functions, r.order, r.began)
+		if err != nil {
+			return fmt.Errorf("plan what is due: %w", err)
+		}
+		if err := r.plan(ctx, due, summary); err != nil {
+			return err
+		}
+		due = r.turns(due)
+		claimed, err := r.runWorkers(ctx, due)
+		if err != nil || len(claimed) == 0 || r.newestOnly {
+			return err // what another process has now is looked at again later
+		}
+		if len(claimed) < len(due) {
+			pause = firstPause // some functions are done: the other process may finish others soon
+		}
+		functions = claimed
+		if err := r.Clock.Sleep(ctx, pause); err != nil {
+			return err
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// plan notes what is due of functions that this run has not planned yet.
+func (r *run) plan(ctx context.Context, due []archive.Due, summary *archive.Summary) error {
+	due = slices.DeleteFunc(slices.Clone(due), func(d archive.Due) bool { return r.planned[d.ID] })
+	if len(due) == 0 {
+		return nil
+	}
+	if err := r.Store.Plan(ctx, due, r.order); err != nil {
+		return fmt.Errorf("note what is due: %w", err)
+	}
+	for _, d := range due {
+		r.planned[d.ID] = true
+		summary.Waiting += d.Waiting
+		if d.Settings {
+			r.settingsDue = append(r.settingsDue, d)
+		}
+	}
+	r.progress.Update(func(p *archive.Totals) {
+		for _, d := range due {
+			p.Functions++
+			p.Windows += int64(d.Windows)
+		}
+	})
+	return nil
+}
+
+// turns returns the functions that are read now. The newest windows are those at the
+// end of the range: after a crash the next run does not begin with others.
+func (r *run) turns(due []archive.Due) []archive.Due {
+	return slices.DeleteFunc(due, func(d archive.Due) bool {
+		if r.newestOnly {
+			return d.Windows == 0 || !d.Newest.Add(archive.Hour).Equal(r.order.Range.To)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.done[d.ID]
+	})
+}
+
+// runWorkers starts the workers, which take the functions from the queue. It returns the
+// functions that another process had claimed. The first error ends all workers.
+func (r *run) runWorkers(ctx context.Context, due []archive.Due) (claimed []archive.Known, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r.queue = newQueue(due)
+	var workers sync.WaitGroup
+	n := min(r.slots.count(), len(due))
+	r.slots.workers.Store(int64(n))
+	r.slots.left.Store(int64(len(due)))
+	for range n {
+		workers.Go(func() {
+			for ctx.Err() == nil && !r.tooManyWorkers() {
+				t, ok := r.queue.pop()
+				if !ok {
+					r.slots.workers.Add(-1)
+					return
+				}
+				remaining, err := r.readFunction(ctx, t)
+				if remaining == nil {
+					r.slots.left.Add(-1)
+				}
+				switch {
+				case errors.Is(err, archive.ErrClaimed), errors.Is(err, archive.ErrClaimLost):
+					r.slots.otherProcess.Store(true)
+					r.mu.Lock()
+					claimed = append(claimed, t.Known)
+					r.mu.Unlock()
+				case err != nil:
+					cancel(err)
+				case remaining != nil:
+					r.queue.push(*remaining)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return claimed, context.Cause(ctx)
+}
+
+// tooManyWorkers reports whether the worker that calls it has to end, so that
+// another process gets functions too. Once another process has claimed functions of
+// this run, the run has at most as many workers as functions wait in its queue, and
+// at least one.
+func (r *run) tooManyWorkers() bool {
+	if !r.slots.otherProcess.Load() {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := r.slots.workers.Load(); n > 1 && int(n) > r.queue.len() {
+		r.slots.workers.Add(-1)
+		return true
+	}
+	return false
+}
