@@ -158,6 +158,7 @@ func (w *walker) outcome(a answer) *archive.Outcome {
 			a.err = &archive.ShortError{Saw: a.seen, Count: a.count}
 		}
 		o.Err, o.Refusal = a.err.Error(), archive.Refusal{Smallest: a.smallest, Stuck: a.stuck}
+		o.Counts = nil
 		if a.byWindow != nil && a.count >= 0 && a.span.Windows() == 1 {
 			// Without the records that belong to adjacent windows.
 			o.Counts = map[time.Time]int{a.span.From: a.count - (a.seen - a.byWindow[a.span.From])}

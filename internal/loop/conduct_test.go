@@ -242,7 +242,7 @@ func TestInterruptedWhileWaiting(t *testing.T) {
 	}
 	ctx, interrupt := context.WithCancelCause(t.Context())
 	w.store.after = func(_ context.Context, op string, nth int) error {
-		if op == opDue && nth == 2 {
+		if op == opDue && nth == 4 { // two of each run
 			interrupt(archive.ErrInterrupted)
 		}
 		return nil

@@ -140,7 +140,10 @@ func (w *walker) halve(ctx context.Context, a answer) (answer, error) {
 		whole = again
 		a.begun = a.begun || j.begun
 	}
-	a.end, a.count, a.byWindow = endShort, whole, nil
+	a.end, a.byWindow = endShort, nil
+	if a.count >= 0 {
+		a.count = whole
+	}
 	if a.err == nil {
 		a.err = &archive.ShortError{Saw: a.seen, Count: whole}
 	}

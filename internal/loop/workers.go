@@ -23,7 +23,7 @@ const (
 // their windows is due.
 func (r *run) readDue(ctx context.Context, functions []archive.Known, summary *archive.Summary) error {
 	pause := firstPause
-	for {
+	for len(functions) > 0 {
 		due, err := r.Store.Due(ctx, functions, r.order, r.began)
 		if err != nil {
 			return fmt.Errorf("plan what is due: %w", err)
@@ -45,6 +45,7 @@ func (r *run) readDue(ctx context.Context, functions []archive.Known, summary *a
 		}
 		pause = min(2*pause, maxPause)
 	}
+	return nil
 }
 
 // plan notes what is due of functions that this run has not planned yet.
