@@ -94,8 +94,13 @@ func TestRestIsForWhatIsWhole(t *testing.T) {
 	commit(t, second, lastPage(span(0, 24), noted))
 	commit(t, second, lastPage(span(25, 48), noted))
 	commit(t, a.claim(young), lastPage(span(12, 48), noted))
+	// Expired hours are no hole.
+	aged := a.claim(a.Function("aged"))
+	b := lastPage(span(0, 48), noted)
+	b.Outcome.Expired = map[time.Time]archive.Expired{hour(0): {Unproven: true}, hour(1): {Missed: true}}
+	commit(t, aged, b)
 	o := archive.Order{Range: span(6, 49), Older: true, Rest: true}
-	due, err := a.store.Due(t.Context(), []archive.Known{open, holed, young}, o, noted)
+	due, err := a.store.Due(t.Context(), []archive.Known{open, holed, young, aged.function}, o, noted)
 	if err != nil {
 		t.Fatal(err)
 	}

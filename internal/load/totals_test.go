@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/loadtest"
 	"archiver/internal/load/pg"
 )
 
@@ -58,9 +59,15 @@ func disturb(t *testing.T, a *archiveDB, r *rand.Rand, f archive.Known, known []
 	from := r.IntN(40)
 	s := span(from, from+1+r.IntN(6))
 	var what string
-	switch n := r.IntN(16); n {
+	switch n := r.IntN(18); n {
 	case 0:
-		what, err = "Fail", c.Fail(ctx, s, archive.Refusal{Reason: "down"}, at)
+		what, err = "Fail", c.Fail(ctx, s, archive.Refusal{Reason: "down", Smallest: s, Stuck: r.IntN(2) == 0}, at)
+	case 16:
+		what = "Prove"
+		_, err = a.store.Prove(ctx, loadtest.Source, time.Duration(140+r.IntN(40))*time.Hour)
+	case 17:
+		what = "Acknowledge"
+		_, err = a.store.Acknowledge(ctx, s.To)
 	case 1:
 		what, err = "Gone", c.Gone(ctx, []archive.Span{s}, at)
 	case 2:
@@ -106,7 +113,10 @@ func disturb(t *testing.T, a *archiveDB, r *rand.Rand, f archive.Known, known []
 		b := page(s, at, shared[from:min(40, from+10)]...)
 		b.Rejected = []archive.Rejected{{Reason: "none", Payload: []byte(fmt.Sprint(r.IntN(9)))}}
 		if n < 15 {
-			b.Outcome = &archive.Outcome{State: outcomes[r.IntN(len(outcomes))]}
+			b.Outcome = &archive.Outcome{State: outcomes[r.IntN(len(outcomes))], Expired: make(map[time.Time]archive.Expired)}
+			for h := s.From; h.Before(s.To) && r.IntN(2) == 0; h = h.Add(archive.Hour) {
+				b.Outcome.Expired[h] = archive.Expired{Missed: r.IntN(2) == 0, Unproven: r.IntN(2) == 0, Bare: r.IntN(2) == 0}
+			}
 		}
 		_, err = c.Commit(ctx, b)
 	}

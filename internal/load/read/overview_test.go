@@ -30,6 +30,15 @@ func TestOverview(t *testing.T) {
 	if err := two.Fail(t.Context(), loadtest.Hours(at(2), 2), archive.Refusal{Reason: "broken"}, loadtest.Noted); err != nil {
 		t.Fatal(err)
 	}
+	if err := two.Fail(t.Context(), loadtest.Hours(at(4), 1), archive.Refusal{Reason: "400", Stuck: true}, loadtest.Noted); err != nil {
+		t.Fatal(err)
+	}
+	expired := loadtest.LastPage(loadtest.Hours(at(8), 3), loadtest.Noted)
+	expired.Outcome.Expired = map[time.Time]archive.Expired{at(8): {Missed: true}, at(9): {Unproven: true}}
+	loadtest.Commit(t, two, expired)
+	if err := a.Store.EndList(t.Context(), loadtest.Source, &archive.ListError{Listed: 2, Counted: 3}, loadtest.Noted); err != nil {
+		t.Fatal(err)
+	}
 	b := loadtest.LastPage(loadtest.Hours(at(5), 1), loadtest.Noted)
 	b.Rejected = []archive.Rejected{{Reason: "no id", Payload: []byte(`{}`)}}
 	loadtest.Commit(t, two, b)
@@ -47,7 +56,8 @@ func TestOverview(t *testing.T) {
 	oldest, due, started := at(2), at(3), at(1)
 	want := []read.ProviderOverview{{
 		Provider: "functiongraph", Listed: 2, Gone: 1, StatusOff: 1,
-		WindowsPending: 1, WindowsPartial: 2, WindowsComplete: 5, WindowsShort: 1, WindowsFailed: 2, WindowsGone: 3,
+		WindowsPending: 1, WindowsPartial: 2, WindowsComplete: 6, WindowsShort: 1, WindowsFailed: 3, WindowsGone: 3,
+		WindowsExpired: 2, WindowsMissed: 1, WindowsStuck: 1, ListsNotWhole: 1,
 		Records: 4, InFlight: 2, Rejected: 1, OldestIncomplete: &oldest, OldestDue: &due, OldestInFlight: &started,
 	}}
 	if diff := cmp.Diff(want, f.Providers); diff != "" {
@@ -57,7 +67,7 @@ func TestOverview(t *testing.T) {
 	if err != nil || f.Providers[0].OldestDue != nil || f.Providers[0].OldestIncomplete == nil {
 		t.Errorf("where nobody knows what the source has: %+v, %v", f.Providers, err)
 	}
-	if counted := a.Rows(`SELECT state, count(*) FROM windows WHERE planned GROUP BY state ORDER BY state`); len(counted) != 6 {
+	if counted := a.Rows(`SELECT state, count(*) FROM windows WHERE planned GROUP BY state ORDER BY state`); len(counted) != 7 {
 		t.Errorf("the windows are %v: not in every state", counted)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,17 +25,41 @@ func TestStatus(t *testing.T) {
 	if err := c.Fail(t.Context(), loadtest.Span(3, 4), archive.Refusal{Reason: "down"}, loadtest.Noted); err != nil {
 		t.Fatal(err)
 	}
+	minute := archive.Span{From: loadtest.Hour(5), To: loadtest.Hour(5).Add(time.Minute)}
+	if err := c.Fail(t.Context(), loadtest.Span(5, 6), archive.Refusal{Reason: "400", Smallest: minute, Stuck: true}, loadtest.Noted); err != nil {
+		t.Fatal(err)
+	}
 	got := a.Status()
-	from, to, since, end, down := loadtest.Hour(0), loadtest.Hour(2), loadtest.Hour(3), loadtest.Hour(4), "down"
+	from, to, since, end, refused := loadtest.Hour(0), loadtest.Hour(2), loadtest.Hour(3), loadtest.Hour(6), "400"
 	want := []read.Function{
 		{
-			ID: busy.ID, Provider: "functiongraph", Region: "cn-north-4", Project: "p", URN: "urn:busy", Name: "busy", FirstSeen: loadtest.Noted, Windows: 3, Complete: 2, Open: 1,
-			Failed: 1, Records: 2, Pending: 1, Rejected: 1, PlannedFrom: &from, PlannedTo: &end, CompleteFrom: &from, CompleteTo: &to, OpenSince: &since, LastError: &down,
+			ID: busy.ID, Provider: "functiongraph", Region: "cn-north-4", Project: "p", URN: "urn:busy", Name: "busy", FirstSeen: loadtest.Noted, Windows: 4, Complete: 2, Open: 2,
+			Failed: 2, Stuck: 1, Records: 2, Pending: 1, Rejected: 1, PlannedFrom: &from, PlannedTo: &end, CompleteFrom: &from, CompleteTo: &to, OpenSince: &since, LastError: &refused,
 		},
 		{ID: idle.ID, Provider: "functiongraph", Region: "cn-north-4", Project: "p", URN: "urn:idle", Name: "idle", FirstSeen: loadtest.Noted},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	// The troubles and the window name the smallest question that fails.
+	err := a.Read.Snapshot(t.Context(), func(s *read.Snapshot) error {
+		troubles, err := s.Troubles(t.Context(), []int32{busy.ID}, 5)
+		if err != nil {
+			return err
+		}
+		known := read.Refused{RefusedFrom: &minute.From, RefusedTo: &minute.To}
+		if diff := cmp.Diff([]read.Trouble{{Error: "400", Functions: 1, FunctionID: busy.ID, Start: loadtest.Hour(5), Refused: known}}, troubles); diff != "" {
+			t.Errorf("troubles (-want +got):\n%s", diff)
+		}
+		retry := loadtest.Noted.Add(time.Hour)
+		windows, err := s.OpenWindows(t.Context(), []int32{busy.ID}, []time.Time{loadtest.Hour(5)})
+		if diff := cmp.Diff([]read.OpenWindow{{FunctionID: busy.ID, Start: loadtest.Hour(5), State: "failed", Attempts: 1, LastError: &refused, Refused: known, RetryAt: &retry}}, windows); diff != "" {
+			t.Errorf("windows (-want +got):\n%s", diff)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 
