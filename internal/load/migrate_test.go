@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"archiver/internal/archive"
 	"archiver/internal/load/pg"
 	"archiver/internal/pgserver/pgtest"
 )
@@ -89,4 +90,52 @@ func status(t *testing.T, m *pg.Migrator) []pg.Migration {
 		t.Fatal(err)
 	}
 	return steps
+}
+
+// A database goes back over the step of expired windows and forward again with its data:
+// the next run reads expired windows again, and the days count all windows.
+func TestMigrateExpiredBack(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	c := a.newClaim("f")
+	expire(t, c, span(0, 4), noted, map[int]archive.Expired{0: {Missed: true}, 1: {Unproven: true}}, record("r", archive.StatusSuccess, hour(0)))
+	if err := c.Fail(t.Context(), span(4, 5), archive.Refusal{Reason: "400", Stuck: true}, noted); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.store.EndList(t.Context(), archive.SourceID{}, nil, noted); err != nil {
+		t.Fatal(err)
+	}
+	m, err := pg.NewMigrator(a.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for range 2 {
+		if _, err := m.Down(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		// The triggers and views of the step before are at work.
+		a.Exec(`UPDATE windows SET attempts = attempts + 1`)
+		const states = `SELECT state, count(*), count(completed_at), sum(records) FROM window_coverage GROUP BY 1 ORDER BY 1`
+		if diff := cmp.Diff([]string{"(complete,2,2,0)", "(failed,1,0,0)", "(pending,2,0,1)"}, a.Rows(states)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]string{"(5,2,3,1,1)"}, a.Rows(`SELECT windows, complete, open, failed, records FROM window_totals`)); diff != "" {
+			t.Errorf("totals (-want +got):\n%s", diff)
+		}
+		if _, err := m.Up(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		a.CheckWindows()
+	}
+	a = archiveOn(t, a.URL) // prepared statements are of the schema before
+	if err := c.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	expire(t, a.claim(c.function), span(0, 4), later, map[int]archive.Expired{0: {Missed: true}})
+	a.CheckWindows()
 }
