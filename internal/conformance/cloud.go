@@ -34,6 +34,7 @@ type Cloud struct {
 	most                int                             // the most records a page, also if the call asks for more; 0 for no limit
 	stuck               string                          // "page": every page is the first one; "marker": the next page begins where this page began
 	drift               func(records []Record) []Record // changes the records between two pages
+	hidden              int                             // functions that are counted and not listed
 	asked               []Question
 }
 
@@ -109,7 +110,7 @@ func (c *Cloud) Functions(offset, limit int) (page []archive.Function, next, tot
 	defer c.mu.Unlock()
 	offset = min(offset, len(c.functions))
 	next = min(offset+limit, len(c.functions))
-	return slices.Clone(c.functions[offset:next]), next, len(c.functions)
+	return slices.Clone(c.functions[offset:next]), next, len(c.functions) + c.hidden
 }
 
 // An Element is one element of a list.

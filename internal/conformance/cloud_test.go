@@ -22,8 +22,11 @@ func (c cloud) handler(of *conformance.Cloud) http.Handler {
 			limit = 1 << 20
 		}
 		list, next, total := of.Functions(asked(r).Offset, limit)
-		more := next < total
+		more := len(list) > 0 && next < total
 		p := page{Next: &next, More: &more}
+		if c.counted {
+			p.Total = &total
+		}
 		for _, f := range list {
 			p.Names = append(p.Names, f.Name)
 		}

@@ -31,6 +31,8 @@
 //			Elsewhere: []conformance.Refusal{{Status: 404, Body: `<html>%s</html>`}},
 //			Secrets:   []string{"key", "secret"},
 //			Unusable:  []string{`{"status":"Succeeded"}`, `7`},
+//			Codes:     conformance.Codes{Throttled: "Throttling", Failing: "InternalError", Denied: "AccessDenied", Gone: "FunctionNotFound"},
+//			Sentinels: []string{`{"requestId":%q,"startedTime":0,"endTime":"1970-01-01T00:00:00Z"}`},
 //		})
 //	}
 package conformance

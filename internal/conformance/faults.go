@@ -36,6 +36,7 @@ var brokenAnswers = map[string]func(w http.ResponseWriter, r *http.Request, whol
 	"empty":            func(http.ResponseWriter, *http.Request, []byte) {},
 	"not JSON":         func(w http.ResponseWriter, _ *http.Request, _ []byte) { fmt.Fprint(w, "<html>\nhello") },
 	"another's JSON":   func(w http.ResponseWriter, _ *http.Request, _ []byte) { fmt.Fprint(w, `{"hello":"world"}`) },
+	"nothing in it":    func(w http.ResponseWriter, _ *http.Request, _ []byte) { fmt.Fprint(w, `{}`) },
 	"too slow":         func(_ http.ResponseWriter, r *http.Request, _ []byte) { <-r.Context().Done() },
 	"too slow in its body": func(w http.ResponseWriter, r *http.Request, whole []byte) {
 		_, _ = w.Write(whole[:len(whole)/2])

@@ -15,8 +15,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"archiver/internal/archive"
 	"archiver/internal/extract"
+	"archiver/internal/extract/answer"
 )
 
 const (
@@ -157,9 +160,15 @@ func (s *source) send(ctx context.Context, transport http.RoundTripper, path str
 		return p, err
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
+	whole, err := io.ReadAll(resp.Body)
 	if err == nil {
-		err = json.Unmarshal(answer, &p)
+		err = json.Unmarshal(whole, &p)
+	}
+	if err == nil && !s.has("an envelope is ignored") {
+		err = answer.ReadObject(bytes.NewReader(whole), func(_ string, d *jsontext.Decoder) error { return d.SkipValue() })
+	}
+	if s.has("any code is an error") && bytes.Contains(whole, []byte("ode\":")) {
+		err = &answer.EnvelopeError{Code: "Failed"}
 	}
 	if err == nil && (p.Next == nil || p.More == nil) {
 		err = errors.New("not a page")
@@ -194,7 +203,7 @@ func (s *source) gone(err error) error {
 	case s.has("trouble is gone"):
 	case !errors.As(err, &status) || status.Status != http.StatusNotFound || s.has("gone is an error like others"):
 		return err
-	case status.Code != "NoFunction" && !s.has("any 404 is gone"):
+	case status.Code != "FunctionNotFound" && !s.has("any 404 is gone"):
 		return err
 	}
 	return fmt.Errorf("%w: %w", archive.ErrGone, err)
@@ -202,8 +211,11 @@ func (s *source) gone(err error) error {
 
 func (s *source) Functions(ctx context.Context) iter.Seq2[[]archive.Function, error] {
 	return func(yield func([]archive.Function, error) bool) {
-		for offset := 0; ; {
+		for offset, listed := 0, 0; ; {
 			p, err := s.get(ctx, "/functions", question{Offset: offset})
+			if err != nil && listed > 0 && context.Cause(ctx) == nil && !s.has("an error hides functions") {
+				err = &archive.ListError{Listed: listed, Counted: -1, Err: err}
+			}
 			if err != nil && s.has("functions are gone") {
 				err = s.gone(err)
 			}
@@ -217,10 +229,16 @@ func (s *source) Functions(ctx context.Context) iter.Seq2[[]archive.Function, er
 					functions = append(functions, f)
 				}
 			}
-			if !yield(functions, err) || err != nil || !*p.More || s.has("functions have one page") {
+			if !yield(functions, err) || err != nil || s.has("functions have one page") {
 				return
 			}
-			offset = *p.Next
+			offset, listed = *p.Next, listed+len(functions)
+			if !*p.More && p.Total != nil && listed < *p.Total && !s.has("a list of functions is whole") {
+				yield(nil, &archive.ListError{Listed: listed, Counted: *p.Total})
+			}
+			if !*p.More {
+				return
+			}
 		}
 	}
 }
@@ -258,8 +276,12 @@ func (s *source) page(p page, buffer []archive.Invocation) archive.Page {
 		if s.has("all have an end") && e.End.IsZero() {
 			e.End = e.Start
 		}
+		var extra []byte
+		if e.Start.Equal(time.Unix(0, 0)) && !s.has("the epoch is a time") {
+			e.Start, extra = time.Time{}, raw
+		}
 		out.Invocations = append(out.Invocations, archive.Invocation{
-			RequestID: e.ID, Status: e.Status, ErrorMessage: e.Message, Start: e.Start, End: e.End,
+			RequestID: e.ID, Status: e.Status, ErrorMessage: e.Message, Start: e.Start, End: e.End, Extra: extra,
 		})
 	}
 	return out

@@ -49,6 +49,13 @@ type Suite struct {
 	// Unusable are elements of a page that no row can hold, as JSON.
 	Unusable []string
 
+	// Codes are codes of errors in the envelope of a success.
+	Codes Codes
+
+	// Sentinels are records as JSON, with %q for the request id, with times that stand for
+	// "none".
+	Sentinels []string
+
 	// Versions is set if and only if the source implements archive.Versioner, Settings
 	// if and only if it implements archive.SettingsSource.
 	Versions *Versions
@@ -104,6 +111,7 @@ func (s *Suite) parts() map[string]func(*testing.T) {
 		"endless": s.endless, "cursors": s.cursors, "ahead": s.ahead,
 		"faults": s.faults, "unusable": s.unusable, "limits": s.limits, "denied": s.denied, "gone": s.gone,
 		"stats": s.stats, "loop": s.loop,
+		"envelopes": s.envelopes, "sentinels": s.sentinels, "whole": s.wholeList,
 		"versions": s.versions, "aliases": s.aliases, "settings": s.settings,
 	}
 }
@@ -131,6 +139,8 @@ func (s *Suite) lacking() (lacking []string) {
 		},
 		{len(s.Secrets) > 0 && !slices.Contains(s.Secrets, ""), "Secrets, words that no error may show"},
 		{len(s.Unusable) > 0, "Unusable, elements that no row can hold"},
+		{s.Codes.Throttled != "" && s.Codes.Failing != "" && s.Codes.Denied != "" && s.Codes.Gone != "", "one of Codes, the codes of errors"},
+		{len(s.Sentinels) > 0, "Sentinels, records with times that stand for none"},
 	} {
 		if !field.set {
 			lacking = append(lacking, field.what)

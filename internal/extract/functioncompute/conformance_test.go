@@ -61,6 +61,11 @@ func TestConformance(t *testing.T) {
 		Unusable: []string{
 			`{"status":"Succeeded"}`, `{"requestId":""}`, `{"requestId":7}`, `{"requestId":"` + strings.Repeat("x", 65) + `"}`, `7`, `null`,
 		},
+		Codes: conformance.Codes{Throttled: "ResourceExhausted", Failing: "InternalServerError", Denied: "AccessDenied", Gone: "FunctionNotFound"},
+		Sentinels: []string{
+			`{"requestId":%q,"status":"Running","startedTime":0,"endTime":"1970-01-01T00:00:00Z"}`,
+			`{"requestId":%q,"status":"Enqueued","startedTime":-62135596800000,"endTime":253402300799000}`,
+		},
 	})
 }
 

@@ -67,6 +67,11 @@ func TestConformance(t *testing.T) {
 			`{"status":"FAIL"}`, `{"request_id":""}`, `{"request_id":7}`, `{"request_id":"` + strings.Repeat("x", 65) + `"}`,
 			`{"request_id":"a","start_time":"2026-02-30T00:00:00"}`, `7`, `null`,
 		},
+		Codes: conformance.Codes{Throttled: "FSS.0429", Failing: "FSS.0500", Denied: "FSS.0403", Gone: "FSS.0404"},
+		Sentinels: []string{
+			`{"request_id":%q,"status":"RUNNING","start_time":"1970-01-01T00:00:00","end_time":"0001-01-01T00:00:00Z"}`,
+			`{"request_id":%q,"status":"WAIT","start_time":"0000-00-00 00:00:00","end_time":"9999-12-31T23:59:59"}`,
+		},
 		Versions: &conformance.Versions{
 			Version: func(n int) archive.Function {
 				return archive.Function{URN: fmt.Sprintf("urn:fss:cn-north-4:%s:function:default:f0:v%d", testProject, n), Name: "f0"}
