@@ -30,21 +30,24 @@ const (
 //
 // t is in UTC, and zero unless the value is such a time.
 func Time(value jsontext.Value) (t time.Time, kind TimeKind) {
+	if value.Kind() == 'n' {
+		return time.Time{}, TimeRead
+	}
+	if value.Kind() == '"' {
+		var buffer [64]byte
+		if t, kind = parseTime(Unquote(buffer[:0], value)); kind != TimeInvalid {
+			return t, kind
+		}
+	}
 	if n, ok := number(value); ok {
 		if _, kind := unixTime(n); kind == TimeMissing {
 			return time.Time{}, TimeMissing
 		}
-		return time.Time{}, TimeInvalid
 	}
-	switch value.Kind() {
-	case 'n':
-		return time.Time{}, TimeRead
-	case '"':
-	default:
-		return time.Time{}, TimeInvalid
-	}
-	var buffer [64]byte
-	text := Unquote(buffer[:0], value)
+	return time.Time{}, TimeInvalid
+}
+
+func parseTime(text []byte) (t time.Time, kind TimeKind) {
 	switch {
 	case len(text) == 0:
 		return time.Time{}, TimeRead
@@ -74,10 +77,13 @@ func Time(value jsontext.Value) (t time.Time, kind TimeKind) {
 // seconds, as in the sample of the page ListStatefulAsyncInvocations, which has
 // 1633449590. Any other value is read by Time.
 func UnixTime(value jsontext.Value) (t time.Time, kind TimeKind) {
+	if t, kind = Time(value); kind != TimeInvalid {
+		return t, kind
+	}
 	if n, ok := number(value); ok {
 		return unixTime(n)
 	}
-	return Time(value)
+	return time.Time{}, TimeInvalid
 }
 
 const (
@@ -123,9 +129,13 @@ func number(value jsontext.Value) (n float64, ok bool) {
 // none: the epoch, any time in year 1 or before, the last day of year 9999. Each in any
 // zone.
 func isSentinel(t time.Time) bool {
-	const zones = 24 * time.Hour // more than between any two zones' clocks
-	return math.Abs(float64(t.Unix())) < zones.Seconds() || t.Year() <= 1 ||
-		!t.Before(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC).Add(-zones))
+	const (
+		zones = 24 * 60 * 60 // seconds, more than between any two zones' clocks
+		year2 = -62_104_060_800
+		last  = 253_402_214_400 // the last day of year 9999
+	)
+	seconds := t.Unix()
+	return seconds > -zones && seconds < zones || seconds < year2 || seconds >= last-zones
 }
 
 // toRFC3339 rewrites a time that Time accepts in the strict form that
