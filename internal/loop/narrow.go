@@ -135,6 +135,9 @@ func (w *walker) halve(ctx context.Context, a answer) (answer, error) {
 			return a, err
 		}
 		if verdict {
+			if a.count >= 0 {
+				j.count = again
+			}
 			return j, w.decideTop(ctx, &j)
 		}
 		whole = again
@@ -165,8 +168,8 @@ func (w *walker) decideTop(ctx context.Context, a *answer) error {
 func (w *walker) addsUp(ctx context.Context, a answer, halves [2]question, got [2]answer, whole int) (ok bool, again int, err error) {
 	sum, most := got[0].seen+got[1].seen, 0
 	if sum > whole {
-		b := border(halves)
-		if most, err = w.countOr(ctx, b, 0); err != nil {
+		var failed *pageError
+		if most, err = w.atBorder(ctx, halves); err != nil && !errors.As(err, &failed) {
 			return false, whole, err
 		}
 	}
@@ -180,12 +183,12 @@ func (w *walker) addsUp(ctx context.Context, a answer, halves [2]question, got [
 		}
 		return true, whole, nil
 	}
-	if again, err = w.countOr(ctx, a.question, whole); err != nil {
+	if again, err = w.countAgain(ctx, a.question, a.count, whole); err != nil {
 		return false, whole, err
 	}
 	if sum > whole+most && again == whole {
 		for i, h := range halves {
-			if n, err := w.countOr(ctx, h, got[i].seen); err != nil || n != got[i].seen {
+			if n, err := w.countAgain(ctx, h, got[i].count, got[i].count); err != nil || n != got[i].count {
 				return false, again, err
 			}
 		}
@@ -202,9 +205,12 @@ func (w *walker) cutsOff(at int) {
 	}
 }
 
-// countOr returns the source's count of a question, or otherwise if the source gives
-// none or fails.
-func (w *walker) countOr(ctx context.Context, q question, otherwise int) (int, error) {
+// countAgain returns the source's count of a question, of which its walk had a count. It
+// returns otherwise if the walk had none, or if the source gives none now or fails.
+func (w *walker) countAgain(ctx context.Context, q question, count, otherwise int) (int, error) {
+	if count < 0 {
+		return otherwise, nil
+	}
 	n, err := w.count(ctx, q.from, q.to, otherwise)
 	var failed *pageError
 	if errors.As(err, &failed) || err == nil && n < 0 {

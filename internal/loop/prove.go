@@ -32,7 +32,7 @@ func (w *walker) accepted(q question, t, before *tally) bool {
 	n, now := t.count, w.Clock.Now()
 	if n < 0 {
 		n = t.distinct()
-		t.proved = t.proved || before != nil && before.newest != t.newest // seen from both ends
+		t.proved = t.proved || before != nil && t.oppositeEnds(before)
 	}
 	switch {
 	case t.proved:
@@ -199,12 +199,19 @@ func (w *walker) counts(ctx context.Context, halves [2]question, whole int) (cou
 		}
 	}
 	if counts[0]+counts[1] > whole {
-		b := border(halves)
-		if most, err = w.count(ctx, b.from, b.to, -1); err != nil {
-			return counts, 0, err
-		}
+		most, err = w.atBorder(ctx, halves)
 	}
-	return counts, max(most, 0), nil
+	return counts, most, err
+}
+
+// atBorder returns the number of records in the seconds that both halves ask for.
+func (w *walker) atBorder(ctx context.Context, halves [2]question) (int, error) {
+	b := border(halves)
+	page, err := w.peek(ctx, archive.Query{From: b.from, To: b.to, Tries: b.tries})
+	if err == nil && page.Last {
+		return page.Len(), nil
+	}
+	return max(page.Count, page.Len()), err
 }
 
 // count returns the source's count of a query, or -1 if the source gives none. It

@@ -39,8 +39,10 @@ type tally struct {
 	newest   bool // the newest records come first
 	finished bool // the walk has reached the last page
 
-	holes     []hole    // records that were passed over
-	lastStart time.Time // of the last element, if it has a start
+	holes      []hole    // records that were passed over
+	firstStart time.Time // of the first record that has a start
+	lastStart  time.Time // of the last one
+	unsorted   bool      // the records are not in the order that was asked for
 
 	pages     int
 	before    int  // records seen that the query of the latest page does not ask for
@@ -114,7 +116,7 @@ func (t *tally) shortened(again int) {
 func (t *tally) mostlyUnusable() bool { return t.unusable >= 10 && 2*t.unusable > t.sent }
 
 // neighbours notes the starts of the records before and after a record that was passed
-// over.
+// over, and whether the records are in order.
 func (t *tally) neighbours(p *archive.Page) {
 	if len(p.Invocations) == 0 {
 		return
@@ -122,7 +124,24 @@ func (t *tally) neighbours(p *archive.Page) {
 	for i := len(t.holes) - 1; i >= 0 && t.holes[i].after.IsZero(); i-- {
 		t.holes[i].after = p.Invocations[0].Start
 	}
-	t.lastStart = p.Invocations[len(p.Invocations)-1].Start
+	for i := range p.Invocations {
+		switch start := p.Invocations[i].Start; {
+		case start.IsZero():
+			continue
+		case t.firstStart.IsZero():
+			t.firstStart = start
+		case t.newest && start.After(t.lastStart), !t.newest && start.Before(t.lastStart):
+			t.unsorted = true
+		}
+		t.lastStart = p.Invocations[i].Start
+	}
+}
+
+// oppositeEnds reports whether both walks saw the list sorted, from opposite ends. If they
+// saw the same records, there are no others: a record that both left out starts after the
+// newest one and before the oldest one.
+func (t *tally) oppositeEnds(o *tally) bool {
+	return t.newest != o.newest && !t.unsorted && !o.unsorted && !t.firstStart.Equal(t.lastStart)
 }
 
 func (t *tally) note(h uint64, start time.Time) {
