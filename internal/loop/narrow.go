@@ -114,7 +114,11 @@ func (w *walker) halve(ctx context.Context, a answer) (answer, error) {
 	if whole < 0 {
 		whole = a.seen
 	}
-	for range rounds {
+	most := rounds
+	if a.defers || a.part {
+		most = 1 // the question that this one is a part of is asked again
+	}
+	for range most {
 		var got [2]answer
 		for i, h := range halves {
 			h.defers, h.tries = true, narrowTries

@@ -43,12 +43,12 @@ func (w *walker) accepted(q question, t, before *tally) bool {
 	case !w.accepts(n):
 		return false
 	}
+	if !q.decides() {
+		return true // it serves to prove another count
+	}
 	earlier, again := w.learned.gave(w.function.ID, n, q.asked(), now)
 	if !again || earlier.Proven {
 		return true
-	}
-	if _, ok := q.halves(); !ok {
-		return true // nothing smaller can be asked
 	}
 	w.doubted = append(w.doubted, earlier)
 	return false
