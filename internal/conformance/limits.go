@@ -106,7 +106,7 @@ func (s *Suite) rate(t *testing.T) {
 func (s *Suite) throttled(t *testing.T) {
 	t.Parallel()
 	const allowed = 1
-	w := s.open(t, s.plain(), func(o *extract.Options) { o.RetryBudget = time.Hour })
+	w := s.open(t, s.plain())
 	limit := rate.NewLimiter(allowed, allowed)
 	w.disturb = func(_ int64, answer http.ResponseWriter, r *http.Request) bool {
 		_ = w.clock.Sleep(r.Context(), 20*time.Millisecond)

@@ -111,7 +111,7 @@ func (s *source) get(ctx context.Context, path string, q question) (p page, err 
 	case s.has("calls wait for nobody"):
 		err = call(http.DefaultTransport)
 	case s.has("refusals are forgotten at once"):
-		another := extract.NewCaller(extract.Options{Clock: s.caller.Clock(), RetryBudget: time.Hour, Transport: http.DefaultTransport})
+		another := extract.NewCaller(extract.Options{Clock: s.caller.Clock(), Patience: time.Hour, Transport: http.DefaultTransport})
 		err = another.Do(ctx, call)
 		s.calls.Add(another.Stats().Calls)
 		s.refused.Add(another.Stats().Refused)

@@ -188,7 +188,7 @@ func (s *Suite) open(t *testing.T, way *Way, change ...func(*extract.Options)) *
 	// calls would not be the source's.
 	transport.DisableKeepAlives = true
 	o := extract.Options{
-		Concurrency: 4, Timeout: patience, Clock: w.clock, Log: slog.New(slog.DiscardHandler),
+		Concurrency: 4, Timeout: patience, Patience: 2 * time.Minute, Clock: w.clock, Log: slog.New(slog.DiscardHandler),
 		Transport: callCounter{transport, &w.underWay},
 	}
 	for _, c := range change {

@@ -6,30 +6,44 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"archiver/internal/extract/answer"
 )
 
-// try makes one attempt of a call, once a slot is free and the limiter allows it.
-func (c *Caller) try(ctx context.Context, call func(http.RoundTripper) error) error {
+// try makes one attempt of a call, once the gate lets it start and a slot is free.
+func (c *Caller) try(ctx context.Context, began time.Time, call func(http.RoundTripper) error) error {
+	// A function that is throttled alone takes no slot while it waits.
+	passed, err := c.gate.enterOwn(ctx, callOf(ctx).Function, began)
+	if err != nil {
+		return err
+	}
 	if c.slots.Acquire(ctx, 1) != nil {
+		c.gate.cancel(passed)
 		return context.Cause(ctx)
 	}
 	defer c.slots.Release(1)
-	if err := c.limiter.wait(ctx); err != nil {
+	if err := c.gate.enterShared(ctx, passed, began); err != nil {
+		c.gate.cancel(passed)
 		return err
 	}
 	attemptCtx, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
 	a := &attempt{caller: c, ctx: attemptCtx}
-	err := call(a)
+	err = call(a)
 	var envelope *answer.EnvelopeError
 	if errors.As(err, &envelope) && a.answer != nil {
 		a.status = newEnvelopeError(a.answer, *envelope, a.redact, c.options.Clock.Now())
 	}
 	a.settle(outcome(ctx, a, err))
+	if a.status != nil && a.status.Throttled() {
+		c.gate.leave(passed, a.status, true)
+	} else {
+		c.gate.leave(passed, nil, a.status != nil || a.answer != nil)
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -37,11 +51,22 @@ func (c *Caller) try(ctx context.Context, call func(http.RoundTripper) error) er
 		return a.status
 	case attemptCtx.Err() != nil:
 		return fmt.Errorf("no complete answer within %s (ARCHIVER_REQUEST_TIMEOUT)", c.options.Timeout)
+	case a.failure != nil && a.reused.Load():
+		return &lostConnectionError{a.failure}
 	case a.failure != nil:
 		return a.failure
 	}
 	return err
 }
+
+// A lostConnectionError says that a kept connection ended before it brought an answer. The
+// source has probably closed it earlier, and has not failed.
+type lostConnectionError struct{ err error }
+
+func (e *lostConnectionError) Error() string { return e.err.Error() }
+
+// Unwrap returns net/http's error.
+func (e *lostConnectionError) Unwrap() error { return e.err }
 
 // An attempt is the transport of one attempt of a call. The attempt adds its
 // context to the requests, because the clouds' SDKs accept no context. The
@@ -57,6 +82,7 @@ type attempt struct {
 	answer  *http.Response // if its status is a success
 	status  *StatusError   // if its status is an error, or its envelope contains one
 	failure error          // if it got no answer
+	reused  atomic.Bool    // it was sent over a kept connection
 }
 
 // RoundTrip sends one request. Any status that is not 2xx is an error, also a
@@ -67,7 +93,11 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	a.caller.calls.Add(1)
 	a.sentAt = a.caller.options.Clock.Now()
 	a.redact = redactor(a.ctx, req.Header)
-	resp, err := a.caller.options.Transport.RoundTrip(neverReplayed(req.WithContext(a.ctx)))
+	a.reused.Store(false)
+	ctx := httptrace.WithClientTrace(a.ctx, &httptrace.ClientTrace{
+		GotConn: func(got httptrace.GotConnInfo) { a.reused.Store(got.Reused) },
+	})
+	resp, err := a.caller.options.Transport.RoundTrip(neverReplayed(req.WithContext(ctx)))
 	if err != nil {
 		a.failure = redacted(err, a.redact)
 		return nil, a.failure
@@ -105,13 +135,9 @@ func (a *attempt) settle(outcome string) {
 	c := a.caller
 	took := c.options.Clock.Now().Sub(a.sentAt)
 	a.sentAt = time.Time{}
-	switch {
-	case a.status != nil && a.status.Throttled():
+	if a.status != nil && a.status.Throttled() {
 		c.throttled.Add(1)
-		c.limiter.throttled(a.status.RetryAfter)
 		c.logThrottled(a.status)
-	case a.status != nil || a.answer != nil:
-		c.limiter.accepted()
 	}
 	if c.options.Observe != nil {
 		c.options.Observe(outcome, took)

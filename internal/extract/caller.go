@@ -3,17 +3,13 @@ package extract
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/sync/semaphore"
 
 	"archiver/internal/archive"
@@ -25,6 +21,7 @@ type Options struct {
 	Rate        float64           // most calls a second; 0 for as many as the source allows
 	Timeout     time.Duration     // of one attempt, reading the answer's body included; default DefaultTimeout
 	RetryBudget time.Duration     // how long a failing call is retried; default DefaultRetryBudget
+	Patience    time.Duration     // how long the source may throttle all calls; 0 for as long as it does
 	Transport   http.RoundTripper // default a clone of http.DefaultTransport
 	Clock       archive.Clock     // default archive.SystemClock
 	Log         *slog.Logger      // default none
@@ -49,8 +46,8 @@ const (
 	maxTries         = 7
 	maxTriesNoAnswer = 5
 
-	// The pauses between attempts, with 50% jitter. A throttled call waits at
-	// least 2 s: FunctionGraph asks for 2 s to 5 s.
+	// The pauses between attempts, with 50% jitter. A call that is throttled while the
+	// source accepts no other waits at least 2 s: FunctionGraph asks for 2 s to 5 s.
 	firstPause       = 500 * time.Millisecond
 	minThrottlePause = 2 * time.Second
 	maxPause         = 30 * time.Second
@@ -65,7 +62,7 @@ const (
 type Caller struct {
 	options   Options
 	slots     *semaphore.Weighted // of running attempts
-	limiter   *limiter
+	gate      *gate
 	calls     atomic.Int64
 	throttled atomic.Int64
 	answered  atomic.Bool
@@ -90,7 +87,7 @@ func NewCaller(o Options) *Caller {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Caller{options: o, slots: semaphore.NewWeighted(int64(o.Concurrency)), limiter: newLimiter(o.Clock, o.Rate)}
+	return &Caller{options: o, slots: semaphore.NewWeighted(int64(o.Concurrency)), gate: newGate(o.Clock, o.Rate, o.Patience)}
 }
 
 // Stats returns the totals so far.
@@ -108,51 +105,42 @@ func (c *Caller) Answered() bool { return c.answered.Load() }
 // retryable error, Do runs call again until the retry budget is spent. call must
 // read and close the answer's body, and return the errors of reading it.
 //
-// If the source answered with an error status, Do returns a *StatusError,
-// even if call wrapped or replaced it. When ctx ends, Do ends the running
-// attempt at once and returns the context's cause.
+// While the source throttles, Do waits until the source accepts the call. If the source
+// has accepted no call for Options.Patience, the error matches archive.ErrBusy.
+//
+// If the source answered with an error status, or with an error in its envelope, Do
+// returns a *StatusError, even if call wrapped or replaced it. When ctx ends, Do ends the
+// running attempt at once and returns the context's cause.
 func (c *Caller) Do(ctx context.Context, call func(http.RoundTripper) error) error {
-	options := callOf(ctx)
-	backOff := newBackOff()
-	var failing time.Duration // attempts and pauses that count for the budget
-	var denied bool
-	for try := 1; ; {
-		began := c.options.Clock.Now()
-		err := c.try(ctx, call)
+	began := c.options.Clock.Now()
+	r := retries{options: callOf(ctx), budget: c.options.RetryBudget, backOff: newBackOff()}
+	for {
+		started := c.options.Clock.Now()
+		err := c.try(ctx, began, call)
 		if err == nil {
 			return nil
 		}
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
-		throttled, retryable := classify(err)
-		if isUnauthorized(err) && !denied && !options.Login {
-			denied, retryable = true, true
-			try-- // this attempt does not count
+		if errors.Is(err, archive.ErrBusy) {
+			return err
 		}
-		most := maxTries
-		if !c.Answered() {
-			most = maxTriesNoAnswer
+		var pause time.Duration
+		if status := statusOfError(err); status != nil && status.Throttled() {
+			if pause, err = c.gate.afterRefusal(status, began); err != nil {
+				return err
+			}
+		} else {
+			var again bool
+			if pause, again = r.next(err, c.options.Clock.Now().Sub(started), c.Answered()); !again {
+				return withTries(r.tried, err)
+			}
 		}
-		if options.Tries > 0 {
-			most = min(most, options.Tries)
-		}
-		if !retryable || !throttled && try >= most {
-			return withTries(try, err)
-		}
-		pause := pauseAfter(err, throttled, backOff.NextBackOff())
-		if options.Tries > 0 && !throttled {
-			pause = min(pause, firstPause)
-		}
-		failing += c.options.Clock.Now().Sub(began) + pause
-		if failing > c.options.RetryBudget {
-			return withTries(try, err)
-		}
-		c.options.Log.Debug("retrying a call", append([]any{"try", try, "seconds", pause.Seconds()}, archive.ErrorKeys(err)...)...)
+		c.options.Log.Debug("retrying a call", append([]any{"try", r.tried, "seconds", pause.Seconds()}, archive.ErrorKeys(err)...)...)
 		if err := c.options.Clock.Sleep(ctx, pause); err != nil {
 			return err
 		}
-		try++
 	}
 }
 
@@ -166,62 +154,4 @@ func (c *Caller) logThrottled(status *StatusError) {
 	if begins {
 		c.options.Log.Info("the source throttles calls; the archiver slows down", archive.ErrorKeys(status)...)
 	}
-}
-
-func withTries(tries int, err error) error {
-	if tries == 1 {
-		return err
-	}
-	return fmt.Errorf("tried %d times: %w", tries, err)
-}
-
-func newBackOff() *backoff.ExponentialBackOff {
-	pauses := backoff.NewExponentialBackOff()
-	pauses.InitialInterval, pauses.MaxInterval = firstPause, maxPause
-	pauses.Multiplier, pauses.RandomizationFactor = 2, 0.5
-	pauses.Reset()
-	return pauses
-}
-
-// pauseAfter is the pause after a failed attempt: the backoff's pause, or longer
-// if the source asked for it. The source's pause gets up to 50% jitter, so that
-// calls throttled together do not return together.
-func pauseAfter(err error, throttled bool, backOff time.Duration) time.Duration {
-	var least time.Duration
-	if throttled {
-		least = minThrottlePause
-	}
-	var status *StatusError
-	if errors.As(err, &status) {
-		least = max(least, min(status.RetryAfter, DefaultRetryBudget/2))
-	}
-	if least > 0 {
-		least += rand.N(least/2 + 1)
-	}
-	return max(backOff, least)
-}
-
-// classify reports whether the source throttled the call, and whether a retry
-// may help. A status below 500, except 408, is about the request itself and
-// does not change, and neither does an untrusted certificate. A signature that was seen
-// before changes: each attempt signs its own request. All other errors
-// may pass, also an answer that is cut or not readable.
-func classify(err error) (throttled, retryable bool) {
-	var status *StatusError
-	if errors.As(err, &status) {
-		switch {
-		case status.Throttled():
-			return true, true
-		case status.Status == http.StatusRequestTimeout, status.Status >= 500, status.isStaleSignature():
-			return false, true
-		}
-		return false, false
-	}
-	var certificate *tls.CertificateVerificationError
-	return false, !errors.As(err, &certificate)
-}
-
-func isUnauthorized(err error) bool {
-	var status *StatusError
-	return errors.As(err, &status) && status.Status == http.StatusUnauthorized
 }

@@ -37,7 +37,7 @@ func TestObserve(t *testing.T) {
 			fmt.Fprint(w, "good")
 		})
 		o := new(observer)
-		c := newCaller(t, newClock(), extract.Options{Observe: o.observe})
+		c := newCaller(t, newClock(), extract.Options{Observe: o.observe, Patience: time.Minute})
 		_ = c.Do(t.Context(), get(url, nil)) // fails for most statuses
 		if int64(len(o.outcomes)) != c.Stats().Calls || slices.ContainsFunc(o.outcomes, func(got string) bool { return got != want }) {
 			t.Errorf("%d: %d calls observed as %v, want %s", status, c.Stats().Calls, o.outcomes, want)

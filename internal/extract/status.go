@@ -23,9 +23,10 @@ type StatusError struct {
 	Code       string        // the source's error code, such as FSS.0404; may be empty
 	Message    string        // the source's error message; may be empty
 	RequestID  string        // the call's id at the source, for a support ticket; may be empty
-	RetryAfter time.Duration // the pause that the source asked for, at most a minute; 0 for none
+	RetryAfter time.Duration // the pause that the source asked for, at most an hour; 0 for none
 
-	answered int // the HTTP status; it differs from Status if the error is in an envelope
+	answered int          // the HTTP status; it differs from Status if the error is in an envelope
+	limits   []namedLimit // the limits that the answer names
 }
 
 func (e *StatusError) Error() string {
@@ -59,17 +60,22 @@ func newStatusError(resp *http.Response, redact *strings.Replacer, now time.Time
 		body = nil // an error without code and message
 	}
 	read := answer.ReadError(bytes.NewReader(body))
+	limits := namedLimits(cmp.Or(read.Message, string(body)))
 	if read.Code == "" {
 		if kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil {
 			read.Message = "with a body of " + kind
 		}
 	}
-	return statusError(resp, resp.StatusCode, read, redact, now)
+	e := statusError(resp, resp.StatusCode, read, redact, now)
+	e.limits = limits
+	return e
 }
 
 // newEnvelopeError makes an error of what the envelope of an answer says.
 func newEnvelopeError(resp *http.Response, read answer.EnvelopeError, redact *strings.Replacer, now time.Time) *StatusError {
-	return statusError(resp, statusOf(read.Code), read, redact, now)
+	e := statusError(resp, statusOf(read.Code), read, redact, now)
+	e.limits = namedLimits(read.Message)
+	return e
 }
 
 func statusError(resp *http.Response, status int, read answer.EnvelopeError, redact *strings.Replacer, now time.Time) *StatusError {
@@ -92,7 +98,7 @@ func oneLine(s string) string {
 }
 
 // maxRetryAfter is the longest pause taken from an answer.
-const maxRetryAfter = DefaultRetryBudget / 2
+const maxRetryAfter = time.Hour
 
 // retryAfter reads the pause that an answer asks for, at most maxRetryAfter: the header
 // Retry-After holds seconds or a date, and X-Acs-Retry-After of Alibaba Cloud milliseconds.

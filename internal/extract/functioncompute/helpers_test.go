@@ -48,7 +48,7 @@ func open(t *testing.T, h http.Handler, change ...func(*Options)) *Source {
 func newCaller(t *testing.T) *extract.Caller {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	t.Cleanup(transport.CloseIdleConnections)
-	return extract.NewCaller(extract.Options{Concurrency: 4, Transport: transport, Clock: clocktest.NewInstant(noon)})
+	return extract.NewCaller(extract.Options{Concurrency: 4, Patience: time.Minute, Transport: transport, Clock: clocktest.NewInstant(noon)})
 }
 
 func options() Options {

@@ -40,7 +40,7 @@ func open(t *testing.T, h http.Handler, change ...func(*Options)) *Source {
 
 // setTransport replaces the source's transport and concurrency.
 func (s *Source) setTransport(transport http.RoundTripper, concurrency int) {
-	s.caller = extract.NewCaller(extract.Options{Concurrency: concurrency, Transport: transport, Clock: clocktest.NewInstant(noon)})
+	s.caller = extract.NewCaller(extract.Options{Concurrency: concurrency, Patience: time.Minute, Transport: transport, Clock: clocktest.NewInstant(noon)})
 	s.client.caller = s.caller
 }
 
@@ -70,7 +70,7 @@ func openAt(t *testing.T, url string, change ...func(*Options)) *Source {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	t.Cleanup(transport.CloseIdleConnections)
-	caller := extract.NewCaller(extract.Options{Concurrency: 4, Transport: transport, Clock: clocktest.NewInstant(noon)})
+	caller := extract.NewCaller(extract.Options{Concurrency: 4, Patience: time.Minute, Transport: transport, Clock: clocktest.NewInstant(noon)})
 	s, err := New(t.Context(), o, caller, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
