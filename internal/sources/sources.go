@@ -16,6 +16,7 @@ import (
 	"archiver/internal/extract"
 	"archiver/internal/extract/functioncompute"
 	"archiver/internal/extract/functiongraph"
+	"archiver/internal/schedule"
 	"archiver/internal/settings"
 )
 
@@ -67,7 +68,7 @@ func Check(s *settings.Source) error { return providers[s.Provider].check(s) }
 // of each call. A mistake in the settings is a settings.UsageError.
 func Open(ctx context.Context, s *settings.Source, observe func(outcome string, took time.Duration), log *slog.Logger) (archive.Source, error) {
 	caller := extract.NewCaller(extract.Options{
-		Concurrency: s.Concurrency, Rate: s.Rate, Timeout: s.RequestTimeout,
+		Concurrency: s.Concurrency, Rate: s.Rate, Timeout: s.RequestTimeout, Patience: patience(s),
 		Clock: archive.SystemClock{}, Log: log, Observe: observe,
 	})
 	source, err := providers[s.Provider].open(ctx, s, caller, log)
@@ -78,6 +79,20 @@ func Open(ctx context.Context, s *settings.Source, observe func(outcome string, 
 		return nil, err // the source is a nil pointer, and no nil interface
 	}
 	return source, nil
+}
+
+// beforeTick is how long before a tick a pass of run ends if the source accepts no call:
+// a tick that finds the last pass busy is skipped.
+const beforeTick = 5 * time.Second
+
+// patience returns how long the source may accept no call: SourcePatience, or for run the
+// time between two ticks.
+func patience(s *settings.Source) time.Duration {
+	ticks, err := schedule.Parse(s.Schedule)
+	if s.Schedule == "" || err != nil {
+		return s.SourcePatience
+	}
+	return schedule.Shortest(ticks, archive.SystemClock{}.Now().UTC()) - beforeTick
 }
 
 // Statuses returns words of --status as the provider writes them, sorted.
