@@ -59,7 +59,7 @@ COMMENT ON COLUMN archiver_internal.windows.refused_from IS
 COMMENT ON COLUMN archiver_internal.windows.refused_to IS
     'End of the smallest question of the window that is known to fail.';
 COMMENT ON COLUMN archiver_internal.windows.stuck IS
-    'How often in a row the window failed and no smaller question could be asked.';
+    'How often in a row the window failed or was short, and no smaller question could be asked.';
 COMMENT ON COLUMN archiver_internal.windows.retry_at IS
     'If the window is stuck: until when run and once do not ask for it.';
 
@@ -323,6 +323,7 @@ CREATE TABLE source_lists (
     listed     integer NOT NULL,
     counted    integer,
     whole_at   timestamptz,
+    last_error text,
     PRIMARY KEY (provider, region, project_id)
 );
 
@@ -338,6 +339,8 @@ COMMENT ON COLUMN source_lists.counted IS
     'If the list was not whole: number of functions that the source counts. NULL if the source gives no count.';
 COMMENT ON COLUMN source_lists.whole_at IS
     'When the list was last whole. NULL for never.';
+COMMENT ON COLUMN source_lists.last_error IS
+    'Why the list was not whole. NULL if it was.';
 
 -- Columns that mean the same as in the tables of 00001_schema.sql.
 -- +goose StatementBegin

@@ -220,10 +220,10 @@ func (c *claim) fenced(ctx context.Context, f func(tx pgx.Tx) error) error {
 func (c *claim) Fail(ctx context.Context, s archive.Span, r archive.Refusal, at time.Time) error {
 	err := c.fenced(ctx, func(tx pgx.Tx) error {
 		if !c.function.Gone.IsZero() {
-			return c.noteAsked(ctx, tx, at)
+			return nil
 		}
 		var w windowChanges
-		w.fail(c.function.ID, s, r, at)
+		w.decide(c.function.ID, s, archive.Outcome{State: archive.StateFailed, Err: r.Reason, Refusal: r}, at)
 		if err := c.spare(ctx, tx, &w); err != nil {
 			return err
 		}
@@ -241,14 +241,6 @@ func (c *claim) Fail(ctx context.Context, s archive.Span, r archive.Refusal, at 
 		maps.DeleteFunc(c.openWalks, func(open archive.Span, _ bool) bool { return open.Overlaps(s) })
 	}
 	return err
-}
-
-// noteAsked notes when the source was asked for a function that is gone.
-func (c *claim) noteAsked(ctx context.Context, tx pgx.Tx, at time.Time) error {
-	if _, err := tx.Exec(ctx, `UPDATE functions SET gone_asked_at = $2 WHERE function_id = $1`, c.function.ID, at); err != nil {
-		return fmt.Errorf("update %s: %w", c.function.Name, err)
-	}
-	return nil
 }
 
 // Gone notes that the source does not know the function. The windows of the due spans

@@ -1,8 +1,8 @@
 -- Counts the hours of the range that are to be read, and those that wait, and finds the
 -- first and the last one to be read. A window is decided if it is complete or expired, or
 -- if it is gone and so is its function, unless this function is to be asked again. Hours
--- are looked up in windows only if window_days counts some of the day that are decided or
--- failed.
+-- are looked up in windows only if window_days counts some of the day that are decided,
+-- failed or short.
 SELECT f.id, sum(h.due)::integer, min(h.oldest), max(h.newest), sum(h.waiting)::integer
   FROM unnest(@functions::integer[], @until::timestamptz[], @asked_again::boolean[]) AS f (id, until, asked_again)
   LEFT JOIN functions k ON k.function_id = f.id
@@ -13,7 +13,7 @@ SELECT f.id, sum(h.due)::integer, min(h.oldest), max(h.newest), sum(h.waiting)::
     SELECT k.gone_at IS NOT NULL AND NOT f.asked_again AS gone) AS stays
  CROSS JOIN LATERAL (
     SELECT COALESCE(d.complete + d.expired + CASE WHEN stays.gone THEN d.gone ELSE 0 END, 0) AS decided,
-           COALESCE(d.failed, 0) AS failing,
+           COALESCE(d.failed + d.short, 0) AS failing,
            GREATEST(day.day, @from) AS since, LEAST(day.day + interval '24 hours', @to, f.until) AS until) AS of_day
  CROSS JOIN LATERAL (
     SELECT EXTRACT(EPOCH FROM of_day.until - since) / 3600 AS due, since AS oldest, of_day.until - interval '1 hour' AS newest, 0 AS waiting

@@ -13,14 +13,14 @@ WITH unlisted AS (
       FROM unlisted u
      WHERE f.function_id = u.function_id AND f.last_seen < @at
 )
-INSERT INTO source_lists AS l (provider, region, project_id, listed_at, whole, listed, counted, whole_at)
+INSERT INTO source_lists AS l (provider, region, project_id, listed_at, whole, listed, counted, whole_at, last_error)
 SELECT @provider, @region, @project, @at, @whole,
        COALESCE(@listed::integer, (
         SELECT count(*)
           FROM functions
          WHERE provider = @provider AND region = @region AND project_id = @project
            AND latest_id IS NULL AND last_seen >= @at)),
-       @counted::integer, CASE WHEN @whole THEN @at::timestamptz END
+       @counted::integer, CASE WHEN @whole THEN @at::timestamptz END, @error::text
     ON CONFLICT (provider, region, project_id) DO UPDATE
    SET listed_at = EXCLUDED.listed_at, whole = EXCLUDED.whole, listed = EXCLUDED.listed, counted = EXCLUDED.counted,
-       whole_at = COALESCE(EXCLUDED.whole_at, l.whole_at)
+       whole_at = COALESCE(EXCLUDED.whole_at, l.whole_at), last_error = EXCLUDED.last_error

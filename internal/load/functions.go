@@ -58,15 +58,17 @@ func (s *Store) UnseenFunctions(ctx context.Context, source archive.SourceID, be
 // function that a whole list does not name is missing until a list names it again.
 func (s *Store) EndList(ctx context.Context, source archive.SourceID, e *archive.ListError, at time.Time) error {
 	var listed, counted *int // nil: count the functions that were listed
+	var why *string
 	if e != nil {
-		listed = &e.Listed
+		text := pg.Storable(e.Error())
+		listed, why = &e.Listed, &text
 		if e.Counted >= 0 {
 			counted = &e.Counted
 		}
 	}
 	_, err := s.pool.Exec(ctx, endList, pg.Args{
 		"provider": source.Provider, "region": source.Region, "project": source.ProjectID, "at": at,
-		"whole": e == nil, "listed": listed, "counted": counted,
+		"whole": e == nil, "listed": listed, "counted": counted, "error": why,
 	})
 	if err != nil {
 		return fmt.Errorf("note the list of functions: %w", err)

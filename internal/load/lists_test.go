@@ -116,25 +116,25 @@ func TestEndList(t *testing.T) {
 	a := newArchive(t)
 	check := func(want ...string) {
 		t.Helper()
-		got := a.Rows(`SELECT region, EXTRACT(HOUR FROM listed_at AT TIME ZONE 'UTC'), whole, listed, counted, EXTRACT(HOUR FROM whole_at AT TIME ZONE 'UTC') FROM source_lists ORDER BY region`)
+		got := a.Rows(`SELECT region, EXTRACT(HOUR FROM listed_at AT TIME ZONE 'UTC'), whole, listed, counted, EXTRACT(HOUR FROM whole_at AT TIME ZONE 'UTC'), last_error IS NULL FROM source_lists ORDER BY region`)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
 	list(t, a, hour(1), &archive.ListError{Listed: 1, Counted: 30}, "f")
-	check("(cn-north-4,1,f,1,30,)")
+	check("(cn-north-4,1,f,1,30,,f)")
 	list(t, a, hour(2), nil, "f", "g")
-	check("(cn-north-4,2,t,2,,2)")
+	check("(cn-north-4,2,t,2,,2,t)")
 	list(t, a, hour(3), &archive.ListError{Listed: 2, Counted: -1}, "f", "h")
 	elsewhere := loadtest.Source
 	elsewhere.Region = "another"
 	if err := a.store.EndList(t.Context(), elsewhere, nil, hour(4)); err != nil {
 		t.Fatal(err)
 	}
-	check("(another,4,t,0,,4)", "(cn-north-4,3,f,2,,2)")
+	check("(another,4,t,0,,4,t)", "(cn-north-4,3,f,2,,2,f)")
 	err := a.Read.Snapshot(t.Context(), func(s *read.Snapshot) error {
 		lists, err := s.Lists(t.Context())
-		if len(lists) != 2 || lists[1].Whole || lists[1].Listed != 2 || lists[1].Counted != nil || !lists[1].WholeAt.Equal(hour(2)) {
+		if len(lists) != 2 || lists[1].Whole || lists[1].Listed != 2 || lists[1].Counted != nil || !lists[1].WholeAt.Equal(hour(2)) || lists[1].LastError == nil {
 			t.Errorf("lists are %+v", lists)
 		}
 		return err

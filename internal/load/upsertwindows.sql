@@ -58,7 +58,7 @@ SELECT c.function_id, c.window_start, COALESCE(c.state, 'pending'), c.state IS N
                CASE WHEN n.decides AND EXCLUDED.state IN ('complete', 'gone') THEN NULL
                     WHEN n.decides THEN COALESCE(EXCLUDED.refused_to, w.refused_to) ELSE w.refused_to END,
                CASE WHEN NOT n.decides THEN w.stuck
-                    WHEN EXCLUDED.state IN ('partial', 'failed') THEN w.stuck + EXCLUDED.stuck ELSE 0 END,
+                    WHEN EXCLUDED.state IN ('partial', 'failed', 'short') THEN w.stuck + EXCLUDED.stuck ELSE 0 END,
                -- A window that is stuck waits for twice as long after each failure, at most
                -- for a day.
                CASE WHEN n.decides THEN EXCLUDED.retry_at + interval '1 hour' * (LEAST(1 << LEAST(w.stuck, 5), 24) - 1)

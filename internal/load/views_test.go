@@ -24,7 +24,7 @@ func TestViewColumns(t *testing.T) {
 		"window_coverage": "provider, function_urn, window_start, state, records, pending, source_count, " +
 			"attempts, last_error, completed_at, rejected, expired_reason, acknowledged_at, refused_from, refused_to, retry_at",
 		"source_limits": "provider, region, project_id, function_urn, function_name, what, value, unit, meaning, learned_at, believed_until",
-		"source_lists":  "provider, region, project_id, listed_at, whole, listed, counted, whole_at",
+		"source_lists":  "provider, region, project_id, listed_at, whole, listed, counted, whole_at, last_error",
 		"failures": "provider, region, project_id, function_urn, function_name, request_id, status, " +
 			"source_status, error_code, error_message, failed_at, start_time, end_time, duration_seconds, window_start",
 		"function_hourly": "provider, region, project_id, function_urn, function_name, window_start, " + figureColumns,

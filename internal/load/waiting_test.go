@@ -96,6 +96,37 @@ func TestStuckWindowsWait(t *testing.T) {
 	}
 }
 
+// A window that is short waits like one that failed.
+func TestShortWindowsWait(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	c := a.newClaim("f")
+	second := archive.Span{From: hour(1).Add(time.Minute), To: hour(1).Add(time.Minute + time.Second)}
+	b := lastPage(span(0, 2), noted)
+	b.Outcome = &archive.Outcome{State: archive.StateShort, Err: "2 of 3", Refusal: archive.Refusal{Smallest: second, Stuck: true}}
+	for n, wait := range []int{1, 2, 4} {
+		b.At = noted.Add(time.Duration(n) * 24 * time.Hour)
+		commit(t, c, b)
+		for h, o := range map[int]archive.Order{wait - 1: runOrder(span(0, 2)), wait: runOrder(span(0, 2))} {
+			due, err := a.store.Due(t.Context(), []archive.Known{c.function}, o, b.At.Add(time.Duration(h)*time.Hour))
+			if err != nil || len(due) != 1 || (due[0].Windows == 2) != (h == wait) || (due[0].Waiting == 2) != (h < wait) {
+				t.Errorf("%d hours later: due are %+v, %v", h, due, err)
+			}
+		}
+	}
+	work, err := c.Work(t.Context(), archive.Order{Range: span(0, 2)}, noted)
+	if want := []archive.Begun{{Window: hour(0)}, {Window: hour(1), Refused: second}}; err != nil || !cmp.Equal(want, work.Begun) {
+		t.Errorf("begun are %+v, %v", work.Begun, err)
+	}
+	// A window that is expired does not wait.
+	b.Outcome.Expired = map[time.Time]archive.Expired{hour(0): {Missed: true}, hour(1): {}}
+	commit(t, c, b)
+	if n := value[int](a, `SELECT count(*) FROM windows WHERE stuck > 0 OR retry_at IS NOT NULL`); n != 0 {
+		t.Errorf("%d expired windows wait", n)
+	}
+	a.CheckWindows()
+}
+
 // A walk whose windows are stuck begins again at its first page, once it has waited.
 func TestStuckWalks(t *testing.T) {
 	t.Parallel()

@@ -31,8 +31,8 @@ type windowChange struct {
 	err                        string
 	completed                  time.Time
 	expired                    archive.Expired // if state is StateExpired
-	refused                    archive.Span    // if state is StateFailed: see archive.Refusal
-	stuck                      bool            // if state is StateFailed
+	refused                    archive.Span    // if state is StateFailed or StateShort: see archive.Refusal
+	stuck                      bool            // the same
 	at                         time.Time
 	recount                    bool // its rows have changed: its figures are due
 }
@@ -98,6 +98,10 @@ func (w *windowChanges) decide(functionID int32, s archive.Span, o archive.Outco
 		if c.expired, isExpired = o.Expired[hour]; isExpired {
 			c.state, c.err = archive.StateExpired, cmp.Or(c.err, why(c.expired))
 		}
+		c.stuck = o.Refusal.Stuck && !isExpired
+		if o.Refusal.Smallest.Overlaps(archive.Span{From: hour, To: hour.Add(archive.Hour)}) {
+			c.refused = o.Refusal.Smallest
+		}
 		if c.state == archive.StateComplete || isExpired && o.State != archive.StateFailed {
 			c.completed = at
 		}
@@ -116,17 +120,6 @@ func why(e archive.Expired) string {
 		return whyMissed
 	default:
 		return whyTooOld
-	}
-}
-
-// fail notes that reading the span ended with an error.
-func (w *windowChanges) fail(functionID int32, s archive.Span, r archive.Refusal, at time.Time) {
-	w.decide(functionID, s, archive.Outcome{State: archive.StateFailed, Err: r.Reason}, at)
-	for key, c := range w.of {
-		c.stuck = r.Stuck
-		if r.Smallest.Overlaps(archive.Span{From: key.start, To: key.start.Add(archive.Hour)}) {
-			c.refused = r.Smallest
-		}
 	}
 }
 

@@ -29,7 +29,7 @@ var (
 )
 
 // Work tells what to read and what to verify of the claimed function. Times are in
-// UTC.
+// UTC. If the function is gone, Work notes that it is asked again.
 //
 // A window is due for verification when o.VerifyAfter has passed since its completion.
 // Then all windows for which half of this time has passed are verified in one call.
@@ -41,6 +41,15 @@ func (c *claim) Work(ctx context.Context, o archive.Order, at time.Time) (w arch
 			w.Verify = append(w.Verify, hour)
 		}
 		return w, nil
+	}
+	if !c.function.Gone.IsZero() {
+		err := c.fenced(ctx, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE functions SET gone_asked_at = $2 WHERE function_id = $1`, c.function.ID, at)
+			return err
+		})
+		if err != nil {
+			return w, fmt.Errorf("note that %s is asked again: %w", c.function.Name, err)
+		}
 	}
 	if w.Open, err = c.open(ctx, o); err != nil {
 		return w, err

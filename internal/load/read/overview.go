@@ -32,7 +32,7 @@ type ProviderOverview struct {
 
 	WindowsExpired int64
 	WindowsMissed  int64 // expired ones that were missed, and that no operator has acknowledged
-	WindowsStuck   int64 // failed ones of which no smaller question can be asked: they wait longer each time
+	WindowsStuck   int64 // failed or short ones of which no smaller question can be asked: they wait longer each time
 	ListsNotWhole  int64 // sources whose list of functions was not whole when it was last read
 
 	Records, InFlight, Rejected int64

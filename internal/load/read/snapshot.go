@@ -52,7 +52,7 @@ type Function struct {
 	Open     int64 `json:"open"`     // planned, and neither complete nor gone nor expired
 	Short    int64 `json:"short"`
 	Failed   int64 `json:"failed"`
-	Stuck    int64 `json:"stuck"` // failed ones of which no smaller question can be asked: they wait longer each time
+	Stuck    int64 `json:"stuck"` // failed or short ones of which no smaller question can be asked: they wait longer each time
 	Gone     int64 `json:"gone"`
 	Expired  int64 `json:"expired"`
 	Missed   int64 `json:"missed"` // expired ones that were missed, and that no operator has acknowledged

@@ -39,20 +39,21 @@ func (s *Snapshot) Limits(ctx context.Context, at time.Time) ([]Limit, error) {
 // A List is the state of the list of functions of one source, as the table source_lists
 // has it. Times are in UTC. The JSON is that of archiver status --json.
 type List struct {
-	Provider string     `json:"provider"`
-	Region   string     `json:"region"`
-	Project  string     `json:"project_id"`
-	ListedAt time.Time  `json:"listed_at"` // when the list was last read
-	Whole    bool       `json:"whole"`
-	Listed   int        `json:"listed"`             // functions that the list named
-	Counted  *int       `json:"counted,omitempty"`  // if the list was not whole: functions that the source counts; nil if unknown
-	WholeAt  *time.Time `json:"whole_at,omitempty"` // when the list was last whole; nil for never
+	Provider  string     `json:"provider"`
+	Region    string     `json:"region"`
+	Project   string     `json:"project_id"`
+	ListedAt  time.Time  `json:"listed_at"` // when the list was last read
+	Whole     bool       `json:"whole"`
+	Listed    int        `json:"listed"`               // functions that the list named
+	Counted   *int       `json:"counted,omitempty"`    // if the list was not whole: functions that the source counts; nil if unknown
+	WholeAt   *time.Time `json:"whole_at,omitempty"`   // when the list was last whole; nil for never
+	LastError *string    `json:"last_error,omitempty"` // why the list was not whole
 }
 
 // Lists are the states of the lists of functions, by source.
 func (s *Snapshot) Lists(ctx context.Context) ([]List, error) {
 	return pg.Collect[List](ctx, s.tx, "the lists of functions", `
-		SELECT provider, region, project_id, listed_at, whole, listed, counted, whole_at
+		SELECT provider, region, project_id, listed_at, whole, listed, counted, whole_at, last_error
 		  FROM source_lists
 		 ORDER BY provider, region, project_id`)
 }
