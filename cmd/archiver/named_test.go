@@ -15,7 +15,7 @@ func TestNamedFunction(t *testing.T) {
 	in := install(t, newServer(t, deny(api, "/fgs/functions")))
 	urn := "urn:fss:" + simulate.DefaultRegion + ":" + simulate.DefaultProjectID + ":function:default:" + data.Functions()[1] + ":latest"
 	stdout := in.backfill("--function", urn)
-	if !strings.Contains(stdout, "24 of 24 windows complete, 1 functions") {
+	if !strings.Contains(stdout, "of 24 windows complete, 1 functions, 212 new records") {
 		t.Errorf("it says %s", stdout)
 	}
 	stdout = in.backfill("--function", urn, "--force", "--dry-run")
