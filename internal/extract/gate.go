@@ -101,18 +101,19 @@ func (g *gate) enter(ctx context.Context, l *lane, since time.Time) (*pacedCall,
 	for waited := false; ; {
 		g.mu.Lock()
 		now := g.clock.Now()
-		if err := g.busy(now, since); err != nil {
+		delay, forAnswer := l.pace.delay(now)
+		delay, err := g.wait(now, since, delay)
+		if err != nil {
 			g.mu.Unlock()
 			return nil, err
 		}
-		delay, forAnswer := l.pace.delay(now)
 		if !forAnswer && delay <= 0 {
 			call := l.pace.start(now, waited)
 			g.mu.Unlock()
 			return call, nil
 		}
 		waited = l.pace.refusals == 0
-		answer, delay := l.answer, g.untilBusy(now, delay)
+		answer := l.answer
 		g.mu.Unlock()
 		if forAnswer {
 			select {
@@ -126,24 +127,30 @@ func (g *gate) enter(ctx context.Context, l *lane, since time.Time) (*pacedCall,
 	}
 }
 
-// busy returns the error that the source has accepted no call for too long. A call that
-// is asked for later may try once.
-func (g *gate) busy(now, since time.Time) error {
+// patienceEnd returns when the patience of a call ends that was asked for at since; zero
+// for never. A call that is asked for after that has a patience of its own.
+func (g *gate) patienceEnd(since time.Time) time.Time {
 	if g.patience <= 0 || g.busySince.IsZero() {
-		return nil
+		return time.Time{}
 	}
-	if end := g.busySince.Add(g.patience); now.Before(end) || !since.Before(end) {
-		return nil
+	end := g.busySince.Add(g.patience)
+	if !since.Before(end) {
+		return since.Add(g.patience)
 	}
-	return fmt.Errorf("%w for %s: %w", archive.ErrBusy, g.patience, g.last)
+	return end
 }
 
-// untilBusy shortens a delay so that it ends with the patience.
-func (g *gate) untilBusy(now time.Time, delay time.Duration) time.Duration {
-	if end := g.busySince.Add(g.patience); g.patience > 0 && !g.busySince.IsZero() && end.After(now) {
-		return min(delay, end.Sub(now))
+// wait returns how long a call waits: the delay, or until its patience ends. The error
+// says that the patience is over.
+func (g *gate) wait(now, since time.Time, delay time.Duration) (time.Duration, error) {
+	end := g.patienceEnd(since)
+	switch {
+	case end.IsZero():
+		return delay, nil
+	case !now.Before(end):
+		return 0, fmt.Errorf("%w for %s: %w", archive.ErrBusy, g.patience, g.last)
 	}
-	return delay
+	return min(delay, end.Sub(now)), nil
 }
 
 // afterRefusal returns how long a refused call waits at least before it is made again. The
@@ -152,15 +159,11 @@ func (g *gate) afterRefusal(refusal *StatusError, since time.Time) (time.Duratio
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.clock.Now()
-	// The call has been made once, so that the patience concerns it.
-	if err := g.busy(now, time.Time{}); err != nil {
-		return 0, err
-	}
 	pause := refusal.RetryAfter
 	if now.Sub(g.all.pace.latest) > time.Second {
 		pause = max(pause, minThrottlePause)
 	}
-	return g.untilBusy(now, jittered(pause)), nil
+	return g.wait(now, since, jittered(pause))
 }
 
 // leave takes into account how a call ended: with a refusal, with any other answer, or

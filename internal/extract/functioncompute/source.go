@@ -196,7 +196,7 @@ func nilIfEmpty(text string) *string {
 func tokenRefused(err error) bool {
 	var status *extract.StatusError
 	return errors.As(err, &status) && status.Status >= 400 && status.Status < 500 &&
-		status.Status != http.StatusRequestTimeout && status.Status != http.StatusTooManyRequests &&
+		status.Status != http.StatusRequestTimeout && !status.Throttled() &&
 		!errors.Is(err, archive.ErrDenied) && !errors.Is(err, archive.ErrGone)
 }
 

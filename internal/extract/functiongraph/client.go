@@ -210,7 +210,7 @@ func (c *client) explain(err error, permission string) error {
 		return fmt.Errorf("%w: %w: the user needs the permission %s; or %s", archive.ErrDenied, err, permission, c.identity.hint())
 	case denied(err):
 		return fmt.Errorf("%w: %w: %s; the user needs the permission %s", archive.ErrDenied, err, c.identity.hint(), permission)
-	case status.Status == http.StatusTooManyRequests:
+	case status.Throttled():
 		return fmt.Errorf("%w: lower ARCHIVER_RATE or ARCHIVER_CONCURRENCY", err)
 	case status.Status < 400, status.Status == http.StatusNotFound && !fromFunctionGraph(status):
 		return fmt.Errorf("%w: check ARCHIVER_ENDPOINT or ARCHIVER_REGION: this does not look like FunctionGraph", err)
