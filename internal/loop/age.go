@@ -28,9 +28,12 @@ func (w *walker) answered(q question, p *archive.Page) {
 
 // unproven notes a window that is expired only because the source has given no record
 // as old.
-func (r *run) unproven(hour time.Time) {
+func (r *run) unproven(hour time.Time, missed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if missed {
+		r.missedUnproven = append(r.missedUnproven, r.Clock.Now().Sub(hour))
+	}
 	end := hour.Add(archive.Hour)
 	if r.unprovenFrom.IsZero() || end.Before(r.unprovenFrom) {
 		r.unprovenFrom = end
@@ -71,6 +74,11 @@ func (r *run) proveAge(ctx context.Context, functions []archive.Known) error {
 		r.progress.Update(func(p *archive.Totals) {
 			p.Expired -= min(p.Expired, int64(n))
 			p.Complete += int64(n)
+			for _, missed := range r.missedUnproven {
+				if missed <= age+archive.Hour {
+					p.Missed--
+				}
+			}
 		})
 	}
 	return r.learned.keep(ctx, r.Store, r.Source.ID())

@@ -181,7 +181,7 @@ func (w *walker) outcome(a answer) *archive.Outcome {
 		if !old && !less && !unproven {
 			continue
 		}
-		kept := w.learned.age()
+		kept := w.learned.age() - archive.Hour // the oldest record may start anywhere in its window
 		if old {
 			kept = w.SourceRetention
 		}
@@ -194,7 +194,7 @@ func (w *walker) outcome(a answer) *archive.Outcome {
 		}
 		o.Expired[hour] = e
 		if unproven {
-			w.unproven(hour)
+			w.unproven(hour, e.Missed)
 		}
 	}
 	return o

@@ -171,6 +171,9 @@ func (w *walker) decideTop(ctx context.Context, a *answer) error {
 // source's count of the whole now.
 func (w *walker) addsUp(ctx context.Context, a answer, halves [2]question, got [2]answer, whole int) (ok bool, again int, err error) {
 	sum, most := got[0].seen+got[1].seen, 0
+	if sum > whole && a.end == endMany {
+		return true, whole, nil // the count of the whole is known to be cut off
+	}
 	if sum > whole {
 		var failed *pageError
 		if most, err = w.atBorder(ctx, halves); err != nil && !errors.As(err, &failed) {

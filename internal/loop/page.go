@@ -14,16 +14,15 @@ import (
 // failed, and the question has to be divided by time.
 func (w *walker) passPage(ctx context.Context, q question, at *position, t *tally, failed *pageError) (a answer, next *position, err error) {
 	a = answer{question: q, end: endFailed, err: failed, seen: t.distinct(), count: t.lastGiven, first: t.began, begun: t.pages > 0 || t.resumed > 0}
-	size := w.pageSize()
-	if size == 1 || q.page && t.pages == 0 {
+	size, offset := w.pageSize(), -1
+	if t.offset >= 0 && w.offsets != nil {
+		offset = t.offset
+	}
+	if size == 1 || q.page && (t.pages == 0 || offset < 0) {
 		return a, nil, nil
 	}
 	if err := w.answers(ctx, failed); err != nil {
 		return a, nil, err
-	}
-	offset := -1
-	if t.offset >= 0 && w.offsets != nil {
-		offset = t.offset
 	}
 	helps, err := w.smallerPageHelps(ctx, q, *at, t, offset, size)
 	if err != nil || !helps {
@@ -78,6 +77,8 @@ type smallerPages struct {
 }
 
 func (p *smallerPages) read(ctx context.Context, a answer) (answer, *position, error) {
+	// A list of tokens may end there, whatever the size of the page.
+	learns := p.offset >= 0 || p.tally.pages == 0
 	p.size = max(1, p.size/2)
 	for p.offset < 0 || p.offset < p.end {
 		if p.offset >= 0 {
@@ -110,7 +111,7 @@ func (p *smallerPages) read(ctx context.Context, a answer) (answer, *position, e
 		}
 		p.offset += page.Len()
 	}
-	if len(p.tally.holes) == 0 {
+	if learns && len(p.tally.holes) == 0 {
 		p.learned.set(archive.LearnedPage, int64(p.size), p.Clock.Now())
 	}
 	return answer{}, &p.at, nil

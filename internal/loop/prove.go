@@ -63,6 +63,8 @@ func (w *walker) judge(q question, t, before *tally, final bool) answer {
 		a.end, a.err = endUnusable, errUnusable
 	case v == whole && len(t.holes) > 0:
 		return w.withHoles(a, t)
+	case v != drifted && !t.proved && w.cutOff(t):
+		a.end = endMany
 	case v == whole, v == uncounted && t.agrees(before):
 		if a.end = endUnproven; w.accepted(q, t, before) {
 			a.end = endWhole
@@ -84,12 +86,12 @@ func (w *walker) tooMany(q question, t *tally) (a answer) {
 	if t.resumed > 0 || t.before > 0 {
 		return a
 	}
-	windows, ceiling := q.windows(), int(w.learned.value(archive.LearnedCeiling))
-	over := ceiling > 0 && t.count >= ceiling && t.pages == 1
+	windows, over := q.windows(), t.pages == 1 && w.cutOff(t)
 	a = answer{question: q, seen: t.distinct(), count: t.count}
 	switch {
 	case over && windows > 1 && q.decides():
-		a.cut = q.span.Cut((2*t.count + ceiling - 1) / ceiling)
+		ceiling := int(w.learned.value(archive.LearnedCeiling))
+		a.cut = q.span.Cut((2*max(t.count, t.distinct()) + ceiling - 1) / ceiling)
 	case over:
 		a.end = endMany
 	case windows <= 1 || !q.decides():
@@ -104,6 +106,12 @@ func (w *walker) tooMany(q question, t *tally) (a answer) {
 		a.end = endCut
 	}
 	return a
+}
+
+// cutOff reports whether a walk has as many records as the source gives to one question.
+func (w *walker) cutOff(t *tally) bool {
+	ceiling := w.learned.value(archive.LearnedCeiling)
+	return ceiling > 0 && int64(max(t.count, t.distinct())) >= ceiling
 }
 
 // prove asks for the counts of a question's halves, and reports whether they add up to

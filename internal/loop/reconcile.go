@@ -38,6 +38,7 @@ type tally struct {
 	began    time.Time
 	newest   bool // the newest records come first
 	finished bool // the walk has reached the last page
+	again    bool // an earlier walk of the question ended since a cursor was refused
 
 	holes      []hole    // records that were passed over
 	firstStart time.Time // of the first record that has a start

@@ -59,7 +59,8 @@ type run struct {
 	gaveUp          map[int32]bool           // functions that do not answer
 	done            map[int32]bool           // functions of which nothing is left to do in this run
 	deniedFunctions int
-	unprovenFrom    time.Time // end of the first window that is expired since no record as old was seen
+	missedUnproven  []time.Duration // since windows began that are missed only since no record as old was seen
+	unprovenFrom    time.Time       // end of the first window that is expired since no record as old was seen
 	settingsDue     []archive.Due
 	failures        []archive.Failure
 	differences     []archive.Difference

@@ -46,6 +46,7 @@ type walker struct {
 // answer.
 func (w *walker) walk(ctx context.Context, q question, open archive.Walk) (answer, error) {
 	var before *tally
+	refused := false // a cursor
 	most := maxWalks
 	if q.tries > 0 {
 		most = min(most, q.tries)
@@ -69,14 +70,14 @@ func (w *walker) walk(ctx context.Context, q question, open archive.Walk) (answe
 		if before != nil && before.count < 0 && w.traits.SortsBothWays {
 			at.newest = !before.newest
 		}
-		t.newest = at.newest
+		t.newest, t.again = at.newest, refused
 		a, err := w.pages(ctx, q, at, t, before, n == most)
 		if err != nil || a.end != endAgain {
 			return a, err
 		}
 		open, before = archive.Walk{Span: q.span}, t
 		if !t.finished {
-			before = nil // no later walk can agree with this one
+			before, refused = nil, true // no later walk can agree with this one
 		}
 	}
 }
@@ -107,7 +108,7 @@ func (w *walker) pages(ctx context.Context, q question, at position, t, before *
 		var failed *pageError
 		switch {
 		case errors.As(err, &failed):
-			if errors.Is(err, archive.ErrCursor) && !final {
+			if errors.Is(err, archive.ErrCursor) && !final && !t.again && q.tries == 0 {
 				return answer{question: q, end: endAgain}, nil
 			}
 			a, next, err = w.passPage(ctx, q, next, t, failed)
