@@ -259,7 +259,7 @@ archiver_windows{provider="functiongraph",state="short"} 4
 # HELP archiver_windows_missed Expired windows that were due while the source still had their records, and that no operator has acknowledged.
 # TYPE archiver_windows_missed gauge
 archiver_windows_missed{provider="functiongraph"} 4
-# HELP archiver_windows_stuck Failed windows of which no smaller question can be asked: they wait longer after each failure.
+# HELP archiver_windows_stuck Failed or short windows of which no smaller question can be asked: they wait longer after each failure.
 # TYPE archiver_windows_stuck gauge
 archiver_windows_stuck{provider="functiongraph"} 2
 # HELP archiver_function_lists_not_whole Sources whose list of functions was not whole when it was last read.

@@ -59,7 +59,7 @@ var (
 	missed = prometheus.NewDesc("archiver_windows_missed",
 		"Expired windows that were due while the source still had their records, and that no operator has acknowledged.", []string{"provider"}, nil)
 	stuck = prometheus.NewDesc("archiver_windows_stuck",
-		"Failed windows of which no smaller question can be asked: they wait longer after each failure.", []string{"provider"}, nil)
+		"Failed or short windows of which no smaller question can be asked: they wait longer after each failure.", []string{"provider"}, nil)
 	listsNotWhole = prometheus.NewDesc("archiver_function_lists_not_whole",
 		"Sources whose list of functions was not whole when it was last read.", []string{"provider"}, nil)
 	archived = prometheus.NewDesc("archiver_archived_records",

@@ -91,11 +91,11 @@ func (l *loader) verdict() verdict {
 
 // listText says that a list of functions is not whole.
 func (l *loader) listText(list *read.List) string {
-	e := archive.ListError{Listed: list.Listed, Counted: -1}
-	if list.Counted != nil {
-		e.Counted = *list.Counted
+	why := "the source's list of functions is not whole"
+	if list.LastError != nil {
+		why = *list.LastError
 	}
-	return fmt.Sprintf("%s %s: %v (%s).", list.Provider, list.Region, &e, ago(list.ListedAt, l.now))
+	return fmt.Sprintf("%s %s: %s (%s).", list.Provider, list.Region, why, ago(list.ListedAt, l.now))
 }
 
 // coverageVerdict says whether the hours that are due are archived, and how many are

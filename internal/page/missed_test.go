@@ -83,8 +83,8 @@ func TestListNotWhole(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	a.exec(`
-		INSERT INTO source_lists (provider, region, project_id, listed_at, whole, listed, counted)
-		VALUES ('functiongraph', 'cn-north-4', 'p', $1, false, 10, 30)`, at(0, 9))
+		INSERT INTO source_lists (provider, region, project_id, listed_at, whole, listed, counted, last_error)
+		VALUES ('functiongraph', 'cn-north-4', 'p', $1, false, 10, 30, 'the source''s list of functions is not whole: it counts 30 functions and lists 10')`, at(0, 9))
 	want := verdict{"bad", "A list of functions is not whole.",
 		"functiongraph cn-north-4: the source's list of functions is not whole: it counts 30 functions and lists 10 (25 min ago). " + deleted}
 	if diff := cmp.Diff(want, a.model().Verdict); diff != "" {
@@ -125,7 +125,7 @@ func TestLearned(t *testing.T) {
 		function int32
 		value    int64
 		hours    int
-	}{{"ceiling", 0, 10_000, 2}, {"range", 0, 86_400, 2}, {"rate", 0, 2_500, 2}, {"ceiling", id, 500, 2}, {"page", 0, 100, 25}} {
+	}{{"ceiling", 0, 10_000, 2}, {"range", 0, 86_400, 2}, {"rate", 0, 2_500, 2}, {"ceiling", id, 500, 2}, {"page", 0, 100, 25}, {"edge", 0, 0, 2}} {
 		a.exec(`
 			INSERT INTO archiver_internal.learned (provider, region, project_id, what, function_id, value, proven, learned_at)
 			VALUES ('functiongraph', 'cn-north-4', 'p', $1, $2, $3, false, $4)`, lesson.what, lesson.function, lesson.value, at(0, 9-lesson.hours))
