@@ -159,7 +159,7 @@ type Expired struct {
 	// Unproven says that the window was read whole and gave nothing, and that the source
 	// has lately given no record as old. Once it gives one, the window is complete.
 	Unproven bool
-	// Bare says that the window gets no row unless records of it came.
+	// Bare says that the window gets no row unless records of it came, or it was missed.
 	Bare bool
 }
 

@@ -1,8 +1,10 @@
 package load
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -53,6 +55,10 @@ type modelWindow struct {
 	attempts  int
 	err       string
 	completed time.Time
+	expired   archive.Expired
+	refused   archive.Span
+	stuck     int
+	retry     time.Time
 }
 
 func newModel() *model {
@@ -130,33 +136,86 @@ const failed = "down"
 func (m *model) decide(function int32, s archive.Span, o archive.Outcome, at time.Time) {
 	for h := s.From; h.Before(s.To); h = h.Add(archive.Hour) {
 		key := windowKey{function, h}
-		w := m.windows[key]
-		if o.State == archive.StateFailed && o.Err == failed && w.state == archive.StateComplete {
-			continue // what was complete before stays so
+		w, known := m.windows[key]
+		state, err := o.State, o.Err
+		e, isExpired := o.Expired[h]
+		if isExpired {
+			state, err = archive.StateExpired, cmp.Or(err, why(e))
 		}
-		if o.State == archive.StatePartial && w.state == archive.StateComplete {
-			m.windows[key] = w
+		decided := w.state == archive.StateComplete || w.state == archive.StateExpired
+		switch {
+		case o.State == archive.StateFailed && o.Err == failed && decided:
+			continue // what was complete or expired before stays so
+		case o.State == archive.StatePartial && !isExpired && decided:
+			continue
+		case e.Bare && !e.Missed && !known:
 			continue
 		}
-		if w.state != archive.StateComplete || o.State != archive.StateComplete {
-			w.completed = at
-		}
-		if o.State != archive.StateComplete {
-			w.completed = time.Time{}
-		}
-		w.state, w.planned, w.err, w.source = o.State, true, o.Err, ""
-		if o.State != archive.StatePartial {
+		if state != archive.StatePartial {
 			w.attempts++
 		}
-		if o.State == archive.StateComplete {
-			records, _, rejected := m.count(key)
-			w.source = fmt.Sprint(records + rejected)
+		if state != archive.StateExpired || w.state != archive.StateComplete {
+			w.end(key, m, state, o, at)
+			w.err, w.expired = err, archive.Expired{Missed: e.Missed, Unproven: e.Unproven}
 		}
-		if o.Counts != nil {
-			w.source = fmt.Sprint(o.Counts[h])
-		}
+		w.planned = true
 		m.windows[key] = w
 	}
+}
+
+// end changes what depends on the state before.
+func (w *modelWindow) end(key windowKey, m *model, state archive.State, o archive.Outcome, at time.Time) {
+	isExpired := state == archive.StateExpired
+	if state != w.state || w.completed.IsZero() || state != archive.StateComplete && !isExpired {
+		w.completed = time.Time{}
+		if state == archive.StateComplete || isExpired && o.State != archive.StateFailed {
+			w.completed = at
+		}
+	}
+	before, _ := strconv.Atoi(w.source)
+	hadCount := w.source != ""
+	records, _, rejected := m.count(key)
+	switch count := o.Counts[key.start]; {
+	case isExpired && o.Counts == nil:
+	case isExpired && hadCount:
+		w.source = fmt.Sprint(max(before, count))
+	case o.Counts != nil:
+		w.source = fmt.Sprint(count)
+	case state == archive.StateComplete:
+		w.source = fmt.Sprint(records + rejected)
+	default:
+		w.source = ""
+	}
+	switch window := hours(key.start, 1); {
+	case state == archive.StateComplete || state == archive.StateGone:
+		w.refused = archive.Span{}
+	case o.Refusal.Smallest.Overlaps(window):
+		w.refused = o.Refusal.Smallest
+	}
+	w.retry = time.Time{}
+	switch stays := state == archive.StateFailed || state == archive.StateShort; {
+	case stays && o.Refusal.Stuck:
+		w.retry = archive.WindowOf(at).Add(time.Duration(min(1<<w.stuck, 24)) * time.Hour)
+		w.stuck++
+	case !stays && state != archive.StatePartial:
+		w.stuck = 0
+	}
+	w.state = state
+}
+
+// prove makes unproven windows complete. All functions are of one source.
+func (m *model) prove(age time.Duration) (n int) {
+	for key, w := range m.windows {
+		if w.state == archive.StateExpired && w.expired.Unproven && !w.completed.IsZero() && w.completed.Sub(key.start.Add(archive.Hour)) <= age {
+			w.state, w.expired, w.err = archive.StateComplete, archive.Expired{}, ""
+			if records, _, rejected := m.count(key); w.source == "" {
+				w.source = fmt.Sprint(records + rejected)
+			}
+			m.windows[key] = w
+			n++
+		}
+	}
+	return n
 }
 
 func (m *model) count(key windowKey) (records, pending, rejected int) {
@@ -184,7 +243,8 @@ const modelTables = `
 	  FROM invocations
 	UNION ALL
 	SELECT concat_ws(' ', 'window', function_id, extract(epoch FROM window_start)::bigint, state, planned, records,
-	                 pending, rejected, source_count, attempts, last_error, extract(epoch FROM completed_at)::bigint)
+	                 pending, rejected, source_count, attempts, last_error, extract(epoch FROM completed_at)::bigint, missed, unproven,
+	                 extract(epoch FROM refused_from)::bigint, stuck, extract(epoch FROM retry_at)::bigint)
 	  FROM windows
 	UNION ALL
 	SELECT concat_ws(' ', 'walk', function_id, extract(epoch FROM span_from)::bigint, extract(epoch FROM span_to)::bigint,
@@ -203,7 +263,8 @@ func (m *model) tables() []string {
 	for key, w := range m.windows {
 		records, pending, rejected := m.count(key)
 		texts = append(texts, words("window", key.functionID, key.start, w.state, w.planned, records, pending,
-			rejected, w.source, w.attempts, w.err, w.completed))
+			rejected, w.source, w.attempts, w.err, w.completed,
+			w.expired.Missed, w.expired.Unproven, w.refused.From, w.stuck, w.retry))
 	}
 	for key, w := range m.walks {
 		texts = append(texts, words("walk", key.functionID, key.start, w.Span.To, w.Cursor, w.Seen))

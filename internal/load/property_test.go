@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/loadtest"
 )
 
 // After each of a few hundred random commits, failures and takeovers the whole archive
@@ -76,11 +78,23 @@ func (s *script) step(t *testing.T, at time.Time) (did string) {
 	switch s.IntN(20) {
 	case 0:
 		span := s.span(id)
-		if err := c.Fail(t.Context(), span, archive.Refusal{Reason: failed}, at); err != nil {
+		refusal := s.refusal(span)
+		refusal.Reason = failed
+		if err := c.Fail(t.Context(), span, refusal, at); err != nil {
 			t.Fatal(err)
 		}
-		s.model.decide(id, span, archive.Outcome{State: archive.StateFailed, Err: failed}, at)
-		return fmt.Sprintf("fail %d %s", id, span)
+		s.model.decide(id, span, archive.Outcome{State: archive.StateFailed, Err: failed, Refusal: refusal}, at)
+		if refusal.Stuck {
+			maps.DeleteFunc(s.model.walks, func(key windowKey, w archive.Walk) bool { return key.functionID == id && w.Span.Overlaps(span) })
+		}
+		return fmt.Sprintf("fail %d %s %+v", id, span, refusal)
+	case 2:
+		age := time.Duration(120+s.IntN(30)) * time.Hour
+		want := s.model.prove(age)
+		if n, err := s.stores[0].Prove(t.Context(), loadtest.Source, age); err != nil || n != want {
+			t.Errorf("an age of %s proves %d windows, %v, want %d", age, n, err, want)
+		}
+		return fmt.Sprintf("prove %s", age)
 	case 1:
 		// Another process takes over and continues from the stored state.
 		s.a.Exec(`UPDATE claims SET expires_at = '-infinity' WHERE function_id = $1`, id)
@@ -137,12 +151,30 @@ func (s *script) batch(function int32, at time.Time) archive.Batch {
 	}
 	b.Outcome = &archive.Outcome{State: outcomes[s.IntN(len(outcomes))]}
 	if b.Outcome.State == archive.StateShort || b.Outcome.State == archive.StateFailed {
-		b.Outcome.Err = "why"
+		b.Outcome.Err, b.Outcome.Refusal = "why", s.refusal(b.Walk.Span)
+	}
+	if s.IntN(3) == 0 {
+		b.Outcome.Expired = make(map[time.Time]archive.Expired)
+		for h := b.Walk.Span.From; h.Before(b.Walk.Span.To); h = h.Add(archive.Hour) {
+			if s.IntN(2) == 0 {
+				b.Outcome.Expired[h] = archive.Expired{Missed: s.IntN(2) == 0, Unproven: s.IntN(2) == 0, Bare: s.IntN(2) == 0}
+			}
+		}
 	}
 	if s.IntN(2) == 0 {
 		b.Outcome.Counts = map[time.Time]int{b.Walk.Span.From: s.IntN(10)}
 	}
 	return b
+}
+
+// refusal is of a minute of the span, or of unknown size.
+func (s *script) refusal(span archive.Span) (r archive.Refusal) {
+	if s.IntN(2) == 0 {
+		from := span.From.Add(time.Duration(s.IntN(60*span.Windows())) * time.Minute)
+		r.Smallest = archive.Span{From: from, To: from.Add(time.Minute)}
+	}
+	r.Stuck = s.IntN(2) == 0
+	return r
 }
 
 // record is one of sixteen records. Half of them come from every function and stay on

@@ -183,7 +183,7 @@ func (w *windowChanges) upsert(batch *pgx.Batch, keys []windowKey, uncounted boo
 		}
 		counts[i], attempts[i] = c.sourceCount, int32(c.attempts)
 		rechecks[i] = c.at.Add(archive.FirstRecheck)
-		missed[i], unproven[i], bare[i] = c.expired.Missed, c.expired.Unproven, c.expired.Bare
+		missed[i], unproven[i], bare[i] = c.expired.Missed, c.expired.Unproven, c.expired.Bare && !c.expired.Missed
 		refusedFrom[i], refusedTo[i] = pg.OrNull(c.refused.From), pg.OrNull(c.refused.To)
 		if c.stuck {
 			next := archive.WindowOf(c.at).Add(archive.Hour)
