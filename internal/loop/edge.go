@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"archiver/internal/archive"
@@ -55,49 +56,53 @@ func (w *walker) begins(ctx context.Context, second time.Time) (bool, error) {
 }
 
 // afterEdge reads what is left of a question: the windows that begin at the edge or
-// before are expired, and what the source still has of them is kept.
+// before are expired, and what the source still has of the last of them is kept.
 func (w *walker) afterEdge(ctx context.Context, a answer, edge time.Time) (answer, error) {
-	before := a.span
-	before.To = archive.WindowOf(edge.Add(archive.QueryMargin - time.Second)).Add(archive.Hour)
-	if before.To.After(a.span.To) {
-		before.To = a.span.To
+	last := archive.Span{From: archive.WindowOf(edge)}
+	last.To = last.From.Add(archive.Hour)
+	rest := archive.Span{From: last.To, To: a.span.To}
+	if !last.To.Before(a.span.To) {
+		rest.From = a.span.To
+		last = archive.Span{From: a.span.To.Add(-archive.Hour), To: a.span.To}
 	}
-	rest := archive.Span{From: before.To, To: a.span.To}
-	if a.begun && rest.Windows() > 0 {
-		if err := w.split(ctx, a, [2]question{questionOf(before), questionOf(rest)}); err != nil {
-			return a, err
-		}
+	forgotten := archive.Span{From: a.span.From, To: last.From}
+	all := answer{question: a.question, end: endWhole, decided: true}
+	pieces := slices.DeleteFunc([]archive.Span{forgotten, last, rest}, func(s archive.Span) bool { return s.Windows() <= 0 })
+	if err := w.replace(ctx, answer{question: a.question, begun: a.begun, cut: pieces}); err != nil {
+		return a, err
 	}
-	var parts []answer
 	if rest.Windows() > 0 {
 		q := questionOf(rest)
 		q.begins = true
 		got, err := w.read(ctx, q, archive.Walk{})
+		if err == nil && got.end == endCut {
+			got, err = w.readPieces(ctx, got)
+		}
 		if err != nil {
 			return a, err
-		}
-		if got.end == endCut {
-			if got, err = w.readPieces(ctx, got); err != nil {
-				return a, err
-			}
 		}
 		if err := w.decide(ctx, &got); err != nil {
 			return a, err
 		}
-		parts = append(parts, got)
+		all.parts = append(all.parts, got)
 	}
-	// The window of the edge: what it still has is kept, the window is expired.
-	q := questionOf(archive.Span{From: before.To.Add(-archive.Hour), To: before.To})
-	q.from, q.part, q.begins, q.page = edge, true, true, true
+	q := questionOf(last)
+	q.from, q.part, q.tries = edge, true, narrowTries
 	if q.to.After(q.from) {
-		if _, err := w.read(ctx, q, archive.Walk{}); err != nil {
+		if _, err := w.walk(ctx, q, archive.Walk{}); err != nil {
 			return a, err
 		}
 	}
-	if err := w.expire(ctx, before); err != nil {
-		return a, err
+	for _, s := range []archive.Span{forgotten, last} {
+		if s.Windows() <= 0 {
+			continue
+		}
+		if err := w.expire(ctx, s); err != nil {
+			return a, err
+		}
+		all.parts = append(all.parts, answer{question: questionOf(s), end: endWhole, decided: true})
 	}
-	return answer{question: a.question, end: endWhole, decided: true, parts: append(parts, answer{question: questionOf(before), end: endWhole, decided: true})}, nil
+	return all, nil
 }
 
 // expire notes that the source has forgotten the windows of a span.

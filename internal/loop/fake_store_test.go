@@ -199,7 +199,7 @@ func (s *fakeStore) SeeFunctions(ctx context.Context, _ archive.SourceID, functi
 			i := slices.IndexFunc(s.functions, func(r *functionRow) bool { return r.URN == f.URN })
 			if i < 0 {
 				i = len(s.functions)
-				s.functions = append(s.functions, &functionRow{Known: archive.Known{ID: int32(i + 1), Function: f}})
+				s.functions = append(s.functions, &functionRow{Known: archive.Known{ID: int32(i + 1), Function: f, FirstSeen: at}})
 			}
 			s.functions[i].lastSeen, s.functions[i].gone = at, false
 			known = append(known, s.functions[i].Known)

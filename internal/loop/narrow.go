@@ -276,8 +276,8 @@ func (w *walker) narrow(ctx context.Context, a answer) (answer, error) {
 		// The halves share one second. If the source excludes borders, none of them had it.
 		return a, nil
 	}
-	if j.whole() && a.windows() > 1 {
-		// Both halves were answered. If the whole is still refused, it is too wide.
+	if j.whole() && a.windows() > 1 && len(got[0].parts)+len(got[1].parts) == 0 {
+		// Both halves were answered, each as one question. If the whole is still refused, it is too wide.
 		if _, err := w.peek(ctx, archive.Query{From: a.from, To: a.to, Limit: 1, Tries: 1}); err != nil {
 			w.learned.set(archive.LearnedRange, int64(max(halves[0].width(), halves[1].width())/time.Second), w.Clock.Now())
 		}
