@@ -64,6 +64,7 @@ func TestCursorThatRanOut(t *testing.T) {
 func TestCursorThatNeverHolds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, alpha)
+	w.source.token = true
 	w.source.records[alpha.URN] = many("a", hour(3), 25)
 	w.refuses("10", -1)
 	w.complete(span(3, 4))

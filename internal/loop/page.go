@@ -47,8 +47,8 @@ func (w *walker) smallerPageHelps(ctx context.Context, q question, at position, 
 	query := w.query(q, at)
 	query.Limit, query.Tries = 1, narrowTries
 	further := false
-	if offset > 0 && t.count-t.before > offset {
-		beyond := min(offset+size, t.count-t.before-1)
+	if offset > 0 && t.count > offset {
+		beyond := min(offset+size, t.count-1)
 		query.Cursor, further = w.offsets.CursorAt(beyond), beyond == offset+size
 	}
 	if !w.spend(1) {
@@ -84,7 +84,9 @@ func (p *smallerPages) read(ctx context.Context, a answer) (answer, *position, e
 		if p.offset >= 0 {
 			p.size = min(p.size, p.end-p.offset)
 		}
-		page, err := p.one(ctx)
+		query := p.query(p.question, p.at)
+		query.Limit, query.Tries = p.size, narrowTries
+		page, err := p.one(ctx, query)
 		var failed *pageError
 		switch {
 		case errors.As(err, &failed) && !p.spend(1):
@@ -100,13 +102,12 @@ func (p *smallerPages) read(ctx context.Context, a answer) (answer, *position, e
 		case err != nil:
 			return a, nil, err
 		}
-		to := p.at.to
 		got, at := p.took(p.question, p.at, p.tally, nil, false, &page)
 		p.at = at
 		if got.end != endNone {
 			return got, nil, nil
 		}
-		if p.offset < 0 || page.Len() == 0 || !p.at.to.Equal(to) {
+		if p.offset < 0 || page.Len() == 0 || p.at.short != nil {
 			break
 		}
 		p.offset += page.Len()
@@ -115,24 +116,6 @@ func (p *smallerPages) read(ctx context.Context, a answer) (answer, *position, e
 		p.learned.set(archive.LearnedPage, int64(p.size), p.Clock.Now())
 	}
 	return answer{}, &p.at, nil
-}
-
-// one asks for one page.
-func (p *smallerPages) one(ctx context.Context) (archive.Page, error) {
-	if err := p.takeSlot(ctx); err != nil {
-		return archive.Page{}, err
-	}
-	query := p.query(p.question, p.at)
-	query.Limit, query.Tries = p.size, narrowTries
-	for page, err := range p.Source.Pages(ctx, query) {
-		if err != nil {
-			p.slots.release(1)
-			return archive.Page{}, p.pageError(ctx, err)
-		}
-		return page, nil
-	}
-	p.slots.release(1)
-	return archive.Page{}, p.pageError(ctx, errors.New("the source gave no page"))
 }
 
 // A hole is a record that was passed over, in a list that is sorted by time.

@@ -83,7 +83,7 @@ var errUnusable = errors.New("more than half of the records could not be read, t
 // the source gives to one question. The source's count on the first page decides. If
 // there is no count, the span is cut into its hours once the walk has seen too many.
 func (w *walker) tooMany(q question, t *tally) (a answer) {
-	if t.resumed > 0 || t.before > 0 {
+	if t.resumed > 0 || t.proved {
 		return a
 	}
 	windows, over := q.windows(), t.pages == 1 && w.cutOff(t)

@@ -46,8 +46,6 @@ type tally struct {
 	unsorted   bool      // the records are not in the order that was asked for
 
 	pages     int
-	before    int  // records seen that the query of the latest page does not ask for
-	first     bool // no page of this query has been seen
 	offset    int  // elements of the pages of this query; -1 if the walk resumed
 	proved    bool // the count was proven
 	count     int  // the source's count of the query as of the latest page, -1 for none
@@ -59,7 +57,7 @@ type tally struct {
 
 func newTally(seed maphash.Seed, span archive.Span) *tally {
 	return &tally{
-		seed: seed, span: span, first: true, count: -1, lastGiven: -1, ownLength: -1,
+		seed: seed, span: span, count: -1, lastGiven: -1, ownLength: -1,
 		seen: make(map[uint64]struct{}), windows: make(map[time.Time]int),
 	}
 }
@@ -85,31 +83,22 @@ func (t *tally) add(p *archive.Page) {
 	}
 	t.neighbours(p)
 	t.count = p.Count
-	if several := !t.first || t.resumed > 0 || !p.Last; several && p.Count == p.Len() {
+	if several := t.pages > 0 || t.resumed > 0 || !p.Last; several && p.Count == p.Len() {
 		// The source may count the page instead of the query: see verdict.
 		t.gap = t.gap || t.ownLength >= 0 && t.ownLength != p.Count
 		t.ownLength, t.count = p.Count, -1
 	}
 	if t.count >= 0 {
-		t.count += t.before
 		t.moved = t.moved || t.lastGiven >= 0 && t.count != t.lastGiven
 		t.lastGiven = t.count
 	}
 	t.gap = t.gap || p.Count < 0
 	t.sent += p.Len()
 	t.pages++
-	t.first = false
 	if t.offset >= 0 {
 		t.offset += p.Len()
 	}
 	t.unusable += len(p.Rejected)
-}
-
-// shortened notes that the next page is the first one of a shorter query, which asks
-// for so many records of the last page again.
-func (t *tally) shortened(again int) {
-	t.first, t.offset = true, 0
-	t.sent -= again
 }
 
 // mostlyUnusable reports whether so many elements could not be read that the answer is

@@ -53,18 +53,13 @@ func (w *walker) walk(ctx context.Context, q question, open archive.Walk) (answe
 	}
 	for n := 1; ; n++ {
 		t := newTally(w.seed, q.span)
-		at, ok := positionOf(open.Cursor)
-		switch {
-		case !ok:
-			open, at = archive.Walk{Span: q.span}, position{}
-		case open.Cursor != "":
+		at := positionOf(open.Cursor)
+		if open.Cursor != "" {
 			known, err := w.archived(ctx, q.span)
 			if err != nil {
 				return answer{}, err
 			}
 			t.resume(open, known)
-			t.before, t.first = at.before, at.cursor == ""
-			t.proved = !at.to.IsZero() && !t.first
 		}
 		// The second walk of a list without counts reads it from its other end.
 		if before != nil && before.count < 0 && w.traits.SortsBothWays {
@@ -104,7 +99,14 @@ func (w *walker) archived(ctx context.Context, s archive.Span) (map[uint64]struc
 // that are decided.
 func (w *walker) pages(ctx context.Context, q question, at position, t, before *tally, final bool) (answer, error) {
 	for {
-		a, next, err := w.list(ctx, q, at, t, before, final)
+		var a answer
+		var next *position
+		var err error
+		if at.short == nil {
+			a, next, err = w.list(ctx, q, at, t, before, final)
+		} else {
+			a, next, err = w.shorterPage(ctx, q, at, t, before, final)
+		}
 		var failed *pageError
 		switch {
 		case errors.As(err, &failed):
@@ -158,8 +160,8 @@ func (w *walker) list(ctx context.Context, q question, at position, t, before *t
 		switch {
 		case a.end != endNone:
 			return a, nil, nil
-		case !at.to.IsZero() && !at.to.Equal(query.To):
-			return a, &at, nil // the question was shortened
+		case at.short != nil:
+			return a, &at, nil
 		}
 		if asked == 0 {
 			if err := w.takeSlot(ctx); err != nil {
@@ -173,12 +175,8 @@ func (w *walker) list(ctx context.Context, q question, at position, t, before *t
 
 // query returns the query for a question from a position on.
 func (w *walker) query(q question, at position) archive.Query {
-	to := q.to
-	if !at.to.IsZero() {
-		to = at.to
-	}
 	return archive.Query{
-		Function: w.function.Function, From: q.from, To: to, Cursor: at.cursor, Newest: at.newest, Tries: q.tries,
+		Function: w.function.Function, From: q.from, To: q.to, Cursor: at.cursor, Newest: at.newest, Tries: q.tries,
 	}
 }
 
@@ -186,21 +184,13 @@ func (w *walker) query(q question, at position) archive.Query {
 // page, or the answer if the walk ends here.
 func (w *walker) took(q question, at position, t, before *tally, final bool, page *archive.Page) (a answer, next position) {
 	w.answered(q, page)
-	unproven := false
-	if t.first && !at.to.IsZero() && t.pages+t.resumed > 0 {
-		at, t.proved = at.resolve(t.lastGiven, page.Count)
-		t.before, unproven = at.before, !t.proved
-	}
-	counted := t.lastGiven
 	t.add(page)
-	at.cursor = page.Next
+	at.cursor, at.short = page.Next, nil
 	batch := archive.Batch{
 		Invocations: page.Invocations, Rejected: page.Rejected, Strays: strays(q, page), At: w.Clock.Now(),
 		Walk: archive.Walk{Span: q.span},
 	}
 	switch {
-	case unproven:
-		a = answer{question: q, end: endUnproven, seen: t.distinct(), count: counted}
 	case page.Last:
 		t.finished = true
 		if a = w.judge(q, t, before, final); a.end == endUnproven && !q.byPages && t.pages == 1 {
@@ -228,14 +218,83 @@ func (w *walker) took(q question, at position, t, before *tally, final bool, pag
 	return a, at
 }
 
-// provePage shortens the question after its first page, if that can prove the count.
+// provePage makes a shorter question come next, after the first page of a question, if
+// that can prove the count.
 func (w *walker) provePage(q question, a answer, at position, t *tally, page *archive.Page) (answer, position) {
-	shorter, again, ok := shorten(q, page)
-	if !ok || w.accepts(t.count) {
+	short, ok := shorten(q, page)
+	if !ok || w.offsets == nil || w.accepts(t.count) {
 		return a, at
 	}
-	t.shortened(again)
-	return answer{}, shorter
+	short.last = page.Last
+	at.short = &short
+	return answer{}, at
+}
+
+// shorterPage asks a shorter question in place of the second page of a question. Then the
+// walk goes on in the question itself, so that it notices records that come or go.
+func (w *walker) shorterPage(ctx context.Context, q question, at position, t, before *tally, final bool) (a answer, next *position, err error) {
+	short, whole := at.short, t.lastGiven
+	at.short = nil
+	query := w.query(q, at)
+	query.To, query.Cursor, query.Limit = short.to, "", int(w.learned.value(archive.LearnedPage))
+	page, err := w.one(ctx, query)
+	var failed *pageError
+	switch {
+	case errors.As(err, &failed) && !short.last:
+		return a, &at, nil // the walk goes on without a proof
+	case err != nil && !errors.As(err, &failed):
+		return a, nil, err
+	}
+	n, ok := short.resolve(whole, page.Count)
+	if err != nil || !ok {
+		w.keep(q, page)
+		return answer{question: q, end: endUnproven, seen: t.distinct(), count: whole, begun: true, first: t.began}, nil, nil
+	}
+	t.proved = true
+	t.sent -= t.offset - n
+	t.offset = n
+	page.Count = whole
+	if page.Last {
+		// No later page tells whether records came or went.
+		if page.Count, err = w.count(ctx, q.from, q.to, whole); err != nil && !errors.As(err, &failed) {
+			w.keep(q, page)
+			return a, nil, err
+		}
+		if err != nil {
+			page.Count = -1
+		}
+	} else {
+		page.Next = w.offsets.CursorAt(n + page.Len())
+	}
+	a, at = w.took(q, at, t, before, final, &page)
+	if a.end != endNone {
+		return a, nil, nil
+	}
+	return a, &at, nil
+}
+
+// keep hands a page to the keeper that is no part of a walk.
+func (w *walker) keep(q question, page archive.Page) {
+	w.keeper.steps <- step{pages: 1, Batch: archive.Batch{
+		Invocations: page.Invocations, Rejected: page.Rejected, Strays: strays(q, &page), At: w.Clock.Now(),
+		Walk: archive.Walk{Span: q.span},
+	}}
+}
+
+// one asks for one page, for which it takes a slot.
+func (w *walker) one(ctx context.Context, query archive.Query) (archive.Page, error) {
+	if err := w.takeSlot(ctx); err != nil {
+		return archive.Page{}, err
+	}
+	for page, err := range w.Source.Pages(ctx, query) {
+		if err != nil {
+			w.slots.release(1)
+			return archive.Page{}, w.pageError(ctx, err)
+		}
+		return page, nil
+	}
+	w.slots.release(1)
+	return archive.Page{}, w.pageError(ctx, errors.New("the source gave no page"))
 }
 
 // takeSlot takes a slot for the next page. If there is none to spare, it first

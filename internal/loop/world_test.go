@@ -48,8 +48,12 @@ func newWorld(t *testing.T, limit int, functions ...archive.Function) *world {
 }
 
 func (w *world) archiver() *Archiver {
+	var source archive.Source = w.source
+	if !w.source.token {
+		source = offsets{w.source}
+	}
 	return &Archiver{
-		Source: w.source, Store: w.store, Clock: w.clock,
+		Source: source, Store: w.store, Clock: w.clock,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Settle: 10 * time.Minute, Concurrency: 2,
 	}
 }
