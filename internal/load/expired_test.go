@@ -182,13 +182,13 @@ func TestProve(t *testing.T) {
 	elsewhere.Region = "another"
 	for _, test := range []struct {
 		source archive.SourceID
-		age    time.Duration // of the end of the window
+		age    time.Duration // of the begin of the window
 		want   int
 	}{
-		{loadtest.Source, 6*24*time.Hour - 4*time.Hour, 0},
-		{elsewhere, 30 * 24 * time.Hour, 0},
-		{loadtest.Source, 6*24*time.Hour - 3*time.Hour, 2},
 		{loadtest.Source, 6*24*time.Hour - 3*time.Hour, 0},
+		{elsewhere, 30 * 24 * time.Hour, 0},
+		{loadtest.Source, 6*24*time.Hour - 2*time.Hour, 2},
+		{loadtest.Source, 6*24*time.Hour - 2*time.Hour, 0},
 		{loadtest.Source, 6 * 24 * time.Hour, 4},
 	} {
 		if n, err := a.store.Prove(t.Context(), test.source, test.age); err != nil || n != test.want {

@@ -99,7 +99,8 @@ func (w *windowChanges) decide(functionID int32, s archive.Span, o archive.Outco
 			c.state, c.err = archive.StateExpired, cmp.Or(c.err, why(c.expired))
 		}
 		c.stuck = o.Refusal.Stuck && !isExpired
-		if o.Refusal.Smallest.Overlaps(archive.Span{From: hour, To: hour.Add(archive.Hour)}) {
+		// A window is asked for with a margin, and the margin's seconds may be what fails.
+		if o.Refusal.Smallest.Overlaps(archive.Span{From: hour.Add(-archive.QueryMargin), To: hour.Add(archive.Hour + archive.QueryMargin)}) {
 			c.refused = o.Refusal.Smallest
 		}
 		if c.state == archive.StateComplete || isExpired && o.State != archive.StateFailed {
