@@ -79,6 +79,7 @@ func severalFile(shop, stock, fc *cloud) map[string]string {
 		"archiver.yaml": fmt.Sprintf(`log-format: json
 database-url-file: url
 lookback: 2d
+source-retention: 3650d
 sources:
   - name: shop
     region: cn-north-4
