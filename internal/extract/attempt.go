@@ -52,6 +52,10 @@ func (c *Caller) try(ctx context.Context, began time.Time, call func(http.RoundT
 	case attemptCtx.Err() != nil:
 		return fmt.Errorf("no complete answer within %s (ARCHIVER_REQUEST_TIMEOUT)", c.options.Timeout)
 	case a.failure != nil && a.reused.Load():
+		// The other kept connections are probably closed as well.
+		if t, ok := c.options.Transport.(interface{ CloseIdleConnections() }); ok {
+			t.CloseIdleConnections()
+		}
 		return &lostConnectionError{a.failure}
 	case a.failure != nil:
 		return a.failure
