@@ -2,6 +2,7 @@ package functiongraph
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -40,10 +41,20 @@ func (c credentials) forSDK(project string) auth.ICredential {
 	if c.token != "" {
 		return &tokenCredential{token: c.token, project: project}
 	}
-	return &auth.BasicCredentials{
+	return &nonceCredential{&auth.BasicCredentials{
 		BaseCredentials: auth.BaseCredentials{AK: c.keys.access, SK: c.keys.secret, SecurityToken: c.keys.security},
 		ProjectId:       project,
-	}
+	}}
+}
+
+// A nonceCredential adds a nonce to each request that it signs. A signature knows the time
+// only in seconds, so that a call that is made again at once would have the same signature,
+// which the gateway may refuse.
+type nonceCredential struct{ *auth.BasicCredentials }
+
+func (n *nonceCredential) ProcessAuthRequest(client *impl.DefaultHttpClient, req *request.DefaultHttpRequest) (*request.DefaultHttpRequest, error) {
+	req.Builder().AddHeaderParam("X-Sdk-Nonce", rand.Text())
+	return n.BasicCredentials.ProcessAuthRequest(client, req)
 }
 
 // A tokenCredential sends an IAM user token instead of a signature. With an empty
