@@ -18,6 +18,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/extract"
+	"archiver/internal/extract/answer"
 )
 
 // Keys sign the requests.
@@ -183,6 +184,7 @@ func (c *httpClient) Call(req *http.Request, _ *http.Transport) (*http.Response,
 
 // call makes one call of the API; read decodes the answer.
 func (c *client) call(ctx context.Context, permission string, ask func(*fc.Client) error, read func(io.Reader) error) error {
+	read = answer.Insist(read)
 	err := c.caller.Do(ctx, func(transport http.RoundTripper) error {
 		signing, err := c.credential()
 		if err != nil {

@@ -78,7 +78,7 @@ func decodeFunctions(body io.Reader) (l functionList, err error) {
 
 // decodeList reads an object with the list and a nextToken. An absent list is empty if
 // there is a token, and so is a list that is null if there is a nextToken of any value.
-// Any other object without the list is an error, because the list may have failed.
+// Any other object is an answer.MissingListError.
 func decodeList(body io.Reader, list string, element func(jsontext.Value)) (next string, err error) {
 	listed, null, paged := false, false, false
 	err = answer.ReadObject(body, func(member string, d *jsontext.Decoder) error {
@@ -99,7 +99,7 @@ func decodeList(body io.Reader, list string, element func(jsontext.Value)) (next
 		return d.SkipValue()
 	})
 	if err == nil && !listed && next == "" && !(null && paged) {
-		err = fmt.Errorf("the answer has no %s", list)
+		err = &answer.MissingListError{Name: list, Null: null}
 	}
 	return next, err
 }

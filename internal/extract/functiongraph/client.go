@@ -20,6 +20,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/extract"
+	"archiver/internal/extract/answer"
 )
 
 // Options name the project to read and the credentials. The source uses the
@@ -115,10 +116,10 @@ type rawResponse struct {
 // ones.
 func call[T any](ctx context.Context, c *client, newDef func() *def.HttpRequestDef, req any, permission string, decode func(io.Reader) (T, error)) (T, error) {
 	var decoded T
-	read := func(body io.Reader) (err error) {
+	read := answer.Insist(func(body io.Reader) (err error) {
 		decoded, err = decode(body)
 		return err
-	}
+	})
 	used, err := c.identity.credentials(ctx)
 	if err != nil {
 		return decoded, err

@@ -79,7 +79,7 @@ func decodeFunctions(body io.Reader) (l functionList, err error) {
 // decodeList reads an object with a list called name, a count, and a next_marker
 // (in the object, or in its page_info). An absent list is empty if there is a count, and
 // so is a list that is null if there is a count or a marker, of any value. Any other
-// object without the list is an error, because the list may have failed.
+// object is an answer.MissingListError.
 // element decodes an element, and returns a key by which a page that comes again
 // is recognized.
 func decodeList(body io.Reader, name string, element func(jsontext.Value) (key string)) (pageSummary, error) {
@@ -108,16 +108,11 @@ func decodeList(body io.Reader, name string, element func(jsontext.Value) (key s
 		return d.SkipValue()
 	})
 	if err == nil && !listed && page.count < 0 && !(null && paged) {
-		err = &missingListError{name}
+		err = &answer.MissingListError{Name: name, Null: null}
 	}
 	page.digest = keys.Sum64()
 	return page, err
 }
-
-// A missingListError means that the answer is an object without the list.
-type missingListError struct{ name string }
-
-func (e *missingListError) Error() string { return "the answer has no " + e.name }
 
 func decodePageInfo(d *jsontext.Decoder, next *int) error {
 	value, err := d.ReadValue()

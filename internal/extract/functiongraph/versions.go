@@ -85,7 +85,7 @@ func noVersionsOr(err error) error {
 		slices.Contains([]int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}, status.Status) {
 		return fmt.Errorf("%w: %w", archive.ErrNoVersions, status)
 	}
-	if errors.As(err, new(*missingListError)) {
+	if errors.As(err, new(*answer.MissingListError)) {
 		return fmt.Errorf("%w: %w", archive.ErrNoVersions, err)
 	}
 	return err
@@ -115,16 +115,17 @@ func (s *Source) versions(ctx context.Context, f archive.Function) (counted int,
 // callForList is call for the lists of versions and aliases. It does not retry an
 // answer without a list: a service that lacks the list answers the same again.
 func callForList[T any](ctx context.Context, c *client, newDef func() *def.HttpRequestDef, req any, decode func(io.Reader) (T, error)) (T, error) {
-	var missing *missingListError
+	var absent error
 	list, err := call(ctx, c, newDef, req, permissionVersions, func(body io.Reader) (T, error) {
 		list, err := decode(body)
-		if errors.As(err, &missing) {
-			return list, nil
+		var missing *answer.MissingListError
+		if errors.As(err, &missing) && !missing.Null {
+			absent, err = missing, nil
 		}
 		return list, err
 	})
-	if err == nil && missing != nil {
-		err = missing
+	if err == nil {
+		err = absent
 	}
 	return list, err
 }
@@ -204,7 +205,7 @@ func decodeAliases(body io.Reader) (aliases []archive.Alias, err error) {
 		}
 	})
 	if err == nil && !listed {
-		err = &missingListError{"list"}
+		err = &answer.MissingListError{Name: "list"}
 	}
 	return aliases, err
 }
