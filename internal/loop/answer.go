@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"archiver/internal/archive"
@@ -29,6 +30,7 @@ type answer struct {
 	question
 	end      ending
 	seen     int               // distinct records, those of the border seconds included
+	records  seen              // these records; nil if a part of them is not known
 	count    int               // the source's count, -1 for none
 	byWindow map[time.Time]int // distinct records by window; nil if they are not known
 	err      error             // why the question is not whole
@@ -70,7 +72,11 @@ func (a *answer) whole() bool {
 
 // joined returns the answer to a question whose halves were read.
 func joined(q question, halves [2]answer) answer {
-	a := answer{question: q, end: endWhole, count: -1, seen: halves[0].seen + halves[1].seen, stuck: true, first: halves[0].first}
+	a := answer{question: q, end: endWhole, count: -1, stuck: true, first: halves[0].first}
+	if a.records = halves[0].records; a.records != nil && halves[1].records != nil {
+		maps.Copy(a.records, halves[1].records)
+		a.seen, a.byWindow = len(a.records), a.records.byWindow()
+	}
 	if halves[1].first.Before(a.first) {
 		a.first = halves[1].first
 	}

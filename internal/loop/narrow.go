@@ -105,6 +105,9 @@ func (w *walker) halve(ctx context.Context, a answer) (answer, error) {
 	halves, ok := a.halves()
 	if !ok || a.end == endShort && !w.spend(1) {
 		a.end, a.smallest, a.stuck = endShort, a.asked(), !ok
+		if a.err == nil {
+			a.err = &archive.ShortError{Saw: a.seen, Count: a.count}
+		}
 		return a, nil
 	}
 	if err := w.split(ctx, a, halves); err != nil {
@@ -134,7 +137,7 @@ func (w *walker) halve(ctx context.Context, a answer) (answer, error) {
 			}
 			return j, w.decideTop(ctx, &j)
 		}
-		verdict, again, err := w.addsUp(ctx, a, halves, got, whole)
+		verdict, again, err := w.addsUp(ctx, a, j, halves, got, whole)
 		if err != nil {
 			return a, err
 		}
@@ -167,20 +170,13 @@ func (w *walker) decideTop(ctx context.Context, a *answer) error {
 	return w.decide(ctx, a)
 }
 
-// addsUp reports whether the records of two halves are those of the whole. again is the
-// source's count of the whole now.
-func (w *walker) addsUp(ctx context.Context, a answer, halves [2]question, got [2]answer, whole int) (ok bool, again int, err error) {
-	sum, most := got[0].seen+got[1].seen, 0
-	if sum > whole && a.end == endMany {
+// addsUp reports whether the records of two halves, which j has, are those of the whole.
+// again is the source's count of the whole now.
+func (w *walker) addsUp(ctx context.Context, a, j answer, halves [2]question, got [2]answer, whole int) (ok bool, again int, err error) {
+	switch {
+	case j.seen > whole && a.end == endMany:
 		return true, whole, nil // the count of the whole is known to be cut off
-	}
-	if sum > whole {
-		var failed *pageError
-		if most, err = w.atBorder(ctx, halves); err != nil && !errors.As(err, &failed) {
-			return false, whole, err
-		}
-	}
-	if whole <= sum && sum <= whole+most {
+	case j.seen == whole:
 		if 10*max(got[0].seen, got[1].seen) <= 9*whole {
 			w.learned.proved(whole, w.Clock.Now())
 		}
@@ -193,7 +189,7 @@ func (w *walker) addsUp(ctx context.Context, a answer, halves [2]question, got [
 	if again, err = w.countAgain(ctx, a.question, a.count, whole); err != nil {
 		return false, whole, err
 	}
-	if sum > whole+most && again == whole {
+	if j.seen > whole && again == whole {
 		for i, h := range halves {
 			if n, err := w.countAgain(ctx, h, got[i].count, got[i].count); err != nil || n != got[i].count {
 				return false, again, err
@@ -202,7 +198,7 @@ func (w *walker) addsUp(ctx context.Context, a answer, halves [2]question, got [
 		w.cutsOff(whole)
 		return true, again, nil
 	}
-	return again == sum, again, nil
+	return again == j.seen, again, nil
 }
 
 // cutsOff notes that the source cuts off at a count of at least one page.

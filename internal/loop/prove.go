@@ -56,7 +56,7 @@ func (w *walker) accepted(q question, t, before *tally) bool {
 
 // judge decides how a walk ends that reached the last page.
 func (w *walker) judge(q question, t, before *tally, final bool) answer {
-	a := answer{question: q, seen: t.distinct(), count: t.count, byWindow: t.counts(), first: t.began}
+	a := answer{question: q, seen: t.distinct(), records: t.seen, count: t.count, byWindow: t.counts(), first: t.began}
 	v := t.verdict()
 	switch {
 	case t.mostlyUnusable():
@@ -222,15 +222,20 @@ func (w *walker) atBorder(ctx context.Context, halves [2]question) (int, error) 
 	return max(page.Count, page.Len()), err
 }
 
-// count returns the source's count of a query, or -1 if the source gives none. It
-// makes one call for a page of one record, or of two if one record is expected: a
-// source that counts only the page's own records then never gives the expected count.
+// count returns the source's count of a query, or -1 if the source gives none, or counts
+// only the page's own records. It makes one call for a page of one record, and where that
+// is all that is counted and not expected, another one for a page of two.
 func (w *walker) count(ctx context.Context, from, to time.Time, expected int) (int, error) {
 	limit := 1
 	if expected == limit {
 		limit = 2
 	}
 	page, err := w.peek(ctx, archive.Query{From: from, To: to, Limit: limit})
+	if err == nil && limit == 1 && page.Count == 1 && page.Len() == 1 {
+		if page, err = w.peek(ctx, archive.Query{From: from, To: to, Limit: 2}); page.Count == 2 {
+			return -1, err
+		}
+	}
 	return page.Count, err
 }
 

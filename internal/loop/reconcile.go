@@ -16,17 +16,21 @@ const (
 	uncounted                // the source gave no usable count: whole once two walks agree
 )
 
+// seen are the distinct elements that this process saw in a walk: by hashed id, the window
+// in which each lies, in hours since 1970.
+type seen map[uint64]int32
+
 // A tally counts what one walk saw. It keeps ids as 64-bit hashes. In a million
 // records two hashes collide with a chance of 1 in 10^7, and a collision only makes
 // the walk look short, so that the span is walked again.
 type tally struct {
 	seed     maphash.Seed
 	span     archive.Span
-	seen     map[uint64]struct{} // elements this process saw in this walk
-	sum      uint64              // of the hashes seen, to compare two walks
-	sent     int                 // elements, duplicates included
-	unusable int                 // of these, those that no row can hold
-	windows  map[time.Time]int   // distinct elements by window
+	seen     seen
+	sum      uint64            // of the hashes seen, to compare two walks
+	sent     int               // elements, duplicates included
+	unusable int               // of these, those that no row can hold
+	windows  map[time.Time]int // distinct elements by window
 
 	// A walk that resumes knows how many distinct elements the earlier pages held,
 	// and the ids that the archive has of the span: those of the earlier pages, and
@@ -58,7 +62,7 @@ type tally struct {
 func newTally(seed maphash.Seed, span archive.Span) *tally {
 	return &tally{
 		seed: seed, span: span, count: -1, lastGiven: -1, ownLength: -1,
-		seen: make(map[uint64]struct{}), windows: make(map[time.Time]int),
+		seen: make(seen), windows: make(map[time.Time]int),
 	}
 }
 
@@ -138,12 +142,22 @@ func (t *tally) note(h uint64, start time.Time) {
 	if _, ok := t.seen[h]; ok {
 		return
 	}
-	t.seen[h] = struct{}{}
+	window := t.span.WindowOf(start)
+	t.seen[h] = int32(window.Unix() / int64(archive.Hour/time.Second))
 	t.sum += h
-	t.windows[t.span.WindowOf(start)]++
+	t.windows[window]++
 	if _, ok := t.known[h]; ok {
 		t.alreadyKnown++
 	}
+}
+
+// byWindow returns how many elements lie in each window.
+func (s seen) byWindow() map[time.Time]int {
+	windows := make(map[time.Time]int)
+	for _, hour := range s {
+		windows[time.Unix(int64(hour)*int64(archive.Hour/time.Second), 0).UTC()]++
+	}
+	return windows
 }
 
 // distinct returns a number of distinct elements that the walk has certainly seen. A
