@@ -47,7 +47,7 @@ func (c *claim) Count(ctx context.Context, s archive.Span, byRows bool) (n archi
 		 WHERE function_id = $1
 		   AND (start_time >= $2 AND start_time < $3 OR start_time >= $4 AND start_time < $5)
 		 GROUP BY second`,
-		c.function.ID, s.From.Add(-quietWithin), s.From, s.To, s.To.Add(quietWithin))
+		c.function.ID, s.From.Add(-quietWithin), s.From, s.To, s.To.Add(quietWithin+time.Second))
 	if err != nil {
 		return n, err
 	}

@@ -161,6 +161,32 @@ func (w *walker) prove(ctx context.Context, q question, whole int) (ok bool, sum
 	return false, sum, nil
 }
 
+var errUnproven = errors.New("the source's count is not proven within the calls of this run")
+
+// total returns the number of records of a question: the source's count if that is
+// accepted, else the sum of its halves, less the records that both halves ask for.
+func (w *walker) total(ctx context.Context, q question, count int) (int, error) {
+	halves, ok := q.halves()
+	if count < 0 || !ok || w.accepts(count) {
+		return count, nil
+	}
+	if !w.spend(3) {
+		return 0, w.pageError(ctx, errUnproven)
+	}
+	counts, most, err := w.counts(ctx, halves, count)
+	for i := 0; i < len(halves) && err == nil; i++ {
+		counts[i], err = w.total(ctx, halves[i], counts[i])
+	}
+	if err != nil {
+		return 0, err
+	}
+	sum := counts[0] + counts[1] - most
+	if sum == count && 10*max(counts[0], counts[1]) <= 9*count {
+		w.learned.proved(count, w.Clock.Now())
+	}
+	return max(sum, count), nil
+}
+
 // proveDoubted proves the counts of spans that are complete, for which the function gave
 // the same count as for another span. If a count is too small, the span is read in
 // halves. If that fails, its windows are not complete any more.
