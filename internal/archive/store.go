@@ -31,8 +31,8 @@ type Known struct {
 	// Missing is since when whole lists of the source do not name the function; zero for
 	// a function that is listed. It has no new windows, and is probably deleted.
 	Missing time.Time
-	// Gone is since when the function is gone; zero if it is not. It is asked again once
-	// a day, also for the windows that are gone. If it answers, it is not gone any more.
+	// Gone is since when the function is gone; zero if it is not. run and once ask it again
+	// once a day, also for the windows that are gone. If it answers, it is not gone any more.
 	Gone time.Time
 
 	// MaxLife is the source's Traits.MaxLife; 0 for the constant MaxLife.
@@ -205,7 +205,8 @@ type Store interface {
 	// e is nil if it was. Functions that a whole list does not name are missing from
 	// then on.
 	EndList(ctx context.Context, source SourceID, e *ListError, at time.Time) error
-	// SeeFunctions notes that the source listed the functions at this time.
+	// SeeFunctions notes that the source listed the functions at this time. A function that
+	// was gone stays gone, unless an earlier list was without it.
 	SeeFunctions(ctx context.Context, source SourceID, functions []Function, at time.Time) ([]Known, error)
 	// UnseenFunctions returns the source's functions that were last listed before this
 	// time: the source may have deleted them. Of functions that are gone, it returns those

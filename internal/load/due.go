@@ -25,6 +25,8 @@ var (
 	selectRechecks string
 	//go:embed dueunverified.sql
 	selectUnverifiedFunctions string
+	//go:embed duegone.sql
+	selectAskedLately string
 	//go:embed duesettings.sql
 	selectSettingsAsked string
 	//go:embed plan.sql
@@ -53,7 +55,7 @@ func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Or
 		if windows.count > 0 {
 			d.Oldest = windows.oldest
 		}
-		if !o.Compare && !answers.resting[f.ID] {
+		if !o.Compare && !answers.resting[f.ID] && !answers.askedLately[f.ID] {
 			d.Windows, d.Newest, d.Waiting = windows.count, windows.newest, windows.waiting
 		}
 		d.Settings = d.Windows > 0 && !answers.settingsAsked[f.ID]
@@ -94,10 +96,14 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
+// goesOn reports whether the order is one of run or once, which leave what cannot be read
+// for a while. A backfill and Force ask for all of their range.
+func goesOn(o archive.Order) bool { return !o.Force && (o.Older || o.Follow) }
+
 // waitsAfter is the time after which the next question about a window must lie, so that
-// the window waits: only runs that go on by themselves wait.
+// the window waits.
 func waitsAfter(o archive.Order, at time.Time) time.Time {
-	if o.Force || !o.Older && !o.Follow {
+	if !goesOn(o) {
 		return forever
 	}
 	return at
@@ -110,6 +116,7 @@ type dueAnswers struct {
 	resting       map[int32]bool       // empty for long: no windows are due
 	rechecks      map[int32]bool       // records in flight are to be asked for again
 	unverified    map[int32]bool       // windows are to be verified
+	askedLately   map[int32]bool       // gone, and asked again within a day: no windows are due
 	settingsAsked map[int32]bool       // within the last archive.SettingsEvery
 }
 
@@ -167,6 +174,9 @@ func (a *dueAnswers) batch(functions []archive.Known, o archive.Order, at time.T
 	}
 	if by := verifyDue(o, at); by != nil {
 		a.unverified = queueFunctions(&batch, selectUnverifiedFunctions, pg.Args{"functions": ids, "from": from, "completed_by": by})
+	}
+	if goesOn(o) {
+		a.askedLately = queueFunctions(&batch, selectAskedLately, pg.Args{"functions": ids, "now": at})
 	}
 	a.settingsAsked = queueFunctions(&batch, selectSettingsAsked, pg.Args{"functions": ids, "now": at, "every": archive.SettingsEvery})
 	return &batch

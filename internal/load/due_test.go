@@ -125,7 +125,7 @@ func randomize(a *archiveDB, r *rand.Rand, f archive.Known) {
 		}
 		from = to
 	}
-	a.Exec(`UPDATE functions SET gone_at = CASE WHEN $2 THEN $3::timestamptz END WHERE function_id = $1`, f.ID, r.IntN(4) == 0, noted)
+	a.Exec(`UPDATE functions SET gone_at = CASE WHEN $2 THEN $3::timestamptz END WHERE function_id = $1`, f.ID, r.IntN(4) == 0, noted.AddDate(0, 0, -2))
 }
 
 // Due, Plan and the status read window_days. They are equal to a count of all windows.

@@ -21,8 +21,8 @@ var (
 	endList string
 )
 
-// SeeFunctions notes that the source listed the functions. A function that was gone
-// and is listed again is no longer gone.
+// SeeFunctions notes that the source listed the functions. A function that was gone and
+// missing from a list, and is listed again, is no longer gone.
 func (s *Store) SeeFunctions(ctx context.Context, source archive.SourceID, functions []archive.Function, at time.Time) ([]archive.Known, error) {
 	urns, names := make([]string, 0, len(functions)), make([]string, 0, len(functions))
 	modified := make(map[string]string, len(functions))

@@ -144,6 +144,55 @@ func TestEndList(t *testing.T) {
 	}
 }
 
+// A function that the list names, and of which the source says that it does not exist, is
+// asked again once a day. A backfill asks at once.
+func TestGoneAndListed(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	f := list(t, a, hour(0), nil, "f")["f"]
+	c := a.claim(f)
+	if err := c.Gone(t.Context(), []archive.Span{span(0, 6)}, hour(6)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		order archive.Order
+		at    time.Time
+		want  int // windows
+	}{
+		{runOrder(span(0, 8)), hour(8), 0},
+		{runOrder(span(0, 29)), hour(29), 0},
+		{archive.Order{Range: span(0, 8)}, hour(29), 8},
+		{runOrder(span(0, 52)), hour(52), 0}, // the backfill has asked
+		{runOrder(span(0, 53)), hour(53), 53},
+		{runOrder(span(0, 53)), hour(53), 0},
+	} {
+		f := list(t, a, test.at, nil, "f")["f"]
+		if !f.Gone.Equal(hour(6)) {
+			t.Errorf("it is %+v", f)
+		}
+		due, err := a.store.Due(t.Context(), []archive.Known{f}, test.order, test.at)
+		if n := len(due); err != nil || n != min(test.want, 1) || n == 1 && due[0].Windows != test.want {
+			t.Errorf("%s: due are %+v, %v", test.at, due, err)
+		}
+		c := a.claim(f)
+		work, err := c.Work(t.Context(), test.order, test.at)
+		if err != nil || len(work.Windows) != test.want {
+			t.Errorf("%s: the work is %+v, %v", test.at, work, err)
+		}
+		if err := c.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// It went missing and came back: it may be another one.
+	list(t, a, hour(54), nil)
+	if f := list(t, a, hour(55), nil, "f")["f"]; !f.Gone.IsZero() || !f.Missing.IsZero() {
+		t.Errorf("it is %+v", f)
+	}
+}
+
 // A function that is gone is asked again once a day, for the windows that are gone too,
 // for as long as the source keeps records. If it answers, it is not gone any more.
 func TestGoneIsAskedAgain(t *testing.T) {

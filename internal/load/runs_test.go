@@ -135,7 +135,15 @@ func TestFunctions(t *testing.T) {
 	if n := value[int](a, `SELECT count(*) FROM functions WHERE gone_at IS NOT NULL`); n != 1 {
 		t.Errorf("%d functions are gone", n)
 	}
-	see(later, "b")
+	see(later, "b") // it was listed all the time
+	if n := value[int](a, `SELECT count(*) FROM functions WHERE gone_at IS NOT NULL`); n != 1 {
+		t.Errorf("%d functions are gone", n)
+	}
+	if err := a.store.EndList(t.Context(), loadtest.Source, nil, later.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	a.Exec(`UPDATE functions SET last_seen = $1`, later)
+	see(later, "a", "b", "c")
 	if n := value[int](a, `SELECT count(*) FROM functions WHERE gone_at IS NOT NULL OR last_seen <> $1`, later); n != 0 {
 		t.Errorf("after all were listed again, %d are gone or unseen", n)
 	}

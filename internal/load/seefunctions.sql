@@ -6,8 +6,10 @@ SELECT @provider, @region, @project, n.urn, n.name, @at, @at
    SET function_name = EXCLUDED.function_name,
        last_seen = GREATEST(f.last_seen, EXCLUDED.last_seen),
        missing_since = NULL,
-       gone_at = NULL,
-       gone_asked_at = NULL
+       -- A function that was missing and is listed again may be another one of the same
+       -- name. If it was listed all the time, the source has said that it does not exist.
+       gone_at = CASE WHEN f.missing_since IS NULL THEN f.gone_at END,
+       gone_asked_at = CASE WHEN f.missing_since IS NULL THEN f.gone_asked_at END
 RETURNING f.function_id, f.function_urn, f.function_name,
           EXISTS (SELECT FROM functions v WHERE v.latest_id = f.function_id),
           f.first_seen, f.missing_since, f.gone_at

@@ -43,12 +43,8 @@ func (c *claim) Work(ctx context.Context, o archive.Order, at time.Time) (w arch
 		return w, nil
 	}
 	if !c.function.Gone.IsZero() {
-		err := c.fenced(ctx, func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, `UPDATE functions SET gone_asked_at = $2 WHERE function_id = $1`, c.function.ID, at)
-			return err
-		})
-		if err != nil {
-			return w, fmt.Errorf("note that %s is asked again: %w", c.function.Name, err)
+		if asked, err := c.askAgain(ctx, o, at); !asked || err != nil {
+			return w, err
 		}
 	}
 	if w.Open, err = c.open(ctx, o); err != nil {
@@ -80,6 +76,24 @@ func (c *claim) Work(ctx context.Context, o archive.Order, at time.Time) (w arch
 		"soon": at.Add(-o.VerifyAfter * 5 / 6), "with": at.Add(-o.VerifyAfter * 2 / 3),
 	})
 	return w, err
+}
+
+// askAgain notes that the source is asked again for a function that is gone. It reports
+// whether it may be asked: run and once ask at most once a day.
+func (c *claim) askAgain(ctx context.Context, o archive.Order, at time.Time) (asked bool, err error) {
+	err = c.fenced(ctx, func(tx pgx.Tx) error {
+		updated, err := tx.Exec(ctx, `
+			UPDATE functions
+			   SET gone_asked_at = $2
+			 WHERE function_id = $1 AND (COALESCE(gone_asked_at, gone_at) <= $2::timestamptz - interval '24 hours' OR NOT $3)`,
+			c.function.ID, at, goesOn(o))
+		asked = updated.RowsAffected() > 0
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("note that %s is asked again: %w", c.function.Name, err)
+	}
+	return asked, nil
 }
 
 // open are the walks that earlier runs left unfinished.
