@@ -228,23 +228,32 @@ func checkStatusLogs(ctx context.Context, report *checkReport, source archive.Se
 			answers[i] <- readStatusLog(ctx, source, f)
 		})
 	}
-	failed, answered := 0, 0
+	failed := 0
+	var denied []error // of the functions so far, while all of them are denied
 	for i, f := range functions {
 		answer := <-answers[i]
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return context.Cause(ctx)
-		case errors.Is(answer.err, archive.ErrDenied) && answered == 0:
-			// Reading settings is a permission of its own: it is missing for all functions.
-			report.fail("settings", "%v; without settings it is unknown whether the source keeps records", answer.err)
-			return nil
+		}
+		if errors.Is(answer.err, archive.ErrDenied) && len(denied) == i {
+			if denied = append(denied, answer.err); len(denied) == min(maxDenied, len(functions)) {
+				// Reading settings is a permission of its own: it is missing for all functions.
+				report.fail("settings", "%v; without settings it is unknown whether the source keeps records", denied[0])
+				return nil
+			}
+			continue
+		}
+		for j, err := range denied {
+			report.fail("function "+functions[j].Name, "%v", err)
+		}
+		denied = nil
+		switch {
 		case answer.err != nil:
 			report.fail("function "+f.Name, "%v", answer.err)
 			if failed++; failed == maxCheckFailures {
 				report.fail("functions", "%d more are not asked about", len(functions)-i-1)
 				return nil
 			}
-			continue
 		case answer.on == nil:
 			report.ok("function "+f.Name, "the source does not say whether it keeps records: if none come, turn on enable_async_status_log")
 		case *answer.on:
@@ -252,7 +261,6 @@ func checkStatusLogs(ctx context.Context, report *checkReport, source archive.Se
 		default:
 			report.fail("function "+f.Name, "status log off, the source keeps no records: turn on enable_async_status_log (asynchronous invocation settings), or exclude the function with ARCHIVER_FUNCTIONS=!%s", f.Name)
 		}
-		answered++
 	}
 	return nil
 }

@@ -80,6 +80,10 @@ func TestCheck(t *testing.T) {
 			name: "a function denied", url: newServer(t, deny(well, name+":latest/async-invocations")), ready: true, code: exitIncomplete,
 			says: []string{"FAIL function " + name, "FSS.0403", "ok invocations: may be read"},
 		},
+		{
+			name: "settings of a function denied", url: newServer(t, deny(well, name+":latest/async-invoke-configs")), ready: true, code: exitIncomplete,
+			says: []string{"FAIL function " + name + ": list the settings", "FSS.0403", ": the source keeps records"},
+		},
 		{name: "no credentials", url: wellURL, env: []string{"HUAWEICLOUD_SDK_AK=", "HUAWEICLOUD_SDK_SK="}, code: exitUsage, says: []string{"set HUAWEICLOUD_SDK_AK"}},
 		{name: "no database address", url: wellURL, env: []string{"DATABASE_URL="}, code: exitUsage, says: []string{"DATABASE_URL is not set"}},
 		{name: "a bad glob", url: wellURL, args: []string{"--functions", "a["}, code: exitUsage, says: []string{"glob"}},
