@@ -297,6 +297,6 @@ func TestParts(t *testing.T) {
 	}
 }
 
-func (*source) Traits() archive.Traits { return archive.Traits{} }
+func (*source) Traits() archive.Traits { return archive.Traits{Page: pageSize} }
 
 func (*source) Ping(ctx context.Context) error { return nil }

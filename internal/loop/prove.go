@@ -21,7 +21,7 @@ const newestPages = 10
 // accepts reports whether a count needs no proof: it is less than one full page, or less
 // than a count that this source has proven.
 func (w *walker) accepts(count int) bool {
-	return count < w.traits.Page || int64(count) < w.learned.value(archive.LearnedProven)
+	return count < max(w.traits.Page, 2) || int64(count) < w.learned.value(archive.LearnedProven)
 }
 
 // accepted reports whether the number of records that a walk saw is to be believed.
@@ -38,7 +38,7 @@ func (w *walker) accepted(q question, t, before *tally) bool {
 	case t.proved:
 		w.learned.proved(n, now)
 		return true
-	case n < w.traits.Page:
+	case n < max(w.traits.Page, 2):
 		return true
 	case !w.accepts(n):
 		return false
