@@ -49,6 +49,7 @@ var defects = []seen{
 	{"a page is forgotten", "cursors", "is missing"},
 	{"the cursor is that of the page", "cursors", "some come again"},
 	{"cursors are known to one process", "cursors", "some come again"},
+	{"offsets begin at one", "cursors", "of 14 records from record 0 on"},
 	{"pages are ahead that may not be", "ahead", "pages are ahead, of 3 that were let"},
 	{"pages ahead are asked for again", "ahead", "one after the other"},
 	{"a page ahead is lost", "ahead", "is missing"},

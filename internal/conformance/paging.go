@@ -161,7 +161,34 @@ func (s *Suite) cursors(t *testing.T) {
 					t.Errorf("%d records follow page %d: some come again", n, i)
 				}
 			}
+			if offsets, ok := w.source.(archive.Offsets); ok {
+				s.offsets(t, w, offsets)
+			}
 		})
+	}
+}
+
+// The pages from an offset on have all records but the first ones, with pages of any size.
+func (s *Suite) offsets(t *testing.T, w *world, source archive.Offsets) {
+	t.Helper()
+	first := w.hour()
+	for offset := range len(w.cloud.records) {
+		q := w.hour()
+		q.Cursor, q.Limit = source.CursorAt(offset), 1+offset%s.PageSize
+		rest, err := read(t.Context(), w.source, q)
+		if err != nil {
+			t.Fatalf("from record %d on: %v", offset, err)
+		}
+		if n := len(ids(rest)); n != len(w.cloud.records)-offset {
+			t.Errorf("%d of %d records from record %d on", n, len(w.cloud.records), offset)
+		}
+		first.Cursor, first.Limit = source.CursorAt(offset), 1
+		for page, err := range w.source.Pages(t.Context(), first) {
+			if err != nil || len(page.Invocations) != 1 || !slices.Contains(ids(rest[:1]), page.Invocations[0].RequestID) {
+				t.Errorf("record %d alone: %d records, %v", offset, len(page.Invocations), err)
+			}
+			break
+		}
 	}
 }
 

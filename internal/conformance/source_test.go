@@ -300,6 +300,14 @@ func (s *source) cursor(offset, limit int, p page) archive.Cursor {
 	return archive.Cursor(fmt.Sprint(*p.Next))
 }
 
+// CursorAt returns the cursor at an offset.
+func (s *source) CursorAt(offset int) archive.Cursor {
+	if s.has("offsets begin at one") {
+		offset++
+	}
+	return archive.Cursor(fmt.Sprint(offset))
+}
+
 func (s *source) parse(c archive.Cursor) int {
 	text := strings.TrimPrefix(string(c), fmt.Sprintf("%p ", s))
 	offset, _ := strconv.Atoi(text)
