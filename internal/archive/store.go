@@ -103,7 +103,7 @@ type Work struct {
 // A Begun is a window that an earlier run left partial, short or failed.
 type Begun struct {
 	Window  time.Time
-	Held    int  // records of the archive, rejected ones included, or more if the source counted more
+	Held    int  // records of the archive that have a start, and rejected ones, or more if the source counted more
 	Refused Span // the smallest question of the window that is known to fail, in seconds; zero for none
 }
 

@@ -167,7 +167,9 @@ func TestBegun(t *testing.T) {
 	short := lastPage(span(0, 1), noted, many(3, span(0, 1), "s")...)
 	short.Outcome = &archive.Outcome{State: archive.StateShort, Err: "5 of 3", Counts: map[time.Time]int{hour(0): 5}}
 	commit(t, c, short)
-	open := page(span(1, 3), noted, many(4, span(1, 2), "o")...)
+	// The records without a start are not known to be of hour 2.
+	open := page(span(1, 3), noted, append(many(4, span(1, 2), "o"),
+		record("waits", archive.StatusWait, time.Time{}), record("discarded", archive.StatusDiscard, time.Time{}))...)
 	open.Rejected = []archive.Rejected{{Reason: "none", Start: hour(1), Payload: []byte("x")}}
 	commit(t, c, open)
 	minutes := archive.Span{From: hour(3).Add(50 * time.Minute), To: hour(4).Add(10 * time.Minute)}
