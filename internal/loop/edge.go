@@ -11,17 +11,25 @@ import (
 
 // edge finds out whether the source refuses a question because it begins too long ago.
 // It returns the first second at which a question may begin, or zero if the begin is not
-// the cause. It makes two calls, and for an edge at most 22 more.
+// the cause. It makes two calls, and for an edge at most 23 more.
 func (w *walker) edge(ctx context.Context, q question) (time.Time, error) {
-	if w.Clock.Now().Sub(q.from) <= believedAge || q.width() <= smallest {
+	if w.Clock.Now().Sub(q.from) <= believedAge {
 		return time.Time{}, nil
 	}
-	refused, answered := q.from, q.to.Add(-smallest)
-	for _, second := range []time.Time{refused, answered} {
-		ok, err := w.begins(ctx, second)
-		if err != nil || ok == second.Equal(refused) {
+	// What is older than an edge is refused as well.
+	for _, second := range []time.Time{q.from, q.from.Add(-24 * time.Hour)} {
+		if ok, err := w.begins(ctx, second); ok || err != nil {
 			return time.Time{}, err
 		}
+	}
+	refused, answered := q.from, q.to.Add(-smallest)
+	ok, err := w.begins(ctx, answered)
+	if err == nil && !ok {
+		refused, answered = answered, w.newestDue().Add(archive.Hour-smallest)
+		ok, err = w.begins(ctx, answered)
+	}
+	if !ok || err != nil {
+		return time.Time{}, err
 	}
 	for answered.Sub(refused) > time.Second {
 		middle := refused.Add(answered.Sub(refused) / 2).Truncate(time.Second)

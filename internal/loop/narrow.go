@@ -311,10 +311,10 @@ func (w *walker) answers(ctx context.Context, failed error) error {
 	if w.alive {
 		return nil
 	}
-	end := w.newest.Add(archive.Hour)
+	end := w.newestDue().Add(archive.Hour)
 	for _, q := range []archive.Query{
 		{From: end.Add(-smallest), To: end, Limit: 1, Tries: narrowTries},
-		{From: w.newest, To: end, Tries: narrowTries},
+		{From: end.Add(-archive.Hour), To: end, Tries: narrowTries},
 	} {
 		w.spend(1)
 		_, err := w.peek(ctx, q)
@@ -335,3 +335,6 @@ func (w *walker) answers(ctx context.Context, failed error) error {
 	}
 	return &errFunction{failed}
 }
+
+// newestDue returns the newest hour that is due.
+func (w *walker) newestDue() time.Time { return latest(w.newest, w.order.Range.To.Add(-archive.Hour)) }

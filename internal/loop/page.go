@@ -12,7 +12,7 @@ import (
 // page gives is passed over: then the answer is failed, and everything else is kept.
 // next is the position after the page. If a smaller page does not help, the answer is
 // failed, and the question has to be divided by time.
-func (w *walker) passPage(ctx context.Context, q question, at *position, t *tally, failed *pageError) (a answer, next *position, err error) {
+func (w *walker) passPage(ctx context.Context, q question, at *position, t, before *tally, final bool, failed *pageError) (a answer, next *position, err error) {
 	a = answer{question: q, end: endFailed, err: failed, seen: t.distinct(), count: t.lastGiven, first: t.began, begun: t.pages > 0 || t.resumed > 0}
 	size, offset := w.pageSize(), -1
 	if t.offset >= 0 && w.offsets != nil {
@@ -28,7 +28,7 @@ func (w *walker) passPage(ctx context.Context, q question, at *position, t *tall
 	if err != nil || !helps {
 		return a, nil, err
 	}
-	p := smallerPages{walker: w, question: q, at: *at, tally: t, offset: offset, size: size, end: offset + size}
+	p := smallerPages{walker: w, question: q, at: *at, tally: t, before: before, final: final, offset: offset, size: size, end: offset + size}
 	return p.read(ctx, a)
 }
 
@@ -71,9 +71,11 @@ type smallerPages struct {
 	question question
 	at       position
 	tally    *tally
-	offset   int // of the next record; -1 if cursors are not offsets
-	size     int // of the next page
-	end      int // offset after the page that failed
+	before   *tally // of the walk before
+	final    bool   // no walk follows
+	offset   int    // of the next record; -1 if cursors are not offsets
+	size     int    // of the next page
+	end      int    // offset after the page that failed
 }
 
 func (p *smallerPages) read(ctx context.Context, a answer) (answer, *position, error) {
@@ -102,7 +104,7 @@ func (p *smallerPages) read(ctx context.Context, a answer) (answer, *position, e
 		case err != nil:
 			return a, nil, err
 		}
-		got, at := p.took(p.question, p.at, p.tally, nil, false, &page)
+		got, at := p.took(p.question, p.at, p.tally, p.before, p.final, &page)
 		p.at = at
 		if got.end != endNone {
 			return got, nil, nil

@@ -155,6 +155,7 @@ func (r *run) probablyDeleted(ctx context.Context, w *walker, remaining []archiv
 	if r.SourceRetention > 0 && r.Clock.Now().Sub(w.function.Missing) > r.SourceRetention {
 		return r.markGone(ctx, w, remaining)
 	}
+	w.gone = true
 	r.progress.Update(func(p *archive.Totals) { p.Windows -= int64(windows(remaining)) })
 	r.Log.Info("function is not listed any more and does not answer, it is probably deleted",
 		append([]any{"function", w.function.URN}, archive.ErrorKeys(err)...)...)

@@ -113,7 +113,7 @@ func (w *walker) pages(ctx context.Context, q question, at position, t, before *
 			if errors.Is(err, archive.ErrCursor) && !final && !t.again && q.tries == 0 {
 				return answer{question: q, end: endAgain}, nil
 			}
-			a, next, err = w.passPage(ctx, q, next, t, failed)
+			a, next, err = w.passPage(ctx, q, next, t, before, final, failed)
 		case err != nil:
 			return a, err
 		}
