@@ -131,7 +131,7 @@ var defects = []seen{
 	{"gone is an error like others", "settings/gone", "settings of none"},
 	{"any 404 is gone", "settings/gone", "NoPath"},
 	{"unusable is dropped", "settings/unusable", "is not kept with a reason"},
-	{"only the first page is kept", "loop/drift", "never became complete"},
+	{"only the first page is kept", "loop/drift", "no page was asked for where another ended"},
 	{"the first second is left out", "loop/borders", "is missing"},
 	{"the last second is left out", "loop/borders", "is missing"},
 }
