@@ -196,7 +196,9 @@ func (c *sdkChain) credentials(ctx context.Context) (credentials, error) {
 
 func (c *sdkChain) replacement(ctx context.Context, refused credentials) (credentials, error) {
 	return c.withLock(ctx, func(ctx context.Context) error {
-		if c.keys() != refused.keys {
+		// A refusal may concern one function, and come for each of many functions.
+		justSignedIn := c.sdk.IdpId != "" && c.caller.Clock().Now().Sub(c.renewed) < renewalPause
+		if c.keys() != refused.keys || justSignedIn {
 			return nil
 		}
 		return c.find(ctx)

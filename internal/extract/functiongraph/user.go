@@ -39,6 +39,7 @@ type user struct {
 
 	fetchLock *semaphore.Weighted // a lock: one goroutine fetches a token
 	refused   failedLogin         // guarded by fetchLock
+	replaced  time.Time           // when a token that was refused was replaced last; guarded by fetchLock
 
 	mu      sync.Mutex
 	token   token
@@ -107,6 +108,18 @@ func (u *user) replacement(ctx context.Context, refused credentials) (credential
 		return credentials{}, context.Cause(ctx)
 	}
 	defer u.fetchLock.Release(1)
+	if refused.token != "" {
+		// A refusal may concern one function, and come for each of many functions.
+		current, _ := u.current()
+		now := u.clock.Now()
+		switch {
+		case current.value != refused.token: // another call has replaced it
+		case now.Sub(u.replaced) < loginPause:
+			return refused, nil
+		default:
+			u.replaced = now
+		}
+	}
 	return u.fetch(ctx, refused.token)
 }
 

@@ -98,6 +98,31 @@ func TestTokenRevoked(t *testing.T) {
 	}
 }
 
+// Functions that are refused whatever the token do not cost a login each.
+func TestTokenRefusedForFunctions(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	s := c.mustOpen(t, userOptions())
+	checkWorks(t, s)
+	c.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		refuses := strings.HasSuffix(r.URL.Path, "/async-invocations")
+		if refuses {
+			w.WriteHeader(http.StatusForbidden)
+		}
+		return refuses
+	})
+	for range 20 {
+		if _, err := read(t.Context(), s, hour); !errors.Is(err, archive.ErrDenied) {
+			t.Error(err)
+		}
+		c.clock.Advance(10 * time.Second)
+	}
+	checkWorks(t, s)
+	if n := c.Stats().KeystoneCreateUserTokenByPassword; n > 5 {
+		t.Errorf("%d tokens were fetched in 200 seconds", n)
+	}
+}
+
 // When the new token is refused too, the call fails: one login, and two tries
 // of each call.
 func TestTokenDenied(t *testing.T) {
