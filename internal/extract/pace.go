@@ -19,6 +19,8 @@ const (
 	paceSlack    = 5 * time.Millisecond
 	firstBlocked = 100 * time.Millisecond // pause after the first refusal in a row; it doubles
 	maxBlocked   = 15 * time.Second
+	longSecond   = 2 * time.Second  // a source that asks for a longer pause does not count seconds
+	pacePatience = 5                // pauses of the source's own without growth after a refusal
 	paceOutage   = 90 * time.Second // refusals for longer than this have another cause than a window
 )
 
@@ -51,7 +53,13 @@ type pace struct {
 	counted   time.Time     // calls before it do not count for the minute
 	atFirst   [2]paceWindow // the windows before the first refusal in a row
 	atEvent   [2]paceWindow // the windows before the last event
-	event     *pacedCall
+	event     refusedCall
+}
+
+// A refusedCall is a call whose refusal changed the pace.
+type refusedCall struct {
+	*pacedCall
+	retryAfter time.Duration
 }
 
 const (
@@ -243,15 +251,15 @@ func (p *pace) refuse(c *pacedCall, now time.Time, retryAfter time.Duration, nam
 	if c.event < p.events {
 		if c.event == p.events-1 { // the last event has refused this call as well
 			p.windows = p.atEvent
-			p.cut(p.event, now)
+			p.cut(now)
 		}
 		return
 	}
-	p.events, p.underWay, p.event, p.atEvent = p.events+1, 0, c, p.windows
+	p.events, p.underWay, p.event, p.atEvent = p.events+1, 0, refusedCall{c, retryAfter}, p.windows
 	if p.refusals++; p.refusals == 1 {
 		p.since, p.atFirst = now, p.windows
 	}
-	p.cut(c, now)
+	p.cut(now)
 	p.hold(now.Add(min(firstBlocked<<min(p.refusals-1, 10), maxBlocked)))
 }
 
@@ -275,17 +283,18 @@ func (p *pace) obey(n namedLimit, now time.Time) {
 	}
 }
 
-// cut lowers the limit that the refusal of a call comes from.
-func (p *pace) cut(c *pacedCall, now time.Time) {
-	w := &p.windows[second]
-	n := p.count(c.started, w)
-	if m := &p.windows[minute]; !w.same(n) {
-		if inMinute := p.count(c.started, m); n == 0 || m.same(inMinute) {
-			if p.refusals > 1 {
-				*w = p.atFirst[second]
-			}
-			w, n = m, inMinute
+// cut lowers the limit that the last event comes from.
+func (p *pace) cut(now time.Time) {
+	c, w, m := p.event, &p.windows[second], &p.windows[minute]
+	n, inMinute := p.count(c.started, w), p.count(c.started, m)
+	if long := c.retryAfter > longSecond; n == 0 || m.same(inMinute) && (long || !w.same(n)) || long && !w.same(n) {
+		if p.refusals > 1 {
+			*w = p.atFirst[second]
 		}
+		if n > 0 {
+			w.count = n
+		}
+		w, n = m, inMinute
 	}
 	if w.blamed || n == 0 {
 		return
@@ -304,7 +313,7 @@ func (p *pace) cut(c *pacedCall, now time.Time) {
 	}
 	w.limit = min(limit, w.limit)
 	w.level, w.count, w.fast, w.blamed = w.limit/paceCut, n, fast, true
-	w.steps, w.grown = 0, now
+	w.steps, w.grown = 0, now.Add(pacePatience*c.retryAfter)
 	if !fast {
 		p.hold(p.room(c.started, w))
 	}

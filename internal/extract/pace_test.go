@@ -87,6 +87,39 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// With Retry-After, too, a limit is found and kept, and no call is refused because it came
+// too early.
+func TestPaceWithRetryAfter(t *testing.T) {
+	t.Parallel()
+	left := func(length time.Duration) func(time.Time) time.Duration {
+		return func(at time.Time) time.Duration {
+			return max(time.Second, (at.Truncate(length).Add(length).Sub(at) + time.Second - 1).Truncate(time.Second))
+		}
+	}
+	constant := func(time.Time) time.Duration { return 5 * time.Second }
+	for name, c := range map[string]struct {
+		source     limitedSource
+		retryAfter func(time.Time) time.Duration
+		allowed    int // in ten minutes
+	}{
+		"10 a minute":              {fixedWindows(10, time.Minute), left(time.Minute), 100},
+		"300 a minute":             {fixedWindows(300, time.Minute), left(time.Minute), 3000},
+		"5 a second":               {fixedWindows(5, time.Second), left(time.Second), 3000},
+		"20 a second":              {slidingWindow(20, time.Second), left(time.Second), 12000},
+		"20 a second, wait longer": {slidingWindow(20, time.Second), constant, 12000},
+	} {
+		calls := simulateRetryAfter(newPace(0), c.source, c.retryAfter, 8, 20*time.Millisecond, 11*time.Minute)
+		accepted, refused := tally(calls, time.Minute, 11*time.Minute)
+		t.Logf("%s: %d accepted of %d, %d refused", name, accepted, c.allowed, refused)
+		if accepted < c.allowed*7/10 || refused*20 > accepted {
+			t.Errorf("%s: %d accepted of %d, %d refused", name, accepted, c.allowed, refused)
+		}
+		if accepted, refused := tally(calls, time.Minute, 3*time.Minute); refused*10 >= accepted {
+			t.Errorf("%s: %d accepted in the second and third minute, %d refused", name, accepted, refused)
+		}
+	}
+}
+
 // Nothing is known of a source that refuses all calls for ten minutes: when it accepts
 // them again, the pace is soon what it was.
 func TestPaceAfterOutage(t *testing.T) {

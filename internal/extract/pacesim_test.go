@@ -53,6 +53,11 @@ type simulated struct {
 // simulate lets workers call a source as often as the pace allows. An answer takes some
 // time, and reaches the source after half of it.
 func simulate(p *pace, source limitedSource, workers int, latency, duration time.Duration) (calls []simulated) {
+	return simulateRetryAfter(p, source, func(time.Time) time.Duration { return 0 }, workers, latency, duration)
+}
+
+// simulateRetryAfter is simulate with a source that asks for pauses.
+func simulateRetryAfter(p *pace, source limitedSource, retryAfter func(time.Time) time.Duration, workers int, latency, duration time.Duration) (calls []simulated) {
 	type flight struct {
 		call     *pacedCall
 		ends     time.Time
@@ -94,9 +99,13 @@ func simulate(p *pace, source limitedSource, workers int, latency, duration time
 			if f.accepted {
 				p.accepted(f.call, now)
 			} else {
-				p.refuse(f.call, now, 0, nil)
+				asked := retryAfter(now)
+				p.refuse(f.call, now, asked, nil)
 				if now.Sub(p.latest) > time.Second {
-					resting = append(resting, now.Add(minThrottlePause))
+					asked = max(asked, minThrottlePause)
+				}
+				if asked > 0 {
+					resting = append(resting, now.Add(asked))
 				}
 			}
 			p.ended(f.call)
