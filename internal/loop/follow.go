@@ -96,9 +96,8 @@ type found struct {
 // find asks for one record. A question that is too wide, or fails, is asked in halves,
 // the newer one first, until the record is found.
 func (w *walker) find(ctx context.Context, q question, rec archive.InFlightRecord, f *found) error {
-	widest := w.learned.seconds(archive.LearnedRange)
 	var err error = errTooWide
-	if widest == 0 || q.width() <= widest {
+	if !w.tooWide(q) {
 		err = w.findIn(ctx, q, rec, f)
 	}
 	var failed *pageError

@@ -37,11 +37,14 @@ func (e *errSource) Unwrap() error { return e.err }
 // An error ends the work on the function. What concerns the question alone is in the
 // answer.
 func (w *walker) read(ctx context.Context, q question, open archive.Walk) (answer, error) {
-	if widest := w.learned.seconds(archive.LearnedRange); widest > 0 && q.width() > widest && q.windows() > 1 {
+	switch {
+	case !w.tooWide(q):
+	case q.windows() <= 1:
+		return w.halve(ctx, answer{question: q, end: endMany, count: -1})
+	case q.decides():
+		widest := w.learned.seconds(archive.LearnedRange)
 		pieces := q.span.Cut(int((q.width() + widest - 1) / widest))
-		if q.decides() {
-			return answer{question: q, end: endCut, cut: pieces, begun: open.Cursor != ""}, nil
-		}
+		return answer{question: q, end: endCut, cut: pieces, begun: open.Cursor != ""}, nil
 	}
 	a, err := w.walk(ctx, q, open)
 	if err != nil {
@@ -338,3 +341,19 @@ func (w *walker) answers(ctx context.Context, failed error) error {
 
 // newestDue returns the newest hour that is due.
 func (w *walker) newestDue() time.Time { return latest(w.newest, w.order.Range.To.Add(-archive.Hour)) }
+
+// tooWide reports whether a question is wider than the source is known to answer.
+func (w *walker) tooWide(q question) bool {
+	widest := w.learned.seconds(archive.LearnedRange)
+	return widest > 0 && q.width() > widest
+}
+
+// narrowEnough returns the question in parts that are not too wide.
+func (w *walker) narrowEnough(q question) []question {
+	q.part = true
+	halves, ok := q.halves()
+	if !ok || !w.tooWide(q) {
+		return []question{q}
+	}
+	return append(w.narrowEnough(halves[0]), w.narrowEnough(halves[1])...)
+}

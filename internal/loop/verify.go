@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,7 +25,16 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 	for len(queue) > 0 && !w.gone {
 		s := queue[0]
 		queue = queue[1:]
+		if s.Windows() > 1 && w.tooWide(questionOf(s)) {
+			queue = append(s.Cut(2), queue...)
+			continue
+		}
 		d, asked, err := r.compare(ctx, w, s)
+		var failed *pageError
+		if errors.As(err, &failed) && s.Windows() > 1 && w.spend(1) {
+			queue = append(s.Cut(2), queue...)
+			continue
+		}
 		if err != nil {
 			return r.leaveToNextRun(ctx, w, s, err)
 		}
@@ -86,16 +96,17 @@ func (r *run) repairs() bool { return !r.order.Compare || r.order.Repair }
 // returns nil if the archive has all records that the source gives.
 func (r *run) compareIDs(ctx context.Context, w *walker, s archive.Span, d *archive.Difference) (*archive.Difference, error) {
 	missing := 0
-	q := archive.Query{Function: w.function.Function, From: s.From.Add(-archive.QueryMargin), To: s.To.Add(archive.QueryMargin)}
-	for page, err := range w.Source.Pages(ctx, q) {
-		if err != nil {
-			return nil, w.pageError(ctx, err)
+	for _, q := range w.narrowEnough(questionOf(s)) {
+		for page, err := range w.Source.Pages(ctx, w.query(q, position{})) {
+			if err != nil {
+				return nil, w.pageError(ctx, err)
+			}
+			n, err := w.claim.Missing(ctx, s, archive.Distinct(page.Invocations))
+			if err != nil {
+				return nil, fmt.Errorf("look for the records of %s %s: %w", w.function.Name, s, err)
+			}
+			missing += n
 		}
-		n, err := w.claim.Missing(ctx, s, archive.Distinct(page.Invocations))
-		if err != nil {
-			return nil, fmt.Errorf("look for the records of %s %s: %w", w.function.Name, s, err)
-		}
-		missing += n
 	}
 	if missing == 0 {
 		return nil, nil
@@ -146,6 +157,9 @@ func (r *run) compare(ctx context.Context, w *walker, s archive.Span) (d *archiv
 		{from: archived.From, to: archived.To},
 		{from: s.From.Add(-archive.QueryMargin), to: s.To},
 	} {
+		if w.tooWide(q) {
+			break
+		}
 		d.Counted, err = w.count(ctx, q.from, q.to, archived.Records)
 		if err == nil && (d.Counted == archived.Records || s.Windows() == 1) {
 			q.part = true
