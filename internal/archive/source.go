@@ -114,6 +114,15 @@ type Source interface {
 	Ping(ctx context.Context) error
 }
 
+// A Pacer is a Source that finds out how many calls it accepts.
+type Pacer interface {
+	// Pace returns how many calls the source accepts in 1,000 seconds; 0 if it has refused
+	// none.
+	Pace() int64
+	// StartPace tells a source that has not refused a call what was learned earlier.
+	StartPace(pace int64)
+}
+
 // Offsets is a Source whose cursors are offsets. A page of such a source can be asked
 // for without the page before it, and a record that cannot be read can be passed over.
 type Offsets interface {

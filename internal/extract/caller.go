@@ -95,6 +95,22 @@ func (c *Caller) Stats() archive.SourceStats {
 	return archive.SourceStats{Calls: c.calls.Load(), Refused: c.throttled.Load()}
 }
 
+// Pace returns how many calls the source accepts in 1,000 seconds; 0 if it has refused
+// none.
+func (c *Caller) Pace() int64 {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	return c.gate.all.pace.learned()
+}
+
+// StartPace sets the pace of a source that has not refused a call yet, in calls in 1,000
+// seconds.
+func (c *Caller) StartPace(pace int64) {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	c.gate.all.pace.learn(pace)
+}
+
 // Clock returns the clock of the Caller's timeouts and pauses.
 func (c *Caller) Clock() archive.Clock { return c.options.Clock }
 

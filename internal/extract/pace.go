@@ -146,6 +146,27 @@ func (p *pace) binding() *paceWindow {
 	return &p.windows[second]
 }
 
+// learned is in calls in 1,000 seconds; 0 if no limit is known.
+func (p *pace) learned() int64 {
+	if rate := p.binding().rate(); !math.IsInf(rate, 1) {
+		return max(1, int64(rate*1000))
+	}
+	return 0
+}
+
+// learn sets a limit that was learned earlier, if none is known.
+func (p *pace) learn(calls int64) {
+	if calls <= 0 || !math.IsInf(p.binding().rate(), 1) {
+		return
+	}
+	w := &p.windows[second]
+	if calls < 1000 {
+		w = &p.windows[minute]
+	}
+	w.limit = float64(calls) / 1000 * w.length.Seconds()
+	w.level = w.limit
+}
+
 // ended says that the call has no answer, or that the answer has been taken into account.
 func (p *pace) ended(c *pacedCall) {
 	if c.event == p.events {

@@ -162,3 +162,27 @@ func TestPaceIsBounded(t *testing.T) {
 		t.Errorf("%d calls in a minute, %d refused", accepted, refused)
 	}
 }
+
+// A pace that was learned earlier is where the next process begins: it meets few refusals.
+func TestPaceIsLearned(t *testing.T) {
+	t.Parallel()
+	for name, source := range map[string]func() limitedSource{
+		"a second": func() limitedSource { return fixedWindows(20, time.Second) },
+		"a minute": func() limitedSource { return fixedWindows(10, time.Minute) },
+	} {
+		before := newPace(0)
+		if before.learned() != 0 {
+			t.Errorf("%s: %d before the first refusal", name, before.learned())
+		}
+		simulate(before, source(), 8, 20*time.Millisecond, 10*time.Minute)
+		after := newPace(0)
+		after.learn(before.learned())
+		if got, want := after.learned(), before.learned(); got > want || got < want-1 {
+			t.Errorf("%s: %d learned, of %d", name, got, want)
+		}
+		calls := simulate(after, source(), 8, 20*time.Millisecond, 10*time.Minute)
+		if accepted, refused := tally(calls, 0, 10*time.Minute); refused*20 > accepted {
+			t.Errorf("%s: %d accepted, %d refused", name, accepted, refused)
+		}
+	}
+}

@@ -72,6 +72,12 @@ func (s *Source) Stats() archive.SourceStats { return s.caller.Stats() }
 // waits up to 7 days and runs up to 24 hours.
 var Traits = archive.Traits{Retention: 7 * 24 * time.Hour, MaxLife: 8 * 24 * time.Hour, SortsBothWays: true}
 
+// Pace returns how many calls the source accepts.
+func (s *Source) Pace() int64 { return s.caller.Pace() }
+
+// StartPace sets the pace that was learned earlier.
+func (s *Source) StartPace(pace int64) { s.caller.StartPace(pace) }
+
 // Traits returns Traits, with the size of this source's pages.
 func (s *Source) Traits() archive.Traits {
 	traits := Traits

@@ -76,6 +76,12 @@ func (s *Source) Stats() archive.SourceStats { return s.caller.Stats() }
 // Asynchronous Execution Notification Settings).
 var Traits = archive.Traits{Retention: 30 * 24 * time.Hour, MaxLife: archive.MaxLife}
 
+// Pace returns how many calls the source accepts.
+func (s *Source) Pace() int64 { return s.caller.Pace() }
+
+// StartPace sets the pace that was learned earlier.
+func (s *Source) StartPace(pace int64) { s.caller.StartPace(pace) }
+
 // Traits returns Traits, with the size of this source's pages.
 func (s *Source) Traits() archive.Traits {
 	traits := Traits
