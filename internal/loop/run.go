@@ -129,6 +129,10 @@ func (r *run) read(ctx context.Context, summary *archive.Summary) error {
 		return fmt.Errorf("look up what was learned of the source: %w", err)
 	}
 	r.learned = newLearned(known)
+	pacer, paced := r.Source.(archive.Pacer)
+	if paced {
+		pacer.StartPace(r.learned.value(archive.LearnedRate))
+	}
 	latest, err := r.listFunctions(ctx, summary)
 	if err != nil {
 		return err
@@ -169,6 +173,9 @@ func (r *run) read(ctx context.Context, summary *archive.Summary) error {
 	}
 	if err := r.readAllSettings(ctx); err != nil {
 		return err
+	}
+	if paced && pacer.Pace() > 0 {
+		r.learned.set(archive.LearnedRate, pacer.Pace(), r.Clock.Now())
 	}
 	return r.proveAge(ctx, latest)
 }
