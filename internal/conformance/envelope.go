@@ -25,17 +25,17 @@ var envelopeNames = [][2]string{
 // An error in the envelope of a 200 is that error, with or without the list.
 func (s *Suite) envelopes(t *testing.T) {
 	for _, names := range envelopeNames {
-		for _, beside := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, list %t", names[0], beside), func(t *testing.T) {
+		for _, withList := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, list %t", names[0], withList), func(t *testing.T) {
 				t.Parallel()
-				s.envelope(t, names, beside)
+				s.envelope(t, names, withList)
 			})
 		}
 	}
 	t.Run("success", s.envelopeOfSuccess)
 }
 
-func (s *Suite) envelope(t *testing.T, names [2]string, beside bool) {
+func (s *Suite) envelope(t *testing.T, names [2]string, withList bool) {
 	// broken opens a source whose calls from the n-th to the last are answered with a code.
 	broken := func(code string, from, to int64) *world {
 		w := s.open(t, s.plain())
@@ -45,7 +45,7 @@ func (s *Suite) envelope(t *testing.T, names [2]string, beside bool) {
 				return ""
 			}
 			return fmt.Sprintf(`%q:%q,%q:"it went wrong"`, names[0], code, names[1])
-		}, beside)
+		}, withList)
 		return w
 	}
 	const forGood = 1 << 30
@@ -99,7 +99,7 @@ func (s *Suite) envelopeOfSuccess(t *testing.T) {
 // wrap adds members to the cloud's answers, which are objects, or puts an object with
 // these members in their place. The members of the n-th answer may be empty: then the
 // answer is as it was.
-func (w *world) wrap(members func(n int64) string, beside bool) {
+func (w *world) wrap(members func(n int64) string, withList bool) {
 	cloud := w.suite.plain().Handler(w.cloud)
 	w.disturb = func(n int64, answer http.ResponseWriter, r *http.Request) bool {
 		added := members(n)
@@ -109,7 +109,7 @@ func (w *world) wrap(members func(n int64) string, beside bool) {
 		recorded := httptest.NewRecorder()
 		cloud.ServeHTTP(recorded, r)
 		rest := []byte("}")
-		if beside {
+		if withList {
 			rest = append([]byte(","), bytes.TrimPrefix(bytes.TrimSpace(recorded.Body.Bytes()), []byte("{"))...)
 		}
 		answer.Header().Set("Content-Type", "application/json")

@@ -15,7 +15,7 @@ type MissingListError struct {
 func (e *MissingListError) Error() string { return "the answer has no " + e.Name }
 
 // Insist returns a decoder of the answers to one call, which accepts a list that is null
-// for the second time: then the source writes an empty list so.
+// for the second time: that is how the source writes an empty list.
 func Insist(decode func(io.Reader) error) func(io.Reader) error {
 	wasNull := false
 	return func(body io.Reader) error {

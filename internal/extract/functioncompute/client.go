@@ -242,7 +242,7 @@ const (
 	theFeature // asynchronous tasks are switched off
 )
 
-// notFoundCodes are the codes of Function Compute for what is not there, whatever the
+// notFoundCodes are the codes of Function Compute for what does not exist, with any
 // status (page: Error codes). The status 404 alone says nothing: a wrong address also
 // answers 404.
 var notFoundCodes = map[string]missingThing{

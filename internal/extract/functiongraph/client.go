@@ -181,7 +181,7 @@ func denied(err error) bool {
 }
 
 // notFoundCodes say that a function or its version does not exist (page: Error Codes),
-// whatever the status.
+// with any status.
 var notFoundCodes = []string{"FSS.0404", "FSS.0410", "FSS.1051", "FSS.1052"}
 
 // notFound reports whether FunctionGraph does not know the function. The status 404 alone

@@ -77,7 +77,7 @@ func TestGone(t *testing.T) {
 }
 
 // The codes of the page Error Codes that say that a function or its version does not
-// exist are gone at once, whatever the status, and in the envelope of a 200 as well.
+// exist are gone at once, with any status, and in the envelope of a 200 as well.
 func TestGoneByCode(t *testing.T) {
 	t.Parallel()
 	for _, code := range []string{"FSS.0404", "FSS.0410", "FSS.1051", "FSS.1052"} {

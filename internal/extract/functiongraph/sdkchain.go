@@ -27,8 +27,9 @@ import (
 const renewalPause = time.Minute
 
 // An sdkChain identity has the credentials that the SDK finds: of a federated identity
-// in the environment, in its profile file, or from the metadata service of a cloud host. The SDK renews temporary
-// keys (of a host, a pod or a federated identity) that expire within 40 minutes.
+// in the environment, in its profile file, or from the metadata service of a cloud host.
+// The SDK renews temporary keys (of a host, a pod or a federated identity) that expire
+// within 40 minutes.
 // It writes the new keys into its struct without a lock and without a context.
 // So renewals run one at a time, and calls are signed with a copy of the keys.
 type sdkChain struct {

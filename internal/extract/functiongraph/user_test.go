@@ -98,7 +98,7 @@ func TestTokenRevoked(t *testing.T) {
 	}
 }
 
-// Functions that are refused whatever the token do not cost a login each.
+// Functions that are refused with any token do not cost a login each.
 func TestTokenRefusedForFunctions(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
