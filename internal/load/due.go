@@ -19,6 +19,8 @@ var (
 	selectMissing string
 	//go:embed dueolder.sql
 	selectOlder string
+	//go:embed duegap.sql
+	selectGap string
 	//go:embed dueresting.sql
 	selectResting string
 	//go:embed duerechecks.sql
@@ -35,8 +37,9 @@ var (
 
 // Due selects the functions that have something to do: windows of the order's
 // range that are neither complete nor expired, whether or not they have a row; with
-// Older, open windows before the range; records in flight and counts whose time has
-// come. Windows that wait are only counted. The function with the oldest window comes
+// Older, open windows before the range, and hours that the source forgot while no run
+// planned them; records in flight and counts whose time has come. Windows that wait are
+// only counted. The function with the oldest window comes
 // first.
 func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Order, at time.Time) ([]archive.Due, error) {
 	var answers dueAnswers
@@ -50,7 +53,7 @@ func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Or
 		if o.Force {
 			missing = everyWindow(archive.Span{From: o.Range.From, To: earlier(o.Range.To, until(f))})
 		}
-		windows := older.and(missing)
+		windows := older.and(answers.gap[f.ID]).and(missing)
 		d := archive.Due{Known: f, Oldest: o.Range.From}
 		if windows.count > 0 {
 			d.Oldest = windows.oldest
@@ -113,6 +116,7 @@ func waitsAfter(o archive.Order, at time.Time) time.Time {
 type dueAnswers struct {
 	missing       map[int32]dueWindows // to be read, in the range
 	older         map[int32]dueWindows // open, before the range
+	gap           map[int32]dueWindows // never planned, before the range
 	resting       map[int32]bool       // empty for long: no windows are due
 	rechecks      map[int32]bool       // records in flight are to be asked for again
 	unverified    map[int32]bool       // windows are to be verified
@@ -164,6 +168,11 @@ func (a *dueAnswers) batch(functions []archive.Known, o archive.Order, at time.T
 	if o.Older {
 		a.older = queueWindows(&batch, selectOlder, pg.Args{"functions": ids, "from": from, "waits_after": waitsAfter(o, at)})
 	}
+	if args := gapArgs(functions, o); args != nil {
+		a.gap = queueWindows(&batch, `
+			SELECT id, (EXTRACT(EPOCH FROM gap_to - gap_from) / 3600)::integer, gap_from, gap_to - interval '1 hour', 0
+			  FROM (`+selectGap+`) AS gap`, args)
+	}
 	if o.Rest {
 		a.resting = queueFunctions(&batch, selectResting, pg.Args{
 			"functions": ids, "from": from, "to": to, "rest_at_most": archive.RestAtMost,
@@ -180,6 +189,18 @@ func (a *dueAnswers) batch(functions []archive.Known, o archive.Order, at time.T
 	}
 	a.settingsAsked = queueFunctions(&batch, selectSettingsAsked, pg.Args{"functions": ids, "now": at, "every": archive.SettingsEvery})
 	return &batch
+}
+
+// gapArgs are the arguments of selectGap, or nil if the order does not look for hours that
+// no run has planned.
+func gapArgs(functions []archive.Known, o archive.Order) pg.Args {
+	if !goesOn(o) || !o.Older || o.Compare || o.ForgottenBefore.IsZero() {
+		return nil
+	}
+	return pg.Args{
+		"functions": functionIDs(functions), "until": untils(functions),
+		"forgotten": earlier(o.Range.From, archive.WindowOf(o.ForgottenBefore)), "rest_at_most": archive.RestAtMost,
+	}
 }
 
 // queueWindows queues a statement that selects windows by function, and returns its
@@ -237,11 +258,7 @@ func functionIDs(functions []archive.Known) []int32 {
 // a window, the status shows it, and later runs read it. A window that ended before
 // ForgottenBefore gets no row.
 func (s *Store) Plan(ctx context.Context, due []archive.Due, o archive.Order) error {
-	from := archive.WindowOf(o.ForgottenBefore)
-	if from.Before(o.Range.From) {
-		from = o.Range.From
-	}
-	if o.Compare || !from.Before(o.Range.To) {
+	if o.Compare {
 		return nil
 	}
 	var functions []archive.Known
@@ -253,6 +270,20 @@ func (s *Store) Plan(ctx context.Context, due []archive.Due, o archive.Order) er
 	ids := functionIDs(functions)
 	var batch pgx.Batch // one transaction
 	batch.Queue(pg.LockWindows, ids)
+	// Before the range is planned: then the gap is not known any more.
+	if args := gapArgs(functions, o); args != nil {
+		batch.Queue(`
+			INSERT INTO archiver_internal.windows AS w (function_id, window_start, planned)
+			SELECT id, hour, true
+			  FROM (`+selectGap+`) AS gap
+			 CROSS JOIN generate_series(gap_from, gap_to - interval '1 hour', interval '1 hour') AS hour
+			 ORDER BY id, hour
+			    ON CONFLICT (function_id, window_start) DO UPDATE SET planned = true`, args)
+	}
+	from := archive.WindowOf(o.ForgottenBefore)
+	if from.Before(o.Range.From) {
+		from = o.Range.From
+	}
 	batch.Queue(insertPlanned, pg.Args{"functions": ids, "until": untils(functions), "from": from, "to": o.Range.To})
 	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("insert the windows of %d functions: %w", len(ids), err)
