@@ -91,7 +91,8 @@ func (s *Source) functionPages(ctx context.Context) iter.Seq2[functionList, erro
 			list, err := s.listFunctions(ctx, p.offset, p.limit, p.limit < maxFunctions || len(passed) > 0)
 			switch {
 			case beyond && (err != nil || p.repeated(list.pageSummary)):
-				return // the source takes no marker beyond the end
+				p.last = true // the source takes no marker beyond the end
+				continue
 			case err == nil:
 				err = p.advance(list.pageSummary)
 			case !s.isOfPage(ctx, err, p):

@@ -102,17 +102,23 @@ func TestFunctionsWhole(t *testing.T) {
 		fails  *archive.ListError // without Err
 		asked  []string
 	}{
-		"less than a page":               {functionsDouble{total: 7, most: 400, count: always(7)}, 7, nil, []string{"0+400"}},
-		"counts 30, lists 10":            {functionsDouble{total: 10, most: 10, count: always(30)}, 10, &archive.ListError{Listed: 10, Counted: 30}, nil},
-		"pages of 10, counted":           {functionsDouble{total: 30, most: 10, count: always(30)}, 30, nil, []string{"0+400", "10+400", "20+400", "30+400"}},
-		"pages of 10, counts the page":   {functionsDouble{total: 34, most: 10, count: own}, 34, nil, []string{"0+400", "10+400", "20+400", "30+400"}},
-		"pages of 10, not counted":       {functionsDouble{total: 34, most: 10}, 34, nil, nil},
-		"a round list":                   {functionsDouble{total: 20, most: 400, count: own}, 20, nil, []string{"0+400", "20+400"}},
-		"beyond a round list, an error":  {functionsDouble{total: 20, most: 400, count: own, fails: beyond(20, 400)}, 20, nil, []string{"0+400", "20+400"}},
-		"counts off at 400":              {functionsDouble{total: 900, most: 400, count: func(int) int { return 800 }}, 900, nil, nil},
-		"next page fails, not counted":   {functionsDouble{total: 900, most: 400, fails: beyond(400, 500)}, 400, &archive.ListError{Listed: 400, Counted: -1}, nil},
-		"next page is refused, counted":  {functionsDouble{total: 900, most: 400, count: always(900), fails: beyond(400, 400)}, 400, &archive.ListError{Listed: 400, Counted: 900}, nil},
-		"a page of 400 is too large":     {functionsDouble{total: 130, most: 400, count: always(130), fails: func(_, limit int) int { return map[bool]int{true: 500}[limit > 50] }}, 130, nil, nil},
+		"less than a page":              {functionsDouble{total: 7, most: 400, count: always(7)}, 7, nil, []string{"0+400"}},
+		"counts 30, lists 10":           {functionsDouble{total: 10, most: 10, count: always(30)}, 10, &archive.ListError{Listed: 10, Counted: 30}, nil},
+		"pages of 10, counted":          {functionsDouble{total: 30, most: 10, count: always(30)}, 30, nil, []string{"0+400", "10+400", "20+400", "30+400"}},
+		"pages of 10, counts the page":  {functionsDouble{total: 34, most: 10, count: own}, 34, nil, []string{"0+400", "10+400", "20+400", "30+400"}},
+		"pages of 10, not counted":      {functionsDouble{total: 34, most: 10}, 34, nil, nil},
+		"a round list":                  {functionsDouble{total: 20, most: 400, count: own}, 20, nil, []string{"0+400", "20+400"}},
+		"beyond a round list, an error": {functionsDouble{total: 20, most: 400, count: own, fails: beyond(20, 400)}, 20, nil, []string{"0+400", "20+400"}},
+		"counts off at 400":             {functionsDouble{total: 900, most: 400, count: func(int) int { return 800 }}, 900, nil, nil},
+		"next page fails, not counted":  {functionsDouble{total: 900, most: 400, fails: beyond(400, 500)}, 400, &archive.ListError{Listed: 400, Counted: -1}, nil},
+		"next page is refused, counted": {functionsDouble{total: 900, most: 400, count: always(900), fails: beyond(400, 400)}, 400, &archive.ListError{Listed: 400, Counted: 900}, nil},
+		"a page of 400 is too large":    {functionsDouble{total: 130, most: 400, count: always(130), fails: func(_, limit int) int { return map[bool]int{true: 500}[limit > 50] }}, 130, nil, nil},
+		"such a function in a round list, not counted": {functionsDouble{total: 20, most: 400, fails: func(marker, limit int) int {
+			if marker == 20 {
+				return 400
+			}
+			return covers(7)(marker, limit)
+		}}, 19, &archive.ListError{Listed: 19, Counted: -1}, nil},
 		"a function that fails any page": {functionsDouble{total: 900, most: 400, count: always(900), fails: covers(500)}, 899, &archive.ListError{Listed: 899, Counted: 900}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
