@@ -25,18 +25,19 @@ func TestGapOfAnOutage(t *testing.T) {
 		between bool   // another function was archived until a day ago
 		order   func(o archive.Order) archive.Order
 		want    int // hours of the gap
+		rests   int // of the function that rested before it
 	}{
-		"run":                      {askedBy: "run", outage: 10 * days, want: 3 * days},
-		"once":                     {askedBy: "once", outage: 8 * days, want: days},
-		"shorter than that":        {askedBy: "run", outage: 6 * days},
+		"run":                      {askedBy: "run", outage: 10 * days, want: 3 * days, rests: 3*days + 3},
+		"once":                     {askedBy: "once", outage: 8 * days, want: days, rests: days + 3},
+		"just as long":             {askedBy: "run", outage: 7 * days, rests: 3},
 		"only a backfill":          {askedBy: "backfill", outage: 10 * days},
 		"another function went on": {askedBy: "run", outage: 10 * days, between: true},
-		"years":                    {askedBy: "run", outage: 3 * 365 * days, want: 366 * days},
+		"years":                    {askedBy: "run", outage: 3 * 365 * days, want: 366 * days, rests: 366 * days},
 		"a backfill after it": {askedBy: "run", outage: 10 * days, order: func(o archive.Order) archive.Order {
 			o.Older, o.Follow = false, false
 			return o
 		}},
-		"a short lookback": {askedBy: "run", outage: 10 * days, want: 3 * days, order: func(o archive.Order) archive.Order {
+		"a short lookback": {askedBy: "run", outage: 10 * days, want: 3 * days, rests: 3*days + 3, order: func(o archive.Order) archive.Order {
 			o.Range.From = o.Range.To.Add(-2 * archive.Hour)
 			return o
 		}},
@@ -69,8 +70,8 @@ func TestGapOfAnOutage(t *testing.T) {
 			}
 			for _, d := range due {
 				want := test.want
-				if d.Name == "rests" && want > 0 && want < 366*days {
-					want += 3
+				if d.Name == "rests" {
+					want = test.rests
 				}
 				if d.Name != "other" && d.Windows != want+o.Range.Windows() {
 					t.Errorf("%s: %d windows are due, want %d and %d of the range", d.Name, d.Windows, want, o.Range.Windows())
