@@ -57,7 +57,7 @@ const ageQuestions = 5
 func (r *run) proveAge(ctx context.Context, functions []archive.Known) error {
 	if !r.unprovenFrom.IsZero() {
 		for i, f := range functions {
-			age := r.Clock.Now().Sub(r.unprovenFrom)
+			age := r.Clock.Now().Sub(r.unprovenFrom) + archive.Hour
 			if i == ageQuestions || r.learned.age() >= age {
 				break
 			}
@@ -75,7 +75,7 @@ func (r *run) proveAge(ctx context.Context, functions []archive.Known) error {
 			p.Expired -= min(p.Expired, int64(n))
 			p.Complete += int64(n)
 			for _, missed := range r.missedUnproven {
-				if missed <= age+archive.Hour {
+				if missed <= age {
 					p.Missed--
 				}
 			}
