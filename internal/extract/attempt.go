@@ -15,9 +15,9 @@ import (
 )
 
 // try makes one attempt of a call, once the gate lets it start and a slot is free.
-func (c *Caller) try(ctx context.Context, began time.Time, call func(http.RoundTripper) error) error {
+func (c *Caller) try(ctx context.Context, r *retries, call func(http.RoundTripper) error) error {
 	// A function that is throttled alone takes no slot while it waits.
-	passed, err := c.gate.enterOwn(ctx, callOf(ctx).Function, began)
+	passed, err := c.gate.enterOwn(ctx, r.options.Function, r.began)
 	if err != nil {
 		return err
 	}
@@ -26,10 +26,12 @@ func (c *Caller) try(ctx context.Context, began time.Time, call func(http.RoundT
 		return context.Cause(ctx)
 	}
 	defer c.slots.Release(1)
-	if err := c.gate.enterShared(ctx, passed, began); err != nil {
+	if err := c.gate.enterShared(ctx, passed, r.began); err != nil {
 		c.gate.cancel(passed)
 		return err
 	}
+	started := c.options.Clock.Now()
+	defer func() { r.took = c.options.Clock.Now().Sub(started) }()
 	attemptCtx, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
 	a := &attempt{caller: c, ctx: attemptCtx}

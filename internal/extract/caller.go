@@ -79,6 +79,9 @@ func NewCaller(o Options) *Caller {
 	if o.Transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.MaxIdleConnsPerHost = o.Concurrency
+		// HTTP/1 alone: over HTTP/2 the empty body of neverReplayed would be sent.
+		t.Protocols = new(http.Protocols)
+		t.Protocols.SetHTTP1(true)
 		o.Transport = t
 	}
 	if o.Clock == nil {
@@ -128,11 +131,11 @@ func (c *Caller) Answered() bool { return c.answered.Load() }
 // returns a *StatusError, even if call wrapped or replaced it. When ctx ends, Do ends the
 // running attempt at once and returns the context's cause.
 func (c *Caller) Do(ctx context.Context, call func(http.RoundTripper) error) error {
-	began := c.options.Clock.Now()
-	r := retries{options: callOf(ctx), budget: c.options.RetryBudget, backOff: newBackOff()}
+	r := retries{
+		options: callOf(ctx), budget: c.options.RetryBudget, backOff: newBackOff(), began: c.options.Clock.Now(),
+	}
 	for {
-		started := c.options.Clock.Now()
-		err := c.try(ctx, began, call)
+		err := c.try(ctx, &r, call)
 		if err == nil {
 			return nil
 		}
@@ -144,12 +147,13 @@ func (c *Caller) Do(ctx context.Context, call func(http.RoundTripper) error) err
 		}
 		var pause time.Duration
 		if status := statusOfError(err); status != nil && status.Throttled() {
-			if pause, err = c.gate.afterRefusal(status, began); err != nil {
-				return err
+			var busy error
+			if pause, busy = c.gate.afterRefusal(status, r.began); busy != nil {
+				return busy
 			}
 		} else {
 			var again bool
-			if pause, again = r.next(err, c.options.Clock.Now().Sub(started), c.Answered()); !again {
+			if pause, again = r.next(err, c.Answered()); !again {
 				return withTries(r.tried, err)
 			}
 		}

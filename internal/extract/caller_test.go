@@ -182,6 +182,27 @@ func TestDoTries(t *testing.T) {
 	}
 }
 
+// One stray 401 is tried again, and is no try. For a login, a 401 is final.
+func TestDoStrayUnauthorized(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		call  extract.Call
+		calls int64
+	}{"plain": {extract.Call{}, 2}, "one try": {extract.Call{Tries: 1}, 2}, "login": {extract.Call{Login: true}, 1}} {
+		url := serve(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+			if n == 0 {
+				w.WriteHeader(http.StatusUnauthorized)
+			}
+			fmt.Fprint(w, "good")
+		})
+		c := newCaller(t, newClock(), extract.Options{})
+		err := c.Do(extract.WithCall(t.Context(), test.call), get(url, nil))
+		if (err == nil) != (test.calls == 2) || c.Stats().Calls != test.calls {
+			t.Errorf("%s: %v after %d calls", name, err, c.Stats().Calls)
+		}
+	}
+}
+
 func TestDoUnreachable(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(http.NotFoundHandler())

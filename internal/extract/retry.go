@@ -17,6 +17,8 @@ type retries struct {
 	budget  time.Duration
 	backOff *backoff.ExponentialBackOff
 
+	began   time.Time     // when the call was asked for
+	took    time.Duration // by the last attempt, without the time that it waited for its start
 	tried   int           // attempts that failed
 	failing time.Duration // these attempts and the pauses after them
 	lost    int           // attempts that found a kept connection closed
@@ -27,9 +29,8 @@ type retries struct {
 const maxLost = 3
 
 // next reports whether the call is made again after an error other than throttling, and
-// after which pause. took
-// is how long the attempt took, and answered whether the source has ever answered.
-func (r *retries) next(err error, took time.Duration, answered bool) (pause time.Duration, again bool) {
+// after which pause. answered is whether the source has ever answered.
+func (r *retries) next(err error, answered bool) (pause time.Duration, again bool) {
 	if lost := (*lostConnectionError)(nil); errors.As(err, &lost) && r.lost < maxLost {
 		r.lost++
 		return 0, true
@@ -54,7 +55,7 @@ func (r *retries) next(err error, took time.Duration, answered bool) (pause time
 	if r.options.Tries > 0 {
 		pause = min(pause, firstPause)
 	}
-	r.failing += took + pause
+	r.failing += r.took + pause
 	return pause, again && r.failing <= r.budget
 }
 

@@ -122,6 +122,25 @@ func TestThrottledCallWaits(t *testing.T) {
 	}
 }
 
+// The time that a call waits while the source throttles is no part of its retry budget.
+func TestThrottlingSpendsNoBudget(t *testing.T) {
+	t.Parallel()
+	url := serve(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		switch {
+		case n < 20:
+			w.WriteHeader(http.StatusTooManyRequests)
+		case n < 22:
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		_, _ = io.WriteString(w, "good")
+	})
+	clock := newClock()
+	c := newCaller(t, clock, extract.Options{RetryBudget: 10 * time.Second})
+	if err := c.Do(t.Context(), get(url, nil)); err != nil || clock.Now().Sub(noon) < time.Minute {
+		t.Errorf("%v after %v", err, clock.Now().Sub(noon))
+	}
+}
+
 // When the source has accepted nothing for the patience, calls end with ErrBusy, which
 // names the last refusal. A later call has a patience of its own.
 func TestPatience(t *testing.T) {
