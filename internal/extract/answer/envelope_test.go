@@ -63,6 +63,25 @@ func TestEnvelopeErrors(t *testing.T) {
 	}
 }
 
+// An error is found where another value is in the place of the list.
+func TestEnvelopeInsteadOfList(t *testing.T) {
+	t.Parallel()
+	for value, says := range map[string]string{`""`: "is not a list", `{}`: "is not a list", `{"code":1}`: "is not a list", `null`: "", `[]`: ""} {
+		for _, code := range []string{"0", "429"} {
+			err := ReadObject(strings.NewReader(`{"list":`+value+`,"code":`+code+`}`), func(name string, d *jsontext.Decoder) error {
+				return ReadElements(d, name, func(jsontext.Value) {})
+			})
+			var found *EnvelopeError
+			if errors.As(err, &found) != (code == "429") {
+				t.Errorf("%s, %s: %v", value, code, err)
+			}
+			if code == "0" && (err == nil) != (says == "") {
+				t.Errorf("%s, %s: %v", value, code, err)
+			}
+		}
+	}
+}
+
 // An answer may say that it is no error.
 func TestEnvelopeOfSuccess(t *testing.T) {
 	t.Parallel()

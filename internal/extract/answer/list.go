@@ -40,6 +40,7 @@ func readObject(d *jsontext.Decoder, member func(name string, d *jsontext.Decode
 	case opening.Kind() != '{':
 		return around, errors.New("the answer is not an object")
 	}
+	var notList *notListError
 	for d.PeekKind() != '}' {
 		token, err := d.ReadToken()
 		name := token.String() // reading on changes the token
@@ -53,15 +54,26 @@ func readObject(d *jsontext.Decoder, member func(name string, d *jsontext.Decode
 		default:
 			err = member(name, d)
 		}
-		if err != nil {
+		if err != nil && !errors.As(err, &notList) { // the envelope may say why there is no list
 			return around, fmt.Errorf("the answer is cut or broken: %w", err)
 		}
 	}
 	if _, err := d.ReadToken(); err != nil {
 		return around, fmt.Errorf("the answer is cut or broken: %w", err)
 	}
-	return around, expectEnd(d)
+	if err := expectEnd(d); err != nil {
+		return around, err
+	}
+	if notList != nil && around.err() == nil {
+		return around, notList
+	}
+	return around, nil
 }
+
+// A notListError means that another value is in the place of a list.
+type notListError struct{ name string }
+
+func (e *notListError) Error() string { return e.name + " is not a list" }
 
 // expectEnd reads the end of the body. Any data before it is an error.
 func expectEnd(d *jsontext.Decoder) error {
@@ -77,14 +89,14 @@ func expectEnd(d *jsontext.Decoder) error {
 // ReadElements reads a list, and calls element for each element. null is an empty
 // list. The element's memory is reused after the call. name is for errors.
 func ReadElements(d *jsontext.Decoder, name string, element func(jsontext.Value)) error {
-	opening, err := d.ReadToken()
-	switch {
-	case err != nil:
+	if kind := d.PeekKind(); kind != '[' {
+		if err := d.SkipValue(); err != nil || kind == 'n' {
+			return err
+		}
+		return &notListError{name}
+	}
+	if _, err := d.ReadToken(); err != nil {
 		return err
-	case opening.Kind() == 'n':
-		return nil
-	case opening.Kind() != '[':
-		return fmt.Errorf("%s is not a list", name)
 	}
 	for d.PeekKind() != ']' {
 		value, err := d.ReadValue()
@@ -93,7 +105,7 @@ func ReadElements(d *jsontext.Decoder, name string, element func(jsontext.Value)
 		}
 		element(value)
 	}
-	_, err = d.ReadToken()
+	_, err := d.ReadToken()
 	return err
 }
 
