@@ -293,8 +293,7 @@ SELECT l.provider,
         ('edge', 'seconds', 'the greatest age of a beginning that the source accepts in a question'),
         ('rate', 'calls per second', 'how many calls the source accepts')
     ) AS m (what, unit, meaning) USING (what)
-  LEFT JOIN functions f ON f.function_id = l.function_id
- WHERE l.value > 0; -- 0: what was learned before does not hold any more
+  LEFT JOIN functions f ON f.function_id = l.function_id;
 
 COMMENT ON VIEW source_limits IS
     'What the archiver has learned of each source: limits that its questions keep to. archiver check and archiver status show them.';
@@ -342,6 +341,11 @@ COMMENT ON COLUMN source_lists.whole_at IS
     'When the list was last whole. NULL for never.';
 COMMENT ON COLUMN source_lists.last_error IS
     'Why the list was not whole. NULL if it was.';
+
+COMMENT ON COLUMN invocations.extra IS
+    'Fields that have no column, under the source''s own names. archiver.start_time and archiver.end_time are times that cannot be true: more than a year from the hours that were asked for.';
+COMMENT ON COLUMN invocation_history.extra IS
+    'Fields that have no column, under the source''s own names. archiver.start_time and archiver.end_time are times that cannot be true: more than a year from the hours that were asked for.';
 
 -- Columns that mean the same as in the tables of 00001_schema.sql.
 -- +goose StatementBegin
