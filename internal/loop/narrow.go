@@ -42,8 +42,8 @@ func (w *walker) read(ctx context.Context, q question, open archive.Walk) (answe
 	case q.windows() <= 1:
 		return w.halve(ctx, answer{question: q, end: endMany, count: -1})
 	case q.decides():
-		widest := w.learned.seconds(archive.LearnedRange)
-		pieces := q.span.Cut(int((q.width() + widest - 1) / widest))
+		most := max(1, int((w.learned.seconds(archive.LearnedRange)-2*archive.QueryMargin)/archive.Hour))
+		pieces := q.span.Cut((q.windows() + most - 1) / most)
 		return answer{question: q, end: endCut, cut: pieces, begun: open.Cursor != ""}, nil
 	}
 	a, err := w.walk(ctx, q, open)
@@ -277,11 +277,39 @@ func (w *walker) narrow(ctx context.Context, a answer) (answer, error) {
 	}
 	if j.whole() && a.windows() > 1 && len(got[0].parts)+len(got[1].parts) == 0 {
 		// Both halves were answered, each as one question. If the whole is still refused, it is too wide.
-		if _, err := w.peek(ctx, archive.Query{From: a.from, To: a.to, Limit: 1, Tries: 1}); err != nil {
-			w.learned.set(archive.LearnedRange, int64(max(halves[0].width(), halves[1].width())/time.Second), w.Clock.Now())
+		if err := w.findWidest(ctx, a.question, max(halves[0].width(), halves[1].width())); err != nil {
+			return a, err
 		}
 	}
 	return j, nil
+}
+
+// findWidest finds out how many windows a question may have, if the source refuses this
+// one because of its width: it answers one as wide as answered. It makes at most eleven
+// calls for a question of a month.
+func (w *walker) findWidest(ctx context.Context, q question, answered time.Duration) error {
+	windows, refused := int((answered-2*archive.QueryMargin)/archive.Hour), q.windows()+1
+	for refused-windows > 1 && w.spend(1) {
+		middle := (windows + refused) / 2
+		if refused > q.windows() {
+			middle = q.windows()
+		}
+		wide := questionOf(archive.Span{From: q.span.From, To: q.span.From.Add(time.Duration(middle) * archive.Hour)})
+		_, err := w.peek(ctx, archive.Query{From: wide.from, To: wide.to, Limit: 1, Tries: narrowTries})
+		var failed *pageError
+		switch {
+		case err == nil && middle == q.windows():
+			return nil // the width was not the cause
+		case err == nil:
+			windows, answered = middle, wide.width()
+		case errors.As(err, &failed):
+			refused = middle
+		default:
+			return err
+		}
+	}
+	w.learned.set(archive.LearnedRange, int64(answered/time.Second), w.Clock.Now())
+	return nil
 }
 
 // readPieces reads the pieces of a question one by one.
