@@ -143,7 +143,7 @@ type Outcome struct {
 	// Counts are the source's numbers of records by window; nil if the source's numbers
 	// are unknown. In a map, a missing window has no records.
 	Counts map[time.Time]int
-	// Expired are the windows of the span that are expired, whatever State says.
+	// Expired are the windows of the span that are expired, regardless of State.
 	Expired map[time.Time]Expired
 	// Refusal says, with StateShort, which part of the window is short. Its Reason is
 	// empty: see Err.
