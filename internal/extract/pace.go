@@ -24,16 +24,20 @@ const (
 	paceOutage   = 90 * time.Second // refusals for longer than this have another cause than a window
 )
 
-// A pace finds out how many calls the source accepts, which is unknown: so many a second
-// or a minute, counted in fixed or sliding windows or by a token bucket, and other clients
-// may share them. Calls are evenly spaced, because a bucket may hold a single token.
+// A pace finds out how many calls a source accepts. The limit is unknown. Sources count the
+// calls of a second or of a minute, in fixed or sliding windows or with a token bucket, and
+// other clients may share the limit. Calls are evenly spaced, because a bucket may hold a
+// single token.
 //
-// A limit is unknown until the source refuses a call. Then the pace takes as the limit
-// what was accepted in the last second. If nothing was, it is the minute's limit that is
-// used up. At first a limit may be far too low, so it grows fast, until a second refusal
-// comes. From then on it grows by at most one call a window, and faster again if it grows
-// far beyond the last refusal. While the source refuses all calls, one call at a time
-// tries, and the pauses between them double.
+// As long as the source refuses no call, no limit is known. At the first refusal, the calls
+// accepted in the last second become the second's limit. If none were accepted in the last
+// second, or the source asks for a longer pause, the calls accepted in the last minute
+// become the minute's limit. Such a limit may be far too low, so it grows with each
+// accepted call (slow start) until the next refusal. From then on it is cut at each refusal,
+// and grows by at most one call a window. Far above the last refusal it grows fast again.
+//
+// While the source refuses all calls, one call at a time tries, and the pauses between
+// these calls double.
 //
 // A pace is not safe for concurrent use.
 type pace struct {
@@ -43,17 +47,21 @@ type pace struct {
 	slot    time.Time    // of the last call; the next is an interval later
 	until   time.Time    // no call starts before
 
-	events    int // refusals that changed the pace: those of calls that started after the last change
-	underWay  int // calls that started since the last event
-	ramp      int // most calls under way while no limit is known
-	refusals  int // events in a row
-	since     time.Time
-	refusedAt time.Time     // latest start of a refused call
-	latest    time.Time     // latest start of an accepted call
-	counted   time.Time     // calls before it do not count for the minute
-	atFirst   [2]paceWindow // the windows before the first refusal in a row
-	atEvent   [2]paceWindow // the windows before the last event
-	event     refusedCall
+	// An event is a refusal that changes the pace. Refusals of calls that started before
+	// the last event are part of it: the pace was already too high.
+	events   int
+	event    refusedCall   // the last event
+	atEvent  [2]paceWindow // the windows before the last event
+	underWay int           // calls that started since the last event
+	ramp     int           // most calls under way while no limit is known
+
+	refusals int           // events in a row, without an accepted call that started later
+	since    time.Time     // when the first of them came
+	atFirst  [2]paceWindow // the windows before the first of them
+
+	refusedAt time.Time // latest start of a refused call
+	latest    time.Time // latest start of an accepted call
+	counted   time.Time // calls before it do not count for the minute
 }
 
 // A refusedCall is a call whose refusal changed the pace.
@@ -74,10 +82,10 @@ type paceWindow struct {
 	level   float64 // the limit at the last refusal
 	count   float64 // calls accepted in the window before the last refusal; 0 for none
 	fast    bool    // the limit grows with each accepted call
-	steps   int     // accepted calls since it last grew
+	steps   int     // accepted calls since the limit last grew
 	stepped int     // accepted calls between two steps of growth
 	grown   time.Time
-	blamed  bool    // for the refusals in a row
+	blamed  bool    // the refusals in a row have cut the limit
 	named   float64 // the limit that the source has named; infinite if none
 	namedAt time.Time
 }
@@ -107,7 +115,7 @@ func newPace(maxRate float64) *pace {
 func (p *pace) delay(now time.Time) (d time.Duration, answer bool) {
 	switch {
 	case p.refusals > 0:
-		return p.until.Sub(now), p.underWay > 0
+		return max(p.slot.Add(spacing(p.maxRate)).Sub(now), p.until.Sub(now)), p.underWay > 0
 	case p.underWay >= p.ramp && math.IsInf(p.rate(), 1):
 		return 0, true
 	}
@@ -130,9 +138,10 @@ func (p *pace) start(now time.Time, waited bool) *pacedCall {
 }
 
 // next is when the spacing allows the next call.
-func (p *pace) next() time.Time {
-	return p.slot.Add(time.Duration(float64(time.Second) / p.rate()))
-}
+func (p *pace) next() time.Time { return p.slot.Add(spacing(p.rate())) }
+
+// spacing is the time between two calls at a rate.
+func spacing(rate float64) time.Duration { return time.Duration(float64(time.Second) / rate) }
 
 // rate is in calls a second.
 func (p *pace) rate() float64 { return min(p.maxRate, p.binding().rate()) }
@@ -231,7 +240,6 @@ func (p *pace) unblock(c *pacedCall, last, now time.Time) {
 		w.blamed = false
 	}
 	p.refusals, p.ramp = 0, 1
-	p.slot = c.started
 }
 
 // grow raises a limit that has held a call back.

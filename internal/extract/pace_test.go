@@ -161,6 +161,12 @@ func TestPaceIsBounded(t *testing.T) {
 	if accepted, refused := tally(calls, 0, time.Minute); accepted < 60*7-1 || accepted > 60*7+1 || refused > 0 {
 		t.Errorf("%d calls in a minute, %d refused", accepted, refused)
 	}
+	none := func(time.Time) bool { return false }
+	for i, calls := 1, simulate(newPace(0.1), none, 8, 20*time.Millisecond, 5*time.Minute); i < len(calls); i++ {
+		if pause := calls[i].at - calls[i-1].at; pause < 10*time.Second {
+			t.Errorf("call %d came after %v", i, pause)
+		}
+	}
 }
 
 // A pace that was learned earlier is where the next process begins: it meets few refusals.
