@@ -198,7 +198,8 @@ type Store interface {
 	// Function and, for LearnedCount, Value.
 	Learn(ctx context.Context, source SourceID, learned []Learned) error
 	// Prove makes windows complete that are expired and unproven: those of the source
-	// that began at most age before they were read. It returns how many.
+	// that began at most age before they were read, and those that ended at most age
+	// before, if no earlier window is unproven. It returns how many.
 	Prove(ctx context.Context, source SourceID, age time.Duration) (int, error)
 
 	// EndList notes whether the list of functions that began at this time was whole:

@@ -95,7 +95,8 @@ func (s *Store) Unlearn(ctx context.Context, source archive.SourceID) (int, erro
 }
 
 // Prove makes windows complete that are expired and unproven: those of the source that
-// ended at most age before they were read. It returns how many.
+// began at most age before they were read, and those that ended at most age before, if no
+// earlier window is unproven. It returns how many.
 func (s *Store) Prove(ctx context.Context, source archive.SourceID, age time.Duration) (int, error) {
 	args := pg.Args{"provider": source.Provider, "region": source.Region, "project": source.ProjectID, "age": age}
 	functions, err := pg.CollectBy(ctx, s.pool, pgx.RowTo[int32], "functions with unproven windows", `
@@ -104,8 +105,7 @@ func (s *Store) Prove(ctx context.Context, source archive.SourceID, age time.Dur
 		 WHERE provider = @provider AND region = @region AND project_id = @project AND EXISTS (
 			SELECT
 			  FROM archiver_internal.windows w
-			 WHERE w.function_id = f.function_id AND state = 'expired' AND unproven
-			   AND completed_at - window_start <= @age::interval + interval '1 hour' OFFSET 0)`, args)
+			 WHERE w.function_id = f.function_id AND state = 'expired' AND unproven OFFSET 0)`, args)
 	if err != nil || len(functions) == 0 {
 		return 0, err
 	}

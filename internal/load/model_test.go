@@ -205,8 +205,16 @@ func (w *modelWindow) end(key windowKey, m *model, state archive.State, o archiv
 
 // prove makes unproven windows complete. All functions are of one source.
 func (m *model) prove(age time.Duration) (n int) {
+	unproven := func(key windowKey, w modelWindow) (began time.Duration, ok bool) {
+		return w.completed.Sub(key.start), w.state == archive.StateExpired && w.expired.Unproven && !w.completed.IsZero()
+	}
+	older := false // a window that stays unproven
 	for key, w := range m.windows {
-		if w.state == archive.StateExpired && w.expired.Unproven && !w.completed.IsZero() && w.completed.Sub(key.start.Add(archive.Hour)) <= age {
+		began, ok := unproven(key, w)
+		older = older || ok && began > age+archive.Hour
+	}
+	for key, w := range m.windows {
+		if began, ok := unproven(key, w); ok && (began <= age || began <= age+archive.Hour && !older) {
 			w.state, w.expired, w.err = archive.StateComplete, archive.Expired{}, ""
 			if records, _, rejected := m.count(key); w.source == "" {
 				w.source = fmt.Sprint(records + rejected)

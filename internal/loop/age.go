@@ -72,8 +72,9 @@ func (r *run) proveAge(ctx context.Context, functions []archive.Known) error {
 			return fmt.Errorf("note which quiet windows are complete: %w", err)
 		}
 		r.progress.Update(func(p *archive.Totals) {
-			p.Expired -= min(p.Expired, int64(n))
-			p.Complete += int64(n)
+			ofThisRun := min(p.Expired, int64(n))
+			p.Expired -= ofThisRun
+			p.Complete += ofThisRun
 			for _, missed := range r.missedUnproven {
 				if missed <= age {
 					p.Missed--
