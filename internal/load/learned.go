@@ -98,7 +98,7 @@ func (s *Store) Unlearn(ctx context.Context, source archive.SourceID) (int, erro
 // began at most age before they were read, and those that ended at most age before, if no
 // earlier window is unproven. It returns how many.
 func (s *Store) Prove(ctx context.Context, source archive.SourceID, age time.Duration) (int, error) {
-	args := pg.Args{"provider": source.Provider, "region": source.Region, "project": source.ProjectID, "age": age}
+	args := pg.Args{"provider": source.Provider, "region": source.Region, "project": source.ProjectID}
 	functions, err := pg.CollectBy(ctx, s.pool, pgx.RowTo[int32], "functions with unproven windows", `
 		SELECT function_id
 		  FROM functions f
