@@ -40,6 +40,7 @@ type answer struct {
 	// smaller one can be asked.
 	smallest archive.Span
 	stuck    bool
+	holes    bool // records were passed over, around smallest
 
 	parts   []answer // of several windows, if they are decided one by one
 	leaves  []leaf   // of a window that was read in parts

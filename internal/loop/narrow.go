@@ -64,6 +64,9 @@ func (w *walker) read(ctx context.Context, q question, open archive.Walk) (answe
 	case endUnproven, endMany, endShort:
 		return w.halve(ctx, a)
 	case endFailed:
+		if named, err := w.nameHole(ctx, &a); named || err != nil {
+			return a, err
+		}
 		return w.narrow(ctx, a)
 	default:
 		return a, nil
@@ -275,7 +278,8 @@ func (w *walker) narrow(ctx context.Context, a answer) (answer, error) {
 		// The halves share one second. If the source excludes borders, none of them had it.
 		return a, nil
 	}
-	if j.whole() && a.windows() > 1 && len(got[0].parts)+len(got[1].parts) == 0 {
+	single := len(got[0].parts)+len(got[1].parts)+len(got[0].leaves)+len(got[1].leaves) == 0
+	if j.whole() && single && halves[0].width() > time.Minute {
 		// Both halves were answered, each as one question. If the whole is still refused, it is too wide.
 		if err := w.findWidest(ctx, a.question, max(halves[0].width(), halves[1].width())); err != nil {
 			return a, err

@@ -18,7 +18,7 @@ func (w *walker) passPage(ctx context.Context, q question, at *position, t, befo
 	if t.offset >= 0 && w.offsets != nil {
 		offset = t.offset
 	}
-	if size == 1 || q.page && (t.pages == 0 || offset < 0) {
+	if offset < 0 && (size == 1 || q.page) || q.page && t.pages == 0 && !q.narrowest() {
 		return a, nil, nil
 	}
 	if err := w.answers(ctx, failed); err != nil {
@@ -41,8 +41,8 @@ func (w *walker) pageSize() int {
 }
 
 // smallerPageHelps asks for one record: the first one of a question whose first page
-// failed, or the one after a later page. If the source does not give that one either, the
-// cause lies in the span, or the list goes no further.
+// failed, or the one after a later page, and then for the next one. If the source gives
+// neither, the cause lies in the span, or the list goes no further.
 func (w *walker) smallerPageHelps(ctx context.Context, q question, at position, t *tally, offset, size int) (bool, error) {
 	query := w.query(q, at)
 	query.Limit, query.Tries = 1, narrowTries
@@ -56,6 +56,10 @@ func (w *walker) smallerPageHelps(ctx context.Context, q question, at position, 
 	}
 	_, err := w.peek(ctx, query)
 	var failed *pageError
+	if errors.As(err, &failed) && offset >= 0 && !further {
+		query.Cursor = w.offsets.CursorAt(offset + 1) // it may be that record alone that fails
+		_, err = w.peek(ctx, query)
+	}
 	if !errors.As(err, &failed) {
 		return err == nil, err
 	}
@@ -144,14 +148,28 @@ func (h hole) span(q question) archive.Span {
 	if s.To.IsZero() {
 		s.To = q.to
 	}
-	s.From, s.To = s.From.Truncate(time.Second), s.To.Truncate(time.Second).Add(time.Second)
-	return s
+	return archive.Span{From: latest(s.From.Truncate(time.Second), q.from), To: earliest(s.To.Truncate(time.Second).Add(time.Second), q.to)}
+}
+
+// nameHole finds the smallest question that fails where records were passed over: their
+// place in the list tells it only if the list is sorted by time. If nothing fails there,
+// it reports false.
+func (w *walker) nameHole(ctx context.Context, a *answer) (named bool, err error) {
+	if !a.holes || a.narrowest() {
+		return a.holes, nil
+	}
+	part := a.question
+	part.from, part.to = a.smallest.From, a.smallest.To
+	part.part, part.page, part.begins, part.tries = true, true, true, narrowTries
+	got, err := w.read(ctx, part, archive.Walk{})
+	a.smallest, a.stuck = got.smallest, got.stuck
+	return err == nil && got.end == endFailed, err
 }
 
 // withHoles returns the answer to a walk that passed over records. All other windows of
 // the question are read again by themselves: that the list is sorted is not certain.
 func (w *walker) withHoles(a answer, t *tally) answer {
-	a.end, a.err, a.stuck = endFailed, &archive.SourceError{Err: t.holes[0].err}, true
+	a.end, a.err, a.stuck, a.holes = endFailed, &archive.SourceError{Err: t.holes[0].err}, true, true
 	a.smallest = t.holes[0].span(a.question)
 	for _, h := range t.holes[1:] {
 		s := h.span(a.question)

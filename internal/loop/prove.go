@@ -61,7 +61,7 @@ func (w *walker) judge(q question, t, before *tally, final bool) answer {
 	switch {
 	case t.mostlyUnusable():
 		a.end, a.err = endUnusable, errUnusable
-	case v == whole && len(t.holes) > 0:
+	case v != drifted && len(t.holes) > 0:
 		return w.withHoles(a, t)
 	case v != drifted && !t.proved && w.cutOff(t):
 		a.end = endMany

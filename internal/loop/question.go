@@ -48,6 +48,10 @@ func (q question) windows() int {
 	return q.span.Windows()
 }
 
+// narrowest reports whether no smaller question surely asks for the question's middle
+// second: the source may exclude both borders.
+func (q question) narrowest() bool { return q.width() <= 2*smallest }
+
 // halves divides the question in two. Where it decides several windows, each half
 // decides whole windows. Both halves ask for the two seconds of their border: then
 // none of their records is lost, whether the source includes borders or not. ok is

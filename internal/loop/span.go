@@ -60,14 +60,35 @@ func (w *walker) readWalk(ctx context.Context, open archive.Walk) (answer, error
 	}
 	refused := w.begun[open.Span.From].Refused
 	if q.windows() == 1 && !refused.From.Before(q.from) && refused.To.Sub(refused.From) < archive.Hour {
-		part := question{from: refused.From, to: refused.To, span: q.span, part: true, page: true, begins: true, tries: narrowTries}
-		a, err := w.read(ctx, part, archive.Walk{})
-		if err != nil || a.end == endFailed {
-			a.question, a.decided = q, false
+		a, err := w.askRefused(ctx, q, refused)
+		if err != nil {
 			return a, err
+		}
+		if a.end == endFailed {
+			edge, err := w.edge(ctx, q)
+			if err != nil || edge.IsZero() {
+				return a, err
+			}
+			return w.afterEdge(ctx, answer{question: q}, edge)
 		}
 	}
 	return w.read(ctx, q, open)
+}
+
+// askRefused asks for the part of a window that failed in an earlier run.
+func (w *walker) askRefused(ctx context.Context, q question, refused archive.Span) (a answer, err error) {
+	part := question{from: refused.From, to: refused.To, span: q.span, part: true, page: true, begins: true, tries: narrowTries}
+	if !part.narrowest() {
+		a, err = w.read(ctx, part, archive.Walk{})
+		a.question, a.decided = q, false
+		return a, err
+	}
+	// What it gives is kept already.
+	_, err = w.peek(ctx, w.query(part, position{}))
+	if failed := (*pageError)(nil); errors.As(err, &failed) {
+		return answer{question: q, end: endFailed, err: failed, smallest: refused, stuck: true}, nil
+	}
+	return a, err
 }
 
 // replace replaces the walk of a span that is cut by walks of its pieces, if the store
