@@ -84,11 +84,6 @@ func statusOfError(err error) (status *StatusError) {
 	return status
 }
 
-func isThrottled(err error) bool {
-	status := statusOfError(err)
-	return status != nil && status.Throttled()
-}
-
 func isUnauthorized(err error) bool {
 	status := statusOfError(err)
 	return status != nil && status.Status == http.StatusUnauthorized

@@ -80,10 +80,3 @@ func (q question) halves() (halves [2]question, ok bool) {
 func border(halves [2]question) question {
 	return question{from: halves[1].from, to: halves[0].to, part: true, tries: halves[0].tries}
 }
-
-// until returns the question for the time before and up to a second, and one second
-// more.
-func (q question) until(second time.Time) question {
-	q.to = second.Truncate(time.Second).Add(archive.QueryMargin)
-	return q
-}

@@ -129,7 +129,7 @@ func (r *run) failed(ctx context.Context, w *walker, t *turn, open archive.Walk,
 		return flushed
 	}
 	t.walks = nil
-	if !w.function.Missing.IsZero() {
+	if !w.function.Missing.IsZero() || !w.function.Gone.IsZero() {
 		return r.probablyDeleted(ctx, w, remaining, err)
 	}
 	if err := w.fail(ctx, &answer{question: questionOf(open.Span), err: err}); err != nil {
@@ -173,7 +173,7 @@ func (r *run) denied(ctx context.Context, err error) error {
 // probablyDeleted deals with an error of a function that whole lists of the source do not
 // name any more. Its windows stay as they are, until the source has forgotten all of them.
 func (r *run) probablyDeleted(ctx context.Context, w *walker, remaining []archive.Walk, err error) error {
-	if r.SourceRetention > 0 && r.Clock.Now().Sub(w.function.Missing) > r.SourceRetention {
+	if missing := w.function.Missing; !missing.IsZero() && r.SourceRetention > 0 && r.Clock.Now().Sub(missing) > r.SourceRetention {
 		return r.markGone(ctx, w, remaining)
 	}
 	w.gone = true
