@@ -131,18 +131,32 @@ func (w *walker) decide(ctx context.Context, a *answer) error {
 	return w.keeper.commit(ctx, archive.Batch{Walk: archive.Walk{Span: a.span}, Outcome: outcome, At: w.Clock.Now()})
 }
 
-// fail notes that the windows of an answer failed.
+// fail notes that the windows of an answer failed. Those that the source has forgotten by
+// now are expired: no later run can read them.
 func (w *walker) fail(ctx context.Context, a *answer) error {
+	s := a.span
+	if w.SourceRetention > 0 {
+		forgotten := archive.Span{From: s.From, To: earliest(s.To, archive.WindowOf(w.Clock.Now().Add(-w.SourceRetention)))}
+		if forgotten.From.Before(forgotten.To) {
+			if err := w.expire(ctx, forgotten); err != nil {
+				return err
+			}
+			s.From = forgotten.To
+		}
+	}
+	if s.Windows() == 0 {
+		return nil
+	}
 	refusal := archive.Refusal{Reason: a.err.Error(), Smallest: a.smallest, Stuck: a.stuck}
-	if err := w.claim.Fail(ctx, a.span, refusal, w.Clock.Now()); err != nil {
+	if err := w.claim.Fail(ctx, s, refusal, w.Clock.Now()); err != nil {
 		return fmt.Errorf("note that %s failed: %w", w.function.Name, err)
 	}
-	w.progress.Update(func(p *archive.Totals) { p.Decided(archive.StateFailed, a.span.Windows()) })
+	w.progress.Update(func(p *archive.Totals) { p.Decided(archive.StateFailed, s.Windows()) })
 	err := a.err
 	if !a.smallest.From.IsZero() && a.smallest != a.span {
 		err = fmt.Errorf("%w (the smallest question that fails: %s)", err, seconds(a.smallest))
 	}
-	w.notComplete(w.function.Function, a.span, err)
+	w.notComplete(w.function.Function, s, err)
 	return nil
 }
 

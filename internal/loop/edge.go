@@ -119,12 +119,14 @@ func (w *walker) expire(ctx context.Context, s archive.Span) error {
 		return err
 	}
 	o := archive.Outcome{State: archive.StateExpired, Expired: make(map[time.Time]archive.Expired)}
-	kept := max(believedAge, w.learned.seconds(archive.LearnedEdge))
-	now := w.Clock.Now()
+	kept, now := w.SourceRetention, w.Clock.Now()
+	if edge := w.learned.seconds(archive.LearnedEdge); edge > 0 {
+		kept = max(believedAge, edge) - archive.Hour
+	}
 	for hour := s.From; hour.Before(s.To); hour = hour.Add(archive.Hour) {
 		age := now.Sub(hour.Add(archive.Hour))
 		o.Expired[hour] = archive.Expired{
-			Missed: age-now.Sub(w.function.FirstSeen) < kept-archive.Hour,
+			Missed: age-now.Sub(w.function.FirstSeen) < kept,
 			Bare:   hour.Add(archive.Hour).Before(w.order.ForgottenBefore),
 		}
 	}
