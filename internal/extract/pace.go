@@ -21,6 +21,7 @@ const (
 	maxBlocked   = 15 * time.Second
 	longSecond   = 2 * time.Second  // a source that asks for a longer pause does not count seconds
 	pacePatience = 5                // pauses of the source's own without growth after a refusal
+	minuteFull   = 4                // refusals in a row after which the rest of a minute is waited for
 	paceOutage   = 90 * time.Second // refusals for longer than this have another cause than a window
 )
 
@@ -237,6 +238,10 @@ func (p *pace) unblock(c *pacedCall, last, now time.Time) {
 			// A token bucket gave one token in this time.
 			w.limit = min(w.named, max(w.limit, paceCut*float64(w.length)/float64(c.started.Sub(last))))
 		}
+		if w.blamed && !w.fast && w.length == time.Minute && now.Sub(p.since) > 3*spacing(w.rate()) {
+			// The source has counted the calls, not the time between them.
+			w.limit, w.level = min(w.limit, paceCut*w.count), w.count
+		}
 		w.blamed = false
 	}
 	p.refusals, p.ramp = 0, 1
@@ -290,6 +295,9 @@ func (p *pace) refuse(c *pacedCall, now time.Time, retryAfter time.Duration, nam
 	}
 	p.cut(now)
 	p.hold(now.Add(min(firstBlocked<<min(p.refusals-1, 10), maxBlocked)))
+	if m := &p.windows[minute]; p.refusals > minuteFull && m.blamed && !m.fast {
+		p.hold(p.counted.Add(m.length)) // the window probably began with the first call counted
+	}
 }
 
 func (p *pace) hold(until time.Time) {

@@ -87,6 +87,23 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// Where in its minute the source is at the first call makes no difference.
+func TestPaceAtAnyTimeOfTheMinute(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int{10, 30} {
+		for began := time.Duration(0); began < time.Minute; began += 1017 * time.Millisecond {
+			for _, latency := range []time.Duration{20 * time.Millisecond, 80 * time.Millisecond, 300 * time.Millisecond} {
+				source := fixedWindows(limit, time.Minute)
+				calls := simulate(newPace(0), func(at time.Time) bool { return source(at.Add(began)) }, 8, latency, 11*time.Minute)
+				accepted, refused := tally(calls, time.Minute, 11*time.Minute)
+				if accepted < 10*limit*8/10 || refused*10 > accepted {
+					t.Errorf("%d a minute, %v after its beginning, %v a call: %d accepted, %d refused", limit, began, latency, accepted, refused)
+				}
+			}
+		}
+	}
+}
+
 // With Retry-After, too, a limit is found and kept, and no call is refused because it came
 // too early.
 func TestPaceWithRetryAfter(t *testing.T) {
