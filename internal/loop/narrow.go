@@ -56,6 +56,14 @@ func (w *walker) read(ctx context.Context, q question, open archive.Walk) (answe
 		if err != nil && !errors.As(err, &failed) {
 			return a, err
 		}
+		if ok && a.seen < a.count { // the walk has stopped for the proof
+			count := a.count
+			q.byPages = true
+			if a, err = w.walk(ctx, q, archive.Walk{}); err != nil {
+				return a, err
+			}
+			ok = a.end == endUnproven && a.count == count
+		}
 		if ok {
 			a.end = endWhole
 		}

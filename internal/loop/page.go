@@ -148,7 +148,11 @@ func (h hole) span(q question) archive.Span {
 	if s.To.IsZero() {
 		s.To = q.to
 	}
-	return archive.Span{From: latest(s.From.Truncate(time.Second), q.from), To: earliest(s.To.Truncate(time.Second).Add(time.Second), q.to)}
+	s = archive.Span{From: latest(s.From.Truncate(time.Second), q.from), To: earliest(s.To.Truncate(time.Second).Add(time.Second), q.to)}
+	if !s.From.Before(s.To) {
+		return q.asked() // the list is not sorted by the starts
+	}
+	return s
 }
 
 // nameHole finds the smallest question that fails where records were passed over: their
