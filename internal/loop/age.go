@@ -51,9 +51,8 @@ func (r *run) unprovenBefore(hour time.Time) bool {
 // ageQuestions is how many functions are asked for one old record.
 const ageQuestions = 5
 
-// proveAge makes the windows of this run complete that are expired only because no
-// record as old was seen, if some record is as old. If this run saw none, proveAge asks a
-// few functions for one record older than the windows.
+// proveAge asks a few functions for one record older than the windows of this run that
+// are expired only because no record as old was seen, if this run saw no such record.
 func (r *run) proveAge(ctx context.Context, functions []archive.Known) error {
 	if !r.unprovenFrom.IsZero() {
 		for i, f := range functions {
@@ -66,6 +65,15 @@ func (r *run) proveAge(ctx context.Context, functions []archive.Known) error {
 			}
 		}
 	}
+	return nil
+}
+
+// keepLearned writes to the store what was learned of the source, and makes windows
+// complete that are expired only because no record as old was seen, if some record is as
+// old. It does so however the run ended.
+func (r *run) keepLearned(ctx context.Context) error {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), commitGrace)
+	defer stop()
 	if age := r.learned.seconds(archive.LearnedAge); age > 0 {
 		n, err := r.Store.Prove(ctx, r.Source.ID(), age)
 		if err != nil {
@@ -75,8 +83,9 @@ func (r *run) proveAge(ctx context.Context, functions []archive.Known) error {
 			ofThisRun := min(p.Expired, int64(n))
 			p.Expired -= ofThisRun
 			p.Complete += ofThisRun
+			first := r.Clock.Now().Sub(r.unprovenFrom) // since the end of the first window in doubt
 			for _, missed := range r.missedUnproven {
-				if missed <= age {
+				if missed <= age || missed <= age+archive.Hour && first <= age {
 					p.Missed--
 				}
 			}

@@ -191,6 +191,9 @@ func (w *walker) outcome(a answer) *archive.Outcome {
 		if age <= believedAge {
 			break // as are all later ones
 		}
+		if w.again.Holds(hour) {
+			continue // the archive has what the source gave earlier
+		}
 		n, counted := a.byWindow[hour]
 		counted = counted || a.byWindow != nil
 		old := w.SourceRetention > 0 && age > w.SourceRetention
@@ -206,8 +209,10 @@ func (w *walker) outcome(a answer) *archive.Outcome {
 		if old {
 			kept = w.SourceRetention
 		}
+		_, begun := w.begun[hour]
 		e := archive.Expired{
-			Missed: less || age-now.Sub(w.function.FirstSeen) < kept, Unproven: unproven,
+			// By force, windows are read again that may have been complete.
+			Missed: (less || age-now.Sub(w.function.FirstSeen) < kept) && (begun || !w.order.Force), Unproven: unproven,
 			Bare: hour.Add(archive.Hour).Before(w.order.ForgottenBefore),
 		}
 		if o.Expired == nil {

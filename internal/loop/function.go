@@ -241,7 +241,7 @@ func (r *run) readNext(ctx context.Context, w *walker, t *turn, work *archive.Wo
 		again = rereadBefore(work, &t.walks[0])
 	}
 	r.progress.Update(func(p *archive.Totals) { p.Windows += int64(again.Windows()) })
-	whole, err := r.readSpan(ctx, w, t, again.Span)
+	whole, err := r.readSpan(ctx, w, t, again.Span, again.Span)
 	if err != nil || w.gone {
 		return err
 	}

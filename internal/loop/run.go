@@ -98,6 +98,9 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	r.offsets, _ = a.Source.(archive.Offsets)
 	stopNotes := r.noteProgress(ctx, id, before)
 	err = r.read(ctx, &summary)
+	if kept := r.keepLearned(ctx); err == nil {
+		err = kept
+	}
 
 	stopNotes()
 	after := a.Source.Stats()
@@ -125,10 +128,10 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 // the source will forget first.
 func (r *run) read(ctx context.Context, summary *archive.Summary) error {
 	known, err := r.Store.Learned(ctx, r.Source.ID(), r.began.Add(-archive.LearnedLife))
+	r.learned = newLearned(known)
 	if err != nil {
 		return fmt.Errorf("look up what was learned of the source: %w", err)
 	}
-	r.learned = newLearned(known)
 	pacer, paced := r.Source.(archive.Pacer)
 	if paced {
 		pacer.StartPace(r.learned.value(archive.LearnedRate))

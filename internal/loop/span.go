@@ -17,24 +17,25 @@ const manyDenied = 20
 // span are complete. The walk's last pages may still wait for their commit when
 // readSpan returns without an error.
 //
-// The walk begins with the windows of again, which were complete before.
-func (r *run) readSpan(ctx context.Context, w *walker, t *turn, again archive.Span) (whole bool, err error) {
+// The walk begins with the windows of before, which are not this run's. Those of again
+// were complete before.
+func (r *run) readSpan(ctx context.Context, w *walker, t *turn, before, again archive.Span) (whole bool, err error) {
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
 	}
 	open := t.walks[0]
 	t.walks, t.cut = t.walks[1:], false
-	w.alive = false
+	w.alive, w.again = false, again
 	a, err := w.readWalk(ctx, open)
 	if err == nil && a.end == endCut {
 		t.walks, t.cut = append(newWalks(a.cut), t.walks...), true
 		return false, w.replace(ctx, a)
 	}
 	whole = err == nil && a.whole()
-	if !whole && again.Windows() > 0 {
+	if !whole && before.Windows() > 0 {
 		// The windows read again stay complete, and do not count in this run.
-		r.progress.Update(func(p *archive.Totals) { p.Windows -= int64(again.Windows()) })
-		open.Span.From, a.span.From = again.To, again.To
+		r.progress.Update(func(p *archive.Totals) { p.Windows -= int64(before.Windows()) })
+		open.Span.From, a.span.From = before.To, before.To
 	}
 	if err == nil {
 		err = w.decide(ctx, &a)
@@ -209,7 +210,7 @@ func (r *run) readAgain(ctx context.Context, w *walker, spans []archive.Span) (w
 	r.progress.Update(func(p *archive.Totals) { p.Windows += int64(windows(t.walks)) })
 	whole = true
 	for len(t.walks) > 0 && !w.gone {
-		ok, err := r.readSpan(ctx, w, &t, archive.Span{})
+		ok, err := r.readSpan(ctx, w, &t, archive.Span{}, t.walks[0].Span)
 		if err != nil {
 			return false, err
 		}

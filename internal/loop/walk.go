@@ -35,6 +35,7 @@ type walker struct {
 	newest  time.Time                   // the last due window of the function
 	begun   map[time.Time]archive.Begun // windows that earlier runs read in part
 	doubted []archive.Learned           // counts of complete spans that have to be proven
+	again   archive.Span                // windows read again, which were complete before: they do not expire
 	alive   bool                        // the function has answered since a question failed
 }
 
