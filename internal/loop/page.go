@@ -14,6 +14,7 @@ import (
 // failed, and the question has to be divided by time.
 func (w *walker) passPage(ctx context.Context, q question, at *position, t, before *tally, final bool, failed *pageError) (a answer, next *position, err error) {
 	a = answer{question: q, end: endFailed, err: failed, seen: t.distinct(), count: t.lastGiven, first: t.began, begun: t.pages > 0 || t.resumed > 0}
+	t.failed = true
 	size, offset := w.pageSize(), -1
 	if t.offset >= 0 && w.offsets != nil {
 		offset = t.offset
@@ -133,6 +134,7 @@ type hole struct {
 // pass notes that the next element of the list was passed over.
 func (t *tally) pass(err error) {
 	t.holes = append(t.holes, hole{before: t.lastStart, err: err})
+	t.offset++
 }
 
 // span returns the time in which the record that was passed over starts, within the

@@ -48,9 +48,10 @@ type tally struct {
 	firstStart time.Time // of the first record that has a start
 	lastStart  time.Time // of the last one
 	unsorted   bool      // the records are not in the order that was asked for
+	failed     bool      // a page has failed: others are not retried as long
 
 	pages     int
-	offset    int  // elements of the pages of this query; -1 if the walk resumed
+	offset    int  // elements of the pages of this query, those passed over included; -1 if the walk resumed
 	proved    bool // the count was proven
 	count     int  // the source's count of the query as of the latest page, -1 for none
 	lastGiven int  // the latest count that a page gave, -1 for none

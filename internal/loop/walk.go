@@ -141,6 +141,9 @@ func (w *walker) list(ctx context.Context, q question, at position, t, before *t
 	asked = 1
 	query := w.query(q, at)
 	query.Limit = int(w.learned.value(archive.LearnedPage))
+	if t.failed {
+		query.Tries = narrowTries
+	}
 	query.Ahead = func() bool {
 		if ctx.Err() != nil || !w.slots.takeSpare() {
 			return false
@@ -237,7 +240,7 @@ func (w *walker) shorterPage(ctx context.Context, q question, at position, t, be
 	short, whole := at.short, t.lastGiven
 	at.short = nil
 	query := w.query(q, at)
-	query.To, query.Cursor, query.Limit = short.to, "", int(w.learned.value(archive.LearnedPage))
+	query.To, query.Cursor, query.Limit, query.Tries = short.to, "", int(w.learned.value(archive.LearnedPage)), narrowTries
 	page, err := w.one(ctx, query)
 	var failed *pageError
 	switch {
