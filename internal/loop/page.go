@@ -166,6 +166,9 @@ func (w *walker) nameHole(ctx context.Context, a *answer) (named bool, err error
 	}
 	part := a.question
 	part.from, part.to = a.smallest.From, a.smallest.To
+	if part.width() >= a.width() {
+		return false, nil
+	}
 	part.part, part.page, part.begins, part.tries = true, true, true, narrowTries
 	got, err := w.read(ctx, part, archive.Walk{})
 	a.smallest, a.stuck = got.smallest, got.stuck
