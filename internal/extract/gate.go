@@ -217,13 +217,14 @@ func (g *gate) accept(p *passage, now time.Time) {
 
 func (g *gate) refuse(p *passage, refusal *StatusError, now time.Time) {
 	g.last = refusal
-	if g.busySince.IsZero() {
+	first := g.busySince.IsZero()
+	if first {
 		g.busySince = now
 	}
+	retryAt := now.Add(refusal.RetryAfter)
 	f := g.functions[p.function]
 	switch {
-	case p.function == "":
-		f = nil
+	case p.function == "": // a call of the source itself
 	case f == nil:
 		f = &refusedFunction{chance: 1}
 		g.functions[p.function] = f
@@ -234,12 +235,16 @@ func (g *gate) refuse(p *passage, refusal *StatusError, now time.Time) {
 		}
 		if p.own != nil {
 			f.lane.pace.refuse(p.own, now, refusal.RetryAfter, refusal.limits)
+			f.lane.pace.hold(retryAt)
 		}
 		f.refusedAt(now, g)
 		return
 	}
 	g.refused++
 	g.all.pace.refuse(p.shared, now, refusal.RetryAfter, refusal.limits)
+	if f == nil || !first { // else the pause may concern this function alone
+		g.all.pace.hold(retryAt)
+	}
 	if f != nil {
 		f.refusedAt(now, g)
 	}

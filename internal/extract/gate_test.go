@@ -97,6 +97,35 @@ func TestFunctionThrottledAlone(t *testing.T) {
 	}
 }
 
+// A long pause that the source asks one function for delays no other. If another function
+// is refused as well, all calls wait.
+func TestRetryAfterOfOneFunction(t *testing.T) {
+	t.Parallel()
+	r := newGateRun(t)
+	refuse := func(function string) {
+		p, err := r.gate.enterOwn(t.Context(), function, r.clock.Now())
+		if err == nil {
+			err = r.gate.enterShared(t.Context(), p, r.clock.Now())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.gate.leave(p, &StatusError{Status: http.StatusTooManyRequests, RetryAfter: time.Minute}, true)
+	}
+	r.call("one", true)
+	refuse("one")
+	r.call("another", true)
+	if waited := r.clock.Now().Sub(paceStart); waited > 2*time.Second {
+		t.Errorf("another function waited %v", waited)
+	}
+	refuse("one")
+	refuse("another")
+	r.call("third", true)
+	if waited := r.clock.Now().Sub(paceStart); waited < time.Minute {
+		t.Errorf("a third function waited %v", waited)
+	}
+}
+
 // A limit that concerns all calls is not taken for one of the function that meets it.
 func TestThrottledTogether(t *testing.T) {
 	t.Parallel()

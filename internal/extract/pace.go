@@ -269,7 +269,8 @@ func (p *pace) grow(w *paceWindow, now time.Time) {
 	w.limit = limit
 }
 
-// refuse takes a refusal into account.
+// refuse takes a refusal into account. retryAfter is the pause that the source asked for;
+// who calls refuse holds the calls back so long.
 func (p *pace) refuse(c *pacedCall, now time.Time, retryAfter time.Duration, named []namedLimit) {
 	c.refused = true
 	if p.refusals == 0 {
@@ -278,7 +279,6 @@ func (p *pace) refuse(c *pacedCall, now time.Time, retryAfter time.Duration, nam
 	for _, n := range named {
 		p.obey(n, now)
 	}
-	p.hold(now.Add(retryAfter))
 	if c.started.After(p.refusedAt) {
 		p.refusedAt = c.started
 	}
@@ -300,6 +300,7 @@ func (p *pace) refuse(c *pacedCall, now time.Time, retryAfter time.Duration, nam
 	}
 }
 
+// hold keeps calls from starting before a time.
 func (p *pace) hold(until time.Time) {
 	if until.After(p.until) {
 		p.until = until

@@ -101,6 +101,7 @@ func simulateRetryAfter(p *pace, source limitedSource, retryAfter func(time.Time
 			} else {
 				asked := retryAfter(now)
 				p.refuse(f.call, now, asked, nil)
+				p.hold(now.Add(asked))
 				if now.Sub(p.latest) > time.Second {
 					asked = max(asked, minThrottlePause)
 				}
