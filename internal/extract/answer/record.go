@@ -25,7 +25,7 @@ const StatusUnknown = "UNKNOWN"
 // it may still change, so it is RUNNING.
 func Status(known map[string]string, word string, ended bool) (status, sourceStatus string) {
 	status, ok := known[word]
-	if trimmed := strings.TrimSpace(word); !ok && trimmed == "" {
+	if trimmed := strings.TrimSpace(word); word == "" {
 		word = StatusUnknown
 	} else if !ok {
 		for name, s := range known {

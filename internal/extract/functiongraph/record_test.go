@@ -53,7 +53,7 @@ func TestRecord(t *testing.T) {
 		"unknown and ended":  {`"status":"Parked","end_time":"2019-10-25T15:37:27"`, archive.Invocation{Status: "Parked", End: at}},
 		"case and blanks":    {`"status":" Success\n"`, archive.Invocation{Status: "SUCCESS", SourceStatus: " Success\n"}},
 		"lower case":         {`"status":"wait"`, archive.Invocation{Status: "WAIT", SourceStatus: "wait"}},
-		"status blank":       {`"status":" "`, archive.Invocation{Status: "RUNNING", SourceStatus: "UNKNOWN"}},
+		"status blank":       {`"status":" "`, archive.Invocation{Status: "RUNNING", SourceStatus: " "}},
 		"status null":        {`"status":null`, archive.Invocation{Status: "RUNNING", SourceStatus: "UNKNOWN"}},
 		"status a number":    {`"status":3`, archive.Invocation{Status: "RUNNING", SourceStatus: "3"}},
 		"message an object":  {`"error_message":{"a":"\u0000"}`, archive.Invocation{Status: "RUNNING", SourceStatus: "UNKNOWN", ErrorMessage: `{"a":"\u0000"}`}},
