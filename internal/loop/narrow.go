@@ -296,34 +296,6 @@ func (w *walker) narrow(ctx context.Context, a answer) (answer, error) {
 	return j, nil
 }
 
-// findWidest finds out how many windows a question may have, if the source refuses this
-// one because of its width: it answers one as wide as answered. It makes at most eleven
-// calls for a question of a month.
-func (w *walker) findWidest(ctx context.Context, q question, answered time.Duration) error {
-	windows, refused := int((answered-2*archive.QueryMargin)/archive.Hour), q.windows()+1
-	for refused-windows > 1 && w.spend(1) {
-		middle := (windows + refused) / 2
-		if refused > q.windows() {
-			middle = q.windows()
-		}
-		wide := questionOf(archive.Span{From: q.span.From, To: q.span.From.Add(time.Duration(middle) * archive.Hour)})
-		_, err := w.peek(ctx, archive.Query{From: wide.from, To: wide.to, Limit: 1, Tries: narrowTries})
-		var failed *pageError
-		switch {
-		case err == nil && middle == q.windows():
-			return nil // the width was not the cause
-		case err == nil:
-			windows, answered = middle, wide.width()
-		case errors.As(err, &failed):
-			refused = middle
-		default:
-			return err
-		}
-	}
-	w.learned.set(archive.LearnedRange, int64(answered/time.Second), w.Clock.Now())
-	return nil
-}
-
 // readPieces reads the pieces of a question one by one.
 func (w *walker) readPieces(ctx context.Context, a answer) (answer, error) {
 	all := answer{question: a.question, end: endWhole, decided: true}
@@ -381,19 +353,3 @@ func (w *walker) answers(ctx context.Context, failed error) error {
 
 // newestDue returns the newest hour that is due.
 func (w *walker) newestDue() time.Time { return latest(w.newest, w.order.Range.To.Add(-archive.Hour)) }
-
-// tooWide reports whether a question is wider than the source is known to answer.
-func (w *walker) tooWide(q question) bool {
-	widest := w.learned.seconds(archive.LearnedRange)
-	return widest > 0 && q.width() > widest
-}
-
-// narrowEnough returns the question in parts that are not too wide.
-func (w *walker) narrowEnough(q question) []question {
-	q.part = true
-	halves, ok := q.halves()
-	if !ok || !w.tooWide(q) {
-		return []question{q}
-	}
-	return append(w.narrowEnough(halves[0]), w.narrowEnough(halves[1])...)
-}
