@@ -238,9 +238,9 @@ func (p *pace) unblock(c *pacedCall, last, now time.Time) {
 			// A token bucket gave one token in this time.
 			w.limit = min(w.named, max(w.limit, paceCut*float64(w.length)/float64(c.started.Sub(last))))
 		}
-		if w.blamed && !w.fast && w.length == time.Minute && now.Sub(p.since) > 3*spacing(w.rate()) {
+		if w.blamed && !w.fast && w.length == time.Minute && w.limit > w.count && now.Sub(p.since) > 3*spacing(w.rate()) {
 			// The source has counted the calls, not the time between them.
-			w.limit, w.level = min(w.limit, paceCut*w.count), w.count
+			w.limit, w.level = paceCut*w.count, w.count
 		}
 		w.blamed = false
 	}
@@ -316,7 +316,7 @@ func (p *pace) obey(n namedLimit, now time.Time) {
 	}
 	w.named, w.namedAt = calls, now
 	if calls < w.limit {
-		w.limit, w.level, w.fast, w.blamed = calls, calls, false, true
+		w.limit, w.level, w.count, w.fast, w.blamed = calls, calls, calls, false, true
 		p.hold(p.room(now, w))
 	}
 }

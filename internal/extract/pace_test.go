@@ -125,7 +125,8 @@ func TestPaceWithRetryAfter(t *testing.T) {
 		"20 a second":              {slidingWindow(20, time.Second), left(time.Second), 12000},
 		"20 a second, wait longer": {slidingWindow(20, time.Second), constant, 12000},
 	} {
-		calls := simulateRetryAfter(newPace(0), c.source, c.retryAfter, 8, 20*time.Millisecond, 11*time.Minute)
+		says := func(at time.Time) (time.Duration, []namedLimit) { return c.retryAfter(at), nil }
+		calls := simulateAnswers(newPace(0), c.source, says, 8, 20*time.Millisecond, 11*time.Minute)
 		accepted, refused := tally(calls, time.Minute, 11*time.Minute)
 		t.Logf("%s: %d accepted of %d, %d refused", name, accepted, c.allowed, refused)
 		if accepted < c.allowed*7/10 || refused*20 > accepted {
@@ -182,6 +183,32 @@ func TestPaceIsBounded(t *testing.T) {
 	for i, calls := 1, simulate(newPace(0.1), none, 8, 20*time.Millisecond, 5*time.Minute); i < len(calls); i++ {
 		if pause := calls[i].at - calls[i-1].at; pause < 10*time.Second {
 			t.Errorf("call %d came after %v", i, pause)
+		}
+	}
+}
+
+// A limit that the source names is kept after the first refusal, and used.
+func TestPaceWithNamedLimit(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		source limitedSource
+		limit  namedLimit
+	}{
+		{fixedWindows(10, time.Minute), namedLimit{10, time.Minute}},
+		{slidingWindow(10, time.Minute), namedLimit{10, time.Minute}},
+		{tokenBucket(10, time.Minute, 10), namedLimit{10, time.Minute}},
+		{fixedWindows(300, time.Minute), namedLimit{300, time.Minute}},
+		{fixedWindows(20, time.Second), namedLimit{20, time.Second}},
+		{slidingWindow(20, time.Second), namedLimit{20, time.Second}},
+		{tokenBucket(3, time.Second, 3), namedLimit{3, time.Second}},
+	} {
+		says := func(time.Time) (time.Duration, []namedLimit) { return 0, []namedLimit{c.limit} }
+		calls := simulateAnswers(newPace(0), c.source, says, 8, 20*time.Millisecond, 11*time.Minute)
+		accepted, refused := tally(calls, time.Minute, 11*time.Minute)
+		allowed := c.limit.calls * float64(10*time.Minute/c.limit.per)
+		t.Logf("%+v: %d accepted of %.0f, %d refused", c.limit, accepted, allowed, refused)
+		if float64(accepted) < allowed*85/100 || refused*20 > accepted {
+			t.Errorf("%+v: %d accepted of %.0f, %d refused", c.limit, accepted, allowed, refused)
 		}
 	}
 }

@@ -53,11 +53,12 @@ type simulated struct {
 // simulate lets workers call a source as often as the pace allows. An answer takes some
 // time, and reaches the source after half of it.
 func simulate(p *pace, source limitedSource, workers int, latency, duration time.Duration) (calls []simulated) {
-	return simulateRetryAfter(p, source, func(time.Time) time.Duration { return 0 }, workers, latency, duration)
+	silent := func(time.Time) (time.Duration, []namedLimit) { return 0, nil }
+	return simulateAnswers(p, source, silent, workers, latency, duration)
 }
 
-// simulateRetryAfter is simulate with a source that asks for pauses.
-func simulateRetryAfter(p *pace, source limitedSource, retryAfter func(time.Time) time.Duration, workers int, latency, duration time.Duration) (calls []simulated) {
+// simulateAnswers is simulate with a source whose refusals ask for pauses or name limits.
+func simulateAnswers(p *pace, source limitedSource, says func(time.Time) (time.Duration, []namedLimit), workers int, latency, duration time.Duration) (calls []simulated) {
 	type flight struct {
 		call     *pacedCall
 		ends     time.Time
@@ -99,8 +100,8 @@ func simulateRetryAfter(p *pace, source limitedSource, retryAfter func(time.Time
 			if f.accepted {
 				p.accepted(f.call, now)
 			} else {
-				asked := retryAfter(now)
-				p.refuse(f.call, now, asked, nil)
+				asked, named := says(now)
+				p.refuse(f.call, now, asked, named)
 				p.hold(now.Add(asked))
 				if now.Sub(p.latest) > time.Second {
 					asked = max(asked, minThrottlePause)
