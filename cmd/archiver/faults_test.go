@@ -34,6 +34,7 @@ type faultRow struct {
 	around int
 	// mayBeOpen permits windows that are short. A complete window never lacks a record.
 	mayBeOpen bool
+	unusable  bool // most records cannot be read: no window is complete
 	disturbed bool // calls are to meet the fault
 }
 
@@ -75,7 +76,7 @@ var faultRows = []faultRow{
 	{spec: "extra=0.5", how: inside},
 	{spec: "mix", how: asBinary},
 	{spec: "unusable", how: asBinary},
-	{spec: "unusable=1", how: inside},
+	{spec: "unusable=1", how: inside, unusable: true},
 	{spec: "unusable,count=absent,cap=60", how: inside},
 	{spec: "nul=0.3", how: inside},
 	{spec: "huge=0.002", how: inside},
@@ -160,7 +161,18 @@ func showFault(t *testing.T, data *dataset.Data, row faultRow) {
 			t.Errorf("%d short windows do not say why", n)
 		}
 	}
-	if diff := cmp.Diff(map[string]int64{"complete": int64(span.Windows() * faultFunctions)}, states); diff != "" {
+	all := int64(span.Windows() * faultFunctions)
+	want := map[string]int64{"complete": all}
+	switch {
+	case row.unusable:
+		want, wantCode = map[string]int64{"failed": all}, exitIncomplete
+	case row.around > 0:
+		// The source has no record older than the first hour of the day: it may have
+		// forgotten what was before.
+		old := int64((24*row.around + 1) * faultFunctions)
+		want = map[string]int64{"complete": all - old, "expired": old}
+	}
+	if diff := cmp.Diff(want, states); diff != "" {
 		t.Errorf("windows (-want +got):\n%s", diff)
 	}
 	if end.code != wantCode {

@@ -29,7 +29,8 @@ func lateRecords(in *installation, api *simulate.Server) (windows map[string]int
 
 // TestVerifyFindsWhatIsLate archives a day of which some records show up an
 // hour later. archiver verify lists their windows with both numbers, and reads them
-// again with --repair. If nothing differs, it makes one call a function.
+// again with --repair. If nothing differs, it makes one call a function, and at most two
+// more: the largest count of the source is proven by those of two halves.
 func TestVerifyFindsWhatIsLate(t *testing.T) {
 	t.Parallel()
 	for _, borders := range []string{"both", "none"} {
@@ -48,7 +49,7 @@ func TestVerifyFindsWhatIsLate(t *testing.T) {
 			}
 			in.backfill()
 			compareAll(in, api, compared{})
-			if end, calls := verify(); end.code != exitDone || calls != faultFunctions {
+			if end, calls := verify(); end.code != exitDone || calls < faultFunctions || calls > faultFunctions+2 {
 				t.Errorf("where nothing differs: exit %d, %d calls\n%s%s", end.code, calls, end.stdout, end.stderr)
 			}
 
@@ -73,7 +74,7 @@ func TestVerifyFindsWhatIsLate(t *testing.T) {
 			if n := queryValue[int64](in, `SELECT count(*) FROM archiver_internal.windows WHERE state <> 'complete'`); n != 0 {
 				t.Errorf("%d windows do not say complete after the repair", n)
 			}
-			if end, calls := verify(); end.code != exitDone || calls != faultFunctions {
+			if end, calls := verify(); end.code != exitDone || calls < faultFunctions || calls > faultFunctions+2 {
 				t.Errorf("after the repair: exit %d, %d calls\n%s%s", end.code, calls, end.stdout, end.stderr)
 			}
 		})
