@@ -6,14 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
-	"archiver/internal/extract/answer"
 	"archiver/internal/loop"
 	"archiver/internal/simulate"
 	"archiver/internal/simulate/dataset"
@@ -122,9 +120,6 @@ func compareAll(in *installation, api *simulate.Server, c compared) {
 			}
 			compared++
 			r.Extra = canonical(in.t, r.Extra)
-			if strings.TrimSpace(string(r.Status)) == "" {
-				r.Status = answer.StatusUnknown
-			}
 			switch {
 			case row == r, c.open[windowKey(f.Name, r.Start)], c.open[windowKey(f.Name, row.Start)]:
 			case !there:
