@@ -264,7 +264,11 @@ func (w *walker) narrow(ctx context.Context, a answer) (answer, error) {
 		return a, err
 	}
 	var got [2]answer
-	for i, h := range halves {
+	for i := range halves {
+		if w.newestOnly {
+			i = 1 - i // the newest hour is read even if the older ones take all calls
+		}
+		h := halves[i]
 		h.page, h.begins, h.tries = true, true, narrowTries
 		var err error
 		if got[i], err = w.read(ctx, h, archive.Walk{}); err != nil {
