@@ -38,8 +38,13 @@ func (r *run) followInFlight(ctx context.Context, w *walker) error {
 	}
 	asked, later := records[:min(len(records), followAlone)], records[min(len(records), followAlone):]
 	for _, rec := range asked {
-		if err := r.follow(ctx, w, rec); err != nil {
-			return r.leaveToNextRun(ctx, w, archive.Span{From: rec.Window, To: rec.Window.Add(archive.Hour)}, err)
+		err := r.follow(ctx, w, rec)
+		if err == nil {
+			continue
+		}
+		left := r.leaveToNextRun(ctx, w, archive.Span{From: rec.Window, To: rec.Window.Add(archive.Hour)}, err)
+		if failed := (*pageError)(nil); left != nil || w.gone || !errors.As(err, &failed) && !errors.Is(err, errTooWide) {
+			return left
 		}
 	}
 	windows := windowsOf(asked)
