@@ -188,7 +188,8 @@ func (w *walker) outcome(a answer) *archive.Outcome {
 	now := w.Clock.Now()
 	for hour := a.span.From; hour.Before(a.span.To); hour = hour.Add(archive.Hour) {
 		age := now.Sub(hour.Add(archive.Hour))
-		if age <= believedAge {
+		old := w.SourceRetention > 0 && age > w.SourceRetention
+		if age <= believedAge && !old {
 			break // as are all later ones
 		}
 		if w.again.Holds(hour) {
@@ -196,7 +197,6 @@ func (w *walker) outcome(a answer) *archive.Outcome {
 		}
 		n, counted := a.byWindow[hour]
 		counted = counted || a.byWindow != nil
-		old := w.SourceRetention > 0 && age > w.SourceRetention
 		less := a.end == endWhole && counted && n < w.begun[hour].Held
 		// If the source gave nothing of earlier windows, it may have forgotten them, and the
 		// first part of the window in which the oldest record starts.

@@ -50,6 +50,15 @@ func (w *walker) edge(ctx context.Context, q question) (time.Time, error) {
 	return answered, nil
 }
 
+// beginsBefore reports whether a question may be asked although it begins before an edge
+// that another function has taught: the source answers its first second.
+func (w *walker) beginsBefore(ctx context.Context, q question, edge time.Time) (bool, error) {
+	if !q.from.Before(edge) {
+		return true, nil
+	}
+	return w.begins(ctx, q.from)
+}
+
 // begins reports whether the source answers the question for one second.
 func (w *walker) begins(ctx context.Context, second time.Time) (bool, error) {
 	if !w.spend(1) {

@@ -90,6 +90,9 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 			if err := keeper.flush(); err != nil {
 				return nil, err
 			}
+			if err := w.proveDoubted(ctx); err != nil || w.gone {
+				return nil, err
+			}
 			return w.suspend(t), nil
 		}
 	}
@@ -99,11 +102,8 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 	if err := r.learned.keep(ctx, r.Store, r.Source.ID()); err != nil {
 		return nil, err
 	}
-	if len(later) > 0 {
-		return nil, nil // the function has another turn
-	}
-	if err := w.proveDoubted(ctx); err != nil || w.gone {
-		return nil, err
+	if err := w.proveDoubted(ctx); err != nil || w.gone || len(later) > 0 {
+		return nil, err // with later walks the function has another turn
 	}
 	if r.order.Follow {
 		if err := r.followInFlight(ctx, w); err != nil || w.gone {

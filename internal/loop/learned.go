@@ -19,6 +19,7 @@ type learned struct {
 	mu      sync.Mutex
 	values  map[archive.Lesson]int64
 	counts  map[countKey]archive.Learned
+	parts   map[countKey]archive.Span    // counts that functions gave for parts of spans, in this run
 	changed map[countKey]archive.Learned // not in the store yet
 }
 
@@ -33,7 +34,7 @@ type countKey struct {
 func newLearned(known []archive.Learned) *learned {
 	l := &learned{
 		values: make(map[archive.Lesson]int64), counts: make(map[countKey]archive.Learned),
-		changed: make(map[countKey]archive.Learned),
+		parts: make(map[countKey]archive.Span), changed: make(map[countKey]archive.Learned),
 	}
 	for _, k := range known {
 		if k.What == archive.LearnedCount {
@@ -106,6 +107,34 @@ func (l *learned) gave(function int32, count int, s archive.Span, at time.Time) 
 	l.counts[key] = archive.Learned{What: key.what, Function: function, Value: key.count, Span: s, At: at}
 	l.changed[key] = l.counts[key]
 	return archive.Learned{}, false
+}
+
+// gavePart notes the count that a function gave for a part of a span. It reports whether
+// the function gave the same count for another span or part, and it is not proven.
+func (l *learned) gavePart(function int32, count int, s archive.Span) bool {
+	key := countKey{archive.LearnedCount, function, int64(count)}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if known, ok := l.counts[key]; ok && known.Span != s {
+		return !known.Proven
+	}
+	part, ok := l.parts[key]
+	l.parts[key] = s
+	return ok && part != s
+}
+
+// unproven returns the counts of a function, from a count on, that are not proven, and
+// forgets them.
+func (l *learned) unproven(function int32, from int) (counts []archive.Learned) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key, c := range l.counts {
+		if key.function == function && key.count >= int64(from) && !c.Proven {
+			counts = append(counts, c)
+			delete(l.counts, key)
+		}
+	}
+	return counts
 }
 
 // believe notes that a count of a function was proven.

@@ -112,8 +112,8 @@ func (w *walker) split(ctx context.Context, a answer, halves [2]question) error 
 // the count of the whole. If the halves have more, and the count of the whole stays as
 // it is, the source cuts off there: then the halves are what counts.
 func (w *walker) halve(ctx context.Context, a answer) (answer, error) {
-	if refused := w.begun[a.span.From].Refused; a.end == endShort && a.windows() == 1 && !refused.From.IsZero() {
-		a.smallest, a.stuck = refused, true // an earlier run has found the part that is short
+	if a.end == endShort && a.windows() == 1 && w.shortPart.From.After(a.from) && w.shortPart.To.Before(a.to) {
+		a.smallest, a.stuck = w.shortPart, true // an earlier run has found the part that is short
 		return a, nil
 	}
 	halves, ok := a.halves()
@@ -156,6 +156,9 @@ func (w *walker) halve(ctx context.Context, a answer) (answer, error) {
 			return a, err
 		}
 		if verdict {
+			if j, err = w.halveCutOff(ctx, j, halves, got); err != nil || !j.whole() {
+				return j, err
+			}
 			if a.count >= 0 {
 				j.count = again
 			}
@@ -173,6 +176,31 @@ func (w *walker) halve(ctx context.Context, a answer) (answer, error) {
 	}
 	a.smallest = a.asked()
 	return a, nil
+}
+
+// halveCutOff reads a half in parts that was read as one question, if the source is known
+// by now to cut off at as many records.
+func (w *walker) halveCutOff(ctx context.Context, j answer, halves [2]question, got [2]answer) (answer, error) {
+	again := false
+	for i, h := range halves {
+		ceiling := w.learned.value(archive.LearnedCeiling)
+		if ceiling == 0 || int64(got[i].seen) < ceiling || len(got[i].parts)+len(got[i].leaves) > 0 {
+			continue
+		}
+		h.defers, h.tries, again = true, narrowTries, true
+		var err error
+		if got[i], err = w.halve(ctx, answer{question: h, end: endMany, count: got[i].count, seen: got[i].seen}); err != nil {
+			return j, err
+		}
+	}
+	if !again {
+		return j, nil
+	}
+	j = joined(j.question, got)
+	if !j.whole() {
+		return j, w.decideTop(ctx, &j)
+	}
+	return j, nil
 }
 
 // decideTop decides the windows of an answer, unless they are decided with those of the
@@ -219,6 +247,7 @@ func (w *walker) addsUp(ctx context.Context, a, j answer, halves [2]question, go
 func (w *walker) cutsOff(at int) {
 	if at >= w.traits.Page {
 		w.learned.cutsOff(at, w.Clock.Now())
+		w.doubted = append(w.doubted, w.learned.unproven(w.function.ID, at)...)
 	}
 }
 

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +39,7 @@ func positionOf(c archive.Cursor) position {
 type shorter struct {
 	to     time.Time // the last second asked for
 	before int       // records of the first page that it does not ask for
-	border int       // of these, those that it asks for if the source includes borders
+	border []string  // ids of these that it asks for if the source includes borders
 	last   bool      // the first page was the last one
 }
 
@@ -61,15 +62,20 @@ func shorten(q question, p *archive.Page) (s shorter, ok bool) {
 			s.before++
 		case second.After(last):
 			s.before++
-			s.border++
+			s.border = append(s.border, p.Invocations[i].RequestID)
 		}
 	}
-	return s, s.before > s.border && !last.Before(q.from) && s.to.Before(q.to)
+	return s, s.before > len(s.border) && !last.Before(q.from) && s.to.Before(q.to)
 }
 
 // resolve returns how many records of the first page the shorter question does not ask
-// for. ok is false if the source's counts do not differ by them.
-func (s *shorter) resolve(whole, rest int) (before int, ok bool) {
-	before = whole - rest
-	return before, rest >= 0 && (before == s.before || before == s.before-s.border)
+// for, as its own page p shows. ok is false if the source's counts do not differ by them.
+func (s *shorter) resolve(whole int, p *archive.Page) (before int, ok bool) {
+	before = s.before
+	for i := range p.Invocations {
+		if slices.Contains(s.border, p.Invocations[i].RequestID) {
+			before--
+		}
+	}
+	return before, p.Count >= 0 && whole-p.Count == before
 }

@@ -44,7 +44,8 @@ func (w *walker) accepted(q question, t, before *tally) bool {
 		return false
 	}
 	if !q.decides() {
-		return true // it serves to prove another count
+		// It serves to prove another count, or to read a part: no earlier span is doubted.
+		return !w.learned.gavePart(w.function.ID, n, q.asked())
 	}
 	earlier, again := w.learned.gave(w.function.ID, n, q.asked(), now)
 	if !again || earlier.Proven {

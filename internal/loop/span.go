@@ -55,15 +55,22 @@ func (r *run) readSpan(ctx context.Context, w *walker, t *turn, before, again ar
 func (w *walker) readWalk(ctx context.Context, open archive.Walk) (answer, error) {
 	q := questionOf(open.Span)
 	if edge := w.learned.seconds(archive.LearnedEdge); edge > 0 {
-		if at := w.Clock.Now().Add(-edge); q.from.Before(at) {
+		at := w.Clock.Now().Add(-edge)
+		if ok, err := w.beginsBefore(ctx, q, at); err != nil {
+			return answer{}, err
+		} else if !ok {
 			return w.afterEdge(ctx, answer{question: q, begun: open.Cursor != ""}, at.Truncate(time.Second).Add(time.Second))
 		}
 	}
+	w.shortPart = archive.Span{}
 	refused := w.begun[open.Span.From].Refused
 	if q.windows() == 1 && !refused.From.Before(q.from) && refused.To.Sub(refused.From) < archive.Hour {
 		a, err := w.askRefused(ctx, q, refused)
 		if err != nil {
 			return a, err
+		}
+		if a.end == endShort && a.stuck {
+			w.shortPart = a.smallest
 		}
 		if a.end == endFailed {
 			edge, err := w.edge(ctx, q)
@@ -85,7 +92,10 @@ func (w *walker) askRefused(ctx context.Context, q question, refused archive.Spa
 		return a, err
 	}
 	// What it gives is kept already.
-	_, err = w.peek(ctx, w.query(part, position{}))
+	page, err := w.peek(ctx, w.query(part, position{}))
+	if err == nil && page.Last && page.Count > page.Len() {
+		return answer{question: q, end: endShort, smallest: refused, stuck: true}, nil
+	}
 	if failed := (*pageError)(nil); errors.As(err, &failed) {
 		return answer{question: q, end: endFailed, err: failed, smallest: refused, stuck: true}, nil
 	}

@@ -32,11 +32,12 @@ type walker struct {
 	slots    *functionSlots
 	gone     bool // the source does not know the function any more
 
-	newest  time.Time                   // the last due window of the function
-	begun   map[time.Time]archive.Begun // windows that earlier runs read in part
-	doubted []archive.Learned           // counts of complete spans that have to be proven
-	again   archive.Span                // windows read again, which were complete before: they do not expire
-	alive   bool                        // the function has answered since a question failed
+	newest    time.Time                   // the last due window of the function
+	begun     map[time.Time]archive.Begun // windows that earlier runs read in part
+	doubted   []archive.Learned           // counts of complete spans that have to be proven
+	shortPart archive.Span                // of the window that is read now: the part that an earlier run found short, and is short
+	again     archive.Span                // windows read again, which were complete before: they do not expire
+	alive     bool                        // the function has answered since a question failed
 }
 
 // walk asks one question until a walk is whole, at most maxWalks times. The first walk
@@ -249,9 +250,11 @@ func (w *walker) shorterPage(ctx context.Context, q question, at position, t, be
 	case err != nil && !errors.As(err, &failed):
 		return a, nil, err
 	}
-	n, ok := short.resolve(whole, page.Count)
-	if err != nil || !ok {
+	n, ok := short.resolve(whole, &page)
+	if err == nil && !ok {
 		w.keep(q, page)
+	}
+	if err != nil || !ok {
 		return answer{question: q, end: endUnproven, seen: t.distinct(), count: whole, begun: true, first: t.began}, nil, nil
 	}
 	t.proved = true
