@@ -1,6 +1,7 @@
 package functiongraph
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ type issuer struct {
 	asked  []string
 	status int    // of its answers; 0 for keys
 	body   string // with status
+	keys   string // if set, the answer in place of keys
 }
 
 func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -45,6 +47,8 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Header().Set("X-Subject-Token", "a-subject-token")
 		fmt.Fprint(w, `{"token":{"expires_at":"2099-01-01T00:00:00.000000Z","methods":["mapped"]}}`)
+	case strings.HasSuffix(r.URL.Path, "/OS-CREDENTIAL/securitytokens") && i.keys != "":
+		fmt.Fprint(w, i.keys)
 	case strings.HasSuffix(r.URL.Path, "/OS-CREDENTIAL/securitytokens") && strings.Contains(string(body), "a-subject-token"):
 		fmt.Fprintf(w, `{"credential":{"access":%q,"secret":%q,"securitytoken":"temporary","expires_at":%q}}`,
 			testKey, testSecret, time.Now().Add(6*time.Hour).UTC().Format("2006-01-02T15:04:05.000000Z"))
@@ -121,16 +125,19 @@ func TestFederatedIdentity(t *testing.T) {
 }
 
 // Its keys work against a server that checks signatures. What the identity service
-// refuses is said without the token.
+// refuses is said without the token, and an answer that is not usable without its keys,
+// also in the log of the retries.
 func TestFederatedIdentityAtServers(t *testing.T) {
 	federate(t)
 	c := newCloud(t, machineClock)
 	iam := new(issuer)
 	server := httptest.NewServer(iam)
 	defer server.Close()
+	var logged bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	open := func() (*Source, error) {
 		o := Options{Region: "cn-north-4", Endpoint: c.url, IAMEndpoint: server.URL, ProjectID: testProject}
-		return New(t.Context(), o, extract.NewCaller(extract.Options{Clock: sleepless{c.clock}}), slog.New(slog.DiscardHandler))
+		return New(t.Context(), o, extract.NewCaller(extract.Options{Clock: sleepless{c.clock}, Log: log}), log)
 	}
 	s, err := open()
 	if err != nil {
@@ -152,6 +159,20 @@ func TestFederatedIdentityAtServers(t *testing.T) {
 		if err == nil || errors.Is(err, archive.ErrDenied) != answer.denied || !strings.Contains(err.Error(), server.URL) || strings.Contains(err.Error(), testIDToken) {
 			t.Errorf("%d: %v", answer.status, err)
 		}
+	}
+	iam.status = 0
+	for _, answer := range []string{
+		`{"credential":{"access":"a-temporary-key","secret":"a-temporary-secret","securitytoken":"a-temporary-token"`,
+		`{"credential":{"access":"a-temporary-key","secret":"a-temporary-secret","securitytoken":"a-temporary-token"}}`,
+		`{"credential":["a-temporary-secret"]}`,
+	} {
+		iam.keys = answer
+		if _, err := open(); err == nil || !strings.Contains(err.Error(), "no usable answer") || strings.Contains(err.Error(), "a-temporary") {
+			t.Errorf("%s: %v", answer, err)
+		}
+	}
+	if text := logged.String(); !strings.Contains(text, "retrying a call") || strings.Contains(text, "a-temporary") || strings.Contains(text, testIDToken) {
+		t.Errorf("logged %s", text)
 	}
 	t.Setenv(idTokenVariable, "")
 	if _, err := open(); !errors.Is(err, extract.ErrOptions) || !strings.Contains(err.Error(), idTokenVariable) {

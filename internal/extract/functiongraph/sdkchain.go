@@ -144,8 +144,11 @@ const (
 	idTokenVariable = "HUAWEICLOUD_SDK_ID_TOKEN_FILE"
 )
 
-// signIn gets temporary keys for the token of a federated identity. Of the SDK's errors
-// only an answer with an error status is reported: others may quote an answer with keys.
+// errNoUsableAnswer takes the place of the SDK's errors, which may quote an answer with keys.
+var errNoUsableAnswer = errors.New("no usable answer")
+
+// signIn gets temporary keys for the token of a federated identity. An answer with an error
+// status is reported, with the status; the SDK's own errors are not, nor logged.
 func (c *sdkChain) signIn(ctx context.Context) error {
 	token, err := os.ReadFile(c.sdk.IdTokenFile)
 	if err != nil {
@@ -153,14 +156,17 @@ func (c *sdkChain) signIn(ctx context.Context) error {
 	}
 	ctx = extract.WithCall(extract.Redact(ctx, strings.TrimSpace(string(token))), extract.Call{Login: true})
 	err = c.caller.Do(ctx, func(transport http.RoundTripper) error {
-		return c.sdk.ProcessSts(impl.NewDefaultHttpClient(httpConfig(numberedAnswers{transport})))
+		if c.sdk.ProcessSts(impl.NewDefaultHttpClient(httpConfig(numberedAnswers{transport}))) != nil {
+			return errNoUsableAnswer
+		}
+		return nil
 	})
 	var status *extract.StatusError
 	switch {
 	case err == nil, context.Cause(ctx) != nil:
 		return err
 	case !errors.As(err, &status):
-		return fmt.Errorf("sign in as %s at %s: no usable answer: check ARCHIVER_IAM_ENDPOINT or ARCHIVER_REGION, and the network", c.sdk.IdpId, c.sdk.IamEndpoint)
+		return fmt.Errorf("sign in as %s at %s: %w: check ARCHIVER_IAM_ENDPOINT or ARCHIVER_REGION, and the network", c.sdk.IdpId, c.sdk.IamEndpoint, errNoUsableAnswer)
 	case status.Status < 500 && !status.Throttled():
 		return fmt.Errorf("sign in as %s at %s: %w: %w: check %s and %s", c.sdk.IdpId, c.sdk.IamEndpoint, archive.ErrDenied, status, idpIDVariable, idTokenVariable)
 	}
