@@ -104,6 +104,7 @@ type Work struct {
 type Begun struct {
 	Window  time.Time
 	Held    int  // records of the archive that have a start, and rejected ones, or more if the source counted more
+	Counted int  // the most that the source counted of it, if it is short or failed since; 0 if that is not known
 	Refused Span // the smallest question of the window that is known to fail, in seconds; zero for none
 }
 

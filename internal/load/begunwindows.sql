@@ -1,7 +1,7 @@
 -- Windows that an earlier run left partial, short or failed, of the due windows and of the
 -- open walks. Records without a start are left out: they count into the last hour of the
 -- span in which they were found, and another span may end elsewhere.
-SELECT window_start, GREATEST(records + rejected - startless, source_count)::integer, refused_from, refused_to
+SELECT window_start, GREATEST(records + rejected - startless, source_count)::integer, COALESCE(source_count, 0), refused_from, refused_to
   FROM archiver_internal.windows w
  CROSS JOIN LATERAL (
     SELECT CASE WHEN w.records = 0 THEN 0 ELSE (

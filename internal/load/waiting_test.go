@@ -182,7 +182,7 @@ func TestBegun(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []archive.Begun{
-		{Window: hour(0), Held: 5}, {Window: hour(1), Held: 5}, {Window: hour(2)},
+		{Window: hour(0), Held: 5, Counted: 5}, {Window: hour(1), Held: 5}, {Window: hour(2)},
 		{Window: hour(3), Refused: minutes}, {Window: hour(4), Refused: minutes}, {Window: hour(5)},
 	}
 	for name, test := range map[string]struct {

@@ -119,7 +119,7 @@ func (c *claim) begun(ctx context.Context, w *archive.Work) ([]archive.Begun, er
 	}
 	return pg.CollectBy(ctx, c.store.pool, func(row pgx.CollectableRow) (b archive.Begun, err error) {
 		var from, to *time.Time
-		err = row.Scan(&b.Window, &b.Held, &from, &to)
+		err = row.Scan(&b.Window, &b.Held, &b.Counted, &from, &to)
 		b.Window = b.Window.UTC()
 		b.Refused = archive.Span{From: pg.OrZero(from).UTC(), To: pg.OrZero(to).UTC()}
 		return b, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"archiver/internal/archive"
@@ -121,6 +122,9 @@ func (w *walker) decide(ctx context.Context, a *answer) error {
 	if err := w.keeper.flush(); err != nil {
 		return err
 	}
+	if a.end == endWhole && w.leavesCutOff(a) {
+		a.end, a.err = endShort, errCutOff
+	}
 	if a.end == endFailed || a.end == endUnusable {
 		return w.fail(ctx, a)
 	}
@@ -130,6 +134,15 @@ func (w *walker) decide(ctx context.Context, a *answer) error {
 	}
 	return w.keeper.commit(ctx, archive.Batch{Walk: archive.Walk{Span: a.span}, Outcome: outcome, At: w.Clock.Now()})
 }
+
+// leavesCutOff reports whether a part of a window was believed before the source was
+// known to cut off at as many records. Then the next run reads the window.
+func (w *walker) leavesCutOff(a *answer) bool {
+	ceiling := w.learned.value(archive.LearnedCeiling)
+	return ceiling > 0 && slices.ContainsFunc(a.leaves, func(l leaf) bool { return int64(l.seen) >= ceiling })
+}
+
+var errCutOff = errors.New("a part was read before it was known how many records the source gives to one question")
 
 // fail notes that the windows of an answer failed. Those that the source has forgotten by
 // now are expired: no later run can read them.
@@ -187,20 +200,20 @@ func (w *walker) outcome(a answer) *archive.Outcome {
 	}
 	now := w.Clock.Now()
 	for hour := a.span.From; hour.Before(a.span.To); hour = hour.Add(archive.Hour) {
-		age := now.Sub(hour.Add(archive.Hour))
-		old := w.SourceRetention > 0 && age > w.SourceRetention
-		if age <= believedAge && !old {
-			break // as are all later ones
-		}
 		if w.again.Holds(hour) {
 			continue // the archive has what the source gave earlier
 		}
+		age, earlier := now.Sub(hour.Add(archive.Hour)), w.begun[hour]
 		n, counted := a.byWindow[hour]
-		counted = counted || a.byWindow != nil
-		less := a.end == endWhole && counted && n < w.begun[hour].Held
+		counted = a.end == endWhole && (counted || a.byWindow != nil)
+		old := w.SourceRetention > 0 && age > w.SourceRetention
+		less := counted && (n < earlier.Counted || n < earlier.Held && age > believedAge)
+		if age <= believedAge && !old && !less {
+			continue
+		}
 		// If the source gave nothing of earlier windows, it may have forgotten them, and the
 		// first part of the window in which the oldest record starts.
-		unproven := !old && !less && a.end == endWhole && counted &&
+		unproven := !old && !less && counted &&
 			(n == 0 && age > w.learned.age() || age+archive.Hour > w.learned.age() && w.unprovenBefore(hour))
 		if !old && !less && !unproven {
 			continue

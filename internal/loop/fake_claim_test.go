@@ -61,7 +61,7 @@ func (c *fakeClaim) Work(ctx context.Context, o archive.Order, _ time.Time) (wor
 		}
 		for hour, w := range c.store.windows[c.function.ID] {
 			if w.state == archive.StateFailed || w.state == archive.StateShort || w.state == archive.StatePartial {
-				b := archive.Begun{Window: hour, Held: max(0, w.count), Refused: w.refusal.Smallest}
+				b := archive.Begun{Window: hour, Held: max(0, w.count), Counted: max(0, w.count), Refused: w.refusal.Smallest}
 				work.Begun = append(work.Begun, b)
 			}
 		}
