@@ -95,9 +95,9 @@ func joined(q question, halves [2]answer) answer {
 		if h.whole() {
 			continue
 		}
-		a.stuck = a.stuck && h.stuck
-		if a.end == endWhole {
-			a.end, a.err, a.smallest, a.count = h.end, h.err, h.smallest, h.count
+		// The next run goes on where this one has not narrowed yet.
+		if a.end == endWhole || a.stuck && !h.stuck {
+			a.end, a.err, a.smallest, a.count, a.stuck = h.end, h.err, h.smallest, h.count, h.stuck
 		}
 	}
 	return a

@@ -283,7 +283,7 @@ func (w *walker) narrow(ctx context.Context, a answer) (answer, error) {
 	}
 	halves, ok := a.halves()
 	if !ok {
-		a.stuck = true
+		a.stuck = w.spend(1) // else its records may not have been asked for one by one
 		return a, nil
 	}
 	if !w.spend(1) {
@@ -317,6 +317,7 @@ func (w *walker) narrow(ctx context.Context, a answer) (answer, error) {
 	j := joined(a.question, got)
 	if j.whole() && !halves[1].from.Before(halves[0].to) {
 		// The halves share one second. If the source excludes borders, none of them had it.
+		a.stuck = w.spend(1)
 		return a, nil
 	}
 	single := len(got[0].parts)+len(got[1].parts)+len(got[0].leaves)+len(got[1].leaves) == 0

@@ -178,7 +178,9 @@ func (w *walker) nameHole(ctx context.Context, a *answer) (named bool, err error
 // withHoles returns the answer to a walk that passed over records. All other windows of
 // the question are read again by themselves: that the list is sorted is not certain.
 func (w *walker) withHoles(a answer, t *tally) answer {
-	a.end, a.err, a.stuck, a.holes = endFailed, &archive.SourceError{Err: t.holes[0].err}, true, true
+	a.end, a.err = endFailed, &archive.SourceError{Err: t.holes[0].err}
+	a.holes = w.accepts(t.distinct() + len(t.holes)) // else the list may have been cut off as well
+	a.stuck = a.holes
 	a.smallest = t.holes[0].span(a.question)
 	for _, h := range t.holes[1:] {
 		s := h.span(a.question)

@@ -96,7 +96,13 @@ func (w *walker) askRefused(ctx context.Context, q question, refused archive.Spa
 	if err == nil && page.Last && page.Count > page.Len() {
 		return answer{question: q, end: endShort, smallest: refused, stuck: true}, nil
 	}
-	if failed := (*pageError)(nil); errors.As(err, &failed) {
+	var failed *pageError
+	if errors.As(err, &failed) {
+		query := w.query(part, position{})
+		query.Limit = 1 // the page may be what failed
+		_, err = w.peek(ctx, query)
+	}
+	if errors.As(err, &failed) {
 		return answer{question: q, end: endFailed, err: failed, smallest: refused, stuck: true}, nil
 	}
 	return a, err
