@@ -34,6 +34,7 @@ type answer struct {
 	records  seen              // these records; nil if a part of them is not known
 	count    int               // the source's count, -1 for none
 	byWindow map[time.Time]int // distinct records by window; nil if they are not known
+	present  map[time.Time]int // at least as many records by window as are archived; nil if byWindow is known
 	err      error             // why the question is not whole
 	cut      []archive.Span    // of endCut: the pieces
 
@@ -204,8 +205,8 @@ func (w *walker) outcome(a answer) *archive.Outcome {
 			continue // the archive has what the source gave earlier
 		}
 		age, earlier := now.Sub(hour.Add(archive.Hour)), w.begun[hour]
-		n, counted := a.byWindow[hour]
-		counted = a.end == endWhole && (counted || a.byWindow != nil)
+		n := a.byWindow[hour] + a.present[hour]
+		counted := a.end == endWhole && (a.byWindow != nil || a.present != nil)
 		old := w.SourceRetention > 0 && age > w.SourceRetention
 		less := counted && (n < earlier.Counted || n < earlier.Held && age > believedAge)
 		if age <= believedAge && !old && !less {

@@ -127,3 +127,24 @@ func TestNeverCompletedByLess(t *testing.T) {
 	}
 	w.expired(alpha, day(5), archive.Expired{Missed: true})
 }
+
+// A walk that resumes does not make windows complete of which nothing came.
+func TestUnprovenAfterACrash(t *testing.T) {
+	t.Parallel()
+	w, a := expiry(t)
+	w.source.limit = 10
+	w.source.records[alpha.URN] = many("a", day(8), 35)
+	order := archive.Order{Range: archive.Span{From: day(4), To: day(10)}}
+	w.dieAfter(2)
+	if _, err := a.Archive(t.Context(), order, new(archive.Progress)); !errors.Is(err, errDead) {
+		t.Fatalf("the run that died ended with %v", err)
+	}
+	w.restart()
+	a.Store = w.store
+	if _, err := a.Archive(t.Context(), order, new(archive.Progress)); err != nil {
+		t.Fatal(err)
+	}
+	w.all()
+	w.expired(alpha, day(5), archive.Expired{Unproven: true})
+	w.states(alpha, archive.Span{From: day(8), To: day(10)}, archive.StateComplete)
+}

@@ -57,7 +57,7 @@ func (w *walker) accepted(q question, t, before *tally) bool {
 
 // judge decides how a walk ends that reached the last page.
 func (w *walker) judge(q question, t, before *tally, final bool) answer {
-	a := answer{question: q, seen: t.distinct(), records: t.seen, count: t.count, byWindow: t.counts(), first: t.began}
+	a := answer{question: q, seen: t.distinct(), records: t.seen, count: t.count, byWindow: t.counts(), present: t.present(), first: t.began}
 	v := t.verdict()
 	switch {
 	case t.mostlyUnusable():

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"hash/maphash"
+	"maps"
 	"time"
 
 	"archiver/internal/archive"
@@ -37,7 +38,8 @@ type tally struct {
 	// possibly more. An id that the archive has may have been counted already.
 	resumed      int
 	known        map[uint64]struct{}
-	alreadyKnown int // of seen, those in known: the earlier pages may have held them
+	earlier      map[time.Time]int // of the windows that the source may have forgotten: archived when the walk resumed
+	alreadyKnown int               // of seen, those in known: the earlier pages may have held them
 
 	began    time.Time
 	newest   bool // the newest records come first
@@ -198,6 +200,19 @@ func (t *tally) counts() map[time.Time]int {
 		return nil
 	}
 	return t.windows
+}
+
+// present returns how many records of each window are archived or were seen, for a walk
+// that resumed. Some may count twice.
+func (t *tally) present() map[time.Time]int {
+	if t.resumed == 0 || t.earlier == nil {
+		return nil
+	}
+	present := maps.Clone(t.windows)
+	for hour, n := range t.earlier {
+		present[hour] += n
+	}
+	return present
 }
 
 // agrees reports whether both walks began at the first page and saw the same elements.

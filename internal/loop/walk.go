@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"time"
 
@@ -62,6 +63,9 @@ func (w *walker) walk(ctx context.Context, q question, open archive.Walk) (answe
 				return answer{}, err
 			}
 			t.resume(open, known)
+			if t.earlier, err = w.countEarlier(ctx, q.span); err != nil {
+				return answer{}, err
+			}
 		}
 		// The second walk of a list without counts reads it from its other end.
 		if before != nil && before.count < 0 && w.traits.SortsBothWays {
@@ -77,6 +81,20 @@ func (w *walker) walk(ctx context.Context, q question, open archive.Walk) (answe
 			before, refused = nil, true // no later walk can agree with this one
 		}
 	}
+}
+
+// countEarlier returns how many records the archive has of each window of a span that the
+// source may have forgotten: a walk that resumes has not seen them.
+func (w *walker) countEarlier(ctx context.Context, s archive.Span) (map[time.Time]int, error) {
+	counts := make(map[time.Time]int)
+	for hour := s.From; hour.Before(s.To) && w.Clock.Now().Sub(hour) > believedAge; hour = hour.Add(archive.Hour) {
+		c, err := w.claim.Count(ctx, archive.Span{From: hour, To: hour.Add(archive.Hour)}, false)
+		if err != nil {
+			return nil, fmt.Errorf("count what is archived of %s %s: %w", w.function.Name, s, err)
+		}
+		counts[hour] = c.Records
+	}
+	return counts, nil
 }
 
 // archived returns the hashed ids that the archive has of a span. Only a walk that
