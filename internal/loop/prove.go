@@ -67,6 +67,9 @@ func (w *walker) judge(q question, t, before *tally, final bool) answer {
 	case v != drifted && !t.proved && w.cutOff(t):
 		a.end = endMany
 	case v == whole, v == uncounted && t.agrees(before):
+		if v == uncounted {
+			a.count = -1 // it is not the number of distinct records
+		}
 		if a.end = endUnproven; w.accepted(q, t, before) {
 			a.end = endWhole
 		}
