@@ -199,7 +199,7 @@ func (w *walker) outcome(a answer) *archive.Outcome {
 			o.Counts = map[time.Time]int{a.span.From: a.count - (a.seen - a.byWindow[a.span.From])}
 		}
 	}
-	now := w.Clock.Now()
+	now, seenAge := w.Clock.Now(), w.learned.age() // which other workers raise
 	for hour := a.span.From; hour.Before(a.span.To); hour = hour.Add(archive.Hour) {
 		if w.again.Holds(hour) {
 			continue // the archive has what the source gave earlier
@@ -215,11 +215,11 @@ func (w *walker) outcome(a answer) *archive.Outcome {
 		// If the source gave nothing of earlier windows, it may have forgotten them, and the
 		// first part of the window in which the oldest record starts.
 		unproven := !old && !less && counted &&
-			(n == 0 && age > w.learned.age() || age+archive.Hour > w.learned.age() && w.unprovenBefore(hour))
+			(n == 0 && age > seenAge || age+archive.Hour > seenAge && w.unprovenBefore(hour))
 		if !old && !less && !unproven {
 			continue
 		}
-		kept := w.learned.age() - archive.Hour // the oldest record may start anywhere in its window
+		kept := seenAge - archive.Hour // the oldest record may start anywhere in its window
 		if old {
 			kept = w.SourceRetention
 		}
