@@ -81,6 +81,7 @@ type smallerPages struct {
 	offset   int    // of the next record; -1 if cursors are not offsets
 	size     int    // of the next page
 	end      int    // offset after the page that failed
+	passed   int    // offset after the record that was passed over last
 }
 
 func (p *smallerPages) read(ctx context.Context, a answer) (answer, *position, error) {
@@ -103,8 +104,11 @@ func (p *smallerPages) read(ctx context.Context, a answer) (answer, *position, e
 			continue
 		case errors.As(err, &failed) && p.offset < 0:
 			return a, nil, nil // a token leads to no other page
+		case errors.As(err, &failed) && p.passed > 0 && p.passed == p.offset:
+			return a, nil, nil // the list goes no further, or the cause lies in the span
 		case errors.As(err, &failed):
 			p.pass(failed)
+			p.passed = p.offset
 			continue
 		case err != nil:
 			return a, nil, err
