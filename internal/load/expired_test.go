@@ -94,8 +94,8 @@ func TestExpired(t *testing.T) {
 
 	// Read again with Force: what was read before keeps its time, what is whole is complete.
 	again := later.Add(time.Hour)
-	expire(t, c, span(1, 5), again, map[int]archive.Expired{1: missed, 3: unproven})
-	want[2], want[4] = `("14 02",complete,,0,0,,f)`, `("14 04",complete,,1,0,,f)`
+	expire(t, c, span(1, 5), again, map[int]archive.Expired{1: missed, 3: unproven}, record("u", archive.StatusSuccess, hour(4)))
+	want[2], want[4] = `("14 02",complete,,0,0,,f)`, `("14 04",complete,,1,1,,f)`
 	if diff := cmp.Diff(want, a.Rows(coverage, later)); diff != "" {
 		t.Errorf("read again (-want +got):\n%s", diff)
 	}
@@ -243,4 +243,51 @@ func TestAcknowledge(t *testing.T) {
 		t.Errorf("%d were missed since %v", n, since)
 	}
 	a.CheckWindows()
+}
+
+// The greatest count that the source gave of a window outlives failures, pages and shorter
+// counts. Windows that expired are not completed by less, even if they are read by force.
+func TestNotCompletedByLess(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	c := a.newClaim("f")
+	s := span(1, 2)
+	short := lastPage(s, noted, many(20, s, "r")...)
+	short.Outcome = &archive.Outcome{State: archive.StateShort, Err: "20 of 25", Counts: map[time.Time]int{hour(1): 25}}
+	commit(t, c, short)
+	held := func(want int) {
+		t.Helper()
+		w, err := c.Work(t.Context(), archive.Order{Range: s}, noted)
+		if err != nil || len(w.Begun) != 1 || w.Begun[0].Held != want {
+			t.Errorf("begun %+v, %v, want %d held", w.Begun, err, want)
+		}
+	}
+	held(25)
+	if err := c.Fail(t.Context(), s, archive.Refusal{Reason: "down"}, noted); err != nil {
+		t.Fatal(err)
+	}
+	held(25)
+	commit(t, c, page(s, noted))
+	held(25)
+	short.Outcome.Counts = map[time.Time]int{hour(1): 21}
+	commit(t, c, short)
+	held(25)
+	expire(t, c, s, later, map[int]archive.Expired{1: {Missed: true}})
+	want := []string{`("14 01",expired,missed,20,25,"` + whyMissed + `",t)`}
+	read := func(n int, uncounted bool) {
+		t.Helper()
+		b := lastPage(s, later.Add(time.Hour), many(20, s, "r")...)
+		if !uncounted {
+			b.Outcome.Counts = map[time.Time]int{hour(1): n}
+		}
+		commit(t, c, b)
+		if diff := cmp.Diff(want, a.Rows(coverage, later)); diff != "" {
+			t.Errorf("%d records (-want +got):\n%s", n, diff)
+		}
+		a.CheckWindows()
+	}
+	read(20, false)
+	read(20, true)
+	want = []string{`("14 01",complete,,20,25,,f)`}
+	read(25, false)
 }

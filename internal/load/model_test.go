@@ -154,13 +154,25 @@ func (m *model) decide(function int32, s archive.Span, o archive.Outcome, at tim
 		if state != archive.StatePartial {
 			w.attempts++
 		}
-		if state != archive.StateExpired || w.state != archive.StateComplete {
+		expires := state == archive.StateExpired && w.state == archive.StateComplete
+		if !expires && !m.less(key, w, state, o) {
 			w.end(key, m, state, o, at)
 			w.err, w.expired = err, archive.Expired{Missed: e.Missed, Unproven: e.Unproven}
 		}
 		w.planned = true
 		m.windows[key] = w
 	}
+}
+
+// less reports whether an expired window would be completed by less than is known of it.
+func (m *model) less(key windowKey, w modelWindow, state archive.State, o archive.Outcome) bool {
+	known, _ := strconv.Atoi(w.source)
+	records, _, rejected := m.count(key)
+	count := records + rejected
+	if o.Counts != nil {
+		count = o.Counts[key.start]
+	}
+	return w.state == archive.StateExpired && state == archive.StateComplete && count < max(known, records+rejected)
 }
 
 // end changes what depends on the state before.
@@ -176,15 +188,13 @@ func (w *modelWindow) end(key windowKey, m *model, state archive.State, o archiv
 	hadCount := w.source != ""
 	records, _, rejected := m.count(key)
 	switch count := o.Counts[key.start]; {
-	case isExpired && o.Counts == nil:
-	case isExpired && hadCount:
-		w.source = fmt.Sprint(max(before, count))
-	case o.Counts != nil:
-		w.source = fmt.Sprint(count)
-	case state == archive.StateComplete:
+	case state == archive.StateComplete && o.Counts == nil:
 		w.source = fmt.Sprint(records + rejected)
+	case o.Counts == nil:
+	case state != archive.StateComplete && hadCount:
+		w.source = fmt.Sprint(max(before, count))
 	default:
-		w.source = ""
+		w.source = fmt.Sprint(count)
 	}
 	switch window := hours(key.start, 1); {
 	case state == archive.StateComplete || state == archive.StateGone:

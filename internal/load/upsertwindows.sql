@@ -42,12 +42,11 @@ SELECT c.function_id, c.window_start, COALESCE(c.state, 'pending'), c.state IS N
                     WHEN n.decides THEN COALESCE(w.completed_at, EXCLUDED.completed_at) ELSE w.completed_at END,
                CASE WHEN NOT n.decides OR n.stays THEN w.verified_at END,
                -- Where the walk does not know the source's count, what the archive has now
-               -- is the count. An expired window keeps the greatest count that is known.
+               -- is the count. A window that is not complete keeps the greatest count that
+               -- is known: no smaller count completes an old window.
                CASE WHEN NOT n.decides THEN w.source_count
-                    WHEN EXCLUDED.state = 'complete' AND @uncounted
-                    THEN w.records + w.rejected + EXCLUDED.records + EXCLUDED.rejected
-                    WHEN EXCLUDED.state = 'expired' THEN GREATEST(w.source_count, EXCLUDED.source_count)
-                    ELSE EXCLUDED.source_count END,
+                    WHEN EXCLUDED.state <> 'complete' THEN GREATEST(w.source_count, EXCLUDED.source_count)
+                    ELSE n.count END,
                CASE WHEN n.decides THEN EXCLUDED.missed ELSE w.missed END,
                CASE WHEN n.decides THEN EXCLUDED.unproven ELSE w.unproven END,
                CASE WHEN NOT n.decides OR n.stays THEN w.acknowledged_at END,
@@ -66,7 +65,13 @@ SELECT c.function_id, c.window_start, COALESCE(c.state, 'pending'), c.state IS N
           FROM (
             SELECT EXCLUDED.planned
                    -- A window that is read again stays complete or expired until the walk
-                   -- ends, and a complete window never expires.
+                   -- ends. A complete window never expires, and an expired window is not
+                   -- completed by less than is known of it.
                    AND NOT (w.state IN ('complete', 'expired') AND EXCLUDED.state = 'partial')
-                   AND NOT (w.state = 'complete' AND EXCLUDED.state = 'expired') AS decides,
-                   w.state IN ('complete', 'expired') AND EXCLUDED.state = w.state AS stays) AS n)
+                   AND NOT (w.state = 'complete' AND EXCLUDED.state = 'expired')
+                   AND NOT (w.state = 'expired' AND EXCLUDED.state = 'complete'
+                            AND c.count < GREATEST(w.source_count, c.held)) AS decides,
+                   w.state IN ('complete', 'expired') AND EXCLUDED.state = w.state AS stays, c.count
+              FROM (
+                SELECT h.held, CASE WHEN @uncounted THEN h.held ELSE EXCLUDED.source_count END AS count
+                  FROM (SELECT w.records + w.rejected + EXCLUDED.records + EXCLUDED.rejected AS held) AS h) AS c) AS n)

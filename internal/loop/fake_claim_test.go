@@ -169,7 +169,8 @@ func (db *database) decide(id int32, span archive.Span, o archive.Outcome) {
 		db.windows[id] = make(map[time.Time]windowRow)
 	}
 	for w := span.From; w.Before(span.To); w = w.Add(archive.Hour) {
-		if db.windows[id][w].state == archive.StateComplete && o.State != archive.StateComplete && o.State != archive.StateShort {
+		old, known := db.windows[id][w]
+		if old.state == archive.StateComplete && o.State != archive.StateComplete && o.State != archive.StateShort {
 			continue // what was complete before stays so
 		}
 		r := windowRow{state: o.State, err: o.Err, count: -1, refusal: o.Refusal}
@@ -178,6 +179,12 @@ func (db *database) decide(id int32, span archive.Span, o archive.Outcome) {
 		}
 		if o.Counts != nil {
 			r.count = o.Counts[w]
+		}
+		if known && r.state != archive.StateComplete {
+			r.count = max(r.count, old.count)
+		}
+		if old.state == archive.StateExpired && r.state == archive.StateComplete && r.count >= 0 && r.count < old.count {
+			continue // it is not completed by less
 		}
 		db.windows[id][w] = r
 	}
