@@ -293,7 +293,8 @@ SELECT l.provider,
         ('edge', 'seconds', 'the greatest age of a beginning that the source accepts in a question'),
         ('rate', 'calls per second', 'how many calls the source accepts')
     ) AS m (what, unit, meaning) USING (what)
-  LEFT JOIN functions f ON f.function_id = l.function_id;
+  LEFT JOIN functions f ON f.function_id = l.function_id
+ WHERE l.value > 0; -- 0: what was learned before does not hold any more
 
 COMMENT ON VIEW source_limits IS
     'What the archiver has learned of each source: limits that its questions keep to. archiver check and archiver status show them.';
