@@ -20,6 +20,7 @@ type pageSlots struct {
 	left    atomic.Int64  // functions at work or in the queue
 
 	otherProcess atomic.Bool // another process has claimed functions of this run
+	stays        atomic.Bool // and it is not one that was just killed
 }
 
 func newPageSlots(n int) *pageSlots {
@@ -60,14 +61,19 @@ func (s *functionSlots) take(ctx context.Context) error {
 	}
 }
 
+// share is the number of slots that one function may hold.
+func (s *pageSlots) share() int64 {
+	functions := s.left.Load()
+	if s.stays.Load() {
+		functions = s.workers.Load()
+	}
+	return max(1, int64(cap(s.taken))/max(1, functions))
+}
+
 // takeSpare takes a slot if that leaves the function within its share. Only the
 // function's walk takes its slots.
 func (s *functionSlots) takeSpare() bool {
-	functions := s.left.Load()
-	if s.otherProcess.Load() {
-		functions = s.workers.Load()
-	}
-	if s.held.Load() >= max(1, int64(cap(s.taken))/max(1, functions)) {
+	if s.held.Load() >= s.share() {
 		return false
 	}
 	select {

@@ -110,7 +110,7 @@ func (r *run) runWorkers(ctx context.Context, due []archive.Due) (claimed []arch
 				}
 				switch {
 				case errors.Is(err, archive.ErrClaimed), errors.Is(err, archive.ErrClaimLost):
-					r.slots.otherProcess.Store(true)
+					r.claimedElsewhere()
 					r.mu.Lock()
 					claimed = append(claimed, t.Known)
 					r.mu.Unlock()
@@ -124,6 +124,20 @@ func (r *run) runWorkers(ctx context.Context, due []archive.Due) (claimed []arch
 	}
 	workers.Wait()
 	return claimed, context.Cause(ctx)
+}
+
+// deadClaim is how long the claims of a killed process may outlive it: until PostgreSQL
+// notices that its connections are closed.
+const deadClaim = time.Second
+
+// claimedElsewhere notes that another process has a function of this run. At the beginning
+// of a run that process may be one that was killed: if only functions at work had shares of
+// the slots then, the pages that it lost would not lie within them.
+func (r *run) claimedElsewhere() {
+	r.slots.otherProcess.Store(true)
+	if r.Clock.Now().Sub(r.began) >= deadClaim {
+		r.slots.stays.Store(true)
+	}
 }
 
 // tooManyWorkers reports whether the worker that calls it has to end, so that
