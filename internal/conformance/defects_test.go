@@ -300,4 +300,4 @@ func TestParts(t *testing.T) {
 
 func (*source) Traits() archive.Traits { return archive.Traits{Page: pageSize} }
 
-func (*source) Ping(ctx context.Context) error { return nil }
+func (*source) Ping(context.Context) error { return nil }

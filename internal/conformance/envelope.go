@@ -68,11 +68,11 @@ func (s *Suite) envelope(t *testing.T, names [2]string, withList bool) {
 		w := broken(code, 1, forGood)
 		_, err := read(t.Context(), w.source, w.hour())
 		denied, gone := errors.Is(err, archive.ErrDenied), errors.Is(err, archive.ErrGone)
-		if err == nil || denied != (want == archive.ErrDenied) || gone != (want == archive.ErrGone) || !strings.Contains(err.Error(), code) {
+		if err == nil || denied != errors.Is(want, archive.ErrDenied) || gone != errors.Is(want, archive.ErrGone) || !strings.Contains(err.Error(), code) {
 			t.Errorf("%s, for good: %v", code, err)
 		}
 		s.checkError(t, err)
-		if _, err := list(t.Context(), w.source); err == nil || errors.Is(err, archive.ErrDenied) != (want == archive.ErrDenied) {
+		if _, err := list(t.Context(), w.source); err == nil || errors.Is(err, archive.ErrDenied) != errors.Is(want, archive.ErrDenied) {
 			t.Errorf("%s, functions: %v", code, err)
 		}
 	}

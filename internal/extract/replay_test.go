@@ -33,7 +33,7 @@ func newNonceServer(t *testing.T, closes func(n int) bool) *nonceServer {
 	s := &nonceServer{closes: closes}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.answer))
 	s.Config.ErrorLog = quiet()
-	s.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+	s.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
 		return context.WithValue(ctx, connectionKey{}, new(atomic.Int64))
 	}
 	s.Start()

@@ -149,7 +149,8 @@ func (w *walker) halve(ctx context.Context, a answer) (answer, error) {
 			if j.end == endShort && a.end == endShort {
 				j.err, j.count, j.seen, j.byWindow = a.err, a.count, a.seen, a.byWindow
 			}
-			return j, w.decideTop(ctx, &j)
+			err := w.decideTop(ctx, &j)
+			return j, err
 		}
 		verdict, again, err := w.addsUp(ctx, a, j, halves, got, whole)
 		if err != nil {
@@ -162,7 +163,8 @@ func (w *walker) halve(ctx context.Context, a answer) (answer, error) {
 			if a.count >= 0 {
 				j.count = again
 			}
-			return j, w.decideTop(ctx, &j)
+			err := w.decideTop(ctx, &j)
+			return j, err
 		}
 		whole = again
 		a.begun = a.begun || j.begun
@@ -198,7 +200,8 @@ func (w *walker) halveCutOff(ctx context.Context, j answer, halves [2]question, 
 	}
 	j = joined(j.question, got)
 	if !j.whole() {
-		return j, w.decideTop(ctx, &j)
+		err := w.decideTop(ctx, &j)
+		return j, err
 	}
 	return j, nil
 }

@@ -24,7 +24,6 @@ type question struct {
 	page    bool // a smaller page does not help: the cause lies in the span
 	begins  bool // the oldest second of the span is answered: the source does not refuse the begin
 	defers  bool // its windows are decided with those of the question that it is a part of
-	uncut   bool // do not cut the question because of its number of records
 	byPages bool // do not ask for the time up to the last record of a page
 }
 

@@ -85,7 +85,7 @@ func TestRefusedSecond(t *testing.T) {
 			}
 			before := len(w.source.asked())
 			w.restart()
-			w.incomplete(span(0, 24))
+			_, _ = w.incomplete(span(0, 24))
 			if n := len(w.source.asked()) - before; n > 6 {
 				t.Errorf("the next run made %d calls", n)
 			}
@@ -191,7 +191,7 @@ func TestFailingPages(t *testing.T) {
 			}
 			return nil
 		}
-		w.incomplete(span(0, 5))
+		_, _ = w.incomplete(span(0, 5))
 		w.states(alpha, span(0, 5), archive.StateComplete, archive.StateComplete, archive.StateFailed, archive.StateComplete, archive.StateComplete)
 		if got := w.db.state(alpha.URN, hour(2)).refusal.Smallest; !covers(ask{Span: got}, bad.Start.Truncate(time.Second)) || got.To.Sub(got.From) > 10*time.Minute {
 			t.Errorf("the smallest question is %s", seconds(got))

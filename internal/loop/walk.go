@@ -268,12 +268,14 @@ func (w *walker) shorterPage(ctx context.Context, q question, at position, t, be
 	case err != nil && !errors.As(err, &failed):
 		return a, nil, err
 	}
-	n, ok := short.resolve(whole, &page)
-	if err == nil && !ok {
-		w.keep(q, page)
+	unproven := answer{question: q, end: endUnproven, seen: t.distinct(), count: whole, begun: true, first: t.began}
+	if err != nil {
+		return unproven, nil, nil //nolint:nilerr // the question itself was answered, only its proof was not
 	}
-	if err != nil || !ok {
-		return answer{question: q, end: endUnproven, seen: t.distinct(), count: whole, begun: true, first: t.began}, nil, nil
+	n, ok := short.resolve(whole, &page)
+	if !ok {
+		w.keep(q, page)
+		return unproven, nil, nil
 	}
 	t.proved = true
 	t.sent -= t.offset - n

@@ -141,7 +141,7 @@ func (c *sdkChain) renew(ctx context.Context) error {
 // The variables of a federated identity, as the SDK reads them.
 const (
 	idpIDVariable   = "HUAWEICLOUD_SDK_IDP_ID"
-	idTokenVariable = "HUAWEICLOUD_SDK_ID_TOKEN_FILE"
+	idTokenVariable = "HUAWEICLOUD_SDK_ID_TOKEN_FILE" //nolint:gosec // the name of a variable, no secret
 )
 
 // errNoUsableAnswer takes the place of the SDK's errors, which may quote an answer with keys.
