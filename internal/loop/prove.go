@@ -202,14 +202,20 @@ func (w *walker) proveDoubted(ctx context.Context) error {
 			From: archive.WindowOf(d.Span.From.Add(archive.QueryMargin)),
 			To:   archive.WindowOf(d.Span.To.Add(archive.Hour - 2*archive.QueryMargin)),
 		}}
-		if ok, _, err := w.prove(ctx, q, int(d.Value)); ok || err != nil {
-			if err != nil {
-				return w.leaveToNextRun(ctx, w, q.span, err)
-			}
+		// Records may have come or gone since the function gave the count.
+		n, err := w.count(ctx, q.from, q.to, int(d.Value))
+		ok := false
+		if err == nil {
+			ok, _, err = w.prove(ctx, q, n)
+		}
+		if err != nil {
+			return w.leaveToNextRun(ctx, w, q.span, err)
+		}
+		if ok {
 			continue
 		}
 		q.defers = true
-		a, err := w.halve(ctx, answer{question: q, end: endMany, count: int(d.Value), seen: int(d.Value)})
+		a, err := w.halve(ctx, answer{question: q, end: endMany, count: n, seen: max(n, 0)})
 		if err != nil {
 			return w.leaveToNextRun(ctx, w, q.span, err)
 		}
@@ -219,8 +225,14 @@ func (w *walker) proveDoubted(ctx context.Context) error {
 			}
 			continue
 		}
+		short := &archive.ShortError{Saw: a.seen, Count: a.count}
+		w.notComplete(w.function.Function, q.span, short)
+		w.progress.Update(func(p *archive.Totals) {
+			p.Windows += int64(q.span.Windows())
+			p.Decided(archive.StateShort, q.span.Windows())
+		})
 		for hour := q.span.From; hour.Before(q.span.To); hour = hour.Add(archive.Hour) {
-			if err := w.claim.Differs(ctx, hour, &archive.ShortError{Saw: a.seen, Count: a.count}); err != nil {
+			if err := w.claim.Differs(ctx, hour, short); err != nil {
 				return fmt.Errorf("note that %s %s differs: %w", w.function.Name, q.span, err)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"archiver/internal/archive"
 )
@@ -20,7 +21,8 @@ func (r *run) readAllSettings(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	return atOnce(ctx, r.Concurrency, share(r, r.settingsDue), func(ctx context.Context, d archive.Due) error {
+	due := share(r, r.settingsDue)
+	read := func(ctx context.Context, d archive.Due) error {
 		if r.settingsFailures.Load() >= maxSettingsFailures {
 			return nil
 		}
@@ -29,7 +31,14 @@ func (r *run) readAllSettings(ctx context.Context) error {
 			return nil // another process asks, or the next run
 		}
 		return err
-	})
+	}
+	// A call for the latest version may give the settings of all versions.
+	versions := slices.DeleteFunc(slices.Clone(due), func(d archive.Due) bool { return d.LatestID == 0 })
+	due = slices.DeleteFunc(due, func(d archive.Due) bool { return d.LatestID != 0 })
+	if err := atOnce(ctx, r.Concurrency, due, read); err != nil {
+		return err
+	}
+	return atOnce(ctx, r.Concurrency, versions, read)
 }
 
 // The least number of functions that one run asks for versions or settings, and the
