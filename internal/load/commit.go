@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -34,13 +35,12 @@ func (c *claim) Commit(ctx context.Context, b archive.Batch) (archive.Kept, erro
 	if c.store.writes.do(ctx, w); w.err != nil {
 		return archive.Kept{}, w.err
 	}
-	if b.Outcome != nil || len(b.Pieces) > 0 {
-		delete(c.openWalks, b.Walk.Span)
-		for _, s := range b.Pieces {
-			c.openWalks[s] = true
-		}
-	} else {
+	maps.DeleteFunc(c.openWalks, func(open archive.Span, _ bool) bool { return replaced(open, &b) })
+	if b.Outcome == nil && len(b.Pieces) == 0 {
 		c.openWalks[b.Walk.Span] = true
+	}
+	for _, s := range b.Pieces {
+		c.openWalks[s] = true
 	}
 	return w.changes.kept, nil
 }

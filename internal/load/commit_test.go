@@ -209,3 +209,44 @@ func TestCommitSharedID(t *testing.T) {
 	}
 	a.CheckWindows()
 }
+
+// Two walks of the same hours are never open at once: a checkpoint replaces the walks of
+// its hours that earlier questions left open.
+func TestCheckpointReplacesWalks(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	c := a.newClaim("f")
+	cut := func(s archive.Span) archive.Batch {
+		b := page(s, noted)
+		b.Walk.Cursor, b.Pieces = "", s.Cut(2)
+		return b
+	}
+	for _, step := range []struct {
+		batch archive.Batch
+		want  []string
+	}{
+		{cut(span(0, 8)), []string{"(0,4)", "(4,8)"}},
+		{cut(span(0, 4)), []string{"(0,2)", "(2,4)", "(4,8)"}},
+		{page(span(0, 4), noted), []string{"(0,4)", "(4,8)"}},
+		{page(span(0, 4), noted), []string{"(0,4)", "(4,8)"}},
+		{lastPage(span(2, 3), noted), []string{"(4,8)"}},
+		{cut(span(3, 7)), []string{"(3,5)", "(5,7)"}},
+		{lastPage(span(0, 8), noted), []string{}},
+	} {
+		commit(t, c, step.batch)
+		got := a.Rows(`
+			SELECT extract(epoch FROM span_from - $1)::integer / 3600, extract(epoch FROM span_to - $1)::integer / 3600
+			  FROM archiver_internal.walks ORDER BY 1`, hour(0))
+		if diff := cmp.Diff(step.want, got); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", step.batch.Walk, diff)
+		}
+		work, err := c.Work(t.Context(), archive.Order{Range: span(0, 8)}, noted)
+		n := len(work.Windows)
+		for _, open := range work.Open {
+			n += open.Span.Windows()
+		}
+		if done := value[int](a, `SELECT count(*) FROM windows WHERE state = 'complete'`); err != nil || n != 8-done {
+			t.Errorf("after %+v, %+v are to be read, %v", step.batch.Walk, work, err)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package load
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,14 +110,16 @@ func (m *model) commit(function int32, b *archive.Batch) (kept archive.Kept) {
 		}
 	}
 	walk := windowKey{function, b.Walk.Span.From}
-	_, begun := m.walks[walk]
+	begun := m.walks[walk].Span == b.Walk.Span
 	switch {
 	case b.Outcome != nil:
 		m.decide(function, b.Walk.Span, *b.Outcome, b.At)
 	case !begun:
 		m.decide(function, b.Walk.Span, archive.Outcome{State: archive.StatePartial}, b.At)
 	}
-	delete(m.walks, walk)
+	maps.DeleteFunc(m.walks, func(key windowKey, w archive.Walk) bool {
+		return key.functionID == function && w.Span.Overlaps(b.Walk.Span)
+	})
 	if b.Outcome == nil && len(b.Pieces) == 0 {
 		m.walks[walk] = b.Walk
 	}

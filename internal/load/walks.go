@@ -28,23 +28,33 @@ const closeWalks = `
 //go:embed upsertwalks.sql
 var upsertWalks string
 
-// queueWalks stores the cursors of walks, or closes walks that have ended. A span that
-// is cut leaves a walk for each piece, so that the next run reads the same pieces.
+// replaced reports whether a checkpoint replaces an open walk: two walks of the same hours
+// are never open at once.
+func replaced(open archive.Span, b *archive.Batch) bool {
+	goesOn := b.Outcome == nil && len(b.Pieces) == 0
+	return open.Overlaps(b.Walk.Span) && !(goesOn && open == b.Walk.Span)
+}
+
+// queueWalks stores the cursors of walks, and closes walks that have ended. A span that
+// is cut leaves a walk for each piece, so that the next run reads the same pieces. If a
+// walk is closed that reaches further than the checkpoint, its other hours are due again.
 func queueWalks(batch *pgx.Batch, writes []*write) {
 	var closed, opened walkRows
 	for _, w := range writes {
 		b := w.batch
-		switch {
-		case !w.checkpoint:
-		case b.Outcome == nil && len(b.Pieces) == 0:
+		if !w.checkpoint {
+			continue
+		}
+		for open := range w.claim.openWalks {
+			if replaced(open, b) {
+				closed.add(w.claim, archive.Walk{Span: open})
+			}
+		}
+		if b.Outcome == nil && len(b.Pieces) == 0 {
 			opened.add(w.claim, b.Walk)
-		default:
-			if w.claim.openWalks[b.Walk.Span] {
-				closed.add(w.claim, b.Walk)
-			}
-			for _, s := range b.Pieces {
-				opened.add(w.claim, archive.Walk{Span: s})
-			}
+		}
+		for _, s := range b.Pieces {
+			opened.add(w.claim, archive.Walk{Span: s})
 		}
 	}
 	if len(closed.functions) > 0 {

@@ -131,12 +131,7 @@ func (c *fakeClaim) Commit(ctx context.Context, b archive.Batch) (kept archive.K
 			db.walks[c.function.ID] = make(map[time.Time]archive.Walk)
 		}
 		walks := db.walks[c.function.ID]
-		delete(walks, b.Walk.Span.From)
-		for _, open := range walks {
-			if open.Span.Overlaps(b.Walk.Span) {
-				db.t.Errorf("walks of %s and %s are open at once", open.Span, b.Walk.Span)
-			}
-		}
+		closeWalks(walks, b.Walk.Span)
 		switch {
 		case b.Outcome != nil:
 			db.decide(c.function.ID, b.Walk.Span, *b.Outcome)
@@ -158,6 +153,12 @@ func (c *fakeClaim) Commit(ctx context.Context, b archive.Batch) (kept archive.K
 		return archive.Kept{}, err
 	}
 	return kept, nil
+}
+
+// closeWalks deletes the walks that overlap a span: those of the same hours are never open
+// at once.
+func closeWalks(walks map[time.Time]archive.Walk, s archive.Span) {
+	maps.DeleteFunc(walks, func(_ time.Time, open archive.Walk) bool { return open.Span.Overlaps(s) })
 }
 
 // decide writes the state of a span's windows.
@@ -193,6 +194,9 @@ func (db *database) decide(id int32, span archive.Span, o archive.Outcome) {
 func (c *fakeClaim) Fail(ctx context.Context, span archive.Span, r archive.Refusal, _ time.Time) error {
 	return c.fenced(ctx, opFail, func() error {
 		c.store.decide(c.function.ID, span, archive.Outcome{State: archive.StateFailed, Err: r.Reason, Refusal: r})
+		if r.Stuck {
+			closeWalks(c.store.walks[c.function.ID], span)
+		}
 		return nil
 	})
 }
