@@ -111,7 +111,7 @@ func (w *walker) find(ctx context.Context, q question, rec archive.InFlightRecor
 	}
 	q.part = true
 	halves, ok := q.halves()
-	if !ok || q.width() < archive.Hour || !w.spend(1) {
+	if !ok || q.width() < archive.Hour || !errors.Is(err, errTooWide) && !w.spend(1) {
 		return err
 	}
 	err = nil
