@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,32 +30,27 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 			queue = append(s.Cut(2), queue...)
 			continue
 		}
-		d, asked, err := r.compare(ctx, w, s)
-		var failed *pageError
-		if errors.As(err, &failed) && s.Windows() > 1 && w.spend(1) {
-			queue = append(s.Cut(2), queue...)
-			continue
+		d, asked, err := r.difference(ctx, w, s)
+		if failed := (*pageError)(nil); errors.As(err, &failed) {
+			dead := w.answers(ctx, err)
+			if dead == nil && s.Windows() > 1 && w.spend(1) {
+				queue = append(s.Cut(2), queue...)
+				continue
+			}
+			left := r.leaveToNextRun(ctx, w, s, cmp.Or(dead, err))
+			if left != nil || dead != nil {
+				return left
+			}
+			continue // what fails is this span alone
 		}
 		if err != nil {
 			return r.leaveToNextRun(ctx, w, s, err)
-		}
-		// The archive holds a record that two versions list under one of them, so the
-		// count of this version may be larger and nothing be missing.
-		if w.function.Versioned && d != nil && d.Counted > d.Archived {
-			if d, err = r.compareIDs(ctx, w, s, d); err != nil {
-				return r.leaveToNextRun(ctx, w, s, err)
-			}
 		}
 		// If the source gives no count of a span, it gives none of its halves.
 		uncounted := d != nil && d.Counted < 0 && asked && r.repairs()
 		if d != nil && s.Windows() > 1 && !uncounted {
 			queue = append(s.Cut(2), queue...)
 			continue
-		}
-		if d != nil && d.Counted < 0 && !r.repairs() {
-			if d, err = r.compareIDs(ctx, w, s, d); err != nil {
-				return r.leaveToNextRun(ctx, w, s, err)
-			}
 		}
 		switch {
 		case d == nil:
@@ -92,27 +88,71 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 // repairs reports whether windows that differ are read again.
 func (r *run) repairs() bool { return !r.order.Compare || r.order.Repair }
 
+// difference compares a span by its count, and by its records where counts cannot tell.
+// It returns nil if nothing differs; asked as compare does.
+func (r *run) difference(ctx context.Context, w *walker, s archive.Span) (d *archive.Difference, asked bool, err error) {
+	d, asked, err = r.compare(ctx, w, s)
+	if err != nil || d == nil {
+		return nil, asked, err
+	}
+	// The archive holds a record that two versions list under one of them, so the
+	// count of this version may be larger and nothing be missing.
+	if w.function.Versioned && d.Counted > d.Archived || d.Counted < 0 && !r.repairs() && s.Windows() == 1 {
+		d, err = w.compareIDs(ctx, s, d)
+	}
+	return d, asked, err
+}
+
 // compareIDs reads a span whose counts cannot be compared, and keeps nothing. It
 // returns nil if the archive has all records that the source gives.
-func (r *run) compareIDs(ctx context.Context, w *walker, s archive.Span, d *archive.Difference) (*archive.Difference, error) {
+func (w *walker) compareIDs(ctx context.Context, s archive.Span, d *archive.Difference) (*archive.Difference, error) {
 	missing := 0
 	for _, q := range w.narrowEnough(questionOf(s)) {
-		for page, err := range w.Source.Pages(ctx, w.query(q, position{})) {
-			if err != nil {
-				return nil, w.pageError(ctx, err)
-			}
-			n, err := w.claim.Missing(ctx, s, archive.Distinct(page.Invocations))
-			if err != nil {
-				return nil, fmt.Errorf("look for the records of %s %s: %w", w.function.Name, s, err)
-			}
-			missing += n
+		_, n, err := w.missing(ctx, s, q)
+		if err != nil {
+			return nil, err
 		}
+		missing += n
 	}
 	if missing == 0 {
 		return nil, nil
 	}
 	d.Counted = d.Archived + missing
 	return d, nil
+}
+
+// missing reads a question, and returns how many records the source gives and how many of
+// these the archive does not have. The end of a list is believed as it is in a walk: if it
+// is not accepted, and the archive has all of the list, the halves are read too.
+func (w *walker) missing(ctx context.Context, s archive.Span, q question) (listed, missing int, err error) {
+	for page, err := range w.Source.Pages(ctx, w.query(q, position{})) {
+		if err != nil {
+			return 0, 0, w.pageError(ctx, err)
+		}
+		n, err := w.claim.Missing(ctx, s, archive.Distinct(page.Invocations))
+		if err != nil {
+			return 0, 0, fmt.Errorf("look for the records of %s %s: %w", w.function.Name, s, err)
+		}
+		listed, missing = listed+page.Len(), missing+n
+	}
+	q.part = true
+	halves, ok := q.halves()
+	if missing > 0 || !ok || w.accepts(listed) {
+		return listed, missing, nil
+	}
+	var of [2]int
+	for i, h := range halves {
+		if !w.spend(1) {
+			return 0, 0, w.pageError(ctx, errUnproven)
+		}
+		if of[i], missing, err = w.missing(ctx, s, h); err != nil || missing > 0 {
+			return listed, missing, err
+		}
+	}
+	if of[0]+of[1] == listed && 10*max(of[0], of[1]) <= 9*listed {
+		w.learned.proved(listed, w.Clock.Now())
+	}
+	return listed, 0, nil
 }
 
 // differs logs a difference, and keeps it for the run's summary.
