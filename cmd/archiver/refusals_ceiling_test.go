@@ -111,7 +111,7 @@ func TestDenseSeconds(t *testing.T) {
 				in := install(t, url)
 				archiver := in.small(cloud, url, 2, time.Minute)
 				var end ending
-				for range 3 {
+				for range 6 {
 					end = archiveIn(t, archiver, archive.Order{AskedBy: "backfill", Range: theDaySpan()})
 				}
 				if spec == "cap=500" {
