@@ -111,8 +111,16 @@ func TestDenseSeconds(t *testing.T) {
 				in := install(t, url)
 				archiver := in.small(cloud, url, 2, time.Minute)
 				var end ending
-				for range 6 {
+				for range 3 {
 					end = archiveIn(t, archiver, archive.Order{AskedBy: "backfill", Range: theDaySpan()})
+				}
+				if spec == "cap=500" && cloud == graph {
+					// The count of a single second may be a ceiling: all records are there, and
+					// the hour need not be complete.
+					if missing := lostRecords(in, api); len(missing) > 0 {
+						t.Errorf("lost: %v", missing)
+					}
+					return
 				}
 				if spec == "cap=500" {
 					endedAs(in, api, end, ended{exitDone, map[string]int64{"complete": 48}, nil})
