@@ -39,6 +39,7 @@ func positionOf(c archive.Cursor) position {
 type shorter struct {
 	to     time.Time // the last second asked for
 	before int       // records of the first page that it does not ask for
+	newer  []string  // ids of these that it does not ask for in any case
 	border []string  // ids of these that it asks for if the source includes borders
 	last   bool      // the first page was the last one
 }
@@ -60,6 +61,7 @@ func shorten(q question, p *archive.Page) (s shorter, ok bool) {
 		switch second := start.Truncate(time.Second); {
 		case second.After(s.to):
 			s.before++
+			s.newer = append(s.newer, p.Invocations[i].RequestID)
 		case second.After(last):
 			s.before++
 			s.border = append(s.border, p.Invocations[i].RequestID)
@@ -69,10 +71,14 @@ func shorten(q question, p *archive.Page) (s shorter, ok bool) {
 }
 
 // resolve returns how many records of the first page the shorter question does not ask
-// for, as its own page p shows. ok is false if the source's counts do not differ by them.
+// for, as its own page p shows. ok is false if the source's counts do not differ by them, or
+// if the page has one of them: then the list is not sorted by the starts.
 func (s *shorter) resolve(whole int, p *archive.Page) (before int, ok bool) {
 	before = s.before
 	for i := range p.Invocations {
+		if slices.Contains(s.newer, p.Invocations[i].RequestID) {
+			return 0, false
+		}
 		if slices.Contains(s.border, p.Invocations[i].RequestID) {
 			before--
 		}
