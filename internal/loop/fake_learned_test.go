@@ -48,9 +48,14 @@ func (s *fakeStore) Prove(_ context.Context, _ archive.SourceID, age time.Durati
 	return n, nil
 }
 
-func (s *fakeStore) EndList(_ context.Context, _ archive.SourceID, e *archive.ListError, _ time.Time) error {
+func (s *fakeStore) EndList(_ context.Context, _ archive.SourceID, e *archive.ListError, at time.Time) error {
 	s.database.mu.Lock()
 	defer s.database.mu.Unlock()
 	s.list = e
+	for _, f := range s.functions {
+		if e == nil && f.lastSeen.Before(at) && f.Missing.IsZero() {
+			f.Missing = at
+		}
+	}
 	return nil
 }

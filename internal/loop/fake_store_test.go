@@ -201,7 +201,10 @@ func (s *fakeStore) SeeFunctions(ctx context.Context, _ archive.SourceID, functi
 				i = len(s.functions)
 				s.functions = append(s.functions, &functionRow{Known: archive.Known{ID: int32(i + 1), Function: f, FirstSeen: at}})
 			}
-			s.functions[i].lastSeen, s.functions[i].gone = at, false
+			if f := s.functions[i]; !f.Missing.IsZero() {
+				f.gone, f.Missing = false, time.Time{}
+			}
+			s.functions[i].lastSeen = at
 			known = append(known, s.functions[i].Known)
 		}
 		return nil

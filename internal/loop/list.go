@@ -43,13 +43,14 @@ func (r *run) listFunctions(ctx context.Context, summary *archive.Summary) ([]ar
 			return nil, fmt.Errorf("list functions: %w", err)
 		}
 	}
+	// Before the end of the list: a function that is named is not missing from it.
+	if err := see(r.unlisted(functions)); err != nil {
+		return nil, err
+	}
 	if !r.listDenied {
 		if err := r.Store.EndList(ctx, r.Source.ID(), summary.List, r.began); err != nil {
 			return nil, fmt.Errorf("note how the list of functions ended: %w", err)
 		}
-	}
-	if err := see(r.unlisted(functions)); err != nil {
-		return nil, err
 	}
 	unseen, err := r.Store.UnseenFunctions(ctx, r.Source.ID(), r.began, r.SourceRetention)
 	if err != nil {

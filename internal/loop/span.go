@@ -166,7 +166,7 @@ func (r *run) leave(walks []archive.Walk) {
 }
 
 // denied finds out whether the source denies everything, or one function: it makes the
-// cheapest call. It returns an error that ends the run.
+// cheapest call, unless that is denied already. It returns an error that ends the run.
 func (r *run) denied(ctx context.Context, err error) error {
 	r.mu.Lock()
 	r.deniedFunctions++
@@ -175,13 +175,16 @@ func (r *run) denied(ctx context.Context, err error) error {
 	if many && !r.accepting.Load() {
 		return err
 	}
+	if r.listDenied {
+		return nil // the cheapest call is a list of functions
+	}
 	ping := r.Source.Ping(ctx)
 	switch {
 	case context.Cause(ctx) != nil:
 		return context.Cause(ctx)
 	case errors.Is(ping, archive.ErrBusy):
 		return ping
-	case errors.Is(ping, archive.ErrDenied) && !(r.listDenied && r.accepting.Load()):
+	case errors.Is(ping, archive.ErrDenied):
 		return err
 	}
 	return nil
