@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,6 +99,9 @@ func TestThrottledForEver(t *testing.T) {
 			in.env = append(in.env, "ARCHIVER_SOURCE_PATIENCE=4s")
 			began := time.Now()
 			end := archiveDay(in, "", asBinary, theDaySpan())
+			if alone := "the source throttles this function alone"; throttled < functions && !strings.Contains(end.stderr, alone) {
+				t.Errorf("it says %s", end.stderr)
+			}
 			want := map[string]int64{"pending": 24 * throttled, "complete": 24 * (functions - throttled)}
 			if throttled == functions {
 				delete(want, "complete")

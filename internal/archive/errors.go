@@ -23,6 +23,10 @@ var (
 	// waits (--source-patience). It ends the run; no window has failed.
 	ErrBusy = errors.New("the source accepts no calls")
 
+	// ErrThrottled says that the source has refused all calls for one function for a while,
+	// and accepts others. The function's windows stay pending; the run goes on.
+	ErrThrottled = errors.New("the source throttles this function alone")
+
 	// ErrInterrupted is the cause of a context that the user has cancelled.
 	ErrInterrupted = errors.New("interrupted, progress is kept")
 
@@ -61,6 +65,7 @@ type IncompleteError struct {
 	Short, Failed, NotDue, Differ int        // windows
 	Waiting                       int        // windows that failed in earlier runs and are not asked for in this one
 	Missed                        int        // windows that the source forgot before they were complete
+	Throttled                     int        // windows that are pending, since the source throttles their function alone
 	Left                          int        // failed calls about records in flight, counts or versions
 	List                          *ListError // the list of functions was not whole
 	First                         Failure    // the first failure, if any
@@ -75,6 +80,7 @@ func (e *IncompleteError) Error() string {
 		{e.Short + e.Failed, "windows are not complete"},
 		{e.Waiting, "windows failed in earlier runs and wait before they are asked for again"},
 		{e.Missed, "windows were forgotten by the source before they were complete (expired)"},
+		{e.Throttled, "windows are pending: the source throttles their functions, run again later"},
 		{e.Differ, "windows have fewer records than the source counts (--repair reads them again)"},
 		{e.Left, "calls about records in flight, counts or versions failed, the next run makes them again"},
 		{e.NotDue, "windows have not settled yet, run again later"},

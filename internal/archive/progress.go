@@ -33,6 +33,7 @@ type Totals struct {
 	Gone      int64
 	Expired   int64
 	Missed    int64 // of the expired windows, those that were due while the source still had them
+	Throttled int64 // windows left pending, since the source throttles their function alone
 	Elsewhere int64 // windows that another process decided; set when the run ends
 	Compared  int64 // windows whose count was compared with the source's
 	Differ    int64 // windows whose count was not the source's

@@ -38,7 +38,7 @@ type Summary struct {
 // Err is an *IncompleteError if windows asked for are not complete, or nil.
 func (s *Summary) Err() error {
 	err := &IncompleteError{Short: int(s.Short), Failed: int(s.Failed), NotDue: s.NotDue, Left: int(s.Left),
-		Missed: int(s.Missed), Waiting: s.Waiting, List: s.List}
+		Missed: int(s.Missed), Throttled: int(s.Throttled), Waiting: s.Waiting, List: s.List}
 	if s.Unrepaired {
 		err.Differ = int(s.Missing)
 	}

@@ -26,7 +26,8 @@ func (c *Caller) try(ctx context.Context, r *retries, call func(http.RoundTrippe
 		return context.Cause(ctx)
 	}
 	defer c.slots.Release(1)
-	if err := c.gate.enterShared(ctx, passed, r.began); err != nil {
+	passed.atOnce, r.options.atOnce = r.options.atOnce, false
+	if err := c.gate.enterShared(ctx, passed); err != nil {
 		c.gate.cancel(passed)
 		return err
 	}

@@ -7,8 +7,9 @@ type Call struct {
 	Function string // the function that it concerns, under any name; may be empty
 	// Tries is how often the call is made at most; 0 for the Caller's own number. Throttled
 	// attempts do not count. The pauses between the attempts are at most half a second.
-	Tries int
-	Login bool // a 401 is final: wrong passwords that come again lock a user out
+	Tries  int
+	atOnce bool // the first attempt does not wait for the source's pace
+	Login  bool // a 401 is final: wrong passwords that come again lock a user out
 }
 
 type callKey struct{}

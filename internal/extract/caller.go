@@ -114,6 +114,10 @@ func (c *Caller) StartPace(pace int64) {
 	c.gate.all.pace.learn(pace)
 }
 
+// SetProbe sets the cheapest call of the source, before the first call. It shows whether
+// the source throttles a function alone.
+func (c *Caller) SetProbe(probe func(context.Context) error) { c.gate.probe = probe }
+
 // Clock returns the clock of the Caller's timeouts and pauses.
 func (c *Caller) Clock() archive.Clock { return c.options.Clock }
 
@@ -125,7 +129,9 @@ func (c *Caller) Answered() bool { return c.answered.Load() }
 // read and close the answer's body, and return the errors of reading it.
 //
 // While the source throttles, Do waits until the source accepts the call. If the source
-// has accepted no call for Options.Patience, the error matches archive.ErrBusy.
+// has accepted no call for Options.Patience, the error matches archive.ErrBusy. If it has
+// refused the calls for one function for two minutes and accepts others, the error matches
+// archive.ErrThrottled.
 //
 // If the source answered with an error status, or with an error in its envelope, Do
 // returns a *StatusError, even if call wrapped or replaced it. When ctx ends, Do ends the
@@ -142,20 +148,29 @@ func (c *Caller) Do(ctx context.Context, call func(http.RoundTripper) error) err
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
-		if errors.Is(err, archive.ErrBusy) {
-			return err
-		}
 		var pause time.Duration
-		if status := statusOfError(err); status != nil && status.Throttled() {
-			var busy error
-			if pause, busy = c.gate.afterRefusal(status, r.began); busy != nil {
-				return busy
-			}
-		} else {
+		var over error // the patience
+		status := statusOfError(err)
+		switch {
+		case errors.Is(err, archive.ErrBusy), errors.Is(err, archive.ErrThrottled):
+			over = err
+		case status != nil && status.Throttled():
+			pause, over = c.gate.afterRefusal(status, &passage{function: r.options.Function, since: r.began})
+		default:
 			var again bool
 			if pause, again = r.next(err, c.Answered()); !again {
 				return withTries(r.tried, err)
 			}
+		}
+		if errors.Is(over, archive.ErrThrottled) {
+			alone, failed := c.gate.throttlesAlone(ctx, r.options.Function)
+			if !alone && failed == nil {
+				continue
+			}
+			over = cmp.Or(failed, over)
+		}
+		if over != nil {
+			return over
 		}
 		c.options.Log.Debug("retrying a call", append([]any{"try", r.tried, "seconds", pause.Seconds()}, archive.ErrorKeys(err)...)...)
 		if err := c.options.Clock.Sleep(ctx, pause); err != nil {

@@ -2,6 +2,7 @@ package extract
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -15,15 +16,18 @@ import (
 // refusals do not slow the others down.
 type gate struct {
 	clock    archive.Clock
-	patience time.Duration // 0 for no end
+	patience time.Duration               // 0 for no end
+	probe    func(context.Context) error // the cheapest call of the source; may be nil
 
-	mu        sync.Mutex
-	all       *lane
-	functions map[string]*refusedFunction
-	accepted  int          // answers that were not refusals
-	refused   int          // refusals that all calls had to heed
-	busySince time.Time    // first refusal since the last accepted call; zero if none
-	last      *StatusError // the last refusal
+	mu           sync.Mutex
+	all          *lane
+	functions    map[string]*refusedFunction
+	accepted     int          // answers that were not refusals
+	forFunctions int          // of these, to calls for functions
+	acceptedAt   time.Time    // the last of them
+	refused      int          // refusals that all calls had to heed
+	busySince    time.Time    // first refusal since the last accepted call; zero if none
+	last         *StatusError // the last refusal
 }
 
 // A lane lets one call after the other start at a pace.
@@ -37,14 +41,23 @@ type lane struct {
 type refusedFunction struct {
 	lane     *lane // nil as long as it has the pace of the others
 	at       time.Time
-	chance   float64 // that all calls are throttled, and only its own met the limit
-	accepted int     // its own calls since its last refusal
+	since    time.Time // its first refusal since its last accepted call; zero if none
+	before   int       // the gate's forFunctions then
+	chance   float64   // that all calls are throttled, and only its own met the limit
+	accepted int       // its own calls since its last refusal
 
 	// The gate's numbers at its last refusal.
 	allAccepted, allRefused int
 }
 
 const (
+	// alonePatience is how long calls of a function are refused before the Caller asks
+	// whether the source accepts others.
+	alonePatience = 2 * time.Minute
+
+	// manyOthers is more calls than are under way when a source begins to throttle all.
+	manyOthers = 20
+
 	// functionLife is how long a function has its own pace after its last refusal.
 	functionLife = time.Hour
 
@@ -63,6 +76,8 @@ func newLane(maxRate float64) *lane {
 // A passage is a call that has passed the gate.
 type passage struct {
 	function    string
+	since       time.Time // when it was asked for
+	atOnce      bool
 	ownLane     *lane
 	own, shared *pacedCall
 }
@@ -70,7 +85,7 @@ type passage struct {
 // enterOwn waits until a function's own pace allows a call. It returns at once if the
 // function has the pace of the others.
 func (g *gate) enterOwn(ctx context.Context, function string, since time.Time) (*passage, error) {
-	p := &passage{function: function}
+	p := &passage{function: function, since: since}
 	g.mu.Lock()
 	if f := g.functions[function]; f != nil {
 		p.ownLane = f.lane
@@ -80,18 +95,23 @@ func (g *gate) enterOwn(ctx context.Context, function string, since time.Time) (
 		return p, nil
 	}
 	var err error
-	p.own, err = g.enter(ctx, p.ownLane, since)
+	p.own, err = g.enter(ctx, p.ownLane, p)
 	return p, err
 }
 
 // enterShared waits until the source's pace allows the call.
-func (g *gate) enterShared(ctx context.Context, p *passage, since time.Time) (err error) {
-	p.shared, err = g.enter(ctx, g.all, since)
+func (g *gate) enterShared(ctx context.Context, p *passage) (err error) {
+	p.shared, err = g.enter(ctx, g.all, p)
 	return err
 }
 
-// enter waits for a lane. since is when the call was asked for.
-func (g *gate) enter(ctx context.Context, l *lane, since time.Time) (*pacedCall, error) {
+// enter waits for a lane.
+func (g *gate) enter(ctx context.Context, l *lane, p *passage) (*pacedCall, error) {
+	if p.atOnce {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return l.pace.start(g.clock.Now(), false), nil
+	}
 	select {
 	case l.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -102,7 +122,7 @@ func (g *gate) enter(ctx context.Context, l *lane, since time.Time) (*pacedCall,
 		g.mu.Lock()
 		now := g.clock.Now()
 		delay, forAnswer := l.pace.delay(now)
-		delay, err := g.wait(now, since, delay)
+		delay, err := g.wait(now, p, delay)
 		if err != nil {
 			g.mu.Unlock()
 			return nil, err
@@ -129,33 +149,96 @@ func (g *gate) enter(ctx context.Context, l *lane, since time.Time) (*pacedCall,
 
 // patienceEnd returns when the patience of a call ends that was asked for at since; zero
 // for never. A call that is asked for after that has a patience of its own.
-func (g *gate) patienceEnd(since time.Time) time.Time {
-	if g.patience <= 0 || g.busySince.IsZero() {
+func patienceEnd(refusedSince, since time.Time, patience time.Duration) time.Time {
+	if patience <= 0 || refusedSince.IsZero() {
 		return time.Time{}
 	}
-	end := g.busySince.Add(g.patience)
+	end := refusedSince.Add(patience)
 	if !since.Before(end) {
-		return since.Add(g.patience)
+		return since.Add(patience)
 	}
 	return end
 }
 
-// wait returns how long a call waits: the delay, or until its patience ends. The error
-// says that the patience is over.
-func (g *gate) wait(now, since time.Time, delay time.Duration) (time.Duration, error) {
-	end := g.patienceEnd(since)
+// ownPatience is how long calls of one function alone may be refused; 0 for no end, if
+// nobody can tell whether the source accepts others.
+func (g *gate) ownPatience() time.Duration {
 	switch {
-	case end.IsZero():
-		return delay, nil
-	case !now.Before(end):
-		return 0, fmt.Errorf("%w for %s: %w", archive.ErrBusy, g.patience, g.last)
+	case g.probe == nil:
+		return 0
+	case g.patience > 0:
+		return min(alonePatience, g.patience)
 	}
-	return min(delay, end.Sub(now)), nil
+	return alonePatience
+}
+
+// wait returns how long a call waits: the delay, or until its patience ends. The error
+// says that the patience is over: for its function ErrThrottled, for all calls ErrBusy.
+func (g *gate) wait(now time.Time, p *passage, delay time.Duration) (time.Duration, error) {
+	if f := g.functions[p.function]; f != nil {
+		if end := patienceEnd(f.since, p.since, g.ownPatience()); !end.IsZero() {
+			if !now.Before(end) {
+				return 0, fmt.Errorf("%w: %w", archive.ErrThrottled, g.last)
+			}
+			delay = min(delay, end.Sub(now))
+		}
+	}
+	if end := patienceEnd(g.busySince, p.since, g.patience); !end.IsZero() {
+		if !now.Before(end) {
+			return 0, fmt.Errorf("%w for %s: %w", archive.ErrBusy, g.patience, g.last)
+		}
+		delay = min(delay, end.Sub(now))
+	}
+	return delay, nil
+}
+
+// throttlesAlone reports whether the source throttles a function alone, whose patience is
+// over: it has accepted many calls for others since, or it refuses no other function and
+// accepts its cheapest call. Otherwise the function has its patience again. The error says
+// that the source accepts no call.
+func (g *gate) throttlesAlone(ctx context.Context, function string) (bool, error) {
+	g.mu.Lock()
+	f := g.functions[function]
+	alone, others := f == nil || g.forFunctions-f.before >= manyOthers, g.refusesOthers(f)
+	accepted, refused := g.accepted, g.refused
+	blocked, windows := g.all.pace.refusals > 0, g.all.pace.atFirst
+	g.mu.Unlock()
+	if alone {
+		return true, nil
+	}
+	var err error
+	if !others {
+		err = g.probe(WithCall(ctx, Call{atOnce: true}))
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !others && g.accepted > accepted && g.refused == refused {
+		if blocked { // by this function alone
+			g.all.pace.windows, g.all.pace.until = windows, g.clock.Now()
+		}
+		return true, nil
+	}
+	f.since = g.clock.Now()
+	if errors.Is(err, archive.ErrBusy) || context.Cause(ctx) != nil {
+		return false, err
+	}
+	return false, nil
+}
+
+// refusesOthers reports whether the source has refused another function since it last
+// accepted a call for one.
+func (g *gate) refusesOthers(f *refusedFunction) bool {
+	for _, other := range g.functions {
+		if other != f && other.at.After(g.acceptedAt) {
+			return true
+		}
+	}
+	return false
 }
 
 // afterRefusal returns how long a refused call waits at least before it is made again. The
 // error says that the patience is over.
-func (g *gate) afterRefusal(refusal *StatusError, since time.Time) (time.Duration, error) {
+func (g *gate) afterRefusal(refusal *StatusError, p *passage) (time.Duration, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.clock.Now()
@@ -163,7 +246,7 @@ func (g *gate) afterRefusal(refusal *StatusError, since time.Time) (time.Duratio
 	if now.Sub(g.all.pace.latest) > time.Second {
 		pause = max(pause, minThrottlePause)
 	}
-	return g.wait(now, since, jittered(pause))
+	return g.wait(now, p, jittered(pause))
 }
 
 // leave takes into account how a call ended: with a refusal, with any other answer, or
@@ -202,11 +285,15 @@ func (g *gate) accept(p *passage, now time.Time) {
 	g.accepted++
 	g.busySince = time.Time{}
 	g.all.pace.accepted(p.shared, now)
+	if p.function != "" {
+		g.forFunctions, g.acceptedAt = g.forFunctions+1, now
+	}
 	f := g.functions[p.function]
 	if f == nil {
 		return
 	}
 	f.accepted++
+	f.since = time.Time{}
 	if p.own != nil {
 		p.ownLane.pace.accepted(p.own, now)
 	}
@@ -251,6 +338,9 @@ func (g *gate) refuse(p *passage, refusal *StatusError, now time.Time) {
 }
 
 func (f *refusedFunction) refusedAt(now time.Time, g *gate) {
+	if f.since.IsZero() {
+		f.since, f.before = now, g.forFunctions
+	}
 	f.at, f.accepted, f.allAccepted, f.allRefused = now, 0, g.accepted, g.refused
 }
 

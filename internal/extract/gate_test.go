@@ -1,11 +1,14 @@
 package extract
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"testing"
 	"time"
 
+	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
 )
 
@@ -40,7 +43,7 @@ func (r *gateRun) call(function string, accepted bool) {
 	r.t.Helper()
 	p, err := r.gate.enterOwn(r.t.Context(), function, r.clock.Now())
 	if err == nil {
-		err = r.gate.enterShared(r.t.Context(), p, r.clock.Now())
+		err = r.gate.enterShared(r.t.Context(), p)
 	}
 	if err == nil {
 		err = r.clock.Sleep(r.t.Context(), 20*time.Millisecond)
@@ -105,7 +108,7 @@ func TestRetryAfterOfOneFunction(t *testing.T) {
 	refuse := func(function string) {
 		p, err := r.gate.enterOwn(t.Context(), function, r.clock.Now())
 		if err == nil {
-			err = r.gate.enterShared(t.Context(), p, r.clock.Now())
+			err = r.gate.enterShared(t.Context(), p)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -141,5 +144,39 @@ func TestThrottledTogether(t *testing.T) {
 	}
 	if refused*20 > calls || calls-refused < 20*600*7/10 {
 		t.Errorf("%d of %d calls refused", refused, calls)
+	}
+}
+
+// A source that refuses two functions throttles these alone if it accepts many calls for
+// others. If it refuses the only two that are asked for, its cheapest call shows nothing.
+func TestTwoFunctionsThrottled(t *testing.T) {
+	t.Parallel()
+	for others, want := range map[int]bool{0: false, 25: true} {
+		r := newGateRun(t)
+		r.gate.probe = func(context.Context) error {
+			r.call("", true)
+			return nil
+		}
+		for range 3 {
+			r.call("one", false)
+			r.call("two", false)
+			for n := range others {
+				r.call(fmt.Sprint("f", n), true)
+			}
+		}
+		_ = r.clock.Sleep(t.Context(), alonePatience)
+		for _, function := range []string{"one", "two"} {
+			p := &passage{function: function, since: paceStart}
+			if _, err := r.gate.wait(r.clock.Now(), p, time.Second); !errors.Is(err, archive.ErrThrottled) {
+				t.Errorf("%d others: %s waits, %v", others, function, err)
+			}
+			alone, err := r.gate.throttlesAlone(t.Context(), function)
+			if alone != want || err != nil {
+				t.Errorf("%d others: %s: %t, %v", others, function, alone, err)
+			}
+			if _, err := r.gate.wait(r.clock.Now(), p, time.Second); !want && err != nil {
+				t.Errorf("%d others: %s does not wait: %v", others, function, err)
+			}
+		}
 	}
 }

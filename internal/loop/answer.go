@@ -258,7 +258,8 @@ func (e *pageError) Unwrap() error { return &e.SourceError }
 // pageError returns the cause of the context's end, if ctx has ended. An error that
 // concerns more than the question is returned as it is.
 func (w *walker) pageError(ctx context.Context, err error) error {
-	if context.Cause(ctx) != nil || errors.Is(err, archive.ErrDenied) || errors.Is(err, archive.ErrGone) || errors.Is(err, archive.ErrBusy) {
+	if context.Cause(ctx) != nil || errors.Is(err, archive.ErrDenied) || errors.Is(err, archive.ErrGone) ||
+		errors.Is(err, archive.ErrBusy) || errors.Is(err, archive.ErrThrottled) {
 		return sourceError(ctx, err)
 	}
 	return &pageError{archive.SourceError{Err: err}}

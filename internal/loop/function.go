@@ -67,11 +67,8 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 		}
 		// Walks that an earlier run left open may reach beyond the range of this run.
 		r.progress.Update(func(p *archive.Totals) { p.Windows += int64(max(0, windows(t.walks)-t.Windows)) })
-		r.mu.Lock()
-		gaveUp := r.gaveUp[t.ID]
-		r.mu.Unlock()
-		if gaveUp {
-			r.leave(t.walks)
+		if state := r.gaveUpAs(t.ID); state != "" {
+			r.leave(t.walks, state)
 			return nil, nil
 		}
 		if r.newestOnly {
@@ -90,6 +87,9 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 			if err := keeper.flush(); err != nil {
 				return nil, err
 			}
+			if r.gaveUpAs(t.ID) == archive.StatePending {
+				return nil, nil
+			}
 			if err := w.proveDoubted(ctx); err != nil || w.gone {
 				return nil, err
 			}
@@ -102,6 +102,9 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 	if err := r.learned.keep(ctx, r.Store, r.Source.ID()); err != nil {
 		return nil, err
 	}
+	if r.gaveUpAs(t.ID) == archive.StatePending {
+		return nil, nil
+	}
 	if err := w.proveDoubted(ctx); err != nil || w.gone || len(later) > 0 {
 		return nil, err // with later walks the function has another turn
 	}
@@ -109,6 +112,9 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 		if err := r.followInFlight(ctx, w); err != nil || w.gone {
 			return nil, err
 		}
+	}
+	if r.gaveUpAs(t.ID) == archive.StatePending {
+		return nil, nil
 	}
 	if err := r.verify(ctx, w, work.Verify); err != nil {
 		return nil, err

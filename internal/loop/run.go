@@ -56,7 +56,7 @@ type run struct {
 	planned         map[int32]bool           // functions whose windows are planned
 	decided         map[int32][]archive.Span // by function: what this run has read, or tried to
 	narrowed        map[int32]int            // by function: calls made to narrow questions
-	gaveUp          map[int32]bool           // functions that do not answer
+	gaveUp          map[int32]archive.State  // functions that do not answer: failed, or pending if the source throttles them
 	done            map[int32]bool           // functions of which nothing is left to do in this run
 	deniedFunctions int
 	missedUnproven  []time.Duration // since windows began that are missed only since no record as old was seen
@@ -93,7 +93,7 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	r := &run{
 		Archiver: a, order: o, began: began, progress: p, traits: a.Source.Traits(),
 		slots:   newPageSlots(pagesPerCall * max(a.Concurrency, 1)),
-		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]bool), done: make(map[int32]bool),
+		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]archive.State), done: make(map[int32]bool),
 	}
 	r.offsets, _ = a.Source.(archive.Offsets)
 	stopNotes := r.noteProgress(ctx, id, before)
@@ -109,7 +109,7 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	summary.Calls, summary.Refused = after.Calls-before.Calls, after.Refused-before.Refused
 	switch cause := context.Cause(ctx); {
 	case err == nil:
-		summary.Elsewhere = summary.Windows - summary.Done
+		summary.Elsewhere = summary.Windows - summary.Done - summary.Throttled
 		err = summary.Err()
 	case cause != nil:
 		err = cause // other errors follow from it

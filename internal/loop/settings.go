@@ -23,7 +23,7 @@ func (r *run) readAllSettings(ctx context.Context) error {
 	}
 	due := share(r, r.settingsDue)
 	read := func(ctx context.Context, d archive.Due) error {
-		if r.settingsFailures.Load() >= maxSettingsFailures {
+		if r.settingsFailures.Load() >= maxSettingsFailures || r.gaveUpAs(d.ID) == archive.StatePending {
 			return nil
 		}
 		err := r.readSettings(ctx, source, d.Known)

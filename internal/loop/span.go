@@ -134,6 +134,9 @@ func (r *run) failed(ctx context.Context, w *walker, t *turn, open archive.Walk,
 		return r.markGone(ctx, w, remaining)
 	case !errors.As(err, &page) && !errors.As(err, &function), errors.Is(err, archive.ErrBusy):
 		return err
+	case errors.Is(err, archive.ErrThrottled):
+		t.walks = nil
+		return r.throttled(w, open.Span, remaining, err)
 	case errors.Is(err, archive.ErrDenied):
 		if end := r.denied(ctx, err); end != nil {
 			return end
@@ -152,17 +155,47 @@ func (r *run) failed(ctx context.Context, w *walker, t *turn, open archive.Walk,
 	if err := w.fail(ctx, &answer{question: questionOf(open.Span), err: err}); err != nil {
 		return err
 	}
-	r.mu.Lock()
-	r.gaveUp[t.ID] = true
-	r.mu.Unlock()
-	r.leave(remaining[1:])
+	r.giveUp(t.ID, archive.StateFailed)
+	r.leave(remaining[1:], archive.StateFailed)
 	return nil
 }
 
-// leave counts the windows of walks as failed that are not made in this run. In the
-// archive their states do not change.
-func (r *run) leave(walks []archive.Walk) {
-	r.progress.Update(func(p *archive.Totals) { p.Decided(archive.StateFailed, windows(walks)) })
+// giveUp notes that a function is not asked for any more in this run.
+func (r *run) giveUp(function int32, state archive.State) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gaveUp[function] = state
+}
+
+// gaveUpAs returns the state that giveUp noted, or "".
+func (r *run) gaveUpAs(function int32) archive.State {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.gaveUp[function]
+}
+
+// leave counts the windows of walks as failed, or pending, that are not made in this run.
+// In the archive their states do not change.
+func (r *run) leave(walks []archive.Walk, state archive.State) {
+	r.progress.Update(func(p *archive.Totals) {
+		if state == archive.StatePending {
+			p.Throttled += int64(windows(walks))
+			return
+		}
+		p.Decided(state, windows(walks))
+	})
+}
+
+// throttled deals with a function that the source throttles alone. Its windows stay
+// pending, and it is not asked for any more in this run.
+func (r *run) throttled(w *walker, s archive.Span, remaining []archive.Walk, err error) error {
+	if err := w.keeper.flush(); err != nil {
+		return err
+	}
+	r.giveUp(w.function.ID, archive.StatePending)
+	r.leave(remaining, archive.StatePending)
+	r.notComplete(w.function.Function, s, err)
+	return nil
 }
 
 // denied finds out whether the source denies everything, or one function: it makes the
@@ -263,6 +296,9 @@ func (r *run) leaveToNextRun(ctx context.Context, w *walker, s archive.Span, err
 	}
 	if end := r.ends(ctx, err); end != nil {
 		return end
+	}
+	if errors.Is(err, archive.ErrThrottled) {
+		r.giveUp(w.function.ID, archive.StatePending)
 	}
 	r.progress.Update(func(t *archive.Totals) { t.Left++ })
 	r.notComplete(w.function.Function, s, err)

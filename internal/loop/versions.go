@@ -30,7 +30,7 @@ func (r *run) listVersions(ctx context.Context, latest []archive.Known) error {
 	}
 	var failures atomic.Int64
 	return atOnce(ctx, r.Concurrency, share(r, unlisted), func(ctx context.Context, f archive.Known) error {
-		if failures.Load() >= maxVersionFailures {
+		if failures.Load() >= maxVersionFailures || r.gaveUpAs(f.ID) == archive.StatePending {
 			return nil
 		}
 		still, err := r.Versions.Unlisted(ctx, []archive.Known{f}, r.began)

@@ -32,7 +32,7 @@ func summaryLine(o archive.Order, s archive.Summary, took time.Duration, err err
 		{s.Short, "windows short"}, {s.Failed, "windows failed"}, {s.Gone, "windows gone"},
 		{s.Expired - s.Missed, "windows expired"}, {s.Missed, "windows missed: they expired before they were read"},
 		{int64(s.Waiting), "windows that failed before wait"},
-		{s.Windows - s.Done - s.Elsewhere, "windows not reached"},
+		{s.Throttled, "windows of throttled functions pending"}, {s.Windows - s.Done - s.Elsewhere - s.Throttled, "windows not reached"},
 		{int64(s.NotDue), "windows not settled yet"}, {s.Elsewhere, "windows done by another worker"},
 		{s.Differ, "windows differed and were read again"}, {s.Left, "checks left to the next run"},
 		{s.Rejected, "records rejected"}, {s.Refused, "calls throttled"},

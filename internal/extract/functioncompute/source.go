@@ -57,7 +57,9 @@ func New(o Options, caller *extract.Caller, log *slog.Logger) (*Source, error) {
 		return nil, err
 	}
 	pageSize := min(cmp.Or(o.PageSize, maxLimit), maxLimit)
-	return &Source{address: addr, pageSize: pageSize, includePayload: o.IncludePayload, client: c, caller: caller, log: log}, nil
+	s := &Source{address: addr, pageSize: pageSize, includePayload: o.IncludePayload, client: c, caller: caller, log: log}
+	caller.SetProbe(s.Ping)
+	return s, nil
 }
 
 // ID returns the account and region, as far as they are known.

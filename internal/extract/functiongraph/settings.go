@@ -11,6 +11,7 @@ import (
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2/model"
 
 	"archiver/internal/archive"
+	"archiver/internal/extract"
 )
 
 const (
@@ -29,6 +30,7 @@ const (
 // function. If the source answers 404, the list is empty: reading the
 // invocations shows whether the function exists.
 func (s *Source) Settings(ctx context.Context, f archive.Function) iter.Seq2[archive.SettingsPage, error] {
+	ctx = extract.WithCall(ctx, extract.Call{Function: f.URN})
 	limit := strconv.Itoa(maxSettings)
 	pages := readPages(defaultSettings, func(marker *string) (settingList, error) {
 		return call(ctx, s.client, functiongraph.GenReqDefForListFunctionAsyncInvokeConfig,

@@ -62,7 +62,9 @@ func New(ctx context.Context, o Options, caller *extract.Caller, log *slog.Logge
 	}
 	id := archive.SourceID{Provider: Provider, Region: o.Region, ProjectID: c.project}
 	pageSize := min(cmp.Or(o.PageSize, maxInvocations), maxInvocations)
-	return &Source{id: id, pageSize: pageSize, client: c, caller: caller, log: log}, nil
+	s := &Source{id: id, pageSize: pageSize, client: c, caller: caller, log: log}
+	caller.SetProbe(s.Ping)
+	return s, nil
 }
 
 // ID returns the project and region.

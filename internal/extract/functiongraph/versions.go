@@ -61,6 +61,7 @@ func (s *Source) Versions(ctx context.Context, f archive.Function) ([]archive.Fu
 // Aliases lists the aliases of a function's versions (page: Querying All Version
 // Aliases of a Function).
 func (s *Source) Aliases(ctx context.Context, f archive.Function) (aliases []archive.Alias, err error) {
+	ctx = extract.WithCall(ctx, extract.Call{Function: f.URN})
 	aliases, err = callForList(ctx, s.client, functiongraph.GenReqDefForListVersionAliases,
 		&model.ListVersionAliasesRequest{FunctionUrn: f.URN, ContentType: contentType}, decodeAliases)
 	if err != nil {
@@ -93,6 +94,7 @@ func noVersionsOr(err error) error {
 
 // versions lists the versions once, including the latest version.
 func (s *Source) versions(ctx context.Context, f archive.Function) (counted int, versions []archive.Function, unusable int, err error) {
+	ctx = extract.WithCall(ctx, extract.Call{Function: f.URN})
 	base := withoutVersion(f.URN)
 	limit := strconv.Itoa(maxVersions)
 	pages := readPages(maxVersions, func(marker *string) (versionList, error) {
