@@ -23,16 +23,17 @@ func (e *EnvelopeError) Error() string {
 
 // An envelope collects the members around an answer's list that say whether the call
 // succeeded. Services and gateways write these members under different names:
-// error_code and error_msg, errorCode and errorMessage, code and message, each in any
-// case, or an object "error" with such members.
+// error_code and error_msg, errorCode and errorMessage, err_code and err_msg, code and
+// message, each in any case, or an object "error" with such members, also within an object
+// "Response".
 type envelope struct {
 	code, message, id string
-	isError           bool // without a code: a message under the name of an error
+	isError           bool // without a code: a text under the name of an error
 	succeeded         bool // a code says so
 }
 
 // envelopeNames are the names of the members, in lower case without underscores.
-var envelopeNames = []string{"code", "errorcode", "message", "errormsg", "errormessage", "error", "requestid"}
+var envelopeNames = []string{"code", "errorcode", "message", "errormsg", "errormessage", "error", "errcode", "errmsg", "response", "requestid"}
 
 // envelopeName returns the name's form in envelopeNames, or "" if it is another name.
 func envelopeName(name string) string {
@@ -53,14 +54,8 @@ const maxEnvelopeText = 64 << 10
 // add adds a member. The name is from envelopeName.
 func (e *envelope) add(name string, value jsontext.Value) {
 	switch kind := value.Kind(); {
-	case kind == '{' && name == "error":
-		var objects ObjectReader
-		for inner, value := range objects.Members(value) {
-			e.isError = true
-			if name := envelopeName(string(inner)); name != "" && name != "error" {
-				e.add(name, value)
-			}
-		}
+	case kind == '{' && (name == "error" || name == "response"):
+		e.addWithin(name, value)
 		return
 	case kind != '"' && kind != '0':
 		return
@@ -78,6 +73,27 @@ func (e *envelope) add(name string, value jsontext.Value) {
 	default:
 		e.message = cmp.Or(e.message, text)
 		e.isError = e.isError || name != "message"
+	}
+}
+
+// addWithin adds the members of an object "error", or the error in an object "Response".
+func (e *envelope) addWithin(object string, value jsontext.Value) {
+	var objects ObjectReader
+	var texts TextReader
+	for inner, value := range objects.Members(value) {
+		name := envelopeName(string(inner))
+		switch {
+		case object == "response":
+			if name == "error" || name == "requestid" {
+				e.add(name, value)
+			}
+		case value.Kind() == '"' && name == "":
+			e.isError = e.isError || !meansSuccess(texts.Text(value))
+		case name == "message":
+			e.add("errormessage", value)
+		case name != "" && value.Kind() != '{':
+			e.add(name, value)
+		}
 	}
 }
 
@@ -103,7 +119,7 @@ func ReadError(body io.Reader) EnvelopeError {
 // status of success, or a word for success.
 func meansSuccess(text string) bool {
 	text = strings.ToLower(strings.TrimSpace(text))
-	if slices.Contains([]string{"", "ok", "success", "succeeded", "none", "null", "no error"}, text) {
+	if slices.Contains([]string{"", "ok", "success", "succeeded", "none", "null", "no error", "true", "yes", "200 ok"}, text) {
 		return true
 	}
 	number := text[strings.LastIndexByte(text, '.')+1:]

@@ -28,13 +28,14 @@ func TestEnvelopeErrors(t *testing.T) {
 	t.Parallel()
 	for _, names := range [][2]string{
 		{"error_code", "error_msg"}, {"errorCode", "errorMessage"}, {"ErrorCode", "ErrorMessage"}, {"code", "message"}, {"Code", "Message"},
-		{"errorCode", "errorMsg"}, {"ERROR_CODE", "ERROR_MESSAGE"}, {"error_code", "message"},
+		{"errorCode", "errorMsg"}, {"ERROR_CODE", "ERROR_MESSAGE"}, {"err_code", "err_msg"}, {"error_code", "message"},
 	} {
 		for _, list := range []string{``, `,"count":0`, `,"list":[]`, `,"list":[{"error_code":0}],"count":1`} {
 			for _, body := range []string{
 				`{"` + names[0] + `":"FSS.0500","` + names[1] + `":"it is late."` + list + `}`,
 				`{"x":1` + list + `,"` + names[1] + `":"it is late.","` + names[0] + `":"FSS.0500"}`,
 				`{"error":{"` + names[0] + `":"FSS.0500","` + names[1] + `":"it is late."}` + list + `}`,
+				`{"Response":{"Error":{"` + names[0] + `":"FSS.0500","` + names[1] + `":"it is late."}}` + list + `}`,
 			} {
 				got, _ := readEnvelope(t, body)
 				if diff := cmp.Diff(&EnvelopeError{Code: "FSS.0500", Message: "it is late."}, got); diff != "" {
@@ -44,13 +45,16 @@ func TestEnvelopeErrors(t *testing.T) {
 		}
 	}
 	for body, want := range map[string]EnvelopeError{
-		`{"code":429,"RequestId":"a"}`:                   {Code: "429", RequestID: "a"},
-		`{"error_msg":"failed"}`:                         {Message: "failed"},
-		`{"error_code":null,"error_msg":"failed"}`:       {Message: "failed"},
-		`{"error":"failed","list":[]}`:                   {Message: "failed"},
-		`{"code":0,"message":"ok","errorCode":"Denied"}`: {Code: "Denied"},
-		`{"code":"A","code":"B"}`:                        {Code: "A"},
-		`{"code":"\u0000\ud800"}`:                        {Code: "\uFFFD\uFFFD"},
+		`{"code":429,"RequestId":"a"}`:                        {Code: "429", RequestID: "a"},
+		`{"error_msg":"failed"}`:                              {Message: "failed"},
+		`{"error_code":null,"error_msg":"failed"}`:            {Message: "failed"},
+		`{"error":{"message":"failed","code":""}}`:            {Message: "failed"},
+		`{"error":{"type":"Throttled","message":null}}`:       {},
+		`{"Response":{"Error":{"Code":"A"},"RequestId":"a"}}`: {Code: "A", RequestID: "a"},
+		`{"error":"failed","list":[]}`:                        {Message: "failed"},
+		`{"code":0,"message":"ok","errorCode":"Denied"}`:      {Code: "Denied"},
+		`{"code":"A","code":"B"}`:                             {Code: "A"},
+		`{"code":"\u0000\ud800"}`:                             {Code: "\uFFFD\uFFFD"},
 	} {
 		got, _ := readEnvelope(t, body)
 		if diff := cmp.Diff(&want, got); diff != "" {
@@ -88,7 +92,9 @@ func TestEnvelopeOfSuccess(t *testing.T) {
 	for _, around := range []string{
 		`"error_code":0`, `"error_code":""`, `"error_code":null`, `"error_code":"0"`, `"error_code":"FSS.0000","error_msg":"done"`, `"code":200`,
 		`"code":"200","message":"fine"`, `"Code":"OK"`, `"code":"Success","message":"7 records"`, `"code":0,"error_msg":"nothing"`,
-		`"message":"7 records"`, `"error":null`, `"error":""`, `"error":false`, `"errorMessage":"","errorCode":" "`, `"RequestId":"a"`, `"code":0.0`,
+		`"message":"7 records"`, `"error":null`, `"error":{}`, `"error":{"code":"","message":""}`, `"error":{"code":null,"message":null}`,
+		`"error":{"retryable":false}`, `"error":{"code":"0","message":"ok","type":""}`, `"code":"200 OK"`, `"code":"true"`, `"code":true`,
+		`"Response":{"RequestId":"a"}`, `"Response":{"Error":null}`, `"err_code":0,"err_msg":""`, `"error":""`, `"error":false`, `"errorMessage":"","errorCode":" "`, `"RequestId":"a"`, `"code":0.0`,
 	} {
 		if got, members := readEnvelope(t, `{`+around+`,"list":[{"error_code":"E1"}]}`); got != nil || members != "list " {
 			t.Errorf("%s: %v, %s", around, got, members)
