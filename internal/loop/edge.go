@@ -59,6 +59,13 @@ func (w *walker) beginsBefore(ctx context.Context, q question, edge time.Time) (
 	return w.begins(ctx, q.from)
 }
 
+// beforeEdge reports whether a window begins before the oldest second at which the source is
+// known to let a question begin.
+func (w *walker) beforeEdge(s archive.Span) bool {
+	edge := w.learned.seconds(archive.LearnedEdge)
+	return edge > 0 && s.From.Before(w.Clock.Now().Add(-edge)) && s.Windows() == 1
+}
+
 // begins reports whether the source answers the question for one second.
 func (w *walker) begins(ctx context.Context, second time.Time) (bool, error) {
 	if !w.spend(1) {

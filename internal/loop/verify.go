@@ -30,12 +30,20 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 			queue = append(s.Cut(2), queue...)
 			continue
 		}
+		if !r.order.Compare && w.beforeEdge(s) {
+			continue // the source has forgotten it, it cannot be verified any more
+		}
 		d, asked, err := r.difference(ctx, w, s)
 		if failed := (*pageError)(nil); errors.As(err, &failed) {
 			dead := w.answers(ctx, err)
 			if dead == nil && s.Windows() > 1 && w.spend(1) {
 				queue = append(s.Cut(2), queue...)
 				continue
+			}
+			if dead == nil && !r.order.Compare {
+				if edge, failed := w.edge(ctx, questionOf(s)); failed == nil && !edge.IsZero() {
+					continue
+				}
 			}
 			left := r.leaveToNextRun(ctx, w, s, cmp.Or(dead, err))
 			if left != nil || dead != nil {
