@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 
 	"archiver/internal/archive"
 )
@@ -14,6 +15,7 @@ var errCrash = errors.New("crashed")
 // A crashingStore fails at some commit, before or after it has committed.
 type crashingStore struct {
 	archive.Store
+	mu     sync.Mutex
 	random *rand.Rand
 	in     int // commits until it crashes; below 0 for never
 }
@@ -26,17 +28,28 @@ func (s *crashingStore) Claim(ctx context.Context, f archive.Known) (archive.Cla
 	return &crashingClaim{c, s}, nil
 }
 
+// crash reports whether the store crashes at this commit, and whether after it.
+func (s *crashingStore) crash() (crashes, after bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.in--
+	if s.in != 0 {
+		return false, false
+	}
+	return true, s.random.IntN(2) == 0
+}
+
 type crashingClaim struct {
 	archive.Claim
 	store *crashingStore
 }
 
 func (c *crashingClaim) Commit(ctx context.Context, b archive.Batch) (archive.Kept, error) {
-	c.store.in--
-	if c.store.in != 0 {
+	crashes, after := c.store.crash()
+	if !crashes {
 		return c.Claim.Commit(ctx, b)
 	}
-	if c.store.random.IntN(2) == 0 {
+	if after {
 		if _, err := c.Claim.Commit(ctx, b); err != nil {
 			return archive.Kept{}, err
 		}

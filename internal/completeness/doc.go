@@ -8,6 +8,11 @@
 // The history runs through the real source, the real loop and a real PostgreSQL. At its
 // end the test compares the table with the service.
 //
+// Half of the histories have limits: ceilings of lists, widest ranges, retention, largest
+// pages, seconds and records that fail, functions that are denied, lists of functions that
+// are cut off. A window that is not complete has to have a reason that the service gave,
+// and has to name the smallest question that failed.
+//
 // If pages are asked for before their turn, the seed does not decide the order in which
 // the service answers them. It may then take several runs to repeat a failure.
 //

@@ -44,12 +44,26 @@ const (
 	countings
 )
 
+// absentTimes are what a service may write where a record has no start or no end. nil
+// leaves the member out.
+var absentTimes = []any{
+	nil, nil, "", "0001-01-01T00:00:00", "1970-01-01T00:00:00", "1970-01-01T00:00:00Z", "0000-00-00T00:00:00", "9999-12-31T23:59:59",
+}
+
+// successes are what a service may add to an answer without an error.
+var successes = []map[string]any{
+	nil, nil, {"error_code": 0, "error_msg": ""}, {"error_code": "", "error_msg": ""}, {"code": "0", "message": "success"}, {"error_code": nil},
+}
+
 // A reading is one choice for everything that the vendor's documentation leaves open,
 // with the faults of one history.
 type reading struct {
 	filter, order, drift int
 	leftOpen, rightOpen  bool
 	marker, count        int
+	absent               int  // index of absentTimes
+	success              int  // index of successes
+	emptyWithoutList     bool // an answer with count 0 has no list
 	page                 int  // elements asked for
 	concurrency          int  // calls under way at once, calls for pages before their turn included
 	capped               bool // a page has half as many as asked for
@@ -63,7 +77,8 @@ func draw(random *rand.Rand) reading {
 		filter: random.IntN(2), order: random.IntN(3), drift: random.IntN(4),
 		leftOpen: random.IntN(2) == 0, rightOpen: random.IntN(2) == 0,
 		marker: random.IntN(markers), count: random.IntN(countings),
-		page: 1 + random.IntN(12), concurrency: 1 + random.IntN(4),
+		absent: random.IntN(len(absentTimes)), success: random.IntN(len(successes)), emptyWithoutList: random.IntN(4) == 0,
+		page: 2 + random.IntN(11), concurrency: 1 + random.IntN(4),
 		inFlight: random.IntN(2) == 0, crashes: random.IntN(3) == 0,
 	}
 	if random.IntN(3) == 0 {
