@@ -66,3 +66,19 @@ func TestThrottledWithOthers(t *testing.T) {
 		}
 	}
 }
+
+// A patience may end at a time that does not depend on when it began, such as a tick.
+func TestPatienceEnd(t *testing.T) {
+	t.Parallel()
+	url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
+	clock := newClock()
+	_ = clock.Sleep(t.Context(), 50*time.Minute)
+	c := newCaller(t, clock, extract.Options{Patience: time.Hour, PatienceEnd: func(since time.Time) time.Time {
+		return since.Truncate(time.Hour).Add(time.Hour)
+	}})
+	for _, end := range []time.Duration{time.Hour, 2 * time.Hour} {
+		if err := c.Do(t.Context(), get(url, nil)); !errors.Is(err, archive.ErrBusy) || clock.Now().Sub(noon) != end {
+			t.Errorf("%v at %v", err, clock.Now())
+		}
+	}
+}

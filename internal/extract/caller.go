@@ -17,11 +17,14 @@ import (
 
 // Options of a Caller. A zero field means its default.
 type Options struct {
-	Concurrency int               // concurrent calls; default 1
-	Rate        float64           // most calls a second; 0 for as many as the source allows
-	Timeout     time.Duration     // of one attempt, reading the answer's body included; default DefaultTimeout
-	RetryBudget time.Duration     // how long a failing call is retried; default DefaultRetryBudget
-	Patience    time.Duration     // how long the source may throttle all calls; 0 for as long as it does
+	Concurrency int           // concurrent calls; default 1
+	Rate        float64       // most calls a second; 0 for as many as the source allows
+	Timeout     time.Duration // of one attempt, reading the answer's body included; default DefaultTimeout
+	RetryBudget time.Duration // how long a failing call is retried; default DefaultRetryBudget
+	Patience    time.Duration // how long the source may throttle all calls; 0 for as long as it does
+	// PatienceEnd, if set, returns when the patience ends that begins at a time; Patience is
+	// then the longest.
+	PatienceEnd func(since time.Time) time.Time
 	Transport   http.RoundTripper // default a clone of http.DefaultTransport
 	Clock       archive.Clock     // default archive.SystemClock
 	Log         *slog.Logger      // default none
@@ -90,7 +93,11 @@ func NewCaller(o Options) *Caller {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Caller{options: o, slots: semaphore.NewWeighted(int64(o.Concurrency)), gate: newGate(o.Clock, o.Rate, o.Patience)}
+	g := newGate(o.Clock, o.Rate, o.Patience)
+	if o.PatienceEnd != nil {
+		g.busyEnd = o.PatienceEnd
+	}
+	return &Caller{options: o, slots: semaphore.NewWeighted(int64(o.Concurrency)), gate: g}
 }
 
 // Stats returns the totals so far.

@@ -16,8 +16,9 @@ import (
 // refusals do not slow the others down.
 type gate struct {
 	clock    archive.Clock
-	patience time.Duration               // 0 for no end
-	probe    func(context.Context) error // the cheapest call of the source; may be nil
+	patience time.Duration                   // 0 for no end
+	busyEnd  func(since time.Time) time.Time // end of the patience for all calls
+	probe    func(context.Context) error     // the cheapest call of the source; may be nil
 
 	mu           sync.Mutex
 	all          *lane
@@ -66,7 +67,7 @@ const (
 )
 
 func newGate(clock archive.Clock, maxRate float64, patience time.Duration) *gate {
-	return &gate{clock: clock, patience: patience, all: newLane(maxRate), functions: make(map[string]*refusedFunction)}
+	return &gate{clock: clock, patience: patience, busyEnd: after(patience), all: newLane(maxRate), functions: make(map[string]*refusedFunction)}
 }
 
 func newLane(maxRate float64) *lane {
@@ -149,15 +150,20 @@ func (g *gate) enter(ctx context.Context, l *lane, p *passage) (*pacedCall, erro
 
 // patienceEnd returns when the patience of a call ends that was asked for at since; zero
 // for never. A call that is asked for after that has a patience of its own.
-func patienceEnd(refusedSince, since time.Time, patience time.Duration) time.Time {
+func patienceEnd(refusedSince, since time.Time, patience time.Duration, endOf func(time.Time) time.Time) time.Time {
 	if patience <= 0 || refusedSince.IsZero() {
 		return time.Time{}
 	}
-	end := refusedSince.Add(patience)
+	end := endOf(refusedSince)
 	if !since.Before(end) {
-		return since.Add(patience)
+		return endOf(since)
 	}
 	return end
+}
+
+// after returns the end of a patience that begins at a time.
+func after(patience time.Duration) func(time.Time) time.Time {
+	return func(since time.Time) time.Time { return since.Add(patience) }
 }
 
 // ownPatience is how long calls of one function alone may be refused; 0 for no end, if
@@ -176,16 +182,16 @@ func (g *gate) ownPatience() time.Duration {
 // says that the patience is over: for its function ErrThrottled, for all calls ErrBusy.
 func (g *gate) wait(now time.Time, p *passage, delay time.Duration) (time.Duration, error) {
 	if f := g.functions[p.function]; f != nil {
-		if end := patienceEnd(f.since, p.since, g.ownPatience()); !end.IsZero() {
+		if end := patienceEnd(f.since, p.since, g.ownPatience(), after(g.ownPatience())); !end.IsZero() {
 			if !now.Before(end) {
 				return 0, fmt.Errorf("%w: %w", archive.ErrThrottled, g.last)
 			}
 			delay = min(delay, end.Sub(now))
 		}
 	}
-	if end := patienceEnd(g.busySince, p.since, g.patience); !end.IsZero() {
+	if end := patienceEnd(g.busySince, p.since, g.patience, g.busyEnd); !end.IsZero() {
 		if !now.Before(end) {
-			return 0, fmt.Errorf("%w for %s: %w", archive.ErrBusy, g.patience, g.last)
+			return 0, fmt.Errorf("%w for %s: %w", archive.ErrBusy, now.Sub(g.busySince).Round(time.Second), g.last)
 		}
 		delay = min(delay, end.Sub(now))
 	}

@@ -89,6 +89,8 @@ func (s *Source) check() error {
 			durationText(s.Retention), durationText(s.Lookback))
 	case s.SourceRetention < archive.Hour:
 		return Usagef("--source-retention %s is less than an hour: no window could be read in time", durationText(s.SourceRetention))
+	case s.SourcePatience < time.Second:
+		return Usagef("--source-patience %s is less than a second: a source that throttles would be given up at once", durationText(s.SourcePatience))
 	}
 	return nil
 }

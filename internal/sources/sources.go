@@ -67,8 +67,9 @@ func Check(s *settings.Source) error { return providers[s.Provider].check(s) }
 // Open prepares a source. observe, if not nil, is told the outcome and the duration
 // of each call. A mistake in the settings is a settings.UsageError.
 func Open(ctx context.Context, s *settings.Source, observe func(outcome string, took time.Duration), log *slog.Logger) (archive.Source, error) {
+	patience, end := patience(s)
 	caller := extract.NewCaller(extract.Options{
-		Concurrency: s.Concurrency, Rate: s.Rate, Timeout: s.RequestTimeout, Patience: patience(s),
+		Concurrency: s.Concurrency, Rate: s.Rate, Timeout: s.RequestTimeout, Patience: patience, PatienceEnd: end,
 		Clock: archive.SystemClock{}, Log: log, Observe: observe,
 	})
 	source, err := providers[s.Provider].open(ctx, s, caller, log)
@@ -85,14 +86,16 @@ func Open(ctx context.Context, s *settings.Source, observe func(outcome string, 
 // a tick that finds the last pass busy is skipped.
 const beforeTick = 5 * time.Second
 
-// patience returns how long the source may accept no call: SourcePatience, or for run the
-// time between two ticks.
-func patience(s *settings.Source) time.Duration {
+// patience returns how long the source may accept no call: SourcePatience, or for run at
+// most the time between two ticks. For run, end says when such a time ends: before the
+// next tick.
+func patience(s *settings.Source) (longest time.Duration, end func(since time.Time) time.Time) {
 	ticks, err := schedule.Parse(s.Schedule)
 	if s.Schedule == "" || err != nil {
-		return s.SourcePatience
+		return s.SourcePatience, nil
 	}
-	return schedule.Shortest(ticks, archive.SystemClock{}.Now().UTC()) - beforeTick
+	end = func(since time.Time) time.Time { return ticks.Next(since.UTC().Add(beforeTick)).Add(-beforeTick) }
+	return schedule.Shortest(ticks, archive.SystemClock{}.Now().UTC()), end
 }
 
 // Statuses returns words of --status as the provider writes them, sorted.
