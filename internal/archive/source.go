@@ -85,7 +85,7 @@ type Traits struct {
 type NamingSource interface {
 	Source
 	// Named returns the function of a URN; ok is false if the text is not the URN of a
-	// function of this provider. The URN has to be the one that the source lists.
+	// function of this provider. f has the URN that the source lists.
 	Named(urn string) (f Function, ok bool)
 }
 

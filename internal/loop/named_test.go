@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"archiver/internal/archive"
 )
@@ -18,6 +19,7 @@ func TestNamedAndGone(t *testing.T) {
 	w.source.errs[alpha.URN] = archive.ErrGone
 	archived := func(n int) (asked int) {
 		t.Helper()
+		w.clock.Advance(time.Minute)
 		a := w.archiver()
 		a.Named = []archive.Function{alpha}
 		before := len(w.source.asked())

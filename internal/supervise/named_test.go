@@ -24,7 +24,7 @@ func TestNamedFunctions(t *testing.T) {
 		other = "urn:fss:eu-de:q:function:default:a:latest"
 		task  = "acs:fc:cn-hangzhou:188:services/s/functions/f"
 	)
-	fa, fb, fo := archive.Function{URN: a, Name: "a"}, archive.Function{URN: b, Name: "b"}, archive.Function{URN: other, Name: "a"}
+	fa, fb, fo := archive.Function{URN: a, Name: "a"}, archive.Function{URN: b + ":latest", Name: "b"}, archive.Function{URN: other, Name: "a"}
 	ft := archive.Function{URN: task, Name: "s/f"}
 	for _, test := range []struct {
 		name, source, provider string
@@ -35,6 +35,8 @@ func TestNamedFunctions(t *testing.T) {
 		{name: "globs", functions: []string{"a", "*:b", "!" + a, "urn:fss:?"}},
 		{name: "by the settings", functions: []string{a, b, "c*"}, want: []archive.Function{fa, fb}},
 		{name: "by the command", only: []string{a, a}, want: []archive.Function{fa}},
+		{name: "another version", functions: []string{a, b + ":2"}, only: []string{b + ":2", b + ":3"}},
+		{name: "with and without the version", functions: []string{b}, only: []string{b + ":latest"}, want: []archive.Function{fb}},
 		{name: "of both, the command's", functions: []string{a, b}, only: []string{"b"}, want: []archive.Function{fb}},
 		{name: "excluded", functions: []string{"!a"}, only: []string{a, b}, want: []archive.Function{fb}},
 		{name: "as given, if there is one source", only: []string{other}, want: []archive.Function{fo}},

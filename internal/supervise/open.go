@@ -167,17 +167,29 @@ func (s *Source) open(ctx context.Context) error {
 }
 
 // pick sets which functions are archived: those that the settings pick, and of these
-// only those that the globs in only pick. Globs that are a whole URN name a function.
+// only those that the globs in only pick. Globs that are a whole URN name a function; if
+// they leave out the version, they pick it by the URN that the source lists as well.
 func (s *Source) pick(only []string) {
-	s.Archiver.Match = func(f archive.Function) bool { return settings.Match(s.Functions, f) && settings.Match(only, f) }
-	s.Archiver.Named = nil
+	var named []archive.Function
 	source, ok := s.Archiver.Source.(archive.NamingSource)
-	for _, glob := range slices.Concat(s.Functions, only) {
-		if !ok || !settings.IsName(glob) {
-			continue
+	listed := func(globs []string) []string {
+		all := slices.Clone(globs)
+		for _, glob := range globs {
+			if !ok || !settings.IsName(glob) {
+				continue
+			}
+			if f, is := source.Named(glob); is {
+				all, named = append(all, f.URN), append(named, f)
+			}
 		}
-		f, named := source.Named(glob)
-		if named && s.owns(f.URN) && s.Archiver.Match(f) && !slices.Contains(s.Archiver.Named, f) {
+		return all
+	}
+	functions := listed(s.Functions)
+	only = listed(only)
+	s.Archiver.Match = func(f archive.Function) bool { return settings.Match(functions, f) && settings.Match(only, f) }
+	s.Archiver.Named = nil
+	for _, f := range named {
+		if s.owns(f.URN) && s.Archiver.Match(f) && !slices.Contains(s.Archiver.Named, f) {
 			s.Archiver.Named = append(s.Archiver.Named, f)
 		}
 	}

@@ -92,13 +92,17 @@ func (s *Source) Traits() archive.Traits {
 }
 
 // Named returns the function of a URN:
-// urn:fss:region:project:function:package:name:version, with or without the version.
+// urn:fss:region:project:function:package:name:version. A URN without the version means
+// the latest one. Other versions are known by the lists of versions alone.
 func (s *Source) Named(urn string) (archive.Function, bool) {
 	parts := strings.Split(urn, ":")
-	if len(parts) < 7 || len(parts) > 8 || slices.Contains(parts, "") || parts[0] != "urn" || parts[1] != "fss" {
+	if len(parts) == 7 {
+		parts = append(parts, latestVersion)
+	}
+	if len(parts) != 8 || slices.Contains(parts, "") || parts[0] != "urn" || parts[1] != "fss" || parts[7] != latestVersion {
 		return archive.Function{}, false
 	}
-	return archive.Function{URN: urn, Name: parts[6]}, true
+	return archive.Function{URN: strings.Join(parts, ":"), Name: parts[6]}, true
 }
 
 // Ping lists one function.
