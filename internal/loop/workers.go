@@ -105,12 +105,12 @@ func (r *run) runWorkers(ctx context.Context, due []archive.Due) (claimed []arch
 					return
 				}
 				remaining, err := r.readFunction(ctx, t)
-				if remaining == nil {
-					r.slots.left.Add(-1)
-				}
+				// A function that a killed process may have keeps its share of the slots.
 				switch {
 				case errors.Is(err, archive.ErrClaimed), errors.Is(err, archive.ErrClaimLost):
-					r.claimedElsewhere()
+					if r.claimedElsewhere(); r.slots.stays.Load() {
+						r.slots.left.Add(-1)
+					}
 					r.mu.Lock()
 					claimed = append(claimed, t.Known)
 					r.mu.Unlock()
@@ -118,6 +118,8 @@ func (r *run) runWorkers(ctx context.Context, due []archive.Due) (claimed []arch
 					cancel(err)
 				case remaining != nil:
 					r.queue.push(*remaining)
+				default:
+					r.slots.left.Add(-1)
 				}
 			}
 		})
