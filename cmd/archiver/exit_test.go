@@ -70,6 +70,7 @@ func TestExitCodes(t *testing.T) {
 			name: "a retention within the lookback", args: []string{"once", "--retention", "29d"},
 			code: exitUsage, says: []string{"--retention 29d is shorter than --lookback 30d"},
 		},
+		{name: "no patience", args: []string{"once", "--source-patience", "0s"}, code: exitUsage, says: []string{"--source-patience", "less than a second"}},
 		{name: "the same of run", args: []string{"run", "--retention", "7d", "--lookback", "8d"}, code: exitUsage, says: []string{"shorter than --lookback 8d"}},
 		{name: "a bad schedule", args: []string{"run", "--schedule", "every hour"}, code: exitUsage, says: []string{"--schedule", "five fields"}},
 		{name: "profiles for other machines", args: append(backfill, "--pprof", ":6060"), code: exitUsage, says: []string{"--pprof", "loopback"}},

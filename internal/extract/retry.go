@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"archiver/internal/archive"
 )
 
 // retries decides whether a call that failed is made again.
@@ -100,4 +102,20 @@ func isRetryable(err error) bool {
 	}
 	var certificate *tls.CertificateVerificationError
 	return !errors.As(err, &certificate)
+}
+
+// MayConcernPage reports whether a call that failed may be answered with a smaller page.
+func MayConcernPage(err error) bool {
+	if errors.Is(err, archive.ErrDenied) || errors.Is(err, archive.ErrBusy) {
+		return false
+	}
+	status := statusOfError(err)
+	if status == nil {
+		return true
+	}
+	switch status.Status {
+	case http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge:
+		return !status.Throttled()
+	}
+	return status.Status >= 500 && !status.Throttled()
 }

@@ -120,8 +120,7 @@ func (s *Source) functionPages(ctx context.Context, limit int, l *listing) iter.
 // isOfPage reports whether an error may concern this page alone, so that a smaller page
 // helps. For the first page it asks for one function.
 func (s *Source) isOfPage(ctx context.Context, err error, t *tokenPager) bool {
-	var status *extract.StatusError
-	if context.Cause(ctx) != nil || errors.Is(err, archive.ErrBusy) || errors.As(err, &status) && status.Status < 500 {
+	if context.Cause(ctx) != nil || !extract.MayConcernPage(err) {
 		return false
 	}
 	if t.token != "" {

@@ -79,6 +79,9 @@ func TestFunctionsWhole(t *testing.T) {
 		"a page is too large": {
 			functionsDouble{total: 31, most: 100, status: func(_, limit int) int { return map[bool]int{true: 500}[limit > 50] }}, 31, true, 12,
 		},
+		"a page is refused": {
+			functionsDouble{total: 31, most: 100, status: func(_, limit int) int { return map[bool]int{true: 413}[limit > 50] }}, 31, true, 6,
+		},
 		"the same token": {functionsDouble{total: 250, most: 100, token: func(int) string { return "100" }}, 200, false, 6},
 	} {
 		t.Run(name, func(t *testing.T) {

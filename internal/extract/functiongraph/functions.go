@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"net/http"
 	"slices"
 	"strconv"
 
@@ -120,12 +119,7 @@ func (s *Source) functionPages(ctx context.Context) iter.Seq2[functionList, erro
 // isOfPage reports whether an error may concern this page alone, so that a smaller page
 // helps. Whether it does is asked before the first page gets smaller.
 func (s *Source) isOfPage(ctx context.Context, err error, p *pager) bool {
-	if context.Cause(ctx) != nil || errors.Is(err, archive.ErrDenied) || errors.Is(err, archive.ErrBusy) {
-		return false
-	}
-	var status *extract.StatusError
-	if errors.As(err, &status) && (status.Throttled() || status.Status < 500 &&
-		!slices.Contains([]int{http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge}, status.Status)) {
+	if context.Cause(ctx) != nil || !extract.MayConcernPage(err) {
 		return false
 	}
 	if p.offset > 0 || p.limit < maxFunctions {
