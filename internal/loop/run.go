@@ -58,6 +58,7 @@ type run struct {
 	narrowed        map[int32]int            // by function: calls made to narrow questions
 	gaveUp          map[int32]archive.State  // functions that do not answer: failed, or pending if the source throttles them
 	done            map[int32]bool           // functions of which nothing is left to do in this run
+	zoned           map[int32]bool           // functions whose records lie whole hours beside what was asked for
 	deniedFunctions int
 	missedUnproven  []time.Duration // since windows began that are missed only since no record as old was seen
 	unprovenFrom    time.Time       // end of the first window that is expired since no record as old was seen
@@ -93,7 +94,7 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	r := &run{
 		Archiver: a, order: o, began: began, progress: p, traits: a.Source.Traits(),
 		slots:   newPageSlots(pagesPerCall * max(a.Concurrency, 1)),
-		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]archive.State), done: make(map[int32]bool),
+		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]archive.State), done: make(map[int32]bool), zoned: make(map[int32]bool),
 	}
 	r.offsets, _ = a.Source.(archive.Offsets)
 	stopNotes := r.noteProgress(ctx, id, before)

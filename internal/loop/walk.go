@@ -207,6 +207,7 @@ func (w *walker) query(q question, at position) archive.Query {
 // page, or the answer if the walk ends here.
 func (w *walker) took(q question, at position, t, before *tally, final bool, page *archive.Page) (a answer, next position) {
 	w.answered(q, page)
+	w.sayZone(q, page)
 	t.add(page)
 	at.cursor, at.short = page.Next, nil
 	batch := archive.Batch{

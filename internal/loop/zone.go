@@ -1,0 +1,41 @@
+package loop
+
+import (
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// leastBeside is how many records have to lie beside what was asked for before a run says
+// that the source's clock may be in another zone.
+const leastBeside = 10
+
+// sayZone logs once for each function that more than half of the records of a page start
+// the same whole number of hours before or after what was asked for: the source filters by
+// times of one zone and writes those of another. The records are kept, and counted into
+// the windows of their starts.
+func (w *walker) sayZone(q question, p *archive.Page) {
+	beside := make(map[time.Duration]int)
+	for i := range p.Invocations {
+		switch start := p.Invocations[i].Start; {
+		case start.IsZero():
+		case start.Before(q.from):
+			beside[-(q.from.Sub(start)+archive.Hour-1).Truncate(archive.Hour)]++
+		case start.After(q.to):
+			beside[(start.Sub(q.to)+archive.Hour-1).Truncate(archive.Hour)]++
+		}
+	}
+	for hours, n := range beside {
+		if n < leastBeside || 2*n <= p.Len() {
+			continue
+		}
+		w.mu.Lock()
+		said := w.zoned[w.function.ID]
+		w.zoned[w.function.ID] = true
+		w.mu.Unlock()
+		if !said {
+			w.Log.Warn("records start a whole number of hours beside what was asked for: is the clock of the source in another zone?",
+				"function", w.function.URN, "hours", int(hours/archive.Hour), "records", n, "asked_for", seconds(q.asked()))
+		}
+	}
+}
