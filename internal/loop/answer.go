@@ -54,7 +54,7 @@ type answer struct {
 // A leaf is a part of a window that was read whole.
 type leaf struct {
 	question
-	seen int
+	seen, count int
 }
 
 // decides reports whether the answer's windows are decided as soon as it is whole.
@@ -90,7 +90,7 @@ func joined(q question, halves [2]answer) answer {
 		h := &halves[i]
 		a.begun = a.begun || h.begun
 		if h.end == endWhole && len(h.leaves) == 0 {
-			a.leaves = append(a.leaves, leaf{h.question, h.seen})
+			a.leaves = append(a.leaves, leaf{h.question, h.seen, h.count})
 		}
 		a.leaves = append(a.leaves, h.leaves...)
 		if h.whole() {
@@ -126,6 +126,11 @@ func (w *walker) decide(ctx context.Context, a *answer) error {
 	if a.end == endWhole && w.leavesCutOff(a) {
 		a.end, a.err = endShort, errCutOff
 	}
+	if a.end == endWhole {
+		if err := w.countLeaves(ctx, a); err != nil {
+			return err
+		}
+	}
 	if a.end == endFailed || a.end == endUnusable {
 		return w.fail(ctx, a)
 	}
@@ -142,6 +147,31 @@ func (w *walker) leavesCutOff(a *answer) bool {
 	ceiling := w.learned.value(archive.LearnedCeiling)
 	return ceiling > 0 && slices.ContainsFunc(a.leaves, func(l leaf) bool { return int64(l.seen) >= ceiling })
 }
+
+// countLeaves counts the parts of a window again that were read more than Settle ago: a
+// record may have come to one of them while the others were read. If a count has changed,
+// the window is short, and the next run reads it.
+func (w *walker) countLeaves(ctx context.Context, a *answer) error {
+	if len(a.leaves) == 0 || w.Clock.Now().Sub(a.first) <= w.Settle {
+		return nil
+	}
+	for _, l := range a.leaves {
+		if l.count < 0 {
+			continue
+		}
+		n, err := w.countAgain(ctx, l.question, l.count, l.count)
+		if err != nil {
+			return err
+		}
+		if n != l.count {
+			a.end, a.err, a.byWindow = endShort, errMoved, nil
+			return nil
+		}
+	}
+	return nil
+}
+
+var errMoved = errors.New("records came to a part, or left it, while the others were read")
 
 var errCutOff = errors.New("a part was read before it was known how many records the source gives to one question")
 

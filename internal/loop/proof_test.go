@@ -174,3 +174,36 @@ func TestSumThatMoves(t *testing.T) {
 		}
 	}
 }
+
+// Parts of a window that were read long before the others are counted again before the
+// window is complete.
+func TestPartsFarApart(t *testing.T) {
+	t.Parallel()
+	for _, late := range []bool{false, true} {
+		w := newWorld(t, 10, alpha)
+		w.source.fullPage = 10
+		w.source.records[alpha.URN] = many("a", hour(3), 60)
+		a := w.archiver()
+		a.Source = w.ceil(ceiling{at: 20, count: "clipped"})
+		calls := 0
+		w.source.after = func(ask) {
+			if calls++; calls == 25 {
+				w.clock.Advance(20 * time.Minute)
+				if late {
+					w.source.arrive(alpha.URN, 60, settled("late", hour(3).Add(30*time.Second)))
+				}
+			}
+		}
+		_, err := a.Archive(t.Context(), archive.Order{Range: span(3, 4)}, new(archive.Progress))
+		if calls < 26 || (err != nil) != late {
+			t.Errorf("late %v: %v after %d calls", late, err, calls)
+		}
+		w.restart()
+		a.Store = w.store
+		if _, err := a.Archive(t.Context(), archive.Order{Range: span(3, 4)}, new(archive.Progress)); err != nil {
+			t.Fatal(err)
+		}
+		w.all()
+		w.states(alpha, span(3, 4), archive.StateComplete)
+	}
+}

@@ -274,8 +274,10 @@ func (w *walker) count(ctx context.Context, from, to time.Time, expected int) (i
 	}
 	page, err := w.peek(ctx, archive.Query{From: from, To: to, Limit: limit})
 	if err == nil && limit == 1 && page.Count == 1 && page.Len() == 1 {
-		if page, err = w.peek(ctx, archive.Query{From: from, To: to, Limit: 2}); page.Count == 2 {
-			return -1, err
+		var failed *pageError
+		page, err = w.peek(ctx, archive.Query{From: from, To: to, Limit: 2})
+		if errors.As(err, &failed) || err == nil && page.Count == 2 {
+			return -1, nil // a page of two may be too large for the source
 		}
 	}
 	return page.Count, err

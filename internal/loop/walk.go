@@ -56,6 +56,7 @@ func (w *walker) walk(ctx context.Context, q question, open archive.Walk) (answe
 	}
 	for n := 1; ; n++ {
 		t := newTally(w.seed, q.span)
+		t.began = w.Clock.Now()
 		at := positionOf(open.Cursor)
 		if open.Cursor != "" {
 			known, err := w.archived(ctx, q.span)
