@@ -90,16 +90,16 @@ func (l *listing) add(list *functionList) (page []archive.Function) {
 func (s *Source) functionPages(ctx context.Context, limit int, l *listing) iter.Seq[[]archive.Function] {
 	return func(yield func([]archive.Function) bool) {
 		l.unusable, l.full, l.failed, l.endless = 0, false, nil, false
-		t, callCtx := newTokenPager(""), ctx
+		t, call := newTokenPager(""), extract.Call{}
 		for !t.last {
-			list, err := s.listFunctions(callCtx, t.token, limit)
+			list, err := s.listFunctions(extract.WithCall(ctx, call), t.token, limit)
 			switch {
 			case err != nil && t.token != "" && tokenRefused(err):
 				l.failed, l.endless = err, true
 				return
 			case err != nil && limit > 1 && s.isOfPage(ctx, err, t):
 				limit = max(1, limit/pageCut)
-				callCtx = extract.WithCall(ctx, extract.Call{Tries: smallPageTries})
+				call.Tries = smallPageTries
 				continue
 			case err != nil:
 				l.failed = err
