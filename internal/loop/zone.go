@@ -35,7 +35,8 @@ func (w *walker) sayZone(q question, p *archive.Page) {
 		w.mu.Unlock()
 		if !said {
 			w.Log.Warn("records start a whole number of hours beside what was asked for: is the clock of the source in another zone?",
-				"function", w.function.URN, "hours", int(hours/archive.Hour), "records", n, "asked_for", seconds(q.asked()))
+				"function", w.function.URN, "hours", int(hours/archive.Hour), "records", n,
+				"from", q.from.Format(time.RFC3339), "to", q.to.Format(time.RFC3339))
 		}
 	}
 }
