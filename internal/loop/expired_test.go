@@ -28,7 +28,7 @@ func (w *world) expired(f archive.Function, at time.Time, want archive.Expired) 
 	}
 }
 
-// What is older than the source keeps records is expired, whatever came: no error if the
+// What is older than the source keeps records is expired, even if records came: no error if the
 // function is new.
 func TestTooOld(t *testing.T) {
 	t.Parallel()

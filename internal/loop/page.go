@@ -85,7 +85,7 @@ type smallerPages struct {
 }
 
 func (p *smallerPages) read(ctx context.Context, a answer) (answer, *position, error) {
-	// A list of tokens may end there, whatever the size of the page.
+	// A list of tokens may end there with any size of the page.
 	learns := p.offset >= 0 || p.tally.pages == 0
 	p.size = max(1, p.size/2)
 	for p.offset < 0 || p.offset < p.end {

@@ -58,7 +58,7 @@ type run struct {
 	narrowed        map[int32]int            // by function: calls made to narrow questions
 	gaveUp          map[int32]archive.State  // functions that do not answer: failed, or pending if the source throttles them
 	done            map[int32]bool           // functions of which nothing is left to do in this run
-	zoned           map[int32]bool           // functions whose records lie whole hours beside what was asked for
+	zoned           map[int32]bool           // functions whose records start whole hours outside of what was asked for
 	deniedFunctions int
 	missedUnproven  []time.Duration // since windows began that are missed only since no record as old was seen
 	unprovenFrom    time.Time       // end of the first window that is expired since no record as old was seen

@@ -9,16 +9,16 @@ import (
 	"archiver/internal/archive"
 )
 
-// Records that lie eight hours beside what was asked for are kept in their own windows,
+// Records that start eight hours outside of what was asked for are kept in their own windows,
 // and the log says so once.
 func TestZone(t *testing.T) {
 	t.Parallel()
-	for name, beside := range map[string]int{"eight hours": 8, "none": 0} {
+	for name, shift := range map[string]int{"eight hours": 8, "none": 0} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, 100, alpha)
 			for _, e := range many("a", hour(3), 20) {
-				e.at, e.Start = e.Start, hour(3+beside).Add(e.Start.Sub(hour(3)))
+				e.at, e.Start = e.Start, hour(3+shift).Add(e.Start.Sub(hour(3)))
 				w.source.records[alpha.URN] = append(w.source.records[alpha.URN], e)
 			}
 			var log bytes.Buffer
@@ -29,7 +29,7 @@ func TestZone(t *testing.T) {
 			}
 			w.all()
 			said := strings.Count(log.String(), "hours=8")
-			if want := beside / 8; said != want {
+			if want := shift / 8; said != want {
 				t.Errorf("said %d times, want %d: %s", said, want, log.String())
 			}
 		})
