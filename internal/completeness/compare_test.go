@@ -139,9 +139,7 @@ func (d *database) checkPass(ctx context.Context, s *service, net *transport, pa
 	missed := incomplete != nil && incomplete.Missed > 0
 	// To read such hours again takes more refused calls than a run makes.
 	refusing := s.limits.ceiling > 0 && s.limits.beyond != beyondNothing && s.reading.count != countRight
-	// A run that reads complete hours again, or follows a record in flight, may meet poison.
-	poisoned := s.limits.poisonSeconds+s.limits.poisonRecords > 0
-	if pass == passes-1 && open == 0 && ended != nil && !missed && !refusing && !poisoned && (l.most == 0 || l.until < pass) {
+	if pass == passes-1 && open == 0 && ended != nil && !missed && !refusing && (l.most == 0 || l.until < pass) {
 		problems = append(problems, fmt.Sprintf("no window is open, and the last run says %v", ended))
 	}
 	return problems, nil
