@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -123,6 +124,47 @@ func TestShares(t *testing.T) {
 		t.Errorf("the run ended with %v, %+v", done.err, done.summary.Totals)
 	}
 	w.all()
+}
+
+// If another process has read the newest window after this run planned it, no older
+// window is taken for the newest one: the others are read as one span.
+func TestNewestReadElsewhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha)
+	w.source.fullPage = 10
+	for h := range 7 {
+		w.source.records[alpha.URN] = append(w.source.records[alpha.URN], many(fmt.Sprint(h), hour(h), 20)...)
+	}
+	other := w.db.connect("other")
+	once := false
+	w.store.after = func(ctx context.Context, op string, _ int) error {
+		if op != opDue || once {
+			return nil
+		}
+		once = true
+		claim, err := other.Claim(ctx, w.db.functions[0].Known)
+		if err != nil {
+			return err
+		}
+		batch := archive.Batch{Walk: archive.Walk{Span: span(6, 7)}, Outcome: &archive.Outcome{State: archive.StateComplete}}
+		for _, e := range many("6", hour(6), 20) {
+			batch.Invocations = append(batch.Invocations, e.Invocation)
+		}
+		if _, err := claim.Commit(ctx, batch); err != nil {
+			return err
+		}
+		return claim.Release(ctx)
+	}
+	w.archive(span(0, 7))
+	w.all()
+	if asks := w.source.asked(); asks[0].Span != padded(span(0, 6)) {
+		t.Errorf("the first question is for %s", asks[0].Span)
+	}
+	for _, ask := range w.source.asked() {
+		if ask.Span == padded(span(5, 6)) {
+			t.Errorf("%s was asked for as the newest window", ask.Span)
+		}
+	}
 }
 
 // A process works on half of the functions that are shared, and leaves the

@@ -72,6 +72,9 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 			return nil, nil
 		}
 		if r.newestOnly {
+			if w.newest.Add(archive.Hour).Before(r.order.Range.To) {
+				return nil, nil // another process has read it
+			}
 			later = w.keepNewest(&t)
 		}
 	}
@@ -137,6 +140,9 @@ func (r *run) claim(ctx context.Context, f archive.Known) (archive.Claim, error)
 	if err != nil {
 		return nil, fmt.Errorf("claim %s: %w", f.Name, err)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held[f.ID] = true
 	return claim, nil
 }
 

@@ -57,6 +57,7 @@ type run struct {
 	decided         map[int32][]archive.Span // by function: what this run has read, or tried to
 	narrowed        map[int32]int            // by function: calls made to narrow questions
 	gaveUp          map[int32]archive.State  // functions that do not answer: failed, or pending if the source throttles them
+	held            map[int32]bool           // functions that this run has claimed, also if it has released them
 	done            map[int32]bool           // functions of which nothing is left to do in this run
 	zoned           map[int32]bool           // functions whose records start whole hours outside of what was asked for
 	deniedFunctions int
@@ -94,7 +95,7 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	r := &run{
 		Archiver: a, order: o, began: began, progress: p, traits: a.Source.Traits(),
 		slots:   newPageSlots(pagesPerCall * max(a.Concurrency, 1)),
-		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]archive.State), done: make(map[int32]bool), zoned: make(map[int32]bool),
+		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]archive.State), held: make(map[int32]bool), done: make(map[int32]bool), zoned: make(map[int32]bool),
 	}
 	r.offsets, _ = a.Source.(archive.Offsets)
 	stopNotes := r.noteProgress(ctx, id, before)

@@ -20,7 +20,7 @@ type pageSlots struct {
 	left    atomic.Int64  // functions at work or in the queue
 
 	otherProcess atomic.Bool // another process has claimed functions of this run
-	stays        atomic.Bool // and it is not one that was just killed
+	alive        atomic.Bool // and it is not one that was killed before
 }
 
 func newPageSlots(n int) *pageSlots {
@@ -64,7 +64,7 @@ func (s *functionSlots) take(ctx context.Context) error {
 // share is the number of slots that one function may hold.
 func (s *pageSlots) share() int64 {
 	functions := s.left.Load()
-	if s.stays.Load() {
+	if s.alive.Load() {
 		functions = s.workers.Load()
 	}
 	return max(1, int64(cap(s.taken))/max(1, functions))

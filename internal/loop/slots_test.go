@@ -1,28 +1,21 @@
 package loop
 
-import (
-	"testing"
-	"time"
+import "testing"
 
-	"archiver/internal/archive/clocktest"
-)
-
-// The claims of a killed process may outlive it for a moment. Until then all functions
-// that are left have equal shares of the slots, so that a function at work does not get
-// those of a function with lost pages.
+// The claims of a killed process may outlive it. So all functions that are left have equal
+// shares of the slots, until it is sure that a living process has claimed a function: else a
+// function at work would get the slots of a function with lost pages.
 func TestClaimOfAKilledProcess(t *testing.T) {
 	t.Parallel()
-	clock := clocktest.New(midnight)
-	r := &run{Archiver: &Archiver{Clock: clock}, began: clock.Now(), slots: newPageSlots(16)}
+	r := &run{slots: newPageSlots(16), held: map[int32]bool{2: true}}
 	r.slots.left.Store(4)
 	r.slots.workers.Store(1)
-	r.claimedElsewhere()
+	r.claimedElsewhere(1)
 	if n := r.slots.share(); n != 4 || !r.slots.otherProcess.Load() {
-		t.Errorf("right after the beginning: a share of %d slots", n)
+		t.Errorf("claimed, and never held by this run: a share of %d slots", n)
 	}
-	clock.Advance(time.Second)
-	r.claimedElsewhere()
+	r.claimedElsewhere(2)
 	if n := r.slots.share(); n != 16 {
-		t.Errorf("a second later: a share of %d slots", n)
+		t.Errorf("claimed, and held by this run before: a share of %d slots", n)
 	}
 }

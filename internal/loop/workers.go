@@ -108,7 +108,7 @@ func (r *run) runWorkers(ctx context.Context, due []archive.Due) (claimed []arch
 				// A function that a killed process may have keeps its share of the slots.
 				switch {
 				case errors.Is(err, archive.ErrClaimed), errors.Is(err, archive.ErrClaimLost):
-					if r.claimedElsewhere(); r.slots.stays.Load() {
+					if r.claimedElsewhere(t.ID); r.slots.alive.Load() {
 						r.slots.left.Add(-1)
 					}
 					r.mu.Lock()
@@ -128,17 +128,17 @@ func (r *run) runWorkers(ctx context.Context, due []archive.Due) (claimed []arch
 	return claimed, context.Cause(ctx)
 }
 
-// deadClaim is how long the claims of a killed process may outlive it: until PostgreSQL
-// notices that its connections are closed.
-const deadClaim = time.Second
-
-// claimedElsewhere notes that another process has a function of this run. At the beginning
-// of a run that process may be one that was killed: if only functions at work had shares of
-// the slots then, the pages that it lost would not lie within them.
-func (r *run) claimedElsewhere() {
+// claimedElsewhere notes that another process has a function of this run. The claims of a
+// killed process outlive it until PostgreSQL has ended its sessions, however long that
+// takes: if only functions at work had shares of the slots then, the pages that it lost
+// would not lie within them. A function that this run has held before is claimed by a
+// process that is alive.
+func (r *run) claimedElsewhere(function int32) {
 	r.slots.otherProcess.Store(true)
-	if r.Clock.Now().Sub(r.began) >= deadClaim {
-		r.slots.stays.Store(true)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held[function] {
+		r.slots.alive.Store(true)
 	}
 }
 
