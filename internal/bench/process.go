@@ -44,7 +44,7 @@ func (b *bench) backfill(ctx context.Context, at endpoints, args ...string) (*pr
 	cmd.Env = append(os.Environ(),
 		"DATABASE_URL="+at.database, "ARCHIVER_ENDPOINT="+at.source,
 		"ARCHIVER_REGION="+simulate.DefaultRegion, "HUAWEICLOUD_SDK_PROJECT_ID="+simulate.DefaultProjectID,
-		"HUAWEICLOUD_SDK_AK="+accessKey, "HUAWEICLOUD_SDK_SK="+secretKey, "ARCHIVER_LOG_LEVEL=warn")
+		"HUAWEICLOUD_SDK_AK="+accessKey, "HUAWEICLOUD_SDK_SK="+secretKey, "ARCHIVER_LOG_LEVEL=warn", "ARCHIVER_SOURCE_RETENTION=3650d")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	began := time.Now()
