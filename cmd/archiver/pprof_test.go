@@ -36,6 +36,18 @@ func TestPprof(t *testing.T) {
 			t.Errorf("GET %s: %d, want %d", url, got, want)
 		}
 	}
+	rebound, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+profiles+"/debug/pprof/heap", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rebound.Host = "attacker.example"
+	resp, err := http.DefaultClient.Do(rebound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.Body.Close(); resp.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("under another host's name: %s", resp.Status)
+	}
 	taken := make(chan error, 1)
 	go func() {
 		profile, err := fetch("http://" + profiles + "/debug/pprof/profile?seconds=600")

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"archiver/internal/archive"
@@ -53,18 +55,38 @@ func writeReport(ctx context.Context, p *page.Page, name string) error {
 	if err := p.Report(ctx, &report); err != nil {
 		return err
 	}
-	part := name + ".part"
-	file, err := os.Create(part)
-	if err != nil {
-		return settings.Usage(fmt.Errorf("write the report: %w", err))
-	}
-	_, err = file.Write(report.Bytes())
-	err = errors.Join(err, file.Close())
-	if err == nil {
-		err = os.Rename(part, name)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write the report: %w", err), os.Remove(part))
+	if err := replaceFile(name, report.Bytes()); err != nil {
+		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
+}
+
+// replaceFile writes a file, with the permissions of the file that it replaces. A crash
+// leaves the old file, or the new one, or the old one and a part of the new one under
+// another name. That name is random and is made here, so that nobody can have put a link
+// under it.
+func replaceFile(name string, content []byte) (err error) {
+	part := filepath.Join(filepath.Dir(name), ".archiver-"+rand.Text())
+	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return settings.Usage(err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(part))
+		}
+	}()
+	if old, found := os.Lstat(name); found == nil && old.Mode().IsRegular() {
+		err = file.Chmod(old.Mode().Perm())
+	}
+	if err == nil {
+		_, err = file.Write(content)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(part, name)
 }

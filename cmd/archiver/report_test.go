@@ -28,6 +28,20 @@ func TestReport(t *testing.T) {
 	if err := os.WriteFile(file, []byte("an earlier one"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// A link where an earlier version wrote first, and a link in place of a report.
+	precious := filepath.Join(t.TempDir(), "precious")
+	if err := os.WriteFile(precious, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link.html")
+	for _, name := range []string{file + ".part", link} {
+		if err := os.Symlink(precious, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, stdout, stderr := in.run(nil, "report", "--out", link); code != exitDone || stdout+stderr != "" {
+		t.Fatalf("over a link: exit %d\n%s%s", code, stdout, stderr)
+	}
 	if code, _, stderr := in.run(nil, "report", "--out", filepath.Join(dir, "missing", "report.html")); code != exitUsage || !strings.Contains(stderr, "missing") {
 		t.Errorf("into a folder that is not there: exit %d, %s", code, stderr)
 	}
@@ -48,9 +62,33 @@ func TestReport(t *testing.T) {
 			t.Errorf("the report has %s in it", secret)
 		}
 	}
-	if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) != 1 {
+	if kept, err := os.ReadFile(precious); err != nil || string(kept) != "precious" {
+		t.Errorf("the target of the links has %q, %v", kept, err)
+	}
+	for name, mode := range map[string]os.FileMode{file: 0o600, link: 0o666 &^ umask(t)} {
+		if info, err := os.Lstat(name); err != nil || info.Mode() != mode {
+			t.Errorf("%s has the mode %s, want %s, %v", name, info.Mode(), mode, err)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 3 {
 		t.Errorf("the folder of the report has %v, %v", left, err)
 	}
+}
+
+// umask is what new files of this process lack.
+func umask(t *testing.T) os.FileMode {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, mask, _ := strings.Cut(string(status), "Umask:\t")
+	mask, _, _ = strings.Cut(mask, "\n")
+	n, err := strconv.ParseUint(mask, 8, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return os.FileMode(n)
 }
 
 // TestDemoServes serves the demo's page until Ctrl-C, which is not a failure.

@@ -2,6 +2,7 @@
 // process is: health, readiness and profiles.
 //
 //	server.go     a listener, its timeouts, its end
+//	limits.go     what one client, and all clients together, may take
 //	ready.go      health and readiness
 //	profiles.go   net/http/pprof
 package serve
@@ -14,15 +15,6 @@ import (
 	"net"
 	"net/http"
 	"time"
-)
-
-const (
-	// headerTimeout bounds how long a client may take to send the head of a
-	// request.
-	headerTimeout = 10 * time.Second
-
-	// idleTimeout bounds how long a connection stays open between two requests.
-	idleTimeout = 2 * time.Minute
 )
 
 // Options say what is served, and where.
@@ -52,9 +44,18 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", o.Address, err)
 	}
+	return start(ctx, listener, o), nil
+}
+
+func start(ctx context.Context, listener net.Listener, o Options) *Server {
+	handler := limitBody(o.Handler)
+	if at, ok := listener.Addr().(*net.TCPAddr); ok && at.IP.IsLoopback() {
+		handler = localOnly(handler)
+	}
 	s := &Server{
 		http: &http.Server{
-			Handler: o.Handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+			Handler: handler, ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+			MaxHeaderBytes: maxHeader, ConnState: newConnections(maxConnections).changed,
 			BaseContext: func(net.Listener) context.Context { return ctx },
 			ErrorLog:    slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 		},
@@ -67,7 +68,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 			o.Log.Error("a server ended by itself", "address", s.at.String(), "error", err)
 		}
 	}()
-	return s, nil
+	return s
 }
 
 // URL is the address of the server, such as http://127.0.0.1:8080.
