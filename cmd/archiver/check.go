@@ -7,10 +7,14 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"archiver/internal/archive"
+	"archiver/internal/extract"
 	"archiver/internal/load/pg"
 	"archiver/internal/load/read"
 	"archiver/internal/page"
@@ -87,6 +91,8 @@ func (r *checkReport) line(result, what, format string, args ...any) {
 
 func (r *checkReport) ok(what, format string, args ...any) { r.line("ok", what, format, args...) }
 
+func (r *checkReport) warn(what, format string, args ...any) { r.line("warn", what, format, args...) }
+
 func (r *checkReport) fail(what, format string, args ...any) {
 	r.faults++
 	r.line("FAIL", what, format, args...)
@@ -95,6 +101,9 @@ func (r *checkReport) fail(what, format string, args ...any) {
 // checkDatabase checks that the database can hold the archive.
 func (c *checkCommand) checkDatabase(ctx context.Context, report *checkReport, address string, log *slog.Logger) {
 	where := "database " + pg.Address(address)
+	for _, way := range exposedWays(address) {
+		report.warn(where, "%s: with sslmode=verify-full, and sslrootcert if its authority is your own, nobody on the way can read or change the archive", way)
+	}
 	db, err := pg.Open(ctx, address, 1, log)
 	if err != nil {
 		report.fail(where, "%v", supervise.ConnectHint(err))
@@ -328,4 +337,32 @@ func readStatusLog(ctx context.Context, source archive.SettingsSource, f archive
 		}
 	}
 	return statusLog{err: err}
+}
+
+// exposedWays tells of each host of a database address that is beyond this machine how it
+// may be reached: in a way that others on the network could read or change.
+func exposedWays(address string) (ways []string) {
+	config, err := pg.Config(address)
+	if err != nil {
+		return nil
+	}
+	hosts := []*pgconn.FallbackConfig{{Host: config.ConnConfig.Host, TLSConfig: config.ConnConfig.TLSConfig}}
+	for _, host := range append(hosts, config.ConnConfig.Fallbacks...) {
+		network, _ := pgconn.NetworkAddress(host.Host, host.Port)
+		how := ""
+		switch {
+		case network == "unix", strings.HasPrefix(host.Host, "@"), extract.Loopback(host.Host):
+		case host.TLSConfig == nil:
+			how = "without TLS"
+		case !host.TLSConfig.InsecureSkipVerify:
+		case host.TLSConfig.VerifyPeerCertificate == nil:
+			how = "with TLS, but without checking the certificate"
+		default:
+			how = "with TLS, but without checking that the certificate is of this host"
+		}
+		if way := host.Host + " may be reached " + how; how != "" && !slices.Contains(ways, way) {
+			ways = append(ways, way)
+		}
+	}
+	return ways
 }

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"encoding/pem"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -59,6 +63,10 @@ func TestCheck(t *testing.T) {
 		{
 			name: "no database", url: wellURL, env: []string{"DATABASE_URL=postgres://someone:very-secret@127.0.0.1:1/archive"},
 			code: exitIncomplete, says: []string{"FAIL database 127.0.0.1:1/archive", "check DATABASE_URL", "ok credentials"},
+		},
+		{
+			name: "a database without TLS", url: wellURL, env: []string{"DATABASE_URL=postgres://someone:very-secret@0.0.0.0:1/archive"},
+			code: exitIncomplete, says: []string{"warn database 0.0.0.0:1/archive: 0.0.0.0 may be reached without TLS", "sslmode=verify-full"},
 		},
 		{name: "status log off", url: off, ready: true, code: exitIncomplete, says: []string{"status log off, the source keeps no records: turn on enable_async_status_log"}},
 		{name: "the others", url: off, ready: true, args: []string{"--functions", "!*"}, code: exitIncomplete, says: []string{"FAIL functions: none was found"}},
@@ -118,5 +126,60 @@ func TestCheck(t *testing.T) {
 				t.Logf("stdout:\n%s\nstderr:\n%s", stdout, stderr)
 			}
 		})
+	}
+}
+
+// A database beyond this machine is exposed unless its certificate is checked, wherever
+// that is set.
+func TestExposedWays(t *testing.T) {
+	dir := t.TempDir()
+	service, authority := filepath.Join(dir, "service"), filepath.Join(dir, "authority")
+	web := httptest.NewTLSServer(nil)
+	t.Cleanup(web.Close)
+	for name, text := range map[string]string{
+		service:   "[good]\nhost=db.example\nsslmode=verify-full\n[bad]\nhost=db.example\nsslmode=require\n",
+		authority: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw})),
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PGSERVICEFILE", service)
+	const plain, unchecked, anyHost = "without TLS", "without checking the certificate", "without checking that the certificate is of this host"
+	for _, mode := range []string{"", "verify-full"} {
+		t.Setenv("PGSSLMODE", mode)
+		for address, want := range map[string][]string{
+			"postgres://db.example/archive":                                              {unchecked, plain},
+			"postgres://db.example/archive?sslmode=disable":                              {plain},
+			"postgres://db.example/archive?sslmode=allow":                                {plain, unchecked},
+			"postgres://db.example/archive?sslmode=require":                              {unchecked},
+			"postgres://db.example/archive?sslmode=require&sslrootcert=" + authority:     {anyHost},
+			"postgres://db.example/archive?sslmode=verify-ca&sslrootcert=" + authority:   {anyHost},
+			"postgres://db.example/archive?sslmode=verify-full&sslrootcert=" + authority: nil,
+			"postgres://db.example/archive?sslmode=verify-full":                          nil,
+			"postgres://db.example/archive?sslrootcert=system":                           nil,
+			"postgres://localhost/archive":                                               nil,
+			"postgres://127.0.0.1,[::1]/archive?sslmode=disable":                         nil,
+			"postgres:///archive?host=/var/run/postgresql":                               nil,
+			"postgres://127.0.0.1,a.example,b.example:6432/archive?sslmode=disable":      {"a.example", "b.example"},
+			"service=good":                            nil,
+			"service=bad":                             {unchecked},
+			"host=10.0.0.7 dbname=a sslmode=disable":  {plain},
+			"postgres://user:secret@db.example:port/": nil,
+		} {
+			if mode != "" && address == "postgres://db.example/archive" {
+				want = nil
+			}
+			got := exposedWays(address)
+			if len(got) != len(want) {
+				t.Errorf("PGSSLMODE=%s %s: %q, want %q", mode, address, got, want)
+				continue
+			}
+			for i, part := range want {
+				if !strings.Contains(got[i], part) {
+					t.Errorf("PGSSLMODE=%s %s: %q, want %q", mode, address, got, want)
+				}
+			}
+		}
 	}
 }
