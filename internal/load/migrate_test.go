@@ -115,8 +115,10 @@ func TestMigrateExpiredBack(t *testing.T) {
 		}
 	}()
 	for range 2 {
-		if _, err := m.Down(t.Context()); err != nil {
-			t.Fatal(err)
+		for range len(status(t, m)) - 1 { // back to 00001_schema.sql
+			if _, err := m.Down(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		}
 		// The triggers and views of the step before are at work.
 		a.Exec(`UPDATE windows SET attempts = attempts + 1`)

@@ -68,6 +68,7 @@ func (s *Days) makeDay(ctx context.Context, d time.Time) error {
 			statements = append(statements,
 				`CREATE TABLE IF NOT EXISTS `+table+` (LIKE invocations INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
 					WITH (`+storage+`)`,
+				`ALTER TABLE `+table+` REPLICA IDENTITY FULL`, // see 00007_replicaidentity.sql
 				`CREATE UNIQUE INDEX IF NOT EXISTS `+pgx.Identifier{name + "_request_id"}.Sanitize()+` ON `+table+` (request_id)`,
 				`ALTER TABLE archiver_days.invocations_dated ATTACH PARTITION `+table+` FOR VALUES FROM (`+from+`) TO (`+to+`)`)
 		}

@@ -25,8 +25,8 @@ import (
 	"archiver/internal/pgserver"
 )
 
-// serverEnv is the URL of a server to use instead of starting one, with a user who
-// may create databases.
+// serverEnv is the URL of a server to use instead of starting one, with
+// wal_level = logical and a user who may create databases and subscriptions.
 const serverEnv = "ARCHIVER_TEST_DATABASE_URL"
 
 // patience is how long a test waits for the server. A start may have to download
@@ -167,6 +167,7 @@ func startServer() (string, error) {
 		Dir:      folder,
 		Fast:     true,
 		InMemory: true,
+		Settings: map[string]string{"wal_level": "logical"},
 		Log:      log,
 	})
 	if err != nil {

@@ -1,0 +1,41 @@
+-- Every table has a replica identity. Without one, PostgreSQL refuses each UPDATE and
+-- DELETE of a table that a publication publishes, and FOR ALL TABLES publishes all.
+--
+-- The partitions of invocations get FULL rather than their unique index: published
+-- through the root, a subscriber's table can then have any key, or none. The whole old
+-- row is in the WAL only with wal_level = logical, and only of rows that are deleted.
+-- internal/load/days/partition.go sets the same for each day.
+
+-- +goose Up
+
+ALTER TABLE archiver_internal.learned REPLICA IDENTITY FULL;
+ALTER TABLE archiver_internal.hourly_figures_due REPLICA IDENTITY FULL;
+
+-- +goose StatementBegin
+DO $$
+DECLARE
+    part pg_catalog.regclass;
+BEGIN
+    FOR part IN SELECT relid FROM pg_catalog.pg_partition_tree('invocations') LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY FULL', part);
+    END LOOP;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose Down
+
+-- +goose StatementBegin
+DO $$
+DECLARE
+    part pg_catalog.regclass;
+BEGIN
+    FOR part IN SELECT relid FROM pg_catalog.pg_partition_tree('invocations') LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY DEFAULT', part);
+    END LOOP;
+END
+$$;
+-- +goose StatementEnd
+
+ALTER TABLE archiver_internal.hourly_figures_due REPLICA IDENTITY DEFAULT;
+ALTER TABLE archiver_internal.learned REPLICA IDENTITY DEFAULT;
