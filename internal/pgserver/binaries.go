@@ -28,9 +28,10 @@ type binaries struct {
 
 // search says where to look for binaries, and how to download them.
 type search struct {
-	as    *account
-	dirs  func() []string
-	fetch func(ctx context.Context, dir string, log *slog.Logger) error
+	as     *account
+	wanted int // major version; 0 is any from minVersion
+	dirs   func() []string
+	fetch  func(ctx context.Context, dir string, log *slog.Logger) error
 }
 
 // ensureBinaries looks for an installed server of version 13 or later: on PATH,
@@ -41,8 +42,16 @@ type search struct {
 // into a folder under [os.TempDir] if the server's user cannot reach dir. It
 // installs nothing and needs no root. Later calls find the unpacked server, and
 // concurrent processes download it once.
-func ensureBinaries(ctx context.Context, as *account, dir string, log *slog.Logger) (binaries, error) {
-	return search{as: as, dirs: systemDirs, fetch: fetchWithApt}.ensure(ctx, dir, log)
+//
+// A version that is not 0 is the only one that is usable. If it is not installed,
+// npm downloads it, into a folder of its own next to dir.
+func ensureBinaries(ctx context.Context, as *account, dir string, version int, log *slog.Logger) (binaries, error) {
+	s := search{as: as, wanted: version, dirs: systemDirs, fetch: fetchWithApt}
+	if version != 0 {
+		s.fetch = npm(version).fetch
+		dir += "-" + strconv.Itoa(version)
+	}
+	return s.ensure(ctx, dir, log)
 }
 
 func (s search) ensure(ctx context.Context, dir string, log *slog.Logger) (_ binaries, err error) {
@@ -80,20 +89,24 @@ func (s search) ensure(ctx context.Context, dir string, log *slog.Logger) (_ bin
 		if ctx.Err() != nil {
 			return binaries{}, fmt.Errorf("download a PostgreSQL server: %w", ctx.Err())
 		}
-		return binaries{}, notFound(append(tried, lastLines(err.Error(), 8)))
+		return binaries{}, s.notFound(append(tried, lastLines(err.Error(), 8)))
 	}
 	b, triedFetched := s.findFetched(ctx, root)
 	if b.dir == "" {
-		return b, notFound(append(tried, triedFetched...))
+		return b, s.notFound(append(tried, triedFetched...))
 	}
 	return b, nil
 }
 
 // notFound is the error if no server is usable. tried says why, for each place.
-func notFound(tried []string) error {
-	return fmt.Errorf("found no PostgreSQL server of version %d or later on PATH or in %s (%s): "+
-		"install one with `apt-get install postgresql`, or run everything in containers with `docker compose up`",
-		minVersion, strings.Join(places, ", "), strings.Join(tried, "; "))
+func (s search) notFound(tried []string) error {
+	version, advice := fmt.Sprintf("%d or later", minVersion),
+		"install one with `apt-get install postgresql`, or run everything in containers with `docker compose up`"
+	if s.wanted != 0 {
+		version, advice = strconv.Itoa(s.wanted), "install it, or install npm, which downloads it"
+	}
+	return fmt.Errorf("found no PostgreSQL server of version %s on PATH or in %s (%s): %s",
+		version, strings.Join(places, ", "), strings.Join(tried, "; "), advice)
 }
 
 // find returns the first folder with a usable server, or no dir and the reasons.
@@ -115,7 +128,8 @@ func (s search) findFetched(ctx context.Context, root string) (binaries, []strin
 	for _, pattern := range []string{"usr/lib/*-linux-*", "lib/*-linux-*"} {
 		libs = append(libs, glob(filepath.Join(root, pattern))...)
 	}
-	return s.find(ctx, byVersion(glob(filepath.Join(root, "usr/lib/postgresql/*/bin"))), strings.Join(libs, ":"))
+	dirs := append(byVersion(glob(filepath.Join(root, "usr/lib/postgresql/*/bin"))), glob(filepath.Join(root, npmPrograms))...)
+	return s.find(ctx, dirs, strings.Join(libs, ":"))
 }
 
 var versionOf = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
@@ -136,8 +150,11 @@ func (s search) version(ctx context.Context, b binaries) (int, error) {
 		return 0, fmt.Errorf("postgres --version says %q", out)
 	}
 	v, err := strconv.Atoi(string(m[1]))
-	if err == nil && v < minVersion {
+	switch {
+	case err == nil && v < minVersion:
 		err = fmt.Errorf("version %d is too old", v)
+	case err == nil && s.wanted != 0 && v != s.wanted:
+		err = fmt.Errorf("it is version %d", v)
 	}
 	return v, err
 }

@@ -95,6 +95,10 @@ func TestVersions(t *testing.T) {
 	if b.dir != dirs[1] || b.version != 13 {
 		t.Errorf("found %+v (%q), want the first usable one, 13", b, tried)
 	}
+	s.wanted = 17
+	if b, _ := s.find(t.Context(), dirs, ""); b.dir != dirs[2] {
+		t.Errorf("found %+v, want 17", b)
+	}
 	_, tried = s.find(t.Context(), []string{empty, dirs[0]}, "")
 	if text := strings.Join(tried, "; "); !strings.Contains(text, "version 12 is too old") || !strings.Contains(text, "it has no postgres") {
 		t.Errorf("nothing found: %q, want the reasons", tried)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -22,6 +23,7 @@ type cluster struct {
 	data     string // what the server calls its data directory
 	bins     binaries
 	as       *account
+	primary  *Server // of a standby
 	fast     bool
 	inMemory bool
 	more     map[string]string // further server settings
@@ -101,11 +103,18 @@ func (c *cluster) create(ctx context.Context, home string) error {
 	}
 	if c.password == "" {
 		c.password = rand.Text()
+		if c.primary != nil {
+			c.password = c.primary.password
+		}
 		if err := writePassword(c.passwordFile(), c.password); err != nil {
 			return err
 		}
 	}
-	if err := c.initdb(ctx, home, fresh); err != nil {
+	fill := c.initdb
+	if c.primary != nil {
+		fill = c.baseBackup
+	}
+	if err := fill(ctx, home, fresh); err != nil {
 		return errors.Join(err, os.RemoveAll(fresh))
 	}
 	if err := os.Rename(fresh, c.data); err != nil {
@@ -116,9 +125,6 @@ func (c *cluster) create(ctx context.Context, home string) error {
 }
 
 func (c *cluster) initdb(ctx context.Context, home, fresh string) (err error) {
-	if err := os.Mkdir(fresh, 0o700); err != nil {
-		return err
-	}
 	// initdb reads the password from a file, as the server's user. Other users
 	// cannot read the file.
 	pw := filepath.Join(home, "initdb.pw")
@@ -127,12 +133,8 @@ func (c *cluster) initdb(ctx context.Context, home, fresh string) (err error) {
 	}
 	// A crash leaves the file; the next attempt overwrites it.
 	defer func() { err = errors.Join(err, os.Remove(pw)) }()
-	if c.as != nil {
-		for _, name := range []string{fresh, pw} {
-			if err := os.Chown(name, int(c.as.uid), int(c.as.gid)); err != nil {
-				return err
-			}
-		}
+	if err := c.giveAway(pw); err != nil {
+		return err
 	}
 	args := []string{
 		"--pgdata=" + fresh, "--username=" + superuser, "--pwfile=" + pw,
@@ -141,15 +143,39 @@ func (c *cluster) initdb(ctx context.Context, home, fresh string) (err error) {
 	if c.fast {
 		args = append(args, "--no-sync")
 	}
+	return c.fill(ctx, fresh, nil, "initdb", args...)
+}
+
+// baseBackup copies the primary's data. The program's connection, with its password,
+// becomes that of the standby.
+func (c *cluster) baseBackup(ctx context.Context, _, fresh string) error {
+	return c.fill(ctx, fresh, []string{"PGPASSWORD=" + c.password}, "pg_basebackup", "--pgdata="+fresh,
+		"--write-recovery-conf", "--checkpoint=fast", "--host="+host, "--port="+strconv.Itoa(c.primary.port), "--username="+superuser)
+}
+
+// fill lets a program make the data of a new cluster.
+func (c *cluster) fill(ctx context.Context, fresh string, env []string, name string, args ...string) error {
+	if err := errors.Join(os.Mkdir(fresh, 0o700), c.giveAway(fresh)); err != nil {
+		return err
+	}
 	runtime.LockOSThread() // dieWithUs ends the program with this thread
 	defer runtime.UnlockOSThread()
-	cmd := c.as.command(ctx, c.bins, filepath.Join(c.bins.dir, "initdb"), args...)
+	cmd := c.as.command(ctx, c.bins, filepath.Join(c.bins.dir, name), args...)
+	cmd.Env = append(cmd.Env, env...)
 	dieWithUs(cmd.SysProcAttr, syscall.SIGKILL)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("initdb: %w: %s", err, lastLines(string(out), 5))
+		return fmt.Errorf("%s: %w: %s", name, err, lastLines(string(out), 5))
 	}
 	return nil
+}
+
+// giveAway makes the user who runs the server the owner of a file.
+func (c *cluster) giveAway(name string) error {
+	if c.as == nil {
+		return nil
+	}
+	return os.Chown(name, int(c.as.uid), int(c.as.gid))
 }
 
 func (c *cluster) passwordFile() string { return filepath.Join(c.dir, "password") }

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -75,10 +74,7 @@ func TestStalePIDFile(t *testing.T) {
 	exec1(t, s.URL(), "CREATE TABLE kept AS SELECT 42 AS n")
 	exec1(t, s.URL(), "CHECKPOINT") // commits are not waited for here
 	data := dataOf(s)
-	if err := s.pm.cmd.Process.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	<-s.pm.done
+	s.Kill()
 	if err := s.Stop(); err == nil || !strings.Contains(err.Error(), "had already ended: signal: killed") {
 		t.Errorf("Stop of a killed server: %v", err)
 	}
@@ -100,6 +96,40 @@ func TestStalePIDFile(t *testing.T) {
 	s = startIn(t, dir)
 	query(t, s.URL(), "SELECT 'started'")
 	stop(t, s)
+}
+
+// A standby has what its primary had when the primary was killed, and the primary
+// comes back where it was.
+func TestFailover(t *testing.T) {
+	t.Parallel()
+	primary := startWith(t, Options{Dir: folder(t), Fast: true, InMemory: true, Settings: map[string]string{"synchronous_commit": "on"}})
+	exec1(t, primary.URL(), "CREATE TABLE kept (n int)")
+	standby := startWith(t, Options{Dir: folder(t), Fast: true, InMemory: true, StandbyOf: primary})
+	exec1(t, primary.URL(), "INSERT INTO kept VALUES (42)")
+	exec1(t, primary.URL(), `DO $$ BEGIN
+		WHILE NOT EXISTS (SELECT FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_lsn()) LOOP
+			PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+		END LOOP;
+	END $$`)
+	primary.Kill()
+	if got := query(t, standby.URL(), "SELECT pg_is_in_recovery()::text"); got != "true" {
+		t.Errorf("the standby is in recovery: %s", got)
+	}
+	if got := query(t, standby.URL(), "SELECT pg_promote()::text"); got != "true" {
+		t.Errorf("promoted: %s", got)
+	}
+	exec1(t, standby.URL(), "INSERT INTO kept VALUES (43)")
+	if got := query(t, standby.URL(), "SELECT sum(n)::text FROM kept"); got != "85" {
+		t.Errorf("the standby has %s, want 85", got)
+	}
+	if err := primary.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := query(t, primary.URL(), "SELECT sum(n)::text FROM kept"); got != "42" {
+		t.Errorf("the former primary has %s, want 42", got)
+	}
+	stop(t, primary)
+	stop(t, standby)
 }
 
 func TestInterruptedInitdb(t *testing.T) {

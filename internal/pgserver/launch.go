@@ -27,13 +27,12 @@ const (
 
 var errPassing = errors.New("the server could not start yet")
 
-// launch starts the server on a free port and returns when it accepts
-// connections.
-func (c *cluster) launch(ctx context.Context) (*postmaster, int, error) {
+// launch starts the server on a port and returns when it accepts connections.
+func (c *cluster) launch(ctx context.Context, choose func() (port int, err error)) (*postmaster, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyPatience)
 	defer cancel()
 	for n := 1; ; n++ {
-		port, err := freePort()
+		port, err := choose()
 		if err != nil {
 			return nil, 0, err
 		}

@@ -31,6 +31,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 const (
@@ -52,6 +53,13 @@ type Options struct {
 	// 4 GiB free: making a cluster or a database there takes a third of the time.
 	// They are lost with a reboot. For tests.
 	InMemory bool
+	// Version is the major version of the server, 14 to 18. 0: any that is installed.
+	// A version that is not installed is downloaded with npm.
+	Version int
+	// StandbyOf makes the cluster a streaming standby of this server, by
+	// pg_basebackup. Both have the same Version and password. SELECT pg_promote()
+	// makes it a primary.
+	StandbyOf *Server
 	// Settings are further server settings. They override this package's.
 	Settings map[string]string
 	// Log gets a line when binaries are downloaded, when a cluster is made, and when
@@ -85,11 +93,13 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	bins, err := ensureBinaries(ctx, as, filepath.Join(filepath.Dir(dir), "postgresql"), log)
+	bins, err := ensureBinaries(ctx, as, filepath.Join(filepath.Dir(dir), "postgresql"), o.Version, log)
 	if err != nil {
 		return nil, err
 	}
-	s, err := start(ctx, &cluster{dir: dir, bins: bins, as: as, fast: o.Fast, inMemory: o.InMemory, more: o.Settings, log: log})
+	s, err := start(ctx, &cluster{
+		dir: dir, bins: bins, as: as, primary: o.StandbyOf, fast: o.Fast, inMemory: o.InMemory, more: o.Settings, log: log,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("start a private PostgreSQL server in %s: %w", o.Dir, err)
 	}
@@ -113,17 +123,39 @@ func start(ctx context.Context, c *cluster) (_ *Server, err error) {
 	if err := c.prepare(ctx); err != nil {
 		return nil, err
 	}
-	pm, port, err := c.launch(ctx)
+	pm, port, err := c.launch(ctx, freePort)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{cluster: c, port: port, lock: lock, pm: pm}
 	s.stop = sync.OnceValue(s.shutdown)
+	if c.primary != nil { // it has the database
+		return s, nil
+	}
 	if err := createDatabase(ctx, s.url("postgres"), database); err != nil {
 		pm.kill()
 		return nil, err
 	}
 	return s, nil
+}
+
+// Kill ends the server with SIGKILL, as the kernel does if memory runs out: there is no
+// checkpoint, and the sessions end as they notice. Kill returns when the process has
+// ended. [Server.Restart] starts the server again.
+func (s *Server) Kill() {
+	s.pm.signal(syscall.SIGKILL)
+	<-s.pm.done
+}
+
+// Restart starts a server that was killed, on its old port, and returns when it
+// answers.
+func (s *Server) Restart(ctx context.Context) error {
+	pm, _, err := s.launch(ctx, func() (int, error) { return s.port, nil })
+	if err != nil {
+		return fmt.Errorf("restart the PostgreSQL server in %s: %w", s.dir, err)
+	}
+	s.pm = pm
+	return nil
 }
 
 // URL is the address of the database "archiver", which the first start creates,

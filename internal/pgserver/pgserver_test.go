@@ -302,7 +302,7 @@ func TestUnreachableFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bins, err := ensureBinaries(t.Context(), as, "../../.archiver/postgresql", log)
+	bins, err := ensureBinaries(t.Context(), as, "../../.archiver/postgresql", 0, log)
 	if err != nil {
 		t.Fatal(err)
 	}
