@@ -17,6 +17,8 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
+var inPublic = Schema{People: "public", Internal: "archiver_internal", Days: "archiver_days"}
+
 // documented are the tables and views that people query.
 var documented = []string{
 	"error_codes", "failures", "function_aliases", "function_daily", "function_hourly", "function_versions",
@@ -50,7 +52,7 @@ func TestDocumentedTablesAreAsTheyWere(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := open(t)
-	provider, err := NewProvider(now)
+	provider, err := NewProvider(now, inPublic)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +125,7 @@ func TestWhatAPersonSees(t *testing.T) {
 func migrated(t *testing.T) *sql.DB {
 	t.Helper()
 	db := open(t)
-	provider, err := NewProvider(db)
+	provider, err := NewProvider(db, inPublic)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 // acknowledgeCommand takes missed windows out of the verdict.
 type acknowledgeCommand struct {
 	settings.LogFlags
+	settings.DatabaseFlags
 	Before instant `required:"" placeholder:"TIME" help:"Missed windows that start before this time: RFC 3339 or a date; UTC without a zone."`
 }
 

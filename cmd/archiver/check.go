@@ -53,7 +53,7 @@ func (c *checkCommand) Run(ctx context.Context, s streams, in *settings.Settings
 		}
 	}
 	report.source = ""
-	c.checkDatabase(ctx, report, address, log)
+	checkDatabase(ctx, report, in, !c.NoMigrate, address, log)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -98,42 +98,56 @@ func (r *checkReport) fail(what, format string, args ...any) {
 	r.line("FAIL", what, format, args...)
 }
 
-// checkDatabase checks that the database can hold the archive.
-func (c *checkCommand) checkDatabase(ctx context.Context, report *checkReport, address string, log *slog.Logger) {
+// checkDatabase checks that the database can hold the archive. It connects as one who
+// reads, and so it works for a role that may only read, and says so.
+func checkDatabase(ctx context.Context, report *checkReport, in *settings.Settings, migrates bool, address string, log *slog.Logger) {
 	where := "database " + pg.Address(address)
 	for _, way := range exposedWays(address) {
 		report.warn(where, "%s: with sslmode=verify-full, and sslrootcert if its authority is your own, nobody on the way can read or change the archive", way)
 	}
-	db, err := pg.Open(ctx, address, 1, log)
+	db, err := supervise.Connect(ctx, in, log, pg.ReadOnly(), pg.OnPrimary())
+	standby := errors.Is(err, pg.ErrStandby)
+	if standby {
+		report.fail(where, "%v", pg.ErrStandby)
+		db, err = supervise.Connect(ctx, in, log, pg.ReadOnly())
+	}
 	if err != nil {
-		report.fail(where, "%v", supervise.ConnectHint(err))
+		report.fail(where, "%v", err)
 		return
 	}
 	defer db.Close()
 	reader := read.New(db)
-	// Ping comes first: to ask for the steps of a missing schema begins to make it.
-	err = reader.Ping(ctx)
-	missing := 0
-	if err == nil {
-		missing, err = missingSteps(ctx, address)
+	empty, missing := false, 0
+	if err = reader.Ping(ctx); errors.Is(err, pg.ErrNoSchema) {
+		empty, err = true, nil
 	}
-	behind := errors.Is(err, pg.ErrNoSchema) || missing > 0
-	if behind && !c.NoMigrate {
+	if err == nil {
+		missing, err = missingSteps(ctx, db)
+	}
+	if err == nil && missing > 0 && migrates && !standby {
 		err = reader.MayCreate(ctx)
 	}
 	switch {
-	case behind && err == nil && missing == 0:
-		report.ok(where, "reached, it has no archive yet: the first run makes one, or archiver migrate up")
-	case behind && err == nil && !c.NoMigrate:
-		report.ok(where, "%d steps of the schema are missing: the next run applies them, or archiver migrate up", missing)
-	case behind && err == nil:
-		report.fail(where, "%d steps of the schema are missing: run archiver migrate up", missing)
 	case err != nil:
 		report.fail(where, "%v", supervise.ConnectHint(err))
+	case missing > 0 && !migrates:
+		report.fail(where, "%d steps of the schema are missing: run archiver migrate up", missing)
+	case empty:
+		report.ok(where, "reached, it has no archive yet: the first run makes one, or archiver migrate up")
+	case missing > 0:
+		report.ok(where, "%d steps of the schema are missing: the next run applies them, or archiver migrate up", missing)
 	default:
 		report.ok(where, "reached, the schema is up to date")
-		checkLimits(ctx, report, reader)
 	}
+	if err != nil || empty {
+		return
+	}
+	if !standby {
+		if err := reader.MayWrite(ctx); err != nil {
+			report.warn(where, "%v", err)
+		}
+	}
+	checkLimits(ctx, report, reader)
 }
 
 // checkLimits tells what was learned of the sources.
@@ -161,13 +175,8 @@ func checkLimits(ctx context.Context, report *checkReport, reader *read.Archive)
 }
 
 // missingSteps returns how many steps of the migrations are not applied.
-func missingSteps(ctx context.Context, address string) (missing int, err error) {
-	m, err := pg.NewMigrator(address)
-	if err != nil {
-		return 0, err
-	}
-	defer m.Close()
-	steps, err := m.Status(ctx)
+func missingSteps(ctx context.Context, db *pg.DB) (missing int, err error) {
+	steps, err := db.Migrations(ctx)
 	for _, step := range steps {
 		if !step.Applied {
 			missing++

@@ -18,6 +18,7 @@ import (
 // limitsCommand shows what was learned of the sources.
 type limitsCommand struct {
 	settings.LogFlags
+	settings.DatabaseFlags
 	Provider  string `env:"-" placeholder:"NAME" help:"Only sources of this provider."`
 	Region    string `env:"-" placeholder:"NAME" help:"Only sources of this region."`
 	ProjectID string `env:"-" name:"project-id" placeholder:"ID" help:"Only the source of this project or account."`

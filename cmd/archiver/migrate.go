@@ -12,6 +12,7 @@ import (
 // migrateCommand brings the schema forward or back.
 type migrateCommand struct {
 	settings.LogFlags
+	settings.DatabaseFlags
 	Up     migrateUpCommand     `cmd:"" help:"Apply every step that is missing."`
 	Down   migrateDownCommand   `cmd:"" help:"Take the newest step back, with the data in it."`
 	Status migrateStatusCommand `cmd:"" help:"List the steps."`
@@ -24,12 +25,8 @@ type (
 )
 
 // migrate opens the migrations of the database for some work.
-func migrate(in *settings.Settings, work func(m *pg.Migrator) error) error {
-	address, err := in.DatabaseURL()
-	if err != nil {
-		return err
-	}
-	m, err := pg.NewMigrator(address)
+func migrate(ctx context.Context, in *settings.Settings, work func(m *pg.Migrator) error) error {
+	m, err := supervise.NewMigrator(ctx, in)
 	if err != nil {
 		return err
 	}
@@ -41,7 +38,7 @@ func migrate(in *settings.Settings, work func(m *pg.Migrator) error) error {
 }
 
 func (c *migrateUpCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
-	return migrate(in, func(m *pg.Migrator) error {
+	return migrate(ctx, in, func(m *pg.Migrator) error {
 		applied, err := m.Up(ctx)
 		for _, step := range applied {
 			fmt.Fprintf(s.out, "applied %s\n", step.Name)
@@ -54,7 +51,7 @@ func (c *migrateUpCommand) Run(ctx context.Context, s streams, in *settings.Sett
 }
 
 func (c *migrateDownCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
-	return migrate(in, func(m *pg.Migrator) error {
+	return migrate(ctx, in, func(m *pg.Migrator) error {
 		step, err := m.Down(ctx)
 		if err == nil {
 			fmt.Fprintf(s.out, "took back %s\n", step.Name)
@@ -63,16 +60,19 @@ func (c *migrateDownCommand) Run(ctx context.Context, s streams, in *settings.Se
 	})
 }
 
-func (c *migrateStatusCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
-	return migrate(in, func(m *pg.Migrator) error {
-		steps, err := m.Status(ctx)
-		for _, step := range steps {
-			state := "missing"
-			if step.Applied {
-				state = "applied"
-			}
-			fmt.Fprintf(s.out, "%-8s %s\n", state, step.Name)
-		}
+func (c *migrateStatusCommand) Run(ctx context.Context, s streams, in *settings.Settings, parent *migrateCommand) error {
+	db, err := supervise.Connect(ctx, in, parent.Logger(s.err), pg.ReadOnly())
+	if err != nil {
 		return err
-	})
+	}
+	defer db.Close()
+	steps, err := db.Migrations(ctx)
+	for _, step := range steps {
+		state := "missing"
+		if step.Applied {
+			state = "applied"
+		}
+		fmt.Fprintf(s.out, "%-8s %s\n", state, step.Name)
+	}
+	return err
 }

@@ -23,6 +23,7 @@ import (
 // reportCommand writes the status page as a file.
 type reportCommand struct {
 	settings.LogFlags
+	settings.DatabaseFlags
 	Out             string        `required:"" type:"path" placeholder:"FILE" help:"The file to write. It needs no other file."`
 	SourceRetention time.Duration `placeholder:"30d" help:"How long the source keeps records: the page shows which missing hours it deletes next. Default ${retentions}."`
 }

@@ -19,6 +19,7 @@ import (
 // statusCommand shows what is archived and what is not.
 type statusCommand struct {
 	settings.LogFlags
+	settings.DatabaseFlags
 	JSON            bool          `name:"json" help:"For programs."`
 	All             bool          `help:"Every function, and not only those with the most trouble."`
 	Color           string        `enum:"auto,always,never" default:"auto" help:"Colours: auto is on a terminal, unless NO_COLOR is set."`

@@ -128,7 +128,7 @@ func (b *bench) archive(ctx context.Context, name string, conns int) (*pg.DB, st
 	if err != nil {
 		return nil, "", err
 	}
-	migrator, err := pg.NewMigrator(address)
+	migrator, err := pg.NewMigrator(ctx, address)
 	if err != nil {
 		return nil, "", err
 	}

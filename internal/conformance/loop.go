@@ -41,7 +41,7 @@ type database struct {
 func newDatabase(t *testing.T) *database {
 	t.Helper()
 	db := &database{url: pgtest.Database(t)}
-	migrator, err := pg.NewMigrator(db.url)
+	migrator, err := pg.NewMigrator(t.Context(), db.url)
 	if err != nil {
 		t.Fatal(err)
 	}

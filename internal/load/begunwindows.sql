@@ -2,14 +2,14 @@
 -- open walks. Records without a start are left out: they count into the last hour of the
 -- span in which they were found, and another span may end elsewhere.
 SELECT window_start, GREATEST(records + rejected - startless, source_count)::integer, COALESCE(source_count, 0), refused_from, refused_to
-  FROM archiver_internal.windows w
+  FROM windows w
  CROSS JOIN LATERAL (
     SELECT CASE WHEN w.records = 0 THEN 0 ELSE (
         SELECT count(*)
-          FROM archiver_days.invocations_undated
+          FROM invocations_undated
          WHERE function_id = @function AND queried_window = w.window_start) + (
         SELECT count(*)
-          FROM archiver_days.invocations_in_flight
+          FROM invocations_in_flight
          WHERE function_id = @function AND start_time IS NULL AND queried_window = w.window_start) END AS startless) AS s
  WHERE function_id = @function AND planned AND state NOT IN ('complete', 'gone', 'expired') AND state <> 'pending'
    AND (window_start = ANY (@windows) OR EXISTS (

@@ -70,10 +70,10 @@ func newClaims(s *Store) *gather[*claim] {
 }
 
 const insertClaims = `
-	INSERT INTO archiver_internal.claims (function_id, owner, epoch, expires_at)
+	INSERT INTO claims (function_id, owner, epoch, expires_at)
 	SELECT id, 0, 0, '-infinity'
 	  FROM unnest($1::integer[]) AS id
-	 WHERE NOT EXISTS (SELECT FROM archiver_internal.claims WHERE function_id = id)
+	 WHERE NOT EXISTS (SELECT FROM claims WHERE function_id = id)
 	 ORDER BY id
 	    ON CONFLICT (function_id) DO NOTHING`
 
@@ -83,7 +83,7 @@ var takeClaims string
 // selectDays are the days on which functions have rows.
 const selectDays = `
 	SELECT function_id, day, records
-	  FROM archiver_internal.window_days
+	  FROM window_days
 	 WHERE function_id = ANY ($1) AND records > 0`
 
 // take takes those of the claims that no one holds, and sets their epoch.
@@ -135,7 +135,7 @@ type claimKey struct {
 // renews the claim and locks its row until the transaction ends, so no other worker
 // can take the claim before. If the claim was lost, the fence updates no row.
 const fence = `
-	UPDATE archiver_internal.claims c
+	UPDATE claims c
 	   SET expires_at = clock_timestamp() + $3
 	  FROM unnest($1::integer[], $2::bigint[]) AS held (function_id, epoch)
 	 WHERE c.function_id = held.function_id AND c.epoch = held.epoch
@@ -185,7 +185,7 @@ func (s *Store) release(ctx context.Context, claims []*claim) {
 		functions[i], epochs[i] = c.function.ID, c.epoch
 	}
 	_, err := s.pool.Exec(ctx, `
-		UPDATE archiver_internal.claims c
+		UPDATE claims c
 		   SET expires_at = '-infinity'
 		  FROM unnest($1::integer[], $2::bigint[]) AS held (function_id, epoch)
 		 WHERE c.function_id = held.function_id AND c.epoch = held.epoch`, functions, epochs)
@@ -229,7 +229,7 @@ func (c *claim) Fail(ctx context.Context, s archive.Span, r archive.Refusal, at 
 		}
 		if r.Stuck {
 			_, err := tx.Exec(ctx, `
-				DELETE FROM archiver_internal.walks
+				DELETE FROM walks
 				 WHERE function_id = $1 AND span_from < $3 AND span_to > $2`, c.function.ID, s.From, s.To)
 			if err != nil {
 				return fmt.Errorf("delete the walks of %s: %w", s, err)
@@ -256,7 +256,7 @@ func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) erro
 		if err != nil {
 			return fmt.Errorf("update %s: %w", c.function.Name, err)
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM archiver_internal.walks WHERE function_id = $1`, c.function.ID); err != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM walks WHERE function_id = $1`, c.function.ID); err != nil {
 			return fmt.Errorf("delete the walks of %s: %w", c.function.Name, err)
 		}
 		var w windowChanges
@@ -271,7 +271,7 @@ func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) erro
 		}
 		// No run will finish the other open windows either.
 		_, err = tx.Exec(ctx, `
-			UPDATE archiver_internal.windows
+			UPDATE windows
 			   SET state = 'gone', last_error = $2, refused_from = NULL, refused_to = NULL, stuck = 0, retry_at = NULL
 			 WHERE function_id = $1 AND planned AND state NOT IN ('complete', 'gone', 'expired')`,
 			c.function.ID, archive.ErrGone.Error())
@@ -286,7 +286,7 @@ func (c *claim) Gone(ctx context.Context, due []archive.Span, at time.Time) erro
 func (c *claim) spare(ctx context.Context, tx pgx.Tx, w *windowChanges) error {
 	decided, err := pg.CollectBy(ctx, tx, utcHour, "the decided windows of "+c.function.Name, `
 		SELECT window_start
-		  FROM archiver_internal.windows
+		  FROM windows
 		 WHERE function_id = $1 AND state IN ('complete', 'expired') AND window_start = ANY ($2)`,
 		c.function.ID, w.starts())
 	if err != nil {

@@ -273,7 +273,7 @@ func (s *Store) Plan(ctx context.Context, due []archive.Due, o archive.Order) er
 	// Before the range is planned: then the gap is not known any more.
 	if args := gapArgs(functions, o); args != nil {
 		batch.Queue(`
-			INSERT INTO archiver_internal.windows AS w (function_id, window_start, planned)
+			INSERT INTO windows AS w (function_id, window_start, planned)
 			SELECT id, hour, true
 			  FROM (`+selectGap+`) AS gap
 			 CROSS JOIN generate_series(gap_from, gap_to - interval '1 hour', interval '1 hour') AS hour

@@ -4,12 +4,12 @@
 -- of their own, for example because they were not listed. A function that rests may have
 -- been planned up to @rest_at_most earlier.
 WITH planned AS MATERIALIZED (
-    SELECT id, until, (SELECT max(day) FROM archiver_internal.window_days WHERE function_id = id AND windows > 0) AS last_day
+    SELECT id, until, (SELECT max(day) FROM window_days WHERE function_id = id AND windows > 0) AS last_day
       FROM unnest(@functions::integer[], @until::timestamptz[]) AS f (id, until)
 ), ends AS MATERIALIZED (
     SELECT id, LEAST(until, @forgotten::timestamptz) AS gap_to, (
         SELECT max(window_start) + interval '1 hour'
-          FROM archiver_internal.windows
+          FROM windows
          WHERE function_id = id AND window_start >= last_day AND planned) AS gap_from
       FROM planned
      WHERE (SELECT max(last_day) FROM planned) < @forgotten -- else no window is looked up

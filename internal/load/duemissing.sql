@@ -7,7 +7,7 @@ SELECT f.id, sum(h.due)::integer, min(h.oldest), max(h.newest), sum(h.waiting)::
   FROM unnest(@functions::integer[], @until::timestamptz[], @asked_again::boolean[]) AS f (id, until, asked_again)
   LEFT JOIN functions k ON k.function_id = f.id
  CROSS JOIN generate_series(date_trunc('day', @from::timestamptz, 'UTC'), @to::timestamptz - interval '1 hour', interval '24 hours') AS day
-  LEFT JOIN archiver_internal.window_days d
+  LEFT JOIN window_days d
     ON d.function_id = f.id AND d.day = day.day AND d.day >= date_trunc('day', @from, 'UTC') AND d.day < @to
  CROSS JOIN LATERAL (
     SELECT k.gone_at IS NOT NULL AND NOT f.asked_again AS gone) AS stays
@@ -23,7 +23,7 @@ SELECT f.id, sum(h.due)::integer, min(h.oldest), max(h.newest), sum(h.waiting)::
       FROM generate_series(since, of_day.until - interval '1 hour', interval '1 hour') AS hour
       LEFT JOIN LATERAL (
         SELECT state, retry_at
-          FROM archiver_internal.windows
+          FROM windows
          WHERE function_id = f.id AND window_start = hour OFFSET 0) AS w ON true -- look each one up
      CROSS JOIN LATERAL (
         SELECT COALESCE(w.retry_at > @waits_after, false) AS waits) AS r

@@ -4,25 +4,25 @@
 WITH older AS MATERIALIZED (
     SELECT id, (
         SELECT min(window_start)
-          FROM archiver_internal.windows
+          FROM windows
          WHERE function_id = id AND window_start < @from AND planned AND state NOT IN ('complete', 'gone', 'expired')
            AND (retry_at IS NULL OR retry_at <= @waits_after)) AS oldest, (
         SELECT count(*)
-          FROM archiver_internal.windows
+          FROM windows
          WHERE function_id = id AND window_start < @from AND retry_at > @waits_after) AS waiting
       FROM unnest(@functions::integer[]) AS id
 )
 SELECT id, CASE WHEN oldest IS NULL THEN 0 ELSE (
     SELECT sum(CASE WHEN day + interval '24 hours' <= @from THEN windows - complete - gone - expired ELSE (
         SELECT count(*)
-          FROM archiver_internal.windows w
+          FROM windows w
          WHERE w.function_id = id AND w.window_start >= day AND w.window_start < @from
            AND w.planned AND w.state NOT IN ('complete', 'gone', 'expired')) END)::integer
-      FROM archiver_internal.window_days
+      FROM window_days
      WHERE function_id = id AND day < @from::timestamptz AND windows > complete + gone + expired) - waiting::integer END,
        oldest, (
     SELECT max(window_start)
-      FROM archiver_internal.windows
+      FROM windows
      WHERE oldest IS NOT NULL AND function_id = id AND window_start < @from
        AND planned AND state NOT IN ('complete', 'gone', 'expired')
        AND (retry_at IS NULL OR retry_at <= @waits_after)), waiting::integer

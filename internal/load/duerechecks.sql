@@ -4,5 +4,5 @@ SELECT id
   FROM unnest(@functions::integer[]) AS id
  WHERE EXISTS (
     SELECT
-      FROM archiver_internal.windows
+      FROM windows
      WHERE function_id = id AND recheck_at <= @now OFFSET 0)

@@ -2,7 +2,7 @@
 -- of that time. read/functions.sql has the same rule.
 WITH looked_up AS MATERIALIZED ( -- each time once
     SELECT function_id, complete, expired, complete_from, complete_to, expired_from, expired_to, recorded_to
-      FROM archiver_internal.window_totals
+      FROM window_totals
      WHERE function_id = ANY (@functions::integer[]) AND complete > 0 AND open = 0
 ), whole AS (
     SELECT *, LEAST(complete_from, expired_from) AS decided_from, GREATEST(complete_to, expired_to) AS decided_to

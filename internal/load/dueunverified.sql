@@ -4,6 +4,6 @@ SELECT id
   FROM unnest(@functions::integer[]) AS id
  WHERE EXISTS (
     SELECT
-      FROM archiver_internal.windows
+      FROM windows
      WHERE function_id = id AND window_start >= @from AND state = 'complete'
        AND verified_at IS NULL AND completed_at <= @completed_by OFFSET 0)

@@ -27,11 +27,11 @@ const existingColumns = `
 // settled on a day. The first two tables are small, and asked for every id.
 const (
 	selectUndated = `
-		SELECT ` + existingColumns + `, true FROM archiver_days.invocations_in_flight WHERE request_id = ANY ($1)
+		SELECT ` + existingColumns + `, true FROM invocations_in_flight WHERE request_id = ANY ($1)
 		UNION ALL
-		SELECT ` + existingColumns + `, false FROM archiver_days.invocations_undated WHERE request_id = ANY ($1)`
+		SELECT ` + existingColumns + `, false FROM invocations_undated WHERE request_id = ANY ($1)`
 	selectDated = `
-		SELECT ` + existingColumns + `, false FROM archiver_days.invocations_dated
+		SELECT ` + existingColumns + `, false FROM invocations_dated
 		 WHERE request_id = ANY ($1) AND start_time >= $2 AND start_time < $3`
 )
 
@@ -116,14 +116,14 @@ func (e existingRows) queueRemoval(batch *pgx.Batch, ids []string) {
 			}
 		}
 	}
-	batch.Queue(`DELETE FROM archiver_days.invocations_in_flight WHERE request_id = ANY ($1)`, ids)
-	batch.Queue(`DELETE FROM archiver_days.invocations_undated WHERE request_id = ANY ($1)`, ids)
+	batch.Queue(`DELETE FROM invocations_in_flight WHERE request_id = ANY ($1)`, ids)
+	batch.Queue(`DELETE FROM invocations_undated WHERE request_id = ANY ($1)`, ids)
 	if on.To.IsZero() {
 		return
 	}
 	batch.Queue(customPlans)
 	batch.Queue(`
-		DELETE FROM archiver_days.invocations_dated
+		DELETE FROM invocations_dated
 		 WHERE request_id = ANY ($1) AND start_time BETWEEN $2 AND $3`, ids, on.From, on.To)
 	batch.Queue(genericPlans)
 }

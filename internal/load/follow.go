@@ -63,7 +63,7 @@ func (c *claim) Rechecked(ctx context.Context, windows []time.Time, at time.Time
 func (c *claim) Verified(ctx context.Context, s archive.Span, at time.Time) error {
 	return c.fenced(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
-			UPDATE archiver_internal.windows
+			UPDATE windows
 			   SET verified_at = $4
 			 WHERE function_id = $1 AND window_start >= $2 AND window_start < $3 AND state = 'complete'`,
 			c.function.ID, s.From, s.To, at)
@@ -79,7 +79,7 @@ func (c *claim) Verified(ctx context.Context, s archive.Span, at time.Time) erro
 func (c *claim) Differs(ctx context.Context, window time.Time, d *archive.ShortError) error {
 	return c.fenced(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
-			UPDATE archiver_internal.windows
+			UPDATE windows
 			   SET state = 'short', source_count = $3, last_error = $4, completed_at = NULL
 			 WHERE function_id = $1 AND window_start = $2 AND state = 'complete'`,
 			c.function.ID, window, d.Count, d.Error())

@@ -1,6 +1,6 @@
 SELECT i.request_id, w.window_start, i.extra::text
-  FROM archiver_days.invocations_in_flight i
-  JOIN archiver_internal.windows w
+  FROM invocations_in_flight i
+  JOIN windows w
     ON w.function_id = i.function_id
    AND w.window_start = date_trunc('hour', COALESCE(i.start_time, i.queried_window), 'UTC')
  WHERE i.function_id = @function AND w.recheck_at <= @at

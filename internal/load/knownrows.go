@@ -170,7 +170,7 @@ func (k *knownRows) worthReading(b *archive.Batch) (days []time.Time) {
 
 const selectIDs = `
 	SELECT request_id
-	  FROM archiver_days.invocations_dated
+	  FROM invocations_dated
 	 WHERE function_id = $1 AND start_time >= $2 AND start_time < $3`
 
 // readDays reads the ids of the days that are worth reading.

@@ -1,5 +1,5 @@
 -- Of two lessons with the same key, the last one counts.
-INSERT INTO archiver_internal.learned AS l (provider, region, project_id, what, function_id, value, span_from, span_to, proven, learned_at)
+INSERT INTO learned AS l (provider, region, project_id, what, function_id, value, span_from, span_to, proven, learned_at)
 SELECT DISTINCT ON (n.what, n.function_id, CASE n.what WHEN 'count' THEN n.value ELSE 0 END)
        @provider, @region, @project, n.what, n.function_id, n.value, n.span_from, n.span_to, n.proven, n.learned_at
   FROM unnest(@whats::text[], @functions::integer[], @values::bigint[], @from::timestamptz[], @to::timestamptz[],

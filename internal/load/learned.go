@@ -31,7 +31,7 @@ func (s *Store) Learned(ctx context.Context, source archive.SourceID, since time
 		return l, err
 	}, "what was learned", `
 		SELECT what, function_id, value, span_from, span_to, proven, learned_at
-		  FROM archiver_internal.learned
+		  FROM learned
 		 WHERE provider = $1 AND region = $2 AND project_id = $3 AND learned_at >= $4
 		 ORDER BY what, function_id, value`, source.Provider, source.Region, source.ProjectID, since)
 }
@@ -72,7 +72,7 @@ func (s *Store) Learn(ctx context.Context, source archive.SourceID, learned []ar
 	}
 	// A crash before this line leaves rows that nobody believes.
 	_, err = s.pool.Exec(ctx, `
-		DELETE FROM archiver_internal.learned
+		DELETE FROM learned
 		 WHERE provider = $1 AND region = $2 AND project_id = $3 AND learned_at < $4`,
 		source.Provider, source.Region, source.ProjectID, last.Add(-archive.LearnedLife))
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *Store) Learn(ctx context.Context, source archive.SourceID, learned []ar
 // lessons. An empty field matches all sources.
 func (s *Store) Unlearn(ctx context.Context, source archive.SourceID) (int, error) {
 	deleted, err := s.pool.Exec(ctx, `
-		DELETE FROM archiver_internal.learned
+		DELETE FROM learned
 		 WHERE $1 IN ('', provider) AND $2 IN ('', region) AND $3 IN ('', project_id)`,
 		source.Provider, source.Region, source.ProjectID)
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *Store) Prove(ctx context.Context, source archive.SourceID, age time.Dur
 		  FROM functions f
 		 WHERE provider = @provider AND region = @region AND project_id = @project AND EXISTS (
 			SELECT
-			  FROM archiver_internal.windows w
+			  FROM windows w
 			 WHERE w.function_id = f.function_id AND state = 'expired' AND unproven OFFSET 0)`, args)
 	if err != nil || len(functions) == 0 {
 		return 0, err
@@ -141,7 +141,7 @@ func (s *Store) Acknowledge(ctx context.Context, before time.Time) (acknowledged
 		}
 		acknowledged, err = pg.Collect[Acknowledged](ctx, tx, "the windows acknowledged", `
 			WITH acknowledged AS (
-				UPDATE archiver_internal.windows
+				UPDATE windows
 				   SET acknowledged_at = clock_timestamp()
 				 WHERE state = 'expired' AND missed AND acknowledged_at IS NULL AND window_start < @before
 				RETURNING function_id, window_start)

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/archive"
+	"archiver/internal/load/loadtest"
 	"archiver/internal/load/pg"
 	"archiver/internal/pgserver/pgtest"
 )
@@ -27,7 +28,7 @@ const ours = `
 func TestMigrateUpAndDown(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	m, err := pg.NewMigrator(url)
+	m, err := pg.NewMigrator(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +38,7 @@ func TestMigrateUpAndDown(t *testing.T) {
 		}
 	}()
 
-	steps := status(t, m)
+	steps := status(t, url)
 	if len(steps) == 0 || slices.ContainsFunc(steps, func(s pg.Migration) bool { return s.Applied }) {
 		t.Fatalf("an empty database's migrations: %+v", steps)
 	}
@@ -56,7 +57,7 @@ func TestMigrateUpAndDown(t *testing.T) {
 		if again, err := m.Up(t.Context()); err != nil || len(again) != 0 {
 			t.Errorf("up of what is up applies %+v, %v", again, err)
 		}
-		for _, s := range status(t, m) {
+		for _, s := range status(t, url) {
 			if !s.Applied {
 				t.Errorf("after up, %s is not applied", s.Name)
 			}
@@ -77,15 +78,15 @@ func TestMigrateUpAndDown(t *testing.T) {
 		if left := a.Rows(ours); len(left) != 0 {
 			t.Errorf("after down, these are left: %v", left)
 		}
-		if diff := cmp.Diff(steps, status(t, m)); diff != "" {
+		if diff := cmp.Diff(steps, status(t, url)); diff != "" {
 			t.Errorf("status after down (-before +after):\n%s", diff)
 		}
 	}
 }
 
-func status(t *testing.T, m *pg.Migrator) []pg.Migration {
+func status(t *testing.T, url string) []pg.Migration {
 	t.Helper()
-	steps, err := m.Status(t.Context())
+	steps, err := loadtest.OpenDB(t, url).Migrations(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +106,7 @@ func TestMigrateExpiredBack(t *testing.T) {
 	if err := a.store.EndList(t.Context(), archive.SourceID{}, nil, noted); err != nil {
 		t.Fatal(err)
 	}
-	m, err := pg.NewMigrator(a.URL)
+	m, err := pg.NewMigrator(t.Context(), a.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +116,7 @@ func TestMigrateExpiredBack(t *testing.T) {
 		}
 	}()
 	for range 2 {
-		for range len(status(t, m)) - 1 { // back to 00001_schema.sql
+		for range len(status(t, a.URL)) - 1 { // back to 00001_schema.sql
 			if _, err := m.Down(t.Context()); err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,4 @@
-INSERT INTO archiver_internal.notification_setting_versions (
+INSERT INTO notification_setting_versions (
        function_id, provider, region, project_id, function_urn, valid_from, seen_at, created_time, last_modified,
        max_async_event_age_in_seconds, max_async_retry_attempts,
        on_success_destination, on_failure_destination, enable_async_status_log, raw)

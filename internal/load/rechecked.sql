@@ -2,14 +2,14 @@ WITH life AS (
     -- When the longest possible life of the window's records ends.
     SELECT w.window_start,
            GREATEST(w.window_start + interval '1 hour', max(i.first_archived_at)) + @max_life::interval AS ends
-      FROM archiver_internal.windows w
-      LEFT JOIN archiver_days.invocations_in_flight i
+      FROM windows w
+      LEFT JOIN invocations_in_flight i
         ON i.function_id = w.function_id
        AND date_trunc('hour', COALESCE(i.start_time, i.queried_window), 'UTC') = w.window_start
      WHERE w.function_id = @function AND w.window_start = ANY (@windows)
      GROUP BY w.window_start
 )
-UPDATE archiver_internal.windows w
+UPDATE windows w
    SET rechecks = rechecks + 1,
        recheck_at = CASE
            WHEN pending = 0 OR life.ends <= @at THEN NULL

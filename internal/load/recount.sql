@@ -8,10 +8,10 @@ WITH counted AS (
             OR start_time IS NULL AND queried_window >= @from AND queried_window < @to)
      GROUP BY 1
 )
-UPDATE archiver_internal.windows w
+UPDATE windows w
    SET records = COALESCE(c.records, 0), pending = COALESCE(c.pending, 0)
   -- A second time, because UPDATE cannot join the updated table to counted by LEFT JOIN.
-  FROM archiver_internal.windows o
+  FROM windows o
   LEFT JOIN counted c USING (window_start)
  WHERE w.function_id = @function AND w.window_start >= @from AND w.window_start < @to
    AND o.function_id = w.function_id AND o.window_start = w.window_start

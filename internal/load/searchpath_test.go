@@ -1,28 +1,39 @@
 package load
 
 import (
-	"net/url"
 	"testing"
 
-	"archiver/internal/archive"
+	"github.com/jackc/pgx/v5"
+
 	"archiver/internal/load/pg"
 	"archiver/internal/pgserver/pgtest"
 )
 
-// The tables that people query go into the first schema of search_path. A process
-// with another search_path does not take the database for an archive.
-func TestSearchPath(t *testing.T) {
+// An archive that was made when search_path named the schema is found without it, and
+// whatever search_path says now.
+func TestArchiveOfASearchPath(t *testing.T) {
 	t.Parallel()
-	plain := pgtest.Database(t)
-	u, err := url.Parse(plain)
+	url := pgtest.Database(t)
+	if _, err := pg.MigrateUp(t.Context(), url, pg.InSchema("archiver")); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.RawQuery = url.Values{"search_path": {"people"}}.Encode()
-	a := archiveOn(t, u.String())
-	a.Exec(`CREATE SCHEMA people`)
-	if _, err := pg.MigrateUp(t.Context(), u.String()); err != nil {
-		t.Fatal(err)
+	defer conn.Close(t.Context())
+	for _, sql := range []string{
+		`ALTER SCHEMA archiver RENAME TO people`,
+		`ALTER DATABASE ` + conn.Config().Database + ` SET search_path = nowhere`,
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := archiveOn(t, url)
+	want := pg.Schema{People: "people", Internal: "archiver_internal", Days: "archiver_days"}
+	if a.DB.Schema != want {
+		t.Errorf("the archive is in %+v, want %+v", a.DB.Schema, want)
 	}
 	commit(t, a.newClaim("f"), lastPage(hours(today, 24), noted, many(10, hours(today, 24), "r")...))
 	if n := value[int](a, `SELECT count(*) FROM people.invocation_history`); n != 10 {
@@ -30,15 +41,5 @@ func TestSearchPath(t *testing.T) {
 	}
 	if n := value[int](a, `SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace`); n != 0 {
 		t.Errorf("%d relations are in public", n)
-	}
-	if err := a.Read.Ping(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := archiveOn(t, plain).Read.Ping(t.Context()); err == nil {
-		t.Error("a process that has another search_path finds the archive")
-	}
-	due, err := a.store.Due(t.Context(), []archive.Known{a.Function("f")}, archive.Order{Range: hours(today, 25)}, noted)
-	if err != nil || len(due) != 1 || due[0].Windows != 1 {
-		t.Errorf("due are %v, %v", due, err)
 	}
 }

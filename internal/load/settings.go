@@ -38,7 +38,7 @@ func (c *claim) SettingsAsked(ctx context.Context) (time.Time, error) {
 // lockSettings blocks other writers of settings, because two claims may bring the
 // same version. Writers are few and short. Readers are not blocked.
 func lockSettings(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, `LOCK TABLE archiver_internal.notification_setting_versions IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+	if _, err := tx.Exec(ctx, `LOCK TABLE notification_setting_versions IN SHARE ROW EXCLUSIVE MODE`); err != nil {
 		return fmt.Errorf("lock the settings: %w", err)
 	}
 	return nil
@@ -86,7 +86,7 @@ func (c *claim) queueSettings(batch *pgx.Batch, changes settingsChanged, at time
 			ids[i], to[i] = closed.id, closed.to
 		}
 		batch.Queue(`
-			UPDATE archiver_internal.notification_setting_versions v
+			UPDATE notification_setting_versions v
 			   SET valid_to = c.valid_to
 			  FROM unnest($1::bigint[], $2::timestamptz[]) AS c (setting_id, valid_to)
 			 WHERE v.setting_id = c.setting_id`, ids, to)

@@ -1,8 +1,8 @@
-UPDATE archiver_internal.claims c
+UPDATE claims c
    SET owner = @owner, epoch = c.epoch + 1, expires_at = clock_timestamp() + @life
   FROM (
 	SELECT function_id
-	  FROM archiver_internal.claims
+	  FROM claims
 	 WHERE function_id = ANY (@functions)
 	   AND (expires_at < clock_timestamp()
 	        -- or its owner's session has ended

@@ -1,4 +1,4 @@
-INSERT INTO archiver_internal.walks (function_id, span_from, span_to, source_cursor, seen, source_count)
+INSERT INTO walks (function_id, span_from, span_to, source_cursor, seen, source_count)
 SELECT *
   FROM unnest(@functions::integer[], @from::timestamptz[], @to::timestamptz[], @cursors::text[], @seen::integer[], @source_counts::integer[])
     ON CONFLICT (function_id, span_from) DO UPDATE

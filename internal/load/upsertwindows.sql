@@ -1,7 +1,7 @@
 -- Upserts windows by what a commit changes in them. A row of changes without a
 -- state came from a record found while another window was read: such a window is
 -- not planned, and no run reads it for that.
-INSERT INTO archiver_internal.windows AS w (
+INSERT INTO windows AS w (
        function_id, window_start, state, planned, records, pending, rejected,
        source_count, attempts, last_error, completed_at, recheck_at,
        missed, unproven, refused_from, refused_to, stuck, retry_at)
@@ -22,7 +22,7 @@ SELECT c.function_id, c.window_start, COALESCE(c.state, 'pending'), c.state IS N
           source_count, attempts, last_error, completed_at, recheck_at,
           missed, unproven, bare, refused_from, refused_to, retry_at)
  WHERE NOT c.bare OR c.records <> 0 OR c.rejected <> 0 OR EXISTS (
-    SELECT FROM archiver_internal.windows o
+    SELECT FROM windows o
      WHERE o.function_id = c.function_id AND o.window_start = c.window_start)
     ON CONFLICT (function_id, window_start) DO UPDATE
    SET records  = w.records + EXCLUDED.records,

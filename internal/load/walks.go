@@ -21,7 +21,7 @@ func (c *claim) note(windows *windowChanges, b *archive.Batch) {
 }
 
 const closeWalks = `
-	DELETE FROM archiver_internal.walks w
+	DELETE FROM walks w
 	 USING unnest($1::integer[], $2::timestamptz[]) AS c (function_id, span_from)
 	 WHERE w.function_id = c.function_id AND w.span_from = c.span_from`
 

@@ -3,7 +3,7 @@
 WITH due AS (
     SELECT hour
       FROM generate_series(@from::timestamptz, LEAST(@to::timestamptz, @until) - interval '1 hour', interval '1 hour') AS hour
-      LEFT JOIN archiver_internal.windows w
+      LEFT JOIN windows w
         ON w.function_id = @function AND w.window_start = hour AND w.window_start >= @from AND w.window_start < @to
      WHERE w.state IS NULL OR @force
         OR w.state NOT IN ('complete', 'expired')
@@ -11,7 +11,7 @@ WITH due AS (
            AND (w.retry_at IS NULL OR w.retry_at <= @waits_after)
     UNION ALL
     SELECT window_start
-      FROM archiver_internal.windows
+      FROM windows
      WHERE function_id = @function AND window_start < @from
        AND planned AND state NOT IN ('complete', 'gone', 'expired') AND @older
        AND (retry_at IS NULL OR retry_at <= @waits_after)
@@ -19,6 +19,6 @@ WITH due AS (
 SELECT hour
   FROM due
  WHERE NOT EXISTS (
-    SELECT FROM archiver_internal.walks
+    SELECT FROM walks
      WHERE function_id = @function AND span_from <= hour AND span_to > hour)
  ORDER BY hour

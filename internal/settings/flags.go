@@ -27,6 +27,11 @@ func (f *LogFlags) Logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
+// DatabaseFlags say where in the database the archive is.
+type DatabaseFlags struct {
+	Schema string `type:"schema" default:"public" placeholder:"NAME" help:"The schema of the archive's tables and views, made by migrate. Its internal schemas are named after it, and so a database can hold several archives."`
+}
+
 // sourceGroup is the group of the flags that each source may have its own values
 // for. All other flags belong to the process.
 const sourceGroup = "source"
@@ -34,6 +39,7 @@ const sourceGroup = "source"
 // ArchiveFlags are shared by the commands that work on sources.
 type ArchiveFlags struct {
 	LogFlags
+	DatabaseFlags
 	SourceFlags `group:"source"`
 	NoMigrate   bool     `help:"Do not migrate the schema first."`
 	Only        []string `name:"source" placeholder:"NAME,…" help:"Only these sources of a configuration file that lists several."`

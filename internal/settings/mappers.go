@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"archiver/internal/extract"
+	"archiver/internal/load/pg"
 	"archiver/internal/schedule"
 )
 
@@ -53,6 +54,13 @@ func mappers() []kong.Option {
 				return fmt.Errorf("%q is not a number such as 10 or 0.5", text)
 			}
 			target.SetFloat(f)
+			return nil
+		}),
+		namedMapper("schema", func(target reflect.Value, text string) error {
+			target.SetString(text)
+			if !pg.IsSchemaName(text) {
+				return fmt.Errorf("%q is not a name such as archive_eu: small letters, digits and _, at most 54, and not pg_…", text)
+			}
 			return nil
 		}),
 		namedMapper("address", func(target reflect.Value, text string) error {

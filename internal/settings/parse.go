@@ -7,6 +7,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"archiver/internal/load/pg"
 	"archiver/internal/settings/configfile"
 )
 
@@ -71,12 +72,23 @@ func Parse(args []string, line CommandLine) (*kong.Context, *Settings, error) {
 	if err := in.mistakes(s); err != nil {
 		return nil, nil, err
 	}
+	s.Schema = schemaOf(command)
 	s.origins = in.processOrigins(s.Database)
 	for _, p := range parsed {
 		p.origins = in.sourceOrigins(p)
 		s.Sources = append(s.Sources, p.Source)
 	}
 	return command, s, nil
+}
+
+// schemaOf returns the value of --schema, or the default if the command has no such flag.
+func schemaOf(command *kong.Context) string {
+	for _, flag := range command.Flags() {
+		if flag.Name == "schema" {
+			return flag.Target.String()
+		}
+	}
+	return pg.DefaultSchema
 }
 
 // A parsedSource is a source with what is needed to check it.

@@ -35,6 +35,7 @@ type Settings struct {
 	Sources  []Source // those that the command is for; never empty
 	Warnings []string // about the environment
 	Database extract.Secret
+	Schema   string // of the archive
 
 	origins []Origin // of the values that belong to the process
 }

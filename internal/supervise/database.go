@@ -16,16 +16,38 @@ import (
 	"archiver/internal/settings"
 )
 
-// OpenReader opens the database for a command that only shows the archive: the
-// connections cannot change it. Close the database.
-func OpenReader(ctx context.Context, s *settings.Settings, log *slog.Logger) (*pg.DB, error) {
+// Connect opens the database for one reader or writer, whether or not there is an
+// archive in it. Close the database.
+func Connect(ctx context.Context, s *settings.Settings, log *slog.Logger, options ...pg.Option) (*pg.DB, error) {
 	address, err := s.DatabaseURL()
 	if err != nil {
 		return nil, err
 	}
-	db, err := pg.Open(ctx, address, 1, log, pg.Rotated(s.Database.Read), pg.ReadOnly())
+	db, err := pg.Open(ctx, address, 1, log, append(connecting(s), options...)...)
+	return db, ConnectHint(err)
+}
+
+// NewMigrator opens the migrations of the database. Close the migrator.
+func NewMigrator(ctx context.Context, s *settings.Settings) (*pg.Migrator, error) {
+	address, err := s.DatabaseURL()
 	if err != nil {
-		return nil, ConnectHint(err)
+		return nil, err
+	}
+	m, err := pg.NewMigrator(ctx, address, connecting(s)...)
+	return m, ConnectHint(err)
+}
+
+// connecting is how every command connects.
+func connecting(s *settings.Settings) []pg.Option {
+	return []pg.Option{pg.Rotated(s.Database.Read), pg.InSchema(s.Schema)}
+}
+
+// OpenReader opens the database for a command that only shows the archive: the
+// connections cannot change it. Close the database.
+func OpenReader(ctx context.Context, s *settings.Settings, log *slog.Logger) (*pg.DB, error) {
+	db, err := Connect(ctx, s, log, pg.ReadOnly())
+	if err != nil {
+		return nil, err
 	}
 	if err := read.New(db).Ping(ctx); err != nil {
 		db.Close()
@@ -37,13 +59,9 @@ func OpenReader(ctx context.Context, s *settings.Settings, log *slog.Logger) (*p
 // OpenStore opens the database for a command that changes what the archive says of
 // windows and sources, and asks no source. Close the database.
 func OpenStore(ctx context.Context, s *settings.Settings, log *slog.Logger) (*load.Store, *pg.DB, error) {
-	address, err := s.DatabaseURL()
+	db, err := Connect(ctx, s, log)
 	if err != nil {
 		return nil, nil, err
-	}
-	db, err := pg.Open(ctx, address, 1, log, pg.Rotated(s.Database.Read))
-	if err != nil {
-		return nil, nil, ConnectHint(err)
 	}
 	if err := read.New(db).Ping(ctx); err != nil {
 		db.Close()
@@ -54,7 +72,7 @@ func OpenStore(ctx context.Context, s *settings.Settings, log *slog.Logger) (*lo
 
 // ConnectHint adds to an error what to do if the database cannot be reached.
 func ConnectHint(err error) error {
-	if unreachable := (*pgconn.ConnectError)(nil); !errors.As(err, &unreachable) {
+	if unreachable := (*pgconn.ConnectError)(nil); !errors.As(err, &unreachable) || errors.Is(err, pg.ErrStandby) {
 		return err
 	}
 	return fmt.Errorf("%w: check DATABASE_URL, and that PostgreSQL answers there", err)
@@ -64,10 +82,10 @@ func ConnectHint(err error) error {
 const migrateTimeout = 5 * time.Minute
 
 // MigrateUp brings the schema up.
-func MigrateUp(ctx context.Context, address string, log *slog.Logger) error {
+func MigrateUp(ctx context.Context, address string, log *slog.Logger, options ...pg.Option) error {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
-	applied, err := pg.MigrateUp(ctx, address)
+	applied, err := pg.MigrateUp(ctx, address, options...)
 	if err != nil {
 		return ConnectHint(err)
 	}

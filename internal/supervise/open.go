@@ -93,11 +93,11 @@ func Open(ctx context.Context, s *settings.Settings, o Options) (*Set, error) {
 		return nil, failed
 	}
 	if o.Migrate {
-		if err := MigrateUp(ctx, address, o.Log); err != nil {
+		if err := MigrateUp(ctx, address, o.Log, connecting(s)...); err != nil {
 			return nil, err
 		}
 	}
-	db, err := pg.Open(ctx, address, max(most, min(sum, maxConnections)), o.Log, pg.Rotated(s.Database.Read))
+	db, err := pg.Open(ctx, address, max(most, min(sum, maxConnections)), o.Log, connecting(s)...)
 	if err != nil {
 		return nil, ConnectHint(err)
 	}

@@ -4,10 +4,10 @@ WITH candidates AS (
            pg_stat_get_mod_since_analyze(c.oid) AS changed
       FROM pg_class c
       JOIN pg_namespace n ON n.oid = c.relnamespace
-      LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = 'archiver_days.invocations_dated'::regclass
+      LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = 'invocations_dated'::regclass
      WHERE c.relkind = 'r' AND (i.inhrelid IS NOT NULL OR c.oid = ANY ('{
-        functions, archiver_internal.windows, archiver_days.invocations_undated, archiver_internal.hourly_figures,
-        archiver_internal.daily_figures, archiver_internal.source_figures, archiver_internal.hourly_error_codes}'::regclass[]))
+        functions, windows, invocations_undated, hourly_figures,
+        daily_figures, source_figures, hourly_error_codes}'::regclass[]))
 ), described AS (
     SELECT DISTINCT schemaname, tablename
       FROM pg_stats

@@ -41,7 +41,7 @@ const dayPrefix, dayLayout = "invocations_", "20060102"
 func tableOf(d time.Time) string { return dayPrefix + d.Format(dayLayout) }
 
 // inDays is the name of a day's table with its schema, quoted.
-func inDays(table string) string { return pgx.Identifier{"archiver_days", table}.Sanitize() }
+func inDays(db *pg.DB, table string) string { return pgx.Identifier{db.Schema.Days, table}.Sanitize() }
 
 // Ensure creates the tables of all days that the invocations start on. A commit
 // calls Ensure before its transaction, so that the transaction, which holds locks,

@@ -81,7 +81,7 @@ func (r *retention) empty(ctx context.Context, d time.Time) error {
 		if err != nil {
 			return err
 		}
-		table := inDays(tableOf(d))
+		table := inDays(r.db, tableOf(d))
 		open := state.attached && !state.pending && !state.closed
 		if open {
 			bytes = state.bytes
@@ -145,8 +145,8 @@ func deleteDay(ctx context.Context, tx pgx.Tx, d time.Time) (rows int64, err err
 		return 0, fmt.Errorf("delete its windows: %w", err)
 	}
 	for _, statement := range []string{
-		`DELETE FROM archiver_internal.walks WHERE span_from < $2 AND span_to > $1`,
-		`DELETE FROM archiver_days.invocations_undated
+		`DELETE FROM walks WHERE span_from < $2 AND span_to > $1`,
+		`DELETE FROM invocations_undated
 		  WHERE function_id = ANY (ARRAY (SELECT function_id FROM functions)) AND queried_window >= $1 AND queried_window < $2`,
 		`DELETE FROM rejected_records WHERE window_start >= $1 AND window_start < $2`,
 	} {
@@ -169,12 +169,12 @@ func (r *retention) dropTable(ctx context.Context, d time.Time) error {
 	if err != nil {
 		return err
 	}
-	table := inDays(tableOf(d))
+	table := inDays(r.db, tableOf(d))
 	switch {
 	case state.pending:
-		_, err = r.conn.Exec(ctx, `ALTER TABLE archiver_days.invocations_dated DETACH PARTITION `+table+` FINALIZE`)
+		_, err = r.conn.Exec(ctx, `ALTER TABLE invocations_dated DETACH PARTITION `+table+` FINALIZE`)
 	case state.attached && state.closed && r.concurrently:
-		_, err = r.conn.Exec(ctx, `ALTER TABLE archiver_days.invocations_dated DETACH PARTITION `+table+` CONCURRENTLY`)
+		_, err = r.conn.Exec(ctx, `ALTER TABLE invocations_dated DETACH PARTITION `+table+` CONCURRENTLY`)
 	}
 	if err != nil {
 		return fmt.Errorf("detach its empty table: %w", err)

@@ -26,7 +26,7 @@ var selectUnindexed string
 // made, and before that at most for the lock_timeout of indexDay. If a writer blocks
 // indexDay, or another process creates or drops the day, the day is left to the next
 // run. A crash leaves days without the index.
-func indexDays(ctx context.Context, conn *pgx.Conn) error {
+func indexDays(ctx context.Context, db *pg.DB, conn *pgx.Conn) error {
 	names, err := pg.CollectBy(ctx, conn, pgx.RowTo[string], "days to index", selectUnindexed)
 	if err != nil {
 		return err
@@ -37,7 +37,7 @@ func indexDays(ctx context.Context, conn *pgx.Conn) error {
 			continue // an operator's table
 		}
 		err = retry(func() error {
-			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return indexDay(ctx, tx, d) })
+			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return indexDay(ctx, db, tx, d) })
 		})
 		if err != nil && !isBlocked(err) {
 			return fmt.Errorf("index %s: %w", name, err)
@@ -46,7 +46,7 @@ func indexDays(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-func indexDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
+func indexDay(ctx context.Context, db *pg.DB, tx pgx.Tx, d time.Time) error {
 	var locked bool
 	err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1, $2)`, pg.DayLocks, dayNumber(d)).Scan(&locked)
 	if err != nil || !locked {
@@ -57,7 +57,7 @@ func indexDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 		return err
 	}
 	_, err = tx.Exec(ctx, `
-		CREATE INDEX IF NOT EXISTS `+pgx.Identifier{tableOf(d) + "_start_time"}.Sanitize()+` ON `+inDays(tableOf(d))+`
+		CREATE INDEX IF NOT EXISTS `+pgx.Identifier{tableOf(d) + "_start_time"}.Sanitize()+` ON `+inDays(db, tableOf(d))+`
 		 USING brin (function_id, start_time) WITH (pages_per_range = 16, autosummarize = on)`)
 	return err
 }

@@ -1,5 +1,5 @@
 SELECT date_trunc('day', window_start, 'UTC'), sum(records - pending)
-  FROM archiver_internal.windows
+  FROM windows
  -- The condition on function_id lets the index on (function_id, window_start) find
  -- the few old windows.
  WHERE function_id = ANY (ARRAY (SELECT function_id FROM functions)) AND window_start < @before

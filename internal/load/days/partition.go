@@ -37,7 +37,7 @@ const storage = `autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_f
 // name belongs to an operator, and is attached as it is.
 func (s *Days) makeDay(ctx context.Context, d time.Time) error {
 	name := tableOf(d)
-	table := inDays(name)
+	table := inDays(s.db, name)
 	return pgx.BeginFunc(ctx, s.db.Pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2)`, pg.DayLocks, dayNumber(d)); err != nil {
 			return fmt.Errorf("lock: %w", err)
@@ -52,7 +52,7 @@ func (s *Days) makeDay(ctx context.Context, d time.Time) error {
 			statements = append(statements, `SET LOCAL lock_timeout = '10s'`)
 		}
 		if state.pending {
-			statements = append(statements, `ALTER TABLE archiver_days.invocations_dated DETACH PARTITION `+table+` FINALIZE`)
+			statements = append(statements, `ALTER TABLE invocations_dated DETACH PARTITION `+table+` FINALIZE`)
 		}
 		switch attached := state.attached && !state.pending; {
 		case attached && state.closed:
@@ -70,7 +70,7 @@ func (s *Days) makeDay(ctx context.Context, d time.Time) error {
 					WITH (`+storage+`)`,
 				`ALTER TABLE `+table+` REPLICA IDENTITY FULL`, // see 00007_replicaidentity.sql
 				`CREATE UNIQUE INDEX IF NOT EXISTS `+pgx.Identifier{name + "_request_id"}.Sanitize()+` ON `+table+` (request_id)`,
-				`ALTER TABLE archiver_days.invocations_dated ATTACH PARTITION `+table+` FOR VALUES FROM (`+from+`) TO (`+to+`)`)
+				`ALTER TABLE invocations_dated ATTACH PARTITION `+table+` FOR VALUES FROM (`+from+`) TO (`+to+`)`)
 		}
 		for _, statement := range statements {
 			if _, err := tx.Exec(ctx, statement); err != nil {

@@ -3,7 +3,6 @@ package days_test
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -16,19 +15,6 @@ import (
 	"archiver/internal/load/days"
 	"archiver/internal/load/loadtest"
 )
-
-// with adds a setting of sessions to a database address.
-func with(t *testing.T, address, setting, to string) string {
-	t.Helper()
-	u, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	q.Set(setting, to)
-	u.RawQuery = q.Encode()
-	return u.String()
-}
 
 // Two processes with four workers each need the same days at the same time. Each day is
 // created once.
@@ -117,7 +103,7 @@ func TestNewDayWaitsForNobody(t *testing.T) {
 			if _, err := open.Exec(t.Context(), statement); err != nil {
 				t.Fatal(err)
 			}
-			impatient := a.Open(with(t, a.URL, "lock_timeout", "1s"))
+			impatient := a.Impatient("1s")
 			tomorrow := loadtest.Today.AddDate(0, 0, 1)
 			_, err = impatient.Claim(a.Function("g")).Commit(t.Context(),
 				loadtest.Page(loadtest.Hours(tomorrow, 1), loadtest.Noted, loadtest.Record("c", archive.StatusSuccess, tomorrow)))

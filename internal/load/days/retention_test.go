@@ -137,7 +137,7 @@ func TestRetainGivesUpForAReader(t *testing.T) {
 	there, made := loadtest.Today.AddDate(0, 0, 7), loadtest.Today.AddDate(0, 0, 8)
 	loadtest.Commit(t, c, loadtest.Page(loadtest.Hours(there, 1), loadtest.Noted, loadtest.Many(10, loadtest.Hours(there, 1), "there")...))
 	end := reader(a, `SELECT count(*) FROM invocations WHERE start_time >= '2026-03-12' AND start_time < '2026-03-13'`)
-	impatient := a.Open(with(t, a.URL, "lock_timeout", "400ms"))
+	impatient := a.Impatient("400ms")
 	other := impatient.Claim(a.Function("g"))
 	s, log := logged(a)
 	ended := make(chan error, 1)

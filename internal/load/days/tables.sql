@@ -4,7 +4,7 @@ SELECT c.relname, i.inhrelid IS NOT NULL AS attached,
        COALESCE((to_jsonb(i) ->> 'inhdetachpending')::boolean, false) AS pending,
        k.conrelid IS NOT NULL AS closed, pg_total_relation_size(c.oid) AS bytes
   FROM pg_class c
-  LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = 'archiver_days.invocations_dated'::regclass
+  LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = 'invocations_dated'::regclass
   LEFT JOIN pg_constraint k ON k.conrelid = c.oid AND k.conname = 'closed_by_retention'
  WHERE c.relkind = 'r' AND (i.inhrelid IS NOT NULL OR k.conrelid IS NOT NULL)
-   AND c.relnamespace = 'archiver_days'::regnamespace
+   AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'invocations_dated'::regclass)

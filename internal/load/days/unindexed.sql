@@ -1,7 +1,7 @@
 SELECT c.relname
   FROM pg_class c
-  JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = 'archiver_days.invocations_dated'::regclass
- WHERE c.relkind = 'r' AND c.relnamespace = 'archiver_days'::regnamespace
+  JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = 'invocations_dated'::regclass
+ WHERE c.relkind = 'r' AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'invocations_dated'::regclass)
    AND pg_relation_size(c.oid) > 0 AND pg_has_role(c.relowner, 'USAGE')
    -- Before PostgreSQL 14 there is no inhdetachpending, and no DETACH is pending.
    AND NOT COALESCE((to_jsonb(i) ->> 'inhdetachpending')::boolean, false)

@@ -1,4 +1,4 @@
-INSERT INTO archiver_internal.daily_figures (
+INSERT INTO daily_figures (
     function_id, day, records, success, fail, discard, in_flight, other,
     timed, total_seconds, max_seconds, histogram)
 SELECT f.function_id, (@from::timestamptz AT TIME ZONE 'UTC')::date, COALESCE(sum(h.records), 0),
@@ -6,7 +6,7 @@ SELECT f.function_id, (@from::timestamptz AT TIME ZONE 'UTC')::date, COALESCE(su
        COALESCE(sum(h.in_flight), 0), COALESCE(sum(h.other), 0), COALESCE(sum(h.timed), 0),
        COALESCE(sum(h.total_seconds), 0), max(h.max_seconds), histogram_sum(h.histogram)::integer[]
   FROM unnest(@functions::integer[]) AS f (function_id)
-  LEFT JOIN archiver_internal.hourly_figures h
+  LEFT JOIN hourly_figures h
     ON h.function_id = f.function_id AND h.window_start >= @from AND h.window_start < @to
  GROUP BY f.function_id
     ON CONFLICT (function_id, day) DO UPDATE

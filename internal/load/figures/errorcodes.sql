@@ -1,5 +1,5 @@
 -- Continues duerows.sql. Codes and messages are cut: a key cannot have any length.
-INSERT INTO archiver_internal.hourly_error_codes (function_id, window_start, error_code, records, first_seen, last_seen, sample_message)
+INSERT INTO hourly_error_codes (function_id, window_start, error_code, records, first_seen, last_seen, sample_message)
 SELECT DISTINCT ON (function_id, window_start, error_code)
        function_id, window_start, error_code,
        count(*) OVER code, min(seen) OVER code, max(seen) OVER code, message

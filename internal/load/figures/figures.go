@@ -33,7 +33,7 @@ import (
 // uses $1: a statement of its own would cost each page more than the notes do.
 const NoteDue = `
 	WITH noted AS (
-		INSERT INTO archiver_internal.hourly_figures_due (function_id, window_start)
+		INSERT INTO hourly_figures_due (function_id, window_start)
 		SELECT * FROM unnest($2::integer[], $3::timestamptz[])
 	)`
 
@@ -50,7 +50,7 @@ func Count(ctx context.Context, db *pg.DB, clock archive.Clock, within time.Dura
 	began := clock.Now()
 	days, err := pg.CollectBy(ctx, db.Pool, pgx.RowTo[time.Time], "days whose figures are due", `
 		SELECT DISTINCT date_trunc('day', window_start, 'UTC') AS day
-		  FROM archiver_internal.hourly_figures_due
+		  FROM hourly_figures_due
 		 ORDER BY day DESC`)
 	if err != nil {
 		return err
@@ -153,15 +153,15 @@ func countDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 	var batch pgx.Batch
 	batch.Queue(countHours(), rows)
 	batch.Queue(`
-		DELETE FROM archiver_internal.hourly_error_codes e
+		DELETE FROM hourly_error_codes e
 		 USING unnest($1::integer[], $2::timestamptz[]) AS n (function_id, window_start)
 		 WHERE e.function_id = n.function_id AND e.window_start = n.window_start`, due.Functions, due.Windows)
 	batch.Queue(countErrorCodes(), rows)
 	batch.Queue(sumDays, pg.Args{"functions": functions, "from": d, "to": to})
 	batch.Queue(`
-		DELETE FROM archiver_internal.daily_figures
+		DELETE FROM daily_figures
 		 WHERE function_id = ANY ($1) AND day = ($2::timestamptz AT TIME ZONE 'UTC')::date AND records = 0 AND complete_hours IS NULL`, functions, d)
-	batch.Queue(`DELETE FROM archiver_internal.source_figures WHERE window_start = ANY ($1)`, windows)
+	batch.Queue(`DELETE FROM source_figures WHERE window_start = ANY ($1)`, windows)
 	batch.Queue(sumSources, pg.Args{"windows": windows})
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("count %d hours: %w", len(due.Windows), err)

@@ -8,7 +8,7 @@
                 ELSE date_part('epoch', end_time - start_time) END AS seconds
       FROM due_rows
 ), by_bucket AS (
-    SELECT function_id, window_start, archiver_internal.duration_bucket(seconds) AS bucket,
+    SELECT function_id, window_start, duration_bucket(seconds) AS bucket,
            count(*) AS records,
            count(*) FILTER (WHERE status = 'SUCCESS') AS success,
            count(*) FILTER (WHERE status = 'FAIL') AS fail,
@@ -22,18 +22,18 @@
            sum(records) AS records, sum(success) AS success, sum(fail) AS fail, sum(discard) AS discard,
            sum(in_flight) AS in_flight, sum(records - success - fail - discard - in_flight) AS other,
            sum(timed) AS timed, COALESCE(sum(total_seconds), 0) AS total_seconds, max(max_seconds) AS max_seconds,
-           archiver_internal.histogram_of(array_agg(bucket) FILTER (WHERE bucket IS NOT NULL),
+           histogram_of(array_agg(bucket) FILTER (WHERE bucket IS NOT NULL),
                         array_agg(timed) FILTER (WHERE bucket IS NOT NULL))::integer[] AS histogram
       FROM by_bucket
      GROUP BY function_id, window_start
 ), emptied AS (
     -- Hours that have no rows any more.
-    DELETE FROM archiver_internal.hourly_figures h
+    DELETE FROM hourly_figures h
      USING noted n
      WHERE h.function_id = n.function_id AND h.window_start = n.window_start
        AND NOT EXISTS (SELECT FROM counted c WHERE c.function_id = n.function_id AND c.window_start = n.window_start)
 )
-INSERT INTO archiver_internal.hourly_figures (
+INSERT INTO hourly_figures (
     function_id, window_start, records, success, fail, discard, in_flight, other,
     timed, total_seconds, max_seconds, histogram)
 SELECT function_id, window_start, records, success, fail, discard, in_flight, other,

@@ -1,5 +1,5 @@
 WITH taken AS (
-    DELETE FROM archiver_internal.hourly_figures_due
+    DELETE FROM hourly_figures_due
      WHERE window_start >= @from AND window_start < @to
     RETURNING function_id, window_start
 ), noted AS (
@@ -8,29 +8,29 @@ WITH taken AS (
 ), frozen AS MATERIALIZED (
     -- Functions whose figures of this day retention has frozen.
     SELECT function_id
-      FROM archiver_internal.daily_figures
+      FROM daily_figures
      WHERE day = (@from::timestamptz AT TIME ZONE 'UTC')::date AND complete_hours IS NOT NULL
 ), counted AS (
     -- Mostly no figure is frozen, and then no row is read.
     SELECT function_id, window_start, count(*) AS records
       FROM (
         SELECT function_id, date_trunc('hour', start_time, 'UTC') AS window_start
-          FROM archiver_days.invocations_dated
+          FROM invocations_dated
          WHERE start_time >= @from AND start_time < @to
          UNION ALL
         SELECT function_id, queried_window
-          FROM archiver_days.invocations_undated
+          FROM invocations_undated
          WHERE queried_window >= @from AND queried_window < @to
          UNION ALL
         SELECT function_id, date_trunc('hour', COALESCE(start_time, queried_window), 'UTC')
-          FROM archiver_days.invocations_in_flight
+          FROM invocations_in_flight
          WHERE COALESCE(start_time, queried_window) >= @from AND COALESCE(start_time, queried_window) < @to) AS r
      WHERE (SELECT count(*) FROM frozen) > 0
      GROUP BY function_id, window_start
 )
 SELECT n.function_id, n.window_start
   FROM noted n
-  LEFT JOIN archiver_internal.hourly_figures h
+  LEFT JOIN hourly_figures h
     ON h.function_id = n.function_id AND h.window_start = n.window_start
    AND h.window_start >= @from AND h.window_start < @to
   LEFT JOIN counted c ON c.function_id = n.function_id AND c.window_start = n.window_start

@@ -35,23 +35,8 @@ func (r *tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData
 // that it returns are the queries since its last call, without BEGIN and the like.
 func (a *Archive) Watch() (asked func() []Asked) {
 	a.T.Helper()
-	config, err := pg.Config(a.URL)
-	if err != nil {
-		a.T.Fatal(err)
-	}
 	var t tracer
-	config.ConnConfig.Tracer = &t
-	pool, err := pgxpool.NewWithConfig(a.T.Context(), config)
-	if err != nil {
-		a.T.Fatal(err)
-	}
-	db, plain := a.DB, a.DB.Pool
-	db.Pool = pool
-	a.use(db)
-	a.T.Cleanup(func() {
-		pool.Close()
-		db.Pool = plain
-	})
+	a.connectWith(func(config *pgxpool.Config) { config.ConnConfig.Tracer = &t })
 	return func() (all []Asked) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -63,4 +48,38 @@ func (a *Archive) Watch() (asked func() []Asked) {
 		t.all = nil
 		return all
 	}
+}
+
+// Impatient is the archive as another process has it, which waits for no lock longer.
+func (a *Archive) Impatient(lockTimeout string) *Archive {
+	a.T.Helper()
+	other := a.Open(a.URL)
+	other.connectWith(func(config *pgxpool.Config) {
+		config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+			_, err := conn.Exec(ctx, `SELECT set_config('lock_timeout', $1, false)`, lockTimeout)
+			return err
+		}
+	})
+	return other
+}
+
+// connectWith lets the archive's process use other connections.
+func (a *Archive) connectWith(change func(*pgxpool.Config)) {
+	a.T.Helper()
+	config, err := pg.Config(a.URL)
+	if err != nil {
+		a.T.Fatal(err)
+	}
+	change(config)
+	pool, err := pgxpool.NewWithConfig(a.T.Context(), config)
+	if err != nil {
+		a.T.Fatal(err)
+	}
+	db, plain := a.DB, a.DB.Pool
+	db.Pool = pool
+	a.use(db)
+	a.T.Cleanup(func() {
+		pool.Close()
+		db.Pool = plain
+	})
 }

@@ -27,6 +27,11 @@ func TestAddressHidesPasswords(t *testing.T) {
 		"URL, bad setting":         "postgres://user:sesame@db.example/archive?sslmode=maybe",
 		"URL, bad pool setting":    "postgres://user:sesame@db.example/archive?pool_max_conns=many",
 		"URL, in the query":        "postgres://db.example/archive?user=user&password=sesame&sslmode=maybe",
+		"URL, two ats":             "postgres://user:a@sesame@db.example/archive",
+		"URL, at and slash":        "postgres://user:a@db/sesame@db.example/archive",
+		"URL, at and question":     "postgres://user:a@b?sesame@db.example/archive",
+		"URL, at and ampersand":    "postgres://user:a@b?c=d&sesame@db.example/archive=1",
+		"URL, backtick":            "postgres://user:se`sesame@db.example:port/archive",
 		"URL, another scheme":      "mysql://user:sesame@db.example/archive",
 		"URL, no scheme":           "user:sesame@db.example/archive",
 		"keys":                     "host=db.example user=user password=sesame dbname=archive",
@@ -58,6 +63,7 @@ func TestAddress(t *testing.T) {
 		"postgres://user:sesame@db.example:6543/archive":           "db.example:6543/archive",
 		"postgresql://user:a%2Fb@db.example/archive?sslmode=allow": "db.example:5432/archive",
 		"host=db.example port=6543 password=sesame dbname=archive": "db.example:6543/archive",
+		"postgres://user@a.example,b.example:1234/archive":         "a.example:5432,b.example:1234/archive",
 		"postgres://user@[::1]:6543/archive":                       "::1:6543/archive",
 		"postgres://user:sesame@db.example:port/archive":           "(unreadable address)",
 	} {
@@ -76,21 +82,20 @@ func TestConfig(t *testing.T) {
 	if config.ConnConfig.ConnectTimeout != connectTimeout {
 		t.Errorf("connects for %s", config.ConnConfig.ConnectTimeout)
 	}
-	for setting, want := range map[string]string{
-		"timezone": "UTC", "plan_cache_mode": "force_custom_plan", "jit": "off", "application_name": "archiver",
-	} {
-		if got := config.ConnConfig.RuntimeParams[setting]; got != want {
-			t.Errorf("%s is %q", setting, got)
-		}
+	if sent := config.ConnConfig.RuntimeParams; len(sent) != 0 {
+		t.Errorf("sends the start-up parameters %v", sent)
 	}
-	config, err = Config("postgres://user@db.example/archive?connect_timeout=3&application_name=mine")
+	config, s, err := configure("postgres://user@db.example/archive?connect_timeout=3&application_name=mine&search_path=x&client_encoding=LATIN1&options=-c%20a%3Db", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := config.ConnConfig.ConnectTimeout; got != 3*time.Second {
 		t.Errorf("connects for %s", got)
 	}
-	if got := config.ConnConfig.RuntimeParams["application_name"]; got != "mine" {
-		t.Errorf("calls itself %q", got)
+	if s.application != "mine" || strings.Join(s.unused, " ") != "client_encoding search_path" {
+		t.Errorf("calls itself %q, and does not use %v", s.application, s.unused)
+	}
+	if sent := config.ConnConfig.RuntimeParams; len(sent) != 1 || sent["options"] != "-c a=b" {
+		t.Errorf("sends the start-up parameters %v", sent)
 	}
 }

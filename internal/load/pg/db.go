@@ -9,8 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,6 +29,10 @@ type DB struct {
 	Log   *slog.Logger
 	Owner int32 // the number of this process in claims
 
+	// Schema names the schemas of the archive. Statements need not: each session looks
+	// for tables in these schemas alone.
+	Schema Schema
+
 	aliveMu sync.Mutex
 	alive   *pgxpool.Conn // holds this process's owner lock
 }
@@ -36,12 +40,12 @@ type DB struct {
 // Open connects to the database with at most conns connections, and one more that
 // shows that this process is alive. The caller closes the DB.
 func Open(ctx context.Context, databaseURL string, conns int, log *slog.Logger, options ...Option) (*DB, error) {
-	config, err := Config(databaseURL)
+	config, sessions, err := configure(databaseURL, options)
 	if err != nil {
 		return nil, err
 	}
-	for _, apply := range options {
-		apply(config)
+	if len(sessions.unused) > 0 {
+		log.Warn("the database address has parameters that are not used: " + strings.Join(sessions.unused, ", "))
 	}
 	config.MaxConns = int32(conns) + 1
 	pool, err := pgxpool.NewWithConfig(ctx, config)
@@ -51,9 +55,23 @@ func Open(ctx context.Context, databaseURL string, conns int, log *slog.Logger, 
 	db := &DB{Pool: pool, Owner: rand.Int32(), Log: log}
 	if err := db.Live(ctx); err != nil {
 		db.Close()
-		return nil, fmt.Errorf("connect to %s: %w", Address(databaseURL), err)
+		return nil, connectError(databaseURL, err)
 	}
+	db.Schema = *sessions.schema
 	return db, nil
+}
+
+// connectError is the error of a connection that could not be made. That of a refused
+// database, or of the only host, does without the list of all attempts.
+func connectError(databaseURL string, err error) error {
+	var refused *RefusedError
+	switch {
+	case errors.As(err, &refused):
+		return fmt.Errorf("%s: %w", Address(databaseURL), refused)
+	case errors.Is(err, ErrStandby) && !strings.Contains(Address(databaseURL), ","):
+		return fmt.Errorf("%s: %w", Address(databaseURL), ErrStandby)
+	}
+	return fmt.Errorf("connect to %s: %w", Address(databaseURL), err)
 }
 
 // Live makes sure that the session which holds the owner lock exists: a restart of
@@ -123,7 +141,6 @@ func (db *DB) Session(ctx context.Context, settings map[string]string) (*pgx.Con
 			return nil, fmt.Errorf("connect: %w", err)
 		}
 	}
-	maps.Copy(config.RuntimeParams, settings)
 	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
 		if n.SeverityUnlocalized == "WARNING" {
 			db.Log.Warn("the database warns", "error", n.Message)
@@ -132,6 +149,11 @@ func (db *DB) Session(ctx context.Context, settings map[string]string) (*pgx.Con
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
+	}
+	for name, value := range settings {
+		if _, err := conn.Exec(ctx, `SELECT set_config($1, $2, false)`, name, value); err != nil {
+			return nil, errors.Join(fmt.Errorf("set %s: %w", name, err), conn.Close(ctx))
+		}
 	}
 	return conn, nil
 }

@@ -47,10 +47,10 @@ const (
 // claims and before the first write to windows.
 const LockWindows = `
 	SELECT
-	  FROM archiver_internal.window_writers
+	  FROM window_writers
 	 WHERE function_id = ANY ($1::integer[])
 	 ORDER BY function_id
 	   FOR NO KEY UPDATE`
 
 // LockAllWindows locks the windows of all functions.
-const LockAllWindows = `SELECT FROM archiver_internal.window_writers ORDER BY function_id FOR NO KEY UPDATE`
+const LockAllWindows = `SELECT FROM window_writers ORDER BY function_id FOR NO KEY UPDATE`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -19,18 +20,24 @@ type Migrator struct {
 
 // NewMigrator prepares the migrations of a database. Processes that migrate at once do
 // so one after the other, by a session lock. The caller closes the Migrator.
-func NewMigrator(databaseURL string) (*Migrator, error) {
-	config, err := Config(databaseURL)
+func NewMigrator(ctx context.Context, databaseURL string, options ...Option) (*Migrator, error) {
+	config, sessions, err := configure(databaseURL, options)
 	if err != nil {
 		return nil, err
 	}
+	sessions.creates = true
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120))
 	if err != nil {
 		return nil, fmt.Errorf("prepare the migration lock: %w", err)
 	}
-	provider, err := migrations.NewProvider(stdlib.OpenDB(*config.ConnConfig), goose.WithSessionLocker(locker))
+	db := stdlib.OpenDB(*config.ConnConfig)
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(connectError(databaseURL, err), db.Close())
+	}
+	at := sessions.schema
+	provider, err := migrations.NewProvider(db, migrations.Schema(*at), goose.WithSessionLocker(locker))
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, db.Close())
 	}
 	return &Migrator{provider}, nil
 }
@@ -70,22 +77,31 @@ func (m *Migrator) Down(ctx context.Context) (Migration, error) {
 	return Migration{Version: r.Source.Version, Name: r.Source.Path}, nil
 }
 
-// Status lists all steps.
-func (m *Migrator) Status(ctx context.Context) ([]Migration, error) {
-	statuses, err := m.provider.Status(ctx)
+// Migrations lists all steps of the archive's schema. It only reads.
+func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
+	steps, err := migrations.Steps()
 	if err != nil {
-		return nil, fmt.Errorf("read the state of the migrations: %w", err)
+		return nil, err
 	}
-	steps := make([]Migration, 0, len(statuses))
-	for _, s := range statuses {
-		steps = append(steps, Migration{Version: s.Source.Version, Name: s.Source.Path, Applied: s.State == goose.StateApplied})
+	var exists bool
+	var applied []int64
+	err = db.Pool.QueryRow(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL`).Scan(&exists)
+	if err == nil && exists {
+		err = db.Pool.QueryRow(ctx, `SELECT COALESCE(array_agg(version_id), '{}') FROM goose_db_version WHERE is_applied`).Scan(&applied)
 	}
-	return steps, nil
+	if err != nil {
+		return nil, fmt.Errorf("read which migrations are applied: %w", err)
+	}
+	all := make([]Migration, 0, len(steps))
+	for _, step := range steps {
+		all = append(all, Migration{step.Version, step.Name, slices.Contains(applied, step.Version)})
+	}
+	return all, nil
 }
 
 // MigrateUp applies all missing steps, and returns them.
-func MigrateUp(ctx context.Context, databaseURL string) (applied []Migration, err error) {
-	m, err := NewMigrator(databaseURL)
+func MigrateUp(ctx context.Context, databaseURL string, options ...Option) (applied []Migration, err error) {
+	m, err := NewMigrator(ctx, databaseURL, options...)
 	if err != nil {
 		return nil, err
 	}

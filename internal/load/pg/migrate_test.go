@@ -1,6 +1,7 @@
 package pg
 
 import (
+	"log/slog"
 	"sync"
 	"testing"
 
@@ -27,12 +28,12 @@ func TestMigrateAtOnce(t *testing.T) {
 	for _, by := range applied {
 		steps += len(by)
 	}
-	m, err := NewMigrator(url)
+	db, err := Open(t.Context(), url, 1, slog.New(slog.DiscardHandler), ReadOnly())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer m.Close()
-	status, err := m.Status(t.Context())
+	defer db.Close()
+	status, err := db.Migrations(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ package read
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"archiver/internal/load/pg"
@@ -20,16 +19,31 @@ func New(db *pg.DB) *Archive { return &Archive{db} }
 // Ping reports whether the database answers and has the archive's tables. If it has
 // no tables, the error is pg.ErrNoSchema.
 func (a *Archive) Ping(ctx context.Context) error {
-	var migrated, found bool
+	var migrated bool
 	err := a.db.Pool.QueryRow(ctx, `
-		SELECT to_regclass('archiver_internal.windows') IS NOT NULL, to_regclass('invocations') IS NOT NULL`).Scan(&migrated, &found)
+		SELECT to_regclass('windows') IS NOT NULL AND to_regclass('invocations') IS NOT NULL`).Scan(&migrated)
 	switch {
 	case err != nil:
 		return fmt.Errorf("ask the database: %w", err)
 	case !migrated:
 		return pg.ErrNoSchema
-	case !found:
-		return errors.New("no schema of search_path has the table invocations: set search_path as it was when the archive was made")
+	}
+	return nil
+}
+
+// MayWrite says why this role cannot archive, or nothing.
+func (a *Archive) MayWrite(ctx context.Context) error {
+	var may bool
+	var role, owner string
+	err := a.db.Pool.QueryRow(ctx, `
+		SELECT pg_has_role(relowner, 'USAGE'), current_user, pg_get_userbyid(relowner)
+		  FROM pg_class
+		 WHERE oid = to_regclass('windows')`).Scan(&may, &role, &owner)
+	switch {
+	case err != nil:
+		return fmt.Errorf("ask the database: %w", err)
+	case !may:
+		return fmt.Errorf("the role %s may only read: to archive, connect as %s, who owns the archive", role, owner)
 	}
 	return nil
 }
@@ -39,24 +53,26 @@ const minVersion = 13_00_00
 
 // MayCreate says why the schema cannot be created in this database, or nothing.
 func (a *Archive) MayCreate(ctx context.Context) error {
+	s := a.db.Schema
 	var version int
 	var tables, schemas bool
 	err := a.db.Pool.QueryRow(ctx, `
 		SELECT current_setting('server_version_num')::integer,
-		       COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false),
 		       has_database_privilege(current_database(), 'CREATE') OR (
-			SELECT count(*) = 2
+			SELECT count(*) = 3
 			  FROM pg_namespace
-			 WHERE nspname IN ('archiver_internal', 'archiver_days') AND pg_has_role(nspowner, 'USAGE'))`).Scan(&version, &tables, &schemas)
+			 WHERE nspname = $1 OR nspname IN ($2, $3) AND pg_has_role(nspowner, 'USAGE')),
+		       COALESCE((SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = $1), true)`,
+		s.People, s.Internal, s.Days).Scan(&version, &schemas, &tables)
 	switch {
 	case err != nil:
 		return fmt.Errorf("ask the database: %w", err)
 	case version < minVersion:
 		return fmt.Errorf("the server is older than PostgreSQL %d", minVersion/10_000)
 	case !schemas:
-		return errors.New("this role may not create the schemas archiver_internal and archiver_days: GRANT CREATE ON DATABASE to it, or have another role run archiver migrate up")
+		return fmt.Errorf("this role may not create the schemas %s and %s: GRANT CREATE ON DATABASE to it, or have another role run archiver migrate up", s.Internal, s.Days)
 	case !tables:
-		return errors.New("this role may not create tables: GRANT CREATE ON SCHEMA to it, or have another role run archiver migrate up")
+		return fmt.Errorf("this role may not create tables: GRANT CREATE ON SCHEMA %s to it, or have another role run archiver migrate up", s.People)
 	}
 	return nil
 }

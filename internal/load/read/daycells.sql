@@ -10,7 +10,7 @@ WITH off AS MATERIALIZED (
         -- If the status log was off for a whole day, all empty windows of the day are off.
         SELECT d.function_id, d.day, d.empty AS n
           FROM off o
-          JOIN archiver_internal.window_days d
+          JOIN window_days d
             ON d.function_id = o.function_id AND o.off_from <= d.day AND o.off_to >= d.day + interval '1 day'
          WHERE d.day >= @from AND d.day < @to AND d.empty > 0
          UNION ALL
@@ -23,7 +23,7 @@ WITH off AS MATERIALIZED (
              UNION
             SELECT date_trunc('day', o.off_to, 'UTC')
              WHERE o.off_to < 'infinity' AND o.off_to > date_trunc('day', o.off_to, 'UTC')) AS b
-          JOIN archiver_internal.windows w
+          JOIN windows w
             ON w.function_id = o.function_id
            AND w.window_start >= GREATEST(b.day, o.off_from)
            AND w.window_start <= LEAST(b.day + interval '1 day', o.off_to) - interval '1 hour'
@@ -36,6 +36,6 @@ SELECT d.function_id, d.day AS at, d.windows::bigint AS windows, d.complete::big
        d.in_flight::bigint AS in_flight, COALESCE(o.off, 0)::bigint AS off, d.short::bigint AS short,
        d.failed::bigint AS failed, d.gone::bigint AS gone,
        d.expired::bigint AS expired, d.missed::bigint AS missed, d.records, d.pending
-  FROM archiver_internal.window_days d
+  FROM window_days d
   LEFT JOIN off_days o USING (function_id, day)
  WHERE d.function_id = ANY (@functions::integer[]) AND d.day >= @from AND d.day < @to

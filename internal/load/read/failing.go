@@ -26,7 +26,7 @@ type Failing struct {
 func (s *Snapshot) Failing(ctx context.Context, n int) ([]Failing, error) {
 	return pg.Collect[Failing](ctx, s.tx, "windows that are short or failed", `
 		SELECT f.provider, f.function_urn, w.window_start, w.state, w.attempts, w.refused_from, w.refused_to, w.retry_at, w.last_error
-		  FROM archiver_internal.windows w
+		  FROM windows w
 		  JOIN functions f USING (function_id)
 		 WHERE w.planned AND w.state NOT IN ('complete', 'gone', 'expired') AND w.state IN ('short', 'failed')
 		 ORDER BY w.window_start DESC, f.function_urn

@@ -1,5 +1,5 @@
 WITH looked_up AS MATERIALIZED ( -- each time once
-    SELECT * FROM archiver_internal.window_totals
+    SELECT * FROM window_totals
 ), totals AS (
     SELECT *, LEAST(complete_from, expired_from) AS decided_from, GREATEST(complete_to, expired_to) AS decided_to
       FROM looked_up
@@ -21,25 +21,25 @@ SELECT f.function_id, f.provider, f.region, f.project_id, f.function_urn, f.func
   -- Windows are read only of functions with open windows: two index lookups each.
   LEFT JOIN LATERAL (
     SELECT window_start AS open_since
-      FROM archiver_internal.windows
+      FROM windows
      WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone', 'expired')
      ORDER BY window_start
      LIMIT 1) AS first_open ON true
   LEFT JOIN LATERAL (
     SELECT last_error
-      FROM archiver_internal.windows
+      FROM windows
      WHERE t.open > 0 AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone', 'expired')
        AND last_error IS NOT NULL
      ORDER BY window_start DESC
      LIMIT 1) AS last_failed ON true
   LEFT JOIN LATERAL (
     SELECT min(window_start) AS missed_since
-      FROM archiver_internal.windows
+      FROM windows
      WHERE t.missed > 0 AND function_id = f.function_id AND state = 'expired' AND missed AND acknowledged_at IS NULL) AS first_missed ON true
   -- Few windows are stuck: an index has no others.
   LEFT JOIN (
     SELECT function_id, count(*) AS windows
-      FROM archiver_internal.windows
+      FROM windows
      WHERE retry_at IS NOT NULL
      GROUP BY function_id) AS stuck USING (function_id)
   LEFT JOIN (

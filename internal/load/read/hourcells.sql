@@ -15,7 +15,7 @@ SELECT w.function_id, w.window_start AS at, w.planned::integer::bigint AS window
        (w.state = 'expired')::integer::bigint AS expired,
        (w.state = 'expired' AND w.missed AND w.acknowledged_at IS NULL)::integer::bigint AS missed,
        w.records::bigint AS records, w.pending::bigint AS pending
-  FROM archiver_internal.windows w
+  FROM windows w
   -- The same rule as in window_states.
   LEFT JOIN off o
     ON o.function_id = w.function_id AND w.state = 'complete' AND w.records = 0 AND w.rejected = 0

@@ -74,7 +74,7 @@ func (a *Archive) Lookup(ctx context.Context, functions []int32, q archive.Quest
 func (a *Archive) Complete(ctx context.Context, functions []int32, from, to time.Time) (windows int, err error) {
 	err = a.db.Pool.QueryRow(ctx, `
 		SELECT count(DISTINCT window_start)
-		  FROM archiver_internal.windows
+		  FROM windows
 		 WHERE function_id = ANY ($1) AND window_start >= $2 AND window_start < $3 AND state = 'complete'`,
 		functions, archive.WindowOf(from), to).Scan(&windows)
 	if err != nil {

@@ -4,17 +4,17 @@ SELECT request_id, status, COALESCE(source_status, ''), COALESCE(error_code, '')
     -- The parts of invocations are queried one by one: the bounds of start_time
     -- exclude all other days, and a request id is one index lookup in each part.
     SELECT *
-      FROM archiver_days.invocations_dated
+      FROM invocations_dated
      WHERE start_time >= COALESCE(@from, '-infinity'::timestamptz) AND start_time < COALESCE(@to, 'infinity'::timestamptz)
      UNION ALL
     -- A record without a start matches if its window overlaps the bounds.
     SELECT *
-      FROM archiver_days.invocations_undated
+      FROM invocations_undated
      WHERE queried_window > COALESCE(@from, '-infinity'::timestamptz) - interval '1 hour'
        AND queried_window < COALESCE(@to, 'infinity'::timestamptz)
      UNION ALL
     SELECT *
-      FROM archiver_days.invocations_in_flight
+      FROM invocations_in_flight
      WHERE CASE WHEN start_time IS NULL
                 THEN queried_window > COALESCE(@from, '-infinity'::timestamptz) - interval '1 hour'
                      AND queried_window < COALESCE(@to, 'infinity'::timestamptz)

@@ -8,6 +8,6 @@ SELECT f.function_id, c.off, c.complete_from, c.complete_to
     SELECT count(*) FILTER (WHERE state = 'off') AS off,
            min(window_start) FILTER (WHERE state = 'complete') AS complete_from,
            max(window_start) FILTER (WHERE state = 'complete') + interval '1 hour' AS complete_to
-      FROM archiver_internal.window_states
+      FROM window_states
      WHERE function_id = f.function_id) AS c
  WHERE c.off > 0

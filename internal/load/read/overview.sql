@@ -2,15 +2,15 @@ WITH partial AS (
     -- The totals count pending and partial windows together. A partial window has a
     -- walk through it.
     SELECT k.function_id, count(*) AS windows
-      FROM archiver_internal.walks k
-      JOIN archiver_internal.windows w
+      FROM walks k
+      JOIN windows w
         ON w.function_id = k.function_id
        AND w.window_start >= k.span_from AND w.window_start < k.span_to
      WHERE w.planned AND w.state = 'partial'
      GROUP BY k.function_id
 ), in_flight AS (
     SELECT function_id, min(COALESCE(start_time, queried_window, first_archived_at)) AS oldest
-      FROM archiver_days.invocations_in_flight
+      FROM invocations_in_flight
      GROUP BY function_id
 ), off AS (
     SELECT DISTINCT f.function_id
@@ -19,7 +19,7 @@ WITH partial AS (
      WHERE o.off_to IS NULL
 ), stuck AS (
     SELECT function_id, count(*) AS windows
-      FROM archiver_internal.windows
+      FROM windows
      WHERE retry_at IS NOT NULL
      GROUP BY function_id
 )
@@ -46,21 +46,21 @@ SELECT f.provider,
        min(d.due_since),
        min(i.oldest)
   FROM functions f
-  LEFT JOIN archiver_internal.window_totals t USING (function_id)
+  LEFT JOIN window_totals t USING (function_id)
   LEFT JOIN partial p USING (function_id)
   LEFT JOIN in_flight i USING (function_id)
   LEFT JOIN off USING (function_id)
   LEFT JOIN stuck USING (function_id)
   LEFT JOIN LATERAL (
     SELECT window_start AS open_since
-      FROM archiver_internal.windows
+      FROM windows
      WHERE t.open > 0 AND f.missing_since IS NULL AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone', 'expired')
      ORDER BY window_start
      LIMIT 1) o ON true
   LEFT JOIN unnest(@providers::text[], @since::timestamptz[]) AS s (provider, since) ON s.provider = f.provider
   LEFT JOIN LATERAL (
     SELECT window_start AS due_since
-      FROM archiver_internal.windows
+      FROM windows
      WHERE t.open > 0 AND f.missing_since IS NULL AND function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone', 'expired')
        AND window_start >= s.since
      ORDER BY window_start

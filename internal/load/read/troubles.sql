@@ -8,7 +8,7 @@ SELECT (array_agg(last_error ORDER BY window_start DESC, function_id))[1], count
       FROM functions f
      CROSS JOIN LATERAL (
         SELECT function_id, last_error, window_start, refused_from, refused_to
-          FROM archiver_internal.windows
+          FROM windows
          WHERE function_id = f.function_id AND planned AND state NOT IN ('complete', 'gone', 'expired') AND last_error IS NOT NULL
          ORDER BY window_start DESC
          LIMIT 1) AS e

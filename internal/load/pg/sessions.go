@@ -1,0 +1,218 @@
+package pg
+
+import (
+	"context"
+	_ "embed" // statements
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"archiver/internal/archive"
+)
+
+// ErrStandby is matched if the address names no server that accepts writes.
+var ErrStandby = errors.New("it is a standby: nothing can be archived there")
+
+// A RefusedError says why the database, as it is, cannot hold the archive safely, and
+// what to do. The server was reached.
+type RefusedError struct{ text string }
+
+func (e *RefusedError) Error() string { return e.text }
+
+func refuse(format string, args ...any) error { return &RefusedError{fmt.Sprintf(format, args...)} }
+
+// sessions makes every connection a session of our own making: all that the meaning of
+// a statement hangs on is set after connecting, so that it does not matter what the
+// role, the database, the server or a pooler set. Nothing is sent as a start-up
+// parameter: PgBouncer refuses those that it does not know.
+type sessions struct {
+	asked       Schema
+	readOnly    bool
+	primary     bool
+	creates     bool // the first schema is that of people: for migrations
+	application string
+	config      *pgx.ConnConfig
+	unused      []string // parameters of the address
+	rotated     func(context.Context, *pgx.ConnConfig) error
+	wanted      pgconn.ValidateConnectFunc // what target_session_attrs asks for; nil for any
+
+	mu     sync.Mutex
+	proven bool    // the pooler, if there is one, keeps sessions apart
+	schema *Schema // as it was found
+}
+
+// found is what a session has found: it is kept with the connection.
+type found struct {
+	schema Schema
+	taken  string // the archive whose internal schemas have the names of those asked for
+}
+
+// foundKey is its key in the connection's custom data.
+const foundKey = "archiver"
+
+// prepare makes a session before the connection is used. An error of a standby lets
+// pgx go on to the next host.
+func (s *sessions) prepare(ctx context.Context, conn *pgconn.PgConn) error {
+	server, err := conn.Exec(ctx, `
+		SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_setting('server_encoding'),
+		       pg_catalog.pg_is_in_recovery(), pg_catalog.current_database()`).ReadAll()
+	if err != nil {
+		return fmt.Errorf("ask the server: %w", err)
+	}
+	row := server[0].Rows[0]
+	pid, encoding, standby, name := string(row[0]), string(row[1]), string(row[2]) == "t", string(row[3])
+	if encoding != "UTF8" {
+		return refuse("the database is encoded in %s and cannot hold every text: make another one with CREATE DATABASE %s "+
+			"ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0, and name it in DATABASE_URL",
+			encoding, pgx.Identifier{name + "_utf8"}.Sanitize())
+	}
+	if pid != fmt.Sprint(conn.PID()) {
+		if err := s.throughPooler(ctx, conn); err != nil {
+			return err
+		}
+	}
+	results, err := conn.Exec(ctx, s.bind(makeSession, s.asked)).ReadAll()
+	if err != nil {
+		return fmt.Errorf("make the session: %w", err)
+	}
+	row = results[2].Rows[0]
+	f := &found{schema: Schema{People: string(row[0]), Internal: string(row[1]), Days: string(row[2])}, taken: string(row[3])}
+	conn.CustomData()[foundKey] = f
+	switch {
+	case s.primary && standby:
+		return ErrStandby
+	case !s.primary && s.wanted != nil:
+		return s.wanted(ctx, conn)
+	}
+	return nil
+}
+
+// finish sets up a connection that will be used.
+func (s *sessions) finish(ctx context.Context, conn *pgconn.PgConn) error {
+	f, ok := conn.CustomData()[foundKey].(*found)
+	if !ok {
+		return errors.New("the session was not made")
+	}
+	if f.taken != "" {
+		return refuse("the schemas %s and %s belong to the archive in the schema %s: give --schema another name",
+			f.schema.Internal, f.schema.Days, f.taken)
+	}
+	results, err := conn.Exec(ctx, s.bind(foreignObjects, f.schema)).ReadAll()
+	if err != nil {
+		return fmt.Errorf("ask who may create objects: %w", err)
+	}
+	var foreign []string
+	for _, row := range results[0].Rows {
+		foreign = append(foreign, string(row[0]))
+	}
+	if len(foreign) > 0 {
+		return refuse("statements of the archive could meet what another role made: %s; or name a schema of its own with --schema",
+			strings.Join(foreign, "; "))
+	}
+	if _, err := conn.Exec(ctx, s.last(f.schema)).ReadAll(); err != nil {
+		return fmt.Errorf("make the session: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.schema = &f.schema
+	return nil
+}
+
+// last are the statements after which a session is as it stays. Temporary tables are
+// looked for last.
+func (s *sessions) last(at Schema) string {
+	path := []string{at.Internal, at.Days, at.People, "pg_temp"}
+	if s.creates {
+		path = path[2:]
+	}
+	for i, name := range path {
+		path[i] = pgx.Identifier{name}.Sanitize()
+	}
+	readOnly := map[bool]string{true: "on", false: "off"}[s.readOnly]
+	return `SET search_path = ` + strings.Join(path, ", ") + `; SET default_transaction_read_only = ` + readOnly
+}
+
+// throughPooler resets a session that a pooler may have given to other clients before.
+// It refuses a pooler that gives the server's sessions to others between two
+// transactions: claims, locks and settings of the archive live in sessions.
+func (s *sessions) throughPooler(ctx context.Context, conn *pgconn.PgConn) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.proven {
+		if err := s.prove(ctx, conn); err != nil {
+			return err
+		}
+		s.proven = true
+	}
+	if _, err := conn.Exec(ctx, `DISCARD ALL`).ReadAll(); err != nil {
+		return fmt.Errorf("reset the pooler's session: %w", err)
+	}
+	return nil
+}
+
+// prove compares the server processes of two clients of the pooler. A pooler that keeps
+// sessions apart gives each client one process of its own. Another one gives the second
+// client the process that the first one has just used; or, if it takes idle processes in
+// turn, gives the first one two different ones.
+func (s *sessions) prove(ctx context.Context, first *pgconn.PgConn) error {
+	config := s.config.Copy()
+	if s.rotated != nil {
+		if err := s.rotated(ctx, config); err != nil {
+			return err
+		}
+	}
+	config.ValidateConnect, config.AfterConnect = nil, nil
+	dial, pooler := config.DialFunc, first.Conn().RemoteAddr()
+	config.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dial(ctx, pooler.Network(), pooler.String())
+	}
+	second, err := pgconn.ConnectConfig(ctx, &config.Config)
+	if err != nil {
+		return fmt.Errorf("open a second session through the pooler: %w", err)
+	}
+	defer second.Close(context.WithoutCancel(ctx))
+	of := make(map[*pgconn.PgConn]string)
+	for _, conn := range []*pgconn.PgConn{first, first, second, first, second} {
+		results, err := conn.Exec(ctx, `SELECT pg_catalog.pg_backend_pid()`).ReadAll()
+		if err != nil {
+			return fmt.Errorf("compare two sessions of the pooler: %w", err)
+		}
+		pid := string(results[0].Rows[0][0])
+		if of[conn] == "" {
+			of[conn] = pid
+		}
+		if of[conn] != pid || of[first] == of[second] {
+			return refuse("the address leads to a pooler in transaction mode, and the archiver needs sessions of its own: " +
+				"set pool_mode = session for this database, or name PostgreSQL itself")
+		}
+	}
+	return nil
+}
+
+var (
+	//go:embed session.sql
+	makeSession string
+	//go:embed foreign.sql
+	foreignObjects string
+)
+
+// bind puts values into statements. A pooler's simple protocol has no parameters.
+func (s *sessions) bind(sql string, schema Schema) string {
+	life := strconv.FormatInt(archive.ClaimLife.Milliseconds(), 10)
+	return strings.NewReplacer(
+		"@application", literal(s.application), "@life", literal(life),
+		"@asked", literal(s.asked.People), "@people", literal(schema.People), "@internal", literal(schema.Internal),
+		"@days", literal(schema.Days), "@reads", strconv.FormatBool(s.readOnly),
+	).Replace(sql)
+}
+
+// literal writes a text as SQL, for any setting of standard_conforming_strings.
+func literal(text string) string {
+	return "E'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(text) + "'"
+}
