@@ -42,8 +42,8 @@ build: ## build the command into .archiver/bin
 bench: ## measure for some minutes and write bench/results.md (BENCH=name for one)
 	@$(GO) run ./internal/bench $(if $(BENCH),-run '$(BENCH)')
 
-soak: ## run the long tests at this size (RUNS=20)
-	ARCHIVER_SOAK='$(RUNS)' $(GO) test -count=1 -timeout 60m -run Soak $(PKG)
+soak: ## run the long tests at this size and write docs/reliability.md (RUNS=20)
+	@GO='$(GO)' ARCHIVER_SOAK='$(RUNS)' sh .ci/soak $(PKG)
 
 clean: ## remove .archiver, with the database of the demo
 	rm -rf .archiver

@@ -1,0 +1,94 @@
+//go:build soak
+
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"archiver/internal/pgserver"
+)
+
+// killsOfRound is how often the archiver is killed on the way to one archive.
+const killsOfRound = 10
+
+func soakArchiver(t *testing.T, s *soak) (int, string) {
+	kills, rounds := 0, 0
+	for ; kills < killsOfRound*s.runs && !t.Failed(); rounds++ {
+		t.Run(fmt.Sprint(rounds), func(t *testing.T) {
+			in, r := s.watched(t, "")
+			for n := 0; n < killsOfRound; n++ {
+				if !s.killed(t, in, r, s.pages/(killsOfRound/2)) {
+					break
+				}
+				kills++
+				s.neverEarly(t, in)
+			}
+			r.begin(0)
+			in.backfill()
+			s.same(t, in)
+		})
+	}
+	return kills, fmt.Sprintf("%d archives of %s, the same row by row", rounds, s.size())
+}
+
+// killed backfills the day, kills the archiver within about so many pages, and reports
+// whether it was killed before its end.
+func (s *soak) killed(t *testing.T, in *installation, r *recorder, pages int) bool {
+	t.Helper()
+	ready := make(chan *started, 1)
+	s.moment(r, pages, func() { _ = (<-ready).Process.Kill() })
+	a := s.start(t, in, ofDay("backfill")...)
+	ready <- a
+	return a.ended(t)
+}
+
+func soakVersions(t *testing.T, s *soak) (int, string) {
+	versions := []int{14, 15, 16, 17, 18}
+	for _, version := range versions {
+		t.Run(fmt.Sprint(version), func(t *testing.T) {
+			server := s.server(t, pgserver.Options{Version: version})
+			in, r := s.watched(t, server.URL())
+			if !s.killed(t, in, r, s.pages/2) {
+				t.Error("the archiver was not killed")
+			}
+			s.neverEarly(t, in)
+			r.begin(0)
+			in.backfill()
+			s.same(t, in)
+			for _, command := range [][]string{{"check"}, {"status"}, {"report", "--out", filepath.Join(t.TempDir(), "report.html")}} {
+				if code, stdout, stderr := in.run(nil, command...); code != exitDone {
+					t.Errorf("%s: exit %d\n%s%s", command[0], code, stdout, stderr)
+				}
+			}
+		})
+	}
+	return len(versions), fmt.Sprintf("%d archives of %s, the same row by row", len(versions), s.size())
+}
+
+// processes is how many archivers work on one archive.
+const processes = 3
+
+func soakProcesses(t *testing.T, s *soak) (int, string) {
+	for round := range s.runs {
+		t.Run(fmt.Sprint(round), func(t *testing.T) {
+			in, r := s.watched(t, "")
+			var all [processes]*started
+			ready := make(chan *started, 1)
+			s.moment(r, s.pages/2, func() { _ = (<-ready).Process.Kill() })
+			for i := range all {
+				all[i] = s.start(t, in, ofDay("backfill")...)
+			}
+			ready <- all[s.random.IntN(processes)]
+			for _, a := range all {
+				if a.ended(t) {
+					s.neverEarly(t, in)
+					s.start(t, in, ofDay("backfill")...).ended(t)
+				}
+			}
+			s.same(t, in)
+		})
+	}
+	return s.runs, fmt.Sprintf("%d archives of %s, the same row by row", s.runs, s.size())
+}
