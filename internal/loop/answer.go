@@ -176,7 +176,8 @@ var errMoved = errors.New("records came to a part, or left it, while the others 
 var errCutOff = errors.New("a part was read before it was known how many records the source gives to one question")
 
 // fail notes that the windows of an answer failed. Those that the source has forgotten by
-// now are expired: no later run can read them.
+// now are expired: no later run can read them. Those that were complete before stay so: the
+// next run compares them again.
 func (w *walker) fail(ctx context.Context, a *answer) error {
 	s := a.span
 	if w.SourceRetention > 0 {
@@ -192,15 +193,21 @@ func (w *walker) fail(ctx context.Context, a *answer) error {
 		return nil
 	}
 	refusal := archive.Refusal{Reason: a.err.Error(), Smallest: a.smallest, Stuck: a.stuck}
-	if err := w.claim.Fail(ctx, s, refusal, w.Clock.Now()); err != nil {
+	failed, err := w.claim.Fail(ctx, s, refusal, w.Clock.Now())
+	if err != nil {
 		return fmt.Errorf("note that %s failed: %w", w.function.Name, err)
 	}
-	w.progress.Update(func(p *archive.Totals) { p.Decided(archive.StateFailed, s.Windows()) })
-	err := a.err
+	w.progress.Update(func(p *archive.Totals) { p.Decided(archive.StateFailed, failed) })
+	w.leaveComplete(s.Windows() - failed)
+	err = a.err
 	if !a.smallest.From.IsZero() && a.smallest != a.span {
 		err = fmt.Errorf("%w (the smallest question that fails: %s)", err, seconds(a.smallest))
 	}
-	w.notComplete(w.function.Function, s, err)
+	if failed == 0 {
+		w.notChecked(w.function.Function, s, err)
+	} else {
+		w.notComplete(w.function.Function, s, err)
+	}
 	return nil
 }
 

@@ -40,7 +40,7 @@ func (w *walker) read(ctx context.Context, q question, open archive.Walk) (answe
 	switch {
 	case !w.tooWide(q):
 	case q.windows() <= 1:
-		return w.halve(ctx, answer{question: q, end: endMany, count: -1})
+		return w.readTooWide(ctx, q)
 	case q.decides():
 		most := max(1, int((w.learned.seconds(archive.LearnedRange)-2*archive.QueryMargin)/archive.Hour))
 		pieces := q.span.Cut((q.windows() + most - 1) / most)
@@ -70,6 +70,7 @@ func (w *walker) read(ctx context.Context, q question, open archive.Walk) (answe
 	}
 	switch a.end {
 	case endUnproven, endMany, endShort:
+		a.begins = true
 		return w.halve(ctx, a)
 	case endFailed:
 		if named, err := w.nameHole(ctx, &a); named || err != nil {
@@ -275,13 +276,16 @@ func (w *walker) narrow(ctx context.Context, a answer) (answer, error) {
 	if err := w.answers(ctx, a.err); err != nil {
 		return a, err
 	}
-	if !a.begins && !a.defers && !a.part {
+	if !a.begins {
 		edge, err := w.edge(ctx, a.question)
-		if err != nil {
+		switch {
+		case err != nil:
 			return a, err
-		}
-		if !edge.IsZero() {
+		case edge.IsZero():
+		case a.decides():
 			return w.afterEdge(ctx, a, edge)
+		default:
+			return a, nil // see readTooWide
 		}
 	}
 	halves, ok := a.halves()

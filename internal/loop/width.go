@@ -56,3 +56,17 @@ func (w *walker) narrowEnough(q question) []question {
 	}
 	return append(w.narrowEnough(halves[0]), w.narrowEnough(halves[1])...)
 }
+
+// readTooWide reads a window for which the source answers no question as wide. If one of
+// its parts begins too long ago, reading that part has found the edge.
+func (w *walker) readTooWide(ctx context.Context, q question) (answer, error) {
+	a, err := w.halve(ctx, answer{question: q, end: endMany, count: -1})
+	if err != nil || a.end != endFailed || !q.decides() {
+		return a, err
+	}
+	edge := w.learnedEdge()
+	if ok, err := w.beginsBefore(ctx, q, edge); ok || err != nil {
+		return a, err
+	}
+	return w.afterEdge(ctx, a, edge)
+}
