@@ -174,6 +174,9 @@ func (db *database) decide(id int32, span archive.Span, o archive.Outcome) {
 		if old.state == archive.StateComplete && o.State != archive.StateComplete && o.State != archive.StateShort {
 			continue // what was complete before stays so
 		}
+		if old.state == archive.StateExpired && (o.State == archive.StatePartial || o.State == archive.StateFailed && len(o.Expired) == 0) {
+			continue // so does what was expired, until it is read again
+		}
 		r := windowRow{state: o.State, err: o.Err, count: -1, refusal: o.Refusal}
 		if e, ok := o.Expired[w]; ok {
 			r.state, r.expired = archive.StateExpired, e
