@@ -97,8 +97,11 @@ func joined(q question, halves [2]answer) answer {
 			continue
 		}
 		// The next run goes on where this one has not narrowed yet.
-		if a.end == endWhole || a.stuck && !h.stuck {
+		switch {
+		case a.end == endWhole || a.stuck && !h.stuck:
 			a.end, a.err, a.smallest, a.count, a.stuck = h.end, h.err, h.smallest, h.count, h.stuck
+		case !a.stuck && !h.stuck:
+			a.smallest.To = h.smallest.To
 		}
 	}
 	return a

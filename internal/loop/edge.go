@@ -32,6 +32,9 @@ func (w *walker) edge(ctx context.Context, q question) (time.Time, error) {
 		return time.Time{}, err
 	}
 	for answered.Sub(refused) > time.Second {
+		if !w.may(1) {
+			return time.Time{}, nil
+		}
 		middle := refused.Add(answered.Sub(refused) / 2).Truncate(time.Second)
 		ok, err := w.begins(ctx, middle)
 		if err != nil {
@@ -75,12 +78,13 @@ func (w *walker) beforeEdge(s archive.Span) bool {
 	return s.From.Before(w.learnedEdge()) && s.Windows() == 1
 }
 
-// begins reports whether the source answers the question for one second.
+// begins reports whether the source answers the question for one second. If no more
+// calls may be made, it supposes so.
 func (w *walker) begins(ctx context.Context, second time.Time) (bool, error) {
-	if !w.spend(1) {
+	if !w.may(1) {
 		return true, nil
 	}
-	_, err := w.peek(ctx, archive.Query{From: second, To: second.Add(smallest), Limit: 1, Tries: narrowTries})
+	err := w.probe(ctx, archive.Query{From: second, To: second.Add(smallest), Limit: 1})
 	var failed *pageError
 	if errors.As(err, &failed) {
 		return false, nil

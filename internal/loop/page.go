@@ -46,20 +46,20 @@ func (w *walker) pageSize() int {
 // neither, the cause lies in the span, or the list goes no further.
 func (w *walker) smallerPageHelps(ctx context.Context, q question, at position, t *tally, offset, size int) (bool, error) {
 	query := w.query(q, at)
-	query.Limit, query.Tries = 1, narrowTries
+	query.Limit = 1
 	further := false
 	if offset > 0 && t.count > offset {
 		beyond := min(offset+size, t.count-1)
 		query.Cursor, further = w.offsets.CursorAt(beyond), beyond == offset+size
 	}
-	if !w.spend(1) {
+	if !w.may(1) {
 		return false, nil
 	}
-	_, err := w.peek(ctx, query)
+	err := w.probe(ctx, query)
 	var failed *pageError
 	if errors.As(err, &failed) && offset >= 0 && !further {
 		query.Cursor = w.offsets.CursorAt(offset + 1) // it may be that record alone that fails
-		_, err = w.peek(ctx, query)
+		err = w.probe(ctx, query)
 	}
 	if !errors.As(err, &failed) {
 		return err == nil, err
@@ -97,7 +97,7 @@ func (p *smallerPages) read(ctx context.Context, a answer) (answer, *position, e
 		page, err := p.one(ctx, query)
 		var failed *pageError
 		switch {
-		case errors.As(err, &failed) && !p.spend(1):
+		case errors.As(err, &failed) && !p.may(1):
 			return a, nil, nil
 		case errors.As(err, &failed) && p.size > 1:
 			p.size /= 2

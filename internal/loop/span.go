@@ -65,6 +65,9 @@ func (w *walker) readWalk(ctx context.Context, open archive.Walk) (answer, error
 	w.shortPart = archive.Span{}
 	refused := w.begun[open.Span.From].Refused
 	if q.windows() == 1 && !refused.From.Before(q.from) && refused.To.Sub(refused.From) < archive.Hour {
+		if !w.may(1) {
+			return answer{question: q, end: endFailed, err: errNarrowed, smallest: refused}, nil
+		}
 		a, err := w.askRefused(ctx, q, refused)
 		if err != nil {
 			return a, err
@@ -82,6 +85,8 @@ func (w *walker) readWalk(ctx context.Context, open archive.Walk) (answer, error
 	}
 	return w.read(ctx, q, open)
 }
+
+var errNarrowed = &archive.SourceError{Err: fmt.Errorf("a part of the hour failed in an earlier run, and this run has made %d calls for the function to find what fails", maxNarrowing)}
 
 // askRefused asks for the part of a window that failed in an earlier run.
 func (w *walker) askRefused(ctx context.Context, q question, refused archive.Span) (a answer, err error) {

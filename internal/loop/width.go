@@ -13,18 +13,18 @@ import (
 // calls for a question of a month.
 func (w *walker) findWidest(ctx context.Context, q question, answered time.Duration) error {
 	gives := func(q question) (bool, error) {
-		_, err := w.peek(ctx, archive.Query{From: q.from, To: q.to, Limit: 1, Tries: narrowTries})
+		err := w.probe(ctx, archive.Query{From: q.from, To: q.to, Limit: 1})
 		var failed *pageError
 		if errors.As(err, &failed) {
 			return false, nil
 		}
 		return err == nil, err
 	}
-	if ok, err := gives(q); ok || err != nil || !w.spend(1) {
+	if ok, err := gives(q); ok || err != nil || !w.may(1) {
 		return err // the width was not the cause
 	}
 	windows, refused := int((answered-2*archive.QueryMargin)/archive.Hour), q.windows()
-	for refused-windows > 1 && w.spend(1) {
+	for refused-windows > 1 && w.may(1) {
 		middle := (windows + refused) / 2
 		wide := questionOf(archive.Span{From: q.span.From, To: q.span.From.Add(time.Duration(middle) * archive.Hour)})
 		ok, err := gives(wide)
