@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"archiver/internal/archive"
@@ -33,6 +32,7 @@ type answer struct {
 	seen     int               // distinct records, those of the border seconds included
 	records  seen              // these records; nil if a part of them is not known
 	count    int               // the source's count, -1 for none
+	proved   bool              // so many records were proven to be all
 	byWindow map[time.Time]int // distinct records by window; nil if they are not known
 	present  map[time.Time]int // at least as many records by window as are archived; nil if byWindow is known
 	err      error             // why the question is not whole
@@ -55,6 +55,7 @@ type answer struct {
 type leaf struct {
 	question
 	seen, count int
+	proved      bool
 }
 
 // decides reports whether the answer's windows are decided as soon as it is whole.
@@ -90,7 +91,7 @@ func joined(q question, halves [2]answer) answer {
 		h := &halves[i]
 		a.begun = a.begun || h.begun
 		if h.end == endWhole && len(h.leaves) == 0 {
-			a.leaves = append(a.leaves, leaf{h.question, h.seen, h.count})
+			a.leaves = append(a.leaves, leaf{h.question, h.seen, h.count, h.proved})
 		}
 		a.leaves = append(a.leaves, h.leaves...)
 		if h.whole() {
@@ -126,8 +127,10 @@ func (w *walker) decide(ctx context.Context, a *answer) error {
 	if err := w.keeper.flush(); err != nil {
 		return err
 	}
-	if a.end == endWhole && w.leavesCutOff(a) {
-		a.end, a.err = endShort, errCutOff
+	if a.end == endWhole {
+		if err := w.proveLeaves(ctx, a); err != nil {
+			return err
+		}
 	}
 	if a.end == endWhole {
 		if err := w.countLeaves(ctx, a); err != nil {
@@ -144,11 +147,25 @@ func (w *walker) decide(ctx context.Context, a *answer) error {
 	return w.keeper.commit(ctx, archive.Batch{Walk: archive.Walk{Span: a.span}, Outcome: outcome, At: w.Clock.Now()})
 }
 
-// leavesCutOff reports whether a part of a window was believed before the source was
-// known to cut off at as many records. Then the next run reads the window.
-func (w *walker) leavesCutOff(a *answer) bool {
+// proveLeaves proves the counts of parts of a window that were believed before the source
+// was known to cut off at as many records. If that fails, the window is short, and the next
+// run reads it.
+func (w *walker) proveLeaves(ctx context.Context, a *answer) error {
 	ceiling := w.learned.value(archive.LearnedCeiling)
-	return ceiling > 0 && slices.ContainsFunc(a.leaves, func(l leaf) bool { return int64(l.seen) >= ceiling })
+	for _, l := range a.leaves {
+		if ceiling == 0 || int64(l.seen) < ceiling || l.proved {
+			continue
+		}
+		ok, _, err := w.prove(ctx, l.question, l.count)
+		if failed := (*pageError)(nil); err != nil && !errors.As(err, &failed) {
+			return err
+		}
+		if !ok {
+			a.end, a.err = endShort, errCutOff
+			return nil
+		}
+	}
+	return nil
 }
 
 // countLeaves counts the parts of a window again that were read more than Settle ago: a

@@ -66,7 +66,7 @@ func (w *walker) read(ctx context.Context, q question, open archive.Walk) (answe
 			ok = a.end == endUnproven && a.count == count
 		}
 		if ok {
-			a.end = endWhole
+			a.end, a.proved = endWhole, true
 		}
 	}
 	switch a.end {
@@ -367,13 +367,30 @@ func (w *walker) narrow(ctx context.Context, a answer) (answer, error) {
 		return a, nil
 	}
 	single := len(got[0].parts)+len(got[1].parts)+len(got[0].leaves)+len(got[1].leaves) == 0
-	if j.whole() && single && halves[0].width() > time.Minute {
-		// Both halves were answered, each as one question. If the whole is still refused, it is too wide.
-		if err := w.findWidest(ctx, a.question, max(halves[0].width(), halves[1].width())); err != nil {
-			return a, err
-		}
+	// Both halves were answered, each as one question: why was the whole not?
+	switch {
+	case !j.whole() || !single:
+	case w.offsets != nil && w.traits.Page <= a.seen && a.seen < j.seen:
+		return j, w.findLast(ctx, a)
+	case halves[0].width() > time.Minute:
+		return j, w.findWidest(ctx, a.question, max(halves[0].width(), halves[1].width()))
 	}
 	return j, nil
+}
+
+// findLast finds out whether the source gives no more records to a question than those
+// that came before a page of it failed: it still refuses the next record.
+func (w *walker) findLast(ctx context.Context, a answer) error {
+	if !w.may(1) {
+		return nil
+	}
+	err := w.probe(ctx, archive.Query{From: a.from, To: a.to, Cursor: w.offsets.CursorAt(a.seen), Limit: 1})
+	var failed *pageError
+	if errors.As(err, &failed) {
+		w.cutsOff(a.seen)
+		return nil
+	}
+	return err
 }
 
 // readPieces reads the pieces of a question one by one.

@@ -71,7 +71,7 @@ func (w *walker) judge(q question, t, before *tally, final bool) answer {
 			a.count = -1 // it is not the number of distinct records
 		}
 		if a.end = endUnproven; w.accepted(q, t, before) {
-			a.end = endWhole
+			a.end, a.proved = endWhole, t.proved
 		}
 	case !final:
 		a.end = endAgain

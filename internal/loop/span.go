@@ -143,7 +143,7 @@ func (r *run) failed(ctx context.Context, w *walker, t *turn, open archive.Walk,
 		t.walks = nil
 		return r.throttled(w, t, remaining, err)
 	case errors.Is(err, archive.ErrDenied):
-		if end := r.denied(ctx, err); end != nil {
+		if end := r.denied(ctx, w.function.ID, err); end != nil {
 			return end
 		}
 	case !errors.As(err, &function):
@@ -222,10 +222,10 @@ func (r *run) throttled(w *walker, t *turn, remaining []archive.Walk, err error)
 
 // denied finds out whether the source denies everything, or one function: it makes the
 // cheapest call, unless that is denied already. It returns an error that ends the run.
-func (r *run) denied(ctx context.Context, err error) error {
+func (r *run) denied(ctx context.Context, function int32, err error) error {
 	r.mu.Lock()
-	r.deniedFunctions++
-	many := r.deniedFunctions >= manyDenied
+	r.deniedFunctions[function] = true
+	many := len(r.deniedFunctions) >= manyDenied
 	r.mu.Unlock()
 	if many && !r.accepting.Load() {
 		return err
@@ -296,7 +296,7 @@ func (r *run) readAgain(ctx context.Context, w *walker, spans []archive.Span) (w
 // ends returns the error if it ends the whole run: the user stopped the run, the
 // source accepts no calls or denies everything, or the archive failed. It returns nil
 // for other errors.
-func (r *run) ends(ctx context.Context, err error) error {
+func (r *run) ends(ctx context.Context, function int32, err error) error {
 	var failed *archive.SourceError
 	switch cause := context.Cause(ctx); {
 	case cause != nil:
@@ -304,7 +304,7 @@ func (r *run) ends(ctx context.Context, err error) error {
 	case !errors.As(err, &failed), errors.Is(err, archive.ErrBusy):
 		return err
 	case errors.Is(err, archive.ErrDenied):
-		return r.denied(ctx, err)
+		return r.denied(ctx, function, err)
 	}
 	return nil
 }
@@ -316,7 +316,7 @@ func (r *run) leaveToNextRun(ctx context.Context, w *walker, s archive.Span, err
 	if errors.Is(err, archive.ErrGone) && context.Cause(ctx) == nil {
 		return r.markGone(ctx, w, nil)
 	}
-	if end := r.ends(ctx, err); end != nil {
+	if end := r.ends(ctx, w.function.ID, err); end != nil {
 		return end
 	}
 	if errors.Is(err, archive.ErrThrottled) {
