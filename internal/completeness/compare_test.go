@@ -139,7 +139,10 @@ func (d *database) checkPass(ctx context.Context, s *service, net *transport, pa
 	missed := incomplete != nil && incomplete.Missed > 0
 	// To read such hours again takes more refused calls than a run makes.
 	refusing := s.limits.ceiling > 0 && s.limits.beyond != beyondNothing && s.reading.count != countRight
-	if pass == passes-1 && open == 0 && ended != nil && !missed && !refusing && (l.most == 0 || l.until < pass) {
+	// What is complete cannot be compared once a record that fails has come to it.
+	left := s.limits.poisonSeconds+s.limits.poisonRecords > 0 && incomplete != nil && incomplete.Left > 0 &&
+		*incomplete == archive.IncompleteError{Left: incomplete.Left, First: incomplete.First}
+	if pass == passes-1 && open == 0 && ended != nil && !missed && !refusing && !left && (l.most == 0 || l.until < pass) {
 		problems = append(problems, fmt.Sprintf("no window is open, and the last run says %v", ended))
 	}
 	return problems, nil

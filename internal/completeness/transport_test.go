@@ -25,6 +25,7 @@ type transport struct {
 	limit int  // events left
 	pass  int
 	calls int // in this pass
+	stray int // the last of them that was answered 401
 	// The functions that the service listed in this pass, and how many there are.
 	listed  map[*function]bool
 	counted int
@@ -34,7 +35,7 @@ type transport struct {
 func (t *transport) begin(pass int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.pass, t.calls, t.listed = pass, 0, make(map[*function]bool)
+	t.pass, t.calls, t.stray, t.listed = pass, 0, 0, make(map[*function]bool)
 	// Records change only while a later pass can notice: counts are compared again
 	// after VerifyAfter. Faults and crashes go on for some passes.
 	if pass >= 3 {
@@ -108,6 +109,10 @@ func (t *transport) fault(random *rand.Rand, body string) (*http.Response, error
 	case 4:
 		return answer(http.StatusOK, body[:len(body)/2]), nil
 	case 5:
+		if t.stray > 0 && t.calls-t.stray < 10 { // several in a row are a denial, which ends a run
+			return answer(http.StatusInternalServerError, ""), nil
+		}
+		t.stray = t.calls
 		return answer(http.StatusUnauthorized, `{"error_code":"APIGW.0301","error_msg":"Incorrect IAM authentication information"}`), nil
 	case 6:
 		return answer(http.StatusOK, `{"error_code":"APIGW.0308","error_msg":"throttled","count":0}`), nil

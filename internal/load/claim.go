@@ -217,8 +217,9 @@ func (c *claim) fenced(ctx context.Context, f func(tx pgx.Tx) error) error {
 // the row stays, and the next run continues from its cursor; windows that are stuck
 // begin again at their first page. Complete and expired windows stay as they are, and so
 // do all windows of a function that is gone.
-func (c *claim) Fail(ctx context.Context, s archive.Span, r archive.Refusal, at time.Time) error {
-	err := c.fenced(ctx, func(tx pgx.Tx) error {
+func (c *claim) Fail(ctx context.Context, s archive.Span, r archive.Refusal, at time.Time) (failed int, err error) {
+	err = c.fenced(ctx, func(tx pgx.Tx) error {
+		failed = s.Windows()
 		if !c.function.Gone.IsZero() {
 			return nil
 		}
@@ -227,6 +228,7 @@ func (c *claim) Fail(ctx context.Context, s archive.Span, r archive.Refusal, at 
 		if err := c.spare(ctx, tx, &w); err != nil {
 			return err
 		}
+		failed = len(w.of)
 		if r.Stuck {
 			_, err := tx.Exec(ctx, `
 				DELETE FROM walks
@@ -240,7 +242,7 @@ func (c *claim) Fail(ctx context.Context, s archive.Span, r archive.Refusal, at 
 	if err == nil && r.Stuck {
 		maps.DeleteFunc(c.openWalks, func(open archive.Span, _ bool) bool { return open.Overlaps(s) })
 	}
-	return err
+	return failed, err
 }
 
 // Gone notes that the source does not know the function. The windows of the due spans

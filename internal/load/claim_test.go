@@ -55,7 +55,10 @@ func TestClaimRunsOut(t *testing.T) {
 	for name, sign := range map[string]func() error{
 		"renew":  func() error { return c.Renew(t.Context()) },
 		"commit": func() error { _, err := c.Commit(t.Context(), page(s, noted)); return err },
-		"fail":   func() error { return c.Fail(t.Context(), s, archive.Refusal{Reason: "down"}, noted) },
+		"fail": func() error {
+			_, err := c.Fail(t.Context(), s, archive.Refusal{Reason: "down"}, noted)
+			return err
+		},
 	} {
 		a.Exec(`UPDATE claims SET expires_at = clock_timestamp() - interval '1 second'`)
 		if err := sign(); err != nil {
@@ -150,9 +153,12 @@ func TestClaimLost(t *testing.T) {
 	for name, write := range map[string]func() error{
 		"Commit":      func() error { _, err := lost.Commit(t.Context(), b); return err },
 		"last Commit": func() error { _, err := lost.Commit(t.Context(), final); return err },
-		"Fail":        func() error { return lost.Fail(t.Context(), b.Walk.Span, archive.Refusal{Reason: "down"}, later) },
-		"Gone":        func() error { return lost.Gone(t.Context(), []archive.Span{b.Walk.Span}, later) },
-		"Renew":       func() error { return lost.Renew(t.Context()) },
+		"Fail": func() error {
+			_, err := lost.Fail(t.Context(), b.Walk.Span, archive.Refusal{Reason: "down"}, later)
+			return err
+		},
+		"Gone":  func() error { return lost.Gone(t.Context(), []archive.Span{b.Walk.Span}, later) },
+		"Renew": func() error { return lost.Renew(t.Context()) },
 	} {
 		if err := write(); !errors.Is(err, archive.ErrClaimLost) {
 			t.Errorf("%s: %v", name, err)

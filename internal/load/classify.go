@@ -60,6 +60,10 @@ func classify(functionID int32, b *archive.Batch, found existingRows, windows *w
 			c.replace = append(c.replace, inv.RequestID)
 			for j := range old {
 				windows.add(old[j].functionID, old[j].window(), b.At, -1, -pending(old[j].inFlight))
+				// Windows with a row without a start are not compared by their counts.
+				if !old[j].start.IsZero() && !old[j].window().Equal(r.window()) {
+					windows.at(old[j].functionID, old[j].window(), b.At).left = true
+				}
 			}
 			c.add(r, windows, b.At)
 		}

@@ -42,7 +42,7 @@ func TestExpired(t *testing.T) {
 	short := lastPage(span(1, 2), noted, record("s", archive.StatusSuccess, hour(1)), record("t", archive.StatusSuccess, hour(1)))
 	short.Outcome = &archive.Outcome{State: archive.StateShort, Err: "5 of 2", Counts: map[time.Time]int{hour(1): 5}}
 	commit(t, c, short)
-	if err := c.Fail(t.Context(), span(2, 3), archive.Refusal{Reason: "down", Smallest: span(2, 3), Stuck: true}, noted); err != nil {
+	if _, err := c.Fail(t.Context(), span(2, 3), archive.Refusal{Reason: "down", Smallest: span(2, 3), Stuck: true}, noted); err != nil {
 		t.Fatal(err)
 	}
 	commit(t, c, lastPage(span(0, 1), noted, record("r", archive.StatusSuccess, hour(0))))
@@ -80,7 +80,7 @@ func TestExpired(t *testing.T) {
 			t.Errorf("%+v: due %+v, work %+v", o, due, work)
 		}
 	}
-	if err := c.Fail(t.Context(), span(0, 6), archive.Refusal{Reason: "down"}, later); err != nil {
+	if _, err := c.Fail(t.Context(), span(0, 6), archive.Refusal{Reason: "down"}, later); err != nil {
 		t.Fatal(err)
 	}
 	commit(t, c, page(span(0, 6), later))
@@ -263,7 +263,7 @@ func TestNotCompletedByLess(t *testing.T) {
 		}
 	}
 	held(25)
-	if err := c.Fail(t.Context(), s, archive.Refusal{Reason: "down"}, noted); err != nil {
+	if _, err := c.Fail(t.Context(), s, archive.Refusal{Reason: "down"}, noted); err != nil {
 		t.Fatal(err)
 	}
 	held(25)

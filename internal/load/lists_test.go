@@ -245,7 +245,7 @@ func TestGoneIsAskedAgain(t *testing.T) {
 		if d%2 == 1 {
 			err = c.Gone(t.Context(), archive.Spans(work.Windows), at)
 		} else {
-			err = c.Fail(t.Context(), span(0, 7), archive.Refusal{Reason: "401"}, at)
+			_, err = c.Fail(t.Context(), span(0, 7), archive.Refusal{Reason: "401"}, at)
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -100,7 +100,7 @@ func TestMigrateExpiredBack(t *testing.T) {
 	a := newArchive(t)
 	c := a.newClaim("f")
 	expire(t, c, span(0, 4), noted, map[int]archive.Expired{0: {Missed: true}, 1: {Unproven: true}}, record("r", archive.StatusSuccess, hour(0)))
-	if err := c.Fail(t.Context(), span(4, 5), archive.Refusal{Reason: "400", Stuck: true}, noted); err != nil {
+	if _, err := c.Fail(t.Context(), span(4, 5), archive.Refusal{Reason: "400", Stuck: true}, noted); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.store.EndList(t.Context(), archive.SourceID{}, nil, noted); err != nil {

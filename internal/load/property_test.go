@@ -80,7 +80,7 @@ func (s *script) step(t *testing.T, at time.Time) (did string) {
 		span := s.span()
 		refusal := s.refusal(span)
 		refusal.Reason = failed
-		if err := c.Fail(t.Context(), span, refusal, at); err != nil {
+		if _, err := c.Fail(t.Context(), span, refusal, at); err != nil {
 			t.Fatal(err)
 		}
 		s.model.decide(id, span, archive.Outcome{State: archive.StateFailed, Err: failed, Refusal: refusal}, at)

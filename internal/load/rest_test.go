@@ -157,3 +157,38 @@ func TestCompleteWindows(t *testing.T) {
 		t.Errorf("no window is soon to be verified, but %v are listed as complete", got)
 	}
 }
+
+// If a record turns out to have left a window, all windows that were compared by the same
+// count are compared again: the record may have stood for another one in that count.
+func TestComparedTogether(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	c := a.newClaim("f")
+	running := record("waits", archive.StatusWait, time.Time{})
+	commit(t, c, lastPage(span(0, 8), noted, record("moves", archive.StatusSuccess, hour(1)), record("changes", archive.StatusFail, hour(5))))
+	commit(t, c, lastPage(span(7, 8), noted, running))
+	for i, s := range []archive.Span{span(0, 4), span(4, 8)} {
+		if err := c.Verified(t.Context(), s, later.Add(time.Duration(i)*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	due := func() []time.Time {
+		t.Helper()
+		work, err := c.Work(t.Context(), archive.Order{Range: span(0, 9), VerifyAfter: time.Minute}, later)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return work.Verify
+	}
+	// A record that stays in its window was counted, and one without a start was never counted.
+	running.Start = hour(8)
+	commit(t, c, lastPage(span(8, 9), later, running, record("changes", archive.StatusSuccess, hour(5).Add(time.Minute))))
+	if got := due(); len(got) > 0 {
+		t.Errorf("to be compared again: %v", got)
+	}
+	commit(t, c, lastPage(span(8, 9), later, record("moves", archive.StatusSuccess, hour(8))))
+	if diff := cmp.Diff([]time.Time{hour(0), hour(1), hour(2), hour(3)}, due()); diff != "" {
+		t.Errorf("to be compared again (-want +got):\n%s", diff)
+	}
+	a.CheckWindows()
+}

@@ -113,9 +113,9 @@ func TestCommitStatements(t *testing.T) {
 		trips int // COPY with COMMIT left out
 	}{
 		{"no records", page(span, noted), 6, 2},
-		{"the same again", page(span, noted, many(100, span, "first")...), 16, 2},
+		{"moved within the span", page(span, noted, many(100, span, "first")...), 17, 2},
 		{"new", page(span, noted, many(1000, span, "new")...), 8, 2},
-		{"changed", page(span, noted, changed...), 16, 2},
+		{"moved by an hour", page(span, noted, changed...), 17, 2},
 		{"last", lastPage(span, noted, many(1000, span, "last")...), 8, 2},
 	} {
 		count.take()

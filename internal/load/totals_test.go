@@ -61,7 +61,8 @@ func disturb(t *testing.T, a *archiveDB, r *rand.Rand, f archive.Known, known []
 	var what string
 	switch n := r.IntN(18); n {
 	case 0:
-		what, err = "Fail", c.Fail(ctx, s, archive.Refusal{Reason: "down", Smallest: s, Stuck: r.IntN(2) == 0}, at)
+		what = "Fail"
+		_, err = c.Fail(ctx, s, archive.Refusal{Reason: "down", Smallest: s, Stuck: r.IntN(2) == 0}, at)
 	case 16:
 		what = "Prove"
 		_, err = a.store.Prove(ctx, loadtest.Source, time.Duration(140+r.IntN(40))*time.Hour)

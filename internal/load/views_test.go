@@ -127,7 +127,7 @@ func TestForeignTextsAreMended(t *testing.T) {
 	s := hours(today, 1)
 	t.Run("Fail", func(t *testing.T) {
 		a := a.in(t)
-		if err := c.Fail(t.Context(), s, archive.Refusal{Reason: foreign}, noted); err != nil {
+		if _, err := c.Fail(t.Context(), s, archive.Refusal{Reason: foreign}, noted); err != nil {
 			t.Fatal(err)
 		}
 		if got := value[string](a, `SELECT last_error FROM windows`); got != mended {

@@ -49,7 +49,7 @@ func TestStuckWindowsWait(t *testing.T) {
 	// An old window that waits, or one within the range.
 	inRange, old := runOrder(span(0, 2)), runOrder(span(24, 24))
 	for n, wait := range []int{1, 2, 4, 8, 16, 24, 24} {
-		if err := c.Fail(ctx, span(1, 2), archive.Refusal{Reason: "400", Smallest: second, Stuck: true}, failed); err != nil {
+		if _, err := c.Fail(ctx, span(1, 2), archive.Refusal{Reason: "400", Smallest: second, Stuck: true}, failed); err != nil {
 			t.Fatal(err)
 		}
 		tick := archive.WindowOf(failed).Add(7 * time.Minute)
@@ -79,7 +79,7 @@ func TestStuckWindowsWait(t *testing.T) {
 	}
 
 	// A failure of another kind does not wait, and knows the smallest question still.
-	if err := c.Fail(ctx, span(1, 3), archive.Refusal{Reason: "down"}, failed); err != nil {
+	if _, err := c.Fail(ctx, span(1, 3), archive.Refusal{Reason: "down"}, failed); err != nil {
 		t.Fatal(err)
 	}
 	if windows, waiting := due(runOrder(span(0, 3)), failed); windows != 2 || waiting != 0 {
@@ -135,10 +135,10 @@ func TestStuckWalks(t *testing.T) {
 	o := runOrder(span(0, 6))
 	commit(t, c, page(span(0, 2), noted, record("r", archive.StatusSuccess, hour(0))))
 	commit(t, c, page(span(3, 5), noted, record("s", archive.StatusSuccess, hour(3))))
-	if err := c.Fail(t.Context(), span(0, 2), archive.Refusal{Reason: "400", Stuck: true}, noted); err != nil {
+	if _, err := c.Fail(t.Context(), span(0, 2), archive.Refusal{Reason: "400", Stuck: true}, noted); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Fail(t.Context(), span(3, 5), archive.Refusal{Reason: "500"}, noted); err != nil {
+	if _, err := c.Fail(t.Context(), span(3, 5), archive.Refusal{Reason: "500"}, noted); err != nil {
 		t.Fatal(err)
 	}
 	work, err := c.Work(t.Context(), o, noted)
@@ -173,12 +173,12 @@ func TestBegun(t *testing.T) {
 	open.Rejected = []archive.Rejected{{Reason: "none", Start: hour(1), Payload: []byte("x")}}
 	commit(t, c, open)
 	minutes := archive.Span{From: hour(3).Add(50 * time.Minute), To: hour(4).Add(10 * time.Minute)}
-	if err := c.Fail(ctx, span(3, 6), archive.Refusal{Reason: "504", Smallest: minutes}, noted); err != nil {
+	if _, err := c.Fail(ctx, span(3, 6), archive.Refusal{Reason: "504", Smallest: minutes}, noted); err != nil {
 		t.Fatal(err)
 	}
 	commit(t, c, lastPage(span(6, 7), noted))
 	commit(t, c, lastPage(span(-5, -4), noted))
-	if err := c.Fail(ctx, span(-4, -3), archive.Refusal{Reason: "504"}, noted); err != nil {
+	if _, err := c.Fail(ctx, span(-4, -3), archive.Refusal{Reason: "504"}, noted); err != nil {
 		t.Fatal(err)
 	}
 	want := []archive.Begun{

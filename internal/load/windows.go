@@ -35,6 +35,7 @@ type windowChange struct {
 	stuck                      bool            // the same
 	at                         time.Time
 	recount                    bool // its rows have changed: its figures are due
+	left                       bool // a record with a start has moved to another window
 }
 
 // Why a window is expired, if the outcome of its walk does not say more.
@@ -147,12 +148,32 @@ func (w *windowChanges) queue(batch *pgx.Batch) {
 			counted = append(counted, key)
 		}
 	}
+	w.queueUnverify(batch)
 	w.upsert(batch, counted, false)
 	w.upsert(batch, uncounted, true)
 }
 
-//go:embed upsertwindows.sql
-var upsertWindows string
+var (
+	//go:embed upsertwindows.sql
+	upsertWindows string
+	//go:embed unverify.sql
+	unverifyWindows string
+)
+
+// queueUnverify makes windows be compared with the source again that were compared
+// together with a window that a record has left.
+func (w *windowChanges) queueUnverify(batch *pgx.Batch) {
+	var functions []int32
+	var starts []time.Time
+	for key, c := range w.of {
+		if c.left {
+			functions, starts = append(functions, key.functionID), append(starts, key.start)
+		}
+	}
+	if len(functions) > 0 {
+		batch.Queue(unverifyWindows, pg.Args{"functions": functions, "starts": starts, "max_span": archive.MaxSpan})
+	}
+}
 
 func (w *windowChanges) upsert(batch *pgx.Batch, keys []windowKey, uncounted bool) {
 	if len(keys) == 0 {

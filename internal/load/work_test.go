@@ -44,7 +44,7 @@ func (h history) make(t *testing.T, c *claim) {
 		commit(t, c, b)
 	}
 	for _, s := range h.fails {
-		if err := c.Fail(t.Context(), s, archive.Refusal{Reason: "down"}, noted); err != nil {
+		if _, err := c.Fail(t.Context(), s, archive.Refusal{Reason: "down"}, noted); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -202,7 +202,7 @@ func TestDueOrder(t *testing.T) {
 	few, many, old, done := a.Function("few"), a.Function("many"), a.Function("old"), a.Function("done")
 	commit(t, a.claim(few), lastPage(span(0, 5), noted))
 	commit(t, a.claim(done), lastPage(span(0, 6), noted))
-	if err := a.claim(old).Fail(t.Context(), span(-3, -2), archive.Refusal{Reason: "down"}, noted); err != nil {
+	if _, err := a.claim(old).Fail(t.Context(), span(-3, -2), archive.Refusal{Reason: "down"}, noted); err != nil {
 		t.Fatal(err)
 	}
 	due, err := a.store.Due(t.Context(), []archive.Known{done, few, many, old}, archive.Order{Range: span(0, 6), Older: true}, noted)

@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -77,6 +78,54 @@ func TestReadingAgainTakesNothingBack(t *testing.T) {
 	}
 }
 
+// A second that fails, in a complete window that a walk reads again, costs the windows that
+// are due nothing. The complete window stays complete, and is left to the next run. So are
+// complete windows of a source that answers nothing any more.
+func TestRereadMeetsPoison(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha)
+	w.source.fullPage = 10
+	w.source.records[alpha.URN] = many("a", hour(0), 5)
+	w.complete(span(0, 3))
+	second := hour(1).Add(17 * time.Minute)
+	w.refuse(func(a ask) bool { return covers(a, second) })
+	summary, err := w.steady(span(0, 5))
+	var incomplete *archive.IncompleteError
+	if !errors.As(err, &incomplete) || *incomplete != (archive.IncompleteError{Left: incomplete.Left, First: incomplete.First}) {
+		t.Errorf("the run ended with %v", err)
+	}
+	if summary.Windows != 4 || summary.Done != 4 || summary.Complete != 4 || summary.Elsewhere != 0 {
+		t.Errorf("the summary is %+v", summary.Totals)
+	}
+	w.states(alpha, span(0, 5), archive.StateComplete)
+}
+
+// Complete windows that the source does not answer any more, since they began too long ago,
+// are neither failed nor forgotten. That holds also if the source answers no question as
+// wide as an hour.
+func TestRereadBeforeEdge(t *testing.T) {
+	t.Parallel()
+	for _, widest := range []time.Duration{archive.MaxSpan, archive.Hour} {
+		w := newWorld(t, 10, alpha)
+		w.source.count = countAbsent // so that windows are read again
+		from := -5 * 24
+		for n := range 2 {
+			w.source.records[alpha.URN] = append(many(fmt.Sprint("h", n), hour(from+n), 5), w.source.records[alpha.URN]...)
+		}
+		w.complete(span(from, from+2))
+		edge := hour(from + 6).Add(7 * time.Minute)
+		w.db.learned = []archive.Learned{{What: archive.LearnedRange, Value: int64(widest / time.Second), At: w.clock.Now()}}
+		w.refuse(func(a ask) bool { return a.Span.From.Before(edge) || a.Span.To.Sub(a.Span.From) > widest })
+		for n := range 2 { // the second run knows the edge
+			if summary, err := w.steady(span(from, from+8)); err != nil || summary.Failed+summary.Missed+summary.Left != 0 {
+				t.Errorf("%s: run %d ended with %v, %+v", widest, n, err, summary.Totals)
+			}
+			w.states(alpha, span(from, from+2), archive.StateComplete)
+			w.states(alpha, span(from+2, from+7), archive.StateExpired)
+		}
+	}
+}
+
 // A window that differs and cannot be read is compared again by the next run:
 // it is not taken for verified.
 func TestRereadFails(t *testing.T) {
@@ -94,11 +143,14 @@ func TestRereadFails(t *testing.T) {
 		}
 		return nil
 	}
-	if _, err := w.steady(span(0, 3)); err == nil || whole == 0 {
-		t.Fatalf("the first run ended with %v after %d pages", err, whole)
-	}
-	w.source.before = nil
 	summary, err := w.steady(span(0, 3))
+	var incomplete *archive.IncompleteError
+	if !errors.As(err, &incomplete) || incomplete.Failed != 0 || incomplete.Left != 1 || summary.Windows != 0 || whole == 0 {
+		t.Fatalf("the first run ended with %v after %d pages, %+v", err, whole, summary.Totals)
+	}
+	w.states(alpha, span(0, 3), archive.StateComplete)
+	w.source.before = nil
+	summary, err = w.steady(span(0, 3))
 	if err != nil || summary.Differ != 1 {
 		t.Errorf("the second run ended with %v, %+v", err, summary.Totals)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"archiver/internal/archive"
@@ -33,6 +32,7 @@ type answer struct {
 	seen     int               // distinct records, those of the border seconds included
 	records  seen              // these records; nil if a part of them is not known
 	count    int               // the source's count, -1 for none
+	proved   bool              // so many records were proven to be all
 	byWindow map[time.Time]int // distinct records by window; nil if they are not known
 	present  map[time.Time]int // at least as many records by window as are archived; nil if byWindow is known
 	err      error             // why the question is not whole
@@ -55,6 +55,7 @@ type answer struct {
 type leaf struct {
 	question
 	seen, count int
+	proved      bool
 }
 
 // decides reports whether the answer's windows are decided as soon as it is whole.
@@ -90,15 +91,18 @@ func joined(q question, halves [2]answer) answer {
 		h := &halves[i]
 		a.begun = a.begun || h.begun
 		if h.end == endWhole && len(h.leaves) == 0 {
-			a.leaves = append(a.leaves, leaf{h.question, h.seen, h.count})
+			a.leaves = append(a.leaves, leaf{h.question, h.seen, h.count, h.proved})
 		}
 		a.leaves = append(a.leaves, h.leaves...)
 		if h.whole() {
 			continue
 		}
 		// The next run goes on where this one has not narrowed yet.
-		if a.end == endWhole || a.stuck && !h.stuck {
+		switch {
+		case a.end == endWhole || a.stuck && !h.stuck:
 			a.end, a.err, a.smallest, a.count, a.stuck = h.end, h.err, h.smallest, h.count, h.stuck
+		case !a.stuck && !h.stuck:
+			a.smallest.To = h.smallest.To
 		}
 	}
 	return a
@@ -123,8 +127,10 @@ func (w *walker) decide(ctx context.Context, a *answer) error {
 	if err := w.keeper.flush(); err != nil {
 		return err
 	}
-	if a.end == endWhole && w.leavesCutOff(a) {
-		a.end, a.err = endShort, errCutOff
+	if a.end == endWhole {
+		if err := w.proveLeaves(ctx, a); err != nil {
+			return err
+		}
 	}
 	if a.end == endWhole {
 		if err := w.countLeaves(ctx, a); err != nil {
@@ -141,11 +147,25 @@ func (w *walker) decide(ctx context.Context, a *answer) error {
 	return w.keeper.commit(ctx, archive.Batch{Walk: archive.Walk{Span: a.span}, Outcome: outcome, At: w.Clock.Now()})
 }
 
-// leavesCutOff reports whether a part of a window was believed before the source was
-// known to cut off at as many records. Then the next run reads the window.
-func (w *walker) leavesCutOff(a *answer) bool {
+// proveLeaves proves the counts of parts of a window that were believed before the source
+// was known to cut off at as many records. If that fails, the window is short, and the next
+// run reads it.
+func (w *walker) proveLeaves(ctx context.Context, a *answer) error {
 	ceiling := w.learned.value(archive.LearnedCeiling)
-	return ceiling > 0 && slices.ContainsFunc(a.leaves, func(l leaf) bool { return int64(l.seen) >= ceiling })
+	for _, l := range a.leaves {
+		if ceiling == 0 || int64(l.seen) < ceiling || l.proved {
+			continue
+		}
+		ok, _, err := w.prove(ctx, l.question, l.count)
+		if failed := (*pageError)(nil); err != nil && !errors.As(err, &failed) {
+			return err
+		}
+		if !ok {
+			a.end, a.err = endShort, errCutOff
+			return nil
+		}
+	}
+	return nil
 }
 
 // countLeaves counts the parts of a window again that were read more than Settle ago: a
@@ -176,7 +196,8 @@ var errMoved = errors.New("records came to a part, or left it, while the others 
 var errCutOff = errors.New("a part was read before it was known how many records the source gives to one question")
 
 // fail notes that the windows of an answer failed. Those that the source has forgotten by
-// now are expired: no later run can read them.
+// now are expired: no later run can read them. Those that were complete before stay so: the
+// next run compares them again.
 func (w *walker) fail(ctx context.Context, a *answer) error {
 	s := a.span
 	if w.SourceRetention > 0 {
@@ -192,15 +213,21 @@ func (w *walker) fail(ctx context.Context, a *answer) error {
 		return nil
 	}
 	refusal := archive.Refusal{Reason: a.err.Error(), Smallest: a.smallest, Stuck: a.stuck}
-	if err := w.claim.Fail(ctx, s, refusal, w.Clock.Now()); err != nil {
+	failed, err := w.claim.Fail(ctx, s, refusal, w.Clock.Now())
+	if err != nil {
 		return fmt.Errorf("note that %s failed: %w", w.function.Name, err)
 	}
-	w.progress.Update(func(p *archive.Totals) { p.Decided(archive.StateFailed, s.Windows()) })
-	err := a.err
+	w.progress.Update(func(p *archive.Totals) { p.Decided(archive.StateFailed, failed) })
+	w.leaveComplete(s.Windows() - failed)
+	err = a.err
 	if !a.smallest.From.IsZero() && a.smallest != a.span {
 		err = fmt.Errorf("%w (the smallest question that fails: %s)", err, seconds(a.smallest))
 	}
-	w.notComplete(w.function.Function, s, err)
+	if failed == 0 {
+		w.notChecked(w.function.Function, s, err)
+	} else {
+		w.notComplete(w.function.Function, s, err)
+	}
 	return nil
 }
 

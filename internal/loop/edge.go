@@ -32,6 +32,9 @@ func (w *walker) edge(ctx context.Context, q question) (time.Time, error) {
 		return time.Time{}, err
 	}
 	for answered.Sub(refused) > time.Second {
+		if !w.may(1) {
+			return time.Time{}, nil
+		}
 		middle := refused.Add(answered.Sub(refused) / 2).Truncate(time.Second)
 		ok, err := w.begins(ctx, middle)
 		if err != nil {
@@ -50,6 +53,16 @@ func (w *walker) edge(ctx context.Context, q question) (time.Time, error) {
 	return answered, nil
 }
 
+// learnedEdge returns the oldest second at which the source is known to let a question
+// begin, or zero if it is not known.
+func (r *run) learnedEdge() time.Time {
+	edge := r.learned.seconds(archive.LearnedEdge)
+	if edge == 0 {
+		return time.Time{}
+	}
+	return r.Clock.Now().Add(-edge).Truncate(time.Second).Add(time.Second)
+}
+
 // beginsBefore reports whether a question may be asked although it begins before an edge
 // that another function has taught: the source answers its first second.
 func (w *walker) beginsBefore(ctx context.Context, q question, edge time.Time) (bool, error) {
@@ -62,16 +75,16 @@ func (w *walker) beginsBefore(ctx context.Context, q question, edge time.Time) (
 // beforeEdge reports whether a window begins before the oldest second at which the source is
 // known to let a question begin.
 func (w *walker) beforeEdge(s archive.Span) bool {
-	edge := w.learned.seconds(archive.LearnedEdge)
-	return edge > 0 && s.From.Before(w.Clock.Now().Add(-edge)) && s.Windows() == 1
+	return s.From.Before(w.learnedEdge()) && s.Windows() == 1
 }
 
-// begins reports whether the source answers the question for one second.
+// begins reports whether the source answers the question for one second. If no more
+// calls may be made, it supposes so.
 func (w *walker) begins(ctx context.Context, second time.Time) (bool, error) {
-	if !w.spend(1) {
+	if !w.may(1) {
 		return true, nil
 	}
-	_, err := w.peek(ctx, archive.Query{From: second, To: second.Add(smallest), Limit: 1, Tries: narrowTries})
+	err := w.probe(ctx, archive.Query{From: second, To: second.Add(smallest), Limit: 1})
 	var failed *pageError
 	if errors.As(err, &failed) {
 		return false, nil
@@ -129,7 +142,8 @@ func (w *walker) afterEdge(ctx context.Context, a answer, edge time.Time) (answe
 	return all, nil
 }
 
-// expire notes that the source has forgotten the windows of a span.
+// expire notes that the source has forgotten the windows of a span. Those that were
+// complete before stay so, and do not count in this run.
 func (w *walker) expire(ctx context.Context, s archive.Span) error {
 	if err := w.keeper.flush(); err != nil {
 		return err
@@ -139,12 +153,28 @@ func (w *walker) expire(ctx context.Context, s archive.Span) error {
 	if edge := w.learned.seconds(archive.LearnedEdge); edge > 0 {
 		kept = max(believedAge, edge) - archive.Hour
 	}
+	complete, missed := 0, 0
 	for hour := s.From; hour.Before(s.To); hour = hour.Add(archive.Hour) {
 		age := now.Sub(hour.Add(archive.Hour))
-		o.Expired[hour] = archive.Expired{
+		e := archive.Expired{
 			Missed: age-now.Sub(w.function.FirstSeen) < kept,
 			Bare:   hour.Add(archive.Hour).Before(w.order.ForgottenBefore),
 		}
+		o.Expired[hour] = e
+		if w.again.Holds(hour) {
+			complete++
+			if e.Missed {
+				missed++
+			}
+		}
 	}
-	return w.keeper.commit(ctx, archive.Batch{Walk: archive.Walk{Span: s}, Outcome: &o, At: now})
+	if err := w.keeper.commit(ctx, archive.Batch{Walk: archive.Walk{Span: s}, Outcome: &o, At: now}); err != nil {
+		return err
+	}
+	w.progress.Update(func(p *archive.Totals) {
+		p.Windows -= int64(complete)
+		p.Missed -= int64(missed)
+		p.Decided(archive.StateExpired, -complete)
+	})
+	return nil
 }

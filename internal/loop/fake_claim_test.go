@@ -174,6 +174,9 @@ func (db *database) decide(id int32, span archive.Span, o archive.Outcome) {
 		if old.state == archive.StateComplete && o.State != archive.StateComplete && o.State != archive.StateShort {
 			continue // what was complete before stays so
 		}
+		if old.state == archive.StateExpired && (o.State == archive.StatePartial || o.State == archive.StateFailed && len(o.Expired) == 0) {
+			continue // so does what was expired, until it is read again
+		}
 		r := windowRow{state: o.State, err: o.Err, count: -1, refusal: o.Refusal}
 		if e, ok := o.Expired[w]; ok {
 			r.state, r.expired = archive.StateExpired, e
@@ -191,14 +194,20 @@ func (db *database) decide(id int32, span archive.Span, o archive.Outcome) {
 	}
 }
 
-func (c *fakeClaim) Fail(ctx context.Context, span archive.Span, r archive.Refusal, _ time.Time) error {
-	return c.fenced(ctx, opFail, func() error {
+func (c *fakeClaim) Fail(ctx context.Context, span archive.Span, r archive.Refusal, _ time.Time) (failed int, err error) {
+	err = c.fenced(ctx, opFail, func() error {
+		for w := span.From; w.Before(span.To); w = w.Add(archive.Hour) {
+			if state := c.store.windows[c.function.ID][w].state; state != archive.StateComplete && state != archive.StateExpired {
+				failed++
+			}
+		}
 		c.store.decide(c.function.ID, span, archive.Outcome{State: archive.StateFailed, Err: r.Reason, Refusal: r})
 		if r.Stuck {
 			closeWalks(c.store.walks[c.function.ID], span)
 		}
 		return nil
 	})
+	return failed, err
 }
 
 func (c *fakeClaim) Gone(ctx context.Context, due []archive.Span, _ time.Time) error {

@@ -73,9 +73,7 @@ func windowsOf(records []archive.InFlightRecord) []time.Time {
 func (r *run) follow(ctx context.Context, w *walker, rec archive.InFlightRecord) error {
 	now := r.Clock.Now()
 	q := question{from: rec.Window.Add(-archive.MaxSpan - archive.QueryMargin), to: now.Truncate(time.Second).Add(archive.QueryMargin)}
-	if edge := r.learned.seconds(archive.LearnedEdge); edge > 0 {
-		q.from = latest(q.from, now.Add(-edge).Truncate(time.Second).Add(time.Second))
-	}
+	q.from = latest(q.from, r.learnedEdge())
 	var f found
 	failed := w.find(ctx, q, rec, &f)
 	if cause := context.Cause(ctx); cause != nil {

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -192,7 +193,7 @@ func (w *walker) suspend(t turn) *turn {
 
 // walksOf returns the walks to make, oldest first: the walks left open by an earlier
 // run, and new walks for the other windows. Windows of which a part is known to fail come
-// last, each alone. walksOf leaves out what this run has read.
+// last, each alone, those last of which nothing smaller can be asked. walksOf leaves out what this run has read.
 func (r *run) walksOf(work *archive.Work, w *walker, function int32) []archive.Walk {
 	r.mu.Lock()
 	decided := r.decided[function]
@@ -212,13 +213,7 @@ func (r *run) walksOf(work *archive.Work, w *walker, function int32) []archive.W
 	walks := append(slices.Clone(work.Open), newWalks(archive.Spans(due))...)
 	walks = append(slices.DeleteFunc(walks, func(open archive.Walk) bool { return read(open.Span) }), newWalks(refused)...)
 	slices.SortFunc(walks, func(a, b archive.Walk) int {
-		if x, y := w.refused(a), w.refused(b); x != y {
-			if x {
-				return 1
-			}
-			return -1
-		}
-		return a.Span.From.Compare(b.Span.From)
+		return cmp.Or(cmp.Compare(w.narrowedTo(a), w.narrowedTo(b)), a.Span.From.Compare(b.Span.From))
 	})
 	return walks
 }
@@ -226,6 +221,19 @@ func (r *run) walksOf(work *archive.Work, w *walker, function int32) []archive.W
 // refused reports whether a walk is of one window of which a part is known to fail.
 func (w *walker) refused(open archive.Walk) bool {
 	return open.Span.Windows() == 1 && !w.begun[open.Span.From].Refused.From.IsZero()
+}
+
+// narrowedTo is 0 for a walk that is not refused, 1 if the part that fails can be narrowed
+// further, and 2 if not.
+func (w *walker) narrowedTo(open archive.Walk) int {
+	switch refused := w.begun[open.Span.From].Refused; {
+	case !w.refused(open):
+		return 0
+	case (question{from: refused.From, to: refused.To}).narrowest():
+		return 2
+	default:
+		return 1
+	}
 }
 
 // newWalks returns a walk for each span, from its first page.

@@ -75,10 +75,10 @@ func (l *learned) raise(what archive.Lesson, value int64, at time.Time) {
 	}
 }
 
-// proved notes that a count is right. A ceiling at or below it does not hold any more.
+// proved notes that a count is right. A ceiling below it does not hold any more.
 func (l *learned) proved(count int, at time.Time) {
 	l.raise(archive.LearnedProven, int64(count), at)
-	if c := l.value(archive.LearnedCeiling); c > 0 && c <= int64(count) {
+	if c := l.value(archive.LearnedCeiling); c > 0 && c < int64(count) {
 		l.set(archive.LearnedCeiling, 0, at)
 	}
 }

@@ -11,7 +11,8 @@ import (
 
 const (
 	// maxNarrowing is how many calls a run makes for one function that bring no records:
-	// questions that fail, and questions that find out why.
+	// parts of questions that fail, and calls that find out why. Each may be tried
+	// narrowTries times.
 	maxNarrowing = 100
 
 	// narrowTries is how often a part of a failed question is asked for: the whole was
@@ -40,7 +41,7 @@ func (w *walker) read(ctx context.Context, q question, open archive.Walk) (answe
 	switch {
 	case !w.tooWide(q):
 	case q.windows() <= 1:
-		return w.halve(ctx, answer{question: q, end: endMany, count: -1})
+		return w.readTooWide(ctx, q)
 	case q.decides():
 		most := max(1, int((w.learned.seconds(archive.LearnedRange)-2*archive.QueryMargin)/archive.Hour))
 		pieces := q.span.Cut((q.windows() + most - 1) / most)
@@ -65,11 +66,12 @@ func (w *walker) read(ctx context.Context, q question, open archive.Walk) (answe
 			ok = a.end == endUnproven && a.count == count
 		}
 		if ok {
-			a.end = endWhole
+			a.end, a.proved = endWhole, true
 		}
 	}
 	switch a.end {
 	case endUnproven, endMany, endShort:
+		a.begins = true
 		return w.halve(ctx, a)
 	case endFailed:
 		if named, err := w.nameHole(ctx, &a); named || err != nil {
@@ -81,16 +83,47 @@ func (w *walker) read(ctx context.Context, q question, open archive.Walk) (answe
 	}
 }
 
-// spend reports whether so many more calls may be made to narrow questions of the
-// function in this run.
-func (w *walker) spend(calls int) bool {
+// may reports whether so many more calls may be made to narrow questions of the function
+// in this run.
+func (w *walker) may(calls int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.narrowed[w.function.ID]+calls > maxNarrowing {
+	return w.narrowed[w.function.ID]+calls <= maxNarrowing
+}
+
+// spend counts calls that narrow questions of the function, if so many may be made.
+func (w *walker) spend(calls int) bool {
+	if !w.may(calls) {
 		return false
 	}
-	w.narrowed[w.function.ID] += calls
+	w.spent(calls)
 	return true
+}
+
+// spent counts calls that were made to narrow questions of the function.
+func (w *walker) spent(calls int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.narrowed[w.function.ID] += calls
+}
+
+// probe makes one call that finds out why a question fails.
+func (w *walker) probe(ctx context.Context, q archive.Query) error {
+	q.Tries = narrowTries
+	_, err := w.peek(ctx, q)
+	if err == nil {
+		w.spent(1)
+	}
+	return err
+}
+
+// callError is pageError for a call that failed. A call for a part of a question, or to
+// find out why it fails, is one that narrows it, however often it was tried.
+func (w *walker) callError(ctx context.Context, q archive.Query, err error) error {
+	if q.Tries > 0 {
+		w.spent(1)
+	}
+	return w.pageError(ctx, err)
 }
 
 // split replaces the walk that the store has of a question's windows by walks of its
@@ -275,21 +308,24 @@ func (w *walker) narrow(ctx context.Context, a answer) (answer, error) {
 	if err := w.answers(ctx, a.err); err != nil {
 		return a, err
 	}
-	if !a.begins && !a.defers && !a.part {
+	if !a.begins {
 		edge, err := w.edge(ctx, a.question)
-		if err != nil {
+		switch {
+		case err != nil:
 			return a, err
-		}
-		if !edge.IsZero() {
+		case edge.IsZero():
+		case a.decides():
 			return w.afterEdge(ctx, a, edge)
+		default:
+			return a, nil // see readTooWide
 		}
 	}
 	halves, ok := a.halves()
 	if !ok {
-		a.stuck = w.spend(1) // else its records may not have been asked for one by one
+		a.stuck = w.may(1) // else its records may not have been asked for one by one
 		return a, nil
 	}
-	if !w.spend(1) {
+	if !w.may(1) {
 		return a, nil
 	}
 	if err := w.split(ctx, a, halves); err != nil {
@@ -302,6 +338,13 @@ func (w *walker) narrow(ctx context.Context, a answer) (answer, error) {
 		}
 		h := halves[i]
 		h.page, h.begins, h.tries = true, true, narrowTries
+		if h.part && !w.may(1) {
+			got[i] = answer{question: h, end: endFailed, err: a.err, smallest: h.asked()}
+			continue
+		}
+		if !w.may(1) {
+			h.tries = 1
+		}
 		var err error
 		if got[i], err = w.read(ctx, h, archive.Walk{}); err != nil {
 			return a, err
@@ -320,17 +363,34 @@ func (w *walker) narrow(ctx context.Context, a answer) (answer, error) {
 	j := joined(a.question, got)
 	if j.whole() && !halves[1].from.Before(halves[0].to) {
 		// The halves share one second. If the source excludes borders, none of them had it.
-		a.stuck = w.spend(1)
+		a.stuck = w.may(1)
 		return a, nil
 	}
 	single := len(got[0].parts)+len(got[1].parts)+len(got[0].leaves)+len(got[1].leaves) == 0
-	if j.whole() && single && halves[0].width() > time.Minute {
-		// Both halves were answered, each as one question. If the whole is still refused, it is too wide.
-		if err := w.findWidest(ctx, a.question, max(halves[0].width(), halves[1].width())); err != nil {
-			return a, err
-		}
+	// Both halves were answered, each as one question: why was the whole not?
+	switch {
+	case !j.whole() || !single:
+	case w.offsets != nil && w.traits.Page <= a.seen && a.seen < j.seen:
+		return j, w.findLast(ctx, a)
+	case halves[0].width() > time.Minute:
+		return j, w.findWidest(ctx, a.question, max(halves[0].width(), halves[1].width()))
 	}
 	return j, nil
+}
+
+// findLast finds out whether the source gives no more records to a question than those
+// that came before a page of it failed: it still refuses the next record.
+func (w *walker) findLast(ctx context.Context, a answer) error {
+	if !w.may(1) {
+		return nil
+	}
+	err := w.probe(ctx, archive.Query{From: a.from, To: a.to, Cursor: w.offsets.CursorAt(a.seen), Limit: 1})
+	var failed *pageError
+	if errors.As(err, &failed) {
+		w.cutsOff(a.seen)
+		return nil
+	}
+	return err
 }
 
 // readPieces reads the pieces of a question one by one.
@@ -365,11 +425,10 @@ func (w *walker) answers(ctx context.Context, failed error) error {
 	}
 	end := w.newestDue().Add(archive.Hour)
 	for _, q := range []archive.Query{
-		{From: end.Add(-smallest), To: end, Limit: 1, Tries: narrowTries},
-		{From: end.Add(-archive.Hour), To: end, Tries: narrowTries},
+		{From: end.Add(-smallest), To: end, Limit: 1},
+		{From: end.Add(-archive.Hour), To: end},
 	} {
-		w.spend(1)
-		_, err := w.peek(ctx, q)
+		err := w.probe(ctx, q)
 		var page *pageError
 		if err == nil {
 			w.alive = true

@@ -46,20 +46,20 @@ func (w *walker) pageSize() int {
 // neither, the cause lies in the span, or the list goes no further.
 func (w *walker) smallerPageHelps(ctx context.Context, q question, at position, t *tally, offset, size int) (bool, error) {
 	query := w.query(q, at)
-	query.Limit, query.Tries = 1, narrowTries
+	query.Limit = 1
 	further := false
 	if offset > 0 && t.count > offset {
 		beyond := min(offset+size, t.count-1)
 		query.Cursor, further = w.offsets.CursorAt(beyond), beyond == offset+size
 	}
-	if !w.spend(1) {
+	if !w.may(1) {
 		return false, nil
 	}
-	_, err := w.peek(ctx, query)
+	err := w.probe(ctx, query)
 	var failed *pageError
 	if errors.As(err, &failed) && offset >= 0 && !further {
 		query.Cursor = w.offsets.CursorAt(offset + 1) // it may be that record alone that fails
-		_, err = w.peek(ctx, query)
+		err = w.probe(ctx, query)
 	}
 	if !errors.As(err, &failed) {
 		return err == nil, err
@@ -97,7 +97,7 @@ func (p *smallerPages) read(ctx context.Context, a answer) (answer, *position, e
 		page, err := p.one(ctx, query)
 		var failed *pageError
 		switch {
-		case errors.As(err, &failed) && !p.spend(1):
+		case errors.As(err, &failed) && !p.may(1):
 			return a, nil, nil
 		case errors.As(err, &failed) && p.size > 1:
 			p.size /= 2
@@ -176,11 +176,14 @@ func (w *walker) nameHole(ctx context.Context, a *answer) (named bool, err error
 	part.part, part.page, part.begins, part.tries = true, true, true, narrowTries
 	got, err := w.read(ctx, part, archive.Walk{})
 	a.smallest, a.stuck = got.smallest, got.stuck
-	return err == nil && got.end == endFailed, err
+	if err != nil || got.end != endFailed {
+		return false, err
+	}
+	a.cutAround()
+	return true, nil
 }
 
-// withHoles returns the answer to a walk that passed over records. All other windows of
-// the question are read again by themselves: that the list is sorted is not certain.
+// withHoles returns the answer to a walk that passed over records.
 func (w *walker) withHoles(a answer, t *tally) answer {
 	a.end, a.err = endFailed, &archive.SourceError{Err: t.holes[0].err}
 	a.holes = w.accepts(t.distinct() + len(t.holes)) // else the list may have been cut off as well
@@ -190,10 +193,17 @@ func (w *walker) withHoles(a answer, t *tally) answer {
 		s := h.span(a.question)
 		a.smallest.From, a.smallest.To = earliest(a.smallest.From, s.From), latest(a.smallest.To, s.To)
 	}
+	a.cutAround()
+	return a
+}
+
+// cutAround cuts a question around the part of it that fails. All other windows are read
+// again by themselves: that the list is sorted is not certain.
+func (a *answer) cutAround() {
 	first := latest(archive.WindowOf(a.smallest.From), a.span.From)
 	last := earliest(archive.WindowOf(a.smallest.To).Add(archive.Hour), a.span.To)
 	if a.windows() <= 1 || !a.decides() || !first.Before(last) || first.Equal(a.span.From) && last.Equal(a.span.To) {
-		return a
+		return
 	}
 	a.end = endCut
 	for _, s := range []archive.Span{{From: a.span.From, To: first}, {From: first, To: last}, {From: last, To: a.span.To}} {
@@ -201,7 +211,6 @@ func (w *walker) withHoles(a answer, t *tally) answer {
 			a.cut = append(a.cut, s)
 		}
 	}
-	return a
 }
 
 func earliest(a, b time.Time) time.Time {

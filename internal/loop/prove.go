@@ -71,7 +71,7 @@ func (w *walker) judge(q question, t, before *tally, final bool) answer {
 			a.count = -1 // it is not the number of distinct records
 		}
 		if a.end = endUnproven; w.accepted(q, t, before) {
-			a.end = endWhole
+			a.end, a.proved = endWhole, t.proved
 		}
 	case !final:
 		a.end = endAgain
@@ -288,7 +288,7 @@ func (w *walker) peek(ctx context.Context, q archive.Query) (archive.Page, error
 	q.Function = w.function.Function
 	for page, err := range w.Source.Pages(ctx, q) {
 		if err != nil {
-			return archive.Page{}, w.pageError(ctx, err)
+			return archive.Page{}, w.callError(ctx, q, err)
 		}
 		w.accepting.Store(true)
 		return page, nil

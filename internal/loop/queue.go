@@ -16,6 +16,7 @@ type turn struct {
 	walks       []archive.Walk // still to make, while a worker has the function
 	cut         bool           // the last walk was cut: the first of walks are its pieces
 	stuck       bool           // all that remains has failed in earlier runs
+	again       bool           // the walks read complete windows again
 }
 
 // A queue hands out functions, those with the oldest windows first: the source

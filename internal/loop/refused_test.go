@@ -172,6 +172,17 @@ func TestFailingPages(t *testing.T) {
 		w.complete(span(0, 24))
 		w.all()
 	})
+	t.Run("newest record", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 20, alpha)
+		w.source.fullPage = 20
+		w.source.records[alpha.URN] = append(many("b", hour(1), 5), many("a", hour(0), 5)...)
+		w.failsWith(w.source.records[alpha.URN][0])
+		_, _ = w.incomplete(span(0, 9))
+		w.states(alpha, span(0, 1), archive.StateComplete)
+		w.states(alpha, span(1, 2), archive.StateFailed)
+		w.states(alpha, span(2, 9), archive.StateComplete) // no record tells where the one that fails may lie
+	})
 	t.Run("record", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, 20, alpha)
@@ -180,17 +191,7 @@ func TestFailingPages(t *testing.T) {
 			w.source.records[alpha.URN] = append(many(fmt.Sprintf("h%02d", n), hour(n), 19), w.source.records[alpha.URN]...)
 		}
 		bad := w.source.records[alpha.URN][44] // in hour 2
-		w.source.before = func(_ context.Context, a ask) error {
-			w.source.mu.Lock()
-			defer w.source.mu.Unlock()
-			p := w.source.page(a)
-			for i := range p.Invocations {
-				if p.Invocations[i].RequestID == bad.RequestID {
-					return errServer
-				}
-			}
-			return nil
-		}
+		w.failsWith(bad)
 		_, _ = w.incomplete(span(0, 5))
 		w.states(alpha, span(0, 5), archive.StateComplete, archive.StateComplete, archive.StateFailed, archive.StateComplete, archive.StateComplete)
 		if got := w.db.state(alpha.URN, hour(2)).refusal.Smallest; !covers(ask{Span: got}, bad.Start.Truncate(time.Second)) || got.To.Sub(got.From) > 10*time.Minute {
@@ -200,6 +201,21 @@ func TestFailingPages(t *testing.T) {
 			t.Errorf("%d records are kept", n)
 		}
 	})
+}
+
+// failsWith makes pages fail that have this record.
+func (w *world) failsWith(bad element) {
+	w.source.before = func(_ context.Context, a ask) error {
+		w.source.mu.Lock()
+		defer w.source.mu.Unlock()
+		p := w.source.page(a)
+		for i := range p.Invocations {
+			if p.Invocations[i].RequestID == bad.RequestID {
+				return errServer
+			}
+		}
+		return nil
+	}
 }
 
 // offsets is a fakeSource whose cursors are offsets.

@@ -60,9 +60,9 @@ type run struct {
 	held            map[int32]bool           // functions that this run has claimed, also if it has released them
 	done            map[int32]bool           // functions of which nothing is left to do in this run
 	zoned           map[int32]bool           // functions whose records start whole hours outside of what was asked for
-	deniedFunctions int
-	missedUnproven  []time.Duration // since windows began that are missed only since no record as old was seen
-	unprovenFrom    time.Time       // end of the first window that is expired since no record as old was seen
+	deniedFunctions map[int32]bool           // functions that the source has denied
+	missedUnproven  []time.Duration          // since windows began that are missed only since no record as old was seen
+	unprovenFrom    time.Time                // end of the first window that is expired since no record as old was seen
 	settingsDue     []archive.Due
 	failures        []archive.Failure
 	differences     []archive.Difference
@@ -95,7 +95,7 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	r := &run{
 		Archiver: a, order: o, began: began, progress: p, traits: a.Source.Traits(),
 		slots:   newPageSlots(pagesPerCall * max(a.Concurrency, 1)),
-		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]archive.State), held: make(map[int32]bool), done: make(map[int32]bool), zoned: make(map[int32]bool),
+		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]archive.State), held: make(map[int32]bool), deniedFunctions: make(map[int32]bool), done: make(map[int32]bool), zoned: make(map[int32]bool),
 	}
 	r.offsets, _ = a.Source.(archive.Offsets)
 	stopNotes := r.noteProgress(ctx, id, before)

@@ -25,14 +25,16 @@ func (r *run) readSpan(ctx context.Context, w *walker, t *turn, before, again ar
 	}
 	open := t.walks[0]
 	t.walks, t.cut = t.walks[1:], false
-	w.alive, w.again = false, again
+	if w.alive = false; again.Windows() > 0 {
+		w.again = again // also for the pieces of a span that is cut
+	}
 	a, err := w.readWalk(ctx, open)
 	if err == nil && a.end == endCut {
 		t.walks, t.cut = append(newWalks(a.cut), t.walks...), true
 		return false, w.replace(ctx, a)
 	}
 	whole = err == nil && a.whole()
-	if !whole && before.Windows() > 0 {
+	if !whole && before.Windows() > 0 && len(a.parts) == 0 {
 		// The windows read again stay complete, and do not count in this run.
 		r.progress.Update(func(p *archive.Totals) { p.Windows -= int64(before.Windows()) })
 		open.Span.From, a.span.From = before.To, before.To
@@ -54,17 +56,18 @@ func (r *run) readSpan(ctx context.Context, w *walker, t *turn, before, again ar
 // window fails: then that part is asked for first.
 func (w *walker) readWalk(ctx context.Context, open archive.Walk) (answer, error) {
 	q := questionOf(open.Span)
-	if edge := w.learned.seconds(archive.LearnedEdge); edge > 0 {
-		at := w.Clock.Now().Add(-edge)
-		if ok, err := w.beginsBefore(ctx, q, at); err != nil {
-			return answer{}, err
-		} else if !ok {
-			return w.afterEdge(ctx, answer{question: q, begun: open.Cursor != ""}, at.Truncate(time.Second).Add(time.Second))
-		}
+	edge := w.learnedEdge()
+	if ok, err := w.beginsBefore(ctx, q, edge); err != nil {
+		return answer{}, err
+	} else if !ok {
+		return w.afterEdge(ctx, answer{question: q, begun: open.Cursor != ""}, edge)
 	}
 	w.shortPart = archive.Span{}
 	refused := w.begun[open.Span.From].Refused
 	if q.windows() == 1 && !refused.From.Before(q.from) && refused.To.Sub(refused.From) < archive.Hour {
+		if !w.may(1) {
+			return answer{question: q, end: endFailed, err: errNarrowed, smallest: refused}, nil
+		}
 		a, err := w.askRefused(ctx, q, refused)
 		if err != nil {
 			return a, err
@@ -82,6 +85,8 @@ func (w *walker) readWalk(ctx context.Context, open archive.Walk) (answer, error
 	}
 	return w.read(ctx, q, open)
 }
+
+var errNarrowed = &archive.SourceError{Err: fmt.Errorf("a part of the hour failed in an earlier run, and this run has made %d calls for the function to find what fails", maxNarrowing)}
 
 // askRefused asks for the part of a window that failed in an earlier run.
 func (w *walker) askRefused(ctx context.Context, q question, refused archive.Span) (a answer, err error) {
@@ -136,9 +141,9 @@ func (r *run) failed(ctx context.Context, w *walker, t *turn, open archive.Walk,
 		return err
 	case errors.Is(err, archive.ErrThrottled):
 		t.walks = nil
-		return r.throttled(w, open.Span, remaining, err)
+		return r.throttled(w, t, remaining, err)
 	case errors.Is(err, archive.ErrDenied):
-		if end := r.denied(ctx, err); end != nil {
+		if end := r.denied(ctx, w.function.ID, err); end != nil {
 			return end
 		}
 	case !errors.As(err, &function):
@@ -156,7 +161,11 @@ func (r *run) failed(ctx context.Context, w *walker, t *turn, open archive.Walk,
 		return err
 	}
 	r.giveUp(t.ID, archive.StateFailed)
-	r.leave(remaining[1:], archive.StateFailed)
+	if t.again {
+		r.leaveComplete(windows(remaining[1:]))
+	} else {
+		r.leave(remaining[1:], archive.StateFailed)
+	}
 	return nil
 }
 
@@ -186,24 +195,37 @@ func (r *run) leave(walks []archive.Walk, state archive.State) {
 	})
 }
 
+// leaveComplete notes that so many complete windows could not be read again. They stay
+// complete, and do not count in this run. The next run compares them.
+func (r *run) leaveComplete(n int) {
+	if n > 0 {
+		r.progress.Update(func(p *archive.Totals) { p.Windows, p.Left = p.Windows-int64(n), p.Left+1 })
+	}
+}
+
 // throttled deals with a function that the source throttles alone. Its windows stay
 // pending, and it is not asked for any more in this run.
-func (r *run) throttled(w *walker, s archive.Span, remaining []archive.Walk, err error) error {
+func (r *run) throttled(w *walker, t *turn, remaining []archive.Walk, err error) error {
 	if err := w.keeper.flush(); err != nil {
 		return err
 	}
 	r.giveUp(w.function.ID, archive.StatePending)
+	if t.again {
+		r.leaveComplete(windows(remaining))
+		r.notChecked(w.function.Function, remaining[0].Span, err)
+		return nil
+	}
 	r.leave(remaining, archive.StatePending)
-	r.notComplete(w.function.Function, s, err)
+	r.notComplete(w.function.Function, remaining[0].Span, err)
 	return nil
 }
 
 // denied finds out whether the source denies everything, or one function: it makes the
 // cheapest call, unless that is denied already. It returns an error that ends the run.
-func (r *run) denied(ctx context.Context, err error) error {
+func (r *run) denied(ctx context.Context, function int32, err error) error {
 	r.mu.Lock()
-	r.deniedFunctions++
-	many := r.deniedFunctions >= manyDenied
+	r.deniedFunctions[function] = true
+	many := len(r.deniedFunctions) >= manyDenied
 	r.mu.Unlock()
 	if many && !r.accepting.Load() {
 		return err
@@ -258,7 +280,7 @@ func (r *run) recount(ctx context.Context, w *walker, s archive.Span) error {
 // readAgain reads complete spans again, and reports whether all of them are
 // complete afterwards.
 func (r *run) readAgain(ctx context.Context, w *walker, spans []archive.Span) (whole bool, err error) {
-	t := turn{Due: archive.Due{Known: w.function}, walks: newWalks(spans)}
+	t := turn{Due: archive.Due{Known: w.function}, walks: newWalks(spans), again: true}
 	r.progress.Update(func(p *archive.Totals) { p.Windows += int64(windows(t.walks)) })
 	whole = true
 	for len(t.walks) > 0 && !w.gone {
@@ -274,7 +296,7 @@ func (r *run) readAgain(ctx context.Context, w *walker, spans []archive.Span) (w
 // ends returns the error if it ends the whole run: the user stopped the run, the
 // source accepts no calls or denies everything, or the archive failed. It returns nil
 // for other errors.
-func (r *run) ends(ctx context.Context, err error) error {
+func (r *run) ends(ctx context.Context, function int32, err error) error {
 	var failed *archive.SourceError
 	switch cause := context.Cause(ctx); {
 	case cause != nil:
@@ -282,7 +304,7 @@ func (r *run) ends(ctx context.Context, err error) error {
 	case !errors.As(err, &failed), errors.Is(err, archive.ErrBusy):
 		return err
 	case errors.Is(err, archive.ErrDenied):
-		return r.denied(ctx, err)
+		return r.denied(ctx, function, err)
 	}
 	return nil
 }
@@ -294,14 +316,14 @@ func (r *run) leaveToNextRun(ctx context.Context, w *walker, s archive.Span, err
 	if errors.Is(err, archive.ErrGone) && context.Cause(ctx) == nil {
 		return r.markGone(ctx, w, nil)
 	}
-	if end := r.ends(ctx, err); end != nil {
+	if end := r.ends(ctx, w.function.ID, err); end != nil {
 		return end
 	}
 	if errors.Is(err, archive.ErrThrottled) {
 		r.giveUp(w.function.ID, archive.StatePending)
 	}
 	r.progress.Update(func(t *archive.Totals) { t.Left++ })
-	r.notComplete(w.function.Function, s, err)
+	r.notChecked(w.function.Function, s, err)
 	return nil
 }
 
@@ -328,11 +350,20 @@ func (r *run) markGone(ctx context.Context, w *walker, remaining []archive.Walk)
 // notComplete logs a span that did not become complete, and keeps the error for the
 // run's summary.
 func (r *run) notComplete(f archive.Function, s archive.Span, err error) {
+	r.note("span is not complete", f, s, err)
+}
+
+// notChecked does so for what the next run asks for again, although no window is incomplete.
+func (r *run) notChecked(f archive.Function, s archive.Span, err error) {
+	r.note("a check is left to the next run", f, s, err)
+}
+
+func (r *run) note(what string, f archive.Function, s archive.Span, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.failures) < maxFailuresKept {
 		r.failures = append(r.failures, archive.Failure{Function: f, Span: s, Err: err})
 	}
-	r.Log.Warn("span is not complete", append([]any{"function", f.URN,
+	r.Log.Warn(what, append([]any{"function", f.URN,
 		"from", s.From.Format(time.RFC3339), "to", s.To.Format(time.RFC3339)}, archive.ErrorKeys(err)...)...)
 }

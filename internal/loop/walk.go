@@ -176,7 +176,7 @@ func (w *walker) list(ctx context.Context, q question, at position, t, before *t
 	defer release()
 	for page, err := range w.Source.Pages(calls, query) {
 		if err != nil {
-			return a, &at, w.pageError(ctx, err)
+			return a, &at, w.callError(ctx, query, err)
 		}
 		w.slots.release(asked - 1 - page.Ahead) // of early pages that the source dropped
 		asked = page.Ahead
@@ -318,7 +318,7 @@ func (w *walker) one(ctx context.Context, query archive.Query) (archive.Page, er
 	for page, err := range w.Source.Pages(ctx, query) {
 		if err != nil {
 			w.slots.release(1)
-			return archive.Page{}, w.pageError(ctx, err)
+			return archive.Page{}, w.callError(ctx, query, err)
 		}
 		return page, nil
 	}

@@ -13,18 +13,18 @@ import (
 // calls for a question of a month.
 func (w *walker) findWidest(ctx context.Context, q question, answered time.Duration) error {
 	gives := func(q question) (bool, error) {
-		_, err := w.peek(ctx, archive.Query{From: q.from, To: q.to, Limit: 1, Tries: narrowTries})
+		err := w.probe(ctx, archive.Query{From: q.from, To: q.to, Limit: 1})
 		var failed *pageError
 		if errors.As(err, &failed) {
 			return false, nil
 		}
 		return err == nil, err
 	}
-	if ok, err := gives(q); ok || err != nil || !w.spend(1) {
+	if ok, err := gives(q); ok || err != nil || !w.may(1) {
 		return err // the width was not the cause
 	}
 	windows, refused := int((answered-2*archive.QueryMargin)/archive.Hour), q.windows()
-	for refused-windows > 1 && w.spend(1) {
+	for refused-windows > 1 && w.may(1) {
 		middle := (windows + refused) / 2
 		wide := questionOf(archive.Span{From: q.span.From, To: q.span.From.Add(time.Duration(middle) * archive.Hour)})
 		ok, err := gives(wide)
@@ -55,4 +55,18 @@ func (w *walker) narrowEnough(q question) []question {
 		return []question{q}
 	}
 	return append(w.narrowEnough(halves[0]), w.narrowEnough(halves[1])...)
+}
+
+// readTooWide reads a window for which the source answers no question as wide. If one of
+// its parts begins too long ago, reading that part has found the edge.
+func (w *walker) readTooWide(ctx context.Context, q question) (answer, error) {
+	a, err := w.halve(ctx, answer{question: q, end: endMany, count: -1})
+	if err != nil || a.end != endFailed || !q.decides() {
+		return a, err
+	}
+	edge := w.learnedEdge()
+	if ok, err := w.beginsBefore(ctx, q, edge); ok || err != nil {
+		return a, err
+	}
+	return w.afterEdge(ctx, a, edge)
 }

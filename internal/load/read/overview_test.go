@@ -27,10 +27,10 @@ func TestOverview(t *testing.T) {
 		loadtest.Record("a", "SUCCESS", at(0)), loadtest.Record("b", "RUNNING", at(1)), archive.Invocation{RequestID: "c", Status: "WAIT"}))
 	loadtest.Commit(t, one, loadtest.Page(loadtest.Hours(at(4), 2), loadtest.Noted, loadtest.Record("d", "SUCCESS", at(4))))
 	loadtest.Commit(t, one, archive.Batch{At: loadtest.Noted, Walk: archive.Walk{Span: loadtest.Hours(at(6), 1)}, Outcome: &archive.Outcome{State: archive.StateShort, Err: "short"}})
-	if err := two.Fail(t.Context(), loadtest.Hours(at(2), 2), archive.Refusal{Reason: "broken"}, loadtest.Noted); err != nil {
+	if _, err := two.Fail(t.Context(), loadtest.Hours(at(2), 2), archive.Refusal{Reason: "broken"}, loadtest.Noted); err != nil {
 		t.Fatal(err)
 	}
-	if err := two.Fail(t.Context(), loadtest.Hours(at(4), 1), archive.Refusal{Reason: "400", Stuck: true}, loadtest.Noted); err != nil {
+	if _, err := two.Fail(t.Context(), loadtest.Hours(at(4), 1), archive.Refusal{Reason: "400", Stuck: true}, loadtest.Noted); err != nil {
 		t.Fatal(err)
 	}
 	expired := loadtest.LastPage(loadtest.Hours(at(8), 3), loadtest.Noted)

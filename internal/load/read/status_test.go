@@ -22,11 +22,11 @@ func TestStatus(t *testing.T) {
 	b := loadtest.LastPage(loadtest.Span(0, 2), loadtest.Noted, loadtest.Record("r", archive.StatusSuccess, loadtest.Hour(0)), loadtest.Record("w", archive.StatusWait, loadtest.Hour(-1)))
 	b.Rejected = []archive.Rejected{{Reason: "none", Payload: []byte("1")}}
 	loadtest.Commit(t, c, b)
-	if err := c.Fail(t.Context(), loadtest.Span(3, 4), archive.Refusal{Reason: "down"}, loadtest.Noted); err != nil {
+	if _, err := c.Fail(t.Context(), loadtest.Span(3, 4), archive.Refusal{Reason: "down"}, loadtest.Noted); err != nil {
 		t.Fatal(err)
 	}
 	minute := archive.Span{From: loadtest.Hour(5), To: loadtest.Hour(5).Add(time.Minute)}
-	if err := c.Fail(t.Context(), loadtest.Span(5, 6), archive.Refusal{Reason: "400", Smallest: minute, Stuck: true}, loadtest.Noted); err != nil {
+	if _, err := c.Fail(t.Context(), loadtest.Span(5, 6), archive.Refusal{Reason: "400", Smallest: minute, Stuck: true}, loadtest.Noted); err != nil {
 		t.Fatal(err)
 	}
 	got := a.Status()
