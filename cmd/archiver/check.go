@@ -318,7 +318,8 @@ func checkInvocations(ctx context.Context, report *checkReport, source archive.S
 func mayRead(ctx context.Context, source archive.Source, f archive.Function) error {
 	now := time.Now().Truncate(time.Second)
 	q := archive.Query{Function: f, From: now.Add(-time.Hour), To: now, Limit: 1}
-	for _, err := range source.Pages(ctx, q) {
+	for page, err := range source.Pages(ctx, q) {
+		page.Release()
 		if err != nil && !errors.Is(err, archive.ErrGone) {
 			return err
 		}

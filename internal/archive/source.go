@@ -66,6 +66,18 @@ type Page struct {
 	Last        bool   // no page follows
 	Lists       int    // how many more lists follow the list of this page, each with its own order
 	Ahead       int    // how many of the next pages have been asked for already
+
+	// Free, if set, lets others read large answers: see Release.
+	Free func()
+}
+
+// Release says that the caller no longer holds the records of a page. It must be called of a
+// large page, which has Free, since other calls wait for its memory. A sequence of pages
+// calls it when it is asked for the next one.
+func (p *Page) Release() {
+	if p.Free != nil {
+		p.Free()
+	}
 }
 
 // Len is the number of elements the source sent.

@@ -15,8 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"archiver/internal/archive"
 	"archiver/internal/extract"
 	"archiver/internal/extract/answer"
@@ -165,7 +163,7 @@ func (s *source) send(ctx context.Context, transport http.RoundTripper, path str
 		err = json.Unmarshal(whole, &p)
 	}
 	if err == nil && !s.has("an envelope is ignored") {
-		err = answer.ReadObject(bytes.NewReader(whole), func(_ string, d *jsontext.Decoder) error { return d.SkipValue() })
+		err = answer.ReadObject(bytes.NewReader(whole), func(_ string, r *answer.Reader) error { return r.SkipValue() })
 	}
 	if s.has("any code is an error") && bytes.Contains(whole, []byte("ode\":")) {
 		err = &answer.EnvelopeError{Code: "Failed"}

@@ -26,6 +26,14 @@ func (c *Caller) try(ctx context.Context, r *retries, call func(http.RoundTrippe
 		return context.Cause(ctx)
 	}
 	defer c.slots.Release(1)
+	large := r.options.Share.Large()
+	if !large {
+		if budget.Acquire(ctx, smallAnswer) != nil {
+			c.gate.cancel(passed)
+			return context.Cause(ctx)
+		}
+		defer budget.Release(smallAnswer)
+	}
 	passed.atOnce, r.options.atOnce = r.options.atOnce, false
 	if err := c.gate.enterShared(ctx, passed); err != nil {
 		c.gate.cancel(passed)
@@ -35,7 +43,7 @@ func (c *Caller) try(ctx context.Context, r *retries, call func(http.RoundTrippe
 	defer func() { r.took = c.options.Clock.Now().Sub(started) }()
 	attemptCtx, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
-	a := &attempt{caller: c, ctx: attemptCtx}
+	a := &attempt{caller: c, ctx: attemptCtx, large: large}
 	err = call(a)
 	var envelope *answer.EnvelopeError
 	if errors.As(err, &envelope) && a.answer != nil {
@@ -52,6 +60,8 @@ func (c *Caller) try(ctx context.Context, r *retries, call func(http.RoundTrippe
 		return nil
 	case a.status != nil:
 		return a.status
+	case errors.Is(err, errLarge):
+		return errLarge
 	case attemptCtx.Err() != nil:
 		return fmt.Errorf("no complete answer within %s (ARCHIVER_REQUEST_TIMEOUT)", c.options.Timeout)
 	case a.failure != nil && a.reused.Load():
@@ -82,6 +92,7 @@ func (e *lostConnectionError) Unwrap() error { return e.err }
 type attempt struct {
 	caller *Caller
 	ctx    context.Context
+	large  bool // the answer has the share of a large one
 
 	// Of the last request:
 	sentAt  time.Time // zero once it is settled
@@ -111,6 +122,9 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	a.caller.answered.Store(true)
 	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
+		if !a.large {
+			resp.Body = &boundedBody{ReadCloser: resp.Body, left: smallAnswer}
+		}
 		a.answer = resp
 		return resp, nil
 	}

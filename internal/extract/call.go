@@ -10,6 +10,10 @@ type Call struct {
 	Tries  int
 	atOnce bool // the first attempt does not wait for the source's pace
 	Login  bool // a 401 is final: wrong passwords that come again lock a user out
+	// Share keeps the share of a large answer until the caller releases it; nil if the share
+	// may end with the call.
+	Share *Share
+	Early bool // another call of the caller comes first: the error of a large answer is ErrEarly
 }
 
 type callKey struct{}

@@ -55,6 +55,10 @@ const (
 	minThrottlePause = 2 * time.Second
 	maxPause         = 30 * time.Second
 
+	// maxHeader is the most that is read of an answer's header, in bytes. The header with a
+	// token of IAM has some 10,000.
+	maxHeader = 256 << 10
+
 	// The log reports throttling again after this long without throttling.
 	throttleLogPause = 5 * time.Minute
 )
@@ -82,6 +86,7 @@ func NewCaller(o Options) *Caller {
 	if o.Transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.MaxIdleConnsPerHost = o.Concurrency
+		t.MaxResponseHeaderBytes = maxHeader
 		// HTTP/1 alone: over HTTP/2 the empty body of neverReplayed would be sent.
 		t.Protocols = new(http.Protocols)
 		t.Protocols.SetHTTP1(true)
@@ -131,8 +136,8 @@ func (c *Caller) Clock() archive.Clock { return c.options.Clock }
 // Answered reports whether the source has ever answered, even with an error.
 func (c *Caller) Answered() bool { return c.answered.Load() }
 
-// Do runs call with a transport for its requests. When call fails with a
-// retryable error, Do runs call again until the retry budget is spent. call must
+// Do runs send with a transport for its requests. When send fails with a
+// retryable error, Do runs send again until the retry budget is spent. send must
 // read and close the answer's body, and return the errors of reading it.
 //
 // While the source throttles, Do waits until the source accepts the call. If the source
@@ -141,20 +146,35 @@ func (c *Caller) Answered() bool { return c.answered.Load() }
 // archive.ErrThrottled.
 //
 // If the source answered with an error status, or with an error in its envelope, Do
-// returns a *StatusError, even if call wrapped or replaced it. When ctx ends, Do ends the
+// returns a *StatusError, even if send wrapped or replaced it. When ctx ends, Do ends the
 // running attempt at once and returns the context's cause.
-func (c *Caller) Do(ctx context.Context, call func(http.RoundTripper) error) error {
+func (c *Caller) Do(ctx context.Context, send func(http.RoundTripper) error) error {
+	call := callOf(ctx)
+	if call.Share == nil {
+		call.Share = new(Share)
+		defer call.Share.Release()
+	}
 	r := retries{
-		options: callOf(ctx), budget: c.options.RetryBudget, backOff: newBackOff(), began: c.options.Clock.Now(),
+		options: call, budget: c.options.RetryBudget, backOff: newBackOff(), began: c.options.Clock.Now(),
 	}
 	for {
-		err := c.try(ctx, &r, call)
+		err := c.try(ctx, &r, send)
 		if err == nil {
 			return nil
 		}
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
+		if errors.Is(err, errLarge) {
+			if call.Early {
+				return ErrEarly
+			}
+			if err := call.Share.take(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		call.Share.Release() // others need not wait for the pause, nor the probe for this call
 		var pause time.Duration
 		var over error // the patience
 		status := statusOfError(err)

@@ -2,6 +2,7 @@ package extract
 
 import (
 	"context"
+	"errors"
 	"net/http"
 )
 
@@ -33,7 +34,7 @@ func outcome(ctx context.Context, a *attempt, err error) string {
 		return OutcomeOK
 	case a.status != nil:
 		return a.status.outcome()
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, errors.Is(err, errLarge):
 		return OutcomeCanceled
 	case a.ctx.Err() != nil:
 		return OutcomeTimeout

@@ -11,6 +11,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/extract/answer"
 )
 
 // retries decides whether a call that failed is made again.
@@ -93,7 +94,7 @@ func isUnauthorized(err error) bool {
 
 // isRetryable reports whether a retry may help after an error that is not throttling. A
 // status below 500, except 408, is about the request itself and does not change, and
-// neither does an untrusted certificate. A signature that was seen before changes: each
+// neither does an untrusted certificate or an answer that is too large. A signature that was seen before changes: each
 // attempt signs its own request. All other errors may pass, also an answer that is cut or
 // not readable.
 func isRetryable(err error) bool {
@@ -101,7 +102,8 @@ func isRetryable(err error) bool {
 		return status.Status == http.StatusRequestTimeout || status.Status >= 500 || status.isStaleSignature()
 	}
 	var certificate *tls.CertificateVerificationError
-	return !errors.As(err, &certificate)
+	var large *answer.TooLargeError
+	return !errors.As(err, &certificate) && !errors.As(err, &large)
 }
 
 // MayConcernPage reports whether a call that failed may be answered with a smaller page.

@@ -93,6 +93,7 @@ func (l *look) pages(ctx context.Context, source archive.Source) error {
 			}
 			elements++
 			if err := l.take(inv); err != nil {
+				page.Release()
 				return err
 			}
 		}
@@ -100,6 +101,7 @@ func (l *look) pages(ctx context.Context, source archive.Source) error {
 			l.keepNewest()
 		}
 		if l.enough(page.Lists) {
+			page.Release()
 			l.found.Missing = 0
 			return nil
 		}

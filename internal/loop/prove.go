@@ -291,6 +291,7 @@ func (w *walker) peek(ctx context.Context, q archive.Query) (archive.Page, error
 			return archive.Page{}, w.callError(ctx, q, err)
 		}
 		w.accepting.Store(true)
+		page.Release() // only its numbers are of use
 		return page, nil
 	}
 	return archive.Page{}, w.pageError(ctx, errors.New("the source gave no page"))

@@ -240,7 +240,17 @@ func (w *walker) took(q question, at position, t, before *tally, final bool, pag
 		a.decided = true
 	}
 	w.keeper.steps <- step{Batch: batch, pages: 1, ends: ends}
+	w.release(page)
 	return a, at
+}
+
+// release waits until a large page is committed, and then lets other large answers be read.
+// The keeper's error comes again with the next flush.
+func (w *walker) release(page *archive.Page) {
+	if page.Free != nil {
+		_ = w.keeper.flush()
+		page.Release()
+	}
 }
 
 // provePage makes a shorter question come next, after the first page of a question, if
@@ -275,7 +285,7 @@ func (w *walker) shorterPage(ctx context.Context, q question, at position, t, be
 		return unproven, nil, nil //nolint:nilerr // the question itself was answered, only its proof was not
 	}
 	n, ok := short.resolve(whole, &page)
-	if !ok {
+	if !ok || page.Last && page.Free != nil { // no call is made while a large page is held
 		w.keep(q, page)
 		return unproven, nil, nil
 	}
@@ -308,9 +318,10 @@ func (w *walker) keep(q question, page archive.Page) {
 		Invocations: page.Invocations, Rejected: page.Rejected, Strays: strays(q, &page), At: w.Clock.Now(),
 		Walk: archive.Walk{Span: q.span},
 	}}
+	w.release(&page)
 }
 
-// one asks for one page, for which it takes a slot.
+// one asks for one page, for which it takes a slot. The caller releases the page.
 func (w *walker) one(ctx context.Context, query archive.Query) (archive.Page, error) {
 	if err := w.takeSlot(ctx); err != nil {
 		return archive.Page{}, err

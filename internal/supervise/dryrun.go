@@ -171,7 +171,7 @@ func (set *Set) DryDrop(ctx context.Context, dropBefore time.Time, out io.Writer
 	table := terminal.Table{Columns: terminal.Heads("DAY", "PARTITION", "ROWS", "BYTES")}
 	var rows, bytes int64
 	for _, o := range older {
-		table.Add(o.Day.Format(time.DateOnly), cmp.Or(o.Partition, "-"), fmt.Sprint(o.Rows), fmt.Sprint(o.Bytes))
+		table.Add(o.String(), cmp.Or(o.Partition, "-"), fmt.Sprint(o.Rows), fmt.Sprint(o.Bytes))
 		rows, bytes = rows+o.Rows, bytes+o.Bytes
 	}
 	if err := table.Write(out, 0); err != nil {

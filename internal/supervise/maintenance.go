@@ -72,7 +72,7 @@ func (m *Maintenance) count(ctx context.Context, within time.Duration, log *slog
 }
 
 // After counts all figures that are due, drops the days before a time (none if it
-// is zero), and makes statistics. It does nothing if ctx has ended.
+// is zero), merges the days of old months, and makes statistics. It does nothing if ctx has ended.
 func (m *Maintenance) After(ctx context.Context, dropBefore time.Time, log *slog.Logger) {
 	m.after(ctx, 0, dropBefore, log)
 }
@@ -91,6 +91,9 @@ func (m *Maintenance) after(ctx context.Context, within time.Duration, dropBefor
 		if err := m.days.Retain(ctx, dropBefore); err != nil && ctx.Err() == nil {
 			log.Warn("old days are left", "error", err)
 		}
+	}
+	if err := m.days.Merge(ctx, dropBefore); err != nil && ctx.Err() == nil {
+		log.Warn("days are not merged", "error", err)
 	}
 	if err := m.days.Analyze(ctx); err != nil && ctx.Err() == nil {
 		log.Warn("statistics are left as they were", "error", err)

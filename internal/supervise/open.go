@@ -102,6 +102,7 @@ func Open(ctx context.Context, s *settings.Settings, o Options) (*Set, error) {
 		return nil, ConnectHint(err)
 	}
 	set := &Set{DB: db, Sources: opened, days: days.New(db), byName: len(o.Functions) > 0}
+	set.days.UseClock(archive.SystemClock{})
 	set.store = load.New(db, set.days)
 	for _, source := range opened {
 		source.archiveInto(set.store, o.Functions)

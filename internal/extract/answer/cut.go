@@ -52,7 +52,7 @@ func writeCut(e *jsontext.Encoder, value jsontext.Value, limit int) {
 		_ = e.WriteValue(value)
 		return
 	}
-	d := jsontext.NewDecoder(bytes.NewReader(value), LenientOptions...)
+	d := jsontext.NewDecoder(bytes.NewBuffer(value), LenientOptions...)
 	outer, end := e.StackDepth(), e.OutputOffset()+int64(limit)
 	for {
 		room := int(end - e.OutputOffset())

@@ -108,7 +108,7 @@ func (e *envelope) err() error {
 // ReadError reads the body of an answer with an error status. Of a body that is not a
 // complete JSON object, nothing is read.
 func ReadError(body io.Reader) EnvelopeError {
-	around, err := readObject(newDecoder(body), func(_ string, d *jsontext.Decoder) error { return d.SkipValue() })
+	around, err := readObject(NewReader(body), func(_ string, r *Reader) error { return r.SkipValue() })
 	if err != nil {
 		return EnvelopeError{}
 	}

@@ -5,16 +5,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 )
 
 func readEnvelope(t *testing.T, body string) (*EnvelopeError, string) {
 	t.Helper()
 	members := ""
-	err := ReadObject(strings.NewReader(body), func(name string, d *jsontext.Decoder) error {
+	err := ReadObject(strings.NewReader(body), func(name string, r *Reader) error {
 		members += name + " "
-		return d.SkipValue()
+		return r.SkipValue()
 	})
 	var found *EnvelopeError
 	if err != nil && !errors.As(err, &found) {
@@ -72,8 +71,8 @@ func TestEnvelopeInsteadOfList(t *testing.T) {
 	t.Parallel()
 	for value, says := range map[string]string{`""`: "is not a list", `{}`: "is not a list", `{"code":1}`: "is not a list", `null`: "", `[]`: ""} {
 		for _, code := range []string{"0", "429"} {
-			err := ReadObject(strings.NewReader(`{"list":`+value+`,"code":`+code+`}`), func(name string, d *jsontext.Decoder) error {
-				return ReadElements(d, name, func(jsontext.Value) {})
+			err := ReadObject(strings.NewReader(`{"list":`+value+`,"code":`+code+`}`), func(name string, r *Reader) error {
+				return ReadElements(r, name, 10, func(Element) {})
 			})
 			var found *EnvelopeError
 			if errors.As(err, &found) != (code == "429") {
@@ -106,7 +105,7 @@ func TestEnvelopeOfSuccess(t *testing.T) {
 func TestEnvelopeInPlaceOfList(t *testing.T) {
 	t.Parallel()
 	var found *EnvelopeError
-	listed, err := ReadList(strings.NewReader(`{"error_code":"FSS.0404"}`), func(jsontext.Value) { t.Error("an element") })
+	listed, err := ReadList(strings.NewReader(`{"error_code":"FSS.0404"}`), func(Element) { t.Error("an element") })
 	if listed || !errors.As(err, &found) {
 		t.Errorf("%t, %v", listed, err)
 	}

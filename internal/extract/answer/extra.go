@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -40,6 +41,12 @@ func (e *ExtraFields) Add(name []byte, value jsontext.Value) {
 func AppendValue(b []byte, value jsontext.Value) []byte {
 	if isPlain(value) {
 		return append(b, value...)
+	}
+	switch kind := value.Kind(); {
+	case kind == '"':
+		return appendString(b, Unquote(nil, value))
+	case kind == '0':
+		return appendString(b, value)
 	}
 	if sanitized, ok := sanitize(value); ok {
 		return append(b, sanitized...)
@@ -100,10 +107,21 @@ func StorableValue(value jsontext.Value) []byte {
 // sanitize rewrites a value and replaces what jsonb cannot store. ok is false if
 // the value is too deep.
 func sanitize(value jsontext.Value) (sanitized []byte, ok bool) {
-	d := jsontext.NewDecoder(bytes.NewReader(value), LenientOptions...)
+	d := jsontext.NewDecoder(bytes.NewBuffer(value), LenientOptions...)
 	var out bytes.Buffer
+	out.Grow(len(value))
 	e := jsontext.NewEncoder(&out, LenientOptions...)
 	for {
+		if d.PeekKind() == '"' {
+			quoted, err := d.ReadValue()
+			if err == nil {
+				err = e.WriteValue(appendString(nil, Unquote(nil, quoted)))
+			}
+			if err != nil {
+				return nil, false
+			}
+			continue
+		}
 		token, err := d.ReadToken()
 		if errors.Is(err, io.EOF) {
 			return bytes.TrimSpace(out.Bytes()), true
@@ -112,8 +130,6 @@ func sanitize(value jsontext.Value) (sanitized []byte, ok bool) {
 			return nil, false
 		}
 		switch token.Kind() {
-		case '"':
-			err = e.WriteValue(appendString(nil, []byte(token.String())))
 		case '0':
 			number := []byte(token.String())
 			if !isOrdinary(number) {
@@ -140,7 +156,11 @@ func isOrdinary(number jsontext.Value) bool {
 
 // appendString appends a text as a JSON string that jsonb can store.
 func appendString(b, text []byte) []byte {
-	// storableText returns valid UTF-8, so there is no error.
-	b, _ = jsontext.AppendQuote(b, storableText(text))
+	// Valid UTF-8 gives no error.
+	if utf8.Valid(text) && bytes.IndexByte(text, 0) < 0 {
+		b, _ = jsontext.AppendQuote(b, text)
+	} else {
+		b, _ = jsontext.AppendQuote(b, storableText(text))
+	}
 	return b
 }

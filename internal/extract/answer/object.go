@@ -10,7 +10,7 @@ import (
 // An ObjectReader reads objects one after the other and reuses its decoder.
 type ObjectReader struct {
 	decoder *jsontext.Decoder
-	bytes   bytes.Reader
+	bytes   bytes.Buffer // a decoder does not copy what is in a bytes.Buffer
 	name    []byte
 }
 
@@ -22,7 +22,7 @@ func (o *ObjectReader) Members(object jsontext.Value) iter.Seq2[[]byte, jsontext
 		if object.Kind() != '{' {
 			return
 		}
-		o.bytes.Reset(object)
+		o.bytes = *bytes.NewBuffer(object)
 		if o.decoder == nil {
 			o.decoder = jsontext.NewDecoder(&o.bytes, LenientOptions...)
 		} else {

@@ -4,17 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"archiver/internal/archive"
 )
-
-// MaxElement is the largest size of a record's JSON, in bytes. No value of such a
-// record can grow beyond 256 MB, the limit of jsonb strings, when it is escaped.
-const MaxElement = 16 << 20
 
 // StatusUnknown is the source's word for a record without a status.
 const StatusUnknown = "UNKNOWN"
@@ -44,23 +39,6 @@ func Status(known map[string]string, word string, ended bool) (status, sourceSta
 		return status, ""
 	}
 	return status, word
-}
-
-// Rejected returns an element that cannot be stored as a row, with the reason.
-func Rejected(element jsontext.Value, start time.Time, reason string) *archive.Rejected {
-	return &archive.Rejected{Reason: reason, Start: start, Payload: bytes.Clone(element)}
-}
-
-// CheckElement rejects an element that is not an object or is too long. It
-// returns nil for a good element.
-func CheckElement(element jsontext.Value) *archive.Rejected {
-	switch {
-	case element.Kind() != '{':
-		return Rejected(element, time.Time{}, "not an object")
-	case len(element) > MaxElement:
-		return Rejected(element, time.Time{}, fmt.Sprintf("longer than %d bytes", MaxElement))
-	}
-	return nil
 }
 
 // RequestID appends the text of a request id to b, or returns the reason why it is

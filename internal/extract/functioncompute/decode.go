@@ -22,7 +22,7 @@ type invocationList struct {
 // is not such a page, or is cut. An element that is not an invocation is
 // rejected, without an error.
 func decodeInvocations(body io.Reader, records *recordReader) (l invocationList, err error) {
-	l.next, err = decodeList(body, "invocations", func(element jsontext.Value) {
+	l.next, err = decodeList(body, "invocations", func(element answer.Element) {
 		inv, rejected := records.read(element)
 		if rejected != nil {
 			l.rejected = append(l.rejected, *rejected)
@@ -52,9 +52,9 @@ type qualifiedFunction struct {
 func decodeFunctions(body io.Reader) (l functionList, err error) {
 	var objects answer.ObjectReader
 	var texts answer.TextReader
-	l.next, err = decodeList(body, "data", func(element jsontext.Value) {
+	l.next, err = decodeList(body, "data", func(element answer.Element) {
 		var f qualifiedFunction
-		for field, value := range objects.Members(element) {
+		for field, value := range objects.Members(element.Value) {
 			if value.Kind() != '"' {
 				continue
 			}
@@ -79,24 +79,24 @@ func decodeFunctions(body io.Reader) (l functionList, err error) {
 // decodeList reads an object with the list and a nextToken. An absent list is empty if
 // there is a token, and so is a list that is null if there is a nextToken of any value.
 // Any other object is an answer.MissingListError.
-func decodeList(body io.Reader, list string, element func(jsontext.Value)) (next string, err error) {
+func decodeList(body io.Reader, list string, element func(answer.Element)) (next string, err error) {
 	listed, null, paged := false, false, false
-	err = answer.ReadObject(body, func(member string, d *jsontext.Decoder) error {
+	err = answer.ReadObject(body, func(member string, r *answer.Reader) error {
 		switch member {
 		case list:
-			isNull := d.PeekKind() == 'n'
+			isNull := r.PeekKind() == 'n'
 			listed, null = listed || !isNull, null || isNull
-			return answer.ReadElements(d, list, element)
+			return answer.ReadElements(r, list, answer.MaxElements*maxLimit, element)
 		case "nextToken":
 			paged = true
-			value, err := d.ReadValue()
+			value, err := r.ReadValue()
 			if err != nil {
 				return err
 			}
 			next, err = token(value)
 			return err
 		}
-		return d.SkipValue()
+		return r.SkipValue()
 	})
 	if err == nil && !listed && next == "" && !(null && paged) {
 		err = &answer.MissingListError{Name: list, Null: null}

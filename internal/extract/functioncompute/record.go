@@ -67,11 +67,12 @@ type recordReader struct {
 // The row's key is requestId. An element without one is rejected, even if it
 // has an invocationId: the caller chooses the invocationId, and the same record
 // with its requestId would later be another row.
-func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archive.Rejected) {
+func (r *recordReader) read(e answer.Element) (archive.Invocation, *archive.Rejected) {
 	var inv archive.Invocation
-	if rejected := answer.CheckElement(element); rejected != nil {
+	if rejected := e.Unreadable(); rejected != nil {
 		return inv, rejected
 	}
+	element := e.Value
 	var extra answer.ExtraFields
 	startKind := answer.TimeRead // or absent
 	idReason, status := "requestId is absent", ""

@@ -127,14 +127,19 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 			return
 		}
 		for !walk.done {
-			list, err := s.invocations(ctx, function, q, walk)
+			share := new(extract.Share)
+			list, err := s.invocations(ctx, function, q, walk, share)
 			if err = walk.ended(err); err != nil {
+				share.Release()
 				yield(archive.Page{}, err)
 				return
 			}
 			page := archive.Page{Invocations: list.invocations, Rejected: list.rejected, Count: -1, Lists: len(walk.remaining)}
 			if q.RequestID != "" {
 				page = filterRequestID(q.RequestID, page)
+			}
+			if share.Large() {
+				page.Free = share.Release
 			}
 			noEnd := walk.checkRepeated(&list)
 			if noEnd == nil {
@@ -146,6 +151,7 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 			if !yield(page, nil) {
 				return
 			}
+			page.Release()
 			if noEnd != nil {
 				// The page has no cursor, so the next walk starts from the
 				// beginning.
@@ -156,7 +162,7 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 	}
 }
 
-func (s *Source) invocations(ctx context.Context, function functionName, q archive.Query, w *walk) (list invocationList, err error) {
+func (s *Source) invocations(ctx context.Context, function functionName, q archive.Query, w *walk, share *extract.Share) (list invocationList, err error) {
 	limit := int32(s.pageSize)
 	if q.Limit > 0 {
 		limit = min(int32(q.Limit), limit)
@@ -174,7 +180,7 @@ func (s *Source) invocations(ctx context.Context, function functionName, q archi
 		req.IncludePayload = &s.includePayload
 	}
 	records := &recordReader{function: function, keepPayload: s.includePayload}
-	ctx = extract.WithCall(ctx, extract.Call{Function: q.Function.URN, Tries: q.Tries})
+	ctx = extract.WithCall(ctx, extract.Call{Function: q.Function.URN, Tries: q.Tries, Share: share})
 	err = s.client.call(ctx, permissionInvocations, func(sdk *fc.Client) error {
 		_, err := sdk.ListStatefulAsyncInvocationsWithOptions(&function.service, &function.function, req,
 			&fc.ListStatefulAsyncInvocationsHeaders{CommonHeaders: s.headers()}, new(util.RuntimeOptions))

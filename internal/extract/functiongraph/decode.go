@@ -5,9 +5,8 @@ import (
 	"hash/maphash"
 	"io"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"archiver/internal/archive"
+	"archiver/internal/extract"
 	"archiver/internal/extract/answer"
 )
 
@@ -17,6 +16,7 @@ type invocationList struct {
 	pageSummary
 	invocations []archive.Invocation
 	rejected    []archive.Rejected
+	share       *extract.Share // of the budget for answers
 }
 
 // decodeInvocations reads a page of invocations. An error means that the body is
@@ -24,7 +24,7 @@ type invocationList struct {
 // without an error.
 func decodeInvocations(body io.Reader) (l invocationList, err error) {
 	var records recordReader
-	l.pageSummary, err = decodeList(body, "invocations", func(element jsontext.Value) (key string) {
+	l.pageSummary, err = decodeList(body, "invocations", maxInvocations, func(element answer.Element) (key string) {
 		inv, rejected := records.read(element)
 		if rejected != nil {
 			l.rejected = append(l.rejected, *rejected)
@@ -50,9 +50,9 @@ type functionList struct {
 func decodeFunctions(body io.Reader) (l functionList, err error) {
 	var objects answer.ObjectReader
 	var texts answer.TextReader
-	l.pageSummary, err = decodeList(body, "functions", func(element jsontext.Value) (key string) {
+	l.pageSummary, err = decodeList(body, "functions", maxFunctions, func(element answer.Element) (key string) {
 		var f archive.Function
-		for name, value := range objects.Members(element) {
+		for name, value := range objects.Members(element.Value) {
 			if value.Kind() != '"' {
 				continue
 			}
@@ -80,32 +80,32 @@ func decodeFunctions(body io.Reader) (l functionList, err error) {
 // (in the object, or in its page_info). An absent list is empty if there is a count, and
 // so is a list that is null if there is a count or a marker, of any value. Any other
 // object is an answer.MissingListError.
-// element decodes an element, and returns a key by which a page that comes again
-// is recognized.
-func decodeList(body io.Reader, name string, element func(jsontext.Value) (key string)) (pageSummary, error) {
+// pageSize is the number of elements of the largest page. element decodes an element, and
+// returns a key by which a page that comes again is recognized.
+func decodeList(body io.Reader, name string, pageSize int, element func(answer.Element) (key string)) (pageSummary, error) {
 	page := pageSummary{count: -1, next: -1}
 	var keys maphash.Hash
 	keys.SetSeed(digestSeed)
 	listed, null, paged := false, false, false
-	err := answer.ReadObject(body, func(member string, d *jsontext.Decoder) error {
+	err := answer.ReadObject(body, func(member string, r *answer.Reader) error {
 		paged = paged || member == "count" || member == "next_marker" || member == "page_info"
 		switch member {
 		case name:
-			isNull := d.PeekKind() == 'n'
+			isNull := r.PeekKind() == 'n'
 			listed, null = listed || !isNull, null || isNull
-			return answer.ReadElements(d, name, func(value jsontext.Value) {
+			return answer.ReadElements(r, name, answer.MaxElements*pageSize, func(e answer.Element) {
 				page.elements++
-				_, _ = keys.WriteString(element(value))
+				_, _ = keys.WriteString(element(e))
 				_ = keys.WriteByte(0)
 			})
 		case "count":
-			return decodeInteger(d, &page.count)
+			return decodeInteger(r, &page.count)
 		case "next_marker":
-			return decodeInteger(d, &page.next)
+			return decodeInteger(r, &page.next)
 		case "page_info":
-			return decodePageInfo(d, &page.next)
+			return decodePageInfo(r, &page.next)
 		}
-		return d.SkipValue()
+		return r.SkipValue()
 	})
 	if err == nil && !listed && page.count < 0 && !(null && paged) {
 		err = &answer.MissingListError{Name: name, Null: null}
@@ -114,8 +114,8 @@ func decodeList(body io.Reader, name string, element func(jsontext.Value) (key s
 	return page, err
 }
 
-func decodePageInfo(d *jsontext.Decoder, next *int) error {
-	value, err := d.ReadValue()
+func decodePageInfo(r *answer.Reader, next *int) error {
+	value, err := r.ReadValue()
 	if err != nil {
 		return err
 	}
@@ -130,8 +130,8 @@ func decodePageInfo(d *jsontext.Decoder, next *int) error {
 
 // decodeInteger reads an integer, or a string that holds one. Any other value,
 // also null, sets n to -1, as if the member were absent.
-func decodeInteger(d *jsontext.Decoder, n *int) error {
-	value, err := d.ReadValue()
+func decodeInteger(r *answer.Reader, n *int) error {
+	value, err := r.ReadValue()
 	if err != nil {
 		return err
 	}

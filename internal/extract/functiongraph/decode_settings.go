@@ -27,7 +27,7 @@ type settingList struct {
 
 func decodeSettings(body io.Reader) (l settingList, err error) {
 	var settings settingReader
-	l.pageSummary, err = decodeList(body, "async_invoke_configs", func(element jsontext.Value) (key string) {
+	l.pageSummary, err = decodeList(body, "async_invoke_configs", maxSettings, func(element answer.Element) (key string) {
 		s, rejected := settings.read(element)
 		if rejected != nil {
 			l.rejected = append(l.rejected, *rejected)
@@ -47,11 +47,12 @@ type settingReader struct {
 
 // read decodes one element, or rejects it if it has no valid URN. Other fields
 // that cannot be read are in Raw, with the whole element.
-func (r *settingReader) read(element jsontext.Value) (archive.Setting, *archive.Rejected) {
+func (r *settingReader) read(e answer.Element) (archive.Setting, *archive.Rejected) {
 	s := archive.Setting{MaxEventAge: -1, MaxRetries: -1}
-	if rejected := answer.CheckElement(element); rejected != nil {
+	if rejected := e.Unreadable(); rejected != nil {
 		return s, rejected
 	}
+	element := e.Value
 	reason := "func_urn is absent"
 	for name, value := range r.objects.Members(element) {
 		switch string(name) {

@@ -2,8 +2,11 @@ package functiongraph
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
+
+	"archiver/internal/extract"
 )
 
 // A prefetcher reads the pages of one query, and starts the calls of the next
@@ -14,10 +17,12 @@ import (
 // The pager has the last word. When the pager continues at another offset, or
 // ends the list, the prefetcher cancels the calls beyond. The prefetcher asks for
 // no offset beyond the count, so a list that does not change takes as many calls
-// as without prefetching.
+// as without prefetching. A page that is large is asked for again in its turn: one that
+// is held and not yet the next page could keep the next page from being read.
 type prefetcher struct {
-	// fetch reads the page at an offset, and calls started when the call is under way.
-	fetch func(ctx context.Context, offset int, started func()) (invocationList, error)
+	// fetch reads the page at an offset, and calls started when the call is under way. early
+	// is set if it is not the next page.
+	fetch func(ctx context.Context, offset int, early bool, started func()) (invocationList, error)
 	// allowed reports whether one more call may start early; nil means never.
 	// slotFreed receives a value when it is worth asking again.
 	allowed   func() bool
@@ -26,7 +31,7 @@ type prefetcher struct {
 	queue    []*pageCall // in page order; the first is the next page
 	step     int         // distance of the next offsets; 0 if unknown
 	end      int         // the count: no page begins at or after it
-	disabled bool        // a prediction was wrong; prefetch no more
+	disabled bool        // a prediction was wrong, or pages are large; prefetch no more
 }
 
 // A pageCall is a call for one page.
@@ -53,6 +58,13 @@ func (f *prefetcher) next(ctx context.Context, offset int) (invocationList, erro
 			continue
 		case <-first.done:
 		}
+		if errors.Is(first.err, extract.ErrEarly) {
+			f.cancelAll()
+			f.step, f.disabled = 0, true
+			f.start(ctx, offset)
+			first = f.queue[0]
+			continue
+		}
 		first.cancel()
 		f.queue = slices.Delete(f.queue, 0, 1)
 		return first.list, first.err
@@ -76,7 +88,8 @@ func (f *prefetcher) start(ctx context.Context, offset int) {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &pageCall{offset: offset, cancel: cancel, started: make(chan struct{}), done: make(chan struct{})}
 	var previous chan struct{}
-	if n := len(f.queue); n > 0 {
+	early := len(f.queue) > 0
+	if n := len(f.queue); early {
 		previous = f.queue[n-1].started
 	}
 	f.queue = append(f.queue, p)
@@ -92,7 +105,7 @@ func (f *prefetcher) start(ctx context.Context, offset int) {
 				return
 			}
 		}
-		p.list, p.err = f.fetch(ctx, offset, started)
+		p.list, p.err = f.fetch(ctx, offset, early, started)
 	}()
 }
 
@@ -116,6 +129,7 @@ func (f *prefetcher) cancelAll() {
 	}
 	for _, p := range f.queue {
 		<-p.done
+		p.list.share.Release()
 	}
 	f.queue = nil
 }

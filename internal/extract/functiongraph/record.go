@@ -27,11 +27,12 @@ type recordReader struct {
 // read decodes one element (page: Querying Asynchronous Invocation Requests,
 // Table 5), or rejects it if it cannot be stored as a row. read keeps no
 // reference to the element.
-func (r *recordReader) read(element jsontext.Value) (archive.Invocation, *archive.Rejected) {
+func (r *recordReader) read(e answer.Element) (archive.Invocation, *archive.Rejected) {
 	var inv archive.Invocation
-	if rejected := answer.CheckElement(element); rejected != nil {
+	if rejected := e.Unreadable(); rejected != nil {
 		return inv, rejected
 	}
+	element := e.Value
 	var extra answer.ExtraFields
 	startKind := answer.TimeRead // or absent
 	idReason, status := "request_id is absent", ""

@@ -137,6 +137,7 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 				pages.advanced(start, list.elements, list.count, p)
 			}
 			if err != nil {
+				list.share.Release()
 				yield(archive.Page{}, goneOr(err))
 				return
 			}
@@ -144,9 +145,13 @@ func (s *Source) Pages(ctx context.Context, q archive.Query) iter.Seq2[archive.P
 				Invocations: list.invocations, Rejected: list.rejected,
 				Count: list.count, Next: s.CursorAt(p.offset), Last: p.last, Ahead: len(pages.queue),
 			}
+			if list.share.Large() {
+				page.Free = list.share.Release
+			}
 			if !yield(page, nil) {
 				return
 			}
+			page.Release()
 		}
 	}
 }
@@ -162,17 +167,20 @@ func (s *Source) prefetcher(q archive.Query, pageSize int) *prefetcher {
 	if slices.Contains(Statuses, q.Status) {
 		status = &q.Status
 	}
-	fetch := func(ctx context.Context, offset int, started func()) (invocationList, error) {
+	fetch := func(ctx context.Context, offset int, early bool, started func()) (invocationList, error) {
 		marker := strconv.Itoa(offset)
 		newDef := func() *def.HttpRequestDef {
 			started()
 			return functiongraph.GenReqDefForListAsyncInvocations()
 		}
-		ctx = extract.WithCall(ctx, extract.Call{Function: q.Function.URN, Tries: q.Tries})
-		return call(ctx, s.client, newDef, &model.ListAsyncInvocationsRequest{
+		share := new(extract.Share)
+		ctx = extract.WithCall(ctx, extract.Call{Function: q.Function.URN, Tries: q.Tries, Share: share, Early: early})
+		list, err := call(ctx, s.client, newDef, &model.ListAsyncInvocationsRequest{
 			FunctionUrn: q.Function.URN, RequestId: requestID, Status: status, Marker: &marker, Limit: &limit,
 			QueryBeginTime: &from, QueryEndTime: &to, ContentType: contentType,
 		}, permissionInvocations, decodeInvocations)
+		list.share = share
+		return list, err
 	}
 	return &prefetcher{fetch: fetch, allowed: q.Ahead, slotFreed: q.Freed}
 }

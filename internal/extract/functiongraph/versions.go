@@ -11,7 +11,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/def"
 	functiongraph "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2/model"
@@ -153,9 +152,9 @@ type versionList struct {
 func decodeVersions(body io.Reader) (l versionList, err error) {
 	var objects answer.ObjectReader
 	var texts answer.TextReader
-	l.pageSummary, err = decodeList(body, "versions", func(element jsontext.Value) (key string) {
+	l.pageSummary, err = decodeList(body, "versions", maxVersions, func(element answer.Element) (key string) {
 		var urn, version string
-		for name, value := range objects.Members(element) {
+		for name, value := range objects.Members(element.Value) {
 			switch {
 			case value.Kind() != '"' && value.Kind() != '0':
 			case string(name) == "func_urn":
@@ -187,9 +186,9 @@ func invalidInVersion(r rune) bool {
 func decodeAliases(body io.Reader) (aliases []archive.Alias, err error) {
 	var objects answer.ObjectReader
 	var texts answer.TextReader
-	listed, err := answer.ReadList(body, func(element jsontext.Value) {
+	listed, err := answer.ReadList(body, func(element answer.Element) {
 		var a archive.Alias
-		for name, value := range objects.Members(element) {
+		for name, value := range objects.Members(element.Value) {
 			switch {
 			case string(name) == "additional_version_weights" && value.Kind() == '{':
 				a.Additional = answer.StorableValue(value)

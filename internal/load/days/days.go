@@ -1,5 +1,6 @@
-// Package days keeps one table for each UTC day of invocations: it creates the
-// tables, drops old ones (retention), and makes their indexes and statistics.
+// Package days keeps the partitions of settled invocations, one table for each UTC day
+// and, for what is older than two months, for each month: it creates the tables, merges
+// days into months, drops old ones (retention), and makes their indexes and statistics.
 package days
 
 import (
@@ -24,24 +25,31 @@ type Days struct {
 	db    *pg.DB
 	mu    sync.Mutex
 	known map[time.Time]bool
+	clock archive.Clock // nil: no month is old
 }
 
 // New is the days of the archive in the database.
 func New(db *pg.DB) *Days { return &Days{db: db, known: make(map[time.Time]bool)} }
 
-// day is the UTC day of a time, the unit of partitions.
-func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
+// oldAfter is how long after its end a month is old.
+const oldAfter = 31 * 24 * time.Hour
 
-// dayNumber is the second key of a day's lock: days since 1970.
-func dayNumber(d time.Time) int32 { return int32(d.Unix() / int64(24*time.Hour/time.Second)) }
+// UseClock makes Days keep the days of old months in one table each, so that an archive
+// of years has few partitions: a query that cannot tell its days while it is planned
+// locks and plans all of them. At most 62 days before today have tables of their own,
+// because inserts into a small table are faster. Without a clock, all days have.
+func (s *Days) UseClock(clock archive.Clock) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clock = clock
+}
 
-const dayPrefix, dayLayout = "invocations_", "20060102"
-
-// tableOf is the name of a day's table, without its schema.
-func tableOf(d time.Time) string { return dayPrefix + d.Format(dayLayout) }
-
-// inDays is the name of a day's table with its schema, quoted.
-func inDays(db *pg.DB, table string) string { return pgx.Identifier{db.Schema.Days, table}.Sanitize() }
+// isOld reports whether all days of a month are to be in one table.
+func (s *Days) isOld(month part) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clock != nil && month.to.Before(s.clock.Now().Add(-oldAfter))
+}
 
 // Ensure creates the tables of all days that the invocations start on. A commit
 // calls Ensure before its transaction, so that the transaction, which holds locks,
@@ -97,43 +105,46 @@ func (s *Days) Forget() {
 	clear(s.known)
 }
 
-// A dayState is the state of a day's table.
-type dayState struct {
+// A state is the state of a part's table.
+type state struct {
 	attached bool // to invocations_dated
 	pending  bool // attached, and a DETACH … CONCURRENTLY of the table has begun
 	closed   bool // emptied by retention: see retention.empty
 	bytes    int64
 }
 
-// selectTables selects the tables of days with their state.
+// open reports whether the table takes rows.
+func (s state) open() bool { return s.attached && !s.pending && !s.closed }
+
+// selectTables selects the tables of parts with their state.
 //
 //go:embed tables.sql
 var selectTables string
 
-// stateOf is the state of a day's table. The caller holds the day's lock.
-func stateOf(ctx context.Context, tx pgx.Tx, d time.Time) (dayState, error) {
-	found, err := collectStates(ctx, tx, `SELECT * FROM (`+selectTables+`) AS d WHERE relname = $1`, tableOf(d))
-	return found[d], err
+// statesOf are the states, without bytes, of the parts of a month that have a table: the
+// month, or days. The caller holds the lock of the part that it changes.
+func statesOf(ctx context.Context, tx pgx.Tx, month part) (map[part]state, error) {
+	// The size of a table is known only to those who may lock it.
+	return collectStates(ctx, tx, `SELECT relname, attached, pending, closed, 0 FROM (`+selectTables+`) AS d WHERE starts_with(relname, $1)`, month.name())
 }
 
-// states are the states of all days that have a table.
-func (s *Days) states(ctx context.Context) (map[time.Time]dayState, error) {
-	return collectStates(ctx, s.db.Pool, selectTables)
+// states are the states of all parts that have a table.
+func (s *Days) states(ctx context.Context) (map[part]state, error) {
+	return collectStates(ctx, s.db.Pool, `SELECT relname, attached, pending, closed, pg_total_relation_size(oid) FROM (`+selectTables+`) AS d`)
 }
 
-// collectStates skips tables that are not named like a day's: an operator may have
-// attached them.
-func collectStates(ctx context.Context, q pg.Querier, sql string, args ...any) (map[time.Time]dayState, error) {
+// collectStates skips tables that are not named like a part's.
+func collectStates(ctx context.Context, q pg.Querier, sql string, args ...any) (map[part]state, error) {
 	rows, err := q.Query(ctx, sql, args...) //nolint:rowserrcheck // pgx.ForEachRow returns rows.Err
 	if err != nil {
 		return nil, fmt.Errorf("select days: %w", err)
 	}
-	found := make(map[time.Time]dayState)
+	found := make(map[part]state)
 	var name string
-	var s dayState
+	var s state
 	_, err = pgx.ForEachRow(rows, []any{&name, &s.attached, &s.pending, &s.closed, &s.bytes}, func() error {
-		if d, err := time.Parse(dayPrefix+dayLayout, name); err == nil {
-			found[d] = s
+		if p, ok := partNamed(name); ok {
+			found[p] = s
 		}
 		return nil
 	})

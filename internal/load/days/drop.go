@@ -5,7 +5,6 @@ import (
 	_ "embed" // statements
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
@@ -41,23 +40,26 @@ func retry(f func() error) (err error) {
 	return err
 }
 
-// drop takes both steps of a day.
-func (r *retention) drop(ctx context.Context, d time.Time) error {
-	return r.locked(ctx, d, func() error {
-		if err := retry(func() error { return r.empty(ctx, d) }); err != nil {
+// drop takes both steps of a day or month. A day in the table of a month that is kept
+// has only the first step.
+func (r *retention) drop(ctx context.Context, o OldDay) error {
+	return r.locked(ctx, o.in, func() error {
+		err := retry(func() error { return r.empty(ctx, o) })
+		if err != nil || o.in != o.part {
 			return err
 		}
-		return retry(func() error { return r.dropTable(ctx, d) })
+		return retry(func() error { return r.dropTable(ctx, o.in) })
 	})
 }
 
-// locked calls f under the lock of the day.
-func (r *retention) locked(ctx context.Context, d time.Time, f func() error) error {
-	if _, err := r.conn.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, pg.DayLocks, dayNumber(d)); err != nil {
+// locked calls f under the lock of a part.
+func (r *retention) locked(ctx context.Context, p part, f func() error) error {
+	class, number := p.lock()
+	if _, err := r.conn.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, class, number); err != nil {
 		return fmt.Errorf("lock: %w", err)
 	}
 	err := f()
-	_, unlocked := r.conn.Exec(ctx, `SELECT pg_advisory_unlock($1, $2)`, pg.DayLocks, dayNumber(d))
+	_, unlocked := r.conn.Exec(ctx, `SELECT pg_advisory_unlock($1, $2)`, class, number)
 	if err == nil && unlocked != nil {
 		err = fmt.Errorf("unlock: %w", unlocked)
 	}
@@ -70,26 +72,27 @@ func (r *retention) locked(ctx context.Context, d time.Time, f func() error) err
 //
 // pg/locks.go tells the order of locks. empty locks the day's table out of this
 // order, and gives up after lockPatience.
-func (r *retention) empty(ctx context.Context, d time.Time) error {
+func (r *retention) empty(ctx context.Context, o OldDay) error {
 	var rows, bytes int64
 	err := pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
 		// Counting figures reads the day's table.
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, pg.FiguresLock); err != nil {
 			return fmt.Errorf("wait for its figures: %w", err)
 		}
-		state, err := stateOf(ctx, tx, d)
+		states, err := statesOf(ctx, tx, monthOf(o.in.from))
 		if err != nil {
 			return err
 		}
-		table := inDays(r.db, tableOf(d))
-		open := state.attached && !state.pending && !state.closed
-		if open {
-			bytes = state.bytes
+		table, whole := o.in.table(r.db), o.in == o.part && states[o.in].open()
+		if whole {
 			if _, err := tx.Exec(ctx, `LOCK TABLE `+table+` IN ACCESS EXCLUSIVE MODE`); err != nil {
 				return fmt.Errorf("wait for its readers: %w", err)
 			}
+			if err := tx.QueryRow(ctx, `SELECT pg_total_relation_size($1::text::regclass)`, table).Scan(&bytes); err != nil {
+				return fmt.Errorf("measure its table: %w", err)
+			}
 		}
-		taken, err := takeClaims(ctx, tx, d, nil)
+		taken, err := takeClaims(ctx, tx, o.part, nil)
 		if err != nil {
 			return err
 		}
@@ -98,50 +101,64 @@ func (r *retention) empty(ctx context.Context, d time.Time) error {
 		}
 		// Commits that ended since may have begun walks through the day. Now no
 		// commit can begin one.
-		if _, err := takeClaims(ctx, tx, d, taken); err != nil {
+		if _, err := takeClaims(ctx, tx, o.part, taken); err != nil {
 			return err
 		}
-		if err := figures.FreezeDay(ctx, tx, d); err != nil {
-			return err
-		}
-		if rows, err = deleteDay(ctx, tx, d); err != nil {
-			return err
-		}
-		if open {
-			_, err = tx.Exec(ctx, `TRUNCATE `+table+`; ALTER TABLE `+table+` ADD CONSTRAINT `+closedName+` CHECK (false)`)
-			if err != nil {
-				return fmt.Errorf("empty its table: %w", err)
+		for _, d := range o.part.days() {
+			if err := figures.FreezeDay(ctx, tx, d); err != nil {
+				return err
 			}
+		}
+		if rows, err = deletePart(ctx, tx, o.part); err != nil {
+			return err
+		}
+		switch {
+		case whole:
+			_, err = tx.Exec(ctx, `TRUNCATE `+table+`; ALTER TABLE `+table+` ADD CONSTRAINT `+closedName+` CHECK (false)`)
+		case o.in != o.part && states[o.in].open():
+			err = deleteRows(ctx, r.db, tx, o)
+		}
+		if err != nil {
+			return fmt.Errorf("empty its table: %w", err)
 		}
 		return nil
 	})
 	if err == nil && (rows > 0 || bytes > 0) {
-		r.db.Log.Info("day dropped", "day", d.Format(time.DateOnly), "rows", rows, "bytes", bytes)
+		r.db.Log.Info("day dropped", "day", o.String(), "rows", rows, "bytes", bytes)
 	}
+	return err
+}
+
+// deleteRows deletes the rows of a day from the table of its month. That takes as long
+// as it takes: commits wait.
+func deleteRows(ctx context.Context, db *pg.DB, tx pgx.Tx, o OldDay) error {
+	if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM `+o.in.table(db)+` WHERE start_time >= $1 AND start_time < $2`, o.part.from, o.part.to)
 	return err
 }
 
 //go:embed takeclaims.sql
 var takeClaimsOfWalks string
 
-// takeClaims takes the claims of functions that have a walk through the day, except
+// takeClaims takes the claims of functions that have a walk through the part, except
 // claims that are already taken.
-func takeClaims(ctx context.Context, tx pgx.Tx, d time.Time, taken []int32) ([]int32, error) {
+func takeClaims(ctx context.Context, tx pgx.Tx, p part, taken []int32) ([]int32, error) {
 	return pg.CollectBy(ctx, tx, pgx.RowTo[int32], "the claims of its walks", takeClaimsOfWalks,
-		pg.Args{"from": d, "to": d.AddDate(0, 0, 1), "taken": taken})
+		pg.Args{"from": p.from, "to": p.to, "taken": taken})
 }
 
 //go:embed dropwindows.sql
 var dropWindows string
 
-// deleteDay deletes what belongs to a day outside of its table, and counts the rows
-// of the day. The caller keeps commits out.
-func deleteDay(ctx context.Context, tx pgx.Tx, d time.Time) (rows int64, err error) {
-	to := d.AddDate(0, 0, 1)
+// deletePart deletes what belongs to a part outside of its table, and counts the rows
+// of the part. The caller keeps commits out.
+func deletePart(ctx context.Context, tx pgx.Tx, p part) (rows int64, err error) {
 	if _, err := tx.Exec(ctx, pg.LockAllWindows); err != nil {
 		return 0, fmt.Errorf("wait for writers of its windows: %w", err)
 	}
-	if err := tx.QueryRow(ctx, dropWindows, pg.Args{"from": d, "to": to}).Scan(&rows); err != nil {
+	if err := tx.QueryRow(ctx, dropWindows, pg.Args{"from": p.from, "to": p.to}).Scan(&rows); err != nil {
 		return 0, fmt.Errorf("delete its windows: %w", err)
 	}
 	for _, statement := range []string{
@@ -150,7 +167,7 @@ func deleteDay(ctx context.Context, tx pgx.Tx, d time.Time) (rows int64, err err
 		  WHERE function_id = ANY (ARRAY (SELECT function_id FROM functions)) AND queried_window >= $1 AND queried_window < $2`,
 		`DELETE FROM rejected_records WHERE window_start >= $1 AND window_start < $2`,
 	} {
-		if _, err := tx.Exec(ctx, statement, d, to); err != nil {
+		if _, err := tx.Exec(ctx, statement, p.from, p.to); err != nil {
 			return 0, fmt.Errorf("delete what its windows count: %w", err)
 		}
 	}
@@ -160,16 +177,16 @@ func deleteDay(ctx context.Context, tx pgx.Tx, d time.Time) (rows int64, err err
 // dropTable is the second step. A table that is not closed does not belong to
 // retention. If an operator began to detach it, dropTable finishes this, because no
 // other day can be detached until then.
-func (r *retention) dropTable(ctx context.Context, d time.Time) error {
-	var state dayState
+func (r *retention) dropTable(ctx context.Context, p part) error {
+	var states map[part]state
 	err := pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) (err error) {
-		state, err = stateOf(ctx, tx, d)
+		states, err = statesOf(ctx, tx, monthOf(p.from))
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	table := inDays(r.db, tableOf(d))
+	table, state := p.table(r.db), states[p]
 	switch {
 	case state.pending:
 		_, err = r.conn.Exec(ctx, `ALTER TABLE invocations_dated DETACH PARTITION `+table+` FINALIZE`)

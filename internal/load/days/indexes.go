@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed" // statements
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,7 +13,7 @@ import (
 //go:embed unindexed.sql
 var selectUnindexed string
 
-// indexDays makes the index on functions and times of the days that have rows and
+// index makes the index on functions and times of the days and months that have rows and
 // lack the index. The index takes a few bytes for each 16 blocks, because rows of one
 // function, or of one hour, are inserted together.
 //
@@ -23,21 +22,21 @@ var selectUnindexed string
 // hundredth. Later rows of the day are added to the index.
 //
 // Readers are not blocked. Writers of the same day are blocked while the index is
-// made, and before that at most for the lock_timeout of indexDay. If a writer blocks
-// indexDay, or another process creates or drops the day, the day is left to the next
+// made, and before that at most for the lock_timeout of indexPart. If a writer blocks
+// indexPart, or another process creates or drops the day, the day is left to the next
 // run. A crash leaves days without the index.
-func indexDays(ctx context.Context, db *pg.DB, conn *pgx.Conn) error {
+func index(ctx context.Context, db *pg.DB, conn *pgx.Conn) error {
 	names, err := pg.CollectBy(ctx, conn, pgx.RowTo[string], "days to index", selectUnindexed)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		d, err := time.Parse(dayPrefix+dayLayout, name)
-		if err != nil {
+		p, ok := partNamed(name)
+		if !ok {
 			continue // an operator's table
 		}
-		err = retry(func() error {
-			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return indexDay(ctx, db, tx, d) })
+		err := retry(func() error {
+			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return indexPart(ctx, db, tx, p) })
 		})
 		if err != nil && !isBlocked(err) {
 			return fmt.Errorf("index %s: %w", name, err)
@@ -46,9 +45,10 @@ func indexDays(ctx context.Context, db *pg.DB, conn *pgx.Conn) error {
 	return nil
 }
 
-func indexDay(ctx context.Context, db *pg.DB, tx pgx.Tx, d time.Time) error {
+func indexPart(ctx context.Context, db *pg.DB, tx pgx.Tx, p part) error {
+	class, number := p.lock()
 	var locked bool
-	err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1, $2)`, pg.DayLocks, dayNumber(d)).Scan(&locked)
+	err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1, $2)`, class, number).Scan(&locked)
 	if err != nil || !locked {
 		return err
 	}
@@ -56,8 +56,6 @@ func indexDay(ctx context.Context, db *pg.DB, tx pgx.Tx, d time.Time) error {
 	if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '1500ms'`); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `
-		CREATE INDEX IF NOT EXISTS `+pgx.Identifier{tableOf(d) + "_start_time"}.Sanitize()+` ON `+inDays(db, tableOf(d))+`
-		 USING brin (function_id, start_time) WITH (pages_per_range = 16, autosummarize = on)`)
+	_, err = tx.Exec(ctx, p.byTime(db))
 	return err
 }

@@ -10,7 +10,7 @@ import (
 	"archiver/internal/load/pg"
 )
 
-// storage are the settings of a day's table. Its rows are written within a few runs
+// storage are the settings of a part's table. Its rows are written within a few runs
 // and read for years:
 //
 //   - autovacuum_freeze_min_age: the vacuum after the inserts freezes the pages that
@@ -26,8 +26,9 @@ import (
 // A fillfactor would not help: a changed row is deleted and inserted by COPY.
 const storage = `autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_factor = 0.05`
 
-// makeDay creates the table of a day with the index that keeps request ids unique,
-// and attaches it. indexDays makes the other index at the end of a run.
+// makeDay creates the table of a day, or of its month if the month is old and no day
+// of it has a table, with the index that keeps request ids unique, and attaches it.
+// index makes the other index at the end of a run.
 //
 // CREATE TABLE … PARTITION OF would lock all writers of the parent, and attaching a
 // filled table would lock all readers. Attaching an empty table does neither.
@@ -36,47 +37,63 @@ const storage = `autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_f
 // it again; if not, makeDay drops it and creates a new one. Any other table of this
 // name belongs to an operator, and is attached as it is.
 func (s *Days) makeDay(ctx context.Context, d time.Time) error {
-	name := tableOf(d)
-	table := inDays(s.db, name)
+	p, month := dayOf(d), monthOf(d)
 	return pgx.BeginFunc(ctx, s.db.Pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2)`, pg.DayLocks, dayNumber(d)); err != nil {
-			return fmt.Errorf("lock: %w", err)
-		}
-		state, err := stateOf(ctx, tx, d)
-		if err != nil {
-			return err
-		}
-		var statements []string
-		if state.closed || state.pending {
-			// These statements wait for readers of the day. A reader may take hours.
-			statements = append(statements, `SET LOCAL lock_timeout = '10s'`)
-		}
-		if state.pending {
-			statements = append(statements, `ALTER TABLE invocations_dated DETACH PARTITION `+table+` FINALIZE`)
-		}
-		switch attached := state.attached && !state.pending; {
-		case attached && state.closed:
-			statements = append(statements, `ALTER TABLE `+table+` DROP CONSTRAINT `+closedName)
-		case attached:
-		default:
-			if state.closed {
-				statements = append(statements, `DROP TABLE `+table)
+		var states map[part]state
+		for _, locked := range []part{p, month} {
+			class, number := locked.lock()
+			_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2)`, class, number)
+			if err != nil {
+				return fmt.Errorf("lock: %w", err)
 			}
-			// The bounds of a partition must be constants, not parameters.
-			const layout = "'2006-01-02 15:04:05+00'"
-			from, to := d.Format(layout), d.AddDate(0, 0, 1).Format(layout)
-			statements = append(statements,
-				`CREATE TABLE IF NOT EXISTS `+table+` (LIKE invocations INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
-					WITH (`+storage+`)`,
-				`ALTER TABLE `+table+` REPLICA IDENTITY FULL`, // see 00007_replicaidentity.sql
-				`CREATE UNIQUE INDEX IF NOT EXISTS `+pgx.Identifier{name + "_request_id"}.Sanitize()+` ON `+table+` (request_id)`,
-				`ALTER TABLE invocations_dated ATTACH PARTITION `+table+` FOR VALUES FROM (`+from+`) TO (`+to+`)`)
+			if states, err = statesOf(ctx, tx, month); err != nil {
+				return err
+			}
+			if states[p].attached {
+				break // Merge takes the locks of all days
+			}
 		}
-		for _, statement := range statements {
+		if s.inMonth(states, month) {
+			p = month
+		}
+		for _, statement := range makes(s.db, p, states[p]) {
 			if _, err := tx.Exec(ctx, statement); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// inMonth reports whether the days of a month are, or are to be, in one table.
+func (s *Days) inMonth(states map[part]state, month part) bool {
+	if states[month].attached {
+		return true
+	}
+	for p, is := range states {
+		if p != month && is.attached {
+			return false // Merge puts these days into one table later
+		}
+	}
+	return s.isOld(month)
+}
+
+// makes are the statements that make a part's table take rows.
+func makes(db *pg.DB, p part, is state) (statements []string) {
+	if is.closed || is.pending {
+		// These statements wait for readers of the part. A reader may take hours.
+		statements = append(statements, `SET LOCAL lock_timeout = '10s'`)
+	}
+	if is.pending {
+		statements = append(statements, `ALTER TABLE invocations_dated DETACH PARTITION `+p.table(db)+` FINALIZE`)
+	}
+	switch attached := is.attached && !is.pending; {
+	case attached && is.closed:
+		return append(statements, `ALTER TABLE `+p.table(db)+` DROP CONSTRAINT `+closedName)
+	case attached:
+		return statements
+	case is.closed:
+		statements = append(statements, `DROP TABLE `+p.table(db))
+	}
+	return append(statements, p.create(db), p.unique(db), p.attach(db))
 }

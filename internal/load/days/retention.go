@@ -34,6 +34,9 @@ import (
 // run tries again. A transaction that took its snapshot before the day was emptied
 // and reads the day afterwards finds it empty.
 //
+// A month with one table is dropped in the same steps once all of it is old. Before, the
+// rows of its old days are deleted one day at a time, in one step.
+//
 // Records in flight stay, and so do their windows, as if they had been found by
 // chance.
 const (
@@ -51,27 +54,31 @@ const (
 	maxFailed = 3 // days that fail before all others are left to the next run
 )
 
-// An OldDay is a day that retention is to drop.
+// An OldDay is a day that retention is to drop, or a month if all of it is to be dropped
+// and it has one table.
 type OldDay struct {
-	Day       time.Time
-	Partition string // empty if only windows are left
-	Rows      int64  // as the windows count them: with undated records, without those in flight
-	Bytes     int64
+	Day       time.Time // of a month, its first day
+	Partition string    // in which its rows are; empty if only windows are left
+	Rows      int64     // as the windows count them: with undated records, without those in flight
+	Bytes     int64     // of the table; 0 for a day in the table of a month, which stays
+
+	part      // what is dropped
+	in   part // whose table the rows are in
 }
 
 //go:embed old.sql
 var selectOld string
 
-// Older are the days that ended before the given time, oldest first.
+// Older are the days and months that ended before the given time, oldest first.
 func (s *Days) Older(ctx context.Context, before time.Time) ([]OldDay, error) {
 	states, err := s.states(ctx)
 	if err != nil {
 		return nil, err
 	}
-	older := make(map[time.Time]OldDay)
-	for d, state := range states {
-		if d.Before(day(before)) {
-			older[d] = OldDay{Day: d, Partition: tableOf(d), Bytes: state.bytes}
+	older := make(map[part]OldDay)
+	for p, is := range states {
+		if !p.to.After(day(before)) {
+			older[p] = OldDay{Day: p.from, Partition: p.name(), Bytes: is.bytes, part: p, in: p}
 		}
 	}
 	type dayRows struct {
@@ -83,11 +90,21 @@ func (s *Days) Older(ctx context.Context, before time.Time) ([]OldDay, error) {
 		return nil, err
 	}
 	for _, c := range counted {
-		o := older[c.Day.UTC()]
-		o.Day, o.Rows = c.Day.UTC(), c.Rows
-		older[o.Day] = o
+		p, month := dayOf(c.Day.UTC()), monthOf(c.Day.UTC())
+		if _, old := older[month]; old {
+			p = month
+		}
+		o, found := older[p]
+		if !found {
+			o = OldDay{Day: p.from, part: p, in: p}
+			if states[month].attached {
+				o.Partition, o.in = month.name(), month
+			}
+		}
+		o.Rows += c.Rows
+		older[p] = o
 	}
-	return slices.SortedFunc(maps.Values(older), func(a, b OldDay) int { return a.Day.Compare(b.Day) }), nil
+	return slices.SortedFunc(maps.Values(older), func(a, b OldDay) int { return a.from.Compare(b.from) }), nil
 }
 
 // A retention is one pass of one process over the old days.
@@ -129,16 +146,15 @@ func (s *Days) Retain(ctx context.Context, before time.Time) error {
 	var failed error
 	left := 0
 	for i, o := range older {
-		name := o.Day.Format(time.DateOnly)
-		err := r.drop(ctx, o.Day)
+		err := r.drop(ctx, o)
 		if err == nil {
 			continue
 		}
-		err = fmt.Errorf("drop the day %s: %w", name, err)
+		err = fmt.Errorf("drop the day %s: %w", o, err)
 		if !isBlocked(err) {
 			return err
 		}
-		s.db.Log.Warn("day could not be dropped, the next run tries again", "day", name, "error", err)
+		s.db.Log.Warn("day could not be dropped, the next run tries again", "day", o.String(), "error", err)
 		failed = err
 		if left++; left == maxFailed {
 			left += len(older) - i - 1
@@ -159,13 +175,13 @@ func (r *retention) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for d, state := range states {
-		if !state.pending {
+	for p, is := range states {
+		if !is.pending {
 			continue
 		}
-		err := r.locked(ctx, d, func() error { return r.dropTable(ctx, d) })
+		err := r.locked(ctx, p, func() error { return r.dropTable(ctx, p) })
 		if err != nil && !isBlocked(err) {
-			return fmt.Errorf("finish dropping the day %s: %w", d.Format(time.DateOnly), err)
+			return fmt.Errorf("finish dropping the day %s: %w", p, err)
 		}
 	}
 	return nil

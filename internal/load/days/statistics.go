@@ -30,7 +30,7 @@ func (s *Days) Analyze(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	if err := indexDays(ctx, s.db, conn); err != nil {
+	if err := index(ctx, s.db, conn); err != nil {
 		return err
 	}
 	names, err := pg.CollectBy(ctx, conn, pgx.RowTo[string], "what to analyze", selectChanged)

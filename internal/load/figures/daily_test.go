@@ -11,8 +11,9 @@ import (
 	"archiver/internal/load/loadtest"
 )
 
-// Each day since the first planned one has a row, with or without records. It counts
-// the complete hours, without hours for which the source kept nothing.
+// Each day from the first to the last planned one has a row, with or without records. It
+// counts the complete hours, without hours for which the source kept nothing. Other days
+// have a row if they have records, however far away they are.
 func TestFunctionDaily(t *testing.T) {
 	t.Parallel()
 	a := loadtest.New(t, load.New)
@@ -24,15 +25,22 @@ func TestFunctionDaily(t *testing.T) {
 	b := loadtest.LastPage(loadtest.Hours(loadtest.Today.AddDate(0, 0, 3).Add(archive.Hour), 1), loadtest.Noted)
 	b.Outcome = &archive.Outcome{State: archive.StateFailed, Err: "down"}
 	loadtest.Commit(t, c, b)
-	// Found by chance, before the first planned window.
-	loadtest.Commit(t, c, loadtest.Page(loadtest.Hours(loadtest.Today, 30), loadtest.Noted, loadtest.Record("early", archive.StatusDiscard, loadtest.Hour(-30))))
+	// Found by chance, outside of the planned windows.
+	loadtest.Commit(t, c, loadtest.Page(loadtest.Hours(loadtest.Today, 30), loadtest.Noted, loadtest.Record("early", archive.StatusDiscard, loadtest.Hour(-30)),
+		loadtest.Record("late", archive.StatusSuccess, loadtest.Hour(300*24))))
+	a.Exec(`
+		INSERT INTO daily_figures (function_id, day, records, success, fail, discard, in_flight, other)
+		SELECT function_id, day, 1, 1, 0, 0, 0, 0
+		  FROM functions, unnest('{1970-01-01,9999-12-31}'::date[]) AS day
+		 WHERE function_name = 'f'`)
 	a.CountFigures()
 	daily := func() []string {
 		return a.Rows(`SELECT day, records, fail, discard, in_flight, failure_rate, round(p95_seconds::numeric, 1), complete_hours FROM function_daily ORDER BY day`)
 	}
 	want := []string{
-		"(2026-03-12,1,0,1,0,1,,0)", "(2026-03-13,0,0,0,0,,,0)", "(2026-03-14,3,1,0,1,0.5,1.0,24)",
+		"(1970-01-01,1,0,0,0,0,,0)", "(2026-03-12,1,0,1,0,1,,0)", "(2026-03-14,3,1,0,1,0.5,1.0,24)",
 		"(2026-03-15,0,0,0,0,,,6)", "(2026-03-16,0,0,0,0,,,0)", "(2026-03-17,0,0,0,0,,,1)",
+		"(2027-01-08,1,0,0,0,0,,0)", "(9999-12-31,1,0,0,0,0,,0)",
 	}
 	if diff := cmp.Diff(want, daily()); diff != "" {
 		t.Errorf("days (-want +got):\n%s", diff)

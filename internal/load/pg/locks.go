@@ -22,8 +22,10 @@ package pg
 // lock_timeout is shorter than deadlock_timeout, so they give up before PostgreSQL
 // cancels a commit.
 //
-// The lock of a day is held while the day's table is created, dropped or indexed.
-// A commit creates its days before it takes any of the locks above.
+// The lock of a day or a month is held while its table is created, dropped or indexed.
+// A new table is created under the locks of its day and then of its month, and days are
+// merged under the locks of their month and of all its days. A commit creates its days
+// before it takes any of the locks above.
 const (
 	// OwnerLocks is the class of the locks that show which processes are alive; the
 	// second key is DB.Owner.
@@ -32,6 +34,10 @@ const (
 	// DayLocks is the class of the locks of days; the second key is the number of
 	// the day since 1970.
 	DayLocks = 0x61727074 // "arpt"
+
+	// MonthLocks is the class of the locks of months; the second key is the number of
+	// the month since 1970.
+	MonthLocks = 0x6172706d // "arpm"
 
 	// CommitLock keeps all other commits out while a commit is tried again.
 	CommitLock int64 = 0x61726368636f6d6d // "archcomm"

@@ -4,7 +4,7 @@
 -- The partitions of invocations get FULL rather than their unique index: published
 -- through the root, a subscriber's table can then have any key, or none. The whole old
 -- row is in the WAL only with wal_level = logical, and only of rows that are deleted.
--- internal/load/days/partition.go sets the same for each day.
+-- internal/load/days/part.go sets the same for each day and month.
 
 -- +goose Up
 
@@ -23,7 +23,21 @@ END
 $$;
 -- +goose StatementEnd
 
+COMMENT ON SCHEMA archiver_days IS
+    'Partitions of invocations: one for each UTC day, or month if it is older than two months; one for requests in flight, one for requests that never started.';
+COMMENT ON TABLE invocations IS
+    'One row for each request, partitioned by the day or month of its start. The view invocation_history adds the names of functions.';
+COMMENT ON TABLE archiver_days.invocations_dated IS
+    'Requests that ended and have a start: one partition for each UTC day, or month if it is older than two months.';
+
 -- +goose Down
+
+COMMENT ON TABLE archiver_days.invocations_dated IS
+    'Requests that ended and have a start: one partition for each UTC day.';
+COMMENT ON TABLE invocations IS
+    'One row for each request, partitioned by the day of its start. The view invocation_history adds the names of functions.';
+COMMENT ON SCHEMA archiver_days IS
+    'Partitions of invocations: one for each UTC day, one for requests in flight, one for requests that never started.';
 
 -- +goose StatementBegin
 DO $$

@@ -1,0 +1,97 @@
+package extract
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// Memory that answers take at most in this process, in bytes.
+const (
+	// Budget is what all answers take together, until their records are committed.
+	Budget = 256 << 20
+
+	// inHand is the part of Budget for small answers that wait for their commit: two for
+	// each call of the default concurrency.
+	inHand = 16 * smallAnswer
+
+	// smallAnswer is how much of a body each call may read.
+	smallAnswer = 4 << 20
+
+	// LargeAnswer is what a longer body takes: its records, the element that is decoded, and
+	// what the commit adds.
+	LargeAnswer = 128 << 20
+)
+
+// budget is shared by all calls of the process. No call waits for more of it while it has
+// some, so calls cannot block each other: a call whose answer turns out to be large is
+// ended, gives back its share, waits for a large one, and is made again.
+var budget = semaphore.NewWeighted(Budget - inHand)
+
+var (
+	// errLarge ends an attempt whose answer needs a large share of the budget.
+	errLarge = errors.New("the answer is large")
+
+	// ErrEarly is the error of a call with Call.Early whose answer is large. It has to be
+	// made again when its turn comes.
+	ErrEarly = errors.New("the answer is too large to be read before its turn")
+)
+
+// A Share is the part of the budget that one answer has. The zero Share, and nil, is that
+// of an answer that is not large.
+type Share struct {
+	mu    sync.Mutex
+	large bool
+}
+
+// Large reports whether others wait until the Share is released.
+func (s *Share) Large() bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.large
+}
+
+// take waits for the share of a large answer.
+func (s *Share) take(ctx context.Context) error {
+	if budget.Acquire(ctx, LargeAnswer) != nil {
+		return context.Cause(ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.large = true
+	return nil
+}
+
+// Release gives back the share of a large answer.
+func (s *Share) Release() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.large {
+		s.large = false
+		budget.Release(LargeAnswer)
+	}
+}
+
+// A boundedBody is a body of which only smallAnswer may be read.
+type boundedBody struct {
+	io.ReadCloser
+	left int
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errLarge
+	}
+	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
