@@ -238,9 +238,9 @@ type Claim interface {
 	// second before the span to one second after it.
 	Archived(ctx context.Context, s Span) iter.Seq2[string, error]
 	Commit(ctx context.Context, b Batch) (Kept, error)
-	// Fail notes that reading a span ended with an error. If its walk has begun, the
-	// walk stays open for the next run. Complete and expired windows stay as they are:
-	// failed is the number of the others.
+	// Fail notes that reading a span ended with an error. Complete and expired windows
+	// stay as they are: failed is the number of the others. If there are others, a walk
+	// that has begun stays open for the next run.
 	Fail(ctx context.Context, s Span, r Refusal, at time.Time) (failed int, err error)
 	// Gone notes that the source does not know the function any more, and that the
 	// windows of the spans still due are gone.

@@ -218,6 +218,7 @@ func (c *claim) fenced(ctx context.Context, f func(tx pgx.Tx) error) error {
 // begin again at their first page. Complete and expired windows stay as they are, and so
 // do all windows of a function that is gone.
 func (c *claim) Fail(ctx context.Context, s archive.Span, r archive.Refusal, at time.Time) (failed int, err error) {
+	ended := false // no walk of the span stays open: complete windows are compared again, not due
 	err = c.fenced(ctx, func(tx pgx.Tx) error {
 		failed = s.Windows()
 		if !c.function.Gone.IsZero() {
@@ -229,7 +230,7 @@ func (c *claim) Fail(ctx context.Context, s archive.Span, r archive.Refusal, at 
 			return err
 		}
 		failed = len(w.of)
-		if r.Stuck {
+		if ended = r.Stuck || failed == 0; ended {
 			_, err := tx.Exec(ctx, `
 				DELETE FROM walks
 				 WHERE function_id = $1 AND span_from < $3 AND span_to > $2`, c.function.ID, s.From, s.To)
@@ -239,7 +240,7 @@ func (c *claim) Fail(ctx context.Context, s archive.Span, r archive.Refusal, at 
 		}
 		return w.write(ctx, tx)
 	})
-	if err == nil && r.Stuck {
+	if err == nil && ended {
 		maps.DeleteFunc(c.openWalks, func(open archive.Span, _ bool) bool { return open.Overlaps(s) })
 	}
 	return failed, err

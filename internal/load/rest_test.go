@@ -192,3 +192,31 @@ func TestComparedTogether(t *testing.T) {
 	}
 	a.CheckWindows()
 }
+
+// Complete windows that cannot be read again stay complete, and leave no open walk: they are
+// not due.
+func TestFailOfCompleteWindows(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	c := a.newClaim("f")
+	commit(t, c, lastPage(span(0, 2), noted))
+	commit(t, c, page(span(2, 3), noted))
+	for _, test := range []struct {
+		span         archive.Span
+		failed, open int
+	}{{span(0, 2), 0, 1}, {span(2, 3), 1, 1}, {span(0, 3), 1, 1}} {
+		b := page(test.span, later)
+		b.Walk.Cursor = "page 2"
+		commit(t, c, b)
+		failed, err := c.Fail(t.Context(), test.span, archive.Refusal{Reason: "down"}, later)
+		if err != nil || failed != test.failed {
+			t.Errorf("%s: %d windows failed, %v", test.span, failed, err)
+		}
+		if n := value[int](a, `SELECT count(*) FROM walks`); n != test.open {
+			t.Errorf("%s: %d open walks", test.span, n)
+		}
+	}
+	if n := value[int](a, `SELECT count(*) FROM windows WHERE state = 'complete'`); n != 2 {
+		t.Errorf("%d complete windows", n)
+	}
+}

@@ -202,7 +202,7 @@ func (c *fakeClaim) Fail(ctx context.Context, span archive.Span, r archive.Refus
 			}
 		}
 		c.store.decide(c.function.ID, span, archive.Outcome{State: archive.StateFailed, Err: r.Reason, Refusal: r})
-		if r.Stuck {
+		if r.Stuck || failed == 0 {
 			closeWalks(c.store.walks[c.function.ID], span)
 		}
 		return nil

@@ -1,7 +1,7 @@
 -- What others could do, or have done, in the schemas of the archive: one row for each,
 -- with what to do about it. Others are all roles but superusers, this role and those that
--- it is a member of, and the owner of the database; for those who only read, also the
--- owner of the archive.
+-- it is a member of, and the owner of the database. The owner of the archive is one of
+-- them only for those who write.
 WITH schemas AS (
     SELECT oid, nspname, nspowner, COALESCE(nspacl, acldefault('n', nspowner)) AS acl
       FROM pg_namespace
@@ -16,11 +16,17 @@ trusted AS (
             OR r.oid = (SELECT datdba FROM pg_database WHERE datname = current_database())
             -- A superuser counts as a member of all.
             OR NOT me.rolsuper AND pg_has_role(r.oid, 'MEMBER')
-            OR @reads AND r.oid = (SELECT nspowner FROM schemas WHERE nspname = @internal))
+            OR r.oid = (SELECT nspowner FROM schemas WHERE nspname = @internal))
 )
-SELECT format('schema %I belongs to the role %I: ALTER SCHEMA %1$I OWNER TO %3$I', nspname, pg_get_userbyid(nspowner), current_user)
+SELECT format('the archive belongs to the role %I: connect as this role, or run %s', pg_get_userbyid(nspowner),
+              string_agg(format('ALTER SCHEMA %I OWNER TO %I', nspname, current_user), '; '))
   FROM schemas
- WHERE nspowner NOT IN (SELECT oid FROM trusted)
+  JOIN pg_roles me ON me.rolname = current_user
+ WHERE NOT (nspowner IN (SELECT oid FROM trusted)
+            AND (@reads OR nspname = @people OR nspowner = me.oid OR NOT me.rolsuper AND pg_has_role(nspowner, 'MEMBER')
+                 OR (SELECT rolsuper FROM pg_roles WHERE oid = nspowner)
+                 OR nspowner = (SELECT datdba FROM pg_database WHERE datname = current_database())))
+ GROUP BY nspowner
 UNION ALL
 SELECT format('others may create objects in the schema %I: REVOKE CREATE ON SCHEMA %1$I FROM %s', nspname,
               string_agg(CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END, ', '))

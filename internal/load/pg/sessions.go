@@ -53,6 +53,9 @@ type found struct {
 	taken  string // the archive whose internal schemas have the names of those asked for
 }
 
+// mostForeign bounds the objects of others that an error names.
+const mostForeign = 5
+
 // foundKey is its key in the connection's custom data.
 const foundKey = "archiver"
 
@@ -111,7 +114,10 @@ func (s *sessions) finish(ctx context.Context, conn *pgconn.PgConn) error {
 	for _, row := range results[0].Rows {
 		foreign = append(foreign, string(row[0]))
 	}
-	if len(foreign) > 0 {
+	if n := len(foreign); n > 0 {
+		if n > mostForeign {
+			foreign = append(foreign[:mostForeign], fmt.Sprintf("and %d more", n-mostForeign))
+		}
 		return refuse("statements of the archive could meet what another role made: %s; or name a schema of its own with --schema",
 			strings.Join(foreign, "; "))
 	}
