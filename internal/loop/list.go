@@ -35,7 +35,11 @@ func (r *run) listFunctions(ctx context.Context, summary *archive.Summary) ([]ar
 			return nil, context.Cause(ctx)
 		case errors.As(err, &short):
 			summary.List = short
-			r.Log.Warn("the list of functions is not whole", "listed", short.Listed, "counted", short.Counted)
+			about := []any{"listed", short.Listed}
+			if short.Counted >= 0 {
+				about = append(about, "counted", short.Counted)
+			}
+			r.Log.Warn("the list of functions is not whole", about...)
 		case errors.Is(err, archive.ErrDenied) && len(r.Named) > 0:
 			r.listDenied = true
 			r.Log.Info("the list of functions is denied, the functions that are named are read", archive.ErrorKeys(err)...)

@@ -174,8 +174,12 @@ func (r *run) differs(d archive.Difference) {
 	if d.Counted > d.Archived {
 		r.progress.Update(func(p *archive.Totals) { p.Missing++ })
 	}
-	r.Log.Warn("source and archive differ", "function", d.Function.URN,
-		"window", d.Window.Format(time.RFC3339), "archived", d.Archived, "counted", d.Counted)
+	about := []any{"function", d.Function.URN, "window", d.Window.Format(time.RFC3339), "archived", d.Archived}
+	if d.Counted < 0 {
+		r.Log.Warn("source and archive cannot be compared", about...)
+		return
+	}
+	r.Log.Warn("source and archive differ", append(about, "counted", d.Counted)...)
 }
 
 // compare asks for the source's count of a span, and returns nil if the archive has

@@ -1,8 +1,11 @@
 package loop
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +63,21 @@ func TestVerifyListThatIsCutOff(t *testing.T) {
 		s, err := a.Archive(t.Context(), archive.Order{Range: span(3, 4), Compare: true}, new(archive.Progress))
 		if s.Differ != test.differ || s.Left != 0 || (err != nil) != (test.differ > 0) {
 			t.Errorf("cut off at %d: %v, %+v", test.ceiling, err, s.Totals)
+		}
+	}
+}
+
+// The log has no count where there is none to compare with.
+func TestDifferenceWithoutCount(t *testing.T) {
+	t.Parallel()
+	for counted, want := range map[int]string{-1: "cannot be compared", 7: "counted=7"} {
+		var log bytes.Buffer
+		a := newWorld(t, 10, alpha).archiver()
+		a.Log = slog.New(slog.NewTextHandler(&log, nil))
+		r := &run{Archiver: a, progress: new(archive.Progress)}
+		r.differs(archive.Difference{Function: alpha, Window: hour(3), Archived: 5, Counted: counted})
+		if said := log.String(); !strings.Contains(said, want) || strings.Contains(said, "=-1") {
+			t.Errorf("counted %d: %s", counted, said)
 		}
 	}
 }
