@@ -1,0 +1,137 @@
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/pgserver/pgtest"
+)
+
+// pgbouncer is the address of a database through a PgBouncer of the test's own.
+func pgbouncer(t *testing.T, database, settings string) string {
+	t.Helper()
+	behind, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().(*net.TCPAddr)
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	password, _ := behind.User.Password()
+	config := filepath.Join(t.TempDir(), "pgbouncer.ini")
+	text := fmt.Sprintf("[databases]\n* = host=%s port=%s user=%s password='%s'\n\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\n"+
+		"unix_socket_dir =\nauth_type = any\n%s\n", behind.Hostname(), behind.Port(), behind.User.Username(), password, address.Port, settings)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program, err := exec.LookPath("pgbouncer")
+	if err != nil {
+		program = "/usr/sbin/pgbouncer" // not on everyone's PATH
+	}
+	args := []string{config}
+	if os.Getuid() == 0 {
+		args = []string{"-u", "nobody", config} // it does not run as root
+	}
+	cmd := exec.Command(program, args...)
+	var log strings.Builder
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start pgbouncer (make test installs it): %v", err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	pooled := *behind
+	pooled.Host = address.String()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for tick := time.NewTicker(5 * time.Millisecond); ; {
+		conn, err := pgx.Connect(ctx, pooled.String())
+		if err == nil {
+			err = conn.Close(ctx)
+		}
+		if err == nil {
+			tick.Stop()
+			return pooled.String()
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("pgbouncer does not answer: %v", err)
+		case <-tick.C:
+		}
+	}
+}
+
+// PgBouncer works in session mode as it is installed, and also if it gives sessions on as
+// other clients have left them. In transaction mode it is refused.
+func TestPgBouncer(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	for name, settings := range map[string]string{"as installed": "pool_mode = session", "not reset": "pool_mode = session\nserver_reset_query ="} {
+		pooled := pgbouncer(t, url, settings)
+		leaves(t, pooled)
+		if _, err := MigrateUp(t.Context(), pooled); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		db, err := Open(t.Context(), pooled, 2, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var windows int
+		var path string
+		err = db.Pool.QueryRow(t.Context(), `SELECT count(*), current_setting('search_path') FROM windows`).Scan(&windows, &path)
+		if err != nil || windows != 0 || !strings.HasPrefix(path, "archiver_internal, ") {
+			t.Errorf("%s: %d windows, search_path is %s, %v", name, windows, path, err)
+		}
+		db.Close()
+	}
+	for name, settings := range map[string]string{
+		"transaction": "pool_mode = transaction", "in turn": "pool_mode = transaction\nserver_round_robin = 1\nmin_pool_size = 3",
+		"one session": "pool_mode = transaction\ndefault_pool_size = 1", "statement": "pool_mode = statement",
+	} {
+		pooled := pgbouncer(t, url, settings)
+		for what, err := range map[string]error{
+			"open":    func() error { _, err := Open(t.Context(), pooled, 2, slog.New(slog.DiscardHandler)); return err }(),
+			"migrate": func() error { _, err := MigrateUp(t.Context(), pooled); return err }(),
+		} {
+			var refused *RefusedError
+			if !errors.As(err, &refused) || !strings.Contains(err.Error(), "a pooler in transaction mode") {
+				t.Errorf("%s, %s: %v", name, what, err)
+			}
+		}
+	}
+}
+
+// leaves lets another client leave a session behind.
+func leaves(t *testing.T, url string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = conn.Exec(t.Context(), `
+		SET search_path = pg_temp; SET client_encoding = LATIN1; SET default_transaction_read_only = on;
+		CREATE TEMP TABLE windows (n integer); INSERT INTO windows VALUES (1);
+		PREPARE stmtcache_1 AS SELECT 1; SELECT pg_advisory_lock(1)`)
+	if err := errors.Join(err, conn.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+}
