@@ -30,7 +30,7 @@ func soakArchiver(t *testing.T, s *soak) (int, string) {
 			s.same(t, in)
 		})
 	}
-	return kills, fmt.Sprintf("%d archives of %s, the same row by row", rounds, s.size())
+	return kills, equal(rounds)
 }
 
 // killed backfills the day, kills the archiver within about so many pages, and reports
@@ -39,7 +39,7 @@ func (s *soak) killed(t *testing.T, in *installation, r *recorder, pages int) bo
 	t.Helper()
 	ready := make(chan *started, 1)
 	s.moment(r, pages, func() { _ = (<-ready).Process.Kill() })
-	a := s.start(t, in, ofDay("backfill")...)
+	a := start(t, in, ofDay("backfill")...)
 	ready <- a
 	return a.ended(t)
 }
@@ -64,7 +64,7 @@ func soakVersions(t *testing.T, s *soak) (int, string) {
 			}
 		})
 	}
-	return len(versions), fmt.Sprintf("%d archives of %s, the same row by row", len(versions), s.size())
+	return len(versions), equal(len(versions))
 }
 
 // processes is how many archivers work on one archive.
@@ -78,17 +78,17 @@ func soakProcesses(t *testing.T, s *soak) (int, string) {
 			ready := make(chan *started, 1)
 			s.moment(r, s.pages/2, func() { _ = (<-ready).Process.Kill() })
 			for i := range all {
-				all[i] = s.start(t, in, ofDay("backfill")...)
+				all[i] = start(t, in, ofDay("backfill")...)
 			}
 			ready <- all[s.random.IntN(processes)]
 			for _, a := range all {
 				if a.ended(t) {
 					s.neverEarly(t, in)
-					s.start(t, in, ofDay("backfill")...).ended(t)
+					start(t, in, ofDay("backfill")...).ended(t)
 				}
 			}
 			s.same(t, in)
 		})
 	}
-	return s.runs, fmt.Sprintf("%d archives of %s, the same row by row", s.runs, s.size())
+	return s.runs, equal(s.runs)
 }
