@@ -61,10 +61,15 @@ func (s *soak) server(t *testing.T, o pgserver.Options) *pgserver.Server {
 func newDatabase(t *testing.T, server *pgserver.Server, n int) string {
 	t.Helper()
 	name := fmt.Sprintf("round_%d", n)
-	if err := pgserver.Exec(t.Context(), server.URL(), "CREATE DATABASE "+name); err != nil {
+	url := strings.Replace(server.URL(), "/archiver?", "/"+name+"?", 1)
+	err := pgserver.Exec(t.Context(), server.URL(), "CREATE DATABASE "+name)
+	if err == nil {
+		err = pgserver.Exec(t.Context(), url, pgserver.ClosePublic)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Replace(server.URL(), "/archiver?", "/"+name+"?", 1)
+	return url
 }
 
 // moment calls back at a random moment of a run that asks for about so many pages.

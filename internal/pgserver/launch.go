@@ -127,6 +127,10 @@ func Exec(ctx context.Context, url, statement string) (err error) {
 	return err
 }
 
+// ClosePublic is a statement for a new database. Before PostgreSQL 15 every role may
+// create objects in the schema public, where an archive refuses to be.
+const ClosePublic = "REVOKE CREATE ON SCHEMA public FROM PUBLIC"
+
 func createDatabase(ctx context.Context, url, name string) error {
 	err := Exec(ctx, url, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
 	var pgErr *pgconn.PgError

@@ -132,7 +132,11 @@ func start(ctx context.Context, c *cluster) (_ *Server, err error) {
 	if c.primary != nil { // it has the database
 		return s, nil
 	}
-	if err := createDatabase(ctx, s.url("postgres"), database); err != nil {
+	err = createDatabase(ctx, s.url("postgres"), database)
+	if err == nil {
+		err = Exec(ctx, s.URL(), ClosePublic)
+	}
+	if err != nil {
 		pm.kill()
 		return nil, err
 	}

@@ -124,7 +124,7 @@ func at(base, name string) string {
 	return u.String()
 }
 
-// create makes a database from a template. If autovacuum or another process's CREATE
+// create makes a database from a template, closed to other roles. If autovacuum or another process's CREATE
 // DATABASE uses the template, it retries.
 func create(ctx context.Context, base, name, template string) error {
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -132,7 +132,10 @@ func create(ctx context.Context, base, name, template string) error {
 	for {
 		err := pgserver.Exec(ctx, base, "CREATE DATABASE "+name+" TEMPLATE "+template)
 		var pgErr *pgconn.PgError
-		if !errors.As(err, &pgErr) || pgErr.Code != "55006" { // object_in_use
+		switch {
+		case err == nil && template == "template0":
+			return pgserver.Exec(ctx, at(base, name), pgserver.ClosePublic)
+		case !errors.As(err, &pgErr) || pgErr.Code != "55006": // object_in_use
 			return err
 		}
 		select {
