@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"archiver/internal/pgserver"
+	"archiver/internal/pgserver/pgtest"
 )
 
 // killsOfRound is how often the archiver is killed on the way to one archive.
@@ -17,11 +19,21 @@ func soakArchiver(t *testing.T, s *soak) (int, string) {
 	kills, rounds := 0, 0
 	for ; kills < killsOfRound*s.runs && !t.Failed(); rounds++ {
 		t.Run(fmt.Sprint(rounds), func(t *testing.T) {
-			in, r := s.watched(t, "")
-			for n := 0; n < killsOfRound; n++ {
-				if !s.killed(t, in, r, s.pages/(killsOfRound/2)) {
-					break
+			// Each second archive begins without a schema: its first kills meet migrations.
+			database := ""
+			if rounds%2 == 1 {
+				database = pgtest.Database(t)
+				for range killsOfRound / 3 {
+					in, _ := s.watched(t, database)
+					a := start(t, in, ofDay("backfill")...)
+					time.AfterFunc(time.Duration(s.random.IntN(600))*time.Millisecond, func() { _ = a.Process.Kill() })
+					if a.ended(t) {
+						kills++
+					}
 				}
+			}
+			in, r := s.watched(t, database)
+			for n := 0; n < killsOfRound && s.killed(t, in, r, s.pages/(killsOfRound/2)); n++ {
 				kills++
 				s.neverEarly(t, in)
 			}
