@@ -103,7 +103,7 @@ func TestDenseSeconds(t *testing.T) {
 		case 30:
 			return 1
 		case 10*60 + 30:
-			return 120
+			return 80
 		}
 		return 0
 	}
@@ -121,7 +121,7 @@ func TestDenseSeconds(t *testing.T) {
 				in := install(t, url)
 				archiver := in.small(cloud, url, 2, time.Minute)
 				var end ending
-				for range 3 {
+				for range 2 {
 					end = archiveIn(t, archiver, archive.Order{AskedBy: "backfill", Range: theDaySpan()})
 				}
 				if spec == "cap=500" && cloud == graph {

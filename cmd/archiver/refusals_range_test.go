@@ -106,7 +106,7 @@ func TestForgotten(t *testing.T) {
 		for _, cloud := range []string{graph, compute} {
 			t.Run(cloud+" "+answer, func(t *testing.T) {
 				t.Parallel()
-				api := faulty(t, lastDays(t, 3, 3000, 9), "keeps=5d,keeps-answer="+answer, nil)
+				api := faulty(t, lastDays(t, 3, 1200, 9), "keeps=5d,keeps-answer="+answer, nil)
 				url := newServer(t, api)
 				in := install(t, url)
 				if cloud == compute {
@@ -132,9 +132,9 @@ func TestForgotten(t *testing.T) {
 				if lost := lostRecords(in, api); lost["complete"] > 0 {
 					t.Errorf("lost: %v", lost)
 				}
-				// 15,000 records are 30 pages, or 150 of Function Compute, which are read from
+				// 6,000 records are 12 pages, or 60 of Function Compute, which are read from
 				// both ends.
-				if n, most := questions(api), map[string]int{graph: 180, compute: 500}[cloud]; n > most {
+				if n, most := questions(api), map[string]int{graph: 120, compute: 300}[cloud]; n > most {
 					t.Errorf("%d questions", n)
 				}
 			})
