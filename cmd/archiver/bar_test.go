@@ -66,8 +66,8 @@ func TestBarFitsTheTerminal(t *testing.T) {
 	for _, columns := range []int{24, 40, 80, 160} {
 		t.Run(fmt.Sprint(columns), func(t *testing.T) {
 			t.Parallel()
-			api, _ := simulator(t, generated(t, 12, 20_000, 5))
-			g := newGate(api, 20)
+			api, _ := simulator(t, generated(t, 12, 8000, 5))
+			g := newGate(api, 10)
 			in := install(t, newServer(t, g))
 			// Lines of the log are wider than some of the terminals. They wrap, and are
 			// not cut.
@@ -100,7 +100,7 @@ func TestBarFitsTheTerminal(t *testing.T) {
 				t.Errorf("exit %d", code)
 			}
 			text := strings.TrimSpace(s.text())
-			if !strings.HasPrefix(text, "backfill 2026-03-29T00:00Z/2026-03-30T00:00Z: 288 of 288 windows complete, 12 functions, 20000 new records") || strings.Contains(text, "\n") {
+			if !strings.HasPrefix(text, "backfill 2026-03-29T00:00Z/2026-03-30T00:00Z: 288 of 288 windows complete, 12 functions, 8000 new records") || strings.Contains(text, "\n") {
 				t.Errorf("on the screen in the end:\n%s", text)
 			}
 		})

@@ -27,7 +27,7 @@ type flightWorld struct {
 func newFlightWorld(t *testing.T, from time.Time, spec string) *flightWorld {
 	t.Helper()
 	w := &flightWorld{T: t, clock: clocktest.New(from), due: settings.DueFlags{Lookback: 72 * time.Hour, VerifyAfter: 6 * time.Hour}}
-	data, err := dataset.Live(dataset.GenerateOptions{Functions: faultFunctions, Invocations: 1000, Seed: 11}, w.clock.Now)
+	data, err := dataset.Live(dataset.GenerateOptions{Functions: faultFunctions, Invocations: 500, Seed: 11}, w.clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

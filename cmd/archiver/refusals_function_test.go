@@ -8,6 +8,7 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/simulate"
+	"archiver/internal/simulate/dataset"
 )
 
 // permissions are what a refused call lacks.
@@ -17,35 +18,36 @@ var permissions = map[string]string{graph: "FunctionGraph ReadOnlyAccess", compu
 // failed, with the name of the permission, and all others are archived.
 func TestOneFunctionRefused(t *testing.T) {
 	t.Parallel()
-	const functions = 60
-	data := generated(t, functions, 900, 7)
+	many, few := generated(t, 60, 900, 7), generated(t, 15, 225, 7)
 	for _, c := range []struct {
 		spec    string
-		refused int64 // functions
+		data    *dataset.Data
+		refused int // functions
 		says    map[string]string
 	}{
-		{"broken=0.01,broken-answer=403", 1, permissions},
-		{"broken=0.01,broken-answer=401", 1, permissions},
-		{"broken=0.2,broken-answer=403", 12, permissions},
-		{"broken=0.01,broken-answer=500", 1, map[string]string{graph: "500 FSS.0500", compute: "500 InternalServerError"}},
-		{"broken=0.01,broken-answer=envelope", 1, map[string]string{graph: "FSS.0500", compute: "InternalServerError"}},
-		{"broken=0.01,broken-answer=envelope,envelope-list", 1, map[string]string{graph: "FSS.0500", compute: "InternalServerError"}},
-		{"broken=0.01,broken-answer=envelope,envelope-list,envelope-error=denied", 1, permissions},
-		{"broken=0.01,broken-answer=hollow", 1, nil},
+		{"broken=0.01,broken-answer=403", many, 1, permissions},
+		{"broken=0.01,broken-answer=401", many, 1, permissions},
+		{"broken=0.2,broken-answer=403", many, 12, permissions},
+		{"broken=0.01,broken-answer=500", few, 1, map[string]string{graph: "500 FSS.0500", compute: "500 InternalServerError"}},
+		{"broken=0.01,broken-answer=envelope", few, 1, map[string]string{graph: "FSS.0500", compute: "InternalServerError"}},
+		{"broken=0.01,broken-answer=envelope,envelope-list", few, 1, map[string]string{graph: "FSS.0500", compute: "InternalServerError"}},
+		{"broken=0.01,broken-answer=envelope,envelope-list,envelope-error=denied", few, 1, permissions},
+		{"broken=0.01,broken-answer=hollow", few, 1, nil},
 	} {
+		functions := len(c.data.Functions())
 		for _, cloud := range []string{graph, compute} {
 			t.Run(cloud+" "+c.spec, func(t *testing.T) {
 				t.Parallel()
-				api := faulty(t, data, c.spec, nil)
+				api := faulty(t, c.data, c.spec, nil)
 				url := newServer(t, api)
 				in := install(t, url)
 				end := archiveIn(t, in.small(cloud, url, 0, time.Minute), archive.Order{AskedBy: "backfill", Range: theDaySpan()})
-				endedAs(in, api, end, ended{exitIncomplete, map[string]int64{"complete": 24 * (functions - c.refused), "failed": 24 * c.refused}, nil})
+				endedAs(in, api, end, ended{exitIncomplete, map[string]int64{"complete": int64(24 * (functions - c.refused)), "failed": int64(24 * c.refused)}, nil})
 				if !strings.Contains(end.stderr, c.says[cloud]) {
 					t.Errorf("standard error does not name %s: %s", c.says[cloud], end.stderr)
 				}
 				// Nothing of a refused function is split.
-				if n, most := questions(api), 2*(functions+10*int(c.refused)); n > most {
+				if n, most := questions(api), 2*(functions+10*c.refused); n > most {
 					t.Errorf("%d questions, want at most %d", n, most)
 				}
 			})
@@ -83,28 +85,28 @@ func TestAllFunctionsRefused(t *testing.T) {
 // one of the known codes, or something that tells less once the list leaves it out.
 func TestDeletedFunctions(t *testing.T) {
 	t.Parallel()
-	const functions = 40
-	data := generated(t, functions, 800, 7)
+	many, few := generated(t, 40, 800, 7), generated(t, 10, 200, 7)
 	for _, c := range []struct {
 		answer, listed string
 		clouds         []string
+		data           *dataset.Data
 		gone           bool // at once
 	}{
-		{"404", "yes", []string{graph, compute}, true},
-		{"404", "no", []string{graph, compute}, true},
-		{"FSS.0410", "yes", []string{graph}, true},
-		{"FSS.1051", "yes", []string{graph}, true},
-		{"FSS.1052", "yes", []string{graph}, true},
-		{"ServiceNotFound", "yes", []string{compute}, true},
-		{"401", "no", []string{graph, compute}, false},
-		{"403", "no", []string{graph, compute}, false},
-		{"500", "no", []string{graph, compute}, false},
+		{"404", "yes", []string{graph, compute}, many, true},
+		{"404", "no", []string{graph, compute}, few, true},
+		{"FSS.0410", "yes", []string{graph}, few, true},
+		{"FSS.1051", "yes", []string{graph}, few, true},
+		{"FSS.1052", "yes", []string{graph}, few, true},
+		{"ServiceNotFound", "yes", []string{compute}, few, true},
+		{"401", "no", []string{graph, compute}, many, false},
+		{"403", "no", []string{graph, compute}, few, false},
+		{"500", "no", []string{graph, compute}, few, false},
 	} {
 		for _, cloud := range c.clouds {
 			t.Run(cloud+" "+c.answer+" listed "+c.listed, func(t *testing.T) {
 				t.Parallel()
 				now := clocktest.New(time.Now()) // of the source; a signature is valid for 15 minutes
-				api := faulty(t, data, "gone=0.01,gone-after=5m,gone-answer="+c.answer+",gone-listed="+c.listed, now.Now)
+				api := faulty(t, c.data, "gone=0.01,gone-after=5m,gone-answer="+c.answer+",gone-listed="+c.listed, now.Now)
 				url := newServer(t, api)
 				in := install(t, url)
 				archiver := in.small(cloud, url, 0, time.Minute)

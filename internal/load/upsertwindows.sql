@@ -51,11 +51,13 @@ SELECT c.function_id, c.window_start, COALESCE(c.state, 'pending'), c.state IS N
                CASE WHEN n.decides THEN EXCLUDED.unproven ELSE w.unproven END,
                CASE WHEN NOT n.decides OR n.stays THEN w.acknowledged_at END,
                -- The smallest question that is known to fail is known until the window is
-               -- read.
+               -- read. A question for several windows names no smaller one.
                CASE WHEN n.decides AND EXCLUDED.state IN ('complete', 'gone') THEN NULL
-                    WHEN n.decides THEN COALESCE(EXCLUDED.refused_from, w.refused_from) ELSE w.refused_from END,
+                    WHEN n.decides AND n.wide IS NOT TRUE THEN COALESCE(EXCLUDED.refused_from, w.refused_from)
+                    WHEN n.decides THEN COALESCE(w.refused_from, EXCLUDED.refused_from) ELSE w.refused_from END,
                CASE WHEN n.decides AND EXCLUDED.state IN ('complete', 'gone') THEN NULL
-                    WHEN n.decides THEN COALESCE(EXCLUDED.refused_to, w.refused_to) ELSE w.refused_to END,
+                    WHEN n.decides AND n.wide IS NOT TRUE THEN COALESCE(EXCLUDED.refused_to, w.refused_to)
+                    WHEN n.decides THEN COALESCE(w.refused_to, EXCLUDED.refused_to) ELSE w.refused_to END,
                CASE WHEN NOT n.decides THEN w.stuck
                     WHEN EXCLUDED.state IN ('partial', 'failed', 'short') THEN w.stuck + EXCLUDED.stuck ELSE 0 END,
                -- A window that is stuck waits for twice as long after each failure, at most
@@ -71,7 +73,8 @@ SELECT c.function_id, c.window_start, COALESCE(c.state, 'pending'), c.state IS N
                    AND NOT (w.state = 'complete' AND EXCLUDED.state = 'expired')
                    AND NOT (w.state = 'expired' AND EXCLUDED.state = 'complete'
                             AND c.count < GREATEST(w.source_count, c.held)) AS decides,
-                   w.state IN ('complete', 'expired') AND EXCLUDED.state = w.state AS stays, c.count
+                   w.state IN ('complete', 'expired') AND EXCLUDED.state = w.state AS stays, c.count,
+                   EXCLUDED.refused_to - EXCLUDED.refused_from > interval '2 hours' AS wide
               FROM (
                 SELECT h.held, CASE WHEN @uncounted THEN h.held ELSE EXCLUDED.source_count END AS count
                   FROM (SELECT w.records + w.rejected + EXCLUDED.records + EXCLUDED.rejected AS held) AS h) AS c) AS n)

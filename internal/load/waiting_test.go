@@ -176,6 +176,10 @@ func TestBegun(t *testing.T) {
 	if _, err := c.Fail(ctx, span(3, 6), archive.Refusal{Reason: "504", Smallest: minutes}, noted); err != nil {
 		t.Fatal(err)
 	}
+	// A question for all of them tells less than what is known.
+	if _, err := c.Fail(ctx, span(3, 6), archive.Refusal{Reason: "504", Smallest: span(0, 24)}, noted); err != nil {
+		t.Fatal(err)
+	}
 	commit(t, c, lastPage(span(6, 7), noted))
 	commit(t, c, lastPage(span(-5, -4), noted))
 	if _, err := c.Fail(ctx, span(-4, -3), archive.Refusal{Reason: "504"}, noted); err != nil {
@@ -183,7 +187,7 @@ func TestBegun(t *testing.T) {
 	}
 	want := []archive.Begun{
 		{Window: hour(0), Held: 5, Counted: 5}, {Window: hour(1), Held: 5}, {Window: hour(2)},
-		{Window: hour(3), Refused: minutes}, {Window: hour(4), Refused: minutes}, {Window: hour(5)},
+		{Window: hour(3), Refused: minutes}, {Window: hour(4), Refused: minutes}, {Window: hour(5), Refused: span(0, 24)},
 	}
 	for name, test := range map[string]struct {
 		order archive.Order

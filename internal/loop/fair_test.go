@@ -1,9 +1,12 @@
 package loop
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"archiver/internal/archive"
 )
@@ -18,7 +21,9 @@ func named(n int) []archive.Function {
 }
 
 // One function with 600 pages of one hour does not hold up a hundred that have
-// one page each, though it comes first.
+// one page each, though it comes first. If it is ahead of them, the source keeps it
+// waiting for its 280th page until each of them was asked: how fast each worker gets on
+// is up to the machine, but no worker may wait for the large function.
 func TestLargeFunctionHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	for _, concurrency := range []int{1, 8} {
@@ -29,9 +34,28 @@ func TestLargeFunctionHoldsUpNobody(t *testing.T) {
 		for _, f := range functions[1:] {
 			w.source.records[f.URN] = many(f.Name, hour(3), 3)
 		}
+		allAsked := make(chan struct{})
+		var smallAsked atomic.Int64
+		w.source.before = func(ctx context.Context, a ask) error {
+			switch {
+			case a.URN != functions[0].URN:
+				if smallAsked.Add(1) == 100 {
+					close(allAsked)
+				}
+			case a.nth >= 280:
+				select {
+				case <-allAsked:
+				case <-ctx.Done():
+					return fmt.Errorf("%d small functions were asked: %w", smallAsked.Load(), ctx.Err())
+				}
+			}
+			return nil
+		}
 		a := w.archiver()
 		a.Concurrency = concurrency
-		if _, err := a.Archive(t.Context(), archive.Order{Range: span(3, 4)}, new(archive.Progress)); err != nil {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := a.Archive(ctx, archive.Order{Range: span(3, 4)}, new(archive.Progress)); err != nil {
 			t.Fatal(err)
 		}
 		w.all()
