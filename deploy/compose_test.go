@@ -73,7 +73,7 @@ func TestComposeServices(t *testing.T) {
 				}
 			}
 			for _, v := range s.Volumes {
-				if v.Type == types.VolumeTypeVolume && name != "postgres" {
+				if v.Type == types.VolumeTypeVolume && name != "postgres" && !(name == "archiver" && v.Source == "password" && v.ReadOnly) {
 					t.Errorf("%s keeps the volume %s", name, v.Source)
 				}
 			}
@@ -166,14 +166,14 @@ func TestComposeCommands(t *testing.T) {
 }
 
 // Someone's own secrets reach the services they are for, and no others; the file
-// itself holds none but the demo's and a password for a laptop.
+// itself holds none but the demo's.
 func TestComposeSecrets(t *testing.T) {
 	t.Parallel()
 	secret := regexp.MustCompile(`PASSWORD|TOKEN|SECRET|_AK$|_SK$`)
 	known := []string{"archiver", "demo-access-key", "demo-secret-key", "grafana"}
 	for name, s := range compose(t, nil, withDemo).Services {
 		for variable, value := range values(s) {
-			if secret.MatchString(variable) && !slices.Contains(known, value) {
+			if secret.MatchString(variable) && (!slices.Contains(known, value) || name == "postgres" || name == "archiver") {
 				t.Errorf("%s has a secret %s of its own", name, variable)
 			}
 			if u, err := url.Parse(value); err == nil && u.User != nil {
@@ -197,9 +197,19 @@ func TestComposeSecrets(t *testing.T) {
 		}
 	}
 	for client, server := range map[string]string{"archiver": "postgres", "archiver-demo": "postgres-demo"} {
-		if get(client, "PGPASSWORD") != get(server, "POSTGRES_PASSWORD") || !strings.Contains(get(client, "DATABASE_URL"), "@"+server+":5432/") {
+		if !strings.HasPrefix(get(client, "DATABASE_URL"), "postgres://archiver@"+server+":5432/"+get(server, "POSTGRES_DB")+"?") {
 			t.Errorf("%s cannot sign in to %s", client, server)
 		}
+		if user := get(server, "POSTGRES_USER"); user != "" {
+			t.Errorf("%s makes %s a superuser", server, user)
+		}
+	}
+	if get("archiver-demo", "PGPASSWORD") != get("postgres-demo", "POSTGRES_PASSWORD") {
+		t.Error("the demo's archiver has another password")
+	}
+	if !slices.ContainsFunc(project.Services["archiver"].Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == "/run/archiver" }) ||
+		!strings.HasSuffix(get("archiver", "DATABASE_URL"), "&passfile=/run/archiver/pgpass") {
+		t.Error("the archiver does not find the password that PostgreSQL's first start makes")
 	}
 	if got := get("postgres", "POSTGRES_PASSWORD"); got != account["POSTGRES_PASSWORD"] {
 		t.Errorf("postgres gets the password %q", got)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"archiver/internal/archive"
@@ -30,7 +31,15 @@ type streams struct {
 	out, err io.Writer
 }
 
+// memoryLimit is from how much memory on the garbage collector works as often as it has to:
+// what a process with small answers has, and a large answer. Without it, as much garbage as
+// memory in use would be left.
+const memoryLimit = 128 << 20
+
 func main() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	ctx, stop := interruptible(context.Background())
 	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
 	stop()

@@ -234,15 +234,8 @@ func (t *transaction) checkpoint(ctx context.Context) error {
 	if len(t.replaced) > 0 {
 		t.existing.queueRemoval(&batch, t.replaced)
 	}
-	if slices.ContainsFunc(t.writes, func(w *write) bool { return len(w.batch.Rejected) > 0 }) {
-		for _, w := range t.writes {
-			w.queueRejected(&batch, &t.windows)
-		}
-		// Its answer tells which of them are new: their windows count them.
-		if err := t.conn.SendBatch(ctx, &batch).Close(); err != nil {
-			return fmt.Errorf("keep rejected records: %w", err)
-		}
-		batch = pgx.Batch{}
+	if err := t.keepRejected(ctx, &batch); err != nil {
+		return fmt.Errorf("keep rejected records: %w", err)
 	}
 	t.windows.queue(&batch)
 	queueWalks(&batch, t.writes)

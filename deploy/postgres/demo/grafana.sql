@@ -1,5 +1,3 @@
--- Whom Grafana of the compose file's demo signs in as: whoever reaches it may run
--- any query, so that it may read and no more. The archiver's migrations grant to
--- archiver_reader, which they find there.
-CREATE ROLE archiver_reader NOLOGIN;
+-- Grafana of the compose file's demo signs in as this role. Everyone who reaches Grafana may
+-- run any query, so the role may only read. archiver.sql has made archiver_reader.
 CREATE ROLE grafana LOGIN PASSWORD 'grafana' IN ROLE archiver_reader;

@@ -66,3 +66,29 @@ func (a *aside) rejected() *archive.Rejected {
 func Rejected(element jsontext.Value, start time.Time, reason string) *archive.Rejected {
 	return &archive.Rejected{Reason: reason, Start: start, Payload: bytes.Clone(element)}
 }
+
+// maxRejected bounds the records of one page that no row can hold, in bytes. Storing such a
+// record copies it several times.
+const maxRejected = 2 * MaxElement
+
+// A RejectedList is the records of one page that no row can hold.
+type RejectedList []archive.Rejected
+
+// Add adds a record, unless there is too much already.
+func (l *RejectedList) Add(r *archive.Rejected) {
+	if l.Err() == nil {
+		*l = append(*l, *r)
+	}
+}
+
+// Err returns a TooLargeError if a record may be missing.
+func (l *RejectedList) Err() error {
+	size := 0
+	for _, r := range *l {
+		size += len(r.Payload)
+	}
+	if size > maxRejected {
+		return &TooLargeError{fmt.Sprintf("has more than %d bytes of records that no row can hold", maxRejected)}
+	}
+	return nil
+}

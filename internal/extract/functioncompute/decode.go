@@ -1,6 +1,7 @@
 package functioncompute
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 
@@ -14,7 +15,7 @@ import (
 // invocations or in rejected.
 type invocationList struct {
 	invocations []archive.Invocation
-	rejected    []archive.Rejected
+	rejected    answer.RejectedList
 	next        string // of the next page; empty at the end of the list
 }
 
@@ -25,12 +26,12 @@ func decodeInvocations(body io.Reader, records *recordReader) (l invocationList,
 	l.next, err = decodeList(body, "invocations", func(element answer.Element) {
 		inv, rejected := records.read(element)
 		if rejected != nil {
-			l.rejected = append(l.rejected, *rejected)
+			l.rejected.Add(rejected)
 			return
 		}
 		l.invocations = append(l.invocations, inv)
 	})
-	return l, err
+	return l, cmp.Or(err, l.rejected.Err())
 }
 
 // A functionList is one decoded page of the functions that keep records. It has

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"hash/maphash"
 	"io"
+	"strconv"
 
 	"archiver/internal/archive"
 	"archiver/internal/extract"
@@ -15,7 +16,7 @@ import (
 type invocationList struct {
 	pageSummary
 	invocations []archive.Invocation
-	rejected    []archive.Rejected
+	rejected    answer.RejectedList
 	share       *extract.Share // of the budget for answers
 }
 
@@ -27,8 +28,8 @@ func decodeInvocations(body io.Reader) (l invocationList, err error) {
 	l.pageSummary, err = decodeList(body, "invocations", maxInvocations, func(element answer.Element) (key string) {
 		inv, rejected := records.read(element)
 		if rejected != nil {
-			l.rejected = append(l.rejected, *rejected)
-			return string(rejected.Payload)
+			l.rejected.Add(rejected)
+			return strconv.FormatUint(maphash.Bytes(digestSeed, rejected.Payload), 16)
 		}
 		if l.invocations == nil {
 			l.invocations = make([]archive.Invocation, 0, maxInvocations)
@@ -36,7 +37,7 @@ func decodeInvocations(body io.Reader) (l invocationList, err error) {
 		l.invocations = append(l.invocations, inv)
 		return inv.RequestID
 	})
-	return l, err
+	return l, cmp.Or(err, l.rejected.Err())
 }
 
 // A functionList is one decoded page of the list of functions.
