@@ -126,6 +126,10 @@ func TestReaderAndHosts(t *testing.T) {
 	run(of("nobody", both, ""), exitIncomplete, "password authentication failed", "status")
 	run(of("nobody", "nowhere.invalid", ""), exitIncomplete, "nowhere.invalid", "status")
 	run("DATABASE_URL=postgres://keeper:"+strangePassword+"@"+one+"/archiver", exitUsage, "DATABASE_URL", "status")
+	if code, stdout, stderr := in.run([]string{"DATABASE_URL=", of("keeper", one, "")[:12] + "_FILE=" + of("keeper", one, "")[13:]}, "status"); code != exitUsage || strings.Contains(stdout+stderr, url.PathEscape(strangePassword)) ||
+		!strings.Contains(stderr, "read DATABASE_URL_FILE: no such file") {
+		t.Errorf("an address as the name of a file: exit %d\n%s%s", code, stdout, stderr)
+	}
 	// The address as keywords, with a parameter that libpq does not have.
 	run(`DATABASE_URL=hosts=x host=127.0.0.1 user=analyst sslmode=disable dbname=archiver port=`+strings.TrimPrefix(one, "127.0.0.1:")+
 		` password='`+strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(strangePassword)+`'`, exitDone, "parameters that are not used: hosts", "status")

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"archiver/internal/archive"
 	"archiver/internal/extract/answer"
 )
 
@@ -117,7 +118,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	})
 	resp, err := a.caller.options.Transport.RoundTrip(neverReplayed(req.WithContext(ctx)))
 	if err != nil {
-		a.failure = redacted(err, a.redact)
+		a.failure = archive.Redacted(err, a.redact)
 		return nil, a.failure
 	}
 	a.caller.answered.Store(true)

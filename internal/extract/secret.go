@@ -1,9 +1,12 @@
 package extract
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"unicode"
 )
@@ -50,6 +53,9 @@ func FixedSecret(name, value string) Secret {
 
 func readSecret(file string) (string, error) {
 	content, err := os.ReadFile(file)
+	if path := (*fs.PathError)(nil); errors.As(err, &path) && !filepath.IsAbs(file) {
+		return "", path.Err // the name may be the secret itself
+	}
 	if err != nil {
 		return "", err
 	}

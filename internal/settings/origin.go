@@ -134,7 +134,7 @@ func valueText(flag *kong.Flag, text string) string {
 // not have a password, but it is printed before it is refused.
 func withoutPassword(text string) string {
 	u, err := url.Parse(text)
-	if err != nil {
+	if err != nil || u.Opaque != "" {
 		return "not a URL"
 	}
 	return u.Redacted()

@@ -17,6 +17,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"archiver/internal/archive"
 )
 
 // ErrNoSchema is matched if the database has not been migrated.
@@ -64,6 +66,9 @@ func Open(ctx context.Context, databaseURL string, conns int, log *slog.Logger, 
 // connectError is the error of a connection that could not be made. That of a refused
 // database, or of the only host, does without the list of all attempts.
 func connectError(databaseURL string, err error) error {
+	if config, unread := parse(databaseURL); unread == nil {
+		err = archive.Redacted(err, archive.Redactor(config.ConnConfig.Password))
+	}
 	var refused *RefusedError
 	switch {
 	case errors.As(err, &refused):
