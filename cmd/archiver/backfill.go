@@ -54,7 +54,7 @@ func (c *backfillCommand) Run(ctx context.Context, s streams, in *settings.Setti
 	m := set.Maintenance(archive.SystemClock{})
 	stopCounting := m.CountDuring(ctx, log)
 	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
-		return supervise.ArchiveAndTell(ctx, source.Archiver, order, source.Log, out, errs, line.String())
+		return m.ArchiveAndTell(ctx, source.Archiver, order, source.Log, out, errs, line.String())
 	})
 	stopCounting()
 	m.After(ctx, time.Time{}, log)

@@ -49,7 +49,7 @@ func (c *onceCommand) Run(ctx context.Context, s streams, in *settings.Settings,
 	m.MakeDays(ctx, now, log)
 	stopCounting := m.CountDuring(ctx, log)
 	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
-		return supervise.ArchiveAndTell(ctx, source.Archiver, order(source), source.Log, out, errs, line.String())
+		return m.ArchiveAndTell(ctx, source.Archiver, order(source), source.Log, out, errs, line.String())
 	})
 	stopCounting()
 	m.After(ctx, dropBefore, log)

@@ -43,6 +43,10 @@ type Totals struct {
 	Updated   int64
 	Unchanged int64
 	Rejected  int64 // rows of rejected_records
+
+	// When the run has ended, figures are counted.
+	FigureDays int64 // days whose figures were due
+	Counted    int64 // of these
 }
 
 // Records returns the number of records read and kept, new or known before.

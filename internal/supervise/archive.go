@@ -19,6 +19,13 @@ var ErrNoFunction = errors.New("no function was found: check the project, the re
 // Archive makes one run that a person waits for. It shows the progress on w, or in
 // the log if w is no terminal.
 func Archive(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, w io.Writer) (archive.Summary, time.Duration, error) {
+	return archiveAnd(ctx, archiver, o, log, w, func(*archive.Progress) {})
+}
+
+// archiveAnd is Archive. last is the last part of the run, whose progress is shown too.
+func archiveAnd(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, w io.Writer,
+	last func(*archive.Progress),
+) (archive.Summary, time.Duration, error) {
 	began := time.Now()
 	progress := new(archive.Progress)
 	stop := terminal.Show(progress, archiver.Source, w, log, o.Compare)
@@ -28,6 +35,7 @@ func Archive(ctx context.Context, archiver *loop.Archiver, o archive.Order, log 
 		}
 	})
 	summary, err := archiver.Archive(ctx, o, progress)
+	last(progress)
 	stopHint()
 	bar := stop()
 	took := time.Since(began)

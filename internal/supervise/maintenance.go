@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -33,7 +34,7 @@ type Maintenance struct {
 
 // Maintenance returns the maintenance of the set's database.
 func (set *Set) Maintenance(clock archive.Clock) *Maintenance {
-	return &Maintenance{db: set.DB, days: set.days, clock: clock}
+	return &Maintenance{db: set.DB, days: cmp.Or(set.days, days.New(set.DB)), clock: clock}
 }
 
 // MakeDays makes the days that a run will most likely write to. If that fails, the
@@ -51,7 +52,7 @@ func (m *Maintenance) CountDuring(ctx context.Context, log *slog.Logger) (stop f
 	go func() {
 		defer close(ended)
 		for m.clock.Sleep(ctx, FiguresEvery) == nil {
-			m.count(ctx, figuresWithin, log)
+			m.count(ctx, figuresWithin, log, untold)
 		}
 	}()
 	return func() {
@@ -61,12 +62,21 @@ func (m *Maintenance) CountDuring(ctx context.Context, log *slog.Logger) (stop f
 }
 
 // Count counts all figures that are due.
-func (m *Maintenance) Count(ctx context.Context, log *slog.Logger) { m.count(ctx, 0, log) }
+func (m *Maintenance) Count(ctx context.Context, log *slog.Logger) { m.count(ctx, 0, log, untold) }
+
+func untold(int, int) {}
 
 // count counts figures that are due, and begins no day after the time within; 0 is
-// no limit.
-func (m *Maintenance) count(ctx context.Context, within time.Duration, log *slog.Logger) {
-	if err := figures.Count(ctx, m.db, m.clock, within); err != nil && ctx.Err() == nil {
+// no limit. It first makes the indexes that counting uses.
+func (m *Maintenance) count(ctx context.Context, within time.Duration, log *slog.Logger, tell func(done, days int)) {
+	if ctx.Err() != nil {
+		return
+	}
+	err := m.days.Index(ctx)
+	if err == nil {
+		err = figures.CountAndTell(ctx, m.db, m.clock, within, tell)
+	}
+	if err != nil && ctx.Err() == nil {
 		log.Warn("figures are left as they were", "error", err)
 	}
 }
@@ -86,7 +96,7 @@ func (m *Maintenance) after(ctx context.Context, within time.Duration, dropBefor
 	if ctx.Err() != nil {
 		return
 	}
-	m.count(ctx, within, log)
+	m.count(ctx, within, log, untold)
 	if !dropBefore.IsZero() {
 		if err := m.days.Retain(ctx, dropBefore); err != nil && ctx.Err() == nil {
 			log.Warn("old days are left", "error", err)

@@ -21,6 +21,17 @@ func ArchiveAndTell(ctx context.Context, archiver *loop.Archiver, o archive.Orde
 	return err
 }
 
+// ArchiveAndTell is ArchiveAndTell of a run that also counts all figures that are due.
+func (m *Maintenance) ArchiveAndTell(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, out, errs io.Writer, resume string) error {
+	summary, took, err := archiveAnd(ctx, archiver, o, log, errs, func(p *archive.Progress) {
+		m.count(ctx, 0, log, func(done, days int) {
+			p.Update(func(t *archive.Totals) { t.Counted, t.FigureDays = int64(done), int64(days) })
+		})
+	})
+	fmt.Fprintln(out, summaryLine(o, summary, took, err, resume))
+	return err
+}
+
 // summaryLine tells a run in one line.
 func summaryLine(o archive.Order, s archive.Summary, took time.Duration, err error, resume string) string {
 	line := fmt.Sprintf("%s %s: %d of %d windows complete, %d functions, %d new records, %d changed, %d as they were, %d calls, %s",

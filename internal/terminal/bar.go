@@ -27,7 +27,11 @@ func drawBar(c *Console, read func() reading, compares bool) (stop func()) {
 		room := stat.AvailableWidth - Width(text) - 1
 		if planned && room >= leastBar {
 			var drawn bytes.Buffer
-			if err := style.Fill(&drawn, decor.Statistics{AvailableWidth: room, RequestedWidth: room, Current: f.Done, Total: f.Windows}); err != nil {
+			part := decor.Statistics{AvailableWidth: room, RequestedWidth: room, Current: f.Done, Total: f.Windows}
+			if f.FigureDays > 0 {
+				part.Current, part.Total = f.Counted, f.FigureDays
+			}
+			if err := style.Fill(&drawn, part); err != nil {
 				return err
 			}
 			text = drawn.String() + " " + text
@@ -45,7 +49,8 @@ func drawBar(c *Console, read func() reading, compares bool) (stop func()) {
 
 // barText returns the text next to the bar, at most so many columns wide. What
 // matters least is left out first. planned is false until the run knows how many
-// windows it reads: there is no bar to draw before.
+// windows it reads: there is no bar to draw before. The last part of a run counts
+// figures.
 func barText(f reading, compares bool, columns int) (planned bool, text string) {
 	type part struct {
 		text string
@@ -56,6 +61,10 @@ func barText(f reading, compares bool, columns int) (planned bool, text string) 
 		parts = append(parts, part{fmt.Sprintf(format, args...), rank})
 	}
 	switch {
+	case f.FigureDays > 0:
+		planned = true
+		add(0, "figures of %s/%s days", brief(f.Counted), brief(f.FigureDays))
+		f.left = 0
 	case compares && f.Done == 0:
 		add(0, "%s windows compared", brief(f.Compared))
 		add(2, "%d differ", f.Differ)

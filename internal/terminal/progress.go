@@ -44,6 +44,10 @@ func Show(p *archive.Progress, source archive.Source, w io.Writer, log *slog.Log
 }
 
 func logReading(log *slog.Logger, r reading) {
+	if r.FigureDays > 0 {
+		log.Info("counting figures", "days", r.FigureDays, "days_done", r.Counted)
+		return
+	}
 	log.Info("archiving", "windows_done", r.Done, "windows", r.Windows, "compared", r.Compared,
 		"records", r.Records(), "records_per_second", int64(r.rate), "calls", r.calls, "throttled", r.refused,
 		"seconds_left", int64(r.left.Seconds()))

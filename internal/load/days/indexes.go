@@ -13,7 +13,7 @@ import (
 //go:embed unindexed.sql
 var selectUnindexed string
 
-// index makes the index on functions and times of the days and months that have rows and
+// Index makes the index on functions and times of the days and months that have rows and
 // lack the index. The index takes a few bytes for each 16 blocks, because rows of one
 // function, or of one hour, are inserted together.
 //
@@ -25,7 +25,12 @@ var selectUnindexed string
 // made, and before that at most for the lock_timeout of indexPart. If a writer blocks
 // indexPart, or another process creates or drops the day, the day is left to the next
 // run. A crash leaves days without the index.
-func index(ctx context.Context, db *pg.DB, conn *pgx.Conn) error {
+func (s *Days) Index(ctx context.Context) error {
+	conn, err := s.db.Session(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
 	names, err := pg.CollectBy(ctx, conn, pgx.RowTo[string], "days to index", selectUnindexed)
 	if err != nil {
 		return err
@@ -36,7 +41,7 @@ func index(ctx context.Context, db *pg.DB, conn *pgx.Conn) error {
 			continue // an operator's table
 		}
 		err := retry(func() error {
-			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return indexPart(ctx, db, tx, p) })
+			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return indexPart(ctx, s.db, tx, p) })
 		})
 		if err != nil && !isBlocked(err) {
 			return fmt.Errorf("index %s: %w", name, err)

@@ -91,7 +91,7 @@ func (p part) unique(db *pg.DB) string {
 	return `CREATE UNIQUE INDEX IF NOT EXISTS ` + pgx.Identifier{p.name() + "_request_id"}.Sanitize() + ` ON ` + p.table(db) + ` (` + columns + `)`
 }
 
-// byTime is the definition of the part's index on functions and times: see index.
+// byTime is the definition of the part's index on functions and times: see Index.
 func (p part) byTime(db *pg.DB) string {
 	return `CREATE INDEX IF NOT EXISTS ` + pgx.Identifier{p.name() + "_start_time"}.Sanitize() + ` ON ` + p.table(db) + `
 		 USING brin (function_id, start_time) WITH (pages_per_range = 16, autosummarize = on)`

@@ -28,7 +28,7 @@ const storage = `autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_f
 
 // makeDay creates the table of a day, or of its month if the month is old and no day
 // of it has a table, with the index that keeps request ids unique, and attaches it.
-// index makes the other index at the end of a run.
+// Index makes the other index at the end of a run.
 //
 // CREATE TABLE … PARTITION OF would lock all writers of the parent, and attaching a
 // filled table would lock all readers. Attaching an empty table does neither.

@@ -25,14 +25,14 @@ var (
 // milliseconds; a table that another session has locked is skipped. A crash leaves
 // some tables without new statistics.
 func (s *Days) Analyze(ctx context.Context) error {
+	if err := s.Index(ctx); err != nil {
+		return err
+	}
 	conn, err := s.db.Session(ctx, map[string]string{"lock_timeout": "1s"})
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	if err := index(ctx, s.db, conn); err != nil {
-		return err
-	}
 	names, err := pg.CollectBy(ctx, conn, pgx.RowTo[string], "what to analyze", selectChanged)
 	if err != nil {
 		return err

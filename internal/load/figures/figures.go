@@ -43,32 +43,79 @@ type Hours struct {
 	Windows   []time.Time
 }
 
-// Count counts all hours that were noted before the call, the newest day first. A
-// day that fails is left to the next call. So are days that were not begun within
-// the given time by the clock; 0 sets no limit.
-func Count(ctx context.Context, db *pg.DB, clock archive.Clock, within time.Duration) error {
-	began := clock.Now()
-	days, err := pg.CollectBy(ctx, db.Pool, pgx.RowTo[time.Time], "days whose figures are due", `
-		SELECT DISTINCT date_trunc('day', window_start, 'UTC') AS day
+// atOnce is how many hours of functions are counted in one transaction, unless one day
+// has more. Counting a day alone takes some 20 ms, however few its hours are.
+const atOnce = 20_000
+
+// A span is adjacent days: [from, to).
+type span struct {
+	from, to time.Time
+	hours    int
+}
+
+func (s span) days() int { return int(s.to.Sub(s.from) / (24 * time.Hour)) }
+
+// dueSpans are the days with hours that are due, the newest first: each alone, or
+// adjacent days together.
+func dueSpans(ctx context.Context, db *pg.DB, together bool) ([]span, error) {
+	type dueDay struct {
+		Day   time.Time
+		Hours int
+	}
+	days, err := pg.Collect[dueDay](ctx, db.Pool, "days whose figures are due", `
+		SELECT date_trunc('day', window_start, 'UTC') AS day, count(DISTINCT (function_id, window_start))
 		  FROM hourly_figures_due
-		 ORDER BY day DESC`)
+		 GROUP BY 1 ORDER BY 1 DESC`, pg.Args{})
+	if err != nil {
+		return nil, err
+	}
+	var spans []span
+	for _, d := range days {
+		next := span{d.Day.UTC(), d.Day.UTC().AddDate(0, 0, 1), d.Hours}
+		if n := len(spans) - 1; together && n >= 0 && spans[n].from.Equal(next.to) && spans[n].hours+next.hours <= atOnce {
+			spans[n].from, spans[n].hours = next.from, spans[n].hours+next.hours
+		} else {
+			spans = append(spans, next)
+		}
+	}
+	return spans, nil
+}
+
+// Count counts all hours that were noted before the call, the newest days first. Days
+// that fail are left to the next call. So are days that were not begun within the given
+// time by the clock; 0 sets no limit.
+func Count(ctx context.Context, db *pg.DB, clock archive.Clock, within time.Duration) error {
+	return CountAndTell(ctx, db, clock, within, func(int, int) {})
+}
+
+// CountAndTell is Count, and tells after each step how many days have been counted, of
+// how many.
+func CountAndTell(ctx context.Context, db *pg.DB, clock archive.Clock, within time.Duration, tell func(done, days int)) error {
+	began := clock.Now()
+	spans, err := dueSpans(ctx, db, within == 0)
 	if err != nil {
 		return err
 	}
+	done, days := 0, 0
+	for _, s := range spans {
+		days += s.days()
+	}
 	var failed []error
-	for _, d := range days {
+	for _, s := range spans {
 		if within > 0 && clock.Now().Sub(began) >= within {
 			break
 		}
+		tell(done, days)
 		err := pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, pg.FiguresLock); err != nil {
 				return fmt.Errorf("wait for another process: %w", err)
 			}
-			return countDay(ctx, tx, d.UTC())
+			return countDays(ctx, tx, s.from, s.to)
 		})
 		if err != nil {
-			failed = append(failed, fmt.Errorf("count the figures of %s: %w", d.UTC().Format(time.DateOnly), err))
+			failed = append(failed, fmt.Errorf("count the figures of %d days from %s: %w", s.days(), s.from.Format(time.DateOnly), err))
 		}
+		done += s.days()
 		if ctx.Err() != nil {
 			break
 		}
@@ -80,7 +127,7 @@ func Count(ctx context.Context, db *pg.DB, clock archive.Clock, within time.Dura
 // day as frozen. The caller holds pg.FiguresLock, deletes the rows and windows of
 // the day in the same transaction, and keeps commits out until it ends.
 func FreezeDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
-	if err := countDay(ctx, tx, d); err != nil {
+	if err := countDays(ctx, tx, d, d.AddDate(0, 0, 1)); err != nil {
 		return fmt.Errorf("count its figures: %w", err)
 	}
 	if _, err := tx.Exec(ctx, freeze, pg.Args{"from": d, "to": d.AddDate(0, 0, 1)}); err != nil {
@@ -112,7 +159,7 @@ func countHours() string { return dueRows + hours }
 // countErrorCodes counts the failed rows of hours by their code.
 func countErrorCodes() string { return dueRows + errorCodes }
 
-// planCounts keeps the planner from sorting all rows of a day, twice, before
+// planCounts keeps the planner from sorting all rows of days, twice, before
 // statistics tell how many rows a new day has. One transaction counts at a time.
 const planCounts = `SET LOCAL enable_mergejoin = off; SET LOCAL enable_sort = off; SET LOCAL work_mem = '64MB'`
 
@@ -122,10 +169,9 @@ const planCounts = `SET LOCAL enable_mergejoin = off; SET LOCAL enable_sort = of
 // compares each row with one function after the other.
 const fewFunctions = 64
 
-// countDay takes the notes of the day and counts the hours that they name. The
-// caller holds pg.FiguresLock.
-func countDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
-	to := d.AddDate(0, 0, 1)
+// countDays takes the notes of the days [from, to) and counts the hours that they name.
+// The caller holds pg.FiguresLock.
+func countDays(ctx context.Context, tx pgx.Tx, from, to time.Time) error {
 	if _, err := tx.Exec(ctx, planCounts); err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
@@ -133,7 +179,7 @@ func countDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 		Function int32
 		Window   time.Time
 	}
-	notes, err := pg.Collect[note](ctx, tx, "notes", takeNotes, pg.Args{"from": d, "to": to})
+	notes, err := pg.Collect[note](ctx, tx, "notes", takeNotes, pg.Args{"from": from, "to": to})
 	if err != nil || len(notes) == 0 {
 		return err
 	}
@@ -157,10 +203,11 @@ func countDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 		 USING unnest($1::integer[], $2::timestamptz[]) AS n (function_id, window_start)
 		 WHERE e.function_id = n.function_id AND e.window_start = n.window_start`, due.Functions, due.Windows)
 	batch.Queue(countErrorCodes(), rows)
-	batch.Queue(sumDays, pg.Args{"functions": functions, "from": d, "to": to})
+	batch.Queue(sumDays, pg.Args{"functions": due.Functions, "windows": due.Windows, "from": from, "to": to})
 	batch.Queue(`
 		DELETE FROM daily_figures
-		 WHERE function_id = ANY ($1) AND day = ($2::timestamptz AT TIME ZONE 'UTC')::date AND records = 0 AND complete_hours IS NULL`, functions, d)
+		 WHERE function_id = ANY ($1) AND day >= ($2::timestamptz AT TIME ZONE 'UTC')::date
+		   AND day < ($3::timestamptz AT TIME ZONE 'UTC')::date AND records = 0 AND complete_hours IS NULL`, functions, from, to)
 	batch.Queue(`DELETE FROM source_figures WHERE window_start = ANY ($1)`, windows)
 	batch.Queue(sumSources, pg.Args{"windows": windows})
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {

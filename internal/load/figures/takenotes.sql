@@ -6,10 +6,11 @@ WITH taken AS (
     SELECT DISTINCT function_id, window_start
       FROM taken
 ), frozen AS MATERIALIZED (
-    -- Functions whose figures of this day retention has frozen.
-    SELECT function_id
+    -- Functions and days whose figures retention has frozen.
+    SELECT function_id, day
       FROM daily_figures
-     WHERE day = (@from::timestamptz AT TIME ZONE 'UTC')::date AND complete_hours IS NOT NULL
+     WHERE day >= (@from::timestamptz AT TIME ZONE 'UTC')::date AND day < (@to::timestamptz AT TIME ZONE 'UTC')::date
+       AND complete_hours IS NOT NULL
 ), counted AS (
     -- Mostly no figure is frozen, and then no row is read.
     SELECT function_id, window_start, count(*) AS records
@@ -35,6 +36,6 @@ SELECT n.function_id, n.window_start
    AND h.window_start >= @from AND h.window_start < @to
   LEFT JOIN counted c ON c.function_id = n.function_id AND c.window_start = n.window_start
  -- A frozen hour is counted again only if it has at least as many records as before.
- WHERE n.function_id NOT IN (SELECT function_id FROM frozen)
+ WHERE (n.function_id, (n.window_start AT TIME ZONE 'UTC')::date) NOT IN (SELECT function_id, day FROM frozen)
     OR COALESCE(c.records, 0) >= COALESCE(h.records, 0)
  ORDER BY n.window_start, n.function_id
