@@ -126,7 +126,8 @@ func (s *Days) Retain(ctx context.Context, before time.Time) error {
 	defer conn.Close(context.WithoutCancel(ctx))
 	r := &retention{Days: s, conn: conn}
 	var free bool
-	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1), current_setting('server_version_num')::integer >= 140000`,
+	// Another archive of the database has a lock of its own.
+	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1 # 'windows'::regclass::oid::bigint), current_setting('server_version_num')::integer >= 140000`,
 		pg.RetentionLock).Scan(&free, &r.concurrently)
 	if err != nil {
 		return fmt.Errorf("lock retention: %w", err)

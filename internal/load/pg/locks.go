@@ -45,7 +45,8 @@ const (
 	// FiguresLock is held by the one transaction that counts figures.
 	FiguresLock int64 = 0x6172636866696775 // "archfigu"
 
-	// RetentionLock is held by the one session that drops days.
+	// RetentionLock, XOR the number of the table windows, is held by the one session that
+	// drops days of an archive.
 	RetentionLock int64 = 0x6172636872657465 // "archrete"
 )
 

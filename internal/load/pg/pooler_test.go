@@ -74,7 +74,9 @@ func pgbouncer(t *testing.T, database, settings string) string {
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("pgbouncer does not answer: %v", err)
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait() // before the log is read
+			t.Fatalf("pgbouncer does not answer: %v\n%s", err, log.String())
 		case <-tick.C:
 		}
 	}
