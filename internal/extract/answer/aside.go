@@ -88,7 +88,7 @@ func (l *RejectedList) Err() error {
 		size += len(r.Payload)
 	}
 	if size > maxRejected {
-		return &TooLargeError{fmt.Sprintf("has more than %d bytes of records that no row can hold", maxRejected)}
+		return TooLarge("has more than %d bytes of records that no row can hold", maxRejected)
 	}
 	return nil
 }

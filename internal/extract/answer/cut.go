@@ -35,13 +35,13 @@ func cutFields(object jsontext.Value) []byte {
 	for name, value := range new(ObjectReader).Members(object) {
 		if e.OutputOffset() > MaxExtra {
 			closeAll(e, 0, len(object))
-			return bytes.TrimSpace(out.Bytes())
+			return bytes.Clone(bytes.TrimSpace(out.Bytes())) // out has room that is not used
 		}
 		writeString(e, string(name), share/2)
 		writeCut(e, value, share)
 	}
 	_ = e.WriteToken(jsontext.EndObject)
-	return bytes.TrimSpace(out.Bytes())
+	return bytes.Clone(bytes.TrimSpace(out.Bytes()))
 }
 
 // writeCut writes the beginning of a value, with at most about limit bytes, in the
@@ -74,10 +74,13 @@ func writeCut(e *jsontext.Encoder, value jsontext.Value, limit int) {
 	}
 }
 
-// writeString writes a string of which at most limit bytes are kept.
+// writeString writes a string of which at most limit bytes are kept, as they are or escaped.
 func writeString(e *jsontext.Encoder, text string, limit int) {
-	if len(text) > limit {
-		text = strings.ToValidUTF8(text[:limit], "") + cutMark(len(text))
+	if kept := text[:min(len(text), limit)]; len(text) > limit {
+		if quoted, _ := jsontext.AppendQuote(nil, strings.ToValidUTF8(kept, "")); len(quoted) > 2*limit {
+			kept = kept[:limit*limit/len(quoted)]
+		}
+		text = strings.ToValidUTF8(kept, "") + cutMark(len(text))
 	}
 	_ = e.WriteToken(jsontext.String(text))
 }

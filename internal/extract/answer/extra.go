@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -32,7 +33,7 @@ func (e *ExtraFields) Add(name []byte, value jsontext.Value) {
 	} else {
 		e.buffer = append(e.buffer, ',')
 	}
-	e.buffer = appendString(e.buffer, name)
+	e.buffer = appendString(slices.Grow(e.buffer, len(name)+len(value)+len(`"":`)), name)
 	e.buffer = append(e.buffer, ':')
 	e.buffer = AppendValue(e.buffer, value)
 }
@@ -115,7 +116,7 @@ func sanitize(value jsontext.Value) (sanitized []byte, ok bool) {
 		if d.PeekKind() == '"' {
 			quoted, err := d.ReadValue()
 			if err == nil {
-				err = e.WriteValue(appendString(nil, Unquote(nil, quoted)))
+				err = e.WriteValue(appendString(make([]byte, 0, len(quoted)), Unquote(nil, quoted)))
 			}
 			if err != nil {
 				return nil, false

@@ -49,7 +49,7 @@ func readObject(r *Reader, member func(name string, r *Reader) error) (around en
 			break
 		}
 		if n == maxMembers {
-			return around, &TooLargeError{fmt.Sprintf("has more than %d members", n)}
+			return around, TooLarge("has more than %d members", n)
 		}
 		name, err := r.memberName()
 		if err != nil {
@@ -154,7 +154,7 @@ func ReadElements(r *Reader, name string, most int, element func(Element)) error
 		case err != nil || !more:
 			return err
 		case n == most:
-			return &TooLargeError{fmt.Sprintf("has more than %d %s", most, name)}
+			return TooLarge("has more than %d %s", most, name)
 		}
 		value, long, err := r.read(MaxElement)
 		switch {

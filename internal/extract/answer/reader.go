@@ -38,6 +38,11 @@ type TooLargeError struct{ what string }
 
 func (e *TooLargeError) Error() string { return "the answer " + e.what }
 
+// TooLarge returns a TooLargeError that says what is too large, such as "is longer than 9 bytes".
+func TooLarge(format string, args ...any) error {
+	return &TooLargeError{fmt.Sprintf(format, args...)}
+}
+
 // A Reader reads the JSON of an answer value by value, and holds one value at a time.
 type Reader struct {
 	body   io.Reader
@@ -67,9 +72,9 @@ func (r *Reader) fill() error {
 		case r.ended != nil:
 			return r.ended
 		case r.held > MaxBody:
-			return &TooLargeError{fmt.Sprintf("is longer than %d bytes", MaxBody)}
+			return TooLarge("is longer than %d bytes", MaxBody)
 		case r.whole > maxWhole:
-			return &TooLargeError{fmt.Sprintf("is longer than %d bytes", maxWhole)}
+			return TooLarge("is longer than %d bytes", maxWhole)
 		}
 		var n int
 		n, r.ended = r.body.Read(r.buffer)

@@ -205,7 +205,7 @@ func TestRecordMemory(t *testing.T) {
 			if got := int(after.TotalAlloc - before.TotalAlloc); got > 14*MaxElement {
 				t.Errorf("%d MiB were allocated", got>>20)
 			}
-			if n == 0 || kept > 6*MaxExtra+1<<10 {
+			if n == 0 || kept > 2*MaxExtra {
 				t.Errorf("a text of %d bytes, %d bytes of further fields", n, kept)
 			}
 		})

@@ -1,6 +1,7 @@
 package functiongraph
 
 import (
+	"cmp"
 	"io"
 	"math"
 	"strings"
@@ -25,10 +26,17 @@ type settingList struct {
 	rejected []archive.Rejected
 }
 
+// maxSettingsSize bounds the settings of one page, in bytes. A setting has some hundred.
+const maxSettingsSize = 4 << 20
+
 func decodeSettings(body io.Reader) (l settingList, err error) {
 	var settings settingReader
+	size := 0
 	l.pageSummary, err = decodeList(body, "async_invoke_configs", maxSettings, func(element answer.Element) (key string) {
 		s, rejected := settings.read(element)
+		if size += len(element.Value); size > maxSettingsSize {
+			return ""
+		}
 		if rejected != nil {
 			l.rejected = append(l.rejected, *rejected)
 			return string(rejected.Payload)
@@ -36,6 +44,9 @@ func decodeSettings(body io.Reader) (l settingList, err error) {
 		l.settings = append(l.settings, s)
 		return string(s.Raw)
 	})
+	if size > maxSettingsSize {
+		err = cmp.Or(err, answer.TooLarge("has more than %d bytes of settings", maxSettingsSize))
+	}
 	return l, err
 }
 

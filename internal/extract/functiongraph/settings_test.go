@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"archiver/internal/archive"
+	"archiver/internal/extract/answer"
 )
 
 const versionURN = "urn:fss:cn-north-4:" + testProject + ":function:default:a:"
@@ -263,5 +264,18 @@ func TestSettingsErrors(t *testing.T) {
 	cancel(archive.ErrInterrupted)
 	if _, err := settingPages(ctx, open(t, answerWith(200, `{}`))); !errors.Is(err, archive.ErrInterrupted) {
 		t.Errorf("interrupted: %v", err)
+	}
+}
+
+// A page of settings is bounded: a few are never as large.
+func TestSettingsSize(t *testing.T) {
+	t.Parallel()
+	setting := `{"func_urn":"urn","description":"` + strings.Repeat("x", 1<<20) + `"}`
+	var large *answer.TooLargeError
+	if _, err := decodeSettings(strings.NewReader(`{"async_invoke_configs":[` + strings.Repeat(setting+",", 9) + setting + `]}`)); !errors.As(err, &large) {
+		t.Errorf("ten megabytes: %v", err)
+	}
+	if l, err := decodeSettings(strings.NewReader(`{"async_invoke_configs":[` + setting + `]}`)); err != nil || len(l.settings) != 1 {
+		t.Errorf("a megabyte: %d settings, %v", len(l.settings), err)
 	}
 }
