@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
+	"archiver/internal/archive/clocktest"
 	"archiver/internal/load/loadtest"
 	"archiver/internal/pgserver/pgtest"
 )
@@ -72,7 +73,7 @@ func follows(a *loadtest.Archive, subscribed *pgx.Conn) {
 
 // The archive is published through its root. A subscriber with a table like that of
 // docs/replication.md, and one whose table has no key, stay equal while records settle
-// and change, and days are added and dropped. FOR ALL TABLES keeps no one from writing.
+// and change, and days are added, dropped and merged. FOR ALL TABLES keeps no one from writing.
 func TestReplication(t *testing.T) {
 	t.Parallel()
 	a, c := filled(t)
@@ -107,6 +108,16 @@ func TestReplication(t *testing.T) {
 		if err != nil || deleted.RowsAffected() != 10 {
 			t.Errorf("%s of an old day: %v", deleted, err)
 		}
+	}
+	// The days become a month, and records of the month arrive as before.
+	a.Exec(`DROP PUBLICATION all_tables`)
+	a.Days.UseClock(clocktest.New(loadtest.Today.AddDate(0, 3, 0)))
+	if err := a.Days.Merge(t.Context(), time.Time{}); err != nil || len(tables(a)) != 1 {
+		t.Errorf("merge: %v, %s", err, tables(a))
+	}
+	loadtest.Commit(t, c, loadtest.LastPage(s, later.Add(time.Hour), loadtest.Record("new", archive.StatusFail, at), loadtest.Record("more", archive.StatusFail, at)))
+	for _, subscribed := range []*pgx.Conn{keyed, bare} {
+		follows(a, subscribed)
 	}
 	a.CheckWindows()
 	without := a.Rows(`
