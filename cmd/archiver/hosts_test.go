@@ -122,6 +122,7 @@ func TestReaderAndHosts(t *testing.T) {
 	}
 	run(of("analyst", one, ""), exitDone, "warn  database "+one+"/archiver: the role analyst may only read", "check")
 	run(of("analyst", other, ""), exitIncomplete, "FAIL  database "+other+"/archiver: it is a standby", "check")
+	run(of("analyst", one, "read-only"), exitDone, "complete", "status")
 	run(of("analyst", both, "standby"), exitDone, "the schema is up to date", "check")
 	run(of("nobody", both, ""), exitIncomplete, "password authentication failed", "status")
 	run(of("nobody", "nowhere.invalid", ""), exitIncomplete, "nowhere.invalid", "status")

@@ -82,6 +82,7 @@ func configure(databaseURL string, options []Option) (*pgxpool.Config, *sessions
 		delete(c.RuntimeParams, name)
 	}
 	slices.Sort(s.unused)
+	c.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement // not what the address says
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectTimeout
 	}

@@ -90,10 +90,15 @@ func (s *sessions) prepare(ctx context.Context, conn *pgconn.PgConn) error {
 	switch {
 	case s.primary && standby:
 		return ErrStandby
-	case !s.primary && s.wanted != nil:
-		return s.wanted(ctx, conn)
+	case s.primary || s.wanted == nil:
+		return nil
 	}
-	return nil
+	err = s.wanted(ctx, conn)
+	if errors.Is(err, pgconn.ErrReadWriteConnection) {
+		// read-only: this session will be, on a primary too. A standby is better.
+		return pgconn.ValidateConnectTargetSessionAttrsPreferStandby(ctx, conn)
+	}
+	return err
 }
 
 // finish sets up a connection that will be used.
