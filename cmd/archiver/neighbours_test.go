@@ -65,13 +65,13 @@ func TestNeighbours(t *testing.T) {
 	if n := queryValue[int64](in, `SELECT count(*) FROM pg_namespace WHERE nspname ~ '^archiver_'`); n != 0 {
 		t.Errorf("%d schemas were made", n)
 	}
-	// A schema of its own at once, and public when it is safe.
-	in.backfill("--schema", "second")
+	// A schema of its own at once, even with the worst of names, and public when it is safe.
+	in.backfill("--schema", "archiver")
 	exec(admin, `DROP FUNCTION public.unnest(integer[])`)
 	exec(admin, `REVOKE CREATE ON SCHEMA public FROM PUBLIC`)
 	exec(admin, `GRANT CREATE ON SCHEMA public TO `+keeper)
 	in.backfill()
-	for _, schema := range []string{"public", "second"} {
+	for _, schema := range []string{"public", "archiver"} {
 		if n := queryValue[int64](in, `SELECT count(*) FROM `+schema+`.invocation_history`); n != 300 {
 			t.Errorf("%d rows in %s, want 300", n, schema)
 		}
@@ -80,14 +80,14 @@ func TestNeighbours(t *testing.T) {
 		}
 	}
 	schemas := queryValue[string](in, `SELECT string_agg(nspname, ' ' ORDER BY nspname) FROM pg_namespace WHERE nspowner = '`+keeper+`'::regrole`)
-	if schemas != "archiver_days archiver_internal second second_days second_internal" {
+	if schemas != "archiver archiver__days archiver__internal archiver_days archiver_internal" {
 		t.Errorf("schemas: %s", schemas)
 	}
-	if code, stdout, stderr := in.run([]string{"ARCHIVER_SCHEMA=second"}, "once", "--retention", "30d", "--lookback", "1d"); code != exitDone || !strings.Contains(stderr, "day dropped") {
+	if code, stdout, stderr := in.run([]string{"ARCHIVER_SCHEMA=archiver"}, "once", "--retention", "30d", "--lookback", "1d"); code != exitDone || !strings.Contains(stderr, "day dropped") {
 		t.Errorf("retention of the second archive: exit %d\n%s%s", code, stdout, stderr)
 	}
-	if n := queryValue[int64](in, `SELECT count(*) FROM second.invocation_history`); n != 0 {
-		t.Errorf("%d rows in second, want 0", n)
+	if n := queryValue[int64](in, `SELECT count(*) FROM archiver.invocation_history`); n != 0 {
+		t.Errorf("%d rows in archiver, want 0", n)
 	}
 	if n := queryValue[int64](in, `SELECT count(*) FROM public.invocation_history`); n != 300 {
 		t.Errorf("%d rows in public, want 300", n)
@@ -101,7 +101,7 @@ func TestNeighbours(t *testing.T) {
 	if unpinned != "" {
 		t.Errorf("functions without a search_path of their own: %s", unpinned)
 	}
-	for _, bad := range []string{"Upper", "pg_x", "a b", strings.Repeat("a", 55)} {
+	for _, bad := range []string{"Upper", "pg_x", "a b", "archiver_internal", "x_days", strings.Repeat("a", 54)} {
 		code, _, stderr := in.run(nil, "status", "--schema", bad)
 		if said := regexp.MustCompile(`--schema.* is not a name`); code != exitUsage || !said.MatchString(stderr) {
 			t.Errorf("--schema %q: exit %d\n%s", bad, code, stderr)

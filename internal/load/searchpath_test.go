@@ -14,7 +14,7 @@ import (
 func TestArchiveOfASearchPath(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	if _, err := pg.MigrateUp(t.Context(), url, pg.InSchema("archiver")); err != nil {
+	if _, err := pg.MigrateUp(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := pgx.Connect(t.Context(), url)
@@ -23,7 +23,7 @@ func TestArchiveOfASearchPath(t *testing.T) {
 	}
 	defer conn.Close(t.Context())
 	for _, sql := range []string{
-		`ALTER SCHEMA archiver RENAME TO people`,
+		`ALTER SCHEMA public RENAME TO people`, `CREATE SCHEMA public`,
 		`ALTER DATABASE ` + conn.Config().Database + ` SET search_path = nowhere`,
 	} {
 		if _, err := conn.Exec(t.Context(), sql); err != nil {

@@ -59,7 +59,7 @@ func mappers() []kong.Option {
 		namedMapper("schema", func(target reflect.Value, text string) error {
 			target.SetString(text)
 			if !pg.IsSchemaName(text) {
-				return fmt.Errorf("%q is not a name such as archive_eu: small letters, digits and _, at most 54, and not pg_…", text)
+				return fmt.Errorf("%q is not a name such as archive_eu: small letters, digits and _, at most 53, not pg_…, …_internal or …_days", text)
 			}
 			return nil
 		}),

@@ -28,17 +28,21 @@ const (
 
 func schemaNamed(name string) Schema {
 	prefix := name
-	if name == DefaultSchema {
+	switch name {
+	case DefaultSchema:
 		prefix = prefixOf
+	case prefixOf:
+		prefix += "_" // a schema named archiver is not the default
 	}
 	return Schema{People: name, Internal: prefix + internalOf, Days: prefix + daysOf}
 }
 
 // A schema's name needs no quotes, and leaves room for "_internal" in the 63 bytes of a
-// name.
-var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,53}$`)
+// name. It is not that of PostgreSQL's own, or of another archive's internal schema.
+var (
+	schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,52}$`)
+	otherName  = regexp.MustCompile(`^pg_|^information_schema$|_internal$|_days$`)
+)
 
 // IsSchemaName reports whether an archive's schema can have the name.
-func IsSchemaName(name string) bool {
-	return schemaName.MatchString(name) && !regexp.MustCompile(`^pg_|^information_schema$`).MatchString(name)
-}
+func IsSchemaName(name string) bool { return schemaName.MatchString(name) && !otherName.MatchString(name) }
