@@ -1,15 +1,32 @@
 package extract
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // A Call says what Do has to know of a call. The zero Call is of the source itself.
 type Call struct {
 	Function string // the function that it concerns, under any name; may be empty
 	// Tries is how often the call is made at most; 0 for the Caller's own number. Throttled
 	// attempts do not count. The pauses between the attempts are at most half a second.
-	Tries  int
+	Tries int
+	// Ended, if set, is closed when no attempt may begin any more.
+	Ended  <-chan struct{}
 	atOnce bool // the first attempt does not wait for the source's pace
 	Login  bool // a 401 is final: wrong passwords that come again lock a user out
+}
+
+// errEnded is the error of a call that did not begin before Ended.
+var errEnded = errors.New("the run has ended")
+
+func (c *Call) ended() bool {
+	select {
+	case <-c.Ended:
+		return true
+	default:
+		return false // also if Ended is not set
+	}
 }
 
 type callKey struct{}

@@ -168,7 +168,7 @@ func (s *Source) prefetcher(q archive.Query, pageSize int) *prefetcher {
 			started()
 			return functiongraph.GenReqDefForListAsyncInvocations()
 		}
-		ctx = extract.WithCall(ctx, extract.Call{Function: q.Function.URN, Tries: q.Tries})
+		ctx = extract.WithCall(ctx, extract.Call{Function: q.Function.URN, Tries: q.Tries, Ended: q.Ended})
 		return call(ctx, s.client, newDef, &model.ListAsyncInvocationsRequest{
 			FunctionUrn: q.Function.URN, RequestId: requestID, Status: status, Marker: &marker, Limit: &limit,
 			QueryBeginTime: &from, QueryEndTime: &to, ContentType: contentType,
