@@ -55,6 +55,9 @@ type Query struct {
 	Ahead func() bool
 	// Freed, if set, receives a value when Ahead may return true again.
 	Freed <-chan struct{}
+
+	// Ended, if set, is closed when no call may begin any more. Calls under way go on.
+	Ended <-chan struct{}
 }
 
 // A Page is one answer. Elements that no Invocation can hold are in Rejected.

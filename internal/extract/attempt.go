@@ -40,6 +40,10 @@ func (c *Caller) try(ctx context.Context, r *retries, call func(http.RoundTrippe
 		c.gate.cancel(passed)
 		return err
 	}
+	if r.options.ended() {
+		c.gate.cancel(passed)
+		return errEnded
+	}
 	started := c.options.Clock.Now()
 	defer func() { r.took = c.options.Clock.Now().Sub(started) }()
 	attemptCtx, cancel := context.WithTimeout(ctx, c.options.Timeout)

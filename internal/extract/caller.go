@@ -179,6 +179,8 @@ func (c *Caller) Do(ctx context.Context, send func(http.RoundTripper) error) err
 		var over error // the patience
 		status := statusOfError(err)
 		switch {
+		case errors.Is(err, errEnded):
+			return err
 		case errors.Is(err, archive.ErrBusy), errors.Is(err, archive.ErrThrottled):
 			over = err
 		case status != nil && status.Throttled():

@@ -158,3 +158,35 @@ func TestDoConcurrency(t *testing.T) {
 		t.Errorf("%d calls at once", most.Load())
 	}
 }
+
+// Once a run has ended, the call under way is answered. A call that waits for its start
+// is not made, and neither is a call again.
+func TestDoEnded(t *testing.T) {
+	t.Parallel()
+	for name, status := range map[string]int{"answered": http.StatusOK, "failed": http.StatusInternalServerError} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ended, called := make(chan struct{}), make(chan struct{})
+			url := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+				close(called) // a second call would panic
+				<-ended
+				w.WriteHeader(status)
+				fmt.Fprint(w, "good")
+			})
+			c := newCaller(t, newClock(), extract.Options{Concurrency: 1, Timeout: patience})
+			ctx := extract.WithCall(t.Context(), extract.Call{Ended: ended})
+			waits := make(chan error, 1)
+			go func() {
+				<-called
+				go close(ended)
+				waits <- c.Do(ctx, get(url, nil))
+			}()
+			if err := c.Do(ctx, get(url, nil)); (err == nil) != (status == http.StatusOK) {
+				t.Error(err)
+			}
+			if err := <-waits; err == nil || c.Stats().Calls != 1 {
+				t.Errorf("%v after %d calls", err, c.Stats().Calls)
+			}
+		})
+	}
+}

@@ -171,7 +171,7 @@ func (w *walker) list(ctx context.Context, q question, at position, t, before *t
 		asked++
 		return true
 	}
-	query.Freed = w.slots.freed
+	query.Freed, query.Ended = w.slots.freed, ctx.Done()
 	calls, release := grace(ctx, w.Clock, callsEnd)
 	defer release()
 	for page, err := range w.Source.Pages(calls, query) {

@@ -20,13 +20,13 @@ func (f *faulter) list(sc *scene, q query, now time.Time) []item {
 	drifting := f.drifting(sc, q)
 	if !drifting {
 		if q.Marker == 0 || sc.pages >= f.driftCalls {
-			clear(sc.arriving)
+			sc.arrive(func(int) bool { return true })
 		}
 		return f.collect(sc, q, now)
 	}
 	d := f.root.of(drawDrift).of(dice(q.Function)).of(dice(sc.pages))
 	if q.Marker == 0 {
-		clear(sc.arriving)
+		sc.arrive(func(int) bool { return true })
 		sc.walkPage = 0
 		sc.holdBack(f, q, f.collect(sc, q, now), d.of(drawArrivals))
 	} else {
@@ -55,18 +55,18 @@ func (sc *scene) show(items []item) {
 }
 
 // holdBack picks the records that arrive during the walk that begins, and the
-// page before which each arrives. It picks no record that was shown before, and
-// leaves enough for a walk of two pages.
+// page before which each arrives. It picks no record that was shown or has arrived
+// before, and leaves enough for a walk of two pages.
 func (sc *scene) holdBack(f *faulter, q query, items []item, d dice) {
 	if sc.arriving == nil {
-		sc.arriving = map[dataset.Position]int{}
+		sc.arriving, sc.arrived = map[dataset.Position]int{}, map[dataset.Position]bool{}
 	}
 	pages := min((len(items)-1)/max(q.Limit, 1), f.driftCalls-sc.pages-1)
 	for page := 1; page <= pages; page++ {
 		for n := range d.of(dice(page)).times(f.arrive) {
 			at := pick(0, len(items), d.of(dice(page)).of(dice(n+1)), func(i int) bool {
 				_, twice := sc.arriving[items[i].Position]
-				return !twice && !sc.shown[items[i].Position] && items[i].unusable == 0
+				return !twice && !sc.arrived[items[i].Position] && !sc.shown[items[i].Position] && items[i].unusable == 0
 			})
 			if at < 0 || len(items)-len(sc.arriving) <= q.Limit+1 {
 				return
@@ -80,6 +80,7 @@ func (sc *scene) arrive(due func(page int) bool) {
 	for at, page := range sc.arriving {
 		if due(page) {
 			delete(sc.arriving, at)
+			sc.arrived[at] = true
 		}
 	}
 }

@@ -20,6 +20,7 @@ type scene struct {
 	moves    map[dataset.Position]move
 	vanished map[dataset.Position]bool
 	arriving map[dataset.Position]int  // the page of the walk before which each arrives
+	arrived  map[dataset.Position]bool // records that have arrived, and do not arrive again
 	shown    map[dataset.Position]bool // records that were listed and so cannot arrive later
 
 	found []item // reused by collect

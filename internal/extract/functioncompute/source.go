@@ -180,7 +180,7 @@ func (s *Source) invocations(ctx context.Context, function functionName, q archi
 		req.IncludePayload = &s.includePayload
 	}
 	records := &recordReader{function: function, keepPayload: s.includePayload}
-	ctx = extract.WithCall(ctx, extract.Call{Function: q.Function.URN, Tries: q.Tries, Share: share})
+	ctx = extract.WithCall(ctx, extract.Call{Function: q.Function.URN, Tries: q.Tries, Ended: q.Ended, Share: share})
 	err = s.client.call(ctx, permissionInvocations, func(sdk *fc.Client) error {
 		_, err := sdk.ListStatefulAsyncInvocationsWithOptions(&function.service, &function.function, req,
 			&fc.ListStatefulAsyncInvocationsHeaders{CommonHeaders: s.headers()}, new(util.RuntimeOptions))

@@ -174,7 +174,7 @@ func (s *Source) prefetcher(q archive.Query, pageSize int) *prefetcher {
 			return functiongraph.GenReqDefForListAsyncInvocations()
 		}
 		share := new(extract.Share)
-		ctx = extract.WithCall(ctx, extract.Call{Function: q.Function.URN, Tries: q.Tries, Share: share, Early: early})
+		ctx = extract.WithCall(ctx, extract.Call{Function: q.Function.URN, Tries: q.Tries, Ended: q.Ended, Share: share, Early: early})
 		list, err := call(ctx, s.client, newDef, &model.ListAsyncInvocationsRequest{
 			FunctionUrn: q.Function.URN, RequestId: requestID, Status: status, Marker: &marker, Limit: &limit,
 			QueryBeginTime: &from, QueryEndTime: &to, ContentType: contentType,
