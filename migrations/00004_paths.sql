@@ -23,7 +23,7 @@ SELECT CASE WHEN seconds OPERATOR(pg_catalog.<) 0.001 THEN 0
        END
 $$;
 
-SELECT archiver_internal.allow_reading('archiver_internal.goose_db_version', 'archiver_internal.walks', 'archiver_internal.claims');
+SELECT archiver_internal.allow_reading('archiver_internal.goose_db_version', 'archiver_internal.walks');
 
 -- +goose Down
 

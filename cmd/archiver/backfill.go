@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"io"
-	"time"
 
 	"archiver/internal/archive"
 	"archiver/internal/settings"
@@ -51,12 +50,13 @@ func (c *backfillCommand) Run(ctx context.Context, s streams, in *settings.Setti
 			return set.DryBackfill(ctx, source, order, out)
 		})
 	}
-	m := set.Maintenance(archive.SystemClock{})
+	clock := archive.SystemClock{}
+	m, now := set.Maintenance(clock), clock.Now()
 	stopCounting := m.CountDuring(ctx, log)
 	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
 		return m.ArchiveAndTell(ctx, source.Archiver, order, source.Log, out, errs, line.String())
 	})
 	stopCounting()
-	m.After(ctx, time.Time{}, log)
+	m.After(ctx, set.Retention(clock), now, err, log)
 	return err
 }

@@ -26,7 +26,15 @@ import (
 // checkCommand checks that an archive can be made. It writes nothing.
 type checkCommand struct {
 	settings.ArchiveFlags
+	settings.DueFlags
 	PrintConfig bool `env:"-" help:"Print the settings and where each value comes from, secrets masked, and check nothing else."`
+}
+
+// Source returns the source that the flags describe.
+func (c *checkCommand) Source() settings.Source {
+	s := c.ArchiveFlags.Source()
+	s.DueFlags = c.DueFlags
+	return s
 }
 
 func (c *checkCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
@@ -53,7 +61,7 @@ func (c *checkCommand) Run(ctx context.Context, s streams, in *settings.Settings
 		}
 	}
 	report.source = ""
-	checkDatabase(ctx, report, in, !c.NoMigrate, address, log)
+	checkDatabase(ctx, report, in, sources, !c.NoMigrate, address, log)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -100,7 +108,7 @@ func (r *checkReport) fail(what, format string, args ...any) {
 
 // checkDatabase checks that the database can hold the archive. It connects as one who
 // reads, and so it works for a role that may only read, and says so.
-func checkDatabase(ctx context.Context, report *checkReport, in *settings.Settings, migrates bool, address string, log *slog.Logger) {
+func checkDatabase(ctx context.Context, report *checkReport, in *settings.Settings, sources []*supervise.Source, migrates bool, address string, log *slog.Logger) {
 	where := "database " + pg.Address(address)
 	for _, way := range exposedWays(address) {
 		report.warn(where, "%s: with sslmode=verify-full, and sslrootcert if its authority is your own, nobody on the way can read or change the archive", way)
@@ -113,9 +121,11 @@ func checkDatabase(ctx context.Context, report *checkReport, in *settings.Settin
 	}
 	if err != nil {
 		report.fail(where, "%v", err)
+		checkClocks(ctx, report, sources, nil)
 		return
 	}
 	defer db.Close()
+	checkClocks(ctx, report, sources, db)
 	reader := read.New(db)
 	empty, missing := false, 0
 	if err = reader.Ping(ctx); errors.Is(err, pg.ErrNoSchema) {
@@ -149,6 +159,7 @@ func checkDatabase(ctx context.Context, report *checkReport, in *settings.Settin
 		}
 	}
 	checkLimits(ctx, report, reader)
+	checkRetention(ctx, report, sources, db)
 }
 
 // checkLimits tells what was learned of the sources.

@@ -140,8 +140,8 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 	if err := supervise.ArchiveAndTell(ctx, set.Sources[0].Archiver, order, log, s.out, s.err, ""); err != nil {
 		return err
 	}
-	m := set.Maintenance(archive.SystemClock{})
-	m.After(ctx, time.Time{}, log)
+	clock := archive.SystemClock{}
+	set.Maintenance(clock).After(ctx, set.Retention(clock), clock.Now(), nil, log)
 	return findings(ctx, read.New(set.DB), s.out)
 }
 

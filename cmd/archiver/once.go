@@ -35,7 +35,6 @@ func (c *onceCommand) Run(ctx context.Context, s streams, in *settings.Settings,
 	clock := archive.SystemClock{}
 	now := clock.Now()
 	order := func(source *supervise.Source) archive.Order { return source.DueOrder("once", now) }
-	dropBefore := set.DropBefore(now, order)
 	if c.DryRun {
 		err := set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, _ io.Writer) error {
 			return set.DryRun(ctx, source, order(source), out)
@@ -43,15 +42,15 @@ func (c *onceCommand) Run(ctx context.Context, s streams, in *settings.Settings,
 		if err != nil {
 			return err
 		}
-		return set.DryDrop(ctx, dropBefore, s.out)
+		return set.DryDrop(ctx, clock, s.out)
 	}
 	m := set.Maintenance(clock)
-	m.MakeDays(ctx, now, log)
+	m.MakeDays(ctx, log)
 	stopCounting := m.CountDuring(ctx, log)
 	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
 		return m.ArchiveAndTell(ctx, source.Archiver, order(source), source.Log, out, errs, line.String())
 	})
 	stopCounting()
-	m.After(ctx, dropBefore, log)
+	m.After(ctx, set.Retention(clock), now, err, log)
 	return err
 }

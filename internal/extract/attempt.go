@@ -120,12 +120,14 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := httptrace.WithClientTrace(a.ctx, &httptrace.ClientTrace{
 		GotConn: func(got httptrace.GotConnInfo) { a.reused.Store(got.Reused) },
 	})
+	sent := time.Now() // the machine's clock is compared, not the one that pauses go by
 	resp, err := a.caller.options.Transport.RoundTrip(neverReplayed(req.WithContext(ctx)))
 	if err != nil {
 		a.failure = archive.Redacted(err, a.redact)
 		return nil, a.failure
 	}
 	a.caller.answered.Store(true)
+	a.caller.ahead.Store(aheadOf(resp.Header, sent, time.Now()))
 	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
 		if !a.large {
 			resp.Body = &boundedBody{ReadCloser: resp.Body, left: smallAnswer}
@@ -135,6 +137,18 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	a.status = newStatusError(resp, a.redact, a.caller.options.Clock.Now())
 	return nil, a.status
+}
+
+// aheadOf returns how far the clock of an answer's Date is ahead of this machine's. Date has whole
+// seconds (RFC 9110, section 6.6.1). It returns nil for an answer without a Date, and for
+// one out of a cache, whose Date is old (RFC 9111, section 5.1, Age).
+func aheadOf(h http.Header, sent, received time.Time) *time.Duration {
+	date, err := http.ParseTime(h.Get("Date"))
+	if age := h.Get("Age"); err != nil || age != "" && age != "0" {
+		return nil
+	}
+	ahead := archive.Ahead(date, sent, received, time.Second)
+	return &ahead
 }
 
 // neverReplayed keeps net/http from sending a request again by itself when the server has

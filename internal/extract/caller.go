@@ -73,6 +73,7 @@ type Caller struct {
 	calls     atomic.Int64
 	throttled atomic.Int64
 	answered  atomic.Bool
+	ahead     atomic.Pointer[time.Duration] // of the last answer; nil if it does not say
 
 	logMu         sync.Mutex
 	lastThrottled time.Time
@@ -124,6 +125,15 @@ func (c *Caller) StartPace(pace int64) {
 	c.gate.mu.Lock()
 	defer c.gate.mu.Unlock()
 	c.gate.all.pace.learn(pace)
+}
+
+// Ahead returns how far the source's clock is ahead of this machine's, by the Date of the last
+// answer.
+func (c *Caller) Ahead() (ahead time.Duration, known bool) {
+	if a := c.ahead.Load(); a != nil {
+		return *a, true
+	}
+	return 0, false
 }
 
 // SetProbe sets the cheapest call of the source, before the first call. It shows whether

@@ -24,7 +24,15 @@ func (r *run) listFunctions(ctx context.Context, summary *archive.Summary) ([]ar
 		functions = append(functions, known...)
 		return nil
 	}
+	compared := false
 	for page, err := range r.Source.Functions(ctx) {
+		// An answer that is a refusal tells the time as well.
+		if !compared {
+			if err := r.compareClocks(ctx, summary); err != nil {
+				return nil, err
+			}
+			compared = true
+		}
 		var short *archive.ListError
 		switch {
 		case err == nil:

@@ -25,6 +25,11 @@ type Archiver struct {
 	Named  []archive.Function          // of these, those that are archived even if the source does not list them
 	Settle time.Duration               // how long after its end a window is not read yet
 
+	// StoreAhead returns how far the store's clock is ahead of a clock; nil if the store has none.
+	StoreAhead func(context.Context, archive.Clock) (time.Duration, error)
+	// IgnoreClocks leaves out the source's clock where clocks are compared.
+	IgnoreClocks bool
+
 	SourceRetention time.Duration // how long the source keeps records
 
 	// Versions, if set, makes a run read every version that the source lists. If nil,
@@ -39,6 +44,7 @@ type Archiver struct {
 // A run is one pass of an Archiver.
 type run struct {
 	*Archiver
+	wall             archive.Clock // which may jump; Clock does not
 	order            archive.Order
 	began            time.Time
 	progress         *archive.Progress
@@ -71,11 +77,14 @@ type run struct {
 // Archive makes the windows of the order complete, as far as they are due.
 //
 // It returns an *IncompleteError if some windows did not become complete. If the run
-// ended early, it returns the reason: ErrDenied, the context's cause, or an error of
-// the store. In every case the summary says what the run did, and the records read
+// ended early, it returns the reason: a *ClockError, ErrDenied, the context's cause, or an
+// error of the store. In every case the summary says what the run did, and the records read
 // so far stay in the archive.
 func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Progress) (archive.Summary, error) {
 	began := a.Clock.Now()
+	wall, steadied := a.Clock, *a
+	steadied.Clock = steadyClock{wall, began}
+	a = &steadied
 	summary := archive.Summary{Range: o.Range}
 	if due := archive.DueBefore(began, a.Settle); o.Range.To.After(due) {
 		o.Range.To = due
@@ -93,7 +102,7 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	summary.Run = id
 	before := a.Source.Stats()
 	r := &run{
-		Archiver: a, order: o, began: began, progress: p, traits: a.Source.Traits(),
+		Archiver: a, wall: wall, order: o, began: began, progress: p, traits: a.Source.Traits(),
 		slots:   newPageSlots(pagesPerCall * max(a.Concurrency, 1)),
 		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]archive.State), held: make(map[int32]bool), deniedFunctions: make(map[int32]bool), done: make(map[int32]bool), zoned: make(map[int32]bool),
 	}

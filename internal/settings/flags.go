@@ -72,6 +72,7 @@ type SourceFlags struct {
 	Functions       []string      `type:"globs" placeholder:"GLOB,…" help:"Globs on function name or URN; ! excludes. Default all."`
 	Versions        string        `enum:"all,latest" default:"all" help:"Which versions of each function: all that the source lists, or only the latest."`
 	Settle          time.Duration `default:"10m" help:"How long after its end a window is first read."`
+	IgnoreClocks    bool          `help:"Do not compare clocks with that of the source: its answers have a wrong Date."`
 	SourceRetention time.Duration `placeholder:"30d" help:"How long the source keeps records. Default ${retentions}."`
 	SourcePatience  time.Duration `default:"15m" help:"How long once and backfill wait for a source that accepts no call; run waits until its next tick."`
 	Concurrency     int           `type:"count" default:"8" help:"Calls at the same time."`

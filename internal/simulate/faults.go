@@ -39,6 +39,7 @@ type Faults struct {
 	lateShare        float64
 	inFlight, retry  float64
 	stage, goneAfter time.Duration
+	dateAhead        time.Duration // of an answer's Date
 	move             string
 
 	// What happens to settings.

@@ -10,10 +10,14 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if ahead := s.options.Faults.dateAhead; ahead != 0 {
+		w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+	}
 	w.Header().Set("X-Request-Id", fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64()))
 	defer func() {
 		switch fault := recover(); fault {

@@ -107,6 +107,12 @@ var troubles = slices.Concat(disturbed(), []toggle{
 		return nil
 	}),
 	whole("retry-after", "seconds in the Retry-After of 429 (default 1)", 0, func(f *Faults) *int { return &f.retryAfter }),
+	{name: "date", short: "DURATION", value: durationValue + ", or less than nothing such as -2h", help: "how far the Date of each answer is ahead of the time; -2h is behind", set: func(f *Faults, value string) (err error) {
+		if f.dateAhead, err = parseDuration(value); err != nil {
+			return errors.New("it is not " + durationValue)
+		}
+		return nil
+	}},
 	whole("deny", "the number of the first call that is refused with 403, as are all later ones", 1, func(f *Faults) *int { return &f.deny }),
 	shareOf("gone", "functions that answer 404, at least one", func(f *Faults) *float64 { return &f.gone }),
 	duration("gone-after", "how long after the server's start these functions answer 404 (default 0s)", func(f *Faults) *time.Duration { return &f.goneAfter }),

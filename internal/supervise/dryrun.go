@@ -160,24 +160,21 @@ func leastCalls(due []archive.Due) (calls int64) {
 }
 
 // DryDrop prints which days a pass would drop.
-func (set *Set) DryDrop(ctx context.Context, dropBefore time.Time, out io.Writer) error {
-	if dropBefore.IsZero() {
-		return nil
-	}
-	older, err := set.days.Older(ctx, dropBefore)
-	if err != nil {
+func (set *Set) DryDrop(ctx context.Context, clock archive.Clock, out io.Writer) error {
+	drop, err := set.Retention(clock).Next(ctx)
+	if err != nil || drop == nil {
 		return err
 	}
 	table := terminal.Table{Columns: terminal.Heads("DAY", "PARTITION", "ROWS", "BYTES")}
-	var rows, bytes int64
-	for _, o := range older {
+	for _, o := range drop.Days {
 		table.Add(o.String(), cmp.Or(o.Partition, "-"), fmt.Sprint(o.Rows), fmt.Sprint(o.Bytes))
-		rows, bytes = rows+o.Rows, bytes+o.Bytes
 	}
 	if err := table.Write(out, 0); err != nil {
 		return fmt.Errorf("print what would be dropped: %w", err)
 	}
-	fmt.Fprintf(out, "%d days would be dropped, all before %s: %d rows, %d bytes\n",
-		len(older), dropBefore.UTC().Format(time.DateOnly), rows, bytes)
+	fmt.Fprintln(out, drop)
+	if warning := drop.Warning(); warning != "" {
+		fmt.Fprintln(out, warning)
+	}
 	return nil
 }

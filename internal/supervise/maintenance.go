@@ -37,10 +37,15 @@ func (set *Set) Maintenance(clock archive.Clock) *Maintenance {
 	return &Maintenance{db: set.DB, days: cmp.Or(set.days, days.New(set.DB)), clock: clock}
 }
 
-// MakeDays makes the days that a run will most likely write to. If that fails, the
-// pages that need the days try again, and report the error.
-func (m *Maintenance) MakeDays(ctx context.Context, now time.Time, log *slog.Logger) {
-	if err := m.days.MakeAhead(ctx, now); err != nil && ctx.Err() == nil {
+// MakeDays makes the days that a run will most likely write to: by the database's clock,
+// since this machine's may be wrong. If that fails, the pages that need the days try again,
+// and report the error.
+func (m *Maintenance) MakeDays(ctx context.Context, log *slog.Logger) {
+	ahead, err := m.db.Ahead(ctx, m.clock)
+	if err == nil {
+		err = m.days.MakeAhead(ctx, m.clock.Now().Add(ahead))
+	}
+	if err != nil && ctx.Err() == nil {
 		log.Warn("days could not be made ahead", "error", err)
 	}
 }
@@ -81,26 +86,32 @@ func (m *Maintenance) count(ctx context.Context, within time.Duration, log *slog
 	}
 }
 
-// After counts all figures that are due, drops the days before a time (none if it
-// is zero), merges the days of old months, and makes statistics. It does nothing if ctx has ended.
-func (m *Maintenance) After(ctx context.Context, dropBefore time.Time, log *slog.Logger) {
-	m.after(ctx, 0, dropBefore, log)
+// After counts all figures that are due, drops the days that are too old after a pass that
+// began at a time, merges the days of old months, and makes statistics. After a pass that
+// failed as a whole, it only counts. It does nothing if ctx has ended.
+func (m *Maintenance) After(ctx context.Context, r Retention, began time.Time, ended error, log *slog.Logger) {
+	m.after(ctx, 0, r, began, ended, log)
 }
 
 // AfterTick is After for one of several sources, with a limit on counting.
-func (m *Maintenance) AfterTick(ctx context.Context, dropBefore time.Time, log *slog.Logger) {
-	m.passes.run(func() { m.after(ctx, figuresWithin, dropBefore, log) })
+func (m *Maintenance) AfterTick(ctx context.Context, r Retention, began time.Time, ended error, log *slog.Logger) {
+	m.passes.run(func() { m.after(ctx, figuresWithin, r, began, ended, log) })
 }
 
-func (m *Maintenance) after(ctx context.Context, within time.Duration, dropBefore time.Time, log *slog.Logger) {
+func (m *Maintenance) after(ctx context.Context, within time.Duration, r Retention, began time.Time, ended error, log *slog.Logger) {
 	if ctx.Err() != nil {
 		return
 	}
 	m.count(ctx, within, log, untold)
-	if !dropBefore.IsZero() {
-		if err := m.days.Retain(ctx, dropBefore); err != nil && ctx.Err() == nil {
-			log.Warn("old days are left", "error", err)
-		}
+	if FailedAsWhole(ended) {
+		return
+	}
+	dropBefore, err := r.dropBefore(ctx, began, false)
+	if err == nil && !dropBefore.IsZero() {
+		err = m.days.Retain(ctx, dropBefore)
+	}
+	if err != nil && ctx.Err() == nil {
+		log.Warn("old days are left", "error", err)
 	}
 	if err := m.days.Merge(ctx, dropBefore); err != nil && ctx.Err() == nil {
 		log.Warn("days are not merged", "error", err)

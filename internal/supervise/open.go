@@ -8,6 +8,7 @@
 //	each.go         one run of every source: once, backfill, verify
 //	ticks.go        runs at the ticks of each source's schedule: run
 //	maintenance.go  figures, old days and statistics, after runs
+//	retention.go    which days may be dropped
 //	dryrun.go       what a run would read, and which days it would drop
 package supervise
 
@@ -105,7 +106,7 @@ func Open(ctx context.Context, s *settings.Settings, o Options) (*Set, error) {
 	set.days.UseClock(archive.SystemClock{})
 	set.store = load.New(db, set.days)
 	for _, source := range opened {
-		source.archiveInto(set.store, o.Functions)
+		source.archiveInto(set, o.Functions)
 	}
 	return set, nil
 }
@@ -161,7 +162,7 @@ func (s *Source) open(ctx context.Context) error {
 	}
 	s.Archiver = &loop.Archiver{
 		Source: source, Clock: archive.SystemClock{}, Log: s.Log,
-		Settle: s.Settle, SourceRetention: s.SourceRetention, Concurrency: s.Concurrency,
+		Settle: s.Settle, IgnoreClocks: s.IgnoreClocks, SourceRetention: s.SourceRetention, Concurrency: s.Concurrency,
 	}
 	s.pick(nil)
 	return nil
@@ -205,16 +206,16 @@ func (s *Source) owns(urn string) bool {
 
 // archiveInto sets the store of the archiver. only are globs: further functions are
 // not archived.
-func (s *Source) archiveInto(store *load.Store, only []string) {
+func (s *Source) archiveInto(set *Set, only []string) {
 	if s.Archiver == nil {
 		return
 	}
 	s.pick(only)
-	s.Archiver.Store = store
+	s.Archiver.Store, s.Archiver.StoreAhead = set.store, set.DB.Ahead
 	if s.metrics != nil {
-		s.Archiver.Store = s.metrics.Store(store, s.Provider)
+		s.Archiver.Store = s.metrics.Store(set.store, s.Provider)
 	}
 	if s.Versions == "all" {
-		s.Archiver.Versions = store
+		s.Archiver.Versions = set.store
 	}
 }

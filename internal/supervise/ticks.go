@@ -18,11 +18,11 @@ import (
 func (set *Set) Run(ctx context.Context, clock archive.Clock) error {
 	m := set.Maintenance(clock)
 	return set.atTicks(ctx, clock, func(ctx context.Context, s *Source, tick time.Time) {
-		m.MakeDays(ctx, tick, s.Log)
+		m.MakeDays(ctx, s.Log)
 		stop := m.CountDuring(ctx, s.Log)
-		s.pass(ctx, set, tick)
+		err := s.pass(ctx, set, tick)
 		stop()
-		m.AfterTick(ctx, set.DropBefore(tick, func(s *Source) archive.Order { return s.runOrder(tick) }), s.Log)
+		m.AfterTick(ctx, set.Retention(clock), tick, err, s.Log)
 	})
 }
 
@@ -53,16 +53,16 @@ func (s *Source) LogNotOpened() {
 
 // pass makes the pass of a tick. It first opens the source if that failed before.
 // Windows that the pass cannot archive are due again at the next tick.
-func (s *Source) pass(ctx context.Context, set *Set, tick time.Time) {
+func (s *Source) pass(ctx context.Context, set *Set, tick time.Time) error {
 	if s.Archiver == nil {
 		if s.Err = s.open(ctx); s.Err != nil {
 			if ctx.Err() == nil && s.metrics != nil {
 				s.metrics.NotOpened(s.Provider)
 			}
 			s.LogNotOpened()
-			return
+			return s.Err
 		}
-		s.archiveInto(set.store, nil)
+		s.archiveInto(set, nil)
 	}
 	o := s.runOrder(tick)
 	began := s.Archiver.Clock.Now()
@@ -72,6 +72,7 @@ func (s *Source) pass(ctx context.Context, set *Set, tick time.Time) {
 	if ticks, parsed := schedule.Parse(s.Schedule); parsed == nil && errors.Is(err, archive.ErrBusy) {
 		s.Log.Warn("the next tick asks the source again", "tick", ticks.Next(now.UTC()))
 	}
+	return err
 }
 
 // runOrder returns the order of a tick.
@@ -89,23 +90,4 @@ func (s *Source) DueOrder(askedBy string, now time.Time) archive.Order {
 		AskedBy: askedBy, Older: true, Follow: true, VerifyAfter: s.VerifyAfter,
 		Range: archive.Span{From: archive.WindowOf(due.Add(-s.Lookback)), To: due},
 	}
-}
-
-// DropBefore returns the time before which days are dropped, zero for none. It
-// keeps the days that the order of any source still reads.
-func (set *Set) DropBefore(now time.Time, order func(*Source) archive.Order) time.Time {
-	var first time.Time
-	for i, s := range set.Sources {
-		if s.Retention == 0 {
-			return time.Time{}
-		}
-		before := now.Add(-s.Retention)
-		if from := order(s).Range.From; from.Before(before) {
-			before = from
-		}
-		if i == 0 || before.Before(first) {
-			first = before
-		}
-	}
-	return first
 }

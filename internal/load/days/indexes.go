@@ -26,7 +26,7 @@ var selectUnindexed string
 // indexPart, or another process creates or drops the day, the day is left to the next
 // run. A crash leaves days without the index.
 func (s *Days) Index(ctx context.Context) error {
-	conn, err := s.db.Session(ctx, nil)
+	conn, err := s.db.Session(ctx, map[string]string{"lock_timeout": "1s"})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,95 @@
+package archive
+
+import (
+	"fmt"
+	"time"
+)
+
+// A ClockedSource is a Source whose answers say what time it is there.
+type ClockedSource interface {
+	Source
+	// Ahead returns how far the source's clock is ahead of this machine's, by the last
+	// answer. known is false if that answer does not say.
+	Ahead() (ahead time.Duration, known bool)
+}
+
+// Ahead returns how far a clock is ahead of this machine's. The clock showed t, rounded
+// down to whole steps, at some time between sent and received by this machine's clock. Of
+// all differences that fit, Ahead returns the smallest.
+func Ahead(t, sent, received time.Time, step time.Duration) time.Duration {
+	least, most := t.Sub(received), t.Add(step).Sub(sent)
+	switch {
+	case least > 0:
+		return least
+	case most < 0:
+		return most
+	}
+	return 0
+}
+
+// minClockLimit is the smallest difference of two clocks that ends a pass.
+const minClockLimit = 2 * time.Minute
+
+// Clocks are what three clocks show at one moment. Database and Source are zero if it is
+// not known.
+type Clocks struct{ Own, Database, Source time.Time }
+
+// Slowest returns the earliest of the times.
+func (c Clocks) Slowest() time.Time {
+	slowest := c.Own
+	for _, t := range []time.Time{c.Database, c.Source} {
+		if !t.IsZero() && t.Before(slowest) {
+			slowest = t
+		}
+	}
+	return slowest
+}
+
+// Apart returns the difference of the earliest and the latest time.
+func (c Clocks) Apart() time.Duration {
+	latest := c.Own
+	for _, t := range []time.Time{c.Database, c.Source} {
+		if t.After(latest) {
+			latest = t
+		}
+	}
+	return latest.Sub(c.Slowest())
+}
+
+// Check returns a *ClockError if the clocks differ so much that no pass can tell which
+// hours have ended: by more than settle, and more than two minutes.
+func (c Clocks) Check(settle time.Duration) error {
+	if limit := max(settle, minClockLimit); c.Apart() > limit {
+		return &ClockError{Clocks: c, Limit: limit}
+	}
+	return nil
+}
+
+// Doubtful reports whether the clocks differ by more than half of settle.
+func (c Clocks) Doubtful(settle time.Duration) bool { return c.Apart() > settle/2 }
+
+func (c Clocks) String() string {
+	text := "this machine " + c.Own.UTC().Format(time.RFC3339)
+	if !c.Database.IsZero() {
+		text += ", the database " + c.Database.UTC().Format(time.RFC3339)
+	}
+	if !c.Source.IsZero() {
+		text += ", the source " + c.Source.UTC().Format(time.RFC3339)
+	}
+	return text
+}
+
+// A ClockError says that clocks differ too much. The pass has read, completed and dropped
+// nothing.
+type ClockError struct {
+	Clocks
+	Limit time.Duration
+}
+
+func (e *ClockError) Error() string {
+	text := fmt.Sprintf("clocks differ by %s, more than %s, and nothing is done until they agree: %s", e.Apart().Round(time.Second), e.Limit, e.Clocks)
+	if !e.Source.IsZero() {
+		text += " (if the source's Date is wrong, --ignore-clocks)"
+	}
+	return text
+}

@@ -1,0 +1,71 @@
+package loop
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"archiver/internal/archive"
+)
+
+// A steadyClock shows no jump of the machine's clock since it began: Go's times also have
+// a monotonic reading, and Sub uses it.
+type steadyClock struct {
+	archive.Clock
+	began time.Time
+}
+
+func (c steadyClock) Now() time.Time { return c.began.Add(c.Clock.Now().Sub(c.began)) }
+
+// Clocks reads the clocks of this machine, the store and the source. The source's clock is
+// that of its last answer.
+func (a *Archiver) Clocks(ctx context.Context) (archive.Clocks, error) { return a.clocks(ctx, a.Clock) }
+
+func (a *Archiver) clocks(ctx context.Context, own archive.Clock) (c archive.Clocks, err error) {
+	var ahead time.Duration
+	if a.StoreAhead != nil {
+		if ahead, err = a.StoreAhead(ctx, own); err != nil {
+			return c, fmt.Errorf("read the clock of the archive: %w", err)
+		}
+	}
+	c.Own = own.Now()
+	if a.StoreAhead != nil {
+		c.Database = c.Own.Add(ahead)
+	}
+	if source, ok := a.Source.(archive.ClockedSource); ok && !a.IgnoreClocks {
+		if ahead, known := source.Ahead(); known {
+			c.Source = c.Own.Add(ahead)
+		}
+	}
+	return c, nil
+}
+
+// compareClocks compares the clocks after the source's first answer, before the run has
+// changed anything but its own row. A window has ended only when the slowest clock says so.
+func (r *run) compareClocks(ctx context.Context, summary *archive.Summary) error {
+	c, err := r.clocks(ctx, r.wall)
+	if err != nil {
+		return err
+	}
+	// If the machine's clock was set back since the run began, the run's clock is still wrong.
+	c.Own = latest(c.Own, r.Clock.Now())
+	if err := c.Check(r.Settle); err != nil {
+		return err
+	}
+	if c.Doubtful(r.Settle) {
+		r.Log.Warn("clocks differ by more than half of settle", "seconds", c.Apart().Seconds(), "clocks", c.String())
+	}
+	due := archive.DueBefore(c.Slowest(), r.Settle)
+	if !r.order.Range.To.After(due) {
+		return nil
+	}
+	r.order.Range.To = due
+	if due.Before(r.order.Range.From) {
+		r.order.Range.From = due
+	}
+	// The range of run and once is what is due. A range that somebody asked for stays.
+	if r.order.Older {
+		summary.Range = r.order.Range
+	}
+	return nil
+}
