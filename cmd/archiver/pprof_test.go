@@ -45,8 +45,8 @@ func TestPprof(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp.Body.Close(); resp.StatusCode != http.StatusMisdirectedRequest {
-		t.Errorf("under another host's name: %s", resp.Status)
+	if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("under another host's name: %s, %v", resp.Status, err)
 	}
 	taken := make(chan error, 1)
 	go func() {

@@ -68,7 +68,7 @@ func writeReport(ctx context.Context, p *page.Page, name string) error {
 // under it.
 func replaceFile(name string, content []byte) (err error) {
 	part := filepath.Join(filepath.Dir(name), ".archiver-"+rand.Text())
-	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) //nolint:gosec // G302: the umask says who may read a report
 	if err != nil {
 		return settings.Usage(err)
 	}

@@ -22,7 +22,7 @@ type transportFunc func(*http.Request) (*http.Response, error)
 func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // answers returns a Caller of a source that answers with so many bytes.
-func answers(size int, concurrency int) *Caller {
+func answers(size, concurrency int) *Caller {
 	return NewCaller(Options{Concurrency: concurrency, Clock: instant{}, Transport: transportFunc(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Header: make(http.Header), Body: io.NopCloser(io.LimitReader(zeros{}, int64(size)))}, nil
 	})})
@@ -116,6 +116,7 @@ func TestBudget(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		defer resp.Body.Close()
 		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 			return err
 		}

@@ -43,10 +43,10 @@ func AppendValue(b []byte, value jsontext.Value) []byte {
 	if isPlain(value) {
 		return append(b, value...)
 	}
-	switch kind := value.Kind(); {
-	case kind == '"':
+	switch value.Kind() {
+	case '"':
 		return appendString(b, Unquote(nil, value))
-	case kind == '0':
+	case '0':
 		return appendString(b, value)
 	}
 	if sanitized, ok := sanitize(value); ok {
