@@ -139,8 +139,15 @@ func (w *walker) findIn(ctx context.Context, q question, rec archive.InFlightRec
 		if err != nil {
 			return w.pageError(ctx, err)
 		}
-		f.records = append(f.records, page.Invocations...)
-		f.rejected = append(f.rejected, page.Rejected...)
+		// A source that ignores the request id lists all records.
+		for _, inv := range page.Invocations {
+			if inv.RequestID == rec.RequestID {
+				f.records = append(f.records, inv)
+			}
+		}
+		if len(f.rejected) == 0 {
+			f.rejected = page.Rejected
+		}
 	}
 	return nil
 }
