@@ -98,6 +98,7 @@ func webPages(ping func(context.Context) error, page http.Handler, m *metrics.Me
 // openArchive opens the sources and the database of a command, and serves profiles
 // if --pprof asks for them. Call end at the end of the command.
 func openArchive(ctx context.Context, f *settings.ArchiveFlags, in *settings.Settings, o supervise.Options) (set *supervise.Set, end func(), err error) {
+	o.DatabasePatience = f.DatabasePatience
 	stop := func() {}
 	if f.Pprof != "" {
 		if stop, err = serve.Profiles(f.Pprof, o.Log); err != nil {

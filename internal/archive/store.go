@@ -186,8 +186,28 @@ type Counted struct {
 // A RunID numbers a run.
 type RunID int64
 
+// A Trouble is what an error of a store says about the store.
+type Trouble int
+
+const (
+	NoTrouble Trouble = iota // trying again does not help
+	// TroubleRefused: the store refused a transaction as a whole, for a reason that passes
+	// by itself. The same call can be made again.
+	TroubleRefused
+	// TroubleLost: the answer of the store was lost, or the store may lack what it has
+	// confirmed before. What it has is to be read again.
+	TroubleLost
+)
+
 // A Store keeps functions, windows, invocations and runs.
 type Store interface {
+	// Trouble says what an error of the store or of a claim says. An error of another
+	// origin is no trouble of the store.
+	Trouble(err error) Trouble
+	// Server returns which server answers, and since when. If it is another one than
+	// before, the store may lack what the one before had confirmed.
+	Server(ctx context.Context) (string, error)
+
 	BeginRun(ctx context.Context, o Order, at time.Time) (RunID, error)
 	// NoteRun writes the progress of a run.
 	NoteRun(ctx context.Context, id RunID, n Noted, at time.Time) error

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"archiver/internal/archive"
 	"archiver/internal/load/pg"
@@ -20,6 +21,8 @@ import (
 type claim struct {
 	store     *Store
 	function  archive.Known
+	owner     int32
+	server    string // that has confirmed the claim, and all that was written under it
 	epoch     int64
 	openWalks map[archive.Span]bool // spans with a row in walks
 
@@ -34,11 +37,12 @@ type claim struct {
 // archive.ClaimLife, and when the process that holds it dies. The owner lock of a
 // killed process leaves pg_locks at once.
 func (s *Store) Claim(ctx context.Context, function archive.Known) (archive.Claim, error) {
-	if err := s.db.Live(ctx); err != nil {
+	owner, err := s.db.Live(ctx)
+	if err != nil {
 		return nil, err
 	}
 	c := &claim{
-		store: s, function: function, openWalks: make(map[archive.Span]bool),
+		store: s, function: function, owner: owner, openWalks: make(map[archive.Span]bool),
 		known: knownRows{life: lifeOf(function), days: make(map[time.Time]*knownDay)}, sawForeignRows: function.Versioned,
 	}
 	if s.claims.do(ctx, c); c.err != nil {
@@ -62,7 +66,7 @@ func newClaims(s *Store) *gather[*claim] {
 		full: func(together []*claim, next *claim) bool {
 			// A statement must not take one function twice.
 			return len(together) == maxClaims || slices.ContainsFunc(together, func(c *claim) bool {
-				return c.function.ID == next.function.ID
+				return c.function.ID == next.function.ID || c.owner != next.owner
 			})
 		},
 		make: s.take,
@@ -96,7 +100,7 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 	var batch pgx.Batch
 	batch.Queue(insertClaims, functions)
 	batch.Queue(takeClaims, pg.Args{
-		"functions": functions, "owner": s.db.Owner, "life": archive.ClaimLife, "owner_locks": pg.OwnerLocks,
+		"functions": functions, "owner": claims[0].owner, "life": archive.ClaimLife, "owner_locks": pg.OwnerLocks,
 	}).Query(func(rows pgx.Rows) error {
 		var id int32
 		var epoch int64
@@ -117,8 +121,14 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 		})
 		return err
 	})
-	err := s.pool.SendBatch(ctx, &batch).Close()
+	err := s.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
+		for _, c := range claims {
+			c.server = pg.ServerOf(conn.Conn())
+		}
+		return conn.SendBatch(ctx, &batch).Close()
+	})
 	if err != nil {
+		s.db.Disown(ctx) // some may be taken
 		for _, c := range claims {
 			c.err = fmt.Errorf("take %d claims: %w", len(claims), err)
 		}
@@ -190,6 +200,7 @@ func (s *Store) release(ctx context.Context, claims []*claim) {
 		  FROM unnest($1::integer[], $2::bigint[]) AS held (function_id, epoch)
 		 WHERE c.function_id = held.function_id AND c.epoch = held.epoch`, functions, epochs)
 	if err != nil {
+		s.db.Disown(ctx)
 		for _, c := range claims {
 			c.err = fmt.Errorf("release %d claims: %w", len(claims), err)
 		}
@@ -200,6 +211,9 @@ func (s *Store) release(ctx context.Context, claims []*claim) {
 // begins with the fence.
 func (c *claim) fenced(ctx context.Context, f func(tx pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, c.store.pool, func(tx pgx.Tx) error {
+		if err := pg.SameServer(tx.Conn(), c.server); err != nil {
+			return err
+		}
 		var batch pgx.Batch
 		held := c.queueFence(&batch)
 		batch.Queue(pg.LockWindows, []int32{c.function.ID})

@@ -76,6 +76,15 @@ func TestClaimRunsOut(t *testing.T) {
 	claimOf(t, other, f)
 }
 
+func ownerOf(t testing.TB, s *Store) int32 {
+	t.Helper()
+	owner, err := s.db.Live(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return owner
+}
+
 // A worker whose process is gone is not waited for.
 func TestClaimOfTheDead(t *testing.T) {
 	t.Parallel()
@@ -84,7 +93,7 @@ func TestClaimOfTheDead(t *testing.T) {
 		"killed": func(a *archiveDB, s *Store) {
 			a.Exec(`
 				SELECT pg_terminate_backend(pid) FROM pg_locks
-				 WHERE locktype = 'advisory' AND objid = $1::integer::oid AND objsubid = 2`, s.db.Owner)
+				 WHERE locktype = 'advisory' AND objid = $1::integer::oid AND objsubid = 2`, ownerOf(a.T, s))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -121,13 +130,14 @@ func TestClaimAfterTheServerCutUsOff(t *testing.T) {
 	a := newArchive(t)
 	f := a.Function("f")
 	other := openStore(t, a.URL)
+	owner := ownerOf(t, a.store)
 	a.Exec(`
 		SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 		 WHERE datname = current_database() AND pid <> pg_backend_pid()
 		   AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = $1::integer::oid)`,
-		a.store.db.Owner)
+		owner)
 	eventually(t, "its lock is gone", func() bool {
-		return value[int](a, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1::integer::oid`, a.store.db.Owner) == 0
+		return value[int](a, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1::integer::oid`, owner) == 0
 	})
 	a.claim(f)
 	if _, err := other.Claim(t.Context(), f); !errors.Is(err, archive.ErrClaimed) {

@@ -78,8 +78,17 @@ func newWrites(s *Store) *gather[*write] {
 // keep commits writes in one transaction. If it fails, each write gets a
 // transaction of its own: a page that the database refuses fails alone.
 func (s *Store) keep(ctx context.Context, writes []*write) {
-	if len(writes) > 1 && s.commit(ctx, writes, false) == nil {
-		return
+	if len(writes) > 1 {
+		err := s.commit(ctx, writes, false)
+		if err == nil {
+			return
+		}
+		if pg.TroubleOf(err) == archive.TroubleLost { // it may be committed
+			for _, w := range writes {
+				w.err = err
+			}
+			return
+		}
 	}
 	for _, w := range writes {
 		w.err = s.keepOne(ctx, w)
@@ -133,6 +142,9 @@ func (s *Store) commit(ctx context.Context, writes []*write, exclusive bool) (er
 		err = errors.Join(err, t.rollback(ctx))
 	}()
 	for _, w := range writes {
+		if err := pg.SameServer(t.conn, w.claim.server); err != nil {
+			return err
+		}
 		if err := w.claim.readDays(ctx, t.conn, w.batch); err != nil {
 			return err
 		}

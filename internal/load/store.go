@@ -19,6 +19,9 @@
 package load
 
 import (
+	"context"
+	"fmt"
+
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"archiver/internal/archive"
@@ -41,6 +44,18 @@ func New(db *pg.DB, days *days.Days) *Store {
 	s := &Store{db: db, pool: db.Pool, days: days}
 	s.writes, s.claims, s.releases = newWrites(s), newClaims(s), newReleases(s)
 	return s
+}
+
+// Trouble says what an error of the database says.
+func (s *Store) Trouble(err error) archive.Trouble { return pg.TroubleOf(err) }
+
+// Server returns which server answers, and since when that server runs.
+func (s *Store) Server(ctx context.Context) (string, error) {
+	server, err := s.db.Server(ctx)
+	if err != nil {
+		return "", fmt.Errorf("ask which server answers: %w", err)
+	}
+	return server, nil
 }
 
 var _ archive.Store = (*Store)(nil)

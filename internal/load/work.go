@@ -52,7 +52,7 @@ func (c *claim) Work(ctx context.Context, o archive.Order, at time.Time) (w arch
 	}
 	w.Windows, err = pg.CollectBy(ctx, c.store.pool, utcHour, "due windows", selectWorkWindows, pg.Args{
 		"function": c.function.ID, "from": o.Range.From, "to": o.Range.To, "until": until(c.function),
-		"force": o.Force, "older": o.Older, "asked_again": !c.function.Gone.IsZero(), "waits_after": waitsAfter(o, at),
+		"force": o.Force, "older": o.Older, "asked_again": !c.function.Gone.IsZero(), "waits_after": waitsAfter(o, at), "now": at,
 	})
 	if err != nil {
 		return w, err

@@ -5,7 +5,9 @@ WITH due AS (
       FROM generate_series(@from::timestamptz, LEAST(@to::timestamptz, @until) - interval '1 hour', interval '1 hour') AS hour
       LEFT JOIN windows w
         ON w.function_id = @function AND w.window_start = hour AND w.window_start >= @from AND w.window_start < @to
-     WHERE w.state IS NULL OR @force
+     WHERE w.state IS NULL
+        -- A run that begins again does not read what it has completed.
+        OR @force AND (w.completed_at IS NULL OR w.completed_at <= @now::timestamptz)
         OR w.state NOT IN ('complete', 'expired')
            AND (w.state <> 'gone' OR @asked_again OR (SELECT gone_at FROM functions WHERE function_id = @function) IS NULL)
            AND (w.retry_at IS NULL OR w.retry_at <= @waits_after)

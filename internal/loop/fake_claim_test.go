@@ -15,6 +15,7 @@ type fakeClaim struct {
 	store    *fakeStore
 	function archive.Known
 	epoch    int
+	server   string
 }
 
 // of is the function that an operation under a claim is about.
@@ -29,6 +30,9 @@ type about struct{}
 func (c *fakeClaim) fenced(ctx context.Context, op string, f func() error) error {
 	return c.store.do(context.WithValue(ctx, about{}, c.function.Function), op, func() error {
 		held := c.store.claims[c.function.ID]
+		if c.server != c.store.server {
+			return errAway
+		}
 		if held.epoch != c.epoch {
 			return archive.ErrClaimLost
 		}

@@ -33,6 +33,7 @@ type database struct {
 	runs      []runRow
 	learned   []archive.Learned
 	list      *archive.ListError
+	server    string
 }
 
 type functionRow struct {
@@ -88,6 +89,7 @@ func newDatabase(t testing.TB, clock archive.Clock) *database {
 
 // The operations that a test can make fail.
 const (
+	opServer   = "server"
 	opBegin    = "begin run"
 	opNote     = "note run"
 	opEnd      = "end run"
@@ -160,6 +162,30 @@ func (s *fakeStore) do(ctx context.Context, op string, f func() error) error {
 		err = s.after(ctx, op, nth)
 	}
 	return err
+}
+
+// errAway is a trouble that passes; errDiskFull is one in which nothing was written.
+var (
+	errAway     = errors.New("the database is away")
+	errDiskFull = errors.New("the disk is full")
+)
+
+func (s *fakeStore) Trouble(err error) archive.Trouble {
+	switch {
+	case errors.Is(err, errAway):
+		return archive.TroubleLost
+	case errors.Is(err, errDiskFull):
+		return archive.TroubleRefused
+	}
+	return archive.NoTrouble
+}
+
+func (s *fakeStore) Server(ctx context.Context) (server string, err error) {
+	err = s.do(ctx, opServer, func() error {
+		server = s.server
+		return nil
+	})
+	return server, err
 }
 
 func (s *fakeStore) BeginRun(ctx context.Context, o archive.Order, _ time.Time) (id archive.RunID, err error) {
@@ -272,7 +298,7 @@ func (s *fakeStore) Claim(ctx context.Context, function archive.Known) (archive.
 			return archive.ErrClaimed
 		}
 		held.store, held.epoch, held.expires = s, held.epoch+1, s.clock.Now().Add(archive.ClaimLife)
-		c.epoch = held.epoch
+		c.epoch, c.server = held.epoch, s.server
 		s.claimed(function.URN)
 		return nil
 	})

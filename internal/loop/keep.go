@@ -20,6 +20,7 @@ type keeper struct {
 	claim    archive.Claim
 	function archive.Function
 	progress *archive.Progress
+	patience *storePatience
 	slots    *functionSlots
 	steps    chan step
 	ended    chan struct{} // closed when the last step is done
@@ -36,9 +37,9 @@ type step struct {
 
 // newKeeper starts a keeper. ctx must outlive the reading of pages. After an error the
 // keeper calls failed once, and commits nothing more.
-func newKeeper(ctx context.Context, claim archive.Claim, f archive.Function, p *archive.Progress, slots *functionSlots, failed func(error)) *keeper {
+func newKeeper(ctx context.Context, claim archive.Claim, f archive.Function, p *archive.Progress, waits *storePatience, slots *functionSlots, failed func(error)) *keeper {
 	k := &keeper{
-		claim: claim, function: f, progress: p, slots: slots,
+		claim: claim, function: f, progress: p, patience: waits, slots: slots,
 		steps: make(chan step, slots.count()),
 		ended: make(chan struct{}),
 	}
@@ -102,9 +103,17 @@ func (k *keeper) close() error {
 func (k *keeper) commit(ctx context.Context, b archive.Batch) error {
 	b.Invocations = archive.Distinct(b.Invocations)
 	kept, err := k.claim.Commit(ctx, b)
-	if err != nil {
-		return fmt.Errorf("keep pages of %s %s: %w", k.function.Name, b.Walk.Span, err)
+	for err != nil {
+		// A lost commit may have been made: it is not made twice under this claim.
+		if k.patience.Store.Trouble(err) == archive.TroubleRefused {
+			err = k.patience.wait(ctx, err)
+		}
+		if err != nil {
+			return fmt.Errorf("keep pages of %s %s: %w", k.function.Name, b.Walk.Span, err)
+		}
+		kept, err = k.claim.Commit(ctx, b)
 	}
+	k.patience.succeeded()
 	k.progress.Update(func(t *archive.Totals) {
 		t.Kept(kept)
 		if b.Outcome != nil {

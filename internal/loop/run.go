@@ -39,6 +39,10 @@ type Archiver struct {
 	// Concurrency is how many calls the source makes at once. It also bounds how many
 	// pages are in memory and how many functions are worked on: see pagesPerCall.
 	Concurrency int
+
+	// DatabasePatience returns until when a run waits for a database whose trouble began
+	// at a time. If nil, a run ends with the first trouble.
+	DatabasePatience func(since time.Time) time.Time
 }
 
 // A run is one pass of an Archiver.
@@ -49,6 +53,7 @@ type run struct {
 	began            time.Time
 	progress         *archive.Progress
 	slots            *pageSlots
+	patience         *storePatience
 	settingsFailures atomic.Int64 // in this run
 	queue            *queue
 	traits           archive.Traits
@@ -95,7 +100,12 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	if a.SourceRetention > 0 {
 		o.ForgottenBefore = archive.WindowOf(began.Add(-a.SourceRetention))
 	}
-	id, err := a.Store.BeginRun(ctx, o, began)
+	waits := &storePatience{Archiver: a}
+	var id archive.RunID
+	err := waits.until(ctx, func() (err error) {
+		id, err = a.Store.BeginRun(ctx, o, began)
+		return err
+	})
 	if err != nil {
 		return summary, fmt.Errorf("note the beginning of a run: %w", err)
 	}
@@ -103,16 +113,12 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	before := a.Source.Stats()
 	r := &run{
 		Archiver: a, wall: wall, order: o, began: began, progress: p, traits: a.Source.Traits(),
-		slots:   newPageSlots(pagesPerCall * max(a.Concurrency, 1)),
+		patience: waits, slots: newPageSlots(pagesPerCall * max(a.Concurrency, 1)),
 		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]archive.State), held: make(map[int32]bool), deniedFunctions: make(map[int32]bool), done: make(map[int32]bool), zoned: make(map[int32]bool),
 	}
 	r.offsets, _ = a.Source.(archive.Offsets)
 	stopNotes := r.noteProgress(ctx, id, before)
-	err = r.read(ctx, &summary)
-	if kept := r.keepLearned(ctx); err == nil {
-		err = kept
-	}
-
+	err = r.readPatiently(ctx, &summary)
 	stopNotes()
 	after := a.Source.Stats()
 	summary.Totals, summary.Failures = p.Totals(), r.failures
@@ -120,16 +126,20 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	summary.Calls, summary.Refused = after.Calls-before.Calls, after.Refused-before.Refused
 	switch cause := context.Cause(ctx); {
 	case err == nil:
+		summary.Windows = max(summary.Windows, summary.Done+summary.Throttled)
 		summary.Elsewhere = summary.Windows - summary.Done - summary.Throttled
 		err = summary.Err()
 	case cause != nil:
 		err = cause // other errors follow from it
 	}
-	// A crash before this line leaves a run without an end. Its process is shown as
-	// dead after DeadAfter; no later run depends on the end.
-	end, stop := context.WithTimeout(context.WithoutCancel(ctx), commitGrace)
-	defer stop()
-	if ended := a.Store.EndRun(end, id, summary, err, a.Clock.Now()); ended != nil && err == nil {
+	// A crash before this line leaves a run without an end. The next run notes that its
+	// process died.
+	ended := waits.until(ctx, func() error {
+		end, stop := context.WithTimeout(context.WithoutCancel(ctx), commitGrace)
+		defer stop()
+		return a.Store.EndRun(end, id, summary, err, a.Clock.Now())
+	})
+	if ended != nil && err == nil {
 		err = fmt.Errorf("note the end of a run: %w", ended)
 	}
 	return summary, err

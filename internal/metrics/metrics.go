@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"archiver/internal/archive"
 )
 
 // Metrics are the metrics of one process.
@@ -140,6 +142,15 @@ func (m *Metrics) Call(provider string) func(outcome string, took time.Duration)
 	return func(outcome string, took time.Duration) {
 		m.calls.WithLabelValues(provider, outcome).Inc()
 		seconds.Observe(took.Seconds())
+	}
+}
+
+// Run counts a run of a provider as running until ended is called.
+func (m *Metrics) Run(provider string) (ended func(error)) {
+	m.running.WithLabelValues(provider).Inc()
+	return func(err error) {
+		m.running.WithLabelValues(provider).Dec()
+		m.runs.WithLabelValues(provider, archive.RunOutcome(err)).Inc()
 	}
 }
 

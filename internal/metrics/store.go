@@ -10,7 +10,7 @@ import (
 	"archiver/internal/archive"
 )
 
-// Store wraps a store and counts its commits and runs.
+// Store wraps a store and counts its commits.
 func (m *Metrics) Store(inner archive.Store, provider string) archive.Store {
 	return &countingStore{Store: inner, metrics: m, provider: provider}
 }
@@ -19,26 +19,6 @@ type countingStore struct {
 	archive.Store
 	metrics  *Metrics
 	provider string
-}
-
-func (s *countingStore) BeginRun(ctx context.Context, o archive.Order, at time.Time) (archive.RunID, error) {
-	id, err := s.Store.BeginRun(ctx, o, at)
-	if err == nil {
-		s.metrics.running.WithLabelValues(s.provider).Inc()
-	} else {
-		s.metrics.runs.WithLabelValues(s.provider, archive.RunOutcome(err)).Inc() // there will be no EndRun
-	}
-	return id, err
-}
-
-func (s *countingStore) EndRun(ctx context.Context, id archive.RunID, sum archive.Summary, ended error, at time.Time) error {
-	s.metrics.running.WithLabelValues(s.provider).Dec()
-	err := s.Store.EndRun(ctx, id, sum, ended, at)
-	if ended == nil {
-		ended = err // the outcome is not stored
-	}
-	s.metrics.runs.WithLabelValues(s.provider, archive.RunOutcome(ended)).Inc()
-	return err
 }
 
 func (s *countingStore) Claim(ctx context.Context, f archive.Known) (archive.Claim, error) {

@@ -40,10 +40,11 @@ const sourceGroup = "source"
 type ArchiveFlags struct {
 	LogFlags
 	DatabaseFlags
-	SourceFlags `group:"source"`
-	NoMigrate   bool     `help:"Do not migrate the schema first."`
-	Only        []string `name:"source" placeholder:"NAME,…" help:"Only these sources of a configuration file that lists several."`
-	Pprof       string   `type:"loopback" placeholder:"ADDRESS" help:"Serve profiles on this loopback address. Default none."`
+	SourceFlags      `group:"source"`
+	NoMigrate        bool          `help:"Do not migrate the schema first."`
+	DatabasePatience time.Duration `default:"15m" help:"How long once, backfill and verify wait for a database that has failed them; run waits until its next tick."`
+	Only             []string      `name:"source" placeholder:"NAME,…" help:"Only these sources of a configuration file that lists several."`
+	Pprof            string        `type:"loopback" placeholder:"ADDRESS" help:"Serve profiles on this loopback address. Default none."`
 }
 
 // Source returns the source that the flags describe. A command with more flags of

@@ -82,8 +82,8 @@ func Open(ctx context.Context, s *settings.Source, observe func(outcome string, 
 	return source, nil
 }
 
-// beforeTick is how long before a tick a pass of run ends if the source accepts no call:
-// a tick that finds the last pass busy is skipped.
+// beforeTick is how long before a tick a pass of run ends if the source or the database
+// accepts nothing: a tick that finds the last pass busy is skipped.
 const beforeTick = 5 * time.Second
 
 // patience returns how long the source may accept no call: SourcePatience, or for run at
@@ -94,8 +94,17 @@ func patience(s *settings.Source) (longest time.Duration, end func(since time.Ti
 	if s.Schedule == "" || err != nil {
 		return s.SourcePatience, nil
 	}
-	end = func(since time.Time) time.Time { return ticks.Next(since.UTC().Add(beforeTick)).Add(-beforeTick) }
-	return schedule.Shortest(ticks, archive.SystemClock{}.Now().UTC()), end
+	return schedule.Shortest(ticks, archive.SystemClock{}.Now().UTC()), BeforeTick(s.Schedule)
+}
+
+// BeforeTick returns the end of a pass of run that waits since a time: before the next
+// tick. It is nil without a schedule.
+func BeforeTick(of string) (end func(since time.Time) time.Time) {
+	ticks, err := schedule.Parse(of)
+	if of == "" || err != nil {
+		return nil
+	}
+	return func(since time.Time) time.Time { return ticks.Next(since.UTC().Add(beforeTick)).Add(-beforeTick) }
 }
 
 // Statuses returns words of --status as the provider writes them, sorted.

@@ -54,7 +54,8 @@ type Source struct {
 	Archiver *loop.Archiver
 	Err      error
 
-	metrics *metrics.Metrics // nil if no metrics are served
+	metrics  *metrics.Metrics // nil if no metrics are served
+	patience time.Duration    // with the database
 }
 
 // Options say how a Set is opened.
@@ -63,6 +64,10 @@ type Options struct {
 	Metrics   *metrics.Metrics // that count calls and windows; nil for none
 	Migrate   bool             // bring the schema up first
 	Functions []string         // globs: only these functions; none for all
+
+	// DatabasePatience is how long a run waits for a database in trouble; run waits until
+	// its next tick. With 0, a run ends with the first trouble.
+	DatabasePatience time.Duration
 }
 
 // maxConnections bounds the connections of several sources together. PostgreSQL
@@ -117,7 +122,7 @@ func OpenSources(ctx context.Context, s *settings.Settings, o Options) ([]*Sourc
 	var opened []*Source
 	var opening sync.WaitGroup
 	for _, of := range s.Sources {
-		source := &Source{Source: of, Log: o.Log, metrics: o.Metrics}
+		source := &Source{Source: of, Log: o.Log, metrics: o.Metrics, patience: o.DatabasePatience}
 		if of.Name != "" {
 			source.Log = o.Log.With("source", of.Name)
 		}
@@ -163,6 +168,10 @@ func (s *Source) open(ctx context.Context) error {
 	s.Archiver = &loop.Archiver{
 		Source: source, Clock: archive.SystemClock{}, Log: s.Log,
 		Settle: s.Settle, IgnoreClocks: s.IgnoreClocks, SourceRetention: s.SourceRetention, Concurrency: s.Concurrency,
+		DatabasePatience: sources.BeforeTick(s.Schedule),
+	}
+	if s.Schedule == "" && s.patience > 0 {
+		s.Archiver.DatabasePatience = func(since time.Time) time.Time { return since.Add(s.patience) }
 	}
 	s.pick(nil)
 	return nil

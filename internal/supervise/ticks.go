@@ -66,7 +66,12 @@ func (s *Source) pass(ctx context.Context, set *Set, tick time.Time) error {
 	}
 	o := s.runOrder(tick)
 	began := s.Archiver.Clock.Now()
+	ended := func(error) {}
+	if s.metrics != nil {
+		ended = s.metrics.Run(s.Provider)
+	}
 	summary, err := s.Archiver.Archive(ctx, o, new(archive.Progress))
+	ended(err)
 	now := s.Archiver.Clock.Now()
 	logEnd(s.Log, slog.LevelError, o, summary, now.Sub(began), err)
 	if ticks, parsed := schedule.Parse(s.Schedule); parsed == nil && errors.Is(err, archive.ErrBusy) {

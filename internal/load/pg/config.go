@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"slices"
 	"strings"
@@ -85,6 +86,14 @@ func configure(databaseURL string, options []Option) (*pgxpool.Config, *sessions
 	c.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement // not what the address says
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectTimeout
+	}
+	dial := c.DialFunc
+	c.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return connection{conn}, nil
 	}
 	s.config, s.wanted = c, c.ValidateConnect
 	c.ValidateConnect = s.prepare

@@ -27,16 +27,15 @@ var ErrNoSchema = errors.New("the database has no archive in it: run archiver mi
 // A DB is one PostgreSQL database with an archive in it. Many goroutines may use a
 // DB at once.
 type DB struct {
-	Pool  *pgxpool.Pool
-	Log   *slog.Logger
-	Owner int32 // the number of this process in claims
-
+	Pool *pgxpool.Pool
+	Log  *slog.Logger
 	// Schema names the schemas of the archive. Statements need not: each session looks
 	// for tables in these schemas alone.
 	Schema Schema
 
 	aliveMu sync.Mutex
-	alive   *pgxpool.Conn // holds this process's owner lock
+	alive   *pgxpool.Conn // holds the owner lock
+	owner   int32         // the number of this process in claims, while alive holds its lock
 }
 
 // Open connects to the database with at most conns connections, and one more that
@@ -54,8 +53,8 @@ func Open(ctx context.Context, databaseURL string, conns int, log *slog.Logger, 
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", Address(databaseURL), err)
 	}
-	db := &DB{Pool: pool, Owner: rand.Int32(), Log: log}
-	if err := db.Live(ctx); err != nil {
+	db := &DB{Pool: pool, Log: log}
+	if _, err := db.Live(ctx); err != nil {
 		db.Close()
 		return nil, connectError(databaseURL, err)
 	}
@@ -79,38 +78,56 @@ func connectError(databaseURL string, err error) error {
 	return fmt.Errorf("connect to %s: %w", Address(databaseURL), err)
 }
 
-// Live makes sure that the session which holds the owner lock exists: a restart of
-// the server ends this session.
-func (db *DB) Live(ctx context.Context) error {
+// Live makes sure that the session which holds the owner lock exists, and returns the
+// number of this process in claims. A restart of the server ends this session. Then the
+// process gets another number: what it had claimed before is free.
+func (db *DB) Live(ctx context.Context) (owner int32, err error) {
 	db.aliveMu.Lock()
 	defer db.aliveMu.Unlock()
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return 0, context.Cause(ctx)
 	}
 	if db.alive != nil {
 		// Not with ctx: if ctx ended, pgx would close the session.
 		ping, stop := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
 		defer stop()
 		if db.alive.Ping(ping) == nil {
-			return nil
+			return db.owner, nil
 		}
-		// Close the session before its release: it may still hold the lock.
-		if err := db.alive.Conn().Close(ping); err != nil {
-			db.Log.Debug("cannot close a session that does not answer", "error", err)
-		}
-		db.alive.Release()
-		db.alive = nil
+		db.endAlive(ping)
 	}
 	conn, err := db.Pool.Acquire(ctx)
 	if err != nil {
-		return err
+		return 0, lost(err) // also if a limit of time is over
 	}
-	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, OwnerLocks, db.Owner); err != nil {
+	owner = rand.Int32()
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, OwnerLocks, owner); err != nil {
 		conn.Release()
-		return fmt.Errorf("say that this process is alive: %w", err)
+		return 0, fmt.Errorf("say that this process is alive: %w", err)
 	}
-	db.alive = conn
-	return nil
+	db.alive, db.owner = conn, owner
+	return owner, nil
+}
+
+// Disown makes what this process has claimed free: it does not know what that is.
+func (db *DB) Disown(ctx context.Context) {
+	db.aliveMu.Lock()
+	defer db.aliveMu.Unlock()
+	if db.alive != nil {
+		ending, stop := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer stop()
+		db.endAlive(ending)
+	}
+}
+
+// endAlive closes the session before its release: it may still hold the lock. aliveMu is
+// held.
+func (db *DB) endAlive(ctx context.Context) {
+	if err := db.alive.Conn().Close(ctx); err != nil {
+		db.Log.Debug("cannot close a session that does not answer", "error", err)
+	}
+	db.alive.Release()
+	db.alive = nil
 }
 
 // closeTimeout bounds what Close waits for.

@@ -28,7 +28,7 @@ package pg
 // before it takes any of the locks above.
 const (
 	// OwnerLocks is the class of the locks that show which processes are alive; the
-	// second key is DB.Owner.
+	// second key is what DB.Live returns.
 	OwnerLocks = 0x61726368 // "arch"
 
 	// DayLocks is the class of the locks of days; the second key is the number of

@@ -49,6 +49,7 @@ type sessions struct {
 
 // found is what a session has found: it is kept with the connection.
 type found struct {
+	server string // which server, and since when
 	schema Schema
 	taken  string // the archive whose internal schemas have the names of those asked for
 }
@@ -64,12 +65,14 @@ const foundKey = "archiver"
 func (s *sessions) prepare(ctx context.Context, conn *pgconn.PgConn) error {
 	server, err := conn.Exec(ctx, `
 		SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_setting('server_encoding'),
-		       pg_catalog.pg_is_in_recovery(), pg_catalog.current_database()`).ReadAll()
+		       pg_catalog.pg_is_in_recovery(), pg_catalog.current_database(),
+		       EXTRACT(EPOCH FROM pg_catalog.pg_postmaster_start_time())`).ReadAll()
 	if err != nil {
 		return fmt.Errorf("ask the server: %w", err)
 	}
 	row := server[0].Rows[0]
 	pid, encoding, standby, name := string(row[0]), string(row[1]), string(row[2]) == "t", string(row[3])
+	startedAt := string(row[4])
 	if encoding != "UTF8" {
 		return refuse("the database is encoded in %s and cannot hold every text: make another one with CREATE DATABASE %s "+
 			"ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0, and name it in DATABASE_URL",
@@ -85,7 +88,9 @@ func (s *sessions) prepare(ctx context.Context, conn *pgconn.PgConn) error {
 		return fmt.Errorf("make the session: %w", err)
 	}
 	row = results[2].Rows[0]
-	f := &found{schema: Schema{People: string(row[0]), Internal: string(row[1]), Days: string(row[2])}, taken: string(row[3])}
+	f := &found{
+		server: startedAt, schema: Schema{People: string(row[0]), Internal: string(row[1]), Days: string(row[2])}, taken: string(row[3]),
+	}
 	conn.CustomData()[foundKey] = f
 	switch {
 	case s.primary && standby:
