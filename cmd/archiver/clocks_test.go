@@ -50,6 +50,9 @@ func TestClockAhead(t *testing.T) {
 			t.Errorf("check: exit %d, without %q:\n%s", code, want, stdout)
 		}
 	}
+	if code, stdout, stderr := in.run(env, "backfill", "--dry-run", "--from", from, "--to", to); code != exitIncomplete || !strings.Contains(stderr, "clocks differ by ") {
+		t.Errorf("a dry run: exit %d\n%s%s", code, stdout, stderr)
+	}
 	env[0] = "ARCHIVER_ENDPOINT=" + newServer(t, faulty(t, data, "date=-6m", nil))
 	if code, stdout, _ := in.run(env, "check"); !strings.Contains(stdout, "warn  clocks: more than half of --settle apart") || strings.Contains(stdout, "retention") {
 		t.Errorf("check: exit %d\n%s", code, stdout)

@@ -120,7 +120,7 @@ func TestReaderAndHosts(t *testing.T) {
 		run(analyst, exitDone, "limits are believed", "limits")
 		run(analyst, exitDone, "REQUEST ID", "query", "--archived", "--function", function, "--from", "2026-03-29", "--to", "2026-03-30", "--limit", "1")
 	}
-	run(of("analyst", one, ""), exitDone, "warn  database "+one+"/archiver: the role analyst may only read", "check")
+	run(of("analyst", one, ""), exitDone, "warn  database "+one+"/archiver: the role analyst may only read", "check", "--retention", "400d")
 	run(of("analyst", other, ""), exitIncomplete, "FAIL  database "+other+"/archiver: it is a standby", "check")
 	run(of("analyst", one, "read-only"), exitDone, "complete", "status")
 	run(of("analyst", both, "standby"), exitDone, "the schema is up to date", "check")

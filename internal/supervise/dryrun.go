@@ -16,12 +16,32 @@ import (
 	"archiver/internal/terminal"
 )
 
+// settled returns the order without the hours that have not settled by the slowest clock. If
+// the clocks differ too much for a pass, the error is a *archive.ClockError.
+func settled(ctx context.Context, archiver *loop.Archiver, o archive.Order) (archive.Order, error) {
+	clocks, err := archiver.Clocks(ctx)
+	if err == nil {
+		err = clocks.Check(archiver.Settle)
+	}
+	if due := archive.DueBefore(clocks.Slowest(), archiver.Settle); o.Range.To.After(due) {
+		o.Range.To = due
+	}
+	if o.Range.To.Before(o.Range.From) {
+		o.Range.To = o.Range.From
+	}
+	return o, err
+}
+
 // DryRun prints what a pass of a source would read. It asks the source for
 // nothing, so it knows only the functions in the archive.
 func (set *Set) DryRun(ctx context.Context, s *Source, o archive.Order, out io.Writer) error {
 	archiver := s.Archiver
 	if err := read.New(set.DB).Ping(ctx); err != nil {
 		return ConnectHint(err)
+	}
+	o, err := settled(ctx, archiver, o)
+	if err != nil {
+		return err
 	}
 	known, err := set.knownFunctions(ctx, archiver)
 	if err != nil {
@@ -41,12 +61,6 @@ func (set *Set) DryRun(ctx context.Context, s *Source, o archive.Order, out io.W
 func (set *Set) DryBackfill(ctx context.Context, s *Source, o archive.Order, out io.Writer) error {
 	archiver := s.Archiver
 	asked := o.Range
-	if due := archive.DueBefore(archiver.Clock.Now(), archiver.Settle); o.Range.To.After(due) {
-		o.Range.To = due
-	}
-	if o.Range.To.Before(o.Range.From) {
-		o.Range.To = o.Range.From
-	}
 	var functions []archive.Known
 	err := read.New(set.DB).Ping(ctx)
 	empty := errors.Is(err, pg.ErrNoSchema)
@@ -88,6 +102,10 @@ func (set *Set) DryBackfill(ctx context.Context, s *Source, o archive.Order, out
 		see(page)
 	}
 	listed := archiver.Source.Stats().Calls - before
+	// The source's answers said what time it is there.
+	if o, err = settled(ctx, archiver, o); err != nil {
+		return err
+	}
 	if len(functions) == 0 {
 		return ErrNoFunction
 	}
