@@ -1,7 +1,8 @@
 -- What others could do, or have done, in the schemas of the archive: one row for each,
--- with what to do about it. Others are all roles but superusers, this role and those that
--- it is a member of, and the owner of the database. The owner of the archive is one of
--- them only for those who write.
+-- with what to do about it. Others are all roles but superusers, this role, the owner of
+-- the database and the owner of the archive. A role that has this one as a member is
+-- another one too: it may have more members. Who writes must be the owner of the archive
+-- or its member.
 WITH schemas AS (
     SELECT oid, nspname, nspowner, COALESCE(nspacl, acldefault('n', nspowner)) AS acl
       FROM pg_namespace
@@ -14,16 +15,22 @@ trusted AS (
      WHERE me.rolname = current_user
        AND (r.rolsuper OR r.rolname IN (current_user, 'pg_database_owner')
             OR r.oid = (SELECT datdba FROM pg_database WHERE datname = current_database())
-            -- A superuser counts as a member of all.
-            OR NOT me.rolsuper AND pg_has_role(r.oid, 'MEMBER')
-            OR r.oid = (SELECT nspowner FROM schemas WHERE nspname = @internal))
+            OR r.oid = (SELECT nspowner FROM schemas WHERE nspname = @internal)
+            -- An administrator may have made the schemas for the owner of the archive.
+            OR @reads AND r.oid = (
+                SELECT c.relowner
+                  FROM pg_class c
+                  JOIN schemas s ON s.oid = c.relnamespace
+                 WHERE s.nspname = @internal AND c.relname = 'windows'))
 )
 SELECT format('the archive belongs to the role %I: connect as this role, or run %s', pg_get_userbyid(nspowner),
               string_agg(format('ALTER SCHEMA %I OWNER TO %I', nspname, current_user), '; '))
   FROM schemas
   JOIN pg_roles me ON me.rolname = current_user
  WHERE NOT (nspowner IN (SELECT oid FROM trusted)
-            AND (@reads OR nspname = @people OR nspowner = me.oid OR NOT me.rolsuper AND pg_has_role(nspowner, 'MEMBER')
+            AND (@reads OR nspname = @people OR nspowner = me.oid
+                 -- A superuser counts as a member of all.
+                 OR NOT me.rolsuper AND pg_has_role(nspowner, 'USAGE')
                  OR (SELECT rolsuper FROM pg_roles WHERE oid = nspowner)
                  OR nspowner = (SELECT datdba FROM pg_database WHERE datname = current_database())))
  GROUP BY nspowner

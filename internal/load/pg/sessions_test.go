@@ -207,6 +207,10 @@ func TestOthersInTheSchema(t *testing.T) {
 	if _, err := MigrateUp(t.Context(), n.url); err != nil {
 		t.Fatal(err)
 	}
+	// Also a role that this one is a member of may have other members.
+	n.run(n.admin, "CREATE ROLE team_"+n.owner+"; GRANT team_"+n.owner+" TO "+n.owner+"; GRANT CREATE ON SCHEMA public TO team_"+n.owner)
+	n.refused("REVOKE CREATE ON SCHEMA public FROM team_" + n.owner)
+	n.run(n.admin, "REVOKE CREATE ON SCHEMA public FROM team_"+n.owner+"; DROP ROLE team_"+n.owner)
 	n.run(n.admin, "GRANT CREATE ON SCHEMA archiver_internal TO "+n.other)
 	n.refused("REVOKE CREATE ON SCHEMA archiver_internal FROM " + n.other)
 	n.run(n.admin, "REVOKE CREATE ON SCHEMA archiver_internal FROM "+n.other)
@@ -217,6 +221,19 @@ func TestOthersInTheSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.Close()
+
+	// An administrator made the schemas for the owner.
+	for _, schema := range []string{"archiver_internal", "archiver_days"} {
+		n.run(n.admin, "ALTER SCHEMA "+schema+" OWNER TO "+n.admin.Config().User+"; GRANT ALL ON SCHEMA "+schema+" TO "+n.owner)
+	}
+	for role, options := range map[string][]Option{n.owner: nil, n.other: {ReadOnly()}} {
+		as := *n
+		as.url = n.as(role)
+		if db, err = as.open(options...); err != nil {
+			t.Fatal(err)
+		}
+		db.Close()
+	}
 
 	// The internal schemas of another archive are not taken.
 	n.run(n.admin, "ALTER SCHEMA people_internal RENAME TO more_internal; ALTER SCHEMA people_days RENAME TO more_days")
