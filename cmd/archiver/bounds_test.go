@@ -157,11 +157,11 @@ func TestAnswersOfAnySize(t *testing.T) {
 }
 
 // What the deployments allow is what a process with small answers takes, the budget of all
-// answers, and what the system counts besides.
+// answers, and what the system counts outside of Go.
 func TestMemoryOfDeployments(t *testing.T) {
 	t.Parallel()
-	const small, besides = 64 << 20, 64 << 20
-	limit, soft := fmt.Sprint((small+extract.Budget+besides)>>20), fmt.Sprint((small+extract.Budget)>>20)
+	const small, outside = 64 << 20, 64 << 20
+	limit, soft := fmt.Sprint((small+extract.Budget+outside)>>20), fmt.Sprint((small+extract.Budget)>>20)
 	var files []string
 	for _, pattern := range []string{"kubernetes/*/*.yaml", "systemd/*.service", "../docker-compose.yml"} {
 		found, err := filepath.Glob(filepath.Join("..", "..", "deploy", pattern))

@@ -41,7 +41,7 @@ func readList(body io.Reader, most int) (elements []string, err error) {
 	return elements, err
 }
 
-// What is held of an answer is bounded, whatever its shape: the answer is too large as a
+// What is held of an answer is bounded, in any shape: the answer is too large as a
 // whole, or an element of it is kept aside, or a member is skipped.
 func TestBounds(t *testing.T) {
 	const mega = 1 << 20
