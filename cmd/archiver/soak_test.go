@@ -40,6 +40,10 @@ var disturbances = []disturbance{
 		"any number of processes may work on one archive", soakProcesses,
 	},
 	{
+		"clocks", "the source's clock ahead, behind or jumping by up to 20 minutes, with `--settle 10m`",
+		"a pass whose clocks differ by more than `--settle` does nothing", soakClocks,
+	},
+	{
 		"subscriber", "SIGKILL at a random moment, in turn of a logical subscriber's server and of the archiver",
 		"a subscriber with the statements of [replication.md](replication.md) stays equal", soakSubscriber,
 	},
