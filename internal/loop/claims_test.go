@@ -155,7 +155,9 @@ func TestNewestReadElsewhere(t *testing.T) {
 		}
 		return claim.Release(ctx)
 	}
-	w.archive(span(0, 7))
+	if _, err := w.archive(span(0, 7)); err != nil {
+		t.Fatal(err)
+	}
 	w.all()
 	if asks := w.source.asked(); asks[0].Span != padded(span(0, 6)) {
 		t.Errorf("the first question is for %s", asks[0].Span)

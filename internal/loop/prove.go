@@ -165,6 +165,59 @@ func (w *walker) prove(ctx context.Context, q question, whole int) (ok bool, sum
 	return false, sum, nil
 }
 
+// addsUp reports whether the records of two halves, which j has, are those of the whole.
+// again is the source's count of the whole now.
+func (w *walker) addsUp(ctx context.Context, a, j answer, halves [2]question, got [2]answer, whole int) (ok bool, again int, err error) {
+	switch {
+	case j.seen > whole && a.end == endMany:
+		return true, whole, nil // the count of the whole is known to be cut off
+	case j.seen == whole:
+		if 10*max(got[0].seen, got[1].seen) <= 9*whole {
+			w.learned.proved(whole, w.Clock.Now())
+		}
+		// A list that ends before its count is reached is cut off there.
+		if a.end == endShort && a.seen < whole {
+			w.cutsOff(a.seen)
+		}
+		return true, whole, nil
+	}
+	if again, err = w.countAgain(ctx, a.question, a.count, whole); err != nil {
+		return false, whole, err
+	}
+	if j.seen > whole && again == whole {
+		for i, h := range halves {
+			if n, err := w.countAgain(ctx, h, got[i].count, got[i].count); err != nil || n != got[i].count {
+				return false, again, err
+			}
+		}
+		w.cutsOff(whole)
+		return true, again, nil
+	}
+	return again == j.seen, again, nil
+}
+
+// cutsOff notes that the source cuts off at a count of at least one page.
+func (w *walker) cutsOff(at int) {
+	if at >= w.traits.Page {
+		w.learned.cutsOff(at, w.Clock.Now())
+		w.doubted = append(w.doubted, w.learned.unproven(w.function.ID, at)...)
+	}
+}
+
+// countAgain returns the source's count of a question, of which its walk had a count. It
+// returns otherwise if the walk had none, or if the source gives none now or fails.
+func (w *walker) countAgain(ctx context.Context, q question, count, otherwise int) (int, error) {
+	if count < 0 {
+		return otherwise, nil
+	}
+	n, err := w.count(ctx, q.from, q.to, otherwise)
+	var failed *pageError
+	if errors.As(err, &failed) || err == nil && n < 0 {
+		return otherwise, nil
+	}
+	return n, err
+}
+
 var errUnproven = errors.New("the source's count is not proven within the calls of this run")
 
 // total returns the number of records of a question: the source's count if that is

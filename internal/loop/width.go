@@ -41,6 +41,21 @@ func (w *walker) findWidest(ctx context.Context, q question, answered time.Durat
 	return nil
 }
 
+// findLast finds out whether the source gives no more records to a question than those
+// that came before a page of it failed: it still refuses the next record.
+func (w *walker) findLast(ctx context.Context, a answer) error {
+	if !w.may(1) {
+		return nil
+	}
+	err := w.probe(ctx, archive.Query{From: a.from, To: a.to, Cursor: w.offsets.CursorAt(a.seen), Limit: 1})
+	var failed *pageError
+	if errors.As(err, &failed) {
+		w.cutsOff(a.seen)
+		return nil
+	}
+	return err
+}
+
 // tooWide reports whether a question is wider than the source is known to answer.
 func (w *walker) tooWide(q question) bool {
 	widest := w.learned.seconds(archive.LearnedRange)
