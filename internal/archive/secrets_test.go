@@ -29,7 +29,7 @@ func TestRedactor(t *testing.T) {
 			}
 		}
 	}
-	if err := errors.New("abc"); Redacted(err, Redactor("abc", "")) != err {
+	if err := Redacted(errors.New("abc"), Redactor("abc", "")); err.Error() != "abc" {
 		t.Error("a short text is replaced")
 	}
 }

@@ -45,4 +45,6 @@ var (
 )
 
 // IsSchemaName reports whether an archive's schema can have the name.
-func IsSchemaName(name string) bool { return schemaName.MatchString(name) && !otherName.MatchString(name) }
+func IsSchemaName(name string) bool {
+	return schemaName.MatchString(name) && !otherName.MatchString(name)
+}
