@@ -29,11 +29,11 @@ func (c *Caller) try(ctx context.Context, r *retries, call func(http.RoundTrippe
 	defer c.slots.Release(1)
 	large := r.options.Share.Large()
 	if !large {
-		if budget.Acquire(ctx, smallAnswer) != nil {
+		if budget.Acquire(ctx, c.small) != nil {
 			c.gate.cancel(passed)
 			return context.Cause(ctx)
 		}
-		defer budget.Release(smallAnswer)
+		defer budget.Release(c.small)
 	}
 	passed.atOnce, r.options.atOnce = r.options.atOnce, false
 	if err := c.gate.enterShared(ctx, passed); err != nil {
@@ -130,7 +130,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	a.caller.ahead.Store(aheadOf(resp.Header, sent, time.Now()))
 	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
 		if !a.large {
-			resp.Body = &boundedBody{ReadCloser: resp.Body, left: smallAnswer}
+			resp.Body = &boundedBody{ReadCloser: resp.Body, left: a.caller.small}
 		}
 		a.answer = resp
 		return resp, nil

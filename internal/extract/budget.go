@@ -14,12 +14,12 @@ const (
 	// Budget is what all answers take together, until their records are committed.
 	Budget = 256 << 20
 
-	// inHand is the part of Budget for small answers that wait for their commit: two for
-	// each call of the default concurrency.
-	inHand = 16 * smallAnswer
+	// inHand is the part of Budget for small answers that wait for their commit.
+	inHand = 64 << 20
 
-	// smallAnswer is how much of a body each call may read.
-	smallAnswer = 4 << 20
+	// How much of a body a call may read as of a small answer: see smallShare.
+	smallAnswer      = 4 << 20
+	leastSmallAnswer = 512 << 10
 
 	// LargeAnswer is what a longer body takes: its records, the element that is decoded, and
 	// what the commit adds.
@@ -30,6 +30,12 @@ const (
 // some, so calls cannot block each other: a call whose answer turns out to be large is
 // ended, gives back its share, waits for a large one, and is made again.
 var budget = semaphore.NewWeighted(Budget - inHand)
+
+// smallShare is how much of a body each of so many calls may read: of each call two pages
+// may wait for their commit.
+func smallShare(concurrency int) int64 {
+	return max(leastSmallAnswer, min(smallAnswer, inHand/(2*int64(concurrency))))
+}
 
 var (
 	// errLarge ends an attempt whose answer needs a large share of the budget.
@@ -81,17 +87,17 @@ func (s *Share) Release() {
 	}
 }
 
-// A boundedBody is a body of which only smallAnswer may be read.
+// A boundedBody is a body of which only a part may be read.
 type boundedBody struct {
 	io.ReadCloser
-	left int
+	left int64
 }
 
 func (b *boundedBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
 		return 0, errLarge
 	}
-	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
-	b.left -= n
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
 	return n, err
 }

@@ -132,6 +132,17 @@ func TestBudget(t *testing.T) {
 	budget.Release(Budget - inHand)
 }
 
+// The more calls there are, the less each may read, so that all of them stay within the
+// budget.
+func TestSmallShare(t *testing.T) {
+	t.Parallel()
+	for concurrency, want := range map[int]int64{1: 4 << 20, 8: 4 << 20, 16: 2 << 20, 64: 512 << 10, 1000: 512 << 10} {
+		if got := smallShare(concurrency); got != want {
+			t.Errorf("of %d calls each may read %d, want %d", concurrency, got, want)
+		}
+	}
+}
+
 // An answer that is too large is not asked for again: it may concern the page.
 func TestTooLarge(t *testing.T) {
 	t.Parallel()

@@ -69,6 +69,7 @@ const (
 type Caller struct {
 	options   Options
 	slots     *semaphore.Weighted // of running attempts
+	small     int64               // how much of a body is read as of a small answer
 	gate      *gate
 	calls     atomic.Int64
 	throttled atomic.Int64
@@ -103,7 +104,7 @@ func NewCaller(o Options) *Caller {
 	if o.PatienceEnd != nil {
 		g.busyEnd = o.PatienceEnd
 	}
-	return &Caller{options: o, slots: semaphore.NewWeighted(int64(o.Concurrency)), gate: g}
+	return &Caller{options: o, slots: semaphore.NewWeighted(int64(o.Concurrency)), small: smallShare(o.Concurrency), gate: g}
 }
 
 // Stats returns the totals so far.
