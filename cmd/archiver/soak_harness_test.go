@@ -153,8 +153,8 @@ func (s *soak) same(t *testing.T, in *installation) {
 }
 
 // ofDay are the arguments of a command for the day.
-func ofDay(command string, more ...string) []string {
-	return append([]string{command, "--from", day.Format(time.DateOnly), "--to", day.AddDate(0, 0, 1).Format(time.DateOnly)}, more...)
+func ofDay(command string) []string {
+	return []string{command, "--from", day.Format(time.DateOnly), "--to", day.AddDate(0, 0, 1).Format(time.DateOnly)}
 }
 
 // A started archiver, and what it says.

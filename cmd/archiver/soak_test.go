@@ -44,6 +44,30 @@ var disturbances = []disturbance{
 		"a pass whose clocks differ by more than `--settle` does nothing", soakClocks,
 	},
 	{
+		"database", "SIGKILL of PostgreSQL at a random moment, in turn of the whole server and of one session; the same archiver goes on",
+		"a database that is lost costs time: the page is tried again", soakDatabase,
+	},
+	{
+		"synchronous", "the primary killed at a random moment and its synchronous standby promoted; the address names both",
+		"a failover costs time, and `target_session_attrs=read-write` finds the primary", soakSynchronous,
+	},
+	{
+		"asynchronous", "the same with an asynchronous standby that is behind",
+		"what was lost in an asynchronous failover is read again", soakAsynchronous,
+	},
+	{
+		"disk", "the disk of PostgreSQL full at a random moment, and freed",
+		"a full disk costs time", soakDisk,
+	},
+	{
+		"pooler", "SIGKILL at a random moment of PgBouncer (session mode, the settings of its package), through which the archiver writes",
+		"PgBouncer's session mode works as installed", soakPooler,
+	},
+	{
+		"allclocks", "a pass while the clocks of the archiver, the database and the source are ahead, behind (by up to 410 days) or jump, one of them right",
+		"an hour has ended only when the slowest clock says so", soakAllClocks,
+	},
+	{
 		"subscriber", "SIGKILL at a random moment, in turn of a logical subscriber's server and of the archiver",
 		"a subscriber with the statements of [replication.md](replication.md) stays equal", soakSubscriber,
 	},

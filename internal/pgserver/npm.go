@@ -44,7 +44,7 @@ func (v npm) fetch(ctx context.Context, dir string, log *slog.Logger) error {
 	begun := time.Now()
 	log.Info("this PostgreSQL server is not installed: downloading it with npm, once", "version", int(v), "folder", dir)
 	work, root := filepath.Join(dir, "work"), filepath.Join(dir, "root")
-	if err := errors.Join(os.RemoveAll(work), os.MkdirAll(work, 0o755)); err != nil { //nolint:gosec // G301: the server's user reads it
+	if err := errors.Join(os.RemoveAll(work), os.MkdirAll(work, 0o755)); err != nil {
 		return err
 	}
 	// Without a cache of its own, npm writes into the home folder. A package has no

@@ -1,0 +1,167 @@
+//go:build soak
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"archiver/internal/archive"
+	"archiver/internal/archive/clocktest"
+	"archiver/internal/extract"
+	"archiver/internal/extract/functiongraph"
+	"archiver/internal/load"
+	"archiver/internal/load/days"
+	"archiver/internal/load/pg"
+	"archiver/internal/loop"
+	"archiver/internal/settings"
+	"archiver/internal/simulate"
+)
+
+// A wrongClock shows the time, and an error.
+type wrongClock struct {
+	*clocktest.Clock
+	ahead atomic.Int64
+}
+
+func (c *wrongClock) Now() time.Time { return c.Clock.Now().Add(time.Duration(c.ahead.Load())) }
+
+// errorsOfClocks are how far a clock is ahead or behind.
+var errorsOfClocks = []time.Duration{
+	30 * time.Second, 4 * time.Minute, 8 * time.Minute, 12 * time.Minute, time.Hour, 2 * time.Hour, 26 * time.Hour, 410 * 24 * time.Hour,
+}
+
+// wrongBy is how far one clock is ahead. Two of three are right.
+func wrongBy(random *rand.Rand) time.Duration {
+	if random.IntN(3) > 0 {
+		return 0
+	}
+	return errorsOfClocks[random.IntN(len(errorsOfClocks))] * time.Duration(1-2*random.IntN(2))
+}
+
+// soakAllClocks archives a day as it unfolds. In each pass one of the clocks of the archiver,
+// the database and the source is right, and the others are right, ahead or behind; that of
+// the archiver may jump. In the end all are right.
+func soakAllClocks(t *testing.T, s *soak) (int, string) {
+	passes, refused := 0, 0
+	rounds := (s.runs + 4) / 5
+	for round := range rounds {
+		t.Run(fmt.Sprint(round), func(t *testing.T) {
+			own := &wrongClock{Clock: clocktest.New(day.Add(5 * time.Minute))}
+			source := &wrongClock{Clock: own.Clock}
+			database := &wrongClock{Clock: own.Clock}
+			r := &recorder{next: unfolding{s.api, source, own}, asked: make(map[string]bool), run: make(map[string]bool)}
+			in, _ := s.watched(t, "")
+			endpoint := newServer(t, r)
+			for ; own.Clock.Now().Before(day.AddDate(0, 0, 1)); passes++ {
+				clocks := []*wrongClock{own, source, database}
+				for _, c := range clocks {
+					c.ahead.Store(int64(wrongBy(s.random)))
+				}
+				clocks[s.random.IntN(len(clocks))].ahead.Store(0)
+				was, later := own.ahead.Load(), int64(wrongBy(s.random))
+				s.moment(r, 2*soakFunctions, func() { own.ahead.CompareAndSwap(was, later) })
+				if !in.pass(t, endpoint, own, database) {
+					refused++
+				}
+				own.ahead.Store(-1) // no jump any more
+				if s.neverEarly(t, in); t.Failed() {
+					t.Fatalf("after a pass at %s: the archiver is ahead by %s, then by %s, the database by %s, the source by %s", own.Clock.Now(),
+						time.Duration(was), time.Duration(later), time.Duration(database.ahead.Load()), time.Duration(source.ahead.Load()))
+				}
+				own.Advance(time.Duration(10+s.random.IntN(50)) * time.Minute)
+			}
+			for _, c := range []*wrongClock{own, source, database} {
+				c.ahead.Store(0)
+			}
+			r.begin(0)
+			own.Advance(time.Hour)
+			if !in.pass(t, endpoint, own, database) {
+				t.Error("a pass with clocks that are right was refused")
+			}
+			in.backfill() // counts the figures, and finds nothing to read
+			s.same(t, in)
+		})
+	}
+	return passes, fmt.Sprintf("%d passes ended before they read anything; %s", refused, equal(rounds))
+}
+
+// pass makes a pass over what is due of the day, as a process of its own. It reports false
+// if the archiver found that no clock can be trusted.
+func (in *installation) pass(t *testing.T, endpoint string, own, database *wrongClock) bool {
+	t.Helper()
+	a, end := in.byClocks(t, endpoint, own, database)
+	defer end()
+	o := dueOrder(settings.DueFlags{Lookback: 48 * time.Hour, VerifyAfter: 6 * time.Hour}, a.Clock.Now(), a.Settle)
+	o.Range.From = day
+	switch end := day.AddDate(0, 0, 1); {
+	case o.Range.To.Before(day):
+		o.Range.To = day
+	case o.Range.To.After(end):
+		o.Range.To = end
+	}
+	_, err := a.Archive(within(t), o, new(archive.Progress))
+	var wrong *archive.ClockError
+	if err != nil && !errors.As(err, &wrong) {
+		t.Errorf("pass at %s: %v", a.Clock.Now(), err)
+	}
+	return wrong == nil
+}
+
+// byClocks is an archiver whose own clock and database clock are given.
+func (in *installation) byClocks(t *testing.T, endpoint string, own, database *wrongClock) (a *loop.Archiver, end func()) {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	db, err := pg.Open(t.Context(), in.database, 4, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	caller := extract.NewCaller(extract.Options{Concurrency: 4, Timeout: time.Minute, Clock: clocktest.NewInstant(own.Now()), Log: log})
+	source, err := functiongraph.New(t.Context(), functiongraph.Options{
+		Region: simulate.DefaultRegion, Endpoint: endpoint, ProjectID: simulate.DefaultProjectID,
+		AuthToken: extract.FixedSecret("token", testToken), // refuses no time; a signature would
+	}, caller, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &loop.Archiver{
+		Source: source, Store: load.New(db, days.New(db)), Clock: own, Log: log,
+		StoreAhead: func(_ context.Context, own archive.Clock) (time.Duration, error) {
+			return database.Now().Sub(own.Now()), nil
+		},
+		Settle: 10 * time.Minute, SourceRetention: keepsForLong, Concurrency: 4,
+	}, db.Close
+}
+
+// An unfolding source has the records until now. Its answers tell the time by its clock,
+// as seen from the machine's clock, which stands for the archiver's own.
+type unfolding struct {
+	next       http.Handler
+	clock, own *wrongClock
+}
+
+func (u unfolding) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Date", time.Now().Add(u.clock.Now().Sub(u.own.Now())).UTC().Format(http.TimeFormat))
+	if strings.HasSuffix(r.URL.Path, "/async-invocations") {
+		const form = "2006-01-02T15:04:05"
+		now := u.clock.Clock.Now().UTC().Format(form)
+		q := r.URL.Query()
+		if q.Get("query_begin_time") > now {
+			q.Set("query_begin_time", "2000-01-01T00:00:00")
+			q.Set("query_end_time", "2000-01-01T00:00:01")
+		} else if q.Get("query_end_time") > now {
+			q.Set("query_end_time", now)
+		}
+		r = r.Clone(r.Context())
+		r.URL.RawQuery = q.Encode()
+	}
+	u.next.ServeHTTP(w, r)
+}
