@@ -27,14 +27,6 @@ func (c *Caller) try(ctx context.Context, r *retries, call func(http.RoundTrippe
 		return context.Cause(ctx)
 	}
 	defer c.slots.Release(1)
-	large := r.options.Share.Large()
-	if !large {
-		if budget.Acquire(ctx, c.small) != nil {
-			c.gate.cancel(passed)
-			return context.Cause(ctx)
-		}
-		defer budget.Release(c.small)
-	}
 	passed.atOnce, r.options.atOnce = r.options.atOnce, false
 	if err := c.gate.enterShared(ctx, passed); err != nil {
 		c.gate.cancel(passed)
@@ -43,6 +35,15 @@ func (c *Caller) try(ctx context.Context, r *retries, call func(http.RoundTrippe
 	if r.options.ended() {
 		c.gate.cancel(passed)
 		return errEnded
+	}
+	// Only a call that starts takes memory: others may wait for long.
+	large := r.options.Share.Large()
+	if !large {
+		if budget.Acquire(ctx, c.small) != nil {
+			c.gate.cancel(passed)
+			return context.Cause(ctx)
+		}
+		defer budget.Release(c.small)
 	}
 	started := c.options.Clock.Now()
 	defer func() { r.took = c.options.Clock.Now().Sub(started) }()

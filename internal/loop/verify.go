@@ -139,6 +139,7 @@ func (w *walker) missing(ctx context.Context, s archive.Span, q question) (liste
 		}
 		n, err := w.claim.Missing(ctx, s, archive.Distinct(page.Invocations))
 		if err != nil {
+			page.Release()
 			return 0, 0, fmt.Errorf("look for the records of %s %s: %w", w.function.Name, s, err)
 		}
 		listed, missing = listed+page.Len(), missing+n

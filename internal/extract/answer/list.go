@@ -57,7 +57,7 @@ func readObject(r *Reader, member func(name string, r *Reader) error) (around en
 		}
 		if plain := envelopeName(name); plain != "" {
 			var value jsontext.Value
-			if value, err = r.ReadValue(); err == nil {
+			if value, err = r.readEnvelope(plain); err == nil {
 				around.add(plain, value)
 			}
 		} else {
@@ -81,11 +81,14 @@ func (r *Reader) memberName() (string, error) {
 	if c, err := r.peek(); err != nil || c != '"' {
 		return "", cmp.Or(err, errors.New("it is not JSON: a name is missing"))
 	}
-	value, err := r.ReadValue()
+	value, long, err := r.read(maxMember)
 	if err != nil {
 		return "", err
 	}
-	name := string(Unquote(nil, value))
+	name := "" // a name that is too long is none that is looked for
+	if long == nil {
+		name = string(Unquote(nil, value))
+	}
 	if c, err := r.peek(); err != nil || c != ':' {
 		return "", cmp.Or(err, errors.New("it is not JSON: a colon is missing"))
 	}

@@ -131,19 +131,31 @@ func (r *Reader) PeekKind() jsontext.Kind {
 	return jsontext.Value{c}.Kind()
 }
 
-// ReadValue reads a value. Its memory is reused for the next one. A value that is longer
-// than maxMember is null.
+// ReadValue reads a value that decides something. Its memory is reused for the next one. A
+// value that is longer than maxMember is a TooLargeError.
 func (r *Reader) ReadValue() (jsontext.Value, error) {
 	value, long, err := r.read(maxMember)
 	if long != nil {
-		value = jsontext.Value("null")
+		return nil, TooLarge("has a member of more than %d bytes", maxMember)
 	}
 	return value, err
 }
 
-// SkipValue reads a value.
+// readEnvelope reads a member of the envelope, of which a long text decides nothing.
+func (r *Reader) readEnvelope(plain string) (jsontext.Value, error) {
+	if plain == "message" || plain == "requestid" {
+		value, long, err := r.read(maxMember)
+		if long != nil {
+			value = jsontext.Value("null")
+		}
+		return value, err
+	}
+	return r.ReadValue()
+}
+
+// SkipValue reads a value of any length.
 func (r *Reader) SkipValue() error {
-	_, err := r.ReadValue()
+	_, _, err := r.read(maxMember)
 	return err
 }
 

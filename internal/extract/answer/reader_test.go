@@ -66,6 +66,7 @@ func TestBounds(t *testing.T) {
 		"a long member":             {body: repeated(`{"other":"`, `x`, 60*mega, `","list":[1]}`), elements: 1},
 		"a longer member":           {body: repeated(`{"other":"`, `x`, 70*mega, `","list":[1]}`), elements: 1},
 		"a long message":            {body: repeated(`{"message":"`, `x`, 60*mega, `","list":[1]}`), elements: 1},
+		"a long error":              {body: repeated(`{"errorMessage":"`, `x`, 2*mega, `","list":[1]}`), fails: "member of more than 1048576 bytes"},
 		"a long name":               {body: repeated(`{"`, `x`, 60*mega, `":1,"list":[1]}`), elements: 1},
 		"many members":              {body: repeated(`{"list":[1]`, `,"x":0`, 12*mega, `}`), fails: "more than 10000 members", elements: 1},
 		"after the end":             {body: repeated(`{"list":[1]}`, ` `, 70*mega, ``), fails: "longer than 67108864 bytes", elements: 1},
