@@ -76,7 +76,7 @@ func (r *retention) empty(ctx context.Context, o OldDay) error {
 	var rows, bytes int64
 	err := pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
 		// Counting figures reads the day's table.
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, pg.FiguresLock); err != nil {
+		if _, err := tx.Exec(ctx, pg.FiguresLock); err != nil {
 			return fmt.Errorf("wait for its figures: %w", err)
 		}
 		states, err := statesOf(ctx, tx, monthOf(o.in.from))
@@ -96,7 +96,7 @@ func (r *retention) empty(ctx context.Context, o OldDay) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, pg.CommitLock); err != nil {
+		if _, err := tx.Exec(ctx, pg.CommitLock); err != nil {
 			return fmt.Errorf("wait for running commits: %w", err)
 		}
 		// Commits that ended since may have begun walks through the day. Now no
