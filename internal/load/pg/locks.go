@@ -24,7 +24,7 @@ package pg
 //
 // The lock of a day or a month is held while its table is created, dropped or indexed.
 // A new table is created under the locks of its day and then of its month, and days are
-// merged under the locks of their month and of all its days. A commit creates its days
+// merged under RetentionLock and the locks of their month and of all its days. A commit creates its days
 // before it takes any of the locks above.
 const (
 	// OwnerLocks is the class of the locks that show which processes are alive; the
