@@ -205,9 +205,9 @@ func (t *transaction) begin(ctx context.Context, writes []*write, exclusive bool
 		// All other commits wait for this one. If another commit is stopped in the
 		// middle of COPY, this one waits for at most the life of a claim.
 		batch.Queue(`SELECT set_config('lock_timeout', $1, true)`, fmt.Sprint(archive.ClaimLife.Milliseconds()))
-		batch.Queue(`SELECT pg_advisory_xact_lock($1)`, pg.CommitLock)
+		batch.Queue(pg.CommitLock)
 	} else {
-		batch.Queue(`SELECT pg_advisory_xact_lock_shared($1)`, pg.CommitLock)
+		batch.Queue(pg.SharedCommitLock)
 	}
 	queueLookups(&batch, writes, t.existing)
 	if err := t.conn.SendBatch(ctx, &batch).Close(); err != nil {

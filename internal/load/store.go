@@ -21,6 +21,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -37,11 +38,14 @@ type Store struct {
 	writes   *gather[*write]
 	claims   *gather[*claim]
 	releases *gather[*claim]
+
+	runsMu   sync.Mutex
+	openRuns map[int64]bool // runs of this process that are under way
 }
 
 // New is a Store on the database. The caller closes the database.
 func New(db *pg.DB, days *days.Days) *Store {
-	s := &Store{db: db, pool: db.Pool, days: days}
+	s := &Store{db: db, pool: db.Pool, days: days, openRuns: make(map[int64]bool)}
 	s.writes, s.claims, s.releases = newWrites(s), newClaims(s), newReleases(s)
 	return s
 }

@@ -41,14 +41,21 @@ func retry(f func() error) (err error) {
 }
 
 // drop takes both steps of a day or month. A day in the table of a month that is kept
-// has only the first step.
+// has only the first step. Of a month, the days go first: emptying one takes the locks of
+// all commits, and the windows of 31 days would take them too long.
 func (r *retention) drop(ctx context.Context, o OldDay) error {
-	return r.locked(ctx, o.in, func() error {
-		err := retry(func() error { return r.empty(ctx, o) })
-		if err != nil || o.in != o.part {
+	if o.isMonth() {
+		for _, d := range o.days() {
+			if err := r.drop(ctx, OldDay{part: dayOf(d)}); err != nil {
+				return err
+			}
+		}
+	}
+	return r.locked(ctx, o.part, func() error {
+		if err := retry(func() error { return r.empty(ctx, o.part) }); err != nil {
 			return err
 		}
-		return retry(func() error { return r.dropTable(ctx, o.in) })
+		return retry(func() error { return r.dropTable(ctx, o.part) })
 	})
 }
 
@@ -72,18 +79,23 @@ func (r *retention) locked(ctx context.Context, p part, f func() error) error {
 //
 // pg/locks.go tells the order of locks. empty locks the day's table out of this
 // order, and gives up after lockPatience.
-func (r *retention) empty(ctx context.Context, o OldDay) error {
+//
+// Where the rows are is known only under locks: another process may have made or merged
+// the table since Older. The lock of a day keeps its own table as it is. The month is
+// looked for when no commit can write into it.
+func (r *retention) empty(ctx context.Context, p part) error {
 	var rows, bytes int64
 	err := pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
 		// Counting figures reads the day's table.
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, pg.FiguresLock); err != nil {
+		if _, err := tx.Exec(ctx, pg.FiguresLock); err != nil {
 			return fmt.Errorf("wait for its figures: %w", err)
 		}
-		states, err := statesOf(ctx, tx, monthOf(o.in.from))
+		month := monthOf(p.from)
+		states, err := statesOf(ctx, tx, month)
 		if err != nil {
 			return err
 		}
-		table, whole := o.in.table(r.db), o.in == o.part && states[o.in].open()
+		table, whole := p.table(r.db), states[p].open()
 		if whole {
 			if _, err := tx.Exec(ctx, `LOCK TABLE `+table+` IN ACCESS EXCLUSIVE MODE`); err != nil {
 				return fmt.Errorf("wait for its readers: %w", err)
@@ -92,31 +104,30 @@ func (r *retention) empty(ctx context.Context, o OldDay) error {
 				return fmt.Errorf("measure its table: %w", err)
 			}
 		}
-		taken, err := takeClaims(ctx, tx, o.part, nil)
+		taken, err := takeClaims(ctx, tx, p, nil)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, pg.CommitLock); err != nil {
+		if _, err := tx.Exec(ctx, pg.CommitLock); err != nil {
 			return fmt.Errorf("wait for running commits: %w", err)
 		}
 		// Commits that ended since may have begun walks through the day. Now no
 		// commit can begin one.
-		if _, err := takeClaims(ctx, tx, o.part, taken); err != nil {
+		if _, err := takeClaims(ctx, tx, p, taken); err != nil {
 			return err
 		}
-		for _, d := range o.part.days() {
+		for _, d := range p.days() {
 			if err := figures.FreezeDay(ctx, tx, d); err != nil {
 				return err
 			}
 		}
-		if rows, err = deletePart(ctx, tx, o.part); err != nil {
+		if rows, err = deletePart(ctx, tx, p); err != nil {
 			return err
 		}
-		switch {
-		case whole:
+		if whole {
 			_, err = tx.Exec(ctx, `TRUNCATE `+table+`; ALTER TABLE `+table+` ADD CONSTRAINT `+closedName+` CHECK (false)`)
-		case o.in != o.part && states[o.in].open():
-			err = deleteRows(ctx, r.db, tx, o)
+		} else if states, err = statesOf(ctx, tx, month); err == nil && states[month].open() {
+			err = deleteRows(ctx, tx, month.table(r.db), p)
 		}
 		if err != nil {
 			return fmt.Errorf("empty its table: %w", err)
@@ -124,18 +135,18 @@ func (r *retention) empty(ctx context.Context, o OldDay) error {
 		return nil
 	})
 	if err == nil && (rows > 0 || bytes > 0) {
-		r.db.Log.Info("day dropped", "day", o.String(), "rows", rows, "bytes", bytes)
+		r.db.Log.Info("day dropped", "day", p.String(), "rows", rows, "bytes", bytes)
 	}
 	return err
 }
 
 // deleteRows deletes the rows of a day from the table of its month. That takes as long
 // as it takes: commits wait.
-func deleteRows(ctx context.Context, db *pg.DB, tx pgx.Tx, o OldDay) error {
+func deleteRows(ctx context.Context, tx pgx.Tx, table string, p part) error {
 	if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `DELETE FROM `+o.in.table(db)+` WHERE start_time >= $1 AND start_time < $2`, o.part.from, o.part.to)
+	_, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE start_time >= $1 AND start_time < $2`, p.from, p.to)
 	return err
 }
 

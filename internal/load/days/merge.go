@@ -173,8 +173,8 @@ func merge(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month)
 	return rows, nil
 }
 
-// lockMonth takes the locks of the month and of all its days, and makes sure that
-// nothing has changed since.
+// lockMonth takes the locks of retention, of the month and of all its days, and makes
+// sure that nothing has changed since.
 func lockMonth(ctx context.Context, tx pgx.Tx, m Month) error {
 	var classes, numbers []int32
 	for _, p := range append([]part{m.month}, m.days...) {
@@ -183,8 +183,8 @@ func lockMonth(ctx context.Context, tx pgx.Tx, m Month) error {
 	}
 	var locked bool
 	err := tx.QueryRow(ctx, `
-		SELECT bool_and(pg_try_advisory_xact_lock(class, number))
-		  FROM unnest($1::integer[], $2::integer[]) AS l (class, number)`, classes, numbers).Scan(&locked)
+		SELECT pg_try_advisory_xact_lock($3 # 'windows'::regclass::oid::bigint) AND bool_and(pg_try_advisory_xact_lock(class, number))
+		  FROM unnest($1::integer[], $2::integer[]) AS l (class, number)`, classes, numbers, pg.RetentionLock).Scan(&locked)
 	if err != nil {
 		return fmt.Errorf("lock: %w", err)
 	}

@@ -34,8 +34,8 @@ import (
 // run tries again. A transaction that took its snapshot before the day was emptied
 // and reads the day afterwards finds it empty.
 //
-// A month with one table is dropped in the same steps once all of it is old. Before, the
-// rows of its old days are deleted one day at a time, in one step.
+// Of a month with one table, the rows of old days are deleted one day at a time, in one
+// step. Once all of the month is old, its table is dropped in both steps.
 //
 // Records in flight stay, and so do their windows, as if they had been found by
 // chance.
@@ -62,8 +62,7 @@ type OldDay struct {
 	Rows      int64     // as the windows count them: with undated records, without those in flight
 	Bytes     int64     // of the table; 0 for a day in the table of a month, which stays
 
-	part      // what is dropped
-	in   part // whose table the rows are in
+	part // what is dropped
 }
 
 //go:embed old.sql
@@ -78,7 +77,7 @@ func (s *Days) Older(ctx context.Context, before time.Time) ([]OldDay, error) {
 	older := make(map[part]OldDay)
 	for p, is := range states {
 		if !p.to.After(day(before)) {
-			older[p] = OldDay{Day: p.from, Partition: p.name(), Bytes: is.bytes, part: p, in: p}
+			older[p] = OldDay{Day: p.from, Partition: p.name(), Bytes: is.bytes, part: p}
 		}
 	}
 	type dayRows struct {
@@ -96,9 +95,9 @@ func (s *Days) Older(ctx context.Context, before time.Time) ([]OldDay, error) {
 		}
 		o, found := older[p]
 		if !found {
-			o = OldDay{Day: p.from, part: p, in: p}
+			o = OldDay{Day: p.from, part: p}
 			if states[month].attached {
-				o.Partition, o.in = month.name(), month
+				o.Partition = month.name()
 			}
 		}
 		o.Rows += c.Rows
@@ -116,7 +115,8 @@ type retention struct {
 
 // Retain drops the days that ended before the given time, with all that belongs to
 // them. Its error is about days that are left to the next run. If another process
-// is dropping days, Retain leaves all days to that process.
+// is dropping days, Retain leaves all days to that process; if another process merges a
+// month, Retain leaves them to the next run.
 func (s *Days) Retain(ctx context.Context, before time.Time) error {
 	conn, err := s.db.Session(ctx, map[string]string{"lock_timeout": lockPatience, "statement_timeout": statementPatience})
 	if err != nil {
@@ -133,9 +133,11 @@ func (s *Days) Retain(ctx context.Context, before time.Time) error {
 		return fmt.Errorf("lock retention: %w", err)
 	}
 	if !free {
-		s.db.Log.Info("retention is at work in another process")
+		s.db.Log.Info("retention, or a merge of days, is at work in another process")
 		return nil
 	}
+	// Merge, which comes next and takes the same lock, must not meet a session that ends.
+	defer conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock_all()`) //nolint:errcheck // the lock ends with the session
 	defer s.Forget()
 	if err := r.finish(ctx); err != nil {
 		return err

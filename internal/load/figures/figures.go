@@ -107,7 +107,7 @@ func CountAndTell(ctx context.Context, db *pg.DB, clock archive.Clock, within ti
 		}
 		tell(done, days)
 		err := pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, pg.FiguresLock); err != nil {
+			if _, err := tx.Exec(ctx, pg.FiguresLock); err != nil {
 				return fmt.Errorf("wait for another process: %w", err)
 			}
 			return countDays(ctx, tx, s.from, s.to)

@@ -24,7 +24,7 @@ package pg
 //
 // The lock of a day or a month is held while its table is created, dropped or indexed.
 // A new table is created under the locks of its day and then of its month, and days are
-// merged under the locks of their month and of all its days. A commit creates its days
+// merged under RetentionLock and the locks of their month and of all its days. A commit creates its days
 // before it takes any of the locks above.
 const (
 	// OwnerLocks is the class of the locks that show which processes are alive; the
@@ -39,15 +39,22 @@ const (
 	// the month since 1970.
 	MonthLocks = 0x6172706d // "arpm"
 
-	// CommitLock keeps all other commits out while a commit is tried again.
-	CommitLock int64 = 0x61726368636f6d6d // "archcomm"
-
-	// FiguresLock is held by the one transaction that counts figures.
-	FiguresLock int64 = 0x6172636866696775 // "archfigu"
-
 	// RetentionLock, XOR the number of the table windows, is held by the one session that
 	// drops days of an archive.
 	RetentionLock int64 = 0x6172636872657465 // "archrete"
+)
+
+// The locks of transactions are locks of tables: any role can take an advisory lock, and
+// would stop all commits with it.
+const (
+	// CommitLock keeps all other commits out while a commit is tried again.
+	CommitLock = `LOCK TABLE commit_lock IN EXCLUSIVE MODE`
+
+	// SharedCommitLock is held by every other commit.
+	SharedCommitLock = `LOCK TABLE commit_lock IN ROW SHARE MODE`
+
+	// FiguresLock is held by the one transaction that counts figures.
+	FiguresLock = `LOCK TABLE figures_lock IN EXCLUSIVE MODE`
 )
 
 // LockWindows locks the windows of functions. It stands after the check of the

@@ -2,12 +2,13 @@ SELECT run_id, asked_by, range_from, range_to, started_at, finished_at,
        windows, complete, records, calls, outcome, error,
        seen_at, windows_planned, windows_done, records_done, calls_done, refused_done
   FROM runs
- WHERE run_id > (SELECT COALESCE(max(run_id), 0) FROM runs) - @most
+ WHERE outcome = 'running' AND seen_at >= @seen_since
  -- Each half uses an index. The same conditions with OR would scan all runs.
  UNION
-SELECT run_id, asked_by, range_from, range_to, started_at, finished_at,
+(SELECT run_id, asked_by, range_from, range_to, started_at, finished_at,
        windows, complete, records, calls, outcome, error,
        seen_at, windows_planned, windows_done, records_done, calls_done, refused_done
   FROM runs
- WHERE outcome = 'running' AND seen_at >= @seen_since
+ ORDER BY run_id DESC
+ LIMIT @most) -- numbers have gaps
  ORDER BY run_id DESC

@@ -1,0 +1,103 @@
+package load
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"archiver/internal/archive"
+	"archiver/internal/load/read"
+)
+
+// The next run ends a run whose process has died, and none whose process is alive. Status
+// lists it however large the gaps between the numbers are.
+func TestRunsOfTheDead(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	ctx := t.Context()
+	begin := func(s *Store) archive.RunID {
+		t.Helper()
+		id, err := s.BeginRun(ctx, archive.Order{AskedBy: "backfill", Range: span(0, 2)}, noted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	dying := openStore(t, a.URL)
+	dead := begin(dying)
+	if err := dying.NoteRun(ctx, dead, archive.Noted{Totals: archive.Totals{Windows: 2, Done: 1, Inserted: 7}}, later); err != nil {
+		t.Fatal(err)
+	}
+	a.Exec(`ALTER SEQUENCE runs_run_id_seq RESTART WITH 1000`)
+	alive := begin(a.store)
+	if got := value[string](a, `SELECT string_agg(outcome, ' ') FROM runs`); got != "running running" {
+		t.Fatalf("the runs are %s", got)
+	}
+	dying.db.Close()
+	eventually(t, "the session of the dead is gone", func() bool {
+		return value[int](a, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2`) == 1
+	})
+	begin(a.store)
+	got := value[string](a, `
+		SELECT concat_ws(' ', outcome, finished_at = seen_at, windows, records, error)
+		  FROM runs WHERE run_id = $1`, dead)
+	if want := "failed t 2 7 the process of the run died, or lost the database; last progress at "; !strings.HasPrefix(got, want) || !strings.Contains(got, "PostgreSQL was started at") {
+		t.Errorf("the dead run is %q", got)
+	}
+	if got := value[string](a, `SELECT outcome FROM runs WHERE run_id = $1`, alive); got != "running" {
+		t.Errorf("the run of the living is %s", got)
+	}
+	err := a.Read.Snapshot(ctx, func(s *read.Snapshot) error {
+		runs, err := s.Runs(ctx, 5, noted)
+		if len(runs) != 3 {
+			t.Errorf("%d runs are listed", len(runs))
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	// A run of this process that is not under way could not be ended.
+	delete(a.store.openRuns, int64(alive))
+	begin(a.store)
+	if got := value[string](a, `SELECT error FROM runs WHERE run_id = $1`, alive); !strings.HasPrefix(got, "the database could not be reached") {
+		t.Errorf("the run that could not be ended: %q", got)
+	}
+}
+
+// No other role can take the lock of the commits: archiving would stand still.
+func TestCommitLockIsOurs(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	ctx := t.Context()
+	conn, err := a.SQL.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		// The key that the lock had when it was an advisory lock.
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(x'61726368636f6d6d'::bigint)`); err != nil {
+			return err
+		}
+		commit(t, a.newClaim("f"), lastPage(span(0, 1), noted, record("r", archive.StatusSuccess, hour(0))))
+		_, err := tx.Exec(ctx, `SET LOCAL ROLE archiver_reader`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []string{"ACCESS SHARE", "EXCLUSIVE"} {
+		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, `SET LOCAL ROLE archiver_reader`); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, `LOCK TABLE archiver_internal.commit_lock IN `+mode+` MODE`)
+			return err
+		})
+		if err == nil || !strings.Contains(err.Error(), "permission denied") {
+			t.Errorf("%s: %v", mode, err)
+		}
+	}
+}
