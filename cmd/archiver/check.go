@@ -148,7 +148,7 @@ func checkDatabase(ctx context.Context, report *checkReport, in *settings.Settin
 		report.ok(where, "%d steps of the schema are missing: the next run applies them, or archiver migrate up", missing)
 	default:
 		report.ok(where, "reached, the schema is up to date")
-		checkDays(ctx, report, db)
+		checkDays(ctx, report, sources, db)
 	}
 	if err != nil || empty {
 		return

@@ -6,26 +6,31 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/load/days"
 	"archiver/internal/load/pg"
+	"archiver/internal/supervise"
 )
 
 // checkDays tells what disk a merge of days takes, and whether the server has room for
 // the locks of queries over all days.
-func checkDays(ctx context.Context, report *checkReport, db *pg.DB) {
-	all := days.New(db)
-	all.UseClock(archive.SystemClock{})
-	months, err := all.Unmerged(ctx)
+func checkDays(ctx context.Context, report *checkReport, sources []*supervise.Source, db *pg.DB) {
+	months, err := supervise.NewRetention(db, sources, archive.SystemClock{}).Unmerged(ctx)
 	if err != nil {
 		report.fail("days", "%v", err)
 		return
 	}
 	var disk int64
+	merged := 0
 	for _, m := range months {
+		if m.Stay != nil {
+			report.ok("days", "the days of %s are not merged: %v", m, m.Stay)
+			continue
+		}
 		disk = max(disk, m.Bytes)
+		merged++
 	}
-	if len(months) > 0 {
-		report.ok("days", "the next pass merges the days of %d months, one month after the other; it takes up to %d bytes of disk until it ends", len(months), disk)
+	if merged > 0 {
+		report.ok("days", "the next pass merges the days of %d months, one month after the other; it takes up to %d bytes of disk until it ends", merged, disk)
 	}
-	locks, err := all.Locks(ctx)
+	locks, err := days.New(db).Locks(ctx)
 	switch {
 	case err != nil:
 		report.fail("days", "%v", err)

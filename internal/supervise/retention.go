@@ -89,6 +89,16 @@ func (r Retention) reads(id archive.SourceID) bool {
 	return slices.ContainsFunc(r.sources, func(s *Source) bool { return s.Archiver != nil && s.Archiver.Source.ID() == id })
 }
 
+// Unmerged are the months whose days Merge finds at the end of the next pass.
+func (r Retention) Unmerged(ctx context.Context) ([]days.Month, error) {
+	before, err := r.dropBefore(ctx, r.clock.Now(), true)
+	if err != nil {
+		return nil, err
+	}
+	r.days.UseClock(r.clock)
+	return r.days.Unmerged(ctx, before)
+}
+
 // A Drop is what the next pass drops.
 type Drop struct {
 	Before time.Time

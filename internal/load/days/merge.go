@@ -17,54 +17,99 @@ import (
 // A Month is an old month whose days still have a table each.
 type Month struct {
 	Bytes int64 // of these tables: what the merge takes on disk until it has ended
+	Stay  error // why Merge leaves the days as they are; nil if it merges them
 	month part
 	days  []part
 }
 
-// Unmerged are the old months that Merge is to merge, oldest first.
-func (s *Days) Unmerged(ctx context.Context) ([]Month, error) {
+func (m Month) String() string { return m.month.String() }
+
+// Unmerged are the old months that Merge is to merge, oldest first, and those whose days
+// something outside of the archive keeps apart. Months of which retention drops days
+// within the next month are not among them: dropping a table is cheaper than deleting
+// rows. before is the time before which retention drops days, zero for none.
+func (s *Days) Unmerged(ctx context.Context, before time.Time) ([]Month, error) {
 	states, err := s.states(ctx)
 	if err != nil {
 		return nil, err
 	}
 	months := make(map[part]Month)
 	for p, is := range states {
-		if month := monthOf(p.from); p != month && is.attached && s.isOld(month) {
+		month := monthOf(p.from)
+		if p != month && is.mergeable() && s.isOld(month) && !month.from.Before(before.AddDate(0, 1, 0)) {
 			m := months[month]
-			months[month] = Month{m.Bytes + is.bytes, month, append(m.days, p)}
+			months[month] = Month{Bytes: m.Bytes + is.bytes, month: month, days: append(m.days, p)}
 		}
 	}
 	var all []Month
 	for _, m := range months {
 		slices.SortFunc(m.days, func(a, b part) int { return a.from.Compare(b.from) })
+		if m.Stay = stay(ctx, s.db, s.db.Pool, m); m.Stay != nil && !errors.Is(m.Stay, errStay) {
+			return nil, m.Stay
+		}
 		all = append(all, m)
 	}
 	slices.SortFunc(all, func(a, b Month) int { return a.month.from.Compare(b.month.from) })
 	return all, nil
 }
 
+// mergeable reports whether a merge may replace the table. One that retention closed is
+// empty.
+func (s state) mergeable() bool { return s.attached && !s.pending }
+
+// errStay is matched by what keeps the days of a month apart until an operator changes it.
+var errStay = errors.New("its days stay")
+
+//go:embed merging.sql
+var selectMerging string
+
+// stay is why the days of a month cannot be merged, nil if they can. While a publication
+// publishes the days one by one (FOR ALL TABLES), it would publish the copies a second
+// time. A partition that an operator attached for a part of the month stands in the way
+// of the month.
+func stay(ctx context.Context, db *pg.DB, q pg.Querier, m Month) error {
+	var names []string
+	for _, p := range m.days {
+		names = append(names, p.name())
+	}
+	type keeper struct{ Publication, Partition string }
+	keepers, err := pg.Collect[keeper](ctx, q, "what keeps days apart", selectMerging,
+		pg.Args{"schema": db.Schema.Days, "days": names, "from": m.month.from, "to": m.month.to})
+	if err != nil {
+		return err
+	}
+	switch k := keepers[0]; {
+	case k.Publication != "":
+		return fmt.Errorf("%w: the publication %s publishes each of their tables: drop it, or publish invocations with publish_via_partition_root", errStay, k.Publication)
+	case k.Partition != "":
+		return fmt.Errorf("%w: the partition %s holds a part of the month, and is not a day of the archive", errStay, k.Partition)
+	}
+	return nil
+}
+
 // errNotNow says that a month is left to the next pass.
 var errNotNow = errors.New("another process is at work on it")
 
-// Merge moves the days of each old month into one table. Months of which retention
-// drops days within the next month stay as they are: dropping a table is cheaper than
-// deleting rows. before is the time before which retention drops days, zero for none.
+// errWaited says that a writer waits for the days, so that the merge gives up.
+var errWaited = errors.New("a writer waits for its days")
+
+// Merge moves the days of each old month into one table, except those that stay:
+// see Unmerged.
 //
 // A merge is one transaction: it writes each row once, and a crash leaves the days. It
 // locks the days against writes, copies them into a table that no one sees, makes the
 // indexes and statistics, and then, within milliseconds, drops the days and attaches
 // the month. This last step waits for readers, at most swapPatience at a time; new
-// readers wait behind it. If a reader goes on, or a writer waits for the days (no row
-// of an old month changes in a usual pass), the merge gives up and the next pass tries
-// again.
+// readers wait behind it. If a reader goes on, the merge gives up and the next pass tries
+// again. If a writer waits for the days (no row of an old month changes in a usual pass),
+// the merge gives up after the day that it copies, and no other month is merged in this
+// pass: the writer, and with it each commit that waits for the locks of the writer, would
+// wait for the whole month.
 //
 // The rows are frozen, and so every snapshot sees them: a reader whose transaction began
 // before the merge finds them where it found the days.
-//
-// While a publication publishes the days one by one (FOR ALL TABLES), it would publish
-// the copies a second time: then nothing is merged.
 func (s *Days) Merge(ctx context.Context, before time.Time) error {
-	months, err := s.Unmerged(ctx)
+	months, err := s.Unmerged(ctx, before)
 	if err != nil || len(months) == 0 {
 		return err
 	}
@@ -81,7 +126,8 @@ func (s *Days) Merge(ctx context.Context, before time.Time) error {
 	defer reader.Close(context.WithoutCancel(ctx))
 	var failed []error
 	for _, m := range months {
-		if m.month.from.Before(before.AddDate(0, 1, 0)) {
+		if m.Stay != nil {
+			s.db.Log.Info("days are not merged", "month", m.String(), "error", m.Stay)
 			continue
 		}
 		began, rows := time.Now(), int64(0)
@@ -89,16 +135,12 @@ func (s *Days) Merge(ctx context.Context, before time.Time) error {
 			rows, err = merge(ctx, s.db, tx, reader, m)
 			return err
 		})
-		switch {
-		case errors.Is(err, errPublished):
-			s.db.Log.Info("days are not merged", "error", err)
-			return nil
-		case err != nil:
-			failed = append(failed, fmt.Errorf("merge the days of %s: %w", m.month, err))
-		default:
-			s.db.Log.Info("days merged", "month", m.month.String(), "rows", rows, "bytes", m.Bytes, "seconds", time.Since(began).Seconds())
+		if err != nil {
+			failed = append(failed, fmt.Errorf("merge the days of %s: %w", m, err))
+		} else {
+			s.db.Log.Info("days merged", "month", m.String(), "rows", rows, "bytes", m.Bytes, "seconds", time.Since(began).Seconds())
 		}
-		if ctx.Err() != nil || conn.IsClosed() || reader.IsClosed() {
+		if errors.Is(err, errWaited) || ctx.Err() != nil || conn.IsClosed() || reader.IsClosed() {
 			break
 		}
 	}
@@ -110,11 +152,6 @@ const (
 	writersPatience = "1500ms"
 	swapPatience    = "500ms"
 )
-
-var errPublished = errors.New("a publication publishes each of their tables: drop it, or publish invocations with publish_via_partition_root")
-
-//go:embed merging.sql
-var selectMerging string
 
 // merge merges the days of a month, and returns the number of rows.
 func merge(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month) (rows int64, err error) {
@@ -132,13 +169,16 @@ func merge(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month)
 	if _, err := tx.Exec(ctx, `LOCK TABLE `+tables+` IN SHARE ROW EXCLUSIVE MODE; `+m.month.create(db)); err != nil {
 		return 0, fmt.Errorf("wait for writers: %w", err)
 	}
-	var published bool
-	var columns, constraint string
-	if err := tx.QueryRow(ctx, selectMerging, pg.Args{"schema": db.Schema.Days, "name": m.month.name()}).Scan(&published, &columns, &constraint); err != nil {
-		return 0, fmt.Errorf("select columns: %w", err)
+	if err := stay(ctx, db, tx, m); err != nil {
+		return 0, err
 	}
-	if published {
-		return 0, errPublished
+	var columns, constraint string
+	err = tx.QueryRow(ctx, `
+		SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum), pg_get_partition_constraintdef('invocations_dated'::regclass)
+		  FROM pg_attribute
+		 WHERE attrelid = 'invocations'::regclass AND attnum > 0 AND NOT attisdropped`).Scan(&columns, &constraint)
+	if err != nil {
+		return 0, fmt.Errorf("select columns: %w", err)
 	}
 	for _, p := range m.days {
 		n, err := copyTable(ctx, reader, tx.Conn(), p.table(db), table, columns)
@@ -146,6 +186,9 @@ func merge(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month)
 			return 0, fmt.Errorf("copy %s: %w", p, err)
 		}
 		rows += n
+		if err := giveWay(ctx, tx); err != nil {
+			return 0, err
+		}
 	}
 	// The CHECK says what attach would otherwise read the whole table for, while all
 	// readers wait.
@@ -155,6 +198,9 @@ func merge(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month)
 	} {
 		if _, err := tx.Exec(ctx, statement); err != nil {
 			return 0, fmt.Errorf("prepare its table: %w", err)
+		}
+		if err := giveWay(ctx, tx); err != nil {
+			return 0, err
 		}
 	}
 	swap := `SET LOCAL lock_timeout = '` + swapPatience + `';
@@ -171,6 +217,20 @@ func merge(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month)
 		return 0, fmt.Errorf("wait for readers: %w", err)
 	}
 	return rows, nil
+}
+
+// giveWay returns errWaited if a session waits for this transaction.
+func giveWay(ctx context.Context, tx pgx.Tx) error {
+	var waits bool
+	err := tx.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))`).Scan(&waits)
+	if err != nil {
+		return fmt.Errorf("look for writers: %w", err)
+	}
+	if waits {
+		return errWaited
+	}
+	return nil
 }
 
 // lockMonth takes the locks of retention, of the month and of all its days, and makes
@@ -194,12 +254,12 @@ func lockMonth(ctx context.Context, tx pgx.Tx, m Month) error {
 	}
 	attached := 0
 	for _, is := range states {
-		if is.open() {
+		if is.attached {
 			attached++
 		}
 	}
 	for _, p := range m.days {
-		locked = locked && states[p].open()
+		locked = locked && states[p].mergeable()
 	}
 	if !locked || attached != len(m.days) {
 		return errNotNow

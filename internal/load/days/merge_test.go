@@ -62,7 +62,7 @@ func TestMerge(t *testing.T) {
 			}
 		}
 	}()
-	unmerged, err := a.Days.Unmerged(t.Context())
+	unmerged, err := a.Days.Unmerged(t.Context(), time.Time{})
 	if err != nil || len(unmerged) != 1 || unmerged[0].Bytes == 0 {
 		t.Errorf("unmerged are %+v, %v", unmerged, err)
 	}
@@ -70,6 +70,9 @@ func TestMerge(t *testing.T) {
 	s.Days.UseClock(clocktest.New(loadtest.Noted))
 	if err := s.Days.Merge(t.Context(), may.AddDate(0, 0, -20)); err != nil || len(tables(a)) != 4 {
 		t.Errorf("days that are soon dropped: %v, %s", err, tables(a))
+	}
+	if soon, err := s.Days.Unmerged(t.Context(), may.AddDate(0, 0, -20)); err != nil || len(soon) != 0 {
+		t.Errorf("of days that are soon dropped, unmerged are %+v, %v", soon, err)
 	}
 	loadtest.Eventually(t, "the readers let the merge through", func() bool {
 		err = s.Days.Merge(t.Context(), time.Time{})
@@ -123,40 +126,6 @@ func TestMerge(t *testing.T) {
 	const twice = `INSERT INTO invocations SELECT * FROM invocations WHERE request_id = 'new'`
 	if _, err := a.SQL.Exec(t.Context(), twice); err == nil || !strings.Contains(err.Error(), "23505") {
 		t.Errorf("an id twice on one day: %v", err)
-	}
-}
-
-// A writer of an old day, and a publication of all tables, keep days from being merged.
-func TestMergeGivesUp(t *testing.T) {
-	t.Parallel()
-	a, c := aged(t)
-	rows := loadtest.Value[string](a, allRows)
-	a.Exec(`CREATE PUBLICATION all_tables FOR ALL TABLES`)
-	s, log := logged(a)
-	s.Days.UseClock(clocktest.New(loadtest.Noted))
-	if err := s.Days.Merge(t.Context(), time.Time{}); err != nil || !strings.Contains(log.String(), "a publication publishes") {
-		t.Errorf("with a publication of all tables: %v\n%s", err, log)
-	}
-	a.Exec(`DROP PUBLICATION all_tables; CREATE PUBLICATION through_root FOR TABLE invocations WITH (publish_via_partition_root = true)`)
-	end := reader(a, `SELECT count(*) FROM invocations`)
-	ended := make(chan error, 1)
-	go func() { ended <- s.Days.Merge(t.Context(), time.Time{}) }()
-	loadtest.Eventually(t, "the merge waits for the reader", func() bool { return waiting(a, "LOCK TABLE ONLY") > 0 })
-	// A commit waits for the merge, and the merge gives up.
-	loadtest.Commit(t, c, loadtest.Page(loadtest.Hours(may, 1), loadtest.Later, loadtest.Record("late", archive.StatusSuccess, may)))
-	if err := <-ended; err == nil || !strings.Contains(err.Error(), "wait for readers") {
-		t.Errorf("with a reader: %v", err)
-	}
-	end()
-	if len(tables(a)) != 4 {
-		t.Errorf("tables are %s", tables(a))
-	}
-	if err := s.Days.Merge(t.Context(), time.Time{}); err != nil || len(tables(a)) != 2 {
-		t.Errorf("after them: %v, %s", err, tables(a))
-	}
-	a.Exec(`DELETE FROM invocations WHERE request_id = 'late'`)
-	if got := loadtest.Value[string](a, allRows); got != rows {
-		t.Errorf("rows (-before +after):\n%s", cmp.Diff(rows, got))
 	}
 }
 

@@ -1,5 +1,15 @@
-SELECT EXISTS (SELECT FROM pg_publication_tables WHERE schemaname = @schema AND tablename = @name),
-       (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum)
-          FROM pg_attribute
-         WHERE attrelid = 'invocations'::regclass AND attnum > 0 AND NOT attisdropped),
-       pg_get_partition_constraintdef('invocations_dated'::regclass)
+-- Why the days of a month stay: a publication of each table, or a partition of the month
+-- that is not among these days; both are empty if the days may be merged.
+SELECT COALESCE((SELECT min(pubname::text) FROM (
+            SELECT pubname FROM pg_publication_tables WHERE schemaname = @schema
+            UNION ALL
+            SELECT pubname FROM pg_publication WHERE puballtables) AS p), '') AS publication,
+       COALESCE((SELECT min(relname::text) FROM (
+            SELECT c.relname,
+                   -- As in FOR VALUES FROM ('2026-03-14 00:00:00+00') TO (MAXVALUE); NULL for DEFAULT.
+                   regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \((?:MINVALUE|''(.*?)'')\) TO \((?:MAXVALUE|''(.*?)'')\)') AS bounds
+              FROM pg_inherits i
+              JOIN pg_class c ON c.oid = i.inhrelid
+             WHERE i.inhparent = 'invocations_dated'::regclass AND c.relname <> ALL (@days::text[])) AS p
+         WHERE COALESCE(bounds[1]::timestamptz, '-infinity') < @to AND COALESCE(bounds[2]::timestamptz, 'infinity') > @from
+           AND bounds IS NOT NULL), '') AS partition
