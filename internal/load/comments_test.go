@@ -43,8 +43,8 @@ func TestCommentsOnAll(t *testing.T) {
 
 // notForReaders are internal tables that tell a reader nothing. All others are
 // given to archiver_reader (SELECT archiver_internal.allow_reading('…')) by the step that makes them.
-var notForReaders = []string{"commit_lock", "figures_lock", 
-	"claims", "hourly_figures_due", "window_writers", "windows_after", "windows_before",
+var notForReaders = []string{
+	"claims", "commit_lock", "figures_lock", "hourly_figures_due", "window_writers", "windows_after", "windows_before",
 }
 
 // The reader reads everything, also days that are created later, and changes nothing.
