@@ -10,16 +10,33 @@
 
 -- +goose Up
 
-ALTER TABLE archiver_internal.learned REPLICA IDENTITY FULL;
-ALTER TABLE archiver_internal.hourly_figures_due REPLICA IDENTITY FULL;
-
+-- Setting it locks readers out of the table, for an instant: readers and commits that come
+-- wait behind this lock. So it waits half a second for those that are at work, five times,
+-- and lets all others pass in between.
 -- +goose StatementBegin
 DO $$
 DECLARE
     part pg_catalog.regclass;
 BEGIN
-    FOR part IN SELECT relid FROM pg_catalog.pg_partition_tree('invocations') LOOP
-        EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY FULL', part);
+    PERFORM pg_catalog.set_config('lock_timeout', '500ms', true);
+    FOR try IN 1 .. 5 LOOP
+        BEGIN
+            FOR part IN
+                SELECT c.oid
+                  FROM pg_catalog.pg_class c
+                 WHERE c.relreplident <> 'f'
+                   AND (c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree('invocations'))
+                    OR c.oid IN ('archiver_internal.learned'::pg_catalog.regclass, 'archiver_internal.hourly_figures_due'::pg_catalog.regclass))
+            LOOP
+                EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY FULL', part);
+            END LOOP;
+            RETURN;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            IF try = 5 THEN
+                RAISE EXCEPTION 'another session goes on using %: when it has ended, migrate again', part USING ERRCODE = 'lock_not_available';
+            END IF;
+        END;
+        PERFORM pg_catalog.pg_sleep(0.2);
     END LOOP;
 END
 $$;
@@ -65,6 +82,22 @@ COMMENT ON TABLE archiver_days.invocations_dated IS
 -- +goose Down
 
 -- +goose StatementBegin
+DO $$
+DECLARE
+    month text := (
+        SELECT pg_catalog.min(c.relname::text)
+          FROM pg_catalog.pg_inherits i
+          JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+         WHERE i.inhparent = 'archiver_days.invocations_dated'::pg_catalog.regclass AND c.relname ~ '^invocations_[0-9]{6}$');
+BEGIN
+    IF month IS NOT NULL THEN
+        RAISE EXCEPTION 'the days of % are in one table, and versions before this step only know tables of days: stay at this step, or restore a backup', month;
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 CREATE OR REPLACE FUNCTION archiver_internal.histogram_of(buckets integer[], counts bigint[]) RETURNS integer[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -96,12 +129,26 @@ DO $$
 DECLARE
     part pg_catalog.regclass;
 BEGIN
-    FOR part IN SELECT relid FROM pg_catalog.pg_partition_tree('invocations') LOOP
-        EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY DEFAULT', part);
+    PERFORM pg_catalog.set_config('lock_timeout', '500ms', true);
+    FOR try IN 1 .. 5 LOOP
+        BEGIN
+            FOR part IN
+                SELECT c.oid
+                  FROM pg_catalog.pg_class c
+                 WHERE c.relreplident <> 'd'
+                   AND (c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree('invocations'))
+                    OR c.oid IN ('archiver_internal.learned'::pg_catalog.regclass, 'archiver_internal.hourly_figures_due'::pg_catalog.regclass))
+            LOOP
+                EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY DEFAULT', part);
+            END LOOP;
+            RETURN;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            IF try = 5 THEN
+                RAISE EXCEPTION 'another session goes on using %: when it has ended, migrate again', part USING ERRCODE = 'lock_not_available';
+            END IF;
+        END;
+        PERFORM pg_catalog.pg_sleep(0.2);
     END LOOP;
 END
 $$;
 -- +goose StatementEnd
-
-ALTER TABLE archiver_internal.hourly_figures_due REPLICA IDENTITY DEFAULT;
-ALTER TABLE archiver_internal.learned REPLICA IDENTITY DEFAULT;

@@ -2,6 +2,7 @@ package load
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -141,4 +142,65 @@ func TestMigrateExpiredBack(t *testing.T) {
 	}
 	expire(t, a.claim(c.function), span(0, 4), later, map[int]archive.Expired{0: {Missed: true}})
 	a.CheckWindows()
+}
+
+// The step of months waits only half a second at a time for those who use invocations, and
+// is not reverted while a month has one table.
+func TestMigrateMonths(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	m, err := pg.NewMigrator(t.Context(), a.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	back := func() error {
+		for {
+			if step, err := m.Down(t.Context()); err != nil || step.Version == 7 {
+				return err
+			}
+		}
+	}
+	a.Exec(`CREATE TABLE archiver_days.invocations_202001 PARTITION OF archiver_days.invocations_dated FOR VALUES FROM ('2020-01-01 00:00Z') TO ('2020-02-01 00:00Z')`)
+	if err := back(); err == nil || !strings.Contains(err.Error(), "the days of invocations_202001 are in one table") {
+		t.Errorf("back with a month: %v", err)
+	}
+	a.Exec(`DROP TABLE archiver_days.invocations_202001`)
+	if err := back(); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := a.SQL.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reader.Exec(t.Context(), `SELECT FROM invocations`); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := m.Up(t.Context())
+		ended <- err
+	}()
+	loadtest.Eventually(t, "the step waits for the reader", func() bool {
+		return value[bool](a, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock')`)
+	})
+	if n := value[int](a, `SELECT count(*) FROM invocations`); n != 0 {
+		t.Errorf("%d rows", n)
+	}
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "migrate again") {
+		t.Errorf("forward with a reader: %v", err)
+	}
+	if err := reader.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left := a.Rows(`SELECT relid::regclass FROM pg_partition_tree('invocations') JOIN pg_class ON oid = relid WHERE relreplident <> 'f'`); len(left) != 0 {
+		t.Errorf("%s have no replica identity", left)
+	}
 }
