@@ -203,7 +203,8 @@ func TestRecordMemory(t *testing.T) {
 			}
 			kept := len(extra.Object())
 			runtime.ReadMemStats(&after)
-			if got := int(after.TotalAlloc - before.TotalAlloc); got > 14*MaxElement {
+			// With the race detector one of them takes 17 times.
+			if got := int(after.TotalAlloc - before.TotalAlloc); got > 18*MaxElement {
 				t.Errorf("%d MiB were allocated", got>>20)
 			}
 			if n == 0 || kept > 2*MaxExtra {
