@@ -108,7 +108,9 @@ var errWaited = errors.New("a writer waits for its days")
 //
 // The rows are frozen, and so every snapshot sees them: a reader whose transaction began
 // before the merge finds them where it found the days.
-func (s *Days) Merge(ctx context.Context, before time.Time) error {
+//
+// Before each month, tell is told how many of how many months are done.
+func (s *Days) Merge(ctx context.Context, before time.Time, tell func(done, months int)) error {
 	months, err := s.Unmerged(ctx, before)
 	if err != nil || len(months) == 0 {
 		return err
@@ -125,7 +127,8 @@ func (s *Days) Merge(ctx context.Context, before time.Time) error {
 	}
 	defer reader.Close(context.WithoutCancel(ctx))
 	var failed []error
-	for _, m := range months {
+	for i, m := range months {
+		tell(i, len(months))
 		if m.Stay != nil {
 			s.db.Log.Info("days are not merged", "month", m.String(), "error", m.Stay)
 			continue

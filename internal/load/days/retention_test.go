@@ -247,7 +247,7 @@ func TestLocksOfTwoArchives(t *testing.T) {
 	}
 	impatient := a.Impatient("1s")
 	loadtest.Commit(t, impatient.NewClaim("g"), loadtest.Page(loadtest.Hours(may.AddDate(0, 0, 9), 1), loadtest.Noted, loadtest.Record("tenth", archive.StatusSuccess, may.AddDate(0, 0, 9))))
-	if err := a.Days.Merge(t.Context(), time.Time{}); err != nil || len(tables(a)) != 2 {
+	if err := a.Days.Merge(t.Context(), time.Time{}, untold); err != nil || len(tables(a)) != 2 {
 		t.Errorf("merge: %v, %s", err, tables(a))
 	}
 	if err := a.Days.Retain(t.Context(), loadtest.Today); err != nil || len(tables(a)) != 1 {
