@@ -57,6 +57,6 @@ func (c *backfillCommand) Run(ctx context.Context, s streams, in *settings.Setti
 		return m.ArchiveAndTell(ctx, source.Archiver, order, source.Log, out, errs, line.String())
 	})
 	stopCounting()
-	m.After(ctx, set.Retention(clock), now, err, log)
+	m.After(ctx, now, err, log)
 	return err
 }

@@ -141,7 +141,7 @@ func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog
 		return err
 	}
 	clock := archive.SystemClock{}
-	set.Maintenance(clock).After(ctx, set.Retention(clock), clock.Now(), nil, log)
+	set.Maintenance(clock).After(ctx, clock.Now(), nil, log)
 	return findings(ctx, read.New(set.DB), s.out)
 }
 

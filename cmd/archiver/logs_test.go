@@ -132,9 +132,14 @@ func logKeys(n ast.Node) (keys []*ast.BasicLit) {
 	}
 	switch n := n.(type) {
 	case *ast.CallExpr:
+		if to, ok := n.Fun.(*ast.Ident); ok && to.Name == "append" && len(n.Args)%2 == 1 {
+			if list, ok := n.Args[0].(*ast.Ident); ok && list.Name == "about" { // keys of a line
+				everySecond(n.Args[1:])
+			}
+		}
 		called, ok := n.Fun.(*ast.SelectorExpr)
 		if !ok {
-			return nil
+			return keys
 		}
 		on := ""
 		switch x := called.X.(type) {

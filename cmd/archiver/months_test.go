@@ -39,7 +39,11 @@ func TestOldDaysAreMerged(t *testing.T) {
 				t.Errorf("check, exit %d, says %q: not %v\n%s%s", code, part, is, said, stderr)
 			}
 		}
-		in.backfill()
+		code, _, stderr = in.run(nil, "backfill", "--from", "2024-03-26", "--to", "2024-03-27")
+		merged, ended := strings.LastIndex(stderr, "days merged"), strings.Index(stderr, "run ended")
+		if code != exitDone || ended < 0 || merged > ended || merged >= 0 != want.days {
+			t.Errorf("backfill, exit %d, does not merge within the run:\n%s", code, stderr)
+		}
 	}
 	if n := queryValue[int64](in, `SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname ~ '^invocations_202[34]'`); n != 15 {
 		t.Errorf("%d tables, want 15", n)

@@ -51,6 +51,6 @@ func (c *onceCommand) Run(ctx context.Context, s streams, in *settings.Settings,
 		return m.ArchiveAndTell(ctx, source.Archiver, order(source), source.Log, out, errs, line.String())
 	})
 	stopCounting()
-	m.After(ctx, set.Retention(clock), now, err, log)
+	m.After(ctx, now, err, log)
 	return err
 }

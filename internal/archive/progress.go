@@ -44,9 +44,11 @@ type Totals struct {
 	Unchanged int64
 	Rejected  int64 // rows of rejected_records
 
-	// When the run has ended, figures are counted.
+	// When the run has ended, figures are counted, and then days are merged.
 	FigureDays int64 // days whose figures were due
 	Counted    int64 // of these
+	Months     int64 // old months whose days were to be merged
+	Merged     int64 // of these
 }
 
 // Records returns the number of records read and kept, new or known before.

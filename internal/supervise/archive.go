@@ -19,12 +19,13 @@ var ErrNoFunction = errors.New("no function was found: check the project, the re
 // Archive makes one run that a person waits for. It shows the progress on w, or in
 // the log if w is no terminal.
 func Archive(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, w io.Writer) (archive.Summary, time.Duration, error) {
-	return archiveAnd(ctx, archiver, o, log, w, func(*archive.Progress) {})
+	return archiveAnd(ctx, archiver, o, log, w, func(*archive.Progress, error) {})
 }
 
-// archiveAnd is Archive. last is the last part of the run, whose progress is shown too.
+// archiveAnd is Archive. last is the last part of the run, whose progress is shown too; it
+// is told how the run ended.
 func archiveAnd(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, w io.Writer,
-	last func(*archive.Progress),
+	last func(p *archive.Progress, ended error),
 ) (archive.Summary, time.Duration, error) {
 	began := time.Now()
 	progress := new(archive.Progress)
@@ -35,7 +36,7 @@ func archiveAnd(ctx context.Context, archiver *loop.Archiver, o archive.Order, l
 		}
 	})
 	summary, err := archiver.Archive(ctx, o, progress)
-	last(progress)
+	last(progress, err)
 	stopHint()
 	bar := stop()
 	took := time.Since(began)

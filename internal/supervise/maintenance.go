@@ -30,11 +30,14 @@ type Maintenance struct {
 	days   *days.Days
 	clock  archive.Clock
 	passes passes
+
+	retention Retention
+	merging   sync.Mutex // held by the one source that merges days
 }
 
 // Maintenance returns the maintenance of the set's database.
 func (set *Set) Maintenance(clock archive.Clock) *Maintenance {
-	return &Maintenance{db: set.DB, days: cmp.Or(set.days, days.New(set.DB)), clock: clock}
+	return &Maintenance{db: set.DB, days: cmp.Or(set.days, days.New(set.DB)), clock: clock, retention: set.Retention(clock)}
 }
 
 // MakeDays makes the days that a run will most likely write to: by the database's clock,
@@ -86,19 +89,40 @@ func (m *Maintenance) count(ctx context.Context, within time.Duration, log *slog
 	}
 }
 
+// merge merges the days of old months after a pass that began at a time, unless the pass
+// failed as a whole. The sources of a set merge one after the other.
+func (m *Maintenance) merge(ctx context.Context, began time.Time, ended error, log *slog.Logger, tell func(done, months int)) {
+	m.merging.Lock()
+	defer m.merging.Unlock()
+	if ctx.Err() != nil || FailedAsWhole(ended) {
+		return
+	}
+	dropBefore, err := m.retention.dropBefore(ctx, began, false)
+	if err == nil {
+		err = m.days.Merge(ctx, dropBefore, tell)
+	}
+	if err != nil && ctx.Err() == nil {
+		log.Warn("days are not merged", "error", err)
+	}
+}
+
 // After counts all figures that are due, drops the days that are too old after a pass that
-// began at a time, merges the days of old months, and makes statistics. After a pass that
-// failed as a whole, it only counts. It does nothing if ctx has ended.
-func (m *Maintenance) After(ctx context.Context, r Retention, began time.Time, ended error, log *slog.Logger) {
-	m.after(ctx, 0, r, began, ended, log)
+// began at a time, and makes statistics. After a pass that failed as a whole, it only
+// counts. It does nothing if ctx has ended. ArchiveAndTell has merged days.
+func (m *Maintenance) After(ctx context.Context, began time.Time, ended error, log *slog.Logger) {
+	m.after(ctx, 0, began, ended, log)
 }
 
-// AfterTick is After for one of several sources, with a limit on counting.
-func (m *Maintenance) AfterTick(ctx context.Context, r Retention, began time.Time, ended error, log *slog.Logger) {
-	m.passes.run(func() { m.after(ctx, figuresWithin, r, began, ended, log) })
+// AfterTick is After for one of several sources, with a limit on counting. It also merges
+// days.
+func (m *Maintenance) AfterTick(ctx context.Context, began time.Time, ended error, log *slog.Logger) {
+	m.passes.run(func() {
+		m.after(ctx, figuresWithin, began, ended, log)
+		m.merge(ctx, began, ended, log, untold)
+	})
 }
 
-func (m *Maintenance) after(ctx context.Context, within time.Duration, r Retention, began time.Time, ended error, log *slog.Logger) {
+func (m *Maintenance) after(ctx context.Context, within time.Duration, began time.Time, ended error, log *slog.Logger) {
 	if ctx.Err() != nil {
 		return
 	}
@@ -106,15 +130,12 @@ func (m *Maintenance) after(ctx context.Context, within time.Duration, r Retenti
 	if FailedAsWhole(ended) {
 		return
 	}
-	dropBefore, err := r.dropBefore(ctx, began, false)
+	dropBefore, err := m.retention.dropBefore(ctx, began, false)
 	if err == nil && !dropBefore.IsZero() {
 		err = m.days.Retain(ctx, dropBefore)
 	}
 	if err != nil && ctx.Err() == nil {
 		log.Warn("old days are left", "error", err)
-	}
-	if err := m.days.Merge(ctx, dropBefore); err != nil && ctx.Err() == nil {
-		log.Warn("days are not merged", "error", err)
 	}
 	if err := m.days.Analyze(ctx); err != nil && ctx.Err() == nil {
 		log.Warn("statistics are left as they were", "error", err)

@@ -61,8 +61,8 @@ func TestRetention(t *testing.T) {
 	set := &Set{DB: a.DB, Sources: []*Source{source}, days: a.Days}
 	for _, clock := range []time.Time{now, now.Add(410 * aDay)} {
 		m := set.Maintenance(clocktest.New(clock))
-		m.After(t.Context(), by(clock), clock, errors.New("denied"), log)
-		m.After(t.Context(), by(clock), clock, settings.Errors{&archive.IncompleteError{}, &archive.ClockError{}}, log)
+		m.After(t.Context(), clock, errors.New("denied"), log)
+		m.After(t.Context(), clock, settings.Errors{&archive.IncompleteError{}, &archive.ClockError{}}, log)
 	}
 	if rows() != 1 {
 		t.Fatal("a pass that failed as a whole dropped a day")
@@ -88,7 +88,7 @@ func TestRetention(t *testing.T) {
 	if next, err = by(now).Next(t.Context()); err != nil || len(next.Days) != 1 || next.Extra != 0 {
 		t.Errorf("after a pass of 11 days ago, the next drops %v, %v", next, err)
 	}
-	set.Maintenance(clocktest.New(now)).After(t.Context(), by(now), now, &archive.IncompleteError{Short: 1}, log)
+	set.Maintenance(clocktest.New(now)).After(t.Context(), now, &archive.IncompleteError{Short: 1}, log)
 	if rows() != 0 {
 		t.Error("the day is left")
 	}

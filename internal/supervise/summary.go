@@ -21,11 +21,16 @@ func ArchiveAndTell(ctx context.Context, archiver *loop.Archiver, o archive.Orde
 	return err
 }
 
-// ArchiveAndTell is ArchiveAndTell of a run that also counts all figures that are due.
+// ArchiveAndTell is ArchiveAndTell of a run that also counts all figures that are due, and
+// merges the days of old months.
 func (m *Maintenance) ArchiveAndTell(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, out, errs io.Writer, resume string) error {
-	summary, took, err := archiveAnd(ctx, archiver, o, log, errs, func(p *archive.Progress) {
+	began := m.clock.Now()
+	summary, took, err := archiveAnd(ctx, archiver, o, log, errs, func(p *archive.Progress, ended error) {
 		m.count(ctx, 0, log, func(done, days int) {
 			p.Update(func(t *archive.Totals) { t.Counted, t.FigureDays = int64(done), int64(days) })
+		})
+		m.merge(ctx, began, ended, log, func(done, months int) {
+			p.Update(func(t *archive.Totals) { t.Merged, t.Months = int64(done), int64(months) })
 		})
 	})
 	fmt.Fprintln(out, summaryLine(o, summary, took, err, resume))

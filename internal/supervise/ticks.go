@@ -22,7 +22,7 @@ func (set *Set) Run(ctx context.Context, clock archive.Clock) error {
 		stop := m.CountDuring(ctx, s.Log)
 		err := s.pass(ctx, set, tick)
 		stop()
-		m.AfterTick(ctx, set.Retention(clock), tick, err, s.Log)
+		m.AfterTick(ctx, tick, err, s.Log)
 	})
 }
 

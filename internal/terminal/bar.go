@@ -31,6 +31,9 @@ func drawBar(c *Console, read func() reading, compares bool) (stop func()) {
 			if f.FigureDays > 0 {
 				part.Current, part.Total = f.Counted, f.FigureDays
 			}
+			if f.Months > 0 {
+				part.Current, part.Total = f.Merged, f.Months
+			}
 			if err := style.Fill(&drawn, part); err != nil {
 				return err
 			}
@@ -49,8 +52,8 @@ func drawBar(c *Console, read func() reading, compares bool) (stop func()) {
 
 // barText returns the text next to the bar, at most so many columns wide. What
 // matters least is left out first. planned is false until the run knows how many
-// windows it reads: there is no bar to draw before. The last part of a run counts
-// figures.
+// windows it reads: there is no bar to draw before. The last parts of a run count
+// figures and merge days.
 func barText(f reading, compares bool, columns int) (planned bool, text string) {
 	type part struct {
 		text string
@@ -61,6 +64,10 @@ func barText(f reading, compares bool, columns int) (planned bool, text string) 
 		parts = append(parts, part{fmt.Sprintf(format, args...), rank})
 	}
 	switch {
+	case f.Months > 0:
+		planned = true
+		add(0, "days of %s/%s months merged", brief(f.Merged), brief(f.Months))
+		f.left = 0
 	case f.FigureDays > 0:
 		planned = true
 		add(0, "figures of %s/%s days", brief(f.Counted), brief(f.FigureDays))

@@ -28,6 +28,10 @@ func TestBarText(t *testing.T) {
 			t.Errorf("%d columns: %q, want %q", columns, got, want)
 		}
 	}
+	f.FigureDays, f.Counted, f.Months, f.Merged = 31, 31, 15, 2
+	if planned, got := barText(f, false, 100); !planned || got != "days of 2/15 months merged, 3400 calls, throttled" {
+		t.Errorf("while days are merged: %q", got)
+	}
 	for _, f := range []struct {
 		reading
 		compares bool

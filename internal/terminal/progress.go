@@ -44,6 +44,10 @@ func Show(p *archive.Progress, source archive.Source, w io.Writer, log *slog.Log
 }
 
 func logReading(log *slog.Logger, r reading) {
+	if r.Months > 0 {
+		log.Info("merging days", "months", r.Months, "months_done", r.Merged)
+		return
+	}
 	if r.FigureDays > 0 {
 		log.Info("counting figures", "days", r.FigureDays, "days_done", r.Counted)
 		return

@@ -62,11 +62,11 @@ func (r *retention) drop(ctx context.Context, o OldDay) error {
 // locked calls f under the lock of a part.
 func (r *retention) locked(ctx context.Context, p part, f func() error) error {
 	class, number := p.lock()
-	if _, err := r.conn.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, class, number); err != nil {
+	if _, err := r.conn.Exec(ctx, pg.Lock("pg_advisory_lock"), class, number); err != nil {
 		return fmt.Errorf("lock: %w", err)
 	}
 	err := f()
-	_, unlocked := r.conn.Exec(ctx, `SELECT pg_advisory_unlock($1, $2)`, class, number)
+	_, unlocked := r.conn.Exec(ctx, pg.Lock("pg_advisory_unlock"), class, number)
 	if err == nil && unlocked != nil {
 		err = fmt.Errorf("unlock: %w", unlocked)
 	}

@@ -53,7 +53,7 @@ func (s *Days) Index(ctx context.Context) error {
 func indexPart(ctx context.Context, db *pg.DB, tx pgx.Tx, p part) error {
 	class, number := p.lock()
 	var locked bool
-	err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1, $2)`, class, number).Scan(&locked)
+	err := tx.QueryRow(ctx, pg.Lock("pg_try_advisory_xact_lock"), class, number).Scan(&locked)
 	if err != nil || !locked {
 		return err
 	}

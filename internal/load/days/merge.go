@@ -108,7 +108,9 @@ var errWaited = errors.New("a writer waits for its days")
 //
 // The rows are frozen, and so every snapshot sees them: a reader whose transaction began
 // before the merge finds them where it found the days.
-func (s *Days) Merge(ctx context.Context, before time.Time) error {
+//
+// Before each month, tell is told how many of how many months are done.
+func (s *Days) Merge(ctx context.Context, before time.Time, tell func(done, months int)) error {
 	months, err := s.Unmerged(ctx, before)
 	if err != nil || len(months) == 0 {
 		return err
@@ -125,7 +127,8 @@ func (s *Days) Merge(ctx context.Context, before time.Time) error {
 	}
 	defer reader.Close(context.WithoutCancel(ctx))
 	var failed []error
-	for _, m := range months {
+	for i, m := range months {
+		tell(i, len(months))
 		if m.Stay != nil {
 			s.db.Log.Info("days are not merged", "month", m.String(), "error", m.Stay)
 			continue
@@ -236,17 +239,19 @@ func giveWay(ctx context.Context, tx pgx.Tx) error {
 // lockMonth takes the locks of retention, of the month and of all its days, and makes
 // sure that nothing has changed since.
 func lockMonth(ctx context.Context, tx pgx.Tx, m Month) error {
-	var classes, numbers []int32
+	locks := [][2]int32{{pg.RetentionLock, 0}}
 	for _, p := range append([]part{m.month}, m.days...) {
 		class, number := p.lock()
-		classes, numbers = append(classes, class), append(numbers, number)
+		locks = append(locks, [2]int32{class, number})
 	}
-	var locked bool
-	err := tx.QueryRow(ctx, `
-		SELECT pg_try_advisory_xact_lock($3 # 'windows'::regclass::oid::bigint) AND bool_and(pg_try_advisory_xact_lock(class, number))
-		  FROM unnest($1::integer[], $2::integer[]) AS l (class, number)`, classes, numbers, pg.RetentionLock).Scan(&locked)
-	if err != nil {
-		return fmt.Errorf("lock: %w", err)
+	for _, l := range locks {
+		var locked bool
+		if err := tx.QueryRow(ctx, pg.Lock("pg_try_advisory_xact_lock"), l[0], l[1]).Scan(&locked); err != nil {
+			return fmt.Errorf("lock: %w", err)
+		}
+		if !locked {
+			return errNotNow
+		}
 	}
 	states, err := statesOf(ctx, tx, m.month)
 	if err != nil {
@@ -258,10 +263,7 @@ func lockMonth(ctx context.Context, tx pgx.Tx, m Month) error {
 			attached++
 		}
 	}
-	for _, p := range m.days {
-		locked = locked && states[p].mergeable()
-	}
-	if !locked || attached != len(m.days) {
+	if attached != len(m.days) || slices.ContainsFunc(m.days, func(p part) bool { return !states[p].mergeable() }) {
 		return errNotNow
 	}
 	return nil

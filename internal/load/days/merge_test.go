@@ -68,14 +68,14 @@ func TestMerge(t *testing.T) {
 	}
 	s, log := logged(a)
 	s.Days.UseClock(clocktest.New(loadtest.Noted))
-	if err := s.Days.Merge(t.Context(), may.AddDate(0, 0, -20)); err != nil || len(tables(a)) != 4 {
+	if err := s.Days.Merge(t.Context(), may.AddDate(0, 0, -20), untold); err != nil || len(tables(a)) != 4 {
 		t.Errorf("days that are soon dropped: %v, %s", err, tables(a))
 	}
 	if soon, err := s.Days.Unmerged(t.Context(), may.AddDate(0, 0, -20)); err != nil || len(soon) != 0 {
 		t.Errorf("of days that are soon dropped, unmerged are %+v, %v", soon, err)
 	}
 	loadtest.Eventually(t, "the readers let the merge through", func() bool {
-		err = s.Days.Merge(t.Context(), time.Time{})
+		err = s.Days.Merge(t.Context(), time.Time{}, untold)
 		return len(tables(a)) == 2
 	})
 	close(stop)
@@ -133,7 +133,7 @@ func TestMerge(t *testing.T) {
 func TestRetainInAMonth(t *testing.T) {
 	t.Parallel()
 	a, c := aged(t)
-	if err := a.Days.Merge(t.Context(), time.Time{}); err != nil {
+	if err := a.Days.Merge(t.Context(), time.Time{}, untold); err != nil {
 		t.Fatal(err)
 	}
 	s, log := logged(a)

@@ -12,6 +12,8 @@ import (
 	"archiver/internal/load/loadtest"
 )
 
+func untold(int, int) {}
+
 // A publication of all tables, and an operator's partition within the month, keep days
 // from being merged: before anything is copied, and Unmerged says so. A writer of an old
 // day makes the merge give up.
@@ -34,7 +36,7 @@ func TestMergeGivesUp(t *testing.T) {
 		if err != nil || len(months) != 1 || months[0].Stay == nil || !strings.Contains(months[0].Stay.Error(), kept.says) {
 			t.Errorf("%s: unmerged are %+v, %v", kept.by, months, err)
 		}
-		if err := s.Days.Merge(t.Context(), time.Time{}); err != nil || !strings.Contains(log.String(), kept.says) || strings.Contains(log.String(), "WARN") {
+		if err := s.Days.Merge(t.Context(), time.Time{}, untold); err != nil || !strings.Contains(log.String(), kept.says) || strings.Contains(log.String(), "WARN") {
 			t.Errorf("%s: %v\n%s", kept.by, err, log)
 		}
 		a.Exec(kept.until)
@@ -45,7 +47,7 @@ func TestMergeGivesUp(t *testing.T) {
 
 	end := reader(a, `SELECT count(*) FROM invocations`)
 	ended := make(chan error, 1)
-	merge := func() { ended <- s.Days.Merge(t.Context(), time.Time{}) }
+	merge := func() { ended <- s.Days.Merge(t.Context(), time.Time{}, untold) }
 	go merge()
 	loadtest.Eventually(t, "the merge waits for the reader", func() bool { return waiting(a, "LOCK TABLE ONLY") > 0 })
 	// A commit waits for the merge, and the merge gives up.
@@ -84,7 +86,7 @@ func TestMergeGivesUp(t *testing.T) {
 
 	// A day that a crash of retention left empty is merged too.
 	emptied(a, may.AddDate(0, 0, 1))
-	if err := s.Days.Merge(t.Context(), time.Time{}); err != nil || len(tables(a)) != 3 {
+	if err := s.Days.Merge(t.Context(), time.Time{}, untold); err != nil || len(tables(a)) != 3 {
 		t.Errorf("after them: %v, %s", err, tables(a))
 	}
 	a.Exec(`DELETE FROM invocations WHERE request_id = 'late'`)

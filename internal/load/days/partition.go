@@ -42,7 +42,7 @@ func (s *Days) makeDay(ctx context.Context, d time.Time) error {
 		var states map[part]state
 		for _, locked := range []part{p, month} {
 			class, number := locked.lock()
-			_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2)`, class, number)
+			_, err := tx.Exec(ctx, pg.Lock("pg_advisory_xact_lock"), class, number)
 			if err != nil {
 				return fmt.Errorf("lock: %w", err)
 			}

@@ -126,9 +126,10 @@ func (s *Days) Retain(ctx context.Context, before time.Time) error {
 	defer conn.Close(context.WithoutCancel(ctx))
 	r := &retention{Days: s, conn: conn}
 	var free bool
-	// Another archive of the database has a lock of its own.
-	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1 # 'windows'::regclass::oid::bigint), current_setting('server_version_num')::integer >= 140000`,
-		pg.RetentionLock).Scan(&free, &r.concurrently)
+	err = conn.QueryRow(ctx, pg.Lock("pg_try_advisory_lock"), pg.RetentionLock, 0).Scan(&free)
+	if err == nil {
+		err = conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::integer >= 140000`).Scan(&r.concurrently)
+	}
 	if err != nil {
 		return fmt.Errorf("lock retention: %w", err)
 	}

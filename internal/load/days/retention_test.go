@@ -208,7 +208,7 @@ func TestRetainWithAReaderOfTheParent(t *testing.T) {
 func TestRetainOnce(t *testing.T) {
 	t.Parallel()
 	a, _ := filled(t)
-	end := reader(a, fmt.Sprintf(`SELECT pg_advisory_lock(%d # 'windows'::regclass::oid::bigint)`, pg.RetentionLock))
+	end := reader(a, strings.NewReplacer("$1", fmt.Sprint(pg.RetentionLock), "$2", "0").Replace(pg.Lock("pg_advisory_xact_lock")))
 	s, log := logged(a)
 	if err := s.Days.Retain(t.Context(), loadtest.Today); err != nil || len(tables(a)) != 3 {
 		t.Errorf("while another process drops days: %v, %s", err, tables(a))
@@ -217,6 +217,42 @@ func TestRetainOnce(t *testing.T) {
 		t.Errorf("nothing is said of it:\n%s", log)
 	}
 	end()
+}
+
+// Two archives of a database do not keep each other waiting for a lock: the session of one
+// holds all of its locks while the other makes the same days, merges and drops them.
+func TestLocksOfTwoArchives(t *testing.T) {
+	t.Parallel()
+	a, _ := aged(t)
+	if _, err := pg.MigrateUp(t.Context(), a.URL, pg.InSchema("second")); err != nil {
+		t.Fatal(err)
+	}
+	second, err := pg.Open(t.Context(), a.URL, 2, a.DB.Log, pg.InSchema("second"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	locks := pg.CommitLock + ";" + pg.FiguresLock
+	for class, from := range map[int]int{pg.RetentionLock: 0, pg.MonthLocks: 660, pg.DayLocks: 20100} {
+		locks += ";" + strings.NewReplacer("$1", fmt.Sprint(class), "$2", "n").Replace(pg.Lock("pg_advisory_xact_lock")) +
+			fmt.Sprintf(" FROM generate_series(%d, %d) AS n", from, from+600)
+	}
+	tx, err := second.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.WithoutCancel(t.Context())) //nolint:errcheck // the test has ended
+	if _, err := tx.Exec(t.Context(), locks); err != nil {
+		t.Fatal(err)
+	}
+	impatient := a.Impatient("1s")
+	loadtest.Commit(t, impatient.NewClaim("g"), loadtest.Page(loadtest.Hours(may.AddDate(0, 0, 9), 1), loadtest.Noted, loadtest.Record("tenth", archive.StatusSuccess, may.AddDate(0, 0, 9))))
+	if err := a.Days.Merge(t.Context(), time.Time{}, untold); err != nil || len(tables(a)) != 2 {
+		t.Errorf("merge: %v, %s", err, tables(a))
+	}
+	if err := a.Days.Retain(t.Context(), loadtest.Today); err != nil || len(tables(a)) != 1 {
+		t.Errorf("retain: %v, %s", err, tables(a))
+	}
 }
 
 // Before PostgreSQL 14 a table cannot be detached without a lock on the parent.

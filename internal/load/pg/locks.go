@@ -24,25 +24,32 @@ package pg
 //
 // The lock of a day or a month is held while its table is created, dropped or indexed.
 // A new table is created under the locks of its day and then of its month, and days are
-// merged under RetentionLock and the locks of their month and of all its days. A commit creates its days
-// before it takes any of the locks above.
+// merged under RetentionLock and the locks of their month and of all its days. A commit
+// creates its days before it takes any of the locks above.
 const (
 	// OwnerLocks is the class of the locks that show which processes are alive; the
 	// second key is what DB.Live returns.
 	OwnerLocks = 0x61726368 // "arch"
 
-	// DayLocks is the class of the locks of days; the second key is the number of
-	// the day since 1970.
+	// DayLocks is the class of the locks of days; their number is that of the day since
+	// 1970. See Lock.
 	DayLocks = 0x61727074 // "arpt"
 
-	// MonthLocks is the class of the locks of months; the second key is the number of
-	// the month since 1970.
+	// MonthLocks is the class of the locks of months; their number is that of the month
+	// since 1970.
 	MonthLocks = 0x6172706d // "arpm"
 
-	// RetentionLock, XOR the number of the table windows, is held by the one session that
-	// drops days of an archive.
-	RetentionLock int64 = 0x6172636872657465 // "archrete"
+	// RetentionLock is the class of one lock, of number 0. It is held by the one session
+	// that drops or merges days.
+	RetentionLock = 0x61727274 // "arrt"
 )
+
+// Lock is the statement that calls a function of advisory locks for a lock of this
+// archive. Its parameters are the class and the number of the lock. Another archive of
+// the database has other locks: the number of its table windows is another one.
+func Lock(function string) string {
+	return `SELECT ` + function + `(hashint8extended(($1::bigint << 32) | ($2::bigint & 4294967295), 'windows'::regclass::oid::bigint))`
+}
 
 // The locks of transactions are locks of tables: any role can take an advisory lock, and
 // would stop all commits with it.
