@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -83,11 +84,13 @@ func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
 	if err != nil {
 		return nil, err
 	}
+	// An application's own goose_db_version may lie in the schema of people.
+	table := pgx.Identifier{db.Schema.Internal, "goose_db_version"}.Sanitize()
 	var exists bool
 	var applied []int64
-	err = db.Pool.QueryRow(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL`).Scan(&exists)
+	err = db.Pool.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, table).Scan(&exists)
 	if err == nil && exists {
-		err = db.Pool.QueryRow(ctx, `SELECT COALESCE(array_agg(version_id), '{}') FROM goose_db_version WHERE is_applied`).Scan(&applied)
+		err = db.Pool.QueryRow(ctx, `SELECT COALESCE(array_agg(version_id), '{}') FROM `+table+` WHERE is_applied`).Scan(&applied)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read which migrations are applied: %w", err)

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"archiver/internal/pgserver"
 	"archiver/internal/pgserver/pgtest"
 )
 
@@ -39,5 +40,30 @@ func TestMigrateAtOnce(t *testing.T) {
 	}
 	if steps != len(status) {
 		t.Errorf("%d steps were applied, of %d", steps, len(status))
+	}
+}
+
+// The versions of an application that uses goose too are not those of the archive.
+func TestMigrationsOfAnother(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	if err := pgserver.Exec(t.Context(), url, `
+		CREATE TABLE public.goose_db_version (version_id bigint, is_applied boolean);
+		INSERT INTO public.goose_db_version VALUES (1, true), (2, true)`); err != nil {
+		t.Fatal(err)
+	}
+	db, err := Open(t.Context(), url, 1, slog.New(slog.DiscardHandler), ReadOnly())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	steps, err := db.Migrations(t.Context())
+	if err != nil || len(steps) == 0 {
+		t.Fatal(steps, err)
+	}
+	for _, step := range steps {
+		if step.Applied {
+			t.Errorf("step %d counts as applied", step.Version)
+		}
 	}
 }
