@@ -125,7 +125,7 @@ func TestReaderAndHosts(t *testing.T) {
 	run(of("analyst", one, "read-only"), exitDone, "complete", "status")
 	run(of("analyst", both, "standby"), exitDone, "the schema is up to date", "check")
 	run(of("nobody", both, ""), exitIncomplete, "password authentication failed", "status")
-	run(of("nobody", "nowhere.invalid", ""), exitIncomplete, "nowhere.invalid", "status")
+	run(of("nobody", "127.0.0.1:1", ""), exitIncomplete, "127.0.0.1:1", "status")
 	run("DATABASE_URL=postgres://keeper:"+strangePassword+"@"+one+"/archiver", exitUsage, "DATABASE_URL", "status")
 	if code, stdout, stderr := in.run([]string{"DATABASE_URL=", of("keeper", one, "")[:12] + "_FILE=" + of("keeper", one, "")[13:]}, "status"); code != exitUsage || strings.Contains(stdout+stderr, url.PathEscape(strangePassword)) ||
 		!strings.Contains(stderr, "read DATABASE_URL_FILE: no such file") {
