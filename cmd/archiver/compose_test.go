@@ -70,7 +70,8 @@ func TestComposeDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	passwords := make(map[string]bool)
-	for _, env := range [][]string{nil, {"AGAIN=1"}, {"AGAIN=1", `POSTGRES_PASSWORD=a:b\c 'd"`}, {"AGAIN=1"}} {
+	given := []string{"AGAIN=1", `POSTGRES_PASSWORD=a:b\c 'd"`}
+	for i, env := range [][]string{nil, {"AGAIN=1"}, given, given, given, {"AGAIN=1"}} {
 		psql := server.Psql(t.Context())
 		cmd := *psql
 		shell, err := filepath.EvalSymlinks("/bin/bash")
@@ -80,7 +81,17 @@ func TestComposeDatabase(t *testing.T) {
 		cmd.Path, cmd.Args, cmd.Err = shell, []string{"bash", "-c", start}, nil
 		cmd.Env = append(cmd.Env, "PGUSER=other", "PGPASSWORD=other", "PATH="+dir+":"+filepath.Dir(psql.Path)+":"+os.Getenv("PATH"))
 		cmd.Env = append(cmd.Env, env...)
-		if out, err := cmd.CombinedOutput(); err != nil {
+		out, err := cmd.CombinedOutput()
+		if i == 2 { // the role has another password
+			if err == nil || !strings.Contains(string(out), "POSTGRES_PASSWORD is not the password of the first start") {
+				t.Errorf("another password: %v\n%s", err, out)
+			}
+			if err := os.Remove(filepath.Join(secrets, "pgpass")); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		for _, name := range []string{filepath.Join(secrets, "pgpass"), filepath.Join(dir, "superuser")} {
@@ -96,8 +107,8 @@ func TestComposeDatabase(t *testing.T) {
 		address := "postgres://archiver@" + strings.TrimPrefix(server.URL()[strings.LastIndexByte(server.URL(), '@')+1:], "@") + "&passfile=" + filepath.Join(secrets, "pgpass")
 		installOn(t, address, web.URL).backfill()
 	}
-	// The file keeps its password until another one is given; the superuser has one of no use.
-	if len(passwords) != 2+4 {
+	// The file keeps its password until it is deleted; the superuser has one of no use.
+	if len(passwords) != 2+5 {
 		t.Errorf("%d passwords were made", len(passwords))
 	}
 	if !passwords[`*:*:*:archiver:a\:b\\c 'd"`+"\n"] {

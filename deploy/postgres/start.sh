@@ -10,8 +10,12 @@ random() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
 
 file=/run/archiver/pgpass
 mkdir -p "${file%/*}"
-if [[ -s $file && -z ${POSTGRES_PASSWORD:-} ]]; then
+if [[ -s $file ]]; then
     ARCHIVER_PASSWORD=$(sed 's/^[^:]*:[^:]*:[^:]*:[^:]*://; s/\\\(.\)/\1/g' "$file")
+    if [[ ${POSTGRES_PASSWORD:-$ARCHIVER_PASSWORD} != "$ARCHIVER_PASSWORD" ]]; then
+        echo "POSTGRES_PASSWORD is not the password of the first start: unset it, or ALTER ROLE archiver PASSWORD and delete $file" >&2
+        exit 1
+    fi
 else
     ARCHIVER_PASSWORD=${POSTGRES_PASSWORD:-$(random)}
     # The form of https://www.postgresql.org/docs/current/libpq-pgpass.html
