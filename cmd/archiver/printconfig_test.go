@@ -179,7 +179,7 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	slices.Sort(process)
-	want := []string{"listen", "log-format", "log-level", "no-migrate", "pprof", "retention"}
+	want := []string{"database-patience", "listen", "log-format", "log-level", "no-migrate", "pprof", "retention", "schema"}
 	if diff := cmp.Diff(want, process); diff != "" {
 		t.Error(diff)
 	}

@@ -36,12 +36,15 @@ func TestDatabaseRestarts(t *testing.T) {
 
 	var pages atomic.Int64
 	var restarts sync.WaitGroup
+	var one sync.Mutex // a server is not killed while it starts
 	disturbed := installOn(t, server.URL(), newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/async-invocations") {
 			if n := pages.Add(1); n == 10 || n == 40 || n == 70 {
 				restarts.Add(1)
 				go func() {
 					defer restarts.Done()
+					one.Lock()
+					defer one.Unlock()
 					server.Kill()
 					if err := server.Restart(t.Context()); err != nil {
 						t.Error(err)
