@@ -101,7 +101,7 @@ func joined(q question, halves [2]answer) answer {
 		switch {
 		case a.end == endWhole || a.stuck && !h.stuck:
 			a.end, a.err, a.smallest, a.count, a.stuck = h.end, h.err, h.smallest, h.count, h.stuck
-		case !a.stuck && !h.stuck:
+		case !a.stuck && !h.stuck && !a.smallest.From.IsZero() && !h.smallest.From.IsZero(): // of unusable records it is not known
 			a.smallest.To = h.smallest.To
 		}
 	}

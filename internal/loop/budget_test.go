@@ -50,3 +50,28 @@ func TestNarrowingHasABound(t *testing.T) {
 		}
 	}
 }
+
+// The next run goes on with all parts of an hour that are left. Of a part with unusable
+// records, the smallest question that fails is not known.
+func TestPartsThatAreLeft(t *testing.T) {
+	t.Parallel()
+	halves, _ := questionOf(span(2, 3)).halves()
+	failed := func(n int) answer {
+		return answer{question: halves[n], end: endFailed, smallest: halves[n].asked()}
+	}
+	unusable := func(n int) answer { return answer{question: halves[n], end: endUnusable} }
+	whole := archive.Span{From: halves[0].from, To: halves[1].to}
+	for name, test := range map[string]struct {
+		got  [2]answer
+		want archive.Span
+	}{
+		"both":           {[2]answer{failed(0), failed(1)}, whole},
+		"newer unusable": {[2]answer{failed(0), unusable(1)}, halves[0].asked()},
+		"older unusable": {[2]answer{unusable(0), failed(1)}, archive.Span{}},
+		"older":          {[2]answer{failed(0), {question: halves[1], end: endWhole}}, halves[0].asked()},
+	} {
+		if a := joined(questionOf(span(2, 3)), test.got); a.smallest != test.want {
+			t.Errorf("%s: %s", name, seconds(a.smallest))
+		}
+	}
+}

@@ -193,7 +193,8 @@ func (w *walker) suspend(t turn) *turn {
 
 // walksOf returns the walks to make, oldest first: the walks left open by an earlier
 // run, and new walks for the other windows. Windows of which a part is known to fail come
-// last, each alone, those last of which nothing smaller can be asked. walksOf leaves out what this run has read.
+// last, each alone, those last of which nothing smaller can be asked. walksOf leaves out
+// what this run has read.
 func (r *run) walksOf(work *archive.Work, w *walker, function int32) []archive.Walk {
 	r.mu.Lock()
 	decided := r.decided[function]
