@@ -54,7 +54,7 @@ func TestClockAhead(t *testing.T) {
 		t.Errorf("a dry run: exit %d\n%s%s", code, stdout, stderr)
 	}
 	env[0] = "ARCHIVER_ENDPOINT=" + newServer(t, faulty(t, data, "date=-6m", nil))
-	if code, stdout, _ := in.run(env, "check"); !strings.Contains(stdout, "warn  clocks: more than half of --settle apart") || strings.Contains(stdout, "retention") {
+	if code, stdout, _ := in.run(env, "check"); !strings.Contains(stdout, "warn  clocks: clocks differ by 6m") || strings.Contains(stdout, "retention") {
 		t.Errorf("check: exit %d\n%s", code, stdout)
 	}
 	env[0] = "ARCHIVER_ENDPOINT=" + newServer(t, faulty(t, data, "date=-2h", nil))

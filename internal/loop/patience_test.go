@@ -154,3 +154,20 @@ func TestRefusedCommits(t *testing.T) {
 		t.Errorf("the run ends with %v", err)
 	}
 }
+
+// What every round of a run proves is counted once.
+func TestProvedInEveryRound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha)
+	r := &run{
+		Archiver: w.archiver(), progress: new(archive.Progress), unprovenFrom: w.clock.Now().Add(-99 * archive.Hour),
+		missedUnproven: []time.Duration{100 * archive.Hour, 200 * archive.Hour},
+		learned:        newLearned([]archive.Learned{{What: archive.LearnedAge, Value: int64(150 * archive.Hour / time.Second)}}),
+	}
+	r.progress.Update(func(p *archive.Totals) { p.Missed = 2 })
+	for range 3 {
+		if err := r.keepLearned(t.Context()); err != nil || r.progress.Totals().Missed != 1 {
+			t.Errorf("%d windows are missed, want 1; %v", r.progress.Totals().Missed, err)
+		}
+	}
+}

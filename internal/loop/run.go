@@ -49,6 +49,8 @@ type Archiver struct {
 type run struct {
 	*Archiver
 	wall             archive.Clock // which may jump; Clock does not
+	dated            int64         // the source's last dated answer before this run asked
+	compared         bool          // the clocks were compared since, and agree
 	order            archive.Order
 	began            time.Time
 	progress         *archive.Progress
@@ -64,6 +66,7 @@ type run struct {
 	accepting        atomic.Bool // the source has answered about some function in this run
 
 	mu              sync.Mutex
+	doubt           string                   // that the clocks differ somewhat
 	planned         map[int32]bool           // functions whose windows are planned
 	decided         map[int32][]archive.Span // by function: what this run has read, or tried to
 	narrowed        map[int32]int            // by function: calls made to narrow questions
@@ -156,16 +159,23 @@ func (r *run) noteProgress(ctx context.Context, id archive.RunID, before archive
 		for r.Clock.Sleep(ctx, archive.NoteEvery) == nil {
 			now := r.Source.Stats()
 			_ = r.Store.NoteRun(ctx, id, archive.Noted{
-				Totals: r.progress.Totals(), Calls: now.Calls - before.Calls, Refused: now.Refused - before.Refused,
+				Totals: r.progress.Totals(), Calls: now.Calls - before.Calls, Refused: now.Refused - before.Refused, Doubt: r.doubted(),
 			}, r.Clock.Now())
 		}
 	}()
 	return func() { cancel(); <-ended }
 }
 
+func (r *run) doubted() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.doubt
+}
+
 // read reads everything that is due: first the newest hour of every function, then what
 // the source will forget first.
 func (r *run) read(ctx context.Context, summary *archive.Summary) error {
+	r.dated, r.compared = r.lastDated(), false
 	known, err := r.Store.Learned(ctx, r.Source.ID(), r.began.Add(-archive.LearnedLife))
 	r.learned = newLearned(known)
 	if err != nil {
