@@ -24,6 +24,7 @@ import (
 	"archiver/internal/loop"
 	"archiver/internal/settings"
 	"archiver/internal/simulate"
+	"archiver/internal/supervise"
 )
 
 // A wrongClock shows the time, and an error.
@@ -94,13 +95,15 @@ func soakAllClocks(t *testing.T, s *soak) (int, string) {
 	return passes, fmt.Sprintf("%d passes ended before they read anything; %s", refused, equal(rounds))
 }
 
-// pass makes a pass over what is due of the day, as a process of its own. It reports false
+// pass makes a pass over what is due of the day, as a process of its own, and the
+// maintenance after it. Nothing of the day is old enough to be dropped. It reports false
 // if the archiver found that no clock can be trusted.
 func (in *installation) pass(t *testing.T, endpoint string, own, database *wrongClock) bool {
 	t.Helper()
-	a, end := in.byClocks(t, endpoint, own, database)
-	defer end()
-	o := dueOrder(settings.DueFlags{Lookback: 48 * time.Hour, VerifyAfter: 6 * time.Hour}, a.Clock.Now(), a.Settle)
+	a, db := in.byClocks(t, endpoint, own, database)
+	defer db.Close()
+	due := settings.DueFlags{Lookback: 48 * time.Hour, VerifyAfter: 6 * time.Hour, Retention: 48 * time.Hour}
+	o := dueOrder(due, a.Clock.Now(), a.Settle)
 	o.Range.From = day
 	switch end := day.AddDate(0, 0, 1); {
 	case o.Range.To.Before(day):
@@ -108,7 +111,9 @@ func (in *installation) pass(t *testing.T, endpoint string, own, database *wrong
 	case o.Range.To.After(end):
 		o.Range.To = end
 	}
+	began, retain := a.Clock.Now(), (&supervise.Set{DB: db, Sources: []*supervise.Source{{Source: settings.Source{DueFlags: due}}}}).Maintenance(own)
 	_, err := a.Archive(within(t), o, new(archive.Progress))
+	retain.After(within(t), began, err, a.Log)
 	var wrong *archive.ClockError
 	if err != nil && !errors.As(err, &wrong) {
 		t.Errorf("pass at %s: %v", a.Clock.Now(), err)
@@ -117,7 +122,7 @@ func (in *installation) pass(t *testing.T, endpoint string, own, database *wrong
 }
 
 // byClocks is an archiver whose own clock and database clock are given.
-func (in *installation) byClocks(t *testing.T, endpoint string, own, database *wrongClock) (a *loop.Archiver, end func()) {
+func (in *installation) byClocks(t *testing.T, endpoint string, own, database *wrongClock) (*loop.Archiver, *pg.DB) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	db, err := pg.Open(t.Context(), in.database, 4, log)
@@ -138,7 +143,7 @@ func (in *installation) byClocks(t *testing.T, endpoint string, own, database *w
 			return database.Now().Sub(own.Now()), nil
 		},
 		Settle: 10 * time.Minute, SourceRetention: keepsForLong, Concurrency: 4,
-	}, db.Close
+	}, db
 }
 
 // An unfolding source has the records until now. Its answers tell the time by its clock,

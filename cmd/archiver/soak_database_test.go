@@ -26,15 +26,14 @@ func soakDatabase(t *testing.T, s *soak) (int, string) {
 			in, r := s.watched(t, newDatabase(t, server, rounds))
 			a := start(t, in, ofDay("backfill")...)
 			for n := 0; n < killsOfRound/2 && kills < want && s.reached(r, a, s.pages/5); n++ {
-				kills++
-				if kills%2 == 1 {
+				if n%2 == 0 {
 					server.Kill()
 					if err := server.Restart(t.Context()); err != nil {
 						t.Fatal(err)
 					}
-				} else {
-					killOne(t, server.URL(), `SELECT min(pid) FROM (
-						SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'archiver%' ORDER BY random() LIMIT 1) a`)
+					kills++
+				} else if killSession(t, server.URL()) {
+					kills++
 				}
 				s.neverEarly(t, in)
 			}
@@ -45,12 +44,13 @@ func soakDatabase(t *testing.T, s *soak) (int, string) {
 	return kills, equal(rounds)
 }
 
-// killOne sends SIGKILL to the server's process that the statement finds, if any.
-func killOne(t *testing.T, url, statement string) {
+// killSession sends SIGKILL to a random session of the archiver. It reports false if there
+// is none.
+func killSession(t *testing.T, url string) bool {
 	t.Helper()
-	if pid := integer(t, url, statement); pid != 0 {
-		_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
-	}
+	pid := integer(t, url, `SELECT min(pid) FROM (
+		SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'archiver%' ORDER BY random() LIMIT 1) a`)
+	return pid != 0 && syscall.Kill(pid, syscall.SIGKILL) == nil
 }
 
 // integer asks a database for a number, until it answers. NULL is 0.

@@ -41,7 +41,7 @@ func NewRetention(db *pg.DB, sources []*Source, clock archive.Clock) Retention {
 
 // Retention returns the retention of the set.
 func (set *Set) Retention(clock archive.Clock) Retention {
-	return Retention{set.DB, set.days, set.Sources, clock}
+	return NewRetention(set.DB, set.Sources, clock)
 }
 
 // dropBefore returns the time before which days may be dropped at a time; zero for none.
