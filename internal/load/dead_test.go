@@ -1,8 +1,10 @@
 package load
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -34,11 +36,19 @@ func TestRunsOfTheDead(t *testing.T) {
 	if got := value[string](a, `SELECT string_agg(outcome, ' ') FROM runs`); got != "running running" {
 		t.Fatalf("the runs are %s", got)
 	}
+	// Runs of before there were owners: one by a clock that was ahead, one that may be alive.
+	for _, seen := range []time.Time{noted.AddDate(1, 0, 0), noted} {
+		a.Exec(`INSERT INTO runs (asked_by, range_from, range_to, started_at, seen_at) VALUES ('old', $1, $1, $1, $1)`, seen)
+	}
 	dying.db.Close()
 	eventually(t, "the session of the dead is gone", func() bool {
 		return value[int](a, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2`) == 1
 	})
 	begin(a.store)
+	if got := a.Rows(`SELECT outcome FROM runs WHERE asked_by = 'old' ORDER BY run_id`); !slices.Equal(got, []string{"(failed)", "(running)"}) {
+		t.Errorf("the runs without owners are %v", got)
+	}
+	a.Exec(`DELETE FROM runs WHERE asked_by = 'old'`)
 	got := value[string](a, `
 		SELECT concat_ws(' ', outcome, finished_at = seen_at, windows, records, error)
 		  FROM runs WHERE run_id = $1`, dead)

@@ -57,7 +57,7 @@ func (a *Archiver) lastDated() (answer int64) {
 const soon = 10 * time.Second
 
 // compareClocks compares the clocks after the source's first answer, before the run has
-// changed anything but its own row. A window has ended only when the slowest clock says so.
+// changed anything but its own row. Then it sets right what a run with a wrong clock has left. A window has ended only when the slowest clock says so.
 func (r *run) compareClocks(ctx context.Context, summary *archive.Summary) error {
 	c, err := r.clocks(ctx, r.wall, r.dated)
 	if err != nil {
@@ -74,6 +74,9 @@ func (r *run) compareClocks(ctx context.Context, summary *archive.Summary) error
 	r.mu.Unlock()
 	if summary.Doubt = r.doubt; r.doubt != "" {
 		r.Log.Warn("clocks differ by more than half of settle", "seconds", c.Apart().Seconds(), "clocks", c.String())
+	}
+	if err := r.Store.SetRight(ctx, r.Source.ID(), c.Fastest()); err != nil {
+		return err
 	}
 	switch late := r.order.Range.To.Add(r.Settle).Sub(c.Slowest()); {
 	case late <= 0:

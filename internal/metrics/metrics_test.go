@@ -164,7 +164,7 @@ type fakeReader struct {
 	err      error
 }
 
-func (r *fakeReader) Overview(ctx context.Context, since map[string]time.Time) (read.Overview, error) {
+func (r *fakeReader) Overview(ctx context.Context, now time.Time, since map[string]time.Time) (read.Overview, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++

@@ -23,7 +23,7 @@ const (
 
 // A Reader reads the overview of the archive.
 type Reader interface {
-	Overview(ctx context.Context, since map[string]time.Time) (read.Overview, error)
+	Overview(ctx context.Context, now time.Time, since map[string]time.Time) (read.Overview, error)
 }
 
 // Watch adds the gauges about the archive. If the database does not answer, the
@@ -148,7 +148,7 @@ func (c *overviewCollector) read() (read.Overview, error) {
 		for provider, retention := range c.longestRetention {
 			since[provider] = now.Add(-retention)
 		}
-		c.overview, c.err = c.reader.Overview(ctx, since)
+		c.overview, c.err = c.reader.Overview(ctx, now, since)
 		c.readAt = c.clock.Now()
 		if c.err != nil && !failedBefore {
 			c.log.Warn("cannot read the metrics of the archive", "error", c.err)

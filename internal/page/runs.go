@@ -36,7 +36,7 @@ func (l *loader) lastRuns(ctx context.Context, n int) (running, finished []*read
 // isRunning reports whether a run is under way: its process has written its
 // progress recently.
 func (l *loader) isRunning(r *read.Run) bool {
-	return r.Outcome == "running" && r.Seen != nil && l.now.Sub(*r.Seen) < archive.DeadAfter
+	return r.Outcome == "running" && r.Seen != nil && l.now.Sub(*r.Seen).Abs() < archive.DeadAfter
 }
 
 // runTitle describes what a run was asked for.

@@ -125,6 +125,9 @@ func (r Retention) Next(ctx context.Context) (*Drop, error) {
 	if err != nil {
 		return nil, err
 	}
+	if last.After(r.clock.Now()) {
+		last = time.Time{} // its clock was ahead: it is not known which days were too old
+	}
 	if !last.IsZero() {
 		if last, err = r.dropBefore(ctx, last, true); err != nil {
 			return nil, err
