@@ -98,7 +98,7 @@ func configure(databaseURL string, options []Option) (*pgxpool.Config, *sessions
 	s.config, s.wanted = c, c.ValidateConnect
 	c.ValidateConnect = s.prepare
 	c.AfterConnect = s.finish
-	config.BeforeConnect = s.rotated
+	config.BeforeConnect, config.PrepareConn = s.rotated, s.stillAlone
 	return config, s, nil
 }
 

@@ -1,4 +1,4 @@
--- Makes the session, but for search_path: until it is known who may create objects in the
+-- Makes the session, but for search_path and what inTime sets: until it is known who may create objects in the
 -- schemas of the archive, statements meet nothing but pg_catalog.
 SET search_path = pg_catalog, pg_temp;
 
@@ -19,6 +19,7 @@ SELECT set_config(w.name, w.value, false)
         ('array_nulls', 'on'),
         ('transform_null_equals', 'off'),
         ('check_function_bodies', 'on'),
+        ('restrict_nonsystem_relation_kind', ''),
         ('quote_all_identifiers', 'off'),
         -- How values are written.
         ('TimeZone', 'UTC'),
@@ -28,9 +29,7 @@ SELECT set_config(w.name, w.value, false)
         ('extra_float_digits', '1'),
         ('bytea_output', 'hex'),
         -- How long statements may take: each that has a limit says so itself.
-        ('statement_timeout', '0'),
         ('lock_timeout', '0'),
-        ('transaction_timeout', '0'),
         ('idle_session_timeout', '0'),
         -- The server ends the session of a process that stops within a commit once the
         -- claims of that process have run out: its locks end then. The same if the machine
