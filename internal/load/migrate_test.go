@@ -160,7 +160,7 @@ func TestMigrateMonths(t *testing.T) {
 	}()
 	back := func() error {
 		for {
-			if step, err := m.Down(t.Context()); err != nil || step.Version == 7 {
+			if step, err := m.Down(t.Context()); err != nil || step.Version == 6 {
 				return err
 			}
 		}
