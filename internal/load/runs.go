@@ -56,7 +56,7 @@ func (s *Store) NoteRun(ctx context.Context, id archive.RunID, n archive.Noted, 
 	}
 	_, err = s.pool.Exec(ctx, noteRun, pg.Args{
 		"run": id, "at": at, "owner": owner, "windows": n.Windows, "done": n.Done,
-		"records": n.Records(), "calls": n.Calls, "refused": n.Refused,
+		"records": n.Records(), "calls": n.Calls, "refused": n.Refused, "clocks": doubted(n.Doubt),
 	})
 	if err != nil {
 		return fmt.Errorf("update how far run %d has come: %w", id, err)
@@ -79,10 +79,18 @@ func (s *Store) EndRun(ctx context.Context, id archive.RunID, sum archive.Summar
 		"run": id, "at": at, "outcome": archive.RunOutcome(ended), "error": message,
 		"windows": sum.Windows, "done": sum.Done, "complete": sum.Complete,
 		"records": sum.Records(), "inserted": sum.Inserted, "rejected": sum.Rejected,
-		"calls": sum.Calls, "refused": sum.Refused,
+		"calls": sum.Calls, "refused": sum.Refused, "clocks": doubted(sum.Doubt),
 	})
 	if err != nil {
 		return fmt.Errorf("update run %d: %w", id, err)
 	}
 	return nil
+}
+
+// doubted is the column clocks.
+func doubted(doubt string) *string {
+	if doubt == "" {
+		return nil
+	}
+	return &doubt
 }

@@ -72,6 +72,9 @@ func (s *Source) pass(ctx context.Context, set *Set, tick time.Time) error {
 	}
 	summary, err := s.Archiver.Archive(ctx, o, new(archive.Progress))
 	ended(err)
+	if compared := summary.Apart > 0 || !FailedAsWhole(err); compared && s.metrics != nil {
+		s.metrics.Clocks(s.Provider, summary.Apart)
+	}
 	now := s.Archiver.Clock.Now()
 	logEnd(s.Log, slog.LevelError, o, summary, now.Sub(began), err)
 	if ticks, parsed := schedule.Parse(s.Schedule); parsed == nil && errors.Is(err, archive.ErrBusy) {
