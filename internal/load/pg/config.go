@@ -20,6 +20,9 @@ import (
 // unless the address says otherwise.
 const connectTimeout = 10 * time.Second
 
+// statementCache is how many prepared statements a session keeps.
+const statementCache = 512
+
 // An Option changes how the database is connected to.
 type Option func(*sessions)
 
@@ -83,7 +86,10 @@ func configure(databaseURL string, options []Option) (*pgxpool.Config, *sessions
 		delete(c.RuntimeParams, name)
 	}
 	slices.Sort(s.unused)
-	c.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement // not what the address says
+	// Not what the address says: libpq has no such parameters.
+	c.DefaultQueryExecMode, c.StatementCacheCapacity = pgx.QueryExecModeCacheStatement, statementCache
+	config.MinConns, config.MinIdleConns, config.MaxConnLifetime, config.MaxConnLifetimeJitter = 0, 0, time.Hour, 0
+	config.MaxConnIdleTime, config.HealthCheckPeriod = 30*time.Minute, time.Minute
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectTimeout
 	}

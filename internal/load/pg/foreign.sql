@@ -54,7 +54,7 @@ SELECT format('the archive belongs to the role %I: connect as this role, or run 
                  OR nspowner = (SELECT datdba FROM pg_database WHERE datname = current_database())))
  GROUP BY nspowner
 UNION ALL
-SELECT format('the schema %I belongs to the role %I, which may create objects in it: ALTER SCHEMA %1$I OWNER TO %I', nspname,
+SELECT format('the schema %I belongs to the role %I, which may create objects in it: ALTER SCHEMA %1$I OWNER TO %3$I', nspname,
               pg_get_userbyid(CASE pg_get_userbyid(nspowner)
                               WHEN 'pg_database_owner' THEN (SELECT datdba FROM pg_database WHERE datname = current_database())
                               ELSE nspowner END),

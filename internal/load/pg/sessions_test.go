@@ -313,7 +313,7 @@ func TestPrivilegesOfOthers(t *testing.T) {
 	n.run(n.admin, "ALTER DATABASE "+n.admin.Config().Database+" OWNER TO "+n.other+"; GRANT CREATE ON SCHEMA public TO "+n.other)
 	n.refused("REVOKE CREATE ON SCHEMA public FROM " + n.other)
 	n.run(n.admin, "ALTER SCHEMA public OWNER TO "+n.other)
-	n.refused("the schema public belongs to the role " + n.other)
+	n.refused("the schema public belongs to the role " + n.other + ", which may create objects in it: ALTER SCHEMA public OWNER TO " + n.owner)
 	n.run(n.admin, "GRANT "+n.owner+" TO "+n.other)
 	again, err := n.open()
 	if err != nil {
