@@ -78,13 +78,21 @@ func untold(int, int) {}
 // count counts figures that are due, and begins no day after the time within; 0 is
 // no limit. It first makes the indexes that counting uses.
 func (m *Maintenance) count(ctx context.Context, within time.Duration, log *slog.Logger, tell func(done, days int)) {
+	m.leave(ctx, log, m.tryCount(ctx, within, tell))
+}
+
+func (m *Maintenance) tryCount(ctx context.Context, within time.Duration, tell func(done, days int)) error {
 	if ctx.Err() != nil {
-		return
+		return context.Cause(ctx)
 	}
-	err := m.days.Index(ctx)
-	if err == nil {
-		err = figures.CountAndTell(ctx, m.db, m.clock, within, tell)
+	if err := m.days.Index(ctx); err != nil {
+		return err
 	}
+	return figures.CountAndTell(ctx, m.db, m.clock, within, tell)
+}
+
+// leave logs why a count left figures to the next one.
+func (m *Maintenance) leave(ctx context.Context, log *slog.Logger, err error) {
 	if err != nil && ctx.Err() == nil {
 		log.Warn("figures are left as they were", "error", err)
 	}
