@@ -276,14 +276,16 @@ func (w *walker) outcome(a answer) *archive.Outcome {
 		if !old && !less && !unproven {
 			continue
 		}
-		kept := seenAge - archive.Hour // the oldest record may start anywhere in its window
+		// The oldest record may start anywhere in its window. What this run takes does not count:
+		// what it has not seen may have been forgotten before it began.
+		kept, until := seenAge-archive.Hour, w.run.began
 		if old {
-			kept = w.SourceRetention
+			kept, until = w.SourceRetention, now
 		}
 		_, begun := w.begun[hour]
 		e := archive.Expired{
 			// By force, windows are read again that may have been complete.
-			Missed: (less || age-now.Sub(w.function.FirstSeen) < kept) && (begun || !w.order.Force), Unproven: unproven,
+			Missed: (less || age-until.Sub(w.function.FirstSeen) < kept) && (begun || !w.order.Force), Unproven: unproven,
 			Bare: hour.Add(archive.Hour).Before(w.order.ForgottenBefore),
 		}
 		if o.Expired == nil {
