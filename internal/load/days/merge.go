@@ -102,9 +102,9 @@ var errWaited = errors.New("a writer waits for its days")
 // the month. This last step waits for readers, at most swapPatience at a time; new
 // readers wait behind it. If a reader goes on, the merge gives up and the next pass tries
 // again. If a writer waits for the days (no row of an old month changes in a usual pass),
-// the merge gives up after the day that it copies, and no other month is merged in this
-// pass: the writer, and with it each commit that waits for the locks of the writer, would
-// wait for the whole month.
+// the merge gives up within giveWayAfter, and no other month is merged in this pass: the
+// writer, and with it each commit that waits for the locks of the writer, would wait for
+// the whole month.
 //
 // The rows are frozen, and so every snapshot sees them: a reader whose transaction began
 // before the merge finds them where it found the days.
@@ -154,6 +154,8 @@ const (
 	// writersPatience is longer than a vacuum of a day takes to give way.
 	writersPatience = "1500ms"
 	swapPatience    = "500ms"
+	// giveWayAfter is how long a writer waits for a merge, at most.
+	giveWayAfter = 250 * time.Millisecond
 )
 
 // merge merges the days of a month, and returns the number of rows.
@@ -183,28 +185,12 @@ func merge(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month)
 	if err != nil {
 		return 0, fmt.Errorf("select columns: %w", err)
 	}
-	for _, p := range m.days {
-		n, err := copyTable(ctx, reader, tx.Conn(), p.table(db), table, columns)
-		if err != nil {
-			return 0, fmt.Errorf("copy %s: %w", p, err)
-		}
-		rows += n
-		if err := giveWay(ctx, tx); err != nil {
-			return 0, err
-		}
-	}
-	// The CHECK says what attach would otherwise read the whole table for, while all
-	// readers wait.
-	for _, statement := range []string{
-		m.month.unique(db), m.month.byTime(db), `ANALYZE ` + table,
-		`ALTER TABLE ` + table + ` ADD CONSTRAINT merged CHECK (` + constraint + ` AND ` + m.month.bounds() + `)`,
-	} {
-		if _, err := tx.Exec(ctx, statement); err != nil {
-			return 0, fmt.Errorf("prepare its table: %w", err)
-		}
-		if err := giveWay(ctx, tx); err != nil {
-			return 0, err
-		}
+	err = givingWay(ctx, db, tx.Conn(), func() (err error) {
+		rows, err = fill(ctx, db, tx, reader, m, columns, constraint)
+		return err
+	})
+	if err != nil {
+		return 0, err
 	}
 	swap := `SET LOCAL lock_timeout = '` + swapPatience + `';
 		LOCK TABLE ONLY invocations_dated IN ACCESS EXCLUSIVE MODE;
@@ -222,18 +208,67 @@ func merge(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month)
 	return rows, nil
 }
 
-// giveWay returns errWaited if a session waits for this transaction.
-func giveWay(ctx context.Context, tx pgx.Tx) error {
-	var waits bool
-	err := tx.QueryRow(ctx, `
-		SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))`).Scan(&waits)
-	if err != nil {
-		return fmt.Errorf("look for writers: %w", err)
+// fill copies the days into the table of their month, and makes its indexes and
+// statistics. It returns the number of rows.
+func fill(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month, columns, constraint string) (rows int64, err error) {
+	table := m.month.table(db)
+	for _, p := range m.days {
+		n, err := copyTable(ctx, reader, tx.Conn(), p.table(db), table, columns)
+		if err != nil {
+			return 0, fmt.Errorf("copy %s: %w", p, err)
+		}
+		rows += n
 	}
-	if waits {
+	// The CHECK says what attach would otherwise read the whole table for, while all
+	// readers wait.
+	for _, statement := range []string{
+		m.month.unique(db), m.month.byTime(db), `ANALYZE ` + table,
+		`ALTER TABLE ` + table + ` ADD CONSTRAINT merged CHECK (` + constraint + ` AND ` + m.month.bounds() + `)`,
+	} {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return 0, fmt.Errorf("prepare its table: %w", err)
+		}
+	}
+	return rows, nil
+}
+
+// givingWay calls f, which works on a connection. If a session waits for a transaction of
+// the connection, givingWay cancels the statements of f and returns errWaited.
+func givingWay(ctx context.Context, db *pg.DB, conn *pgx.Conn, f func() error) error {
+	var process int // of the server: PgBouncer gives another number
+	if err := conn.QueryRow(ctx, `SELECT pg_backend_pid()`).Scan(&process); err != nil {
+		return fmt.Errorf("select the process: %w", err)
+	}
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	watched := make(chan bool)
+	go func() {
+		tick := time.NewTicker(giveWayAfter)
+		defer tick.Stop()
+		waited := false
+		for {
+			select {
+			case <-watching.Done():
+				watched <- waited
+				return
+			case <-tick.C:
+			}
+			// What goes wrong here is tried again at the next tick.
+			var waits bool
+			err := db.Pool.QueryRow(watching, `
+				SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid)))`, process).Scan(&waits)
+			if err == nil && waits {
+				waited = true
+				_ = conn.PgConn().CancelRequest(watching)
+			}
+		}
+	}()
+	err := f()
+	stop()
+	if <-watched {
 		return errWaited
 	}
-	return nil
+	return err
 }
 
 // lockMonth takes the locks of retention, of the month and of all its days, and makes
