@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -92,7 +94,9 @@ func soakAsynchronous(t *testing.T, s *soak) (int, string) {
 // half is the size of what takes long.
 func (s *soak) half() int { return (s.runs + 1) / 2 }
 
-// failOver returns how many committed records the standbys did not have.
+// failOver returns how many committed records the standbys did not have. In each second
+// round of an asynchronous standby the source does not answer while the server changes: no
+// statement of the archiver fails then, and it has to notice that another server answers.
 func (s *soak) failOver(t *testing.T, synchronous bool) (lost int) {
 	t.Helper()
 	for round := range s.half() {
@@ -109,6 +113,8 @@ func (s *soak) failOver(t *testing.T, synchronous bool) (lost int) {
 			}
 			both := strings.Replace(primary.URL(), host(primary), host(primary)+","+host(standby), 1) + "&target_session_attrs=read-write"
 			in, r := s.watched(t, both)
+			var source sync.RWMutex
+			r.next = held{s.api, &source}
 			a := start(t, in, ofDay("backfill")...)
 			if !s.reached(r, a, s.pages/2) {
 				t.Fatalf("the backfill ended before the failover: %s", &a.said)
@@ -128,6 +134,20 @@ func (s *soak) failOver(t *testing.T, synchronous bool) (lost int) {
 					return nil
 				})
 			}
+			answer := func() {}
+			if !synchronous && round%2 == 0 {
+				source.Lock()
+				answer = sync.OnceFunc(source.Unlock)
+				defer answer()
+				patiently(t, "wait until the archiver waits for the source", func(context.Context) error {
+					if integer(t, primary.URL(), `
+						SELECT count(*)::int FROM pg_stat_activity
+						 WHERE application_name LIKE 'archiver%' AND (state <> 'idle' OR state_change > now() - interval '1.5 s')`) != 0 {
+						return errors.New("it still works")
+					}
+					return nil
+				})
+			}
 			had := stored(t, primary.URL())
 			primary.Kill()
 			if sender != 0 {
@@ -136,6 +156,7 @@ func (s *soak) failOver(t *testing.T, synchronous bool) (lost int) {
 			if err := pgserver.Exec(t.Context(), standby.URL(), "SELECT pg_promote()"); err != nil {
 				t.Fatal(err)
 			}
+			answer()
 			lost += max(0, had-stored(t, standby.URL()))
 			s.neverEarly(t, in)
 			a.ended(t)
@@ -143,6 +164,18 @@ func (s *soak) failOver(t *testing.T, synchronous bool) (lost int) {
 		})
 	}
 	return lost
+}
+
+// A held source answers while nobody holds the lock.
+type held struct {
+	next http.Handler
+	lock *sync.RWMutex
+}
+
+func (h held) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.lock.RLock()
+	h.lock.RUnlock() //nolint:staticcheck // an answer that began before may end later
+	h.next.ServeHTTP(w, r)
 }
 
 // stored is how many records an archive has.
