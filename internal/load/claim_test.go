@@ -72,8 +72,12 @@ func TestClaimRunsOut(t *testing.T) {
 			t.Errorf("after %s another worker takes it: %v", name, err)
 		}
 	}
-	a.Exec(`UPDATE claims SET expires_at = clock_timestamp() - interval '1 microsecond'`)
-	claimOf(t, other, f)
+	for _, expires := range []string{"- interval '1 microsecond'", "+ interval '1 year'"} {
+		a.Exec(`UPDATE claims SET expires_at = clock_timestamp() ` + expires)
+		if err := claimOf(t, other, f).Release(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func ownerOf(t testing.TB, s *Store) int32 {
