@@ -65,6 +65,9 @@ func TestClockAhead(t *testing.T) {
 		t.Errorf("once: exit %d\n%s", code, stderr)
 	}
 	const said = ", more than half of --settle: this machine 20"
+	if _, stdout, _ := in.run(env, "backfill", "--dry-run", "--from", from, "--to", to); !strings.Contains(stdout, said) {
+		t.Errorf("a dry run:\n%s", stdout)
+	}
 	_, status, _ := in.run(nil, "status")
 	_, asJSON, _ := in.run(nil, "status", "--json")
 	if !strings.Contains(terminal.Line(status), said) || !strings.Contains(asJSON, said) {
