@@ -56,9 +56,12 @@ func (a *Archiver) lastDated() (answer int64) {
 // the hour off until the next run.
 const soon = 10 * time.Second
 
-// compareClocks compares the clocks after the source's first answer, before the run has
+// compareClocks compares the clocks once, after the source's first answer, before the run has
 // changed anything but its own row. Then it sets right what a run with a wrong clock has left. A window has ended only when the slowest clock says so.
 func (r *run) compareClocks(ctx context.Context, summary *archive.Summary) error {
+	if r.compared {
+		return nil
+	}
 	c, err := r.clocks(ctx, r.wall, r.dated)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ type timedSource struct {
 	ahead  time.Duration
 	answer int64
 	away   error // instead of an answer
+	empty  bool  // its list has no page
 }
 
 func (s *timedSource) Ahead() (time.Duration, int64) { return s.ahead, s.answer }
@@ -28,7 +29,9 @@ func (s *timedSource) Functions(ctx context.Context) iter.Seq2[[]archive.Functio
 			yield(nil, s.away)
 			return
 		}
-		s.answer++
+		if s.answer++; s.empty {
+			return
+		}
 		s.Source.Functions(ctx)(yield)
 	}
 }
@@ -140,7 +143,12 @@ func TestClocksOfThisRun(t *testing.T) {
 	if summary, err := run(); !errors.Is(err, errServer) || summary.Apart != 0 {
 		t.Errorf("without an answer, the run ends with %v, %s", err, summary.Apart)
 	}
-	source.away, source.ahead = nil, -3*time.Minute
+	var differ *archive.ClockError
+	source.away, source.empty = nil, true
+	if _, err := run(); !errors.As(err, &differ) {
+		t.Errorf("with an empty list, the run ends with %v", err)
+	}
+	source.empty, source.ahead = false, -3*time.Minute
 	if summary, err := run(); err != nil || summary.Doubt != "" || summary.Apart != 3*time.Minute {
 		t.Errorf("the run ends with %v, %q", err, summary.Doubt)
 	}
@@ -153,7 +161,6 @@ func TestClocksOfThisRun(t *testing.T) {
 	w.db.learned = []archive.Learned{{What: archive.LearnedAge, Value: int64(1000 * time.Hour / time.Second), At: w.clock.Now()}}
 	w.db.windows[1][hour(2)] = windowRow{state: archive.StateExpired, expired: archive.Expired{Unproven: true}}
 	w.db.mu.Unlock()
-	var differ *archive.ClockError
 	if _, err := run(); !errors.As(err, &differ) {
 		t.Errorf("the run ends with %v", err)
 	}
