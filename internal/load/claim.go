@@ -129,6 +129,9 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 	})
 	if err != nil {
 		s.db.Disown(ctx) // some may be taken
+		if ctx.Err() != nil {
+			err = &pg.LostError{Err: err} // no connection of the pool was free in time
+		}
 		for _, c := range claims {
 			c.err = fmt.Errorf("take %d claims: %w", len(claims), err)
 		}

@@ -89,6 +89,17 @@ func ownerOf(t testing.TB, s *Store) int32 {
 	return owner
 }
 
+// A claim that waits too long for a slow database is tried again.
+func TestClaimTakesTooLong(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	over, stop := context.WithTimeout(t.Context(), 0)
+	defer stop()
+	if _, err := a.store.Claim(over, a.Function("f")); a.store.Trouble(err) != archive.TroubleLost {
+		t.Errorf("%v is no trouble of the database", err)
+	}
+}
+
 // A worker whose process is gone is not waited for.
 func TestClaimOfTheDead(t *testing.T) {
 	t.Parallel()
