@@ -93,6 +93,9 @@ var errNotNow = errors.New("another process is at work on it")
 // errWaited says that a writer waits for the days, so that the merge gives up.
 var errWaited = errors.New("a writer waits for its days")
 
+// errOlder says that a reader could see a record twice.
+var errOlder = errors.New("a transaction goes on that began before its records last changed")
+
 // Merge moves the days of each old month into one table, except those that stay:
 // see Unmerged.
 //
@@ -107,7 +110,8 @@ var errWaited = errors.New("a writer waits for its days")
 // the whole month.
 //
 // The rows are frozen, and so every snapshot sees them: a reader whose transaction began
-// before the merge finds them where it found the days.
+// before the merge finds them where it found the days. It would find a record twice that
+// has settled since: see readByOlder.
 //
 // Before each month, tell is told how many of how many months are done.
 func (s *Days) Merge(ctx context.Context, before time.Time, tell func(done, months int)) error {
@@ -156,6 +160,8 @@ const (
 	swapPatience    = "500ms"
 	// giveWayAfter is how long a writer waits for a merge, at most.
 	giveWayAfter = 250 * time.Millisecond
+	// clocksDiffer is more than the clocks of archivers and the database may differ.
+	clocksDiffer = time.Hour
 )
 
 // merge merges the days of a month, and returns the number of rows.
@@ -185,9 +191,17 @@ func merge(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month)
 	if err != nil {
 		return 0, fmt.Errorf("select columns: %w", err)
 	}
+	var before []string
+	err = tx.QueryRow(ctx, `
+		SELECT array_agg(virtualtransaction) FROM pg_locks WHERE locktype = 'virtualxid' AND pid <> pg_backend_pid()`).Scan(&before)
+	if err != nil {
+		return 0, fmt.Errorf("select transactions: %w", err)
+	}
 	err = givingWay(ctx, db, tx.Conn(), func() (err error) {
-		rows, err = fill(ctx, db, tx, reader, m, columns, constraint)
-		return err
+		if rows, err = fill(ctx, db, tx, reader, m, columns, constraint); err != nil {
+			return err
+		}
+		return readByOlder(ctx, db, tx, m, before)
 	})
 	if err != nil {
 		return 0, err
@@ -230,6 +244,35 @@ func fill(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month, 
 		}
 	}
 	return rows, nil
+}
+
+//go:embed older.sql
+var selectOlder string
+
+// readByOlder returns errOlder if one of the transactions before, which began before no
+// row of the days could change any more, goes on and may not see all rows of the days.
+func readByOlder(ctx context.Context, db *pg.DB, tx pgx.Tx, m Month, before []string) error {
+	var age *int
+	var began *time.Time
+	if err := tx.QueryRow(ctx, selectOlder, pg.Args{"before": before}).Scan(&age, &began); err != nil {
+		return fmt.Errorf("select older transactions: %w", err)
+	}
+	for _, p := range m.days {
+		if age == nil {
+			return nil
+		}
+		var unseen bool
+		err := tx.QueryRow(ctx, `
+			SELECT EXISTS (SELECT FROM `+p.table(db)+` WHERE age(xmin) <= $1 AND updated_at >= $2)`,
+			*age, began.Add(-clocksDiffer)).Scan(&unseen)
+		if err != nil {
+			return fmt.Errorf("look for rows that changed: %w", err)
+		}
+		if unseen {
+			return errOlder
+		}
+	}
+	return nil
 }
 
 // givingWay calls f, which works on a connection. If a session waits for a transaction of

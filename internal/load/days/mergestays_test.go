@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
@@ -98,4 +99,34 @@ func TestMergeGivesUp(t *testing.T) {
 	if diff := cmp.Diff(strings.Join(left, "\n"), loadtest.Value[string](a, allRows)); diff != "" {
 		t.Errorf("rows (-before +after):\n%s", diff)
 	}
+}
+
+// A reader whose transaction began before a record settled would find it twice, since it
+// sees the rows of a month whenever they came: the days stay until it has ended.
+func TestMergeAfterARecordSettled(t *testing.T) {
+	t.Parallel()
+	a, c := aged(t)
+	loadtest.Commit(t, c, loadtest.Page(loadtest.Hours(may, 1), time.Now(), loadtest.Record("settles", archive.StatusWait, time.Time{})))
+	tx, err := a.SQL.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `SELECT FROM functions`); err != nil { // takes the snapshot
+		t.Fatal(err)
+	}
+	loadtest.Commit(t, c, loadtest.LastPage(loadtest.Hours(may, 1), time.Now(), loadtest.Record("settles", archive.StatusSuccess, may.Add(time.Minute))))
+	if err := a.Days.Merge(t.Context(), time.Time{}, untold); err == nil || !strings.Contains(err.Error(), "a transaction goes on") {
+		t.Errorf("with an older transaction: %v, %s", err, tables(a))
+	}
+	var status string
+	if err := tx.QueryRow(t.Context(), `SELECT string_agg(status, ' ') FROM invocations WHERE request_id = 'settles'`).Scan(&status); err != nil || status != "WAIT" {
+		t.Errorf("the transaction finds %q, %v", status, err)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Days.Merge(t.Context(), time.Time{}, untold); err != nil || len(tables(a)) != 2 {
+		t.Errorf("after it: %v, %s", err, tables(a))
+	}
+	a.CheckWindows()
 }
