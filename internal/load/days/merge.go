@@ -133,18 +133,19 @@ func (s *Days) Merge(ctx context.Context, before time.Time, tell func(done, mont
 	var failed []error
 	for i, m := range months {
 		tell(i, len(months))
-		if m.Stay != nil {
-			s.db.Log.Info("days are not merged", "month", m.String(), "error", m.Stay)
-			continue
+		began, rows, err := time.Now(), int64(0), m.Stay
+		if err == nil {
+			err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) (err error) {
+				rows, err = merge(ctx, s.db, tx, reader, m)
+				return err
+			})
 		}
-		began, rows := time.Now(), int64(0)
-		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) (err error) {
-			rows, err = merge(ctx, s.db, tx, reader, m)
-			return err
-		})
-		if err != nil {
+		switch {
+		case errors.Is(err, errStay):
+			s.db.Log.Info("days are not merged", "month", m.String(), "error", err)
+		case err != nil:
 			failed = append(failed, fmt.Errorf("merge the days of %s: %w", m, err))
-		} else {
+		default:
 			s.db.Log.Info("days merged", "month", m.String(), "rows", rows, "bytes", m.Bytes, "seconds", time.Since(began).Seconds())
 		}
 		if errors.Is(err, errWaited) || ctx.Err() != nil || conn.IsClosed() || reader.IsClosed() {
