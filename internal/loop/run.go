@@ -61,6 +61,10 @@ type run struct {
 	traits           archive.Traits
 	offsets          archive.Offsets // nil if the source's cursors are not offsets
 	learned          *learned
+	roundFrom        int64 // what the run had reached when this round began
+	longestRound     int64 // the most that a round before has reached, if each reaches the same
+	functionsBefore  int64 // the most functions and windows due in a round before
+	windowsBefore    int64
 	newestOnly       bool        // only the newest due hour of each function is read now
 	listDenied       bool        // the list of functions
 	accepting        atomic.Bool // the source has answered about some function in this run
@@ -103,7 +107,7 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	if a.SourceRetention > 0 {
 		o.ForgottenBefore = archive.WindowOf(began.Add(-a.SourceRetention))
 	}
-	waits := &storePatience{Archiver: a}
+	waits := newStorePatience(a)
 	var id archive.RunID
 	err := waits.until(ctx, func() (err error) {
 		id, err = a.Store.BeginRun(ctx, o, began)
@@ -120,11 +124,13 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]archive.State), held: make(map[int32]bool), deniedFunctions: make(map[int32]bool), done: make(map[int32]bool), zoned: make(map[int32]bool),
 	}
 	r.offsets, _ = a.Source.(archive.Offsets)
+	waits.run = r
 	stopNotes := r.noteProgress(ctx, id, before)
 	err = r.readPatiently(ctx, &summary)
 	stopNotes()
 	after := a.Source.Stats()
 	summary.Totals, summary.Failures = p.Totals(), r.failures
+	summary.Functions, summary.Windows = max(summary.Functions, r.functionsBefore), max(summary.Windows, r.windowsBefore)
 	summary.Differences, summary.Unrepaired = r.differences, o.Compare && !o.Repair
 	summary.Calls, summary.Refused = after.Calls-before.Calls, after.Refused-before.Refused
 	switch cause := context.Cause(ctx); {
@@ -177,10 +183,12 @@ func (r *run) doubted() string {
 func (r *run) read(ctx context.Context, summary *archive.Summary) error {
 	r.dated, r.compared = r.lastDated(), false
 	known, err := r.Store.Learned(ctx, r.Source.ID(), r.began.Add(-archive.LearnedLife))
-	r.learned = newLearned(known)
 	if err != nil {
 		return fmt.Errorf("look up what was learned of the source: %w", err)
 	}
+	earlier := r.learned
+	r.learned = newLearned(known)
+	r.learned.again(earlier)
 	pacer, paced := r.Source.(archive.Pacer)
 	if paced {
 		pacer.StartPace(r.learned.value(archive.LearnedRate))
