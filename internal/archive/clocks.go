@@ -104,7 +104,7 @@ type ClockError struct {
 
 func (e *ClockError) Error() string {
 	text := fmt.Sprintf("clocks differ by %s, more than %s, and nothing is done until they agree: %s", e.Apart().Round(time.Second), e.Limit, e.Clocks)
-	if !e.Source.IsZero() {
+	if without := (Clocks{Own: e.Own, Database: e.Database}); without.Apart() <= e.Limit {
 		text += " (if the source's Date is wrong, --ignore-clocks)"
 	}
 	return text

@@ -86,6 +86,9 @@ func TestClocksDiffer(t *testing.T) {
 				if !errors.As(err, &differ) || !strings.Contains(err.Error(), "this machine 2026-03-15T06:12:00Z, the database 2026-03-15T0") {
 					t.Errorf("the run ended with %v", err)
 				}
+				if hint := strings.Contains(err.Error(), "--ignore-clocks"); hint != (test.database.Abs() < 10*time.Minute) {
+					t.Errorf("%v names --ignore-clocks: %v", err, hint)
+				}
 				if len(w.source.asked()) != 0 || len(w.db.functions) != 0 || archive.RunOutcome(w.db.runs[0].err) != "failed" {
 					t.Errorf("%d pages were asked for, %d functions are kept, the run is noted as %v", len(w.source.asked()), len(w.db.functions), w.db.runs[0].err)
 				}
