@@ -12,6 +12,11 @@ SELECT set_config(w.name, w.value, false)
         ('default_transaction_read_only', 'off'),
         ('default_transaction_deferrable', 'off'),
         ('session_replication_role', 'origin'),
+        -- What was committed is kept when the server crashes, and by a synchronous standby.
+        ('synchronous_commit', 'on'),
+        ('exit_on_error', 'off'),
+        ('gin_fuzzy_search_limit', '0'),
+        ('default_table_access_method', 'heap'),
         -- A policy that hides rows is an error, and no shorter answer.
         ('row_security', 'off'),
         ('standard_conforming_strings', 'on'),
@@ -49,7 +54,8 @@ SELECT set_config(w.name, w.value, false)
        ) AS w (name, value)
   -- Old servers lack some. Only a superuser may set session_replication_role, and
   -- nearly everywhere it is right already.
-  JOIN pg_settings s ON s.name = w.name AND s.setting <> w.value;
+  JOIN pg_settings s ON s.name = w.name AND s.setting <> w.value
+ WHERE s.name <> 'synchronous_commit' OR s.setting <> 'remote_apply'; -- that waits for more
 
 -- The schemas of the archive.
 WITH archives AS (

@@ -112,7 +112,7 @@ func TestSessionIsOfOurMaking(t *testing.T) {
 		"DateStyle": "German", "IntervalStyle": "sql_standard", "extra_float_digits": "-15", "bytea_output": "escape",
 		"standard_conforming_strings": "off", "statement_timeout": "1", "lock_timeout": "1min",
 		"idle_in_transaction_session_timeout": "1min", "plan_cache_mode": "force_generic_plan", "row_security": "on",
-		"session_replication_role": "replica", "array_nulls": "off", "application_name": "theirs", "client_min_messages": "error",
+		"synchronous_commit": "off", "session_replication_role": "replica", "array_nulls": "off", "application_name": "theirs", "client_min_messages": "error",
 	} {
 		what := []string{"ROLE " + n.owner, "DATABASE " + n.admin.Config().Database}[len(setting)%2]
 		n.run(n.admin, fmt.Sprintf("ALTER %s SET %s = '%s'", what, setting, to))
@@ -137,7 +137,7 @@ func TestSessionIsOfOurMaking(t *testing.T) {
 		"DateStyle":   "ISO, MDY", "IntervalStyle": "postgres", "extra_float_digits": "1", "bytea_output": "hex",
 		"standard_conforming_strings": "on", "statement_timeout": "0", "lock_timeout": "0",
 		"idle_in_transaction_session_timeout": "45s", "plan_cache_mode": "force_custom_plan", "row_security": "off",
-		"session_replication_role": "origin", "array_nulls": "on", "application_name": "archiver", "client_min_messages": "notice",
+		"synchronous_commit": "on", "session_replication_role": "origin", "array_nulls": "on", "application_name": "archiver", "client_min_messages": "notice",
 	}
 	for _, options := range [][]Option{nil, {ReadOnly()}} {
 		db, err := n.open(options...)

@@ -2,7 +2,9 @@ package pg
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 
 	"github.com/jackc/pgerrcode"
@@ -33,6 +35,17 @@ func TroubleOf(err error) archive.Trouble {
 		return archive.TroubleLost
 	}
 	return archive.NoTrouble
+}
+
+// Away reports whether a connection could not be made because the database is away for a
+// while: it is no wrong password, name or certificate.
+func Away(err error) bool {
+	var server *pgconn.PgError
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &server) && troubleOf(server.Code) == archive.NoTrouble || errors.As(err, &certificate) {
+		return false
+	}
+	return TroubleOf(err) != archive.NoTrouble
 }
 
 // troubleOf says what a code of https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -102,6 +115,14 @@ func (c connection) Read(b []byte) (int, error) {
 
 func (c connection) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
+	return n, lost(err)
+}
+
+// answers marks the errors above TLS: if the peer ends TLS, nothing below fails.
+type answers struct{ io.Reader }
+
+func (a answers) Read(b []byte) (int, error) {
+	n, err := a.Reader.Read(b)
 	return n, lost(err)
 }
 
