@@ -22,7 +22,10 @@ selves AS (
                 SELECT c.relowner
                   FROM pg_class c
                   JOIN schemas s ON s.oid = c.relnamespace
-                 WHERE s.nspname = @internal AND c.relname = 'windows'))
+                 WHERE s.nspname = @internal AND c.relname = 'windows')
+            -- Who reads where no archive is yet is told so.
+            OR @reads AND r.oid = (SELECT datdba FROM pg_database WHERE datname = current_database())
+               AND NOT EXISTS (SELECT FROM schemas WHERE nspname = @internal))
 ),
 trusted AS (
     SELECT oid FROM selves

@@ -255,6 +255,17 @@ func TestOthersInTheSchema(t *testing.T) {
 func TestPrivilegesOfOthers(t *testing.T) {
 	t.Parallel()
 	n := newNeighbourhood(t)
+	// A reader comes before the archive of the database's owner.
+	n.run(n.admin, "ALTER DATABASE "+n.admin.Config().Database+" OWNER TO "+n.owner+"; ALTER SCHEMA public OWNER TO "+n.owner)
+	early := *n
+	early.url = n.as(n.other)
+	reader, err := early.open(ReadOnly())
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	n.run(n.admin, "ALTER DATABASE "+n.admin.Config().Database+" OWNER TO "+n.admin.Config().User+"; ALTER SCHEMA public OWNER TO "+n.admin.Config().User)
+
 	owner := n.connect(n.url)
 	for _, granted := range []string{"ALL ON TABLES", "CREATE ON SCHEMAS"} {
 		n.run(owner, "ALTER DEFAULT PRIVILEGES GRANT "+granted+" TO "+n.other)
