@@ -234,10 +234,15 @@ func (s *sessions) throughPooler(ctx context.Context, conn *pgconn.PgConn) error
 	return nil
 }
 
+// proofRounds is how often the server's processes are compared. One round is enough, unless
+// other clients of the pooler take and give back processes within it: then each look at a
+// process is a matter of chance.
+const proofRounds = 20
+
 // prove compares the server processes of two clients of the pooler. A pooler that keeps
-// sessions apart gives each client one process of its own. Another one gives the second
-// client the process that the first one has just used; or, if it takes idle processes in
-// turn, gives the first one two different ones.
+// sessions apart gives each client one process of its own. Another one gives a process that
+// the first client has just used to the second one, which holds it in a transaction; or, if
+// it takes idle processes in turn, gives the first one two different ones.
 func (s *sessions) prove(ctx context.Context, first *pgconn.PgConn) error {
 	config := s.config.Copy()
 	if s.rotated != nil {
@@ -256,22 +261,35 @@ func (s *sessions) prove(ctx context.Context, first *pgconn.PgConn) error {
 	}
 	defer second.Close(context.WithoutCancel(ctx))
 	of := make(map[*pgconn.PgConn]string)
-	for _, conn := range []*pgconn.PgConn{first, first, second, first, second} {
-		results, err := conn.Exec(ctx, `SELECT pg_catalog.pg_backend_pid()`).ReadAll()
-		if err != nil {
-			return fmt.Errorf("compare two sessions of the pooler: %w", err)
-		}
-		pid := string(results[0].Rows[0][0])
-		if of[conn] == "" {
-			of[conn] = pid
-		}
-		if of[conn] != pid || of[first] == of[second] {
-			return refuse("the address leads to a pooler in transaction mode, and the archiver needs sessions of its own: " +
-				"set pool_mode = session for this database, or name PostgreSQL itself")
+	for range proofRounds {
+		for _, look := range []struct {
+			conn *pgconn.PgConn
+			sql  string
+		}{{first, backend}, {second, "BEGIN; " + backend}, {first, backend}, {second, "COMMIT; " + backend}} {
+			results, err := look.conn.Exec(ctx, look.sql).ReadAll()
+			var refused *pgconn.PgError
+			switch {
+			case errors.As(err, &refused) && refused.Code == "08P01": // a pooler in statement mode refuses BEGIN
+				return errTransactionMode
+			case err != nil:
+				return fmt.Errorf("compare two sessions of the pooler: %w", err)
+			}
+			pid := string(results[len(results)-1].Rows[0][0])
+			if of[look.conn] == "" {
+				of[look.conn] = pid
+			}
+			if of[look.conn] != pid || of[first] == of[second] {
+				return errTransactionMode
+			}
 		}
 	}
 	return nil
 }
+
+const backend = "SELECT pg_catalog.pg_backend_pid()"
+
+var errTransactionMode = refuse("the address leads to a pooler in transaction mode, and the archiver needs sessions of its own: " +
+	"set pool_mode = session for this database, or name PostgreSQL itself")
 
 var (
 	//go:embed session.sql
