@@ -74,7 +74,7 @@ func integer(t *testing.T, url, statement string) int {
 }
 
 // soakSynchronous and soakAsynchronous end the primary while an archiver works, and
-// promote its standby. The address names both.
+// promote its standby. The address names both, the standby first.
 func soakSynchronous(t *testing.T, s *soak) (int, string) {
 	lost := s.failOver(t, true)
 	if lost != 0 {
@@ -111,7 +111,7 @@ func (s *soak) failOver(t *testing.T, synchronous bool) (lost int) {
 				at, _, _ := strings.Cut(rest, "/")
 				return at
 			}
-			both := strings.Replace(primary.URL(), host(primary), host(primary)+","+host(standby), 1) + "&target_session_attrs=read-write"
+			both := strings.Replace(primary.URL(), host(primary), host(standby)+","+host(primary), 1) + "&target_session_attrs=read-write"
 			in, r := s.watched(t, both)
 			var source sync.RWMutex
 			r.next = held{s.api, &source}

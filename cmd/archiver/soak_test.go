@@ -49,7 +49,7 @@ var disturbances = []disturbance{
 		"a database that is lost costs time: the page is tried again", soakDatabase,
 	},
 	{
-		"synchronous", "the primary killed at a random moment and its synchronous standby promoted; the address names both",
+		"synchronous", "the primary killed at a random moment and its synchronous standby promoted; the address names both, the standby first",
 		"a failover costs time, and `target_session_attrs=read-write` finds the primary", soakSynchronous,
 	},
 	{
