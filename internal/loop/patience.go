@@ -126,7 +126,7 @@ func (p *storePatience) roundEnded(err error) {
 // Patiently makes a call of the store, after a run, until it succeeds or the patience with
 // the store is over. The call may be made twice.
 func (a *Archiver) Patiently(ctx context.Context, call func() error) error {
-	return (&storePatience{Archiver: a}).until(ctx, call)
+	return newStorePatience(a).until(ctx, call)
 }
 
 // until makes a call of the store until it succeeds. The call may be made twice.
