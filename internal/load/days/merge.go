@@ -66,13 +66,13 @@ var selectMerging string
 // stay is why the days of a month cannot be merged, nil if they can. While a publication
 // publishes the days one by one (FOR ALL TABLES), it would publish the copies a second
 // time. A partition that an operator attached for a part of the month stands in the way
-// of the month.
+// of the month. A subscriber of PostgreSQL 13 or 14 would miss records of the month.
 func stay(ctx context.Context, db *pg.DB, q pg.Querier, m Month) error {
 	var names []string
 	for _, p := range m.days {
 		names = append(names, p.name())
 	}
-	type keeper struct{ Publication, Partition string }
+	type keeper struct{ Publication, Partition, Slot string }
 	keepers, err := pg.Collect[keeper](ctx, q, "what keeps days apart", selectMerging,
 		pg.Args{"schema": db.Schema.Days, "days": names, "from": m.month.from, "to": m.month.to})
 	if err != nil {
@@ -83,6 +83,8 @@ func stay(ctx context.Context, db *pg.DB, q pg.Querier, m Month) error {
 		return fmt.Errorf("%w: the publication %s publishes each of their tables: drop it, or publish invocations with publish_via_partition_root", errStay, k.Publication)
 	case k.Partition != "":
 		return fmt.Errorf("%w: the partition %s holds a part of the month, and is not a day of the archive", errStay, k.Partition)
+	case k.Slot != "":
+		return fmt.Errorf("%w: before PostgreSQL 15, the subscriber of the replication slot %s would miss later records of the month", errStay, k.Slot)
 	}
 	return nil
 }
