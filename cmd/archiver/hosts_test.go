@@ -96,7 +96,7 @@ func TestReaderAndHosts(t *testing.T) {
 	}
 	both, one, other := host(standby)+","+host(primary), host(primary), host(standby)
 	run(of("keeper", both, "prefer-standby"), exitDone, "new records", "backfill", "--from", "2026-03-29", "--to", "2026-03-30")
-	run(of("keeper", other, ""), exitIncomplete, "it is a standby: nothing can be archived there", "backfill", "--from", "2026-03-29", "--to", "2026-03-30")
+	run(of("keeper", other, ""), exitIncomplete, "it is a standby: nothing can be archived there", "backfill", "--database-patience", "0s", "--from", "2026-03-29", "--to", "2026-03-30")
 	run(of("keeper", both, ""), exitDone, "0 differ", "verify", "--repair", "--from", "2026-03-29", "--to", "2026-03-30")
 	log, err := os.ReadFile(filepath.Join("..", "..", ".archiver", "test-"+strconv.Itoa(os.Getpid())+"-primary", "postgres.log"))
 	if err != nil || strings.Contains(string(log), "WARNING") {

@@ -98,14 +98,19 @@ func Open(ctx context.Context, s *settings.Settings, o Options) (*Set, error) {
 	if len(failed) == len(opened) {
 		return nil, failed
 	}
-	if o.Migrate {
-		if err := MigrateUp(ctx, address, o.Log, connecting(s)...); err != nil {
-			return nil, err
+	var db *pg.DB
+	wait := databaseWait{Clock: archive.SystemClock{}, Log: o.Log, longest: o.DatabasePatience, forever: opened[0].Schedule != ""}
+	err = wait.until(ctx, func() (err error) {
+		if o.Migrate {
+			if err := MigrateUp(ctx, address, o.Log, connecting(s)...); err != nil {
+				return err
+			}
 		}
-	}
-	db, err := pg.Open(ctx, address, max(most, min(sum, maxConnections)), o.Log, connecting(s)...)
+		db, err = pg.Open(ctx, address, max(most, min(sum, maxConnections)), o.Log, connecting(s)...)
+		return ConnectHint(err)
+	})
 	if err != nil {
-		return nil, ConnectHint(err)
+		return nil, err
 	}
 	set := &Set{DB: db, Sources: opened, days: days.New(db), byName: len(o.Functions) > 0}
 	set.days.UseClock(archive.SystemClock{})

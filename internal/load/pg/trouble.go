@@ -2,7 +2,6 @@ package pg
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -41,11 +40,11 @@ func TroubleOf(err error) archive.Trouble {
 // while: it is no wrong password, name or certificate.
 func Away(err error) bool {
 	var server *pgconn.PgError
-	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &server) && troubleOf(server.Code) == archive.NoTrouble || errors.As(err, &certificate) {
-		return false
+	var network net.Error
+	if errors.As(err, &server) {
+		return troubleOf(server.Code) != archive.NoTrouble
 	}
-	return TroubleOf(err) != archive.NoTrouble
+	return errors.Is(err, ErrStandby) || errors.As(err, &network) && TroubleOf(err) != archive.NoTrouble
 }
 
 // troubleOf says what a code of https://www.postgresql.org/docs/current/errcodes-appendix.html

@@ -38,4 +38,3 @@ func TestLostThroughTLS(t *testing.T) {
 		_ = near.Close()
 	}
 }
-
