@@ -106,6 +106,20 @@ func TestLostRun(t *testing.T) {
 	}
 }
 
+// After a failover, a claim may have the epoch of one that was lost.
+func TestReleaseOfALostClaim(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	lost := a.newClaim("f")
+	a.Exec(`UPDATE claims SET owner = owner + 1`)
+	if err := lost.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := value[int](a, `SELECT count(*) FROM claims WHERE expires_at > clock_timestamp()`); n != 1 {
+		t.Error("the claim of another process is released")
+	}
+}
+
 // No other role can take the lock of the commits: archiving would stand still.
 func TestCommitLockIsOurs(t *testing.T) {
 	t.Parallel()
