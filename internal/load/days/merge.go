@@ -1,6 +1,7 @@
 package days
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // statements
 	"errors"
@@ -194,13 +195,14 @@ func merge(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month)
 	if err != nil {
 		return 0, fmt.Errorf("select columns: %w", err)
 	}
+	var process int // of the server: PgBouncer gives another number
 	var before []string
 	err = tx.QueryRow(ctx, `
-		SELECT array_agg(virtualtransaction) FROM pg_locks WHERE locktype = 'virtualxid' AND pid <> pg_backend_pid()`).Scan(&before)
+		SELECT pg_backend_pid(), array_agg(virtualtransaction) FROM pg_locks WHERE locktype = 'virtualxid' AND pid <> pg_backend_pid()`).Scan(&process, &before)
 	if err != nil {
 		return 0, fmt.Errorf("select transactions: %w", err)
 	}
-	err = givingWay(ctx, db, tx.Conn(), func() (err error) {
+	err = givingWay(ctx, db, tx.Conn(), process, func() (err error) {
 		if rows, err = fill(ctx, db, tx, reader, m, columns, constraint); err != nil {
 			return err
 		}
@@ -214,6 +216,10 @@ func merge(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month)
 		DROP TABLE ` + tables + `; ` + m.month.attach(db) + `;
 		ALTER TABLE ` + table + ` DROP CONSTRAINT merged`
 	err = retry(func() error {
+		// Between two tries, readers pass: who waits still is a writer.
+		if waits, err := isWaitedFor(ctx, tx, process); err != nil || waits {
+			return cmp.Or(err, errWaited)
+		}
 		return pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { // a savepoint
 			_, err := tx.Exec(ctx, swap)
 			return err
@@ -280,11 +286,7 @@ func readByOlder(ctx context.Context, db *pg.DB, tx pgx.Tx, m Month, before []st
 
 // givingWay calls f, which works on a connection. If a session waits for a transaction of
 // the connection, givingWay cancels the statements of f and returns errWaited.
-func givingWay(ctx context.Context, db *pg.DB, conn *pgx.Conn, f func() error) error {
-	var process int // of the server: PgBouncer gives another number
-	if err := conn.QueryRow(ctx, `SELECT pg_backend_pid()`).Scan(&process); err != nil {
-		return fmt.Errorf("select the process: %w", err)
-	}
+func givingWay(ctx context.Context, db *pg.DB, conn *pgx.Conn, process int, f func() error) error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	watched := make(chan bool)
@@ -300,10 +302,7 @@ func givingWay(ctx context.Context, db *pg.DB, conn *pgx.Conn, f func() error) e
 			case <-tick.C:
 			}
 			// What goes wrong here is tried again at the next tick.
-			var waits bool
-			err := db.Pool.QueryRow(watching, `
-				SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid)))`, process).Scan(&waits)
-			if err == nil && waits {
+			if waits, err := isWaitedFor(watching, db.Pool, process); err == nil && waits {
 				waited = true
 				_ = conn.PgConn().CancelRequest(watching)
 			}
@@ -315,6 +314,13 @@ func givingWay(ctx context.Context, db *pg.DB, conn *pgx.Conn, f func() error) e
 		return errWaited
 	}
 	return err
+}
+
+// isWaitedFor reports whether a session waits for a process of the server.
+func isWaitedFor(ctx context.Context, q pg.Querier, process int) (waits bool, err error) {
+	waiting, err := pg.CollectBy(ctx, q, pgx.RowTo[int], "who waits", `
+		SELECT pid FROM pg_locks WHERE NOT granted AND @process = ANY (pg_blocking_pids(pid)) LIMIT 1`, pg.Args{"process": process})
+	return len(waiting) > 0, err
 }
 
 // lockMonth takes the locks of retention, of the month and of all its days, and makes

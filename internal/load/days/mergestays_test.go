@@ -61,7 +61,7 @@ func TestMergeGivesUp(t *testing.T) {
 	loadtest.Eventually(t, "the merge waits for the reader", func() bool { return waiting(a, "LOCK TABLE ONLY") > 0 })
 	// A commit waits for the merge, and the merge gives up.
 	loadtest.Commit(t, c, loadtest.Page(loadtest.Hours(may, 1), loadtest.Later, loadtest.Record("late", archive.StatusSuccess, may)))
-	if err := <-ended; err == nil || !strings.Contains(err.Error(), "wait for readers") {
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "wait for readers: a writer waits") {
 		t.Errorf("with a reader: %v", err)
 	}
 	end()
