@@ -129,11 +129,8 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 	})
 	if err != nil {
 		s.db.Disown(ctx) // some may be taken
-		if ctx.Err() != nil {
-			err = &pg.LostError{Err: err} // no connection of the pool was free in time
-		}
 		for _, c := range claims {
-			c.err = fmt.Errorf("take %d claims: %w", len(claims), err)
+			c.err = fmt.Errorf("take %d claims: %w", len(claims), pg.Unanswered(ctx, err))
 		}
 	}
 }
@@ -206,7 +203,7 @@ func (s *Store) release(ctx context.Context, claims []*claim) {
 	if err != nil {
 		s.db.Disown(ctx)
 		for _, c := range claims {
-			c.err = fmt.Errorf("release %d claims: %w", len(claims), err)
+			c.err = fmt.Errorf("release %d claims: %w", len(claims), pg.Unanswered(ctx, err))
 		}
 	}
 }

@@ -141,7 +141,7 @@ func (s *Store) EndRun(ctx context.Context, id archive.RunID, sum archive.Summar
 		"calls": sum.Calls, "refused": sum.Refused, "clocks": doubted(sum.Doubt),
 	})
 	if err != nil {
-		return fmt.Errorf("update run %d: %w", id, err)
+		return fmt.Errorf("update run %d: %w", id, pg.Unanswered(ctx, err))
 	}
 	s.runsMu.Lock()
 	defer s.runsMu.Unlock()

@@ -125,6 +125,15 @@ func (a answers) Read(b []byte) (int, error) {
 	return n, lost(err)
 }
 
+// Unanswered returns the error of a call as a LostError if the time for the call is over.
+// No connection of the pool was free in time, or the call may have been made.
+func Unanswered(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return &LostError{err}
+	}
+	return err
+}
+
 func lost(err error) error {
 	if err == nil {
 		return nil
