@@ -48,7 +48,8 @@ func wrongBy(random *rand.Rand) time.Duration {
 	return errorsOfClocks[random.IntN(len(errorsOfClocks))] * time.Duration(1-2*random.IntN(2))
 }
 
-// soakAllClocks archives a day as it unfolds. In each pass one of the clocks of the archiver,
+// soakAllClocks archives a day as it unfolds. The source lists a record a little before its
+// hour may be read. In each pass one of the clocks of the archiver,
 // the database and the source is right, and the others are right, ahead or behind; that of
 // the archiver may jump. In the end all are right.
 func soakAllClocks(t *testing.T, s *soak) (int, string) {
@@ -146,7 +147,11 @@ func (in *installation) byClocks(t *testing.T, endpoint string, own, database *w
 	}, db
 }
 
-// An unfolding source has the records until now. Its answers tell the time by its clock,
+// listedAfter is how long after its start a source lists a record. An hour is read 10
+// minutes after its end.
+const listedAfter = 9 * time.Minute
+
+// An unfolding source lists the records that started listedAfter ago. Its answers tell the time by its clock,
 // as seen from the machine's clock, which stands for the archiver's own.
 type unfolding struct {
 	next       http.Handler
@@ -157,7 +162,7 @@ func (u unfolding) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", time.Now().Add(u.clock.Now().Sub(u.own.Now())).UTC().Format(http.TimeFormat))
 	if strings.HasSuffix(r.URL.Path, "/async-invocations") {
 		const form = "2006-01-02T15:04:05"
-		now := u.clock.Clock.Now().UTC().Format(form)
+		now := u.clock.Clock.Now().Add(-listedAfter).UTC().Format(form)
 		q := r.URL.Query()
 		if q.Get("query_begin_time") > now {
 			q.Set("query_begin_time", "2000-01-01T00:00:00")

@@ -104,6 +104,9 @@ func soakProcesses(t *testing.T, s *soak) (int, string) {
 					start(t, in, ofDay("backfill")...).ended(t)
 				}
 			}
+			if r.pages > 2*s.pages {
+				t.Errorf("%d pages were asked for, and %d by one archiver", r.pages, s.pages)
+			}
 			s.same(t, in)
 			if n := queryValue[int](in, `SELECT count(*)::int FROM runs WHERE asked_by = 'backfill' AND records > 0`); n < 2 {
 				t.Errorf("%d archivers read records", n)
