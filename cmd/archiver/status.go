@@ -42,6 +42,7 @@ type status struct {
 	Failing   []read.Failing  `json:"failing"` // the newest windows that are short or failed
 	Lists     []read.List     `json:"function_lists"`
 	Limits    []read.Limit    `json:"limits"`
+	LockWaits []read.LockWait `json:"lock_waits"` // of more than five seconds
 }
 
 func readStatus(ctx context.Context, store *read.Archive, now time.Time) (s status, err error) {
@@ -61,7 +62,10 @@ func readStatus(ctx context.Context, store *read.Archive, now time.Time) (s stat
 		if s.Lists, err = snapshot.Lists(ctx); err != nil {
 			return err
 		}
-		s.Limits, err = snapshot.Limits(ctx, now)
+		if s.Limits, err = snapshot.Limits(ctx, now); err != nil {
+			return err
+		}
+		s.LockWaits, err = snapshot.LockWaits(ctx)
 		return err
 	})
 	return s, err

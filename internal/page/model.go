@@ -27,6 +27,7 @@ type model struct {
 	Verdict      verdict
 	Facts        []fact
 	Running      []runningRun
+	LockWaits    []string
 	Match        string
 	Views        []view
 	Legend       [states]stateText
@@ -49,6 +50,7 @@ type loader struct {
 	continues       bool            // run or once continues the archive
 	lists           []read.List     // of functions
 	limits          []read.Limit    // that were learned of the sources
+	waits           []read.LockWait // of more than five seconds
 	functions       []read.Function // of all functions
 	shown           []read.Function // that match, functions with problems first
 	names           map[int32]string
@@ -82,6 +84,9 @@ func (p *Page) load(ctx context.Context, asked request, use func(*loader) error)
 		if l.limits, err = l.Limits(ctx, l.now); err != nil {
 			return err
 		}
+		if l.waits, err = l.LockWaits(ctx); err != nil {
+			return err
+		}
 		l.selectFunctions()
 		return use(l)
 	})
@@ -92,6 +97,7 @@ func (l *loader) model(ctx context.Context) (m *model, err error) {
 	m.Verdict, m.Facts = l.verdict(), l.facts()
 	m.LogsOff, m.MoreLogsOff = l.logsOff()
 	m.Learned, m.MoreLearned = l.learned()
+	m.LockWaits = l.lockWaits()
 	running, finished, err := l.lastRuns(ctx, maxRuns)
 	if err != nil {
 		return nil, err

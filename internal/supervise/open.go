@@ -115,7 +115,7 @@ func Open(ctx context.Context, s *settings.Settings, o Options) (*Set, error) {
 	set := &Set{DB: db, Sources: opened, days: days.New(db), byName: len(o.Functions) > 0}
 	set.days.UseClock(archive.SystemClock{})
 	set.store = load.New(db, set.days)
-	go db.WatchLocks(ctx, archive.SystemClock{})
+	go db.WatchLocks(ctx, archive.SystemClock{}, pg.LongWait)
 	for _, source := range opened {
 		source.archiveInto(set, o.Functions)
 	}

@@ -44,6 +44,14 @@ func (s *Snapshot) Runs(ctx context.Context, n int, seenSince time.Time) ([]Run,
 	return pg.Collect[Run](ctx, s.tx, "runs", selectRuns, pg.Args{"most": n, "seen_since": seenSince})
 }
 
+// A LockWait is a session of an archiver that waits for a lock for long, and who holds it.
+type LockWait = pg.LockWait
+
+// LockWaits are such sessions on the server that answers.
+func (s *Snapshot) LockWaits(ctx context.Context) ([]LockWait, error) {
+	return pg.LockWaits(ctx, s.tx, pg.LongWait)
+}
+
 // GoesOn reports whether run or once has ever kept this archive. If not, only
 // backfill has filled it, and no hour after the last planned one is expected.
 func (s *Snapshot) GoesOn(ctx context.Context) (goesOn bool, err error) {
