@@ -76,8 +76,9 @@ func soakAllClocks(t *testing.T, s *soak) (int, string) {
 				}
 				clocks[s.random.IntN(len(clocks))].ahead.Store(0)
 				was, later := own.ahead.Load(), int64(wrongBy(s.random))
-				s.moment(r, 2*soakFunctions, func() { own.ahead.CompareAndSwap(was, later) })
-				if !in.pass(t, endpoint, own, database) {
+				jump := func() { own.ahead.CompareAndSwap(was, later) }
+				s.moment(r, 2*soakFunctions, jump)
+				if !in.pass(t, endpoint, own, database, jump) {
 					refused++
 				}
 				own.ahead.Store(-1) // no jump any more
@@ -91,7 +92,7 @@ func soakAllClocks(t *testing.T, s *soak) (int, string) {
 			}
 			r.begin(0)
 			own.Advance(time.Hour)
-			if !in.pass(t, endpoint, own, database) {
+			if !in.pass(t, endpoint, own, database, func() {}) {
 				t.Error("a pass with clocks that are right was refused")
 			}
 			in.backfill() // counts the figures, and finds nothing to read
@@ -102,9 +103,10 @@ func soakAllClocks(t *testing.T, s *soak) (int, string) {
 }
 
 // pass makes a pass over what is due of the day, as a process of its own, and the
-// maintenance after it. Nothing of the day is old enough to be dropped. It reports false
+// maintenance after it, before which the clock has jumped. Nothing of the day is old enough
+// to be dropped. It reports false
 // if the archiver found that no clock can be trusted.
-func (in *installation) pass(t *testing.T, endpoint string, own, database *wrongClock) bool {
+func (in *installation) pass(t *testing.T, endpoint string, own, database *wrongClock, jump func()) bool {
 	t.Helper()
 	a, db := in.byClocks(t, endpoint, own, database)
 	defer db.Close()
@@ -119,6 +121,7 @@ func (in *installation) pass(t *testing.T, endpoint string, own, database *wrong
 	}
 	began, retain := a.Clock.Now(), (&supervise.Set{DB: db, Sources: []*supervise.Source{{Source: settings.Source{DueFlags: due}}}}).Maintenance(own)
 	_, err := a.Archive(within(t), o, new(archive.Progress))
+	jump()
 	retain.After(within(t), began, err, a.Log)
 	var wrong *archive.ClockError
 	if err != nil && !errors.As(err, &wrong) {
