@@ -190,12 +190,13 @@ type RunID int64
 type Trouble int
 
 const (
-	NoTrouble Trouble = iota // trying again does not help
-	// TroubleRefused: the store refused a transaction as a whole, for a reason that passes
-	// by itself. The same call can be made again.
+	// NoTrouble says that trying again does not help.
+	NoTrouble Trouble = iota
+	// TroubleRefused says that the store refused a transaction as a whole, for a reason that
+	// passes by itself. The same call can be made again.
 	TroubleRefused
-	// TroubleLost: the answer of the store was lost, or the store may lack what it has
-	// confirmed before. What it has is to be read again.
+	// TroubleLost says that the answer of the store was lost, or that the store may lack what
+	// it has confirmed before. What it has is to be read again.
 	TroubleLost
 )
 

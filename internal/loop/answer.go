@@ -307,7 +307,7 @@ func (w *walker) outcome(a answer) *archive.Outcome {
 		}
 		// The oldest record may start anywhere in its window. What this run takes does not count:
 		// what it has not seen may have been forgotten before it began.
-		kept, until := seenAge-archive.Hour, w.run.began
+		kept, until := seenAge-archive.Hour, w.began
 		if old {
 			kept, until = w.SourceRetention, now
 		}

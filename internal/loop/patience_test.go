@@ -44,7 +44,7 @@ func TestTroubleAnywhere(t *testing.T) {
 	undisturbed := c.world(t)
 	c.run(undisturbed)
 	for name, trouble := range map[string]func(w *world, at func(f func() error)){
-		"the answer is lost": func(w *world, at func(func() error)) { at(func() error { return errAway }) },
+		"the answer is lost": func(_ *world, at func(func() error)) { at(func() error { return errAway }) },
 		"a standby takes over": func(w *world, at func(func() error)) {
 			back := w.db.remember()
 			at(func() error {

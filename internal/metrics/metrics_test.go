@@ -168,7 +168,7 @@ type fakeReader struct {
 	err      error
 }
 
-func (r *fakeReader) Overview(ctx context.Context, now time.Time, since map[string]time.Time) (read.Overview, error) {
+func (r *fakeReader) Overview(ctx context.Context, _ time.Time, since map[string]time.Time) (read.Overview, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++

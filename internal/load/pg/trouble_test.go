@@ -30,7 +30,7 @@ func TestLostThroughTLS(t *testing.T) {
 			}
 			_ = far.Close()
 		}()
-		client := tls.Client(connection{near}, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // of a pipe
+		client := tls.Client(connection{near}, &tls.Config{InsecureSkipVerify: true})
 		_, err := config.ConnConfig.BuildFrontend(client, client).Receive()
 		if TroubleOf(err) != archive.TroubleLost {
 			t.Errorf("clean %v: %v", clean, err)
