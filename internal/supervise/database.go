@@ -87,20 +87,27 @@ type databaseWait struct {
 	archive.Clock
 	Log     *slog.Logger
 	longest time.Duration
-	forever bool // run waits until it comes
+	forever bool // run waits until it comes, also for a name: its service may be started later
 }
+
+// sayAway is how often a wait says again why the database is away.
+const sayAway = 5 * time.Minute
 
 // until calls open until the database is not away any more, or the wait is over.
 func (w *databaseWait) until(ctx context.Context, open func() error) error {
 	began, pause := w.Now(), 100*time.Millisecond
-	for said := false; ; said = true {
+	var said time.Time
+	for {
 		err := open()
-		waited := w.Now().Sub(began)
-		if err == nil || ctx.Err() != nil || !pg.Away(err) || !w.forever && waited >= w.longest {
+		now := w.Now()
+		waited := now.Sub(began)
+		comes := pg.Away(err) || w.forever && pg.NoSuchHost(err)
+		if err == nil || ctx.Err() != nil || !comes || !w.forever && waited >= w.longest {
 			return err
 		}
-		if !said {
+		if now.Sub(said) >= sayAway {
 			w.Log.Warn("the database is away, the archiver waits", archive.ErrorKeys(err)...)
+			said = now
 		}
 		if !w.forever {
 			pause = min(pause, w.longest-waited)
