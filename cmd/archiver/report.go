@@ -36,7 +36,7 @@ func (c *reportCommand) Run(ctx context.Context, s streams, in *settings.Setting
 		return err
 	}
 	defer db.Close()
-	return writeReport(ctx, statusPage(read.New(db), keepsFor(c.SourceRetention), log), c.Out)
+	return supervise.ConnectHint(writeReport(ctx, statusPage(read.New(db), keepsFor(c.SourceRetention), log), c.Out))
 }
 
 // keepsFor returns how long a provider keeps records: the time given, or if it is zero

@@ -80,11 +80,11 @@ func (c *statusCommand) Run(ctx context.Context, s streams, in *settings.Setting
 	defer db.Close()
 	store := read.New(db)
 	if !c.JSON {
-		return statusPage(store, keepsFor(c.SourceRetention), log).Print(ctx, s.out, screenOf(s.out, c.Color, c.All))
+		return supervise.ConnectHint(statusPage(store, keepsFor(c.SourceRetention), log).Print(ctx, s.out, screenOf(s.out, c.Color, c.All)))
 	}
 	status, err := readStatus(ctx, store, archive.SystemClock{}.Now())
 	if err != nil {
-		return err
+		return supervise.ConnectHint(err)
 	}
 	encoder := json.NewEncoder(s.out)
 	encoder.SetIndent("", "  ")

@@ -71,12 +71,19 @@ func OpenStore(ctx context.Context, s *settings.Settings, log *slog.Logger) (*lo
 	return load.New(db, days.New(db)), db, nil
 }
 
-// ConnectHint adds to an error what to do if the database cannot be reached.
+// ConnectHint adds to an error what to do if the database cannot be reached, and says if it
+// was lost.
 func ConnectHint(err error) error {
-	if unreachable := (*pgconn.ConnectError)(nil); !errors.As(err, &unreachable) || errors.Is(err, pg.ErrStandby) {
+	unreachable := (*pgconn.ConnectError)(nil)
+	switch {
+	case errors.Is(err, pg.ErrStandby):
 		return err
+	case errors.As(err, &unreachable):
+		return fmt.Errorf("%w: check DATABASE_URL, and that PostgreSQL answers there", err)
+	case pg.TroubleOf(err) == archive.TroubleLost:
+		return fmt.Errorf("the connection to the database was lost: %w", err)
 	}
-	return fmt.Errorf("%w: check DATABASE_URL, and that PostgreSQL answers there", err)
+	return err
 }
 
 // maxOpenPause bounds the time between two tries to open a database that is away.

@@ -2,6 +2,8 @@ package pg
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"slices"
@@ -53,17 +55,34 @@ type Migration struct {
 	Applied bool
 }
 
-// Up applies all missing steps, and returns them.
+// Up applies all missing steps, and returns them. A schema with steps that this version does
+// not know is an error.
 func (m *Migrator) Up(ctx context.Context) ([]Migration, error) {
 	results, err := m.provider.Up(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("migrate up: %w", err)
+		return nil, fmt.Errorf("migrate up: %w", migrating(err))
 	}
 	applied := make([]Migration, 0, len(results))
 	for _, r := range results {
 		applied = append(applied, Migration{Version: r.Source.Version, Name: r.Source.Path, Applied: true})
 	}
+	at, err := m.provider.GetDBVersion(ctx)
+	if err != nil {
+		return applied, fmt.Errorf("migrate up: %w", migrating(err))
+	}
+	steps := m.provider.ListSources()
+	if known := steps[len(steps)-1].Version; at > known {
+		return applied, refuse("a newer version of archiver has made the schema: it is at step %d, and this version knows %d: start the newer version", at, known)
+	}
 	return applied, nil
+}
+
+// migrating marks the errors by which database/sql says that a connection was lost.
+func migrating(err error) error {
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) {
+		return lost(err)
+	}
+	return err
 }
 
 // Down reverts the newest step. The data in its tables is lost.
@@ -73,7 +92,7 @@ func (m *Migrator) Down(ctx context.Context) (Migration, error) {
 		return Migration{}, errors.New("migrate down: no step is applied")
 	}
 	if err != nil {
-		return Migration{}, fmt.Errorf("migrate down: %w", err)
+		return Migration{}, fmt.Errorf("migrate down: %w", migrating(err))
 	}
 	return Migration{Version: r.Source.Version, Name: r.Source.Path}, nil
 }

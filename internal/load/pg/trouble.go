@@ -37,17 +37,20 @@ func TroubleOf(err error) archive.Trouble {
 	return archive.NoTrouble
 }
 
-// Away reports whether a connection could not be made because the database is away for a
-// while: it is no wrong password, name or certificate. Of several hosts, one is enough.
+// Away reports whether a connection could not be made, or was lost, because the database is
+// away for a while: it is no wrong password, name or certificate. Of several hosts, one is enough.
 func Away(err error) bool {
 	var connect *pgconn.ConnectError
+	var lost *LostError
+	trouble := TroubleOf(err) != archive.NoTrouble
 	switch {
 	case errors.Is(err, ErrStandby):
 		return true
 	case errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &connect):
 		return false // statements took too long, such as a migration
+	case trouble && errors.As(err, &lost) && !errors.As(err, &connect):
+		return true // it was lost within a migration
 	}
-	trouble := TroubleOf(err) != archive.NoTrouble
 	return anyHost(err, func(err error) bool {
 		var server *pgconn.PgError
 		var network net.Error
