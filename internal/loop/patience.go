@@ -20,6 +20,11 @@ const (
 	// A run that has come further than before a trouble, and met none for as long, has left
 	// the trouble behind.
 	troubleLeft = time.Minute
+
+	// A run whose rounds reach the same again comes no further if a trouble meets a round
+	// earlier than the one before. If it met none for as long, this is another trouble; so
+	// often at most.
+	maxEarlier = 3
 )
 
 // A storePatience is how a run waits for a store that is in trouble. All that work for the
@@ -36,6 +41,8 @@ type storePatience struct {
 	failed map[int32]bool // functions whose commits failed and have not succeeded since; 0 for the run's own calls
 	round  bool           // a round of the run failed, and none has succeeded since
 	over   bool
+
+	earlier int // see maxEarlier
 }
 
 func newStorePatience(a *Archiver) *storePatience {
@@ -60,8 +67,14 @@ func (p *storePatience) pause(err error) (time.Duration, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.Clock.Now()
-	if p.round && !p.stuck() && now.Sub(p.last) > troubleLeft && p.run.further() {
-		p.left(now)
+	if p.round && now.Sub(p.last) > troubleLeft {
+		switch {
+		case !p.stuck() && p.run.further():
+			p.left(now)
+		case p.run.earlier() && p.earlier < maxEarlier:
+			p.earlier++
+			p.left(now)
+		}
 	}
 	if p.last = now; p.since.IsZero() {
 		p.since, p.end = now, p.DatabasePatience(now)
@@ -190,18 +203,27 @@ func (r *run) waits(function int32) bool {
 	return r.planned[function] && !r.done[function]
 }
 
-// reached is how far the run has come: what it has decided for good and added, or compared.
+// reached is how far the run has come: what it has decided for good and added. What a round
+// that repeats another one adds says nothing: the other one has added most of it.
 func (r *run) reached() int64 {
 	t := r.progress.Totals()
-	if r.order.Compare {
-		return t.Compared + t.Inserted
+	switch {
+	case r.order.Compare:
+		return t.Compared
+	case r.order.Force:
+		return t.Done - t.Short - t.Failed
 	}
 	return t.Done - t.Short - t.Failed + t.Inserted
 }
 
-// further reports whether this round has come further than all before it. A round of
-// an order by force, or one that compares, reaches the same again.
+// further reports whether this round has come further than all before it.
 func (r *run) further() bool { return r.reached()-r.roundFrom > r.longestRound }
+
+// earlier reports whether this round has come less far than one before that it repeats.
+func (r *run) earlier() bool { return r.repeats() && r.reached()-r.roundFrom < r.longestRound }
+
+// repeats reports whether each round reaches the same again.
+func (r *run) repeats() bool { return r.order.Force || r.order.Compare }
 
 // readAll makes one pass over what is due. Unless the clocks agree, it changes nothing.
 func (r *run) readAll(ctx context.Context, summary *archive.Summary) error {
@@ -219,7 +241,7 @@ func (r *run) readAll(ctx context.Context, summary *archive.Summary) error {
 // windows and lessons too. Windows that are not decided for good are counted again; those
 // that were lost are counted twice.
 func (r *run) startOver(summary *archive.Summary) {
-	if r.order.Force || r.order.Compare {
+	if r.repeats() {
 		r.longestRound = max(r.longestRound, r.reached()-r.roundFrom)
 	}
 	clear(r.planned)

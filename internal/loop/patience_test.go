@@ -216,3 +216,41 @@ func TestTroubleThatStays(t *testing.T) {
 		})
 	}
 }
+
+// Two short restarts of the database, with more than the patience between them, do not end a
+// run whose rounds reach the same again, although the second one comes earlier in its round.
+func TestRestartsOfARunThatRepeats(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string]archive.Order{"by force": {Force: true}, "compares": {Compare: true}} {
+		for _, second := range []string{opDue, opClaim, opWork, opCommit} {
+			if order.Compare && (second == opDue || second == opCommit) {
+				continue // it has none
+			}
+			t.Run(name+", "+second, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, 3, alpha, beta)
+				w.source.records[alpha.URN] = many("a", hour(2), 9)
+				w.source.records[beta.URN] = many("b", hour(2), 90)
+				order.Range = span(0, 8)
+				if _, err := w.patient(archive.Order{Range: order.Range}); err != nil {
+					t.Fatal(err)
+				}
+				clear(w.store.nth)
+				var first, both atomic.Bool
+				w.store.before = func(_ context.Context, op string, nth int) error {
+					if op == opSee {
+						w.clock.Advance(2 * troubleLeft)
+					}
+					if op == opServer && nth == 2 && first.CompareAndSwap(false, true) || op == second && first.Load() && both.CompareAndSwap(false, true) {
+						return errAway
+					}
+					return nil
+				}
+				summary, err := w.patient(order)
+				if err != nil || !both.Load() || summary.Compared+summary.Complete < 16 {
+					t.Errorf("%v, %+v; the second restart came: %v", err, summary.Totals, both.Load())
+				}
+			})
+		}
+	}
+}
