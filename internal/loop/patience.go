@@ -52,8 +52,7 @@ func newStorePatience(a *Archiver) *storePatience {
 // wait waits before a call is tried again that failed. It returns the error if trying again
 // does not help, or if the patience is over.
 func (p *storePatience) wait(ctx context.Context, err error) error {
-	if ctx.Err() != nil || p.DatabasePatience == nil ||
-		p.Store.Trouble(err) == archive.NoTrouble && !errors.Is(err, errOtherServer) {
+	if ctx.Err() != nil || p.DatabasePatience == nil || !p.isTrouble(err) {
 		return err
 	}
 	pause, err := p.pause(err)
@@ -136,9 +135,17 @@ func (p *storePatience) roundEnded(err error) {
 	}
 }
 
-// Patiently makes a call of the store, after a run, until it succeeds or the patience with
-// the store is over. The call may be made twice.
-func (a *Archiver) Patiently(ctx context.Context, call func() error) error {
+func (a *Archiver) isTrouble(err error) bool {
+	return a.Store.Trouble(err) != archive.NoTrouble || errors.Is(err, errOtherServer)
+}
+
+// Patiently makes a call of the store, after a run that ended with an error, until it
+// succeeds or the patience with the store is over. The call may be made twice. If the store
+// was in trouble when the run ended, the run has had its patience: the call is made once.
+func (a *Archiver) Patiently(ctx context.Context, ended error, call func() error) error {
+	if a.isTrouble(ended) {
+		return call()
+	}
 	return newStorePatience(a).until(ctx, call)
 }
 

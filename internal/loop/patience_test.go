@@ -157,6 +157,16 @@ func TestRefusedCommits(t *testing.T) {
 	if !errors.Is(err, errDiskFull) || !strings.Contains(err.Error(), "in trouble for 1m0s") {
 		t.Errorf("the run ends with %v", err)
 	}
+	// What comes after the run has a patience of its own only if the run has not had it.
+	a := w.archiver()
+	a.Clock, a.DatabasePatience = hasty{w.clock}, func(since time.Time) time.Time { return since.Add(time.Minute) }
+	for ended, want := range map[error]time.Duration{err: 0, nil: time.Minute, new(archive.IncompleteError): time.Minute} {
+		began := w.clock.Now()
+		err := a.Patiently(t.Context(), ended, func() error { return errDiskFull })
+		if took := w.clock.Now().Sub(began); !errors.Is(err, errDiskFull) || took != want {
+			t.Errorf("after %v, a call ends with %v after %s, want %s", ended, err, took, want)
+		}
+	}
 }
 
 // What every round of a run proves is counted once.
