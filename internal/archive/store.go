@@ -224,9 +224,13 @@ type Store interface {
 	// before, if no earlier window is unproven. It returns how many.
 	Prove(ctx context.Context, source SourceID, age time.Duration) (int, error)
 
-	// SetRight sets right what an earlier run of the source has written whose clock was ahead:
-	// a window that has not ended now is not planned.
-	SetRight(ctx context.Context, source SourceID, now time.Time) error
+	// ResetFuture resets what runs of the source have written while their clock was ahead.
+	// now must be right: by a clock that is behind, all would be reset that is right.
+	// A planned window that has not ended becomes pending, and is not planned; a walk into it
+	// is forgotten. A window that was completed, or expired, more than limit after now becomes
+	// partial, and its count stays known; unless it was verified since, or acknowledged. What is noted of
+	// functions, and was learned, more than a day after now is noted earlier, or forgotten.
+	ResetFuture(ctx context.Context, source SourceID, now time.Time, limit time.Duration) error
 
 	// EndList notes whether the list of functions that began at this time was whole:
 	// e is nil if it was. Functions that a whole list does not name are missing from
