@@ -108,6 +108,14 @@ type Begun struct {
 	Refused Span // the smallest question of the window that is known to fail, in seconds; zero for none
 }
 
+// Held is what the archive holds of a window.
+type Held struct {
+	Records int // rejected ones included
+	// Startless records count into the last window of the span in which they were found.
+	// Another span may end elsewhere.
+	Startless int // of Records
+}
+
 // A Refusal says why a span failed.
 type Refusal struct {
 	Reason string
@@ -287,6 +295,8 @@ type Claim interface {
 	// counts the same records. It counts the rows, or adds up the counts kept in the
 	// windows, which costs less.
 	Count(ctx context.Context, s Span, byRows bool) (Counted, error)
+	// Held returns what the archive holds of each of these windows, as of the last commit.
+	Held(ctx context.Context, windows []time.Time) (map[time.Time]Held, error)
 	// Recount counts the rows of the span's windows again, in case another program has
 	// changed rows.
 	Recount(ctx context.Context, s Span) error

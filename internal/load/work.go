@@ -20,6 +20,8 @@ var (
 	selectWorkWindows string
 	//go:embed begunwindows.sql
 	selectBegun string
+	//go:embed heldwindows.sql
+	selectHeld string
 	//go:embed unverified.sql
 	selectUnverified string
 	//go:embed completewindows.sql
@@ -126,6 +128,24 @@ func (c *claim) begun(ctx context.Context, w *archive.Work) ([]archive.Begun, er
 	}, "windows that were begun", selectBegun, pg.Args{
 		"function": c.function.ID, "windows": w.Windows, "open_from": from, "open_to": to,
 	})
+}
+
+// Held adds up what commits have kept of the windows. A window without a row holds nothing.
+func (c *claim) Held(ctx context.Context, windows []time.Time) (map[time.Time]archive.Held, error) {
+	held := make(map[time.Time]archive.Held, len(windows))
+	rows, err := c.store.pool.Query(ctx, selectHeld, pg.Args{"function": c.function.ID, "windows": windows})
+	if err == nil {
+		var hour time.Time
+		var h archive.Held
+		_, err = pgx.ForEachRow(rows, []any{&hour, &h.Records, &h.Startless}, func() error {
+			held[hour.UTC()] = h
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("select what is archived of %d windows: %w", len(windows), err)
+	}
+	return held, nil
 }
 
 func utcHour(row pgx.CollectableRow) (hour time.Time, err error) {
