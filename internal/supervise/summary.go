@@ -31,7 +31,7 @@ func (m *Maintenance) ArchiveAndTell(ctx context.Context, archiver *loop.Archive
 				p.Update(func(t *archive.Totals) { t.Counted, t.FigureDays = int64(done), int64(days) })
 			})
 		}))
-		m.merge(ctx, began, ended, log, func(done, months int) {
+		m.merge(ctx, began, log, func(done, months int) {
 			p.Update(func(t *archive.Totals) { t.Merged, t.Months = int64(done), int64(months) })
 		})
 	})
