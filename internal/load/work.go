@@ -132,20 +132,19 @@ func (c *claim) begun(ctx context.Context, w *archive.Work) ([]archive.Begun, er
 
 // Held adds up what commits have kept of the windows. A window without a row holds nothing.
 func (c *claim) Held(ctx context.Context, windows []time.Time) (map[time.Time]archive.Held, error) {
-	held := make(map[time.Time]archive.Held, len(windows))
-	rows, err := c.store.pool.Query(ctx, selectHeld, pg.Args{"function": c.function.ID, "windows": windows})
-	if err == nil {
-		var hour time.Time
-		var h archive.Held
-		_, err = pgx.ForEachRow(rows, []any{&hour, &h.Records, &h.Startless}, func() error {
-			held[hour.UTC()] = h
-			return nil
-		})
+	type window struct {
+		Start time.Time
+		archive.Held
 	}
-	if err != nil {
-		return nil, fmt.Errorf("select what is archived of %d windows: %w", len(windows), err)
+	found, err := pg.CollectBy(ctx, c.store.pool, func(row pgx.CollectableRow) (w window, err error) {
+		err = row.Scan(&w.Start, &w.Records, &w.Startless)
+		return w, err
+	}, "what is archived of windows", selectHeld, pg.Args{"function": c.function.ID, "windows": windows})
+	held := make(map[time.Time]archive.Held, len(found))
+	for _, w := range found {
+		held[w.Start.UTC()] = w.Held
 	}
-	return held, nil
+	return held, err
 }
 
 func utcHour(row pgx.CollectableRow) (hour time.Time, err error) {
