@@ -14,6 +14,7 @@ type position struct {
 	newest bool // the newest records come first
 	proved bool // the source's count was proven
 	short  *shorter
+	single bool // one record is asked for, and the count
 }
 
 // The cursor of a checkpoint begins with these words, in this order: the newest records

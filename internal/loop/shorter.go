@@ -113,9 +113,10 @@ func (w *walker) shorterPage(ctx context.Context, q question, at position, t, be
 		return unproven, nil, nil
 	}
 	t.proved = true
-	end := n + page.Len()
-	if page.Last {
-		// No later page tells whether records came or went: the last record is asked for again.
+	end, single := n+page.Len(), page.Last
+	if single {
+		// No later page tells whether records came or went: the last record is asked for again,
+		// for its count. A crash does not lose this page then.
 		page.Last = false
 		end--
 	}
@@ -125,6 +126,7 @@ func (w *walker) shorterPage(ctx context.Context, q question, at position, t, be
 		t.offset = end - page.Len()
 	}
 	a, at = w.took(q, at, t, before, final, &page)
+	at.single = single
 	if a.end != endNone {
 		return a, nil, nil
 	}

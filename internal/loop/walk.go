@@ -169,6 +169,9 @@ func (w *walker) list(ctx context.Context, q question, at position, t, before *t
 	asked = 1
 	query := w.query(q, at)
 	query.Limit = int(w.learned.value(archive.LearnedPage))
+	if at.single {
+		query.Limit = 1
+	}
 	if t.failed {
 		query.Tries = narrowTries
 	}
@@ -218,7 +221,7 @@ func (w *walker) took(q question, at position, t, before *tally, final bool, pag
 	w.answered(q, page)
 	w.sayZone(q, page)
 	t.add(page)
-	at.cursor, at.short = page.Next, nil
+	at.cursor, at.short, at.single = page.Next, nil, false
 	batch := archive.Batch{
 		Invocations: page.Invocations, Rejected: page.Rejected, Strays: strays(q, page), At: w.Clock.Now(),
 		Walk: archive.Walk{Span: q.span},
