@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +73,17 @@ func TestExitCodes(t *testing.T) {
 		},
 		{name: "no patience", args: []string{"once", "--source-patience", "0s"}, code: exitUsage, says: []string{"--source-patience", "less than a second"}},
 		{name: "the same of run", args: []string{"run", "--retention", "7d", "--lookback", "8d"}, code: exitUsage, says: []string{"shorter than --lookback 8d"}},
+		{name: "check with a bad SCHEDULE", env: []string{"ARCHIVER_SCHEDULE=banana"}, args: []string{"check"}, code: exitUsage, says: []string{"ARCHIVER_SCHEDULE", "banana"}},
+		{name: "check with a bad LOOKBACK", env: []string{"ARCHIVER_LOOKBACK=x"}, args: []string{"check"}, code: exitUsage, says: []string{"ARCHIVER_LOOKBACK", "x"}},
+		{name: "check with a bad VERIFY_AFTER", env: []string{"ARCHIVER_VERIFY_AFTER=zz"}, args: []string{"check"}, code: exitUsage, says: []string{"ARCHIVER_VERIFY_AFTER", "zz"}},
+		{name: "check with a bad LISTEN", env: []string{"ARCHIVER_LISTEN=nowhere"}, args: []string{"check"}, code: exitUsage, says: []string{"ARCHIVER_LISTEN", "nowhere"}},
+		{name: "check with a bad DRY_RUN", env: []string{"ARCHIVER_DRY_RUN=perhaps"}, args: []string{"check"}, code: exitUsage, says: []string{"ARCHIVER_DRY_RUN", "perhaps"}},
+		{name: "a retention within the lookback, in check", env: []string{"ARCHIVER_RETENTION=5d"}, args: []string{"check"}, code: exitUsage, says: []string{"shorter than --lookback"}},
+		{name: "no function", args: append(slices.Clone(backfill), "--function", ""), code: exitUsage, says: []string{"--function is empty"}},
+		{name: "no function among others", args: append(slices.Clone(backfill), "--function", ",orders"), code: exitUsage, says: []string{"names no function"}},
+		{name: "all but no function", args: append(slices.Clone(backfill), "--function", "!"), code: exitUsage, says: []string{"names no function"}},
+		{name: "no source", args: []string{"once", "--source", ""}, code: exitUsage, says: []string{"--source is empty"}},
+		{name: "limits of nothing", args: []string{"limits", "--reset", "--region", ""}, code: exitUsage, says: []string{"--region is empty"}},
 		{name: "a bad schedule", args: []string{"run", "--schedule", "every hour"}, code: exitUsage, says: []string{"--schedule", "five fields"}},
 		{name: "profiles for other machines", args: append(backfill, "--pprof", ":6060"), code: exitUsage, says: []string{"--pprof", "loopback"}},
 		{name: "profiles by a name", args: []string{"once", "--pprof", "archive.example.com:6060"}, code: exitUsage, says: []string{"--pprof", "loopback"}},
