@@ -134,6 +134,9 @@ func checkDatabase(ctx context.Context, report *checkReport, in *settings.Settin
 	if err == nil {
 		missing, err = missingSteps(ctx, db)
 	}
+	if err == nil {
+		err = db.Known(ctx)
+	}
 	if err == nil && missing > 0 && migrates && !standby {
 		err = reader.MayCreate(ctx)
 	}

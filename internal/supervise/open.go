@@ -107,6 +107,10 @@ func Open(ctx context.Context, s *settings.Settings, o Options) (*Set, error) {
 	if err != nil {
 		return nil, ConnectHint(err)
 	}
+	if err := db.Known(ctx); err != nil {
+		db.Close()
+		return nil, err
+	}
 	set := &Set{DB: db, Sources: opened, days: days.New(db), byName: len(o.Functions) > 0}
 	set.days.UseClock(archive.SystemClock{})
 	set.store = load.New(db, set.days)

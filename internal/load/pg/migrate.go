@@ -48,34 +48,36 @@ func (m *Migrator) Close() error { return m.provider.Close() }
 
 // A Migration is one step of the schema.
 type Migration struct {
-	Version int64
-	Name    string
+	migrations.Step
 	Applied bool
+	Newer   bool // of a newer archiver: this one knows nothing of it
 }
 
+// ErrNewerSchema is matched if a newer archiver has migrated the database.
+var ErrNewerSchema = errors.New("a newer archiver has migrated the database: use that one")
+
 // Up applies all missing steps, and returns them.
-func (m *Migrator) Up(ctx context.Context) ([]Migration, error) {
+func (m *Migrator) Up(ctx context.Context) (applied []Migration, err error) {
 	results, err := m.provider.Up(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("migrate up: %w", err)
 	}
-	applied := make([]Migration, 0, len(results))
 	for _, r := range results {
-		applied = append(applied, Migration{Version: r.Source.Version, Name: r.Source.Path, Applied: true})
+		applied = append(applied, migrationOf(r.Source))
 	}
 	return applied, nil
 }
 
-// Down reverts the newest step. The data in its tables is lost.
-func (m *Migrator) Down(ctx context.Context) (Migration, error) {
-	r, err := m.provider.Down(ctx)
-	if errors.Is(err, goose.ErrNoNextVersion) {
-		return Migration{}, errors.New("migrate down: no step is applied")
+func migrationOf(s *goose.Source) Migration {
+	return Migration{Step: migrations.Step{Version: s.Version, Name: s.Path}, Applied: true}
+}
+
+// Down takes a step back. The data in its tables is lost.
+func (m *Migrator) Down(ctx context.Context, step Migration) error {
+	if _, err := m.provider.ApplyVersion(ctx, step.Version, false); err != nil {
+		return fmt.Errorf("take back %s: %w", step.Name, err)
 	}
-	if err != nil {
-		return Migration{}, fmt.Errorf("migrate down: %w", err)
-	}
-	return Migration{Version: r.Source.Version, Name: r.Source.Path}, nil
+	return nil
 }
 
 // Migrations lists all steps of the archive's schema. It only reads.
@@ -97,9 +99,25 @@ func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
 	}
 	all := make([]Migration, 0, len(steps))
 	for _, step := range steps {
-		all = append(all, Migration{step.Version, step.Name, slices.Contains(applied, step.Version)})
+		all = append(all, Migration{Step: step, Applied: slices.Contains(applied, step.Version)})
+	}
+	last := steps[len(steps)-1].Version
+	slices.Sort(applied)
+	for _, version := range slices.Compact(applied) {
+		if version > last {
+			all = append(all, Migration{Step: migrations.Step{Version: version, Name: fmt.Sprintf("%05d", version)}, Applied: true, Newer: true})
+		}
 	}
 	return all, nil
+}
+
+// Known returns ErrNewerSchema if a newer archiver has migrated the database.
+func (db *DB) Known(ctx context.Context) error {
+	steps, err := db.Migrations(ctx)
+	if err == nil && steps[len(steps)-1].Newer {
+		err = ErrNewerSchema
+	}
+	return err
 }
 
 // MigrateUp applies all missing steps, and returns them.

@@ -31,6 +31,15 @@ func (a *Archive) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Records returns how many records are archived.
+func (a *Archive) Records(ctx context.Context) (records int64, err error) {
+	err = a.db.Pool.QueryRow(ctx, `SELECT COALESCE(sum(records), 0) FROM window_days`).Scan(&records)
+	if err != nil {
+		return 0, fmt.Errorf("count the records: %w", err)
+	}
+	return records, nil
+}
+
 // MayWrite says why this role cannot archive, or nothing.
 func (a *Archive) MayWrite(ctx context.Context) error {
 	var may bool
