@@ -28,7 +28,9 @@ type (
 	migrateDownCommand struct {
 		Yes bool `env:"-" help:"Do not ask."`
 	}
-	migrateStatusCommand struct{}
+	migrateStatusCommand struct {
+		JSON bool `name:"json" help:"For programs."`
+	}
 )
 
 // migrate opens the migrations of the database for some work.
@@ -107,6 +109,10 @@ func (c *migrateStatusCommand) Run(ctx context.Context, s streams, in *settings.
 	}
 	defer db.Close()
 	steps, err := db.Migrations(ctx)
+	if err != nil {
+		return err
+	}
+	report := migrations{Steps: []migration{}}
 	for _, step := range steps {
 		state := "missing"
 		switch {
@@ -115,7 +121,24 @@ func (c *migrateStatusCommand) Run(ctx context.Context, s streams, in *settings.
 		case step.Applied:
 			state = "applied"
 		}
-		fmt.Fprintf(s.out, "%-8s %s\n", state, step.Name)
+		report.Steps = append(report.Steps, migration{step.Version, step.Name, state})
+		if !c.JSON {
+			fmt.Fprintf(s.out, "%-8s %s\n", state, step.Name)
+		}
 	}
-	return err
+	if c.JSON {
+		return printJSON(s.out, report)
+	}
+	return nil
+}
+
+// migrations is what migrate status --json prints.
+type migrations struct {
+	Steps []migration `json:"steps"`
+}
+
+type migration struct {
+	Version int64  `json:"version"`
+	Name    string `json:"name"`
+	State   string `json:"state"` // applied, missing, or newer: a newer archiver has applied it
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"io"
 	"os"
 	"time"
@@ -82,9 +81,7 @@ func (c *statusCommand) Run(ctx context.Context, s streams, in *settings.Setting
 	if err != nil {
 		return err
 	}
-	encoder := json.NewEncoder(s.out)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(status)
+	return printJSON(s.out, status)
 }
 
 // screenOf returns what w can show.

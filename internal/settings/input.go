@@ -149,7 +149,7 @@ func (in *input) given(flag *kong.Flag) (text, from string) {
 	from = "--" + flag.Name
 	switch v := value.(type) {
 	case time.Duration:
-		return durationText(v), from
+		return DurationText(v), from
 	case []string:
 		return kong.JoinEscaped(v, ','), from
 	}
