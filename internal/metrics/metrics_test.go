@@ -175,6 +175,10 @@ func (r *fakeReader) Overview(ctx context.Context, since map[string]time.Time) (
 	return r.overview, r.err
 }
 
+func (r *fakeReader) Size(context.Context, time.Time) (read.Size, error) {
+	return read.Size{Bytes: 5 << 30, BytesADay: 7 << 20}, nil
+}
+
 const (
 	upHelp = `
 # HELP archiver_database_up 1 if the last query to the database succeeded, else 0.

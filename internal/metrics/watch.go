@@ -24,6 +24,7 @@ const (
 // A Reader reads the overview of the archive.
 type Reader interface {
 	Overview(ctx context.Context, since map[string]time.Time) (read.Overview, error)
+	Size(ctx context.Context, now time.Time) (read.Size, error)
 }
 
 // Watch adds the gauges about the archive. If the database does not answer, the
@@ -43,6 +44,7 @@ type overviewCollector struct {
 
 	mu       sync.Mutex // held while the database is read: concurrent scrapes share one query
 	overview read.Overview
+	size     read.Size
 	err      error
 	readAt   time.Time // when the overview was read; zero means never
 }
@@ -52,6 +54,10 @@ var (
 		"1 if the last query to the database succeeded, else 0.", nil, nil)
 	lastSuccess = prometheus.NewDesc("archiver_last_success_timestamp_seconds",
 		"When a pass of run or once, of any process, last archived everything that was due; 0 for never.", nil, nil)
+	size = prometheus.NewDesc("archiver_size_bytes",
+		"Disk that the tables of the archive take, with their indexes.", nil, nil)
+	growth = prometheus.NewDesc("archiver_growth_bytes_per_day",
+		"Disk that the records of a day take: the mean of the last seven days that have ended and have records.", nil, nil)
 	functions = prometheus.NewDesc("archiver_functions",
 		"Functions by state: listed, gone, or log_off (listed, but the source keeps no records).", []string{"provider", "state"}, nil)
 	windows = prometheus.NewDesc("archiver_windows",
@@ -79,7 +85,7 @@ var (
 // Describe implements prometheus.Collector.
 func (c *overviewCollector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		databaseUp, lastSuccess, functions, windows, missed, stuck, listsNotWhole, archived, rejected, inFlight, oldestIncomplete, oldestDue, oldestInFlight,
+		databaseUp, lastSuccess, size, growth, functions, windows, missed, stuck, listsNotWhole, archived, rejected, inFlight, oldestIncomplete, oldestDue, oldestInFlight,
 	} {
 		to <- d
 	}
@@ -95,12 +101,14 @@ func (c *overviewCollector) Collect(to chan<- prometheus.Metric) {
 			gauge(d, float64(t.UnixMilli())/1000, labels...)
 		}
 	}
-	f, err := c.read()
+	f, disk, err := c.read()
 	if err != nil {
 		gauge(databaseUp, 0)
 		return
 	}
 	gauge(databaseUp, 1)
+	gauge(size, float64(disk.Bytes))
+	gauge(growth, float64(disk.BytesADay))
 	if f.LastSuccess == nil {
 		gauge(lastSuccess, 0)
 	}
@@ -136,8 +144,8 @@ func (c *overviewCollector) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// read returns the overview, at most readEvery old.
-func (c *overviewCollector) read() (read.Overview, error) {
+// read returns the overview and the size, at most readEvery old.
+func (c *overviewCollector) read() (read.Overview, read.Size, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now := c.clock.Now(); c.readAt.IsZero() || now.Sub(c.readAt) >= readEvery {
@@ -149,10 +157,13 @@ func (c *overviewCollector) read() (read.Overview, error) {
 			since[provider] = now.Add(-retention)
 		}
 		c.overview, c.err = c.reader.Overview(ctx, since)
+		if c.err == nil {
+			c.size, c.err = c.reader.Size(ctx, now)
+		}
 		c.readAt = c.clock.Now()
 		if c.err != nil && !failedBefore {
 			c.log.Warn("cannot read the metrics of the archive", "error", c.err)
 		}
 	}
-	return c.overview, c.err
+	return c.overview, c.size, c.err
 }
