@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"time"
 
 	"archiver/internal/archive"
 	"archiver/internal/settings"
@@ -17,9 +18,13 @@ type rangeFlags struct {
 	Function []string      `type:"globs" placeholder:"GLOB" help:"Only functions whose name or URN matches; repeatable."`
 }
 
-func (f *rangeFlags) span() (archive.Span, error) {
+// span returns the range that is asked for at a time.
+func (f *rangeFlags) span(now time.Time) (archive.Span, error) {
 	if !f.From.Before(f.To.Time) {
 		return archive.Span{}, settings.Usagef("--from must be before --to")
+	}
+	if f.From.After(now) {
+		return archive.Span{}, settings.Usagef("--from %s lies in the future, now it is %s", f.From.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	return archive.Span{From: f.From.Time, To: f.To.Time}, nil
 }
@@ -34,7 +39,9 @@ type backfillCommand struct {
 
 func (c *backfillCommand) Run(ctx context.Context, s streams, in *settings.Settings, line typed) error {
 	s.err = terminal.NewConsole(s.err)
-	span, err := c.span()
+	clock := archive.SystemClock{}
+	now := clock.Now()
+	span, err := c.span(now)
 	if err != nil {
 		return err
 	}
@@ -44,14 +51,14 @@ func (c *backfillCommand) Run(ctx context.Context, s streams, in *settings.Setti
 		return err
 	}
 	defer end()
+	set.WarnOfRange(span, now)
 	order := archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}
 	if c.DryRun {
 		return set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, _ io.Writer) error {
 			return set.DryBackfill(ctx, source, order, out)
 		})
 	}
-	clock := archive.SystemClock{}
-	m, now := set.Maintenance(clock), clock.Now()
+	m := set.Maintenance(clock)
 	stopCounting := m.CountDuring(ctx, log)
 	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
 		return m.ArchiveAndTell(ctx, source.Archiver, order, source.Log, out, errs, line.String())

@@ -63,6 +63,8 @@ func TestExitCodes(t *testing.T) {
 		},
 		{name: "no time", args: []string{"backfill", "--from", "yesterday", "--to", "2026-03-30"}, code: exitUsage, says: []string{"yesterday"}},
 		{name: "from after to", args: []string{"backfill", "--from", "2026-03-30", "--to", "2026-03-29"}, code: exitUsage, says: []string{"--from must be before --to"}},
+		{name: "the future", args: []string{"backfill", "--from", "2999-01-01", "--to", "2999-01-02"}, code: exitUsage, says: []string{"--from 2999-01-01T00:00:00Z lies in the future"}},
+		{name: "to verify the future", args: []string{"verify", "--from", "2999-01-01", "--to", "2999-01-02"}, code: exitUsage, says: []string{"lies in the future"}},
 		{name: "unknown flag", args: []string{"backfill", "--form", "2026-03-29"}, code: exitUsage, says: []string{"unknown flag --form", "--from"}},
 		{name: "unknown command", args: []string{"backfil"}, code: exitUsage, says: []string{"backfil"}},
 		{name: "no command", code: exitUsage, says: []string{"archiver --help"}},
@@ -147,9 +149,13 @@ func TestNotSettledYet(t *testing.T) {
 	_, web := simulator(t, data)
 	in := install(t, web.URL)
 	from := time.Now().UTC().Truncate(time.Hour).Add(-3 * time.Hour)
-	code, _, stderr := in.run([]string{"ARCHIVER_LOG_LEVEL=error"}, "backfill",
-		"--from", from.Format(time.RFC3339), "--to", from.Add(6*time.Hour).Format(time.RFC3339))
-	if code != exitIncomplete || !strings.Contains(stderr, "have not settled yet") {
+	ranged := []string{"--from", from.Format(time.RFC3339), "--to", from.Add(6 * time.Hour).Format(time.RFC3339)}
+	code, _, stderr := in.run(nil, append([]string{"backfill"}, ranged...)...)
+	if code != exitIncomplete || !strings.Contains(stderr, "have not settled yet") || strings.Count(stderr, "hours that have not ended") != 1 || strings.Contains(stderr, "forgotten") {
+		t.Errorf("exit %d, standard error: %s", code, stderr)
+	}
+	code, _, stderr = in.run(nil, append([]string{"verify", "--source-retention", "2h"}, ranged...)...)
+	if code != exitDone || strings.Count(stderr, "hours that have not ended") != 1 || strings.Count(stderr, "forgotten hours of the range: it keeps records for 2h") != 1 {
 		t.Errorf("exit %d, standard error: %s", code, stderr)
 	}
 	for state, n := range counts(in, `SELECT state, count(*) FROM window_coverage GROUP BY 1`) {

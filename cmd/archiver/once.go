@@ -14,7 +14,7 @@ import (
 type onceCommand struct {
 	settings.ArchiveFlags
 	settings.DueFlags
-	DryRun bool `help:"Show what is due, and what --retention would drop; write nothing and ask the source for nothing."`
+	DryRun bool `help:"Show what is due, and what --retention would drop; write nothing and ask the source for nothing, or only for its list of functions if the archive knows none."`
 }
 
 // Source returns the source that the flags describe.

@@ -23,7 +23,9 @@ type verifyCommand struct {
 
 func (c *verifyCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
 	s.err = terminal.NewConsole(s.err)
-	span, err := c.span()
+	clock := archive.SystemClock{}
+	now := clock.Now()
+	span, err := c.span(now)
 	if err != nil {
 		return err
 	}
@@ -33,12 +35,13 @@ func (c *verifyCommand) Run(ctx context.Context, s streams, in *settings.Setting
 		return err
 	}
 	defer end()
+	set.WarnOfRange(span, now)
 	order := archive.Order{AskedBy: "verify", Compare: true, Repair: c.Repair, Range: span}
 	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
 		return verify(ctx, source.Archiver, order, source.Log, out, errs)
 	})
 	if c.Repair && ctx.Err() == nil {
-		m := set.Maintenance(archive.SystemClock{})
+		m := set.Maintenance(clock)
 		m.Count(ctx, log)
 	}
 	return err

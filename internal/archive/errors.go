@@ -27,6 +27,9 @@ var (
 	// and accepts others. The function's windows stay pending; the run goes on.
 	ErrThrottled = errors.New("the source throttles this function alone")
 
+	// ErrNoFunction says that no function matched, so that there was nothing to do.
+	ErrNoFunction = errors.New("no function was found: check the project, the region, and --function or ARCHIVER_FUNCTIONS")
+
 	// ErrInterrupted is the cause of a context that the user has cancelled.
 	ErrInterrupted = errors.New("interrupted, progress is kept")
 

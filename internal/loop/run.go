@@ -81,10 +81,10 @@ type run struct {
 
 // Archive makes the windows of the order complete, as far as they are due.
 //
-// It returns an *IncompleteError if some windows did not become complete. If the run
-// ended early, it returns the reason: a *ClockError, ErrDenied, the context's cause, or an
-// error of the store. In every case the summary says what the run did, and the records read
-// so far stay in the archive.
+// It returns an *IncompleteError if some windows did not become complete, and
+// ErrNoFunction if no function matched. If the run ended early, it returns the reason: a
+// *ClockError, ErrDenied, the context's cause, or an error of the store. In every case the
+// summary says what the run did, and the records read so far stay in the archive.
 func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Progress) (archive.Summary, error) {
 	began := a.Clock.Now()
 	wall, steadied := a.Clock, *a
@@ -128,7 +128,9 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	case err == nil:
 		summary.Windows = max(summary.Windows, summary.Done+summary.Throttled)
 		summary.Elsewhere = summary.Windows - summary.Done - summary.Throttled
-		err = summary.Err()
+		if err = summary.Err(); err == nil && summary.Matched == 0 {
+			err = archive.ErrNoFunction
+		}
 	case cause != nil:
 		err = cause // other errors follow from it
 	}

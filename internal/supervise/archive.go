@@ -13,9 +13,6 @@ import (
 	"archiver/internal/terminal"
 )
 
-// ErrNoFunction says that no function matched, so that there was nothing to do.
-var ErrNoFunction = errors.New("no function was found: check the project, the region, and --function or ARCHIVER_FUNCTIONS")
-
 // Archive makes one run that a person waits for. It shows the progress on w, or in
 // the log if w is no terminal.
 func Archive(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, w io.Writer) (archive.Summary, time.Duration, error) {
@@ -43,9 +40,6 @@ func archiveAnd(ctx context.Context, archiver *loop.Archiver, o archive.Order, l
 	if !bar { // on a terminal, the command's last line has the same numbers
 		logEnd(log, slog.LevelWarn, o, summary, took, err)
 	}
-	if err == nil && summary.Matched == 0 {
-		err = ErrNoFunction
-	}
 	return summary, took, err
 }
 
@@ -61,6 +55,8 @@ func logEnd(log *slog.Logger, failed slog.Level, o archive.Order, s archive.Summ
 		log.Info("run was interrupted, progress is kept", keys...)
 	case errors.As(err, &incomplete):
 		log.Warn("run ended, not complete", append(keys, archive.ErrorKeys(err)...)...)
+	case errors.Is(err, archive.ErrNoFunction):
+		log.Warn("run ended, no function matched", keys...)
 	case errors.Is(err, archive.ErrBusy):
 		log.Warn("run ended, the source accepts no calls, windows are pending", append(keys, archive.ErrorKeys(err)...)...)
 	default:

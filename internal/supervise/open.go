@@ -182,6 +182,23 @@ func (s *Source) open(ctx context.Context) error {
 	return nil
 }
 
+// WarnOfRange logs which hours of a range cannot become complete: those that have not ended,
+// and those that a source has most likely forgotten.
+func (set *Set) WarnOfRange(asked archive.Span, now time.Time) {
+	for _, s := range set.Sources {
+		if ended := archive.WindowOf(now); asked.To.After(ended) {
+			s.Log.Warn("the range has hours that have not ended, they are left out", "from", ended.Format(time.RFC3339), "to", asked.To.Format(time.RFC3339))
+		}
+		if kept := archive.WindowOf(now.Add(-s.SourceRetention)); s.SourceRetention > 0 && asked.From.Before(kept) {
+			if asked.To.Before(kept) {
+				kept = asked.To
+			}
+			s.Log.Warn("the source has most likely forgotten hours of the range: it keeps records for "+
+				settings.DurationText(s.SourceRetention)+" (--source-retention)", "from", asked.From.Format(time.RFC3339), "to", kept.Format(time.RFC3339))
+		}
+	}
+}
+
 // pick sets which functions are archived: those that the settings pick, and of these
 // only those that the globs in only pick. Globs that are a whole URN name a function; if
 // they leave out the version, they pick it by the URN that the source lists as well.

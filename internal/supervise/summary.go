@@ -60,7 +60,7 @@ func summaryLine(o archive.Order, s archive.Summary, took time.Duration, err err
 	if s.List != nil {
 		line += ", the list of functions is not whole"
 	}
-	if err != nil && !errors.Is(err, ErrNoFunction) && resume != "" {
+	if err != nil && !errors.Is(err, archive.ErrNoFunction) && resume != "" {
 		line += "; to resume: " + resume
 	}
 	return line
