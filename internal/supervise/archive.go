@@ -56,7 +56,7 @@ func logEnd(log *slog.Logger, failed slog.Level, o archive.Order, s archive.Summ
 	case errors.As(err, &incomplete):
 		log.Warn("run ended, not complete", append(keys, archive.ErrorKeys(err)...)...)
 	case errors.Is(err, archive.ErrNoFunction):
-		log.Warn("run ended, no function matched", keys...)
+		log.Warn("run ended, the source has none of the functions", keys...)
 	case errors.Is(err, archive.ErrBusy):
 		log.Warn("run ended, the source accepts no calls, windows are pending", append(keys, archive.ErrorKeys(err)...)...)
 	default:
