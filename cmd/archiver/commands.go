@@ -11,7 +11,7 @@ import (
 // commands is the command line: a field for each command, which stands in a file
 // of its name.
 type commands struct {
-	Run         runCommand         `cmd:"" help:"Stay up and archive at every tick of the schedule."`
+	Run         runCommand         `cmd:"" help:"Stay up and archive at once, and at every tick of the schedule."`
 	Once        onceCommand        `cmd:"" help:"Archive everything that is due, then end."`
 	Backfill    backfillCommand    `cmd:"" help:"Archive the hours in [from, to), due or not."`
 	Verify      verifyCommand      `cmd:"" help:"Compare the archive's counts with the source's."`

@@ -23,8 +23,9 @@ import (
 type runCommand struct {
 	settings.ArchiveFlags
 	settings.DueFlags
-	Schedule string `type:"cron" default:"7 * * * *" group:"source" help:"When to archive: cron, five fields, UTC."`
-	Listen   string `type:"address" default:"127.0.0.1:8080" help:"Address of health, metrics and status; empty for none."`
+	Schedule      string `type:"cron" default:"7 * * * *" group:"source" help:"When to archive: cron, five fields, UTC."`
+	NoInitialPass bool   `help:"Begin at the first tick of the schedule, and not at once."`
+	Listen        string `type:"address" default:"127.0.0.1:8080" help:"Address of health, metrics and status; empty for none."`
 }
 
 // Source returns the source that the flags describe.
@@ -73,7 +74,7 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *settings.Settings) 
 			source.LogNotOpened()
 		}
 	}
-	if err := set.Run(ctx, archive.SystemClock{}); err != nil {
+	if err := set.Run(ctx, archive.SystemClock{}, !c.NoInitialPass); err != nil {
 		return err
 	}
 	log.Info("archiver ended, what it was doing is kept")

@@ -48,6 +48,17 @@ func (s *Store) BeginRun(ctx context.Context, o archive.Order, at time.Time) (id
 	return id, nil
 }
 
+// UnderWay returns when the newest run of a command began that has not ended: it goes on, or
+// its process died. It is zero if there is none.
+func (s *Store) UnderWay(ctx context.Context, askedBy string) (began time.Time, err error) {
+	var at *time.Time
+	err = s.pool.QueryRow(ctx, `SELECT max(started_at) FROM runs WHERE outcome = 'running' AND asked_by = $1`, askedBy).Scan(&at)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look for runs under way: %w", err)
+	}
+	return pg.OrZero(at), nil
+}
+
 // NoteRun notes the progress of a run.
 func (s *Store) NoteRun(ctx context.Context, id archive.RunID, n archive.Noted, at time.Time) error {
 	owner, err := s.db.Live(ctx)

@@ -3,6 +3,7 @@ package schedule_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,11 @@ type scheduled struct {
 
 func start(t *testing.T, expression string, clock *clocktest.Clock, shown archive.Clock, job func(context.Context, time.Time)) *scheduled {
 	t.Helper()
+	return startAt(t, expression, clock, shown, time.Time{}, job)
+}
+
+func startAt(t *testing.T, expression string, clock *clocktest.Clock, shown archive.Clock, first time.Time, job func(context.Context, time.Time)) *scheduled {
+	t.Helper()
 	ticks, err := schedule.Parse(expression)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +44,7 @@ func start(t *testing.T, expression string, clock *clocktest.Clock, shown archiv
 	s := &scheduled{t: t, clock: clock, end: cancel, ended: make(chan struct{}), logs: new(records)}
 	go func() {
 		defer close(s.ended)
-		schedule.Run(ctx, ticks, shown, slog.New(s.logs), job)
+		schedule.Run(ctx, ticks, shown, slog.New(s.logs), first, job)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -180,6 +186,65 @@ func TestBusyTicksAreSkipped(t *testing.T) {
 		close(goOn)
 		await(t, "the end of the job", over)
 	})
+}
+
+// The first job begins at once, or at the time that it is given, if no tick comes earlier. The
+// log has the next tick at the start, and after each job. A tick within the first job is
+// skipped.
+func TestFirst(t *testing.T) {
+	t.Parallel()
+	const minute = time.Minute
+	for name, test := range map[string]struct {
+		expression string
+		first      time.Duration // after noon
+		jobs, said []time.Duration
+		skipped    int
+		firstTakes time.Duration
+	}{
+		"at once":               {"7 * * * *", 0, []time.Duration{0, 7 * minute, 67 * minute}, []time.Duration{0, 7 * minute, 67 * minute, 127 * minute}, 0, 0},
+		"at a tick":             {"0 * * * *", 0, []time.Duration{0, 60 * minute}, []time.Duration{0, 60 * minute, 120 * minute}, 0, 0},
+		"after a crash":         {"7 * * * *", minute, []time.Duration{minute, 7 * minute, 67 * minute}, []time.Duration{minute, 7 * minute, 67 * minute, 127 * minute}, 0, 0},
+		"the tick comes first":  {"7 * * * *", 8 * minute, []time.Duration{7 * minute, 67 * minute}, []time.Duration{7 * minute, 67 * minute, 127 * minute}, 0, 0},
+		"busy until the second": {"7 * * * *", 0, []time.Duration{0, 67 * minute}, []time.Duration{0, 67 * minute, 127 * minute}, 1, 8 * minute},
+		"no tick":               {"0 0 30 2 *", 0, []time.Duration{0}, []time.Duration{0}, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				clock := clocktest.New(noon)
+				var ran []time.Duration
+				takes := test.firstTakes
+				s := startAt(t, test.expression, clock, clock, noon.Add(test.first), func(ctx context.Context, tick time.Time) {
+					ran = append(ran, tick.Sub(noon))
+					if err := clock.Sleep(ctx, takes); err != nil {
+						t.Error(err)
+					}
+					takes = 0
+				})
+				for end := noon.Add(70 * minute); clock.Now().Before(end); {
+					synctest.Wait()
+					clock.Advance(minute)
+				}
+				synctest.Wait()
+				s.end()
+				await(t, "the end of the schedule", s.ended)
+				if !slices.Equal(ran, test.jobs) {
+					t.Errorf("jobs ran at %v, want %v", ran, test.jobs)
+				}
+				_, ticks := s.logs.said(slog.LevelInfo)
+				var said []time.Duration
+				for _, tick := range ticks {
+					said = append(said, tick.Sub(noon))
+				}
+				if !slices.Equal(said, test.said) {
+					t.Errorf("said %v, want %v", said, test.said)
+				}
+				if _, skipped := s.logs.said(slog.LevelWarn); len(skipped) != test.skipped {
+					t.Errorf("%d ticks are skipped, want %d", len(skipped), test.skipped)
+				}
+			})
+		})
+	}
 }
 
 // When its context ends, the schedule cancels a job that is still busy and waits for
