@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	pageRows   = 40  // functions per page
-	reportRows = 100 // functions in a report
+	pageRows   = 40   // functions per page
+	reportRows = 2000 // functions in a report: some 25 kB each
 	maxRuns    = 10
 	maxRisks   = 10
 	maxErrors  = 8
@@ -52,6 +52,7 @@ type loader struct {
 	functions       []read.Function // of all functions
 	shown           []read.Function // that match, functions with problems first
 	names           map[int32]string
+	marks           map[int32]string // of functions that have the name of another
 }
 
 func (p *Page) model(ctx context.Context, asked request) (m *model, err error) {
@@ -124,17 +125,19 @@ func (l *loader) model(ctx context.Context) (m *model, err error) {
 
 // selectFunctions sorts the functions and selects the shown ones.
 func (l *loader) selectFunctions() {
-	alike := make(map[string]int)
+	alike := make(map[string][]*read.Function)
 	for i := range l.functions {
-		alike[l.functions[i].Name]++
+		f := &l.functions[i]
+		alike[f.Name] = append(alike[f.Name], f)
 	}
-	l.names = make(map[int32]string, len(l.functions))
+	l.names, l.marks = make(map[int32]string, len(l.functions)), make(map[int32]string)
 	wanted := strings.ToLower(l.match)
 	for i := range l.functions {
 		f := &l.functions[i]
 		l.names[f.ID] = f.Name
-		if alike[f.Name] > 1 {
-			l.names[f.ID] = f.Name + " (" + regionAndVersion(f) + ")"
+		if mark := distinction(f, alike[f.Name]); mark != "" {
+			l.marks[f.ID] = mark
+			l.names[f.ID] = f.Name + " (" + mark + ")"
 		}
 		if strings.Contains(strings.ToLower(f.Name), wanted) || strings.Contains(strings.ToLower(f.URN), wanted) {
 			l.shown = append(l.shown, *f)
@@ -146,9 +149,20 @@ func (l *loader) selectFunctions() {
 	})
 }
 
-// regionAndVersion distinguishes functions of the same name.
-func regionAndVersion(f *read.Function) string {
-	return f.Region + ", " + f.URN[strings.LastIndexByte(f.URN, ':')+1:]
+// distinction returns what of a function is not the same in all functions of its name:
+// region, project, version.
+func distinction(f *read.Function, alike []*read.Function) string {
+	var marks []string
+	for _, of := range []func(*read.Function) string{
+		func(f *read.Function) string { return f.Region },
+		func(f *read.Function) string { return f.Project },
+		func(f *read.Function) string { return f.URN[strings.LastIndexByte(f.URN, ':')+1:] },
+	} {
+		if slices.ContainsFunc(alike, func(other *read.Function) bool { return of(other) != of(f) }) {
+			marks = append(marks, of(f))
+		}
+	}
+	return strings.Join(marks, ", ")
 }
 
 // rank is low for functions with problems.

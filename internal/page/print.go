@@ -79,8 +79,12 @@ func (l *loader) printFunctions(p *printer, shown []read.Function) {
 		return
 	}
 	p.line()
+	least := minName
+	if len(l.marks) > 0 { // what tells functions of one name apart is not cut off
+		least = min(maxName, p.Columns/2)
+	}
 	table := &terminal.Table{Columns: []terminal.Column{
-		{Head: "FUNCTION", Least: minName, Most: maxName}, {Head: "COMPLETE", Right: true}, {Head: "RECORDS", Right: true, Rank: 2},
+		{Head: "FUNCTION", Least: least, Most: maxName}, {Head: "COMPLETE", Right: true}, {Head: "RECORDS", Right: true, Rank: 2},
 		{Head: "IN FLIGHT", Right: true, Rank: 4}, {Head: "OPEN SINCE", Rank: 1}, {Head: "NOTE", Rank: 3},
 	}}
 	var styles []style
@@ -94,7 +98,11 @@ func (l *loader) printFunctions(p *printer, shown []read.Function) {
 		if rank(f) == 0 {
 			s = red
 		}
-		table.Add(l.names[f.ID], fmt.Sprintf("%d/%d", f.Complete, f.Windows), number(f.Records), number(f.Pending), open, remarks(f))
+		name := l.names[f.ID]
+		if len(l.marks) > 0 {
+			name = l.shortName(f, least)
+		}
+		table.Add(name, fmt.Sprintf("%d/%d", f.Complete, f.Windows), number(f.Records), number(f.Pending), open, remarks(f))
 		styles = append(styles, s)
 	}
 	p.table(table, styles)

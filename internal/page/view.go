@@ -40,6 +40,7 @@ type zoomLink struct {
 // A row is the row of a function in the map.
 type row struct {
 	Name, URN, Href string
+	Mark            string // tells the function from others of its name
 	Tag             string
 	Cells           template.HTML
 }
@@ -129,7 +130,7 @@ func (l *loader) setRows(ctx context.Context, v *view, z zoom, from, to time.Tim
 	for i := range shown {
 		f := &shown[i]
 		v.Rows = append(v.Rows, row{
-			Name: l.names[f.ID], URN: f.URN, Href: l.link(z.Key, l.at, f.URN, 1), Tag: remark(f), Cells: rows[i].cellsHTML(),
+			Name: f.Name, Mark: l.marks[f.ID], URN: f.URN, Href: l.link(z.Key, l.at, f.URN, 1), Tag: remark(f), Cells: rows[i].cellsHTML(),
 		})
 	}
 	return nil
