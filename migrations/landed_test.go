@@ -15,6 +15,7 @@ var landed = map[string]string{
 	"00004_paths.sql":       "451337e1278787677955f2bf43fa872afb5557aa7cc40d668f0ef9d8df713d83",
 	"00005_locks.sql":       "87af51ddb6b2c8d8777eaece2edfe0fc64e2f370d51b36701565d5947105b65b",
 	"00007_partitions.sql":  "f59110e03e160b1dc7e4e87a518b66e6e51ab6257e99b928cd5d83b8ad013c7d",
+	"00008_sources.sql":     "fea1fbda6368549b75ff3923e786e3f3f037bfe954e832df541f05565669882f",
 }
 
 // A migration that has landed is never edited: a database that has applied it would

@@ -46,13 +46,17 @@ func (c *backfillCommand) Run(ctx context.Context, s streams, in *settings.Setti
 		return err
 	}
 	log := c.Logger(s.err)
-	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, supervise.Options{Log: log, Migrate: !c.NoMigrate && !c.DryRun, Functions: c.Function})
+	order := archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}
+	options := supervise.Options{Log: log, Migrate: !c.NoMigrate && !c.DryRun, Functions: c.Function}
+	if !c.DryRun {
+		options.Order = func(*supervise.Source) archive.Order { return order }
+	}
+	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, options)
 	if err != nil {
 		return err
 	}
 	defer end()
 	set.WarnOfRange(span, now)
-	order := archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}
 	if c.DryRun {
 		return set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, _ io.Writer) error {
 			return set.DryBackfill(ctx, source, order, out)

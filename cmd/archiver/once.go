@@ -27,14 +27,18 @@ func (c *onceCommand) Source() settings.Source {
 func (c *onceCommand) Run(ctx context.Context, s streams, in *settings.Settings, line typed) error {
 	s.err = terminal.NewConsole(s.err)
 	log := c.Logger(s.err)
-	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, supervise.Options{Log: log, Migrate: !c.NoMigrate && !c.DryRun})
+	clock := archive.SystemClock{}
+	now := clock.Now()
+	order := func(source *supervise.Source) archive.Order { return source.DueOrder("once", now) }
+	options := supervise.Options{Log: log, Migrate: !c.NoMigrate && !c.DryRun}
+	if !c.DryRun {
+		options.Order = order
+	}
+	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, options)
 	if err != nil {
 		return err
 	}
 	defer end()
-	clock := archive.SystemClock{}
-	now := clock.Now()
-	order := func(source *supervise.Source) archive.Order { return source.DueOrder("once", now) }
 	if c.DryRun {
 		err := set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, _ io.Writer) error {
 			return set.DryRun(ctx, source, order(source), out)

@@ -50,7 +50,10 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *settings.Settings) 
 		m.Begin(source.Provider, extract.Outcomes, source.Lookback, source.SourceRetention)
 	}
 	keeps := func(provider string) time.Duration { return cmp.Or(shortest[provider], sources.Retention(provider)) }
-	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, supervise.Options{Log: log, Metrics: m, Migrate: !c.NoMigrate})
+	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, supervise.Options{
+		Log: log, Metrics: m, Migrate: !c.NoMigrate,
+		Order: func(source *supervise.Source) archive.Order { return source.RunOrder(archive.SystemClock{}.Now()) },
+	})
 	if err != nil && errors.Is(context.Cause(ctx), archive.ErrInterrupted) {
 		return nil // nothing has begun yet
 	}

@@ -30,13 +30,16 @@ func (c *verifyCommand) Run(ctx context.Context, s streams, in *settings.Setting
 		return err
 	}
 	log := c.Logger(s.err)
-	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, supervise.Options{Log: log, Migrate: !c.NoMigrate, Functions: c.Function})
+	order := archive.Order{AskedBy: "verify", Compare: true, Repair: c.Repair, Range: span}
+	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, supervise.Options{
+		Log: log, Migrate: !c.NoMigrate, Functions: c.Function,
+		Order: func(*supervise.Source) archive.Order { return order },
+	})
 	if err != nil {
 		return err
 	}
 	defer end()
 	set.WarnOfRange(span, now)
-	order := archive.Order{AskedBy: "verify", Compare: true, Repair: c.Repair, Range: span}
 	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
 		return verify(ctx, source.Archiver, order, source.Log, out, errs)
 	})

@@ -39,9 +39,21 @@ type Known struct {
 	MaxLife time.Duration
 }
 
+// An Origin says of which source a run is.
+type Origin struct {
+	ID   SourceID
+	Name string // for people
+
+	Retention time.Duration // how long the source keeps records
+	// Ticks are the next two passes by the schedule, as of the beginning of the run; zero if
+	// there is no schedule.
+	Ticks [2]time.Time
+}
+
 // An Order says what a run is asked for.
 type Order struct {
 	AskedBy string // the command: run, once, backfill, verify
+	Source  Origin // set by the archiver
 	Range   Span   // windows to make complete
 	Older   bool   // also read windows before Range that were begun or failed earlier
 	Force   bool   // also read complete windows
@@ -65,6 +77,9 @@ type Order struct {
 	// the window is incomplete. With Repair it reads again the windows that differ.
 	Compare, Repair bool
 }
+
+// Pass reports whether the run archives what is due, as run and once do.
+func (o *Order) Pass() bool { return o.AskedBy == "run" || o.AskedBy == "once" }
 
 // RestAtMost is the longest time between two calls for an empty function. A source
 // keeps its records for days.

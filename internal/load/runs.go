@@ -8,11 +8,17 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"archiver/internal/archive"
 	"archiver/internal/load/pg"
 )
 
 var (
+	//go:embed takename.sql
+	takeName string
+	//go:embed seesource.sql
+	seeSource string
 	//go:embed noterun.sql
 	noteRun string
 	//go:embed closeruns.sql
@@ -36,13 +42,23 @@ func (s *Store) BeginRun(ctx context.Context, o archive.Order, at time.Time) (id
 	if err != nil {
 		return 0, fmt.Errorf("end the runs of processes that died: %w", err)
 	}
-	err = s.pool.QueryRow(ctx, `
-		INSERT INTO runs (asked_by, range_from, range_to, started_at, seen_at, owner)
-		VALUES ($1, $2, $3, $4, $4, $5)
-		RETURNING run_id`,
-		o.AskedBy, o.Range.From, o.Range.To, at, owner).Scan(&id)
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		source, err := see(ctx, tx, &o, at)
+		if err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, `
+			INSERT INTO runs (asked_by, source_id, range_from, range_to, started_at, seen_at, owner)
+			VALUES ($1, $2, $3, $4, $5, $5, $6)
+			RETURNING run_id`,
+			o.AskedBy, source, o.Range.From, o.Range.To, at, owner).Scan(&id)
+		if err != nil {
+			return fmt.Errorf("insert a run: %w", err)
+		}
+		return nil
+	})
 	if err != nil {
-		return 0, fmt.Errorf("insert a run: %w", err)
+		return 0, err
 	}
 	s.openRuns[int64(id)] = true
 	return id, nil
@@ -57,6 +73,21 @@ func (s *Store) UnderWay(ctx context.Context, askedBy string) (began time.Time, 
 		return time.Time{}, fmt.Errorf("look for runs under way: %w", err)
 	}
 	return pg.OrZero(at), nil
+}
+
+// see notes that a run of a source begins. It returns the number of the source.
+func see(ctx context.Context, tx pgx.Tx, o *archive.Order, at time.Time) (id int32, err error) {
+	args := pg.Args{"provider": o.Source.ID.Provider, "region": o.Source.ID.Region, "project": o.Source.ID.ProjectID, "name": o.Source.Name}
+	if _, err = tx.Exec(ctx, takeName, args); err == nil {
+		maps.Copy(args, pg.Args{
+			"retention": o.Source.Retention, "pass": o.Pass(), "at": at, "tick": pg.OrNull(o.Source.Ticks[0]), "later": pg.OrNull(o.Source.Ticks[1]),
+		})
+		err = tx.QueryRow(ctx, seeSource, args).Scan(&id)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("note the source of a run: %w", err)
+	}
+	return id, nil
 }
 
 // NoteRun notes the progress of a run.

@@ -18,6 +18,7 @@ const maxFailuresKept = 100
 // An Archiver brings the windows of a source's functions into a store.
 type Archiver struct {
 	Source archive.Source
+	Name   string // of the source, for people
 	Store  archive.Store
 	Clock  archive.Clock
 	Log    *slog.Logger
@@ -100,6 +101,7 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	if a.SourceRetention > 0 {
 		o.ForgottenBefore = archive.WindowOf(began.Add(-a.SourceRetention))
 	}
+	o.Source.ID, o.Source.Name, o.Source.Retention = a.Source.ID(), a.Name, a.SourceRetention
 	waits := &storePatience{Archiver: a}
 	var id archive.RunID
 	err := waits.until(ctx, func() (err error) {

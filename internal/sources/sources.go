@@ -3,6 +3,7 @@
 package sources
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,6 +64,22 @@ func Retentions() string {
 // Check returns what is wrong with the settings of a source, without asking the
 // source.
 func Check(s *settings.Source) error { return providers[s.Provider].check(s) }
+
+// Name returns the name of a source for people: that of the configuration file, or else its
+// provider, region, and project or account as far as the settings name them.
+func Name(s *settings.Source) string {
+	if s.Name != "" {
+		return s.Name
+	}
+	id := Configured(s)
+	return strings.Join(slices.DeleteFunc([]string{id.Provider, id.Region, cmp.Or(id.ProjectID, s.Project)}, func(part string) bool { return part == "" }), "/")
+}
+
+// Configured returns what the settings say of the source's id. The project may be empty:
+// only a source that is open knows it then.
+func Configured(s *settings.Source) archive.SourceID {
+	return archive.SourceID{Provider: s.Provider, Region: s.Region, ProjectID: cmp.Or(s.ProjectID, s.AccountID)}
+}
 
 // Open prepares a source. observe, if not nil, is told the outcome and the duration
 // of each call. A mistake in the settings is a settings.UsageError.

@@ -41,7 +41,8 @@ type Set struct {
 	store *load.Store
 	days  *days.Days
 
-	byName bool // functions were asked for by name: not every source must have them
+	order  func(*Source) archive.Order // of the next run of a source; nil if the command makes none
+	byName bool                        // functions were asked for by name: not every source must have them
 }
 
 // A Source is a source and the archiver that reads it.
@@ -64,6 +65,10 @@ type Options struct {
 	Metrics   *metrics.Metrics // that count calls and windows; nil for none
 	Migrate   bool             // bring the schema up first
 	Functions []string         // globs: only these functions; none for all
+
+	// Order returns the order of the next run of a source: a source that cannot be opened
+	// has failed this run. It is nil for a command that makes no run.
+	Order func(*Source) archive.Order
 
 	// DatabasePatience is how long a run waits for a database in trouble; run waits until
 	// its next tick. With 0, a run ends with the first trouble.
@@ -95,15 +100,41 @@ func Open(ctx context.Context, s *settings.Settings, o Options) (*Set, error) {
 		}
 		sum, most = sum+source.Concurrency, max(most, source.Concurrency)
 	}
-	if len(failed) == len(opened) {
+	if len(failed) == len(opened) && o.Order == nil {
 		return nil, failed
 	}
+	set, err := openDatabase(ctx, s, o, address, max(most, min(sum, maxConnections)))
+	switch {
+	case len(failed) < len(opened) && err != nil:
+		return nil, err
+	case err != nil:
+		return nil, append(failed, err)
+	}
+	set.Sources = opened
+	for _, source := range opened {
+		if source.Err != nil {
+			set.noteNotOpened(ctx, source)
+		}
+	}
+	if len(failed) == len(opened) {
+		set.DB.Close()
+		return nil, failed
+	}
+	go set.DB.WatchLocks(ctx, archive.SystemClock{})
+	for _, source := range opened {
+		source.archiveInto(set, o.Functions)
+	}
+	return set, nil
+}
+
+// openDatabase opens the database of the sources, with so many connections.
+func openDatabase(ctx context.Context, s *settings.Settings, o Options, address string, connections int) (*Set, error) {
 	if o.Migrate {
 		if err := MigrateUp(ctx, address, o.Log, connecting(s)...); err != nil {
 			return nil, err
 		}
 	}
-	db, err := pg.Open(ctx, address, max(most, min(sum, maxConnections)), o.Log, connecting(s)...)
+	db, err := pg.Open(ctx, address, connections, o.Log, connecting(s)...)
 	if err != nil {
 		return nil, ConnectHint(err)
 	}
@@ -111,14 +142,27 @@ func Open(ctx context.Context, s *settings.Settings, o Options) (*Set, error) {
 		db.Close()
 		return nil, err
 	}
-	set := &Set{DB: db, Sources: opened, days: days.New(db), byName: len(o.Functions) > 0}
+	set := &Set{DB: db, days: days.New(db), byName: len(o.Functions) > 0, order: o.Order}
 	set.days.UseClock(archive.SystemClock{})
 	set.store = load.New(db, set.days)
-	go db.WatchLocks(ctx, archive.SystemClock{})
-	for _, source := range opened {
-		source.archiveInto(set, o.Functions)
-	}
 	return set, nil
+}
+
+// noteNotOpened notes a run that failed because its source could not be opened.
+func (set *Set) noteNotOpened(ctx context.Context, s *Source) {
+	if set.order == nil {
+		return
+	}
+	o := set.order(s)
+	o.Source.ID, o.Source.Name, o.Source.Retention = sources.Configured(&s.Source), sources.Name(&s.Source), s.SourceRetention
+	now := archive.SystemClock{}.Now()
+	id, err := set.store.BeginRun(ctx, o, now)
+	if err == nil {
+		err = set.store.EndRun(ctx, id, archive.Summary{Range: o.Range}, s.Err, now)
+	}
+	if err != nil {
+		s.Log.Warn("a source could not be opened, and the archive does not know", "error", err)
+	}
 }
 
 // OpenSources opens all sources at the same time, without the database. A source
@@ -171,7 +215,7 @@ func (s *Source) open(ctx context.Context) error {
 		return err
 	}
 	s.Archiver = &loop.Archiver{
-		Source: source, Clock: archive.SystemClock{}, Log: s.Log,
+		Source: source, Name: sources.Name(&s.Source), Clock: archive.SystemClock{}, Log: s.Log,
 		Settle: s.Settle, IgnoreClocks: s.IgnoreClocks, SourceRetention: s.SourceRetention, Concurrency: s.Concurrency,
 		DatabasePatience: sources.BeforeTick(s.Schedule),
 	}

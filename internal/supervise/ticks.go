@@ -80,15 +80,19 @@ func (s *Source) LogNotOpened() {
 func (s *Source) pass(ctx context.Context, set *Set, tick time.Time) error {
 	if s.Archiver == nil {
 		if s.Err = s.open(ctx); s.Err != nil {
-			if ctx.Err() == nil && s.metrics != nil {
+			if ctx.Err() != nil {
+				return s.Err
+			}
+			if s.metrics != nil {
 				s.metrics.NotOpened(s.Provider)
 			}
 			s.LogNotOpened()
+			set.noteNotOpened(ctx, s)
 			return s.Err
 		}
 		s.archiveInto(set, nil)
 	}
-	o := s.runOrder(tick)
+	o := s.RunOrder(tick)
 	began := s.Archiver.Clock.Now()
 	ended := func(error) {}
 	if s.metrics != nil {
@@ -100,10 +104,14 @@ func (s *Source) pass(ctx context.Context, set *Set, tick time.Time) error {
 	return err
 }
 
-// runOrder returns the order of a tick.
-func (s *Source) runOrder(tick time.Time) archive.Order {
+// RunOrder returns the order of a tick.
+func (s *Source) RunOrder(tick time.Time) archive.Order {
 	o := s.DueOrder("run", tick)
 	o.Rest = true // the next tick will come
+	if ticks, err := schedule.Parse(s.Schedule); err == nil {
+		next := ticks.Next(archive.SystemClock{}.Now().UTC())
+		o.Source.Ticks = [2]time.Time{next, ticks.Next(next)}
+	}
 	return o
 }
 

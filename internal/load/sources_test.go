@@ -1,0 +1,71 @@
+package load
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"archiver/internal/archive"
+)
+
+// The view sources tells when the passes of each source come, and how they end: by schedule,
+// or as the last ones came.
+func TestSources(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	shop := archive.Origin{ID: archive.SourceID{Provider: "functiongraph", Region: "eu-de", ProjectID: "p"}, Name: "shop", Retention: 72 * time.Hour}
+	at := noted
+	pass := func(by string, of archive.Origin, began time.Time, err error) {
+		t.Helper()
+		id, failed := a.store.BeginRun(t.Context(), archive.Order{AskedBy: by, Source: of, Range: span(0, 6)}, began)
+		if failed == nil {
+			failed = a.store.EndRun(t.Context(), id, archive.Summary{}, err, began.Add(time.Minute))
+		}
+		if failed != nil {
+			t.Fatal(failed)
+		}
+	}
+	want := func(when string, rows ...string) {
+		t.Helper()
+		got := a.Rows(`
+			SELECT name, region, project_id, to_char(last_seen AT TIME ZONE 'UTC', 'DD HH24:MI') AS seen, last_success_at AT TIME ZONE 'UTC' AS success, last_outcome, last_error,
+			       failing_since AT TIME ZONE 'UTC' AS since, failed_passes, pass_every, next_attempt_at AT TIME ZONE 'UTC' AS next, due_by AT TIME ZONE 'UTC' AS due
+			  FROM sources ORDER BY source_id`)
+		if diff := cmp.Diff(rows, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
+	}
+	denied := errors.New("denied")
+
+	pass("backfill", shop, at, nil)
+	want("a backfill is no pass", `(shop,eu-de,p,"20 08:00",,,,,0,,,)`)
+	pass("once", shop, at, nil)
+	want("one pass of once", `(shop,eu-de,p,"20 08:00","2026-03-20 08:01:00",complete,,,0,01:00:00,"2026-03-20 09:00:00","2026-03-20 10:15:00")`)
+	pass("once", shop, at.Add(24*time.Hour), denied)
+	pass("once", shop, at.Add(48*time.Hour), denied)
+	pass("once", shop, at.Add(48*time.Hour+time.Minute), archive.ErrInterrupted)
+	want("a pass each day, and one by hand", `(shop,eu-de,p,"22 08:01","2026-03-20 08:01:00",failed,denied,"2026-03-21 08:01:00",2,"1 day","2026-03-23 08:00:00","2026-03-24 08:15:00")`)
+	at = at.Add(50 * time.Hour)
+	ticking := shop
+	ticking.Ticks = [2]time.Time{at.Add(7 * time.Minute), at.Add(67 * time.Minute)}
+	pass("run", ticking, at, nil)
+	want("by a schedule", `(shop,eu-de,p,"22 10:00","2026-03-22 10:01:00",complete,,,0,01:00:00,"2026-03-22 10:07:00","2026-03-22 11:22:00")`)
+
+	// What could not be opened has no project yet.
+	stock := archive.Origin{ID: archive.SourceID{Provider: "functiongraph", Region: "eu-de"}, Name: "stock"}
+	pass("run", stock, at, denied)
+	pass("run", stock, at.Add(time.Minute), denied)
+	stock.ID.ProjectID = "q"
+	pass("run", stock, at.Add(2*time.Minute), denied)
+	stock.ID.ProjectID = ""
+	pass("run", stock, at.Add(3*time.Minute), denied)
+	// Another account takes the name of the first one, which gets another.
+	shop.ID.ProjectID, shop.Name = "r", "shop"
+	pass("backfill", shop, at, nil)
+	got := a.Rows(`SELECT s.name, s.project_id, count(r.*) FROM sources s LEFT JOIN runs r USING (source_id) GROUP BY s.source_id, s.name, s.project_id ORDER BY s.source_id`)
+	if diff := cmp.Diff([]string{"(functiongraph/eu-de/p/1,p,6)", "(stock,q,4)", "(shop,r,1)"}, got); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+}
