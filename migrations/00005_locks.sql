@@ -1,4 +1,4 @@
--- Locks that no other role can take, and whose process a run belongs to.
+-- Locks that no other role can take, whose process a run belongs to, and its clocks.
 
 -- +goose Up
 
@@ -12,9 +12,11 @@ COMMENT ON TABLE archiver_internal.commit_lock IS
 COMMENT ON TABLE archiver_internal.figures_lock IS
     'Is empty. Locked by the transaction that counts figures.';
 
-ALTER TABLE runs ADD COLUMN owner integer;
+ALTER TABLE runs ADD COLUMN owner integer, ADD COLUMN clocks text;
 COMMENT ON COLUMN runs.owner IS
     'Number of the process that makes the run, as in archiver_internal.claims.';
+COMMENT ON COLUMN runs.clocks IS
+    'If the clocks of the machine, the database and the source differed by more than half of --settle: what they showed.';
 COMMENT ON COLUMN runs.finished_at IS
     'When the run ended. NULL while it lasts. If its process died: when it was last heard of, as the next run notes.';
 
@@ -22,6 +24,6 @@ COMMENT ON COLUMN runs.finished_at IS
 
 COMMENT ON COLUMN runs.finished_at IS
     'When the run ended. NULL while it lasts, and if its process was killed.';
-ALTER TABLE runs DROP COLUMN owner;
+ALTER TABLE runs DROP COLUMN owner, DROP COLUMN clocks;
 DROP TABLE archiver_internal.figures_lock;
 DROP TABLE archiver_internal.commit_lock;

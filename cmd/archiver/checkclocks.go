@@ -24,11 +24,11 @@ func checkClocks(ctx context.Context, report *checkReport, sources []*supervise.
 		if err == nil {
 			err = clocks.Check(s.Settle)
 		}
-		switch {
+		switch doubt := clocks.Doubt(s.Settle); {
 		case err != nil:
 			report.fail("clocks", "%v", err)
-		case clocks.Doubtful(s.Settle):
-			report.warn("clocks", "more than half of --settle apart, and hours are read that much later: %s", clocks)
+		case doubt != "":
+			report.warn("clocks", "%s", doubt)
 		default:
 			report.ok("clocks", "%s", clocks)
 		}

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"archiver/internal/simulate/dataset"
+	"archiver/internal/terminal"
 )
 
 // By the Date of the source's answers, this machine's clock is ahead. Nothing is completed,
@@ -54,8 +57,28 @@ func TestClockAhead(t *testing.T) {
 		t.Errorf("a dry run: exit %d\n%s%s", code, stdout, stderr)
 	}
 	env[0] = "ARCHIVER_ENDPOINT=" + newServer(t, faulty(t, data, "date=-6m", nil))
-	if code, stdout, _ := in.run(env, "check"); !strings.Contains(stdout, "warn  clocks: more than half of --settle apart") || strings.Contains(stdout, "retention") {
+	if code, stdout, _ := in.run(env, "check"); !strings.Contains(stdout, "warn  clocks: clocks differ by ") || strings.Contains(stdout, "retention") {
 		t.Errorf("check: exit %d\n%s", code, stdout)
+	}
+	// A difference is said where the archive is looked at, and the run archives what is due.
+	if code, _, stderr := in.run(env, "once", "--lookback", "1h"); code != exitDone || !strings.Contains(stderr, "clocks differ by more than half of settle") {
+		t.Errorf("once: exit %d\n%s", code, stderr)
+	}
+	const said = ", more than half of --settle: this machine 20"
+	if _, stdout, _ := in.run(env, "backfill", "--dry-run", "--from", from, "--to", to); !strings.Contains(stdout, said) {
+		t.Errorf("a dry run:\n%s", stdout)
+	}
+	_, status, _ := in.run(nil, "status")
+	_, asJSON, _ := in.run(nil, "status", "--json")
+	if !strings.Contains(terminal.Line(status), said) || !strings.Contains(asJSON, said) {
+		t.Errorf("status:\n%s\n%s", status, asJSON)
+	}
+	page := filepath.Join(t.TempDir(), "report.html")
+	if code, _, stderr := in.run(nil, "report", "--out", page); code != exitDone {
+		t.Errorf("report: exit %d\n%s", code, stderr)
+	}
+	if html, err := os.ReadFile(page); err != nil || !strings.Contains(string(html), said) {
+		t.Errorf("the report does not say that clocks differ; %v", err)
 	}
 	env[0] = "ARCHIVER_ENDPOINT=" + newServer(t, faulty(t, data, "date=-2h", nil))
 	code, _, stderr := in.run(env, append([]string{"once", "--ignore-clocks"}, flags...)...)

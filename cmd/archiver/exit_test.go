@@ -45,7 +45,7 @@ func TestExitCodes(t *testing.T) {
 			code: exitIncomplete, says: []string{"connection refused", "ARCHIVER_ENDPOINT"},
 		},
 		{
-			name: "unreachable database", env: []string{"DATABASE_URL=postgres://someone:very-secret@127.0.0.1:1/archive"}, args: backfill,
+			name: "unreachable database", env: []string{"DATABASE_URL=postgres://someone:very-secret@127.0.0.1:1/archive", "ARCHIVER_DATABASE_PATIENCE=0s"}, args: backfill,
 			code: exitIncomplete, says: []string{"127.0.0.1:1", "check DATABASE_URL"},
 		},
 		{

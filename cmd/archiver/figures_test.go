@@ -10,6 +10,7 @@ import (
 
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/load/pg"
+	"archiver/internal/pgserver"
 	"archiver/internal/supervise"
 )
 
@@ -63,4 +64,30 @@ func TestFiguresDuringAPass(t *testing.T) {
 		}
 	}
 	stop()
+}
+
+// Connections that are lost while figures are counted cost time, as during the pass.
+func TestFiguresInTrouble(t *testing.T) {
+	t.Parallel()
+	_, web := simulator(t, generated(t, 2, 100, 1))
+	in := install(t, web.URL)
+	if err := pgserver.Exec(t.Context(), in.database, `
+		CREATE SEQUENCE archiver_internal.counts;
+		CREATE FUNCTION archiver_internal.lose() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			IF nextval('archiver_internal.counts') <= 3 THEN
+				PERFORM pg_terminate_backend(pg_backend_pid());
+			END IF;
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER lose BEFORE INSERT ON archiver_internal.hourly_figures FOR EACH ROW EXECUTE FUNCTION archiver_internal.lose()`); err != nil {
+		t.Fatal(err)
+	}
+	in.backfill()
+	if queryValue[int64](in, `SELECT last_value FROM archiver_internal.counts`) <= 3 {
+		t.Error("no count was lost")
+	}
+	if n := queryValue[int64](in, wrongFigures); n != 0 {
+		t.Errorf("the figures of %d hours are wrong", n)
+	}
 }

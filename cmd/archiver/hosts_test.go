@@ -75,7 +75,7 @@ func TestReaderAndHosts(t *testing.T) {
 	}
 	secret := " LOGIN PASSWORD '" + strings.ReplaceAll(strangePassword, "'", "''") + "'"
 	exec(`CREATE ROLE keeper` + secret + `; GRANT CREATE ON DATABASE archiver TO keeper`)
-	exec(`CREATE ROLE archiver_reader; CREATE ROLE analyst IN ROLE archiver_reader` + secret)
+	exec(`CREATE ROLE archiver_reader; CREATE ROLE analyst IN ROLE archiver_reader` + secret + `; CREATE ROLE stranger` + secret)
 
 	data := generated(t, 2, 300, 1)
 	_, web := simulator(t, data)
@@ -96,7 +96,7 @@ func TestReaderAndHosts(t *testing.T) {
 	}
 	both, one, other := host(standby)+","+host(primary), host(primary), host(standby)
 	run(of("keeper", both, "prefer-standby"), exitDone, "new records", "backfill", "--from", "2026-03-29", "--to", "2026-03-30")
-	run(of("keeper", other, ""), exitIncomplete, "it is a standby: nothing can be archived there", "backfill", "--from", "2026-03-29", "--to", "2026-03-30")
+	run(of("keeper", other, ""), exitIncomplete, "it is a standby: nothing can be archived there", "backfill", "--database-patience", "0s", "--from", "2026-03-29", "--to", "2026-03-30")
 	run(of("keeper", both, ""), exitDone, "0 differ", "verify", "--repair", "--from", "2026-03-29", "--to", "2026-03-30")
 	log, err := os.ReadFile(filepath.Join("..", "..", ".archiver", "test-"+strconv.Itoa(os.Getpid())+"-primary", "postgres.log"))
 	if err != nil || strings.Contains(string(log), "WARNING") {
@@ -124,6 +124,9 @@ func TestReaderAndHosts(t *testing.T) {
 	run(of("analyst", other, ""), exitIncomplete, "FAIL  database "+other+"/archiver: it is a standby", "check")
 	run(of("analyst", one, "read-only"), exitDone, "complete", "status")
 	run(of("analyst", both, "standby"), exitDone, "the schema is up to date", "check")
+	for _, args := range [][]string{{"status"}, {"check"}} {
+		run(of("stranger", one, ""), exitIncomplete, "may not look into the schema kept_internal of keeper: connect as keeper, or GRANT archiver_reader TO stranger", args...)
+	}
 	run(of("nobody", both, ""), exitIncomplete, "password authentication failed", "status")
 	run(of("nobody", "127.0.0.1:1", ""), exitIncomplete, "127.0.0.1:1", "status")
 	run("DATABASE_URL=postgres://keeper:"+strangePassword+"@"+one+"/archiver", exitUsage, "DATABASE_URL", "status")

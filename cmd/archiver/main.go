@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"archiver/internal/archive"
+	"archiver/internal/extract"
 	"archiver/internal/settings"
 	"archiver/internal/terminal"
 )
@@ -31,10 +32,9 @@ type streams struct {
 	out, err io.Writer
 }
 
-// memoryLimit is from how much memory on the garbage collector works as often as it has to:
-// what a process with small answers has, and a large answer. Without it, as much garbage as
-// memory in use would be left.
-const memoryLimit = 128 << 20
+// memoryLimit is from how much memory on the garbage collector works as often as it has to,
+// unless GOMEMLIMIT says so: what a process has by design, with answers of any size.
+const memoryLimit = 64<<20 + extract.Budget
 
 func main() {
 	if os.Getenv("GOMEMLIMIT") == "" {

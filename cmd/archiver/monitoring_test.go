@@ -112,10 +112,11 @@ func (p *prometheus) query(expr string) int {
 	return len(data.Result)
 }
 
-// expressions are the queries of a dashboard, as Grafana would send them.
+// expressions are the queries of a dashboard, as Grafana would send them. A rate is that of
+// five minutes: what the last ticks did is in it, however late the query comes.
 func expressions(t testing.TB, file string) (found []string) {
 	t.Helper()
-	variables := strings.NewReplacer("$provider", ".*", "$__rate_interval", "1m")
+	variables := strings.NewReplacer("$provider", ".*", "$__rate_interval", "5m")
 	for _, panel := range dashboards(t)[file].Panels {
 		for _, target := range panel.Targets {
 			found = append(found, variables.Replace(target.Expr))
@@ -157,7 +158,9 @@ func TestPrometheus(t *testing.T) {
 	waitFor(t, "a complete run", func() bool {
 		return p.query(`archiver_runs_total{provider="functiongraph",outcome="complete"} >= 1`) == 1
 	})
-	waitFor(t, "the archive to be looked at anew", func() bool { return p.query(`archiver_archived_records > 0`) == 1 })
+	waitFor(t, "the archive to be looked at again", func() bool { return p.query(`archiver_archived_records > 0`) == 1 })
+	// A rate is of two scrapes. The first pass may have ended before the first scrape.
+	waitFor(t, "calls between two scrapes", func() bool { return p.query(`increase(archiver_calls_total{outcome="ok"}[5m]) > 0`) == 1 })
 
 	for _, expr := range []string{
 		`archiver_records_total{provider="functiongraph",result="inserted"} > 0`,

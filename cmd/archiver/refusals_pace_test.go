@@ -1,8 +1,6 @@
 package main
 
 import (
-	"io"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +9,7 @@ import (
 	"archiver/internal/archive/clocktest"
 	"archiver/internal/extract"
 	"archiver/internal/extract/functiongraph"
+	"archiver/internal/loop"
 	"archiver/internal/simulate"
 )
 
@@ -40,18 +39,7 @@ func TestPace(t *testing.T) {
 			api := faulty(t, data, c.spec, clock.Now)
 			url := newServer(t, api)
 			in := install(t, url)
-			archiver := in.inProcess(url, archive.SystemClock{})
-			log := slog.New(slog.NewTextHandler(io.Discard, nil))
-			var err error
-			// One call at a time: each wait moves the clock.
-			archiver.Concurrency = 1
-			archiver.Source, err = functiongraph.New(t.Context(), functiongraph.Options{
-				Region: simulate.DefaultRegion, Endpoint: url, ProjectID: simulate.DefaultProjectID,
-				AuthToken: extract.FixedSecret("token", testToken),
-			}, extract.NewCaller(extract.Options{Concurrency: 1, Timeout: time.Minute, Clock: clock, Log: log}), log)
-			if err != nil {
-				t.Fatal(err)
-			}
+			archiver := in.paced(url, clock, 0)
 			end := archiveIn(t, archiver, archive.Order{AskedBy: "backfill", Range: theDaySpan()})
 			endedAs(in, api, end, ended{exitDone, map[string]int64{"complete": 60 * 24}, nil})
 			took := clock.Now().Sub(began)
@@ -65,6 +53,25 @@ func TestPace(t *testing.T) {
 			}
 		})
 	}
+}
+
+// paced is an archiver of this process whose calls wait by a clock. It makes one call at a
+// time: each wait moves the clock.
+func (in *installation) paced(url string, clock archive.Clock, patience time.Duration) *loop.Archiver {
+	in.t.Helper()
+	archiver := in.inProcess(url, archive.SystemClock{})
+	var err error
+	archiver.Concurrency = 1
+	archiver.Source, err = functiongraph.New(in.t.Context(), functiongraph.Options{
+		Region: simulate.DefaultRegion, Endpoint: url, ProjectID: simulate.DefaultProjectID,
+		AuthToken: extract.FixedSecret("token", testToken),
+	}, extract.NewCaller(extract.Options{
+		Concurrency: 1, Timeout: time.Minute, Patience: patience, Clock: clock, Log: archiver.Log,
+	}), archiver.Log)
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	return archiver
 }
 
 // TestFirstCallRefused runs the real binary against a source that answers 429 to the very
@@ -82,32 +89,46 @@ func TestFirstCallRefused(t *testing.T) {
 }
 
 // TestThrottledForEver reads sources that answer 429 to each question for records, of one
-// function or of all: no window has failed, and the others wait for nothing.
+// function or of all: no window has failed, and the others wait for nothing. The waits go
+// by a clock that moves only as the archiver waits.
 func TestThrottledForEver(t *testing.T) {
 	t.Parallel()
-	const functions = 20
+	const functions, patience = 20, 15 * time.Minute
 	data := generated(t, functions, 400, 7)
-	for spec, throttled := range map[string]int64{
-		"broken=0.05,broken-answer=429":                               1,
-		"broken=0.05,broken-answer=envelope,envelope-error=throttled": 1,
-		"broken=1,broken-answer=429":                                  functions,
+	for _, c := range []struct {
+		spec      string
+		throttled int64
+		within    time.Duration // of the clock
+	}{
+		{"broken=0.05,broken-answer=429", 1, 10 * time.Minute},
+		{"broken=0.05,broken-answer=envelope,envelope-error=throttled", 1, 10 * time.Minute},
+		// The patience begins again with each call that the source accepts: those that ask
+		// whether it throttles one function alone.
+		{"broken=1,broken-answer=429", functions, 4 * patience},
 	} {
-		t.Run(spec, func(t *testing.T) {
+		t.Run(c.spec, func(t *testing.T) {
 			t.Parallel()
-			api := faulty(t, data, spec, nil)
-			in := install(t, newServer(t, api))
-			in.env = append(in.env, "ARCHIVER_SOURCE_PATIENCE=4s")
 			began := time.Now()
-			end := archiveDay(in, "", asBinary, theDaySpan())
-			if alone := "the source throttles this function alone"; throttled < functions && !strings.Contains(end.stderr, alone) {
+			clock := clocktest.NewInstant(began)
+			api := faulty(t, data, c.spec, clock.Now)
+			url := newServer(t, api)
+			in := install(t, url)
+			end := archiveIn(t, in.paced(url, clock, patience), archive.Order{AskedBy: "backfill", Range: theDaySpan()})
+			says := "the source throttles this function alone"
+			if c.throttled == functions {
+				says = "the source accepts no calls"
+			}
+			if !strings.Contains(end.stderr, says) {
 				t.Errorf("it says %s", end.stderr)
 			}
-			want := map[string]int64{"pending": 24 * throttled, "complete": 24 * (functions - throttled)}
-			if throttled == functions {
+			want := map[string]int64{"pending": 24 * c.throttled, "complete": 24 * (functions - c.throttled)}
+			if c.throttled == functions {
 				delete(want, "complete")
 			}
 			endedAs(in, api, end, ended{exitIncomplete, want, nil})
-			if took := time.Since(began); took > 30*time.Second {
+			took := clock.Now().Sub(began)
+			t.Logf("in %s", took.Round(time.Second))
+			if took > c.within {
 				t.Errorf("took %s", took)
 			}
 		})

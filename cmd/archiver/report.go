@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"archiver/internal/archive"
@@ -62,11 +63,15 @@ func writeReport(ctx context.Context, p *page.Page, name string) error {
 	return nil
 }
 
-// replaceFile writes a file, with the permissions of the file that it replaces. A crash
-// leaves the old file, or the new one, or the old one and a part of the new one under
-// another name. That name is random and is made here, so that nobody can have put a link
-// under it.
+// replaceFile writes a file, with the permissions and, if this process may set him, the
+// owner of the file that it replaces. It replaces no folder, device or pipe. A crash leaves
+// the old file, or the new one, or the old one and a part of the new one under another
+// name. That name is random and is made here, so that nobody can have put a link under it.
 func replaceFile(name string, content []byte) (err error) {
+	// As root, a rename would also replace /dev/stdout, a link to a file or a pipe.
+	if old, found := os.Stat(name); filepath.Dir(name) == "/dev" || found == nil && !old.Mode().IsRegular() {
+		return settings.Usage(fmt.Errorf("%s is not a regular file: name one that is, or a new one", name))
+	}
 	part := filepath.Join(filepath.Dir(name), ".archiver-"+rand.Text())
 	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) //nolint:gosec // G302: the umask says who may read a report
 	if err != nil {
@@ -78,6 +83,9 @@ func replaceFile(name string, content []byte) (err error) {
 		}
 	}()
 	if old, found := os.Lstat(name); found == nil && old.Mode().IsRegular() {
+		if of, ok := old.Sys().(*syscall.Stat_t); ok {
+			_ = file.Chown(int(of.Uid), int(of.Gid)) // often only root may
+		}
 		err = file.Chmod(old.Mode().Perm())
 	}
 	if err == nil {

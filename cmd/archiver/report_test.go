@@ -28,6 +28,11 @@ func TestReport(t *testing.T) {
 	if err := os.WriteFile(file, []byte("an earlier one"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if os.Geteuid() == 0 {
+		if err := os.Chown(file, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+	}
 	// A link where an earlier version wrote first, and a link in place of a report.
 	precious := filepath.Join(t.TempDir(), "precious")
 	if err := os.WriteFile(precious, []byte("precious"), 0o600); err != nil {
@@ -41,6 +46,18 @@ func TestReport(t *testing.T) {
 	}
 	if code, stdout, stderr := in.run(nil, "report", "--out", link); code != exitDone || stdout+stderr != "" {
 		t.Fatalf("over a link: exit %d\n%s%s", code, stdout, stderr)
+	}
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(pipe, pipe+".link"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{pipe, pipe + ".link", dir, "/dev/report.html"} {
+		if code, _, stderr := in.run(nil, "report", "--out", name); code != exitUsage || !strings.Contains(stderr, name+" is not a regular file") {
+			t.Errorf("over %s: exit %d, %s", name, code, stderr)
+		}
 	}
 	if code, _, stderr := in.run(nil, "report", "--out", filepath.Join(dir, "missing", "report.html")); code != exitUsage || !strings.Contains(stderr, "missing") {
 		t.Errorf("into a folder that is not there: exit %d, %s", code, stderr)
@@ -69,6 +86,9 @@ func TestReport(t *testing.T) {
 		if info, err := os.Lstat(name); err != nil || info.Mode() != mode {
 			t.Errorf("%s has the mode %s, want %s, %v", name, info.Mode(), mode, err)
 		}
+	}
+	if info, err := os.Stat(file); err != nil || os.Geteuid() == 0 && info.Sys().(*syscall.Stat_t).Uid != 65534 {
+		t.Errorf("the report has another owner, %v", err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 3 {
 		t.Errorf("the folder of the report has %v, %v", left, err)

@@ -24,6 +24,7 @@ import (
 	"archiver/internal/loop"
 	"archiver/internal/settings"
 	"archiver/internal/simulate"
+	"archiver/internal/supervise"
 )
 
 // A wrongClock shows the time, and an error.
@@ -47,7 +48,8 @@ func wrongBy(random *rand.Rand) time.Duration {
 	return errorsOfClocks[random.IntN(len(errorsOfClocks))] * time.Duration(1-2*random.IntN(2))
 }
 
-// soakAllClocks archives a day as it unfolds. In each pass one of the clocks of the archiver,
+// soakAllClocks archives a day as it unfolds. The source lists a record a little before its
+// hour may be read. In each pass one of the clocks of the archiver,
 // the database and the source is right, and the others are right, ahead or behind; that of
 // the archiver may jump. In the end all are right.
 func soakAllClocks(t *testing.T, s *soak) (int, string) {
@@ -94,13 +96,15 @@ func soakAllClocks(t *testing.T, s *soak) (int, string) {
 	return passes, fmt.Sprintf("%d passes ended before they read anything; %s", refused, equal(rounds))
 }
 
-// pass makes a pass over what is due of the day, as a process of its own. It reports false
+// pass makes a pass over what is due of the day, as a process of its own, and the
+// maintenance after it. Nothing of the day is old enough to be dropped. It reports false
 // if the archiver found that no clock can be trusted.
 func (in *installation) pass(t *testing.T, endpoint string, own, database *wrongClock) bool {
 	t.Helper()
-	a, end := in.byClocks(t, endpoint, own, database)
-	defer end()
-	o := dueOrder(settings.DueFlags{Lookback: 48 * time.Hour, VerifyAfter: 6 * time.Hour}, a.Clock.Now(), a.Settle)
+	a, db := in.byClocks(t, endpoint, own, database)
+	defer db.Close()
+	due := settings.DueFlags{Lookback: 48 * time.Hour, VerifyAfter: 6 * time.Hour, Retention: 48 * time.Hour}
+	o := dueOrder(due, a.Clock.Now(), a.Settle)
 	o.Range.From = day
 	switch end := day.AddDate(0, 0, 1); {
 	case o.Range.To.Before(day):
@@ -108,7 +112,9 @@ func (in *installation) pass(t *testing.T, endpoint string, own, database *wrong
 	case o.Range.To.After(end):
 		o.Range.To = end
 	}
+	began, retain := a.Clock.Now(), (&supervise.Set{DB: db, Sources: []*supervise.Source{{Source: settings.Source{DueFlags: due}}}}).Maintenance(own)
 	_, err := a.Archive(within(t), o, new(archive.Progress))
+	retain.After(within(t), began, err, a.Log)
 	var wrong *archive.ClockError
 	if err != nil && !errors.As(err, &wrong) {
 		t.Errorf("pass at %s: %v", a.Clock.Now(), err)
@@ -117,7 +123,7 @@ func (in *installation) pass(t *testing.T, endpoint string, own, database *wrong
 }
 
 // byClocks is an archiver whose own clock and database clock are given.
-func (in *installation) byClocks(t *testing.T, endpoint string, own, database *wrongClock) (a *loop.Archiver, end func()) {
+func (in *installation) byClocks(t *testing.T, endpoint string, own, database *wrongClock) (*loop.Archiver, *pg.DB) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	db, err := pg.Open(t.Context(), in.database, 4, log)
@@ -138,10 +144,14 @@ func (in *installation) byClocks(t *testing.T, endpoint string, own, database *w
 			return database.Now().Sub(own.Now()), nil
 		},
 		Settle: 10 * time.Minute, SourceRetention: keepsForLong, Concurrency: 4,
-	}, db.Close
+	}, db
 }
 
-// An unfolding source has the records until now. Its answers tell the time by its clock,
+// listedAfter is how long after its start a source lists a record. An hour is read 10
+// minutes after its end.
+const listedAfter = 9 * time.Minute
+
+// An unfolding source lists the records that started listedAfter ago. Its answers tell the time by its clock,
 // as seen from the machine's clock, which stands for the archiver's own.
 type unfolding struct {
 	next       http.Handler
@@ -152,7 +162,7 @@ func (u unfolding) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", time.Now().Add(u.clock.Now().Sub(u.own.Now())).UTC().Format(http.TimeFormat))
 	if strings.HasSuffix(r.URL.Path, "/async-invocations") {
 		const form = "2006-01-02T15:04:05"
-		now := u.clock.Clock.Now().UTC().Format(form)
+		now := u.clock.Clock.Now().Add(-listedAfter).UTC().Format(form)
 		q := r.URL.Query()
 		if q.Get("query_begin_time") > now {
 			q.Set("query_begin_time", "2000-01-01T00:00:00")

@@ -61,6 +61,9 @@ func soakVersions(t *testing.T, s *soak) (int, string) {
 	for _, version := range versions {
 		t.Run(fmt.Sprint(version), func(t *testing.T) {
 			server := s.server(t, pgserver.Options{Version: version})
+			if got := integer(t, server.URL(), `SELECT current_setting('server_version_num')::int / 10000`); got != version {
+				t.Fatalf("the server is PostgreSQL %d", got)
+			}
 			in, r := s.watched(t, server.URL())
 			if !s.killed(t, in, r, s.pages/2) {
 				t.Error("the archiver was not killed")
@@ -101,7 +104,13 @@ func soakProcesses(t *testing.T, s *soak) (int, string) {
 					start(t, in, ofDay("backfill")...).ended(t)
 				}
 			}
+			if r.pages > 2*s.pages {
+				t.Errorf("%d pages were asked for, and %d by one archiver", r.pages, s.pages)
+			}
 			s.same(t, in)
+			if n := queryValue[int](in, `SELECT count(*)::int FROM runs WHERE asked_by = 'backfill' AND records > 0`); n < 2 {
+				t.Errorf("%d archivers read records", n)
+			}
 		})
 	}
 	return kills, equal(s.runs)

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -26,15 +28,14 @@ func soakDatabase(t *testing.T, s *soak) (int, string) {
 			in, r := s.watched(t, newDatabase(t, server, rounds))
 			a := start(t, in, ofDay("backfill")...)
 			for n := 0; n < killsOfRound/2 && kills < want && s.reached(r, a, s.pages/5); n++ {
-				kills++
-				if kills%2 == 1 {
+				if n%2 == 0 {
 					server.Kill()
 					if err := server.Restart(t.Context()); err != nil {
 						t.Fatal(err)
 					}
-				} else {
-					killOne(t, server.URL(), `SELECT min(pid) FROM (
-						SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'archiver%' ORDER BY random() LIMIT 1) a`)
+					kills++
+				} else if killSession(t, server.URL()) {
+					kills++
 				}
 				s.neverEarly(t, in)
 			}
@@ -45,12 +46,13 @@ func soakDatabase(t *testing.T, s *soak) (int, string) {
 	return kills, equal(rounds)
 }
 
-// killOne sends SIGKILL to the server's process that the statement finds, if any.
-func killOne(t *testing.T, url, statement string) {
+// killSession sends SIGKILL to a random session of the archiver. It reports false if there
+// is none.
+func killSession(t *testing.T, url string) bool {
 	t.Helper()
-	if pid := integer(t, url, statement); pid != 0 {
-		_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
-	}
+	pid := integer(t, url, `SELECT min(pid) FROM (
+		SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'archiver%' ORDER BY random() LIMIT 1) a`)
+	return pid != 0 && syscall.Kill(pid, syscall.SIGKILL) == nil
 }
 
 // integer asks a database for a number, until it answers. NULL is 0.
@@ -72,7 +74,7 @@ func integer(t *testing.T, url, statement string) int {
 }
 
 // soakSynchronous and soakAsynchronous end the primary while an archiver works, and
-// promote its standby. The address names both.
+// promote its standby. The address names both, the standby first.
 func soakSynchronous(t *testing.T, s *soak) (int, string) {
 	lost := s.failOver(t, true)
 	if lost != 0 {
@@ -92,7 +94,9 @@ func soakAsynchronous(t *testing.T, s *soak) (int, string) {
 // half is the size of what takes long.
 func (s *soak) half() int { return (s.runs + 1) / 2 }
 
-// failOver returns how many committed records the standbys did not have.
+// failOver returns how many committed records the standbys did not have. In each second
+// round of an asynchronous standby the source does not answer while the server changes: no
+// statement of the archiver fails then, and it has to notice that another server answers.
 func (s *soak) failOver(t *testing.T, synchronous bool) (lost int) {
 	t.Helper()
 	for round := range s.half() {
@@ -107,8 +111,10 @@ func (s *soak) failOver(t *testing.T, synchronous bool) (lost int) {
 				at, _, _ := strings.Cut(rest, "/")
 				return at
 			}
-			both := strings.Replace(primary.URL(), host(primary), host(primary)+","+host(standby), 1) + "&target_session_attrs=read-write"
+			both := strings.Replace(primary.URL(), host(primary), host(standby)+","+host(primary), 1) + "&target_session_attrs=read-write"
 			in, r := s.watched(t, both)
+			var source sync.RWMutex
+			r.next = held{s.api, &source}
 			a := start(t, in, ofDay("backfill")...)
 			if !s.reached(r, a, s.pages/2) {
 				t.Fatalf("the backfill ended before the failover: %s", &a.said)
@@ -128,6 +134,20 @@ func (s *soak) failOver(t *testing.T, synchronous bool) (lost int) {
 					return nil
 				})
 			}
+			answer := func() {}
+			if !synchronous && round%2 == 0 {
+				source.Lock()
+				answer = sync.OnceFunc(source.Unlock)
+				defer answer()
+				patiently(t, "wait until the archiver waits for the source", func(context.Context) error {
+					if integer(t, primary.URL(), `
+						SELECT count(*)::int FROM pg_stat_activity
+						 WHERE application_name LIKE 'archiver%' AND (state <> 'idle' OR state_change > now() - interval '1.5 s')`) != 0 {
+						return errors.New("it still works")
+					}
+					return nil
+				})
+			}
 			had := stored(t, primary.URL())
 			primary.Kill()
 			if sender != 0 {
@@ -136,6 +156,7 @@ func (s *soak) failOver(t *testing.T, synchronous bool) (lost int) {
 			if err := pgserver.Exec(t.Context(), standby.URL(), "SELECT pg_promote()"); err != nil {
 				t.Fatal(err)
 			}
+			answer()
 			lost += max(0, had-stored(t, standby.URL()))
 			s.neverEarly(t, in)
 			a.ended(t)
@@ -143,6 +164,18 @@ func (s *soak) failOver(t *testing.T, synchronous bool) (lost int) {
 		})
 	}
 	return lost
+}
+
+// A held source answers while nobody holds the lock.
+type held struct {
+	next http.Handler
+	lock *sync.RWMutex
+}
+
+func (h held) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.lock.RLock()
+	h.lock.RUnlock() //nolint:staticcheck // an answer that began before may end later
+	h.next.ServeHTTP(w, r)
 }
 
 // stored is how many records an archive has.

@@ -150,6 +150,22 @@ func (s *soak) same(t *testing.T, in *installation) {
 		t.Errorf("verify: exit %d, want 0 and %q\n%s%s", code, want, stdout, stderr)
 	}
 	sameArchive(t, s.calm, in)
+	runsClosed(t, in)
+}
+
+// runsClosed fails unless each run of an archive has ended, those that were killed with an
+// error, and one of them completed the day.
+func runsClosed(t *testing.T, in *installation) {
+	t.Helper()
+	open := queryValue[*string](in, `
+		SELECT string_agg(r::text, E'\n') FROM runs r
+		 WHERE outcome = 'running' OR finished_at IS NULL OR (outcome = 'failed' AND error IS NULL)`)
+	if open != nil {
+		t.Errorf("runs were left open:\n%s", *open)
+	}
+	if !queryValue[bool](in, `SELECT EXISTS (SELECT FROM runs WHERE asked_by = 'backfill' AND outcome = 'complete')`) {
+		t.Error("no backfill is noted as complete")
+	}
 }
 
 // ofDay are the arguments of a command for the day.

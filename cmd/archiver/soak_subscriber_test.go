@@ -48,16 +48,17 @@ func soakSubscriber(t *testing.T, s *soak) (int, string) {
 				if kills == s.runs {
 					break
 				}
-				kills++
-				if kills%2 == 0 {
+				if kills%2 == 1 {
 					if !s.killed(t, in, r, s.pages/3) {
 						break
 					}
+					kills++
 				} else if a := start(t, in, ofDay("backfill")...); s.reached(r, a, s.pages/3) {
 					follower.Kill()
 					if err := follower.Restart(t.Context()); err != nil {
 						t.Fatal(err)
 					}
+					kills++
 					a.ended(t)
 				}
 			}

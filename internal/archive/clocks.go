@@ -9,8 +9,9 @@ import (
 type ClockedSource interface {
 	Source
 	// Ahead returns how far the source's clock is ahead of this machine's, by the last
-	// answer. known is false if that answer does not say.
-	Ahead() (ahead time.Duration, known bool)
+	// answer, and the number of this answer, from 1. If the answer does not say, or there
+	// was none, the number is 0.
+	Ahead() (ahead time.Duration, answer int64)
 }
 
 // Ahead returns how far a clock is ahead of this machine's. The clock showed t, rounded
@@ -27,8 +28,14 @@ func Ahead(t, sent, received time.Time, step time.Duration) time.Duration {
 	return 0
 }
 
-// minClockLimit is the smallest difference of two clocks that ends a pass.
-const minClockLimit = 2 * time.Minute
+const (
+	// minClockLimit is the smallest difference of two clocks that ends a pass.
+	minClockLimit = 2 * time.Minute
+
+	// minClockDoubt is the smallest difference that is worth a word: clocks that are set
+	// over a network, and servers that write the Date of an earlier answer, differ by less.
+	minClockDoubt = 2 * time.Second
+)
 
 // Clocks are what three clocks show at one moment. Database and Source are zero if it is
 // not known.
@@ -45,16 +52,19 @@ func (c Clocks) Slowest() time.Time {
 	return slowest
 }
 
-// Apart returns the difference of the earliest and the latest time.
-func (c Clocks) Apart() time.Duration {
-	latest := c.Own
+// Fastest returns the latest of the times.
+func (c Clocks) Fastest() time.Time {
+	fastest := c.Own
 	for _, t := range []time.Time{c.Database, c.Source} {
-		if t.After(latest) {
-			latest = t
+		if t.After(fastest) {
+			fastest = t
 		}
 	}
-	return latest.Sub(c.Slowest())
+	return fastest
 }
+
+// Apart returns the difference of the earliest and the latest time.
+func (c Clocks) Apart() time.Duration { return c.Fastest().Sub(c.Slowest()) }
 
 // Check returns a *ClockError if the clocks differ so much that no pass can tell which
 // hours have ended: by more than settle, and more than two minutes.
@@ -65,8 +75,14 @@ func (c Clocks) Check(settle time.Duration) error {
 	return nil
 }
 
-// Doubtful reports whether the clocks differ by more than half of settle.
-func (c Clocks) Doubtful(settle time.Duration) bool { return c.Apart() > settle/2 }
+// Doubt tells of clocks that differ by more than half of settle, and more than two
+// seconds; empty if they do not.
+func (c Clocks) Doubt(settle time.Duration) string {
+	if c.Apart() <= max(settle/2, minClockDoubt) {
+		return ""
+	}
+	return fmt.Sprintf("clocks differ by %s, more than half of --settle: %s", c.Apart().Round(time.Second), c)
+}
 
 func (c Clocks) String() string {
 	text := "this machine " + c.Own.UTC().Format(time.RFC3339)
@@ -88,7 +104,7 @@ type ClockError struct {
 
 func (e *ClockError) Error() string {
 	text := fmt.Sprintf("clocks differ by %s, more than %s, and nothing is done until they agree: %s", e.Apart().Round(time.Second), e.Limit, e.Clocks)
-	if !e.Source.IsZero() {
+	if without := (Clocks{Own: e.Own, Database: e.Database}); without.Apart() <= e.Limit {
 		text += " (if the source's Date is wrong, --ignore-clocks)"
 	}
 	return text

@@ -238,6 +238,10 @@ type Store interface {
 	// before, if no earlier window is unproven. It returns how many.
 	Prove(ctx context.Context, source SourceID, age time.Duration) (int, error)
 
+	// SetRight sets right what an earlier run of the source has written whose clock was ahead:
+	// a window that has not ended now is not planned.
+	SetRight(ctx context.Context, source SourceID, now time.Time) error
+
 	// EndList notes whether the list of functions that began at this time was whole:
 	// e is nil if it was. Functions that a whole list does not name are missing from
 	// then on.

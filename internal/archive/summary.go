@@ -15,6 +15,7 @@ type Noted struct {
 	Totals
 	Calls   int64 // made to the source in this run
 	Refused int64 // of these, answered with "too many"
+	Doubt   string
 }
 
 // A Summary is what a run did.
@@ -33,6 +34,9 @@ type Summary struct {
 	// that repairs has read them again.
 	Differences []Difference
 	Unrepaired  bool // the windows that differ were not read again
+
+	Apart time.Duration // by how much the clocks differed; 0 if they were not compared
+	Doubt string        // see Clocks.Doubt
 }
 
 // Err is an *IncompleteError if windows asked for are not complete, or nil.

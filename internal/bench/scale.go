@@ -78,7 +78,7 @@ func measureScale(ctx context.Context, b *bench) ([]measure, error) {
 			return nil, fmt.Errorf("%d functions have a status, the first %d windows complete", len(status), status[0].Complete)
 		}
 		began = time.Now()
-		overview, err := read.New(db).Overview(ctx, map[string]time.Time{"functiongraph": {}})
+		overview, err := read.New(db).Overview(ctx, time.Now(), map[string]time.Time{"functiongraph": {}})
 		if err != nil {
 			return nil, err
 		}

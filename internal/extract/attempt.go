@@ -127,8 +127,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 		a.failure = archive.Redacted(err, a.redact)
 		return nil, a.failure
 	}
-	a.caller.answered.Store(true)
-	a.caller.ahead.Store(aheadOf(resp.Header, sent, time.Now()))
+	a.caller.dated.Store(dateOf(resp.Header, sent, time.Now(), a.caller.answers.Add(1)))
 	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
 		if !a.large {
 			resp.Body = &boundedBody{ReadCloser: resp.Body, left: a.caller.small}
@@ -140,16 +139,25 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, a.status
 }
 
-// aheadOf returns how far the clock of an answer's Date is ahead of this machine's. Date has whole
-// seconds (RFC 9110, section 6.6.1). It returns nil for an answer without a Date, and for
-// one out of a cache, whose Date is old (RFC 9111, section 5.1, Age).
-func aheadOf(h http.Header, sent, received time.Time) *time.Duration {
+// A dated is an answer that says what time it is at the source.
+type dated struct {
+	ahead  time.Duration // the source's clock of this machine's
+	answer int64         // its number
+}
+
+// dateOf reads the Date of an answer. Date has whole seconds and is in GMT (RFC 9110, section
+// 5.6.7). dateOf returns nil for an answer without such a Date, and for one out of a cache, whose
+// Date is old (RFC 9111, section 5.1, Age).
+func dateOf(h http.Header, sent, received time.Time, answer int64) *dated {
 	date, err := http.ParseTime(h.Get("Date"))
 	if age := h.Get("Age"); err != nil || age != "" && age != "0" {
 		return nil
 	}
-	ahead := archive.Ahead(date, sent, received, time.Second)
-	return &ahead
+	// An obsolete format names its zone, and net/http takes an unknown zone for GMT.
+	if zone, _ := date.Zone(); zone != "UTC" && zone != "GMT" {
+		return nil
+	}
+	return &dated{archive.Ahead(date, sent, received, time.Second), answer}
 }
 
 // neverReplayed keeps net/http from sending a request again by itself when the server has

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -71,8 +73,16 @@ func (s *Share) take(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.large = true
+	usualGC.Store(int64(debug.SetGCPercent(largeGC)))
 	return nil
 }
+
+// largeGC is the GOGC while an answer has the share of a large one: else the collector leaves
+// as much garbage as memory in use. What is in use then is texts, which cost the collector
+// little.
+const largeGC = 10
+
+var usualGC atomic.Int64 // while there is a large answer
 
 // Release gives back the share of a large answer.
 func (s *Share) Release() {
@@ -83,6 +93,7 @@ func (s *Share) Release() {
 	defer s.mu.Unlock()
 	if s.large {
 		s.large = false
+		debug.SetGCPercent(int(usualGC.Load()))
 		budget.Release(LargeAnswer)
 	}
 }

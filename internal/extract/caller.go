@@ -73,8 +73,8 @@ type Caller struct {
 	gate      *gate
 	calls     atomic.Int64
 	throttled atomic.Int64
-	answered  atomic.Bool
-	ahead     atomic.Pointer[time.Duration] // of the last answer; nil if it does not say
+	answers   atomic.Int64
+	dated     atomic.Pointer[dated] // the last answer; nil if it does not say what time it is
 
 	logMu         sync.Mutex
 	lastThrottled time.Time
@@ -129,12 +129,12 @@ func (c *Caller) StartPace(pace int64) {
 }
 
 // Ahead returns how far the source's clock is ahead of this machine's, by the Date of the last
-// answer.
-func (c *Caller) Ahead() (ahead time.Duration, known bool) {
-	if a := c.ahead.Load(); a != nil {
-		return *a, true
+// answer. It returns the number of this answer, or 0 if that does not say.
+func (c *Caller) Ahead() (ahead time.Duration, answer int64) {
+	if d := c.dated.Load(); d != nil {
+		return d.ahead, d.answer
 	}
-	return 0, false
+	return 0, 0
 }
 
 // SetProbe sets the cheapest call of the source, before the first call. It shows whether
@@ -145,7 +145,7 @@ func (c *Caller) SetProbe(probe func(context.Context) error) { c.gate.probe = pr
 func (c *Caller) Clock() archive.Clock { return c.options.Clock }
 
 // Answered reports whether the source has ever answered, even with an error.
-func (c *Caller) Answered() bool { return c.answered.Load() }
+func (c *Caller) Answered() bool { return c.answers.Load() > 0 }
 
 // Do runs send with a transport for its requests. When send fails with a
 // retryable error, Do runs send again until the retry budget is spent. send must

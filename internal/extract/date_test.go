@@ -22,7 +22,10 @@ func TestAhead(t *testing.T) {
 		w.WriteHeader(status)
 	})
 	c := extract.NewCaller(extract.Options{Clock: newClock()})
-	for _, test := range []struct {
+	if _, answer := c.Ahead(); answer != 0 {
+		t.Errorf("before any answer, answer %d says what time it is", answer)
+	}
+	for i, test := range []struct {
 		name    string
 		headers http.Header
 		status  int
@@ -33,6 +36,8 @@ func TestAhead(t *testing.T) {
 		{name: "ahead", headers: http.Header{"Date": {date(2 * time.Hour)}}, status: http.StatusOK, known: true, ahead: 2 * time.Hour},
 		{name: "refused", headers: http.Header{"Date": {date(-410 * 24 * time.Hour)}}, status: http.StatusForbidden, known: true, ahead: -410 * 24 * time.Hour},
 		{name: "garbage", headers: http.Header{"Date": {"yesterday"}}, status: http.StatusOK},
+		{name: "another zone", headers: http.Header{"Date": {time.Now().Add(8 * time.Hour).UTC().Format("Monday, 02-Jan-06 15:04:05 CST")}}, status: http.StatusOK},
+		{name: "an obsolete format", headers: http.Header{"Date": {time.Now().UTC().Format("Monday, 02-Jan-06 15:04:05 GMT")}}, status: http.StatusOK, known: true},
 		{name: "fresh", headers: http.Header{"Age": {"0"}}, status: http.StatusOK, known: true},
 		{name: "out of a cache", headers: http.Header{"Date": {date(-time.Hour)}, "Age": {"3600"}}, status: http.StatusOK},
 		{name: "no date", headers: http.Header{"Date": nil}, status: http.StatusOK},
@@ -49,8 +54,9 @@ func TestAhead(t *testing.T) {
 			}
 			return resp.Body.Close()
 		})
-		if ahead, known := c.Ahead(); known != test.known || (ahead-test.ahead).Abs() > 10*time.Second || test.ahead == 0 && ahead != 0 {
-			t.Errorf("%s: %v ahead, %v; want %v, %v", test.name, ahead, known, test.ahead, test.known)
+		ahead, answer := c.Ahead()
+		if (answer == int64(i+1)) != test.known || !test.known && answer != 0 || (ahead-test.ahead).Abs() > 10*time.Second || test.ahead == 0 && ahead != 0 {
+			t.Errorf("%s: %v ahead by answer %d; want %v, %v", test.name, ahead, answer, test.ahead, test.known)
 		}
 	}
 }

@@ -130,7 +130,7 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 	if err != nil {
 		s.db.Disown(ctx) // some may be taken
 		for _, c := range claims {
-			c.err = fmt.Errorf("take %d claims: %w", len(claims), err)
+			c.err = fmt.Errorf("take %d claims: %w", len(claims), pg.Unanswered(ctx, err))
 		}
 	}
 }
@@ -190,19 +190,20 @@ func newReleases(s *Store) *gather[*claim] {
 }
 
 func (s *Store) release(ctx context.Context, claims []*claim) {
-	functions, epochs := make([]int32, len(claims)), make([]int64, len(claims))
+	functions, epochs, owners := make([]int32, len(claims)), make([]int64, len(claims)), make([]int32, len(claims))
 	for i, c := range claims {
-		functions[i], epochs[i] = c.function.ID, c.epoch
+		functions[i], epochs[i], owners[i] = c.function.ID, c.epoch, c.owner
 	}
+	// After a failover, the claim of another process may have the epoch of a lost one.
 	_, err := s.pool.Exec(ctx, `
 		UPDATE claims c
 		   SET expires_at = '-infinity'
-		  FROM unnest($1::integer[], $2::bigint[]) AS held (function_id, epoch)
-		 WHERE c.function_id = held.function_id AND c.epoch = held.epoch`, functions, epochs)
+		  FROM unnest($1::integer[], $2::bigint[], $3::integer[]) AS held (function_id, epoch, owner)
+		 WHERE c.function_id = held.function_id AND c.epoch = held.epoch AND c.owner = held.owner`, functions, epochs, owners)
 	if err != nil {
 		s.db.Disown(ctx)
 		for _, c := range claims {
-			c.err = fmt.Errorf("release %d claims: %w", len(claims), err)
+			c.err = fmt.Errorf("release %d claims: %w", len(claims), pg.Unanswered(ctx, err))
 		}
 	}
 }

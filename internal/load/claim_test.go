@@ -72,8 +72,12 @@ func TestClaimRunsOut(t *testing.T) {
 			t.Errorf("after %s another worker takes it: %v", name, err)
 		}
 	}
-	a.Exec(`UPDATE claims SET expires_at = clock_timestamp() - interval '1 microsecond'`)
-	claimOf(t, other, f)
+	for _, expires := range []string{"- interval '1 microsecond'", "+ interval '1 year'"} {
+		a.Exec(`UPDATE claims SET expires_at = clock_timestamp() ` + expires)
+		if err := claimOf(t, other, f).Release(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func ownerOf(t testing.TB, s *Store) int32 {
@@ -83,6 +87,36 @@ func ownerOf(t testing.TB, s *Store) int32 {
 		t.Fatal(err)
 	}
 	return owner
+}
+
+// What waits too long for a slow database is tried again, also at the end of a run.
+func TestTakesTooLong(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	f := a.Function("f")
+	claim, err := a.store.Claim(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := a.store.BeginRun(t.Context(), archive.Order{AskedBy: "run"}, loadtest.Noted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	over, stop := context.WithTimeout(t.Context(), 0)
+	defer stop()
+	source := archive.SourceID{Provider: "p"}
+	learned := []archive.Learned{{What: archive.LearnedAge, Value: 1, At: loadtest.Noted}}
+	for what, call := range map[string]func() error{
+		"release": func() error { return claim.Release(over) },
+		"claim":   func() error { _, err := a.store.Claim(over, f); return err },
+		"prove":   func() error { _, err := a.store.Prove(over, source, time.Hour); return err },
+		"learn":   func() error { return a.store.Learn(over, source, learned) },
+		"end":     func() error { return a.store.EndRun(over, run, archive.Summary{}, nil, loadtest.Noted) },
+	} {
+		if err := call(); a.store.Trouble(err) != archive.TroubleLost {
+			t.Errorf("%s: %v is no trouble of the database", what, err)
+		}
+	}
 }
 
 // A worker whose process is gone is not waited for.

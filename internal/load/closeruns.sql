@@ -1,5 +1,6 @@
 -- Ends the runs whose processes have died: no session holds the lock of the owner. Runs
--- that began before runs had owners have died if they noted nothing for a while. A run of
+-- that began before runs had owners have died if they noted nothing for a while, or only by a
+-- clock that was ahead. A run of
 -- this process that is not under way could not be ended when the database was away.
 UPDATE runs
    SET outcome = 'failed', finished_at = COALESCE(seen_at, started_at),
@@ -11,7 +12,7 @@ UPDATE runs
                     THEN to_char(pg_postmaster_start_time() AT TIME ZONE 'UTC', '"; PostgreSQL was started at "YYYY-MM-DD"T"HH24:MI:SS"Z"')
                     ELSE '' END
  WHERE outcome = 'running' AND run_id <> ALL (@open::bigint[])
-   AND CASE WHEN owner IS NULL THEN COALESCE(seen_at, started_at) < @dead_since
+   AND CASE WHEN owner IS NULL THEN COALESCE(seen_at, started_at) NOT BETWEEN @dead_since AND @dead_since::timestamptz + interval '1 day'
             ELSE owner = @owner OR NOT EXISTS (
                 SELECT FROM pg_locks l
                  WHERE l.locktype = 'advisory' AND l.granted

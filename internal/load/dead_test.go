@@ -1,6 +1,7 @@
 package load
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,11 +41,21 @@ func TestRunsOfTheDead(t *testing.T) {
 	if got := value[string](a, `SELECT string_agg(outcome, ' ') FROM runs`); got != "running running" {
 		t.Fatalf("the runs are %s", got)
 	}
+	// Runs of before there were owners: one by a clock that was ahead, one that may be alive.
+	for _, seen := range []time.Time{noted.AddDate(1, 0, 0), noted} {
+		a.Exec(`INSERT INTO runs (asked_by, range_from, range_to, started_at, seen_at) VALUES ('old', $1, $1, $1, $1)`, seen)
+	}
 	dying.db.Close()
 	eventually(t, "the session of the dead is gone", func() bool {
-		return value[int](a, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2`) == 1
+		return value[int](a, `SELECT count(*) FROM pg_locks 
+			 WHERE locktype = 'advisory' AND granted AND objsubid = 2
+			   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`) == 1
 	})
 	begin(a.store)
+	if got := a.Rows(`SELECT outcome FROM runs WHERE asked_by = 'old' ORDER BY run_id`); !slices.Equal(got, []string{"(failed)", "(running)"}) {
+		t.Errorf("the runs without owners are %v", got)
+	}
+	a.Exec(`DELETE FROM runs WHERE asked_by = 'old'`)
 	got := value[string](a, `
 		SELECT concat_ws(' ', outcome, finished_at = seen_at, windows, records, error)
 		  FROM runs WHERE run_id = $1`, dead)
@@ -65,10 +76,52 @@ func TestRunsOfTheDead(t *testing.T) {
 		t.Error(err)
 	}
 	// A run of this process that is not under way could not be ended.
-	delete(a.store.openRuns, int64(alive))
+	a.store.openRuns[alive].ended = true
 	begin(a.store)
 	if got := value[string](a, `SELECT error FROM runs WHERE run_id = $1`, alive); !strings.HasPrefix(got, "the database could not be reached") {
 		t.Errorf("the run that could not be ended: %q", got)
+	}
+}
+
+// A standby that took over may lack the row of a run, or have another run under its number.
+func TestLostRun(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	ctx := t.Context()
+	order := archive.Order{AskedBy: "backfill", Range: span(0, 2)}
+	for _, note := range []bool{true, false} {
+		id, err := a.store.BeginRun(ctx, order, noted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Exec(`UPDATE runs SET asked_by = 'another', started_at = $2, owner = NULL WHERE run_id = $1`, id, later)
+		if note {
+			if err := a.store.NoteRun(ctx, id, archive.Noted{Totals: archive.Totals{Windows: 2, Done: 1}}, later); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := a.store.EndRun(ctx, id, archive.Summary{Totals: archive.Totals{Windows: 2, Done: 2}}, nil, later); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := a.Rows(`SELECT asked_by, started_at = $1, outcome, windows FROM runs ORDER BY asked_by, run_id`, noted)
+	want := []string{"(another,f,running,)", "(another,f,running,)", "(backfill,t,complete,2)", "(backfill,t,complete,2)"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the runs are %v", got)
+	}
+}
+
+// After a failover, a claim may have the epoch of one that was lost.
+func TestReleaseOfALostClaim(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	lost := a.newClaim("f")
+	a.Exec(`UPDATE claims SET owner = owner + 1`)
+	if err := lost.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := value[int](a, `SELECT count(*) FROM claims WHERE expires_at > clock_timestamp()`); n != 1 {
+		t.Error("the claim of another process is released")
 	}
 }
 

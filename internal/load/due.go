@@ -179,16 +179,25 @@ func (a *dueAnswers) batch(functions []archive.Known, o archive.Order, at time.T
 		})
 	}
 	if o.Follow {
-		a.rechecks = queueFunctions(&batch, selectRechecks, pg.Args{"functions": ids, "now": at})
+		a.rechecks = queueFunctions(&batch, selectRechecks, pg.Args{"functions": ids, "now": at, "max_life": longestLife(functions)})
 	}
 	if by := verifyDue(o, at); by != nil {
-		a.unverified = queueFunctions(&batch, selectUnverifiedFunctions, pg.Args{"functions": ids, "from": from, "completed_by": by})
+		a.unverified = queueFunctions(&batch, selectUnverifiedFunctions, pg.Args{
+			"functions": ids, "from": from, "to": to, "completed_by": by, "now": at,
+		})
 	}
 	if goesOn(o) {
 		a.askedLately = queueFunctions(&batch, selectAskedLately, pg.Args{"functions": ids, "now": at})
 	}
 	a.settingsAsked = queueFunctions(&batch, selectSettingsAsked, pg.Args{"functions": ids, "now": at, "every": archive.SettingsEvery})
 	return &batch
+}
+
+func longestLife(functions []archive.Known) (longest time.Duration) {
+	for _, f := range functions {
+		longest = max(longest, lifeOf(f))
+	}
+	return longest
 }
 
 // gapArgs are the arguments of selectGap, or nil if the order does not look for hours that

@@ -26,7 +26,7 @@ SELECT f.id, sum(h.due)::integer, min(h.oldest), max(h.newest), sum(h.waiting)::
           FROM windows
          WHERE function_id = f.id AND window_start = hour OFFSET 0) AS w ON true -- look each one up
      CROSS JOIN LATERAL (
-        SELECT COALESCE(w.retry_at > @waits_after, false) AS waits) AS r
+        SELECT COALESCE(w.retry_at > @waits_after AND w.retry_at <= @waits_after::timestamptz + interval '2 days', false) AS waits) AS r
      WHERE decided + failing > 0
        AND (w.state IS NULL OR w.state NOT IN ('complete', 'expired') AND NOT (w.state = 'gone' AND stays.gone))) AS h
  WHERE decided < 24 AND since < of_day.until

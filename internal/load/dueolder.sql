@@ -6,10 +6,11 @@ WITH older AS MATERIALIZED (
         SELECT min(window_start)
           FROM windows
          WHERE function_id = id AND window_start < @from AND planned AND state NOT IN ('complete', 'gone', 'expired')
-           AND (retry_at IS NULL OR retry_at <= @waits_after)) AS oldest, (
+           AND (retry_at IS NULL OR retry_at <= @waits_after OR retry_at > @waits_after::timestamptz + interval '2 days')) AS oldest, (
         SELECT count(*)
           FROM windows
-         WHERE function_id = id AND window_start < @from AND retry_at > @waits_after) AS waiting
+         WHERE function_id = id AND window_start < @from
+           AND retry_at > @waits_after AND retry_at <= @waits_after + interval '2 days') AS waiting
       FROM unnest(@functions::integer[]) AS id
 )
 SELECT id, CASE WHEN oldest IS NULL THEN 0 ELSE (
@@ -25,6 +26,6 @@ SELECT id, CASE WHEN oldest IS NULL THEN 0 ELSE (
       FROM windows
      WHERE oldest IS NOT NULL AND function_id = id AND window_start < @from
        AND planned AND state NOT IN ('complete', 'gone', 'expired')
-       AND (retry_at IS NULL OR retry_at <= @waits_after)), waiting::integer
+       AND (retry_at IS NULL OR retry_at <= @waits_after OR retry_at > @waits_after::timestamptz + interval '2 days')), waiting::integer
   FROM older
  WHERE oldest IS NOT NULL OR waiting > 0

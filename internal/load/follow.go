@@ -26,7 +26,7 @@ func (c *claim) InFlight(ctx context.Context, at time.Time) ([]archive.InFlightR
 		err = row.Scan(&r.RequestID, &r.Window, &r.Extra)
 		r.Window = r.Window.UTC()
 		return r, err
-	}, "what is in flight", selectInFlight, pg.Args{"function": c.function.ID, "at": at})
+	}, "what is in flight", selectInFlight, pg.Args{"function": c.function.ID, "at": at, "max_life": lifeOf(c.function)})
 }
 
 // Follow stores what the source answered when asked for one record in flight.

@@ -68,7 +68,7 @@ func (s *Store) Learn(ctx context.Context, source archive.SourceID, learned []ar
 		"proven": proven, "at": at, "life": archive.LearnedLife,
 	})
 	if err != nil {
-		return fmt.Errorf("keep %d lessons: %w", n, err)
+		return fmt.Errorf("keep %d lessons: %w", n, pg.Unanswered(ctx, err))
 	}
 	// A crash before this line leaves rows that nobody believes.
 	_, err = s.pool.Exec(ctx, `
@@ -107,7 +107,7 @@ func (s *Store) Prove(ctx context.Context, source archive.SourceID, age time.Dur
 			  FROM windows w
 			 WHERE w.function_id = f.function_id AND state = 'expired' AND unproven OFFSET 0)`, args)
 	if err != nil || len(functions) == 0 {
-		return 0, err
+		return 0, pg.Unanswered(ctx, err)
 	}
 	var proved int64
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
@@ -119,7 +119,7 @@ func (s *Store) Prove(ctx context.Context, source archive.SourceID, age time.Dur
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("prove windows of %d functions: %w", len(functions), err)
+		return 0, fmt.Errorf("prove windows of %d functions: %w", len(functions), pg.Unanswered(ctx, err))
 	}
 	return int(proved), nil
 }

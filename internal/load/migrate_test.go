@@ -171,7 +171,7 @@ func TestMigrateMonths(t *testing.T) {
 	}()
 	back := func() error {
 		for {
-			if step, err := takeBack(t, m, a.URL); err != nil || step.Version == 7 {
+			if step, err := takeBack(t, m, a.URL); err != nil || step.Version == 6 {
 				return err
 			}
 		}

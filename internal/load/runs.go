@@ -5,7 +5,6 @@ import (
 	_ "embed" // statements
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,14 +35,44 @@ func (s *Store) BeginRun(ctx context.Context, o archive.Order, at time.Time) (id
 	s.runsMu.Lock()
 	defer s.runsMu.Unlock()
 	_, err = s.pool.Exec(ctx, closeRuns, pg.Args{
-		"owner": owner, "owner_locks": pg.OwnerLocks, "open": slices.AppendSeq([]int64{}, maps.Keys(s.openRuns)),
+		"owner": owner, "owner_locks": pg.OwnerLocks, "open": s.underWay(),
 		"dead_since": at.Add(-archive.DeadAfter),
 	})
 	if err != nil {
 		return 0, fmt.Errorf("end the runs of processes that died: %w", err)
 	}
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		source, err := see(ctx, tx, &o, at)
+	run := &openRun{order: o, began: at, owner: owner}
+	if err := s.insertRun(ctx, run); err != nil {
+		return 0, err
+	}
+	s.openRuns[archive.RunID(run.row)] = run
+	return archive.RunID(run.row), nil
+}
+
+// An openRun is a run of this process that has not been ended in the database.
+type openRun struct {
+	row   int64 // run_id; not the run's number if the database has lost its first row
+	order archive.Order
+	began time.Time
+	owner int32
+	ended bool // it is not under way
+}
+
+// underWay are the rows of the runs that are under way. runsMu is held.
+func (s *Store) underWay() []int64 {
+	rows := []int64{}
+	for _, run := range s.openRuns {
+		if !run.ended {
+			rows = append(rows, run.row)
+		}
+	}
+	return rows
+}
+
+func (s *Store) insertRun(ctx context.Context, run *openRun) error {
+	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		o := &run.order
+		source, err := see(ctx, tx, o, run.began)
 		if err != nil {
 			return err
 		}
@@ -51,17 +80,37 @@ func (s *Store) BeginRun(ctx context.Context, o archive.Order, at time.Time) (id
 			INSERT INTO runs (asked_by, source_id, range_from, range_to, started_at, seen_at, owner)
 			VALUES ($1, $2, $3, $4, $5, $5, $6)
 			RETURNING run_id`,
-			o.AskedBy, source, o.Range.From, o.Range.To, at, owner).Scan(&id)
+			o.AskedBy, source, o.Range.From, o.Range.To, run.began, run.owner).Scan(&run.row)
 		if err != nil {
 			return fmt.Errorf("insert a run: %w", err)
 		}
 		return nil
 	})
-	if err != nil {
-		return 0, err
+}
+
+// updateRun changes the row of a run. If a standby took over that lacks the row, the run
+// gets another one: the number may be another run's there.
+func (s *Store) updateRun(ctx context.Context, run *openRun, statement string, args pg.Args) error {
+	for try := 1; ; try++ {
+		args["run"], args["began"] = run.row, run.began
+		updated, err := s.pool.Exec(ctx, statement, args)
+		if err != nil || updated.RowsAffected() > 0 || try > 1 {
+			return err
+		}
+		if err := s.insertRun(ctx, run); err != nil {
+			return err
+		}
 	}
-	s.openRuns[int64(id)] = true
-	return id, nil
+}
+
+// openRun returns a run that BeginRun has begun, and EndRun has not ended.
+func (s *Store) openRun(id archive.RunID) (*openRun, error) {
+	s.runsMu.Lock()
+	defer s.runsMu.Unlock()
+	if run := s.openRuns[id]; run != nil {
+		return run, nil
+	}
+	return nil, fmt.Errorf("run %d is not open", id)
 }
 
 // UnderWay returns when the newest run of a command began that has not ended: it goes on, or
@@ -96,9 +145,13 @@ func (s *Store) NoteRun(ctx context.Context, id archive.RunID, n archive.Noted, 
 	if err != nil {
 		return err
 	}
-	_, err = s.pool.Exec(ctx, noteRun, pg.Args{
-		"run": id, "at": at, "owner": owner, "windows": n.Windows, "done": n.Done,
-		"records": n.Records(), "calls": n.Calls, "refused": n.Refused,
+	run, err := s.openRun(id)
+	if err != nil {
+		return err
+	}
+	err = s.updateRun(ctx, run, noteRun, pg.Args{
+		"at": at, "owner": owner, "windows": n.Windows, "done": n.Done,
+		"records": n.Records(), "calls": n.Calls, "refused": n.Refused, "clocks": doubted(n.Doubt),
 	})
 	if err != nil {
 		return fmt.Errorf("update how far run %d has come: %w", id, err)
@@ -109,22 +162,37 @@ func (s *Store) NoteRun(ctx context.Context, id archive.RunID, n archive.Noted, 
 // EndRun notes what a run did and how it ended. The run after one that was killed ends
 // that one.
 func (s *Store) EndRun(ctx context.Context, id archive.RunID, sum archive.Summary, ended error, at time.Time) error {
+	run, err := s.openRun(id)
+	if err != nil {
+		return err
+	}
 	s.runsMu.Lock()
-	delete(s.openRuns, int64(id))
+	run.ended = true // also if the database is away: the next run ends it then
 	s.runsMu.Unlock()
 	var message *string
 	if ended != nil {
 		text := pg.Storable(ended.Error())
 		message = &text
 	}
-	_, err := s.pool.Exec(ctx, endRun, pg.Args{
-		"run": id, "at": at, "outcome": archive.RunOutcome(ended), "error": message,
+	err = s.updateRun(ctx, run, endRun, pg.Args{
+		"at": at, "outcome": archive.RunOutcome(ended), "error": message,
 		"windows": sum.Windows, "done": sum.Done, "complete": sum.Complete,
 		"records": sum.Records(), "inserted": sum.Inserted, "rejected": sum.Rejected,
-		"calls": sum.Calls, "refused": sum.Refused,
+		"calls": sum.Calls, "refused": sum.Refused, "clocks": doubted(sum.Doubt),
 	})
 	if err != nil {
-		return fmt.Errorf("update run %d: %w", id, err)
+		return fmt.Errorf("update run %d: %w", id, pg.Unanswered(ctx, err))
 	}
+	s.runsMu.Lock()
+	defer s.runsMu.Unlock()
+	delete(s.openRuns, id)
 	return nil
+}
+
+// doubted is the column clocks.
+func doubted(doubt string) *string {
+	if doubt == "" {
+		return nil
+	}
+	return &doubt
 }

@@ -45,14 +45,14 @@ func TestRuns(t *testing.T) {
 		if diff := cmp.Diff(begun, a.Rows(run, id)); diff != "" {
 			t.Errorf("begun (-want +got):\n%s", diff)
 		}
-		noting := archive.Noted{Totals: archive.Totals{Windows: 6, Done: 2, Inserted: 3, Unchanged: 1}, Calls: 2, Refused: 1}
+		noting := archive.Noted{Totals: archive.Totals{Windows: 6, Done: 2, Inserted: 3, Unchanged: 1}, Calls: 2, Refused: 1, Doubt: "clocks differ"}
 		if err := a.store.NoteRun(t.Context(), id, noting, noted.Add(archive.NoteEvery)); err != nil {
 			t.Fatal(err)
 		}
 		const far = `
-			SELECT seen_at AT TIME ZONE 'UTC', windows_planned, windows_done, records_done, calls_done, refused_done
+			SELECT seen_at AT TIME ZONE 'UTC', windows_planned, windows_done, records_done, calls_done, refused_done, clocks
 			  FROM runs WHERE run_id = $1`
-		if diff := cmp.Diff([]string{`("2026-03-20 08:00:05",6,2,4,2,1)`}, a.Rows(far, id)); diff != "" {
+		if diff := cmp.Diff([]string{`("2026-03-20 08:00:05",6,2,4,2,1,"clocks differ")`}, a.Rows(far, id)); diff != "" {
 			t.Errorf("noted (-want +got):\n%s", diff)
 		}
 		if err := a.store.EndRun(t.Context(), id, summary, test.err, later); err != nil {
@@ -61,7 +61,7 @@ func TestRuns(t *testing.T) {
 		if diff := cmp.Diff([]string{"(" + test.want + ")"}, a.Rows(run, id)); diff != "" {
 			t.Errorf("ended with %v (-want +got):\n%s", test.err, diff)
 		}
-		if diff := cmp.Diff([]string{`("2026-03-20 09:00:00",6,5,15,4,0)`}, a.Rows(far, id)); diff != "" {
+		if diff := cmp.Diff([]string{`("2026-03-20 09:00:00",6,5,15,4,0,)`}, a.Rows(far, id)); diff != "" {
 			t.Errorf("how far it came in the end (-want +got):\n%s", diff)
 		}
 	}

@@ -40,12 +40,12 @@ type Store struct {
 	releases *gather[*claim]
 
 	runsMu   sync.Mutex
-	openRuns map[int64]bool // runs of this process that are under way
+	openRuns map[archive.RunID]*openRun
 }
 
 // New is a Store on the database. The caller closes the database.
 func New(db *pg.DB, days *days.Days) *Store {
-	s := &Store{db: db, pool: db.Pool, days: days, openRuns: make(map[int64]bool)}
+	s := &Store{db: db, pool: db.Pool, days: days, openRuns: make(map[archive.RunID]*openRun)}
 	s.writes, s.claims, s.releases = newWrites(s), newClaims(s), newReleases(s)
 	return s
 }

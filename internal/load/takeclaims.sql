@@ -4,7 +4,8 @@ UPDATE claims c
 	SELECT function_id
 	  FROM claims
 	 WHERE function_id = ANY (@functions)
-	   AND (expires_at < clock_timestamp()
+	   -- No claim lasts longer than @life: the server's clock was ahead.
+	   AND (expires_at NOT BETWEEN clock_timestamp() AND clock_timestamp() + 2 * @life::interval
 	        -- or its owner's session has ended
 	        OR NOT EXISTS (
 			SELECT FROM pg_locks l

@@ -52,7 +52,7 @@ func (c *claim) Work(ctx context.Context, o archive.Order, at time.Time) (w arch
 	}
 	w.Windows, err = pg.CollectBy(ctx, c.store.pool, utcHour, "due windows", selectWorkWindows, pg.Args{
 		"function": c.function.ID, "from": o.Range.From, "to": o.Range.To, "until": until(c.function),
-		"force": o.Force, "older": o.Older, "asked_again": !c.function.Gone.IsZero(), "waits_after": waitsAfter(o, at), "now": at,
+		"force": o.Force, "older": o.Older, "asked_again": !c.function.Gone.IsZero(), "waits_after": waitsAfter(o, at),
 	})
 	if err != nil {
 		return w, err
@@ -61,7 +61,7 @@ func (c *claim) Work(ctx context.Context, o archive.Order, at time.Time) (w arch
 		return w, err
 	}
 	w.Verify, err = pg.CollectBy(ctx, c.store.pool, utcHour, "windows to verify", selectUnverified, pg.Args{
-		"function": c.function.ID, "from": o.Range.From,
+		"function": c.function.ID, "from": o.Range.From, "to": o.Range.To, "now": at,
 		"due": at.Add(-o.VerifyAfter), "with": at.Add(-o.VerifyAfter / 2),
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"archiver/internal/archive"
@@ -84,11 +85,11 @@ func (r *run) keepLearned(ctx context.Context) error {
 			p.Expired -= ofThisRun
 			p.Complete += ofThisRun
 			first := r.Clock.Now().Sub(r.unprovenFrom) // since the end of the first window in doubt
-			for _, missed := range r.missedUnproven {
-				if missed <= age || missed <= age+archive.Hour && first <= age {
-					p.Missed--
-				}
-			}
+			all := len(r.missedUnproven)
+			r.missedUnproven = slices.DeleteFunc(r.missedUnproven, func(missed time.Duration) bool {
+				return missed <= age || missed <= age+archive.Hour && first <= age
+			})
+			p.Missed -= int64(all - len(r.missedUnproven))
 		})
 	}
 	return r.learned.keep(ctx, r.Store, r.Source.ID())

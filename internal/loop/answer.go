@@ -140,11 +140,40 @@ func (w *walker) decide(ctx context.Context, a *answer) error {
 	if a.end == endFailed || a.end == endUnusable {
 		return w.fail(ctx, a)
 	}
+	if err := w.countHeld(ctx, a); err != nil {
+		return err
+	}
 	outcome := w.outcome(*a)
 	if outcome.State == archive.StateShort {
 		w.notComplete(w.function.Function, a.span, a.err)
 	}
 	return w.keeper.commit(ctx, archive.Batch{Walk: archive.Walk{Span: a.span}, Outcome: outcome, At: w.Clock.Now()})
+}
+
+// lessThanHeld returns the windows of an answer of which the archive held more, when the
+// function was claimed, than the source gives now.
+func (w *walker) lessThanHeld(a *answer) (hours []time.Time) {
+	for hour := a.span.From; a.end == endWhole && a.byWindow != nil && hour.Before(a.span.To); hour = hour.Add(archive.Hour) {
+		if a.byWindow[hour] < w.begun[hour].Held {
+			hours = append(hours, hour)
+		}
+	}
+	return hours
+}
+
+// countHeld counts what the archive holds of these windows now that the answer is committed:
+// a record that has moved to another window is not forgotten.
+func (w *walker) countHeld(ctx context.Context, a *answer) error {
+	for _, hour := range w.lessThanHeld(a) {
+		c, err := w.claim.Count(ctx, archive.Span{From: hour, To: hour.Add(archive.Hour)}, false)
+		if err != nil {
+			return fmt.Errorf("count what is archived of %s %s: %w", w.function.Name, hour.Format(time.RFC3339), err)
+		}
+		b := w.begun[hour]
+		b.Held = min(b.Held, c.Records)
+		w.begun[hour] = b
+	}
+	return nil
 }
 
 // proveLeaves proves the counts of parts of a window that were believed before the source
@@ -276,14 +305,16 @@ func (w *walker) outcome(a answer) *archive.Outcome {
 		if !old && !less && !unproven {
 			continue
 		}
-		kept := seenAge - archive.Hour // the oldest record may start anywhere in its window
+		// The oldest record may start anywhere in its window. What this run takes does not count:
+		// what it has not seen may have been forgotten before it began.
+		kept, until := seenAge-archive.Hour, w.run.began
 		if old {
-			kept = w.SourceRetention
+			kept, until = w.SourceRetention, now
 		}
 		_, begun := w.begun[hour]
 		e := archive.Expired{
 			// By force, windows are read again that may have been complete.
-			Missed: (less || age-now.Sub(w.function.FirstSeen) < kept) && (begun || !w.order.Force), Unproven: unproven,
+			Missed: (less || age-until.Sub(w.function.FirstSeen) < kept) && (begun || !w.order.Force), Unproven: unproven,
 			Bare: hour.Add(archive.Hour).Before(w.order.ForgottenBefore),
 		}
 		if o.Expired == nil {

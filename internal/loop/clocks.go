@@ -19,9 +19,12 @@ func (c steadyClock) Now() time.Time { return c.began.Add(c.Clock.Now().Sub(c.be
 
 // Clocks reads the clocks of this machine, the store and the source. The source's clock is
 // that of its last answer.
-func (a *Archiver) Clocks(ctx context.Context) (archive.Clocks, error) { return a.clocks(ctx, a.Clock) }
+func (a *Archiver) Clocks(ctx context.Context) (archive.Clocks, error) {
+	return a.clocks(ctx, a.Clock, 0)
+}
 
-func (a *Archiver) clocks(ctx context.Context, own archive.Clock) (c archive.Clocks, err error) {
+// clocks reads the clocks. An answer of the source up to the given number is left out.
+func (a *Archiver) clocks(ctx context.Context, own archive.Clock, old int64) (c archive.Clocks, err error) {
 	var ahead time.Duration
 	if a.StoreAhead != nil {
 		if ahead, err = a.StoreAhead(ctx, own); err != nil {
@@ -33,35 +36,60 @@ func (a *Archiver) clocks(ctx context.Context, own archive.Clock) (c archive.Clo
 		c.Database = c.Own.Add(ahead)
 	}
 	if source, ok := a.Source.(archive.ClockedSource); ok && !a.IgnoreClocks {
-		if ahead, known := source.Ahead(); known {
+		if ahead, answer := source.Ahead(); answer > old {
 			c.Source = c.Own.Add(ahead)
 		}
 	}
 	return c, nil
 }
 
-// compareClocks compares the clocks after the source's first answer, before the run has
-// changed anything but its own row. A window has ended only when the slowest clock says so.
+// lastDated returns the number of the source's last answer that says what time it is.
+func (a *Archiver) lastDated() (answer int64) {
+	if source, ok := a.Source.(archive.ClockedSource); ok {
+		_, answer = source.Ahead()
+	}
+	return answer
+}
+
+// soon is how long a run waits for the slowest clock to say that an hour has ended: clocks
+// that are set over a network differ by less. Without the wait, such a difference would put
+// the hour off until the next run.
+const soon = 10 * time.Second
+
+// compareClocks compares the clocks once, after the source's first answer, before the run has
+// changed anything but its own row. Then it sets right what a run with a wrong clock has left. A window has ended only when the slowest clock says so.
 func (r *run) compareClocks(ctx context.Context, summary *archive.Summary) error {
-	c, err := r.clocks(ctx, r.wall)
+	if r.compared {
+		return nil
+	}
+	c, err := r.clocks(ctx, r.wall, r.dated)
 	if err != nil {
 		return err
 	}
 	// If the machine's clock was set back since the run began, the run's clock is still wrong.
 	c.Own = latest(c.Own, r.Clock.Now())
+	summary.Apart = c.Apart()
 	if err := c.Check(r.Settle); err != nil {
 		return err
 	}
-	if c.Doubtful(r.Settle) {
+	r.mu.Lock()
+	r.compared, r.doubt = true, c.Doubt(r.Settle)
+	r.mu.Unlock()
+	if summary.Doubt = r.doubt; r.doubt != "" {
 		r.Log.Warn("clocks differ by more than half of settle", "seconds", c.Apart().Seconds(), "clocks", c.String())
 	}
-	due := archive.DueBefore(c.Slowest(), r.Settle)
-	if !r.order.Range.To.After(due) {
-		return nil
+	if err := r.Store.SetRight(ctx, r.Source.ID(), c.Fastest()); err != nil {
+		return err
 	}
-	r.order.Range.To = due
-	if due.Before(r.order.Range.From) {
-		r.order.Range.From = due
+	switch late := r.order.Range.To.Add(r.Settle).Sub(c.Slowest()); {
+	case late <= 0:
+		return nil
+	case late <= soon:
+		return r.Clock.Sleep(ctx, late)
+	}
+	r.order.Range.To = archive.DueBefore(c.Slowest(), r.Settle)
+	if r.order.Range.To.Before(r.order.Range.From) {
+		r.order.Range.From = r.order.Range.To
 	}
 	// The range of run and once is what is due. A range that somebody asked for stays.
 	if r.order.Older {

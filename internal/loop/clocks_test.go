@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"strings"
 	"testing"
@@ -11,13 +12,29 @@ import (
 	"archiver/internal/archive"
 )
 
-// A timedSource says how far its clock is ahead.
+// A timedSource says how far its clock is ahead, by its answers to lists of functions.
 type timedSource struct {
 	archive.Source
-	ahead time.Duration
+	ahead  time.Duration
+	answer int64
+	away   error // instead of an answer
+	empty  bool  // its list has no page
 }
 
-func (s timedSource) Ahead() (time.Duration, bool) { return s.ahead, true }
+func (s *timedSource) Ahead() (time.Duration, int64) { return s.ahead, s.answer }
+
+func (s *timedSource) Functions(ctx context.Context) iter.Seq2[[]archive.Function, error] {
+	return func(yield func([]archive.Function, error) bool) {
+		if s.away != nil {
+			yield(nil, s.away)
+			return
+		}
+		if s.answer++; s.empty {
+			return
+		}
+		s.Source.Functions(ctx)(yield)
+	}
+}
 
 // The clocks of this machine, the database and the source differ. An hour that has not
 // ended by the slowest of them is not read, and if they differ by more than settle, none is.
@@ -42,6 +59,7 @@ func TestClocksDiffer(t *testing.T) {
 		"database wrong":         {database: -11 * time.Minute, settle: 10 * time.Minute, wrong: true},
 		"on either side":         {source: -6 * time.Minute, database: 6 * time.Minute, settle: 10 * time.Minute, wrong: true},
 		"at least two minutes":   {source: -90 * time.Second, settle: 0, warns: true, last: complete},
+		"with settle 0":          {source: -2 * time.Second, settle: 0, last: complete},
 		"more than two minutes":  {source: -121 * time.Second, settle: 0, wrong: true},
 		"the clock jumps":        {settle: 10 * time.Minute, jump: true, last: complete},
 	} {
@@ -56,7 +74,7 @@ func TestClocksDiffer(t *testing.T) {
 			var log strings.Builder
 			a := w.archiver()
 			a.Settle, a.IgnoreClocks, a.Log = test.settle, test.ignore, slog.New(slog.NewTextHandler(&log, nil))
-			a.Source = timedSource{a.Source, test.source}
+			a.Source = &timedSource{Source: a.Source, ahead: test.source}
 			a.StoreAhead = func(context.Context, archive.Clock) (time.Duration, error) { return test.database, nil }
 			asked := span(28, 30)
 			summary, err := a.Archive(t.Context(), archive.Order{AskedBy: "once", Older: true, Range: asked}, new(archive.Progress))
@@ -67,6 +85,9 @@ func TestClocksDiffer(t *testing.T) {
 				var differ *archive.ClockError
 				if !errors.As(err, &differ) || !strings.Contains(err.Error(), "this machine 2026-03-15T06:12:00Z, the database 2026-03-15T0") {
 					t.Errorf("the run ended with %v", err)
+				}
+				if hint := strings.Contains(err.Error(), "--ignore-clocks"); hint != (test.database.Abs() < 10*time.Minute) {
+					t.Errorf("%v names --ignore-clocks: %v", err, hint)
 				}
 				if len(w.source.asked()) != 0 || len(w.db.functions) != 0 || archive.RunOutcome(w.db.runs[0].err) != "failed" {
 					t.Errorf("%d pages were asked for, %d functions are kept, the run is noted as %v", len(w.source.asked()), len(w.db.functions), w.db.runs[0].err)
@@ -85,4 +106,71 @@ func TestClocksDiffer(t *testing.T) {
 			w.states(alpha, span(28, 32), complete, test.last, "", "")
 		})
 	}
+}
+
+// The slowest clock is seconds behind when the hour ends: the run waits for it.
+func TestHourEndsSoon(t *testing.T) {
+	t.Parallel()
+	for behind, want := range map[time.Duration]time.Duration{0: 0, time.Millisecond: time.Millisecond, 3 * time.Second: 3 * time.Second} {
+		w := newWorld(t, 10, alpha)
+		w.source.records[alpha.URN] = many("a", hour(28), 30)
+		w.clock.Advance(10 * time.Minute)
+		began := w.clock.Now()
+		a := w.archiver()
+		a.Clock, a.Settle = hasty{w.clock}, 10*time.Minute
+		a.StoreAhead = func(context.Context, archive.Clock) (time.Duration, error) { return -behind, nil }
+		if summary, err := a.Archive(t.Context(), archive.Order{Older: true, Range: span(28, 30)}, new(archive.Progress)); err != nil || summary.Range != span(28, 30) {
+			t.Errorf("%s behind: %s is read, %v", behind, summary.Range, err)
+		}
+		w.states(alpha, span(28, 30), archive.StateComplete, archive.StateComplete)
+		if waited := w.clock.Now().Sub(began); waited != want {
+			t.Errorf("%s behind: the run waits for %s", behind, waited)
+		}
+	}
+}
+
+// An answer of an earlier run says nothing of the source's clock now, and a run whose clocks
+// differ proves no window.
+func TestClocksOfThisRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha)
+	w.source.records[alpha.URN] = many("a", hour(28), 30)
+	w.clock.Advance(12 * time.Minute)
+	source := &timedSource{Source: w.archiver().Source, ahead: 3 * time.Hour, answer: 7}
+	run := func() (archive.Summary, error) {
+		a := w.archiver()
+		a.Settle, a.Source = 10*time.Minute, source
+		return a.Archive(t.Context(), archive.Order{Older: true, Range: span(28, 30)}, new(archive.Progress))
+	}
+	source.away = errServer
+	if summary, err := run(); !errors.Is(err, errServer) || summary.Apart != 0 {
+		t.Errorf("without an answer, the run ends with %v, %s", err, summary.Apart)
+	}
+	var differ *archive.ClockError
+	source.away, source.empty = nil, true
+	if _, err := run(); !errors.As(err, &differ) {
+		t.Errorf("with an empty list, the run ends with %v", err)
+	}
+	source.empty, source.ahead = false, -3*time.Minute
+	if summary, err := run(); err != nil || summary.Doubt != "" || summary.Apart != 3*time.Minute {
+		t.Errorf("the run ends with %v, %q", err, summary.Doubt)
+	}
+	source.ahead = -6 * time.Minute
+	if summary, err := run(); err != nil || !strings.HasPrefix(summary.Doubt, "clocks differ by 6m0s, more than half of --settle") {
+		t.Errorf("the run ends with %v, %q", err, summary.Doubt)
+	}
+	source.ahead = 3 * time.Hour
+	w.db.mu.Lock()
+	w.db.learned = []archive.Learned{{What: archive.LearnedAge, Value: int64(1000 * time.Hour / time.Second), At: w.clock.Now()}}
+	w.db.windows[1][hour(2)] = windowRow{state: archive.StateExpired, expired: archive.Expired{Unproven: true}}
+	w.db.mu.Unlock()
+	if _, err := run(); !errors.As(err, &differ) {
+		t.Errorf("the run ends with %v", err)
+	}
+	w.states(alpha, span(2, 3), archive.StateExpired)
+	source.ahead = 0
+	if _, err := run(); err != nil {
+		t.Error(err)
+	}
+	w.states(alpha, span(2, 3), archive.StateComplete)
 }

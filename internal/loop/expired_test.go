@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -92,6 +93,24 @@ func TestUnproven(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.states(alpha, archive.Span{From: day(4), To: day(10)}, archive.StateComplete)
+}
+
+// However long a source takes to answer, the first hour of a function that is new to the
+// archive was not missed.
+func TestUnprovenBySlowSource(t *testing.T) {
+	t.Parallel()
+	w, a := expiry(t)
+	w.source.records[alpha.URN] = []element{settled("a", day(5).Add(time.Minute))}
+	w.source.before = func(context.Context, ask) error {
+		w.clock.Advance(5 * time.Minute)
+		return nil
+	}
+	order := archive.Order{Range: archive.Span{From: day(4), To: day(10)}}
+	if summary, err := a.Archive(t.Context(), order, new(archive.Progress)); err != nil {
+		t.Fatalf("%v, %+v", err, summary.Totals)
+	}
+	w.all()
+	w.expired(alpha, day(5), archive.Expired{Unproven: true})
 }
 
 // Quiet hours are complete if the source has an older record: it is asked for one.

@@ -65,7 +65,13 @@ func (c *fakeClaim) Work(ctx context.Context, o archive.Order, _ time.Time) (wor
 		}
 		for hour, w := range c.store.windows[c.function.ID] {
 			if w.state == archive.StateFailed || w.state == archive.StateShort || w.state == archive.StatePartial {
-				b := archive.Begun{Window: hour, Held: max(0, w.count), Counted: max(0, w.count), Refused: w.refusal.Smallest}
+				b := archive.Begun{Window: hour, Counted: max(0, w.count), Refused: w.refusal.Smallest}
+				for _, r := range c.store.rows {
+					if r.function == c.function.ID && !r.Start.IsZero() && archive.WindowOf(r.Start).Equal(hour) {
+						b.Held++
+					}
+				}
+				b.Held = max(b.Held, b.Counted)
 				work.Begun = append(work.Begun, b)
 			}
 		}

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -56,6 +57,15 @@ func (s *fakeStore) EndList(_ context.Context, _ archive.SourceID, e *archive.Li
 		if e == nil && f.lastSeen.Before(at) && f.Missing.IsZero() {
 			f.Missing = at
 		}
+	}
+	return nil
+}
+
+func (s *fakeStore) SetRight(_ context.Context, _ archive.SourceID, now time.Time) error {
+	s.database.mu.Lock()
+	defer s.database.mu.Unlock()
+	for _, windows := range s.windows {
+		maps.DeleteFunc(windows, func(hour time.Time, _ windowRow) bool { return hour.Add(archive.Hour).After(now) })
 	}
 	return nil
 }

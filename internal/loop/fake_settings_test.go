@@ -16,6 +16,9 @@ const (
 )
 
 func (db *database) settingsDue(id int32, at time.Time) bool {
+	if int(id) > len(db.functions) {
+		return false // a standby does not know the function
+	}
 	return at.Sub(db.functions[id-1].settingsAsked).Abs() >= archive.SettingsEvery
 }
 

@@ -289,6 +289,9 @@ func (s *fakeStore) Due(ctx context.Context, functions []archive.Known, o archiv
 func (s *fakeStore) Claim(ctx context.Context, function archive.Known) (archive.Claim, error) {
 	c := &fakeClaim{store: s, function: function}
 	err := s.do(ctx, opClaim, func() error {
+		if int(function.ID) > len(s.functions) {
+			return errors.New("the function is not known") // to a standby
+		}
 		held := s.claims[function.ID]
 		if held == nil {
 			held = &claimRow{}

@@ -33,7 +33,7 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 		r.renew(ctx, claim, cancel)
 	}()
 	slots := newFunctionSlots(r.slots)
-	keeper := newKeeper(commits, claim, t.Function, r.progress, r.patience, slots, cancel)
+	keeper := newKeeper(commits, claim, t.Known, r.progress, r.patience, slots, cancel)
 	defer func() {
 		if closed := keeper.close(); closed != nil && err == nil {
 			err = closed

@@ -18,7 +18,7 @@ const maxBatch = 5_000
 // A crash leaves all records up to some page, and the checkpoint after that page.
 type keeper struct {
 	claim    archive.Claim
-	function archive.Function
+	function archive.Known
 	progress *archive.Progress
 	patience *storePatience
 	slots    *functionSlots
@@ -37,7 +37,7 @@ type step struct {
 
 // newKeeper starts a keeper. ctx must outlive the reading of pages. After an error the
 // keeper calls failed once, and commits nothing more.
-func newKeeper(ctx context.Context, claim archive.Claim, f archive.Function, p *archive.Progress, waits *storePatience, slots *functionSlots, failed func(error)) *keeper {
+func newKeeper(ctx context.Context, claim archive.Claim, f archive.Known, p *archive.Progress, waits *storePatience, slots *functionSlots, failed func(error)) *keeper {
 	k := &keeper{
 		claim: claim, function: f, progress: p, patience: waits, slots: slots,
 		steps: make(chan step, slots.count()),
@@ -104,6 +104,7 @@ func (k *keeper) commit(ctx context.Context, b archive.Batch) error {
 	b.Invocations = archive.Distinct(b.Invocations)
 	kept, err := k.claim.Commit(ctx, b)
 	for err != nil {
+		k.patience.fail(k.function.ID)
 		// A lost commit may have been made: it is not made twice under this claim.
 		if k.patience.Store.Trouble(err) == archive.TroubleRefused {
 			err = k.patience.wait(ctx, err)
@@ -113,7 +114,7 @@ func (k *keeper) commit(ctx context.Context, b archive.Batch) error {
 		}
 		kept, err = k.claim.Commit(ctx, b)
 	}
-	k.patience.succeeded()
+	k.patience.succeed(k.function.ID)
 	k.progress.Update(func(t *archive.Totals) {
 		t.Kept(kept)
 		if b.Outcome != nil {

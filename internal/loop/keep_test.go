@@ -43,7 +43,7 @@ func TestPagesAreKeptTogether(t *testing.T) {
 	t.Parallel()
 	slots := newFunctionSlots(newPageSlots(16))
 	claim := &slowClaim{begun: make(chan struct{}, 10), goOn: make(chan struct{})}
-	k := newKeeper(t.Context(), claim, alpha, new(archive.Progress), &storePatience{Archiver: &Archiver{Store: new(fakeStore)}}, slots, func(error) {})
+	k := newKeeper(t.Context(), claim, archive.Known{Function: alpha}, new(archive.Progress), newStorePatience(&Archiver{Store: new(fakeStore)}), slots, func(error) {})
 	var large []string
 	for i := range maxBatch {
 		large = append(large, fmt.Sprint("large ", i))
@@ -95,7 +95,7 @@ func TestKeepFails(t *testing.T) {
 	claim := &slowClaim{begun: make(chan struct{}, 10), goOn: make(chan struct{}), err: errDisk}
 	close(claim.goOn)
 	var failed error
-	k := newKeeper(t.Context(), claim, alpha, new(archive.Progress), &storePatience{Archiver: &Archiver{Store: new(fakeStore)}}, slots, func(err error) { failed = err })
+	k := newKeeper(t.Context(), claim, archive.Known{Function: alpha}, new(archive.Progress), newStorePatience(&Archiver{Store: new(fakeStore)}), slots, func(err error) { failed = err })
 	for range 3 {
 		if err := slots.take(t.Context()); err != nil {
 			t.Fatal(err)

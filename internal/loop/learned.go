@@ -3,6 +3,8 @@ package loop
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +23,7 @@ type learned struct {
 	counts  map[countKey]archive.Learned
 	parts   map[countKey]archive.Span    // counts that functions gave for parts of spans, in this run
 	changed map[countKey]archive.Learned // not in the store yet
+	kept    map[countKey]archive.Learned // in this run
 }
 
 // A countKey is a count that a function gave. For lessons about the whole source,
@@ -35,6 +38,7 @@ func newLearned(known []archive.Learned) *learned {
 	l := &learned{
 		values: make(map[archive.Lesson]int64), counts: make(map[countKey]archive.Learned),
 		parts: make(map[countKey]archive.Span), changed: make(map[countKey]archive.Learned),
+		kept: make(map[countKey]archive.Learned),
 	}
 	for _, k := range known {
 		if k.What == archive.LearnedCount {
@@ -152,10 +156,8 @@ func (l *learned) age() time.Duration { return max(believedAge, l.seconds(archiv
 // keep writes to the store what was learned since the last time.
 func (l *learned) keep(ctx context.Context, store archive.Store, source archive.SourceID) error {
 	l.mu.Lock()
-	changed := make([]archive.Learned, 0, len(l.changed))
-	for _, c := range l.changed {
-		changed = append(changed, c)
-	}
+	changed := slices.Collect(maps.Values(l.changed))
+	maps.Copy(l.kept, l.changed)
 	clear(l.changed)
 	l.mu.Unlock()
 	if len(changed) == 0 {
@@ -165,4 +167,19 @@ func (l *learned) keep(ctx context.Context, store archive.Store, source archive.
 		return fmt.Errorf("keep what was learned of the source: %w", err)
 	}
 	return nil
+}
+
+// again learns what an earlier round of the run has learned: the store may have lost it.
+func (l *learned) again(earlier *learned) {
+	if earlier == nil {
+		return
+	}
+	maps.Copy(earlier.kept, earlier.changed)
+	for key, lesson := range earlier.kept {
+		if l.changed[key] = lesson; key.what == archive.LearnedCount {
+			l.counts[key] = lesson
+		} else {
+			l.values[key.what] = lesson.Value
+		}
+	}
 }

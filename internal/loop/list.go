@@ -24,14 +24,10 @@ func (r *run) listFunctions(ctx context.Context, summary *archive.Summary) ([]ar
 		functions = append(functions, known...)
 		return nil
 	}
-	compared := false
 	for page, err := range r.Source.Functions(ctx) {
 		// An answer that is a refusal tells the time as well.
-		if !compared {
-			if err := r.compareClocks(ctx, summary); err != nil {
-				return nil, err
-			}
-			compared = true
+		if err := r.compareClocks(ctx, summary); err != nil {
+			return nil, err
 		}
 		var short *archive.ListError
 		switch {
@@ -54,6 +50,9 @@ func (r *run) listFunctions(ctx context.Context, summary *archive.Summary) ([]ar
 		default:
 			return nil, fmt.Errorf("list functions: %w", err)
 		}
+	}
+	if err := r.compareClocks(ctx, summary); err != nil { // the list has no page
+		return nil, err
 	}
 	// Before the end of the list: a function that is named is not missing from it.
 	if err := see(r.unlisted(functions)); err != nil {

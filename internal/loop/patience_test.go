@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,10 +111,12 @@ func (db *database) remember() (back func()) {
 	defer db.mu.Unlock()
 	rows, rejected := maps.Clone(db.rows), maps.Clone(db.rejected)
 	windows, walks := cloned(db.windows), cloned(db.walks)
+	learned, functions := slices.Clone(db.learned), len(db.functions)
 	return func() {
 		db.mu.Lock()
 		defer db.mu.Unlock()
 		db.rows, db.rejected, db.windows, db.walks = rows, rejected, windows, walks
+		db.learned, db.functions = learned, db.functions[:functions]
 		for _, c := range db.claims {
 			*c = claimRow{}
 		}
@@ -152,5 +156,63 @@ func TestRefusedCommits(t *testing.T) {
 	_, err := w.patient(archive.Order{Range: span(4, 8)})
 	if !errors.Is(err, errDiskFull) || !strings.Contains(err.Error(), "in trouble for 1m0s") {
 		t.Errorf("the run ends with %v", err)
+	}
+}
+
+// What every round of a run proves is counted once.
+func TestProvedInEveryRound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, alpha)
+	r := &run{
+		Archiver: w.archiver(), progress: new(archive.Progress), unprovenFrom: w.clock.Now().Add(-99 * archive.Hour),
+		missedUnproven: []time.Duration{100 * archive.Hour, 200 * archive.Hour},
+		learned:        newLearned([]archive.Learned{{What: archive.LearnedAge, Value: int64(150 * archive.Hour / time.Second)}}),
+	}
+	r.progress.Update(func(p *archive.Totals) { p.Missed = 2 })
+	for range 3 {
+		if err := r.keepLearned(t.Context()); err != nil || r.progress.Totals().Missed != 1 {
+			t.Errorf("%d windows are missed, want 1; %v", r.progress.Totals().Missed, err)
+		}
+	}
+}
+
+// A trouble that stays ends the run when the patience is over, although other commits
+// succeed, and however long each round of the run takes.
+func TestTroubleThatStays(t *testing.T) {
+	t.Parallel()
+	for name, trouble := range map[string]struct {
+		err   error
+		op    string
+		order archive.Order
+	}{
+		"commits of one function":      {errDiskFull, opCommit, archive.Order{}},
+		"lost commits of one function": {errAway, opCommit, archive.Order{}},
+		"the end of each round":        {errAway, opServer, archive.Order{}},
+		"by force":                     {errAway, opServer, archive.Order{Force: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 3, alpha, beta)
+			w.source.records[alpha.URN] = many("a", hour(2), 9)
+			w.source.records[beta.URN] = many("b", hour(2), 90)
+			var rounds atomic.Int32
+			w.store.before = func(ctx context.Context, op string, nth int) error {
+				if op == opSee && rounds.Add(1) > 0 {
+					w.clock.Advance(2 * troubleLeft)
+				}
+				if op == trouble.op && of(ctx).URN != beta.URN && (op != opServer || nth%2 == 0) {
+					return trouble.err
+				}
+				return nil
+			}
+			trouble.order.Range = span(0, 8)
+			began := w.clock.Now()
+			if _, err := w.patient(trouble.order); !errors.Is(err, trouble.err) {
+				t.Fatalf("the run ends with %v", err)
+			}
+			if took := w.clock.Now().Sub(began); took > time.Hour || rounds.Load() > 5 {
+				t.Errorf("the run took %s in %d rounds", took, rounds.Load())
+			}
+		})
 	}
 }

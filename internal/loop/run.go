@@ -50,6 +50,8 @@ type Archiver struct {
 type run struct {
 	*Archiver
 	wall             archive.Clock // which may jump; Clock does not
+	dated            int64         // the source's last dated answer before this run asked
+	compared         bool          // the clocks were compared since, and agree
 	order            archive.Order
 	began            time.Time
 	progress         *archive.Progress
@@ -60,11 +62,16 @@ type run struct {
 	traits           archive.Traits
 	offsets          archive.Offsets // nil if the source's cursors are not offsets
 	learned          *learned
+	roundFrom        int64 // what the run had reached when this round began
+	longestRound     int64 // the most that a round before has reached, if each reaches the same
+	functionsBefore  int64 // the most functions and windows due in a round before
+	windowsBefore    int64
 	newestOnly       bool        // only the newest due hour of each function is read now
 	listDenied       bool        // the list of functions
 	accepting        atomic.Bool // the source has answered about some function in this run
 
 	mu              sync.Mutex
+	doubt           string                   // that the clocks differ somewhat
 	planned         map[int32]bool           // functions whose windows are planned
 	decided         map[int32][]archive.Span // by function: what this run has read, or tried to
 	narrowed        map[int32]int            // by function: calls made to narrow questions
@@ -102,7 +109,7 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 		o.ForgottenBefore = archive.WindowOf(began.Add(-a.SourceRetention))
 	}
 	o.Source.ID, o.Source.Name, o.Source.Retention = a.Source.ID(), a.Name, a.SourceRetention
-	waits := &storePatience{Archiver: a}
+	waits := newStorePatience(a)
 	var id archive.RunID
 	err := waits.until(ctx, func() (err error) {
 		id, err = a.Store.BeginRun(ctx, o, began)
@@ -119,11 +126,13 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]archive.State), held: make(map[int32]bool), deniedFunctions: make(map[int32]bool), done: make(map[int32]bool), zoned: make(map[int32]bool),
 	}
 	r.offsets, _ = a.Source.(archive.Offsets)
+	waits.run = r
 	stopNotes := r.noteProgress(ctx, id, before)
 	err = r.readPatiently(ctx, &summary)
 	stopNotes()
 	after := a.Source.Stats()
 	summary.Totals, summary.Failures = p.Totals(), r.failures
+	summary.Functions, summary.Windows = max(summary.Functions, r.functionsBefore), max(summary.Windows, r.windowsBefore)
 	summary.Differences, summary.Unrepaired = r.differences, o.Compare && !o.Repair
 	summary.Calls, summary.Refused = after.Calls-before.Calls, after.Refused-before.Refused
 	switch cause := context.Cause(ctx); {
@@ -160,21 +169,30 @@ func (r *run) noteProgress(ctx context.Context, id archive.RunID, before archive
 		for r.Clock.Sleep(ctx, archive.NoteEvery) == nil {
 			now := r.Source.Stats()
 			_ = r.Store.NoteRun(ctx, id, archive.Noted{
-				Totals: r.progress.Totals(), Calls: now.Calls - before.Calls, Refused: now.Refused - before.Refused,
+				Totals: r.progress.Totals(), Calls: now.Calls - before.Calls, Refused: now.Refused - before.Refused, Doubt: r.doubted(),
 			}, r.Clock.Now())
 		}
 	}()
 	return func() { cancel(); <-ended }
 }
 
+func (r *run) doubted() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.doubt
+}
+
 // read reads everything that is due: first the newest hour of every function, then what
 // the source will forget first.
 func (r *run) read(ctx context.Context, summary *archive.Summary) error {
+	r.dated, r.compared = r.lastDated(), false
 	known, err := r.Store.Learned(ctx, r.Source.ID(), r.began.Add(-archive.LearnedLife))
-	r.learned = newLearned(known)
 	if err != nil {
 		return fmt.Errorf("look up what was learned of the source: %w", err)
 	}
+	earlier := r.learned
+	r.learned = newLearned(known)
+	r.learned.again(earlier)
 	pacer, paced := r.Source.(archive.Pacer)
 	if paced {
 		pacer.StartPace(r.learned.value(archive.LearnedRate))

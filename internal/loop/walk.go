@@ -221,7 +221,7 @@ func (w *walker) took(q question, at position, t, before *tally, final bool, pag
 		if a = w.judge(q, t, before, final); a.end == endUnproven && !q.byPages && t.pages == 1 {
 			a, at = w.provePage(q, a, at, t, page)
 		}
-		if a.end == endWhole && q.decides() {
+		if a.end == endWhole && q.decides() && len(w.lessThanHeld(&a)) == 0 {
 			batch.Outcome = w.outcome(a)
 			a.decided = true
 		}

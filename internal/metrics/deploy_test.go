@@ -19,6 +19,7 @@ func everything(t *testing.T) (names []string, words map[string][]string) {
 	t.Helper()
 	m := New("test")
 	m.Begin("functiongraph", extract.Outcomes, time.Hour, time.Hour)
+	m.Clocks("functiongraph", 0)
 	m.Watch(&fakeReader{overview: read.Overview{LastSuccess: &noon, Providers: []read.ProviderOverview{{
 		Provider: "functiongraph", OldestIncomplete: &noon, OldestDue: &noon, OldestInFlight: &noon,
 	}}}}, clocktest.New(noon), quiet)

@@ -31,6 +31,7 @@ type Metrics struct {
 	commitFailures   *prometheus.CounterVec
 	runs             *prometheus.CounterVec
 	running          *prometheus.GaugeVec
+	clocksApart      *prometheus.GaugeVec
 	lookback         *prometheus.GaugeVec
 	retention        *prometheus.GaugeVec
 	shortest         map[string]durations     // of each provider's sources
@@ -79,6 +80,10 @@ func New(release string) *Metrics {
 			Name: "archiver_runs_in_progress",
 			Help: "Running runs of this process.",
 		}, []string{"provider"}),
+		clocksApart: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "archiver_clocks_apart_seconds",
+			Help: "By how much the clocks of the machine, the database and the source differed in the last pass.",
+		}, []string{"provider"}),
 		lookback: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "archiver_lookback_seconds",
 			Help: "How far back windows are due (--lookback). With several sources of a provider: the shortest.",
@@ -95,7 +100,7 @@ func New(release string) *Metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(
-		m.records, m.calls, m.callSeconds, m.commitSeconds, m.commitFailures, m.runs, m.running, m.lookback, m.retention, build,
+		m.records, m.calls, m.callSeconds, m.commitSeconds, m.commitFailures, m.runs, m.running, m.clocksApart, m.lookback, m.retention, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -152,6 +157,11 @@ func (m *Metrics) Run(provider string) (ended func(error)) {
 		m.running.WithLabelValues(provider).Dec()
 		m.runs.WithLabelValues(provider, archive.RunOutcome(err)).Inc()
 	}
+}
+
+// Clocks notes by how much the clocks differed in a pass of a provider.
+func (m *Metrics) Clocks(provider string, apart time.Duration) {
+	m.clocksApart.WithLabelValues(provider).Set(apart.Seconds())
 }
 
 // NotOpened counts a failed run of a source that could not be opened. Such a

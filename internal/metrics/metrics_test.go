@@ -139,6 +139,7 @@ archiver_runs_in_progress{provider="functiongraph"} `+want+"\n", "archiver_runs_
 		ended(err)
 		running("0")
 	}
+	m.Clocks("functiongraph", 6*time.Minute)
 	compare(t, m, `
 # HELP archiver_runs_total Finished runs, by outcome: complete, incomplete, interrupted or failed, as in the table runs.
 # TYPE archiver_runs_total counter
@@ -146,13 +147,16 @@ archiver_runs_total{outcome="complete",provider="functiongraph"} 2
 archiver_runs_total{outcome="failed",provider="functiongraph"} 1
 archiver_runs_total{outcome="incomplete",provider="functiongraph"} 1
 archiver_runs_total{outcome="interrupted",provider="functiongraph"} 1
+# HELP archiver_clocks_apart_seconds By how much the clocks of the machine, the database and the source differed in the last pass.
+# TYPE archiver_clocks_apart_seconds gauge
+archiver_clocks_apart_seconds{provider="functiongraph"} 360
 # HELP archiver_lookback_seconds How far back windows are due (--lookback). With several sources of a provider: the shortest.
 # TYPE archiver_lookback_seconds gauge
 archiver_lookback_seconds{provider="functiongraph"} 86400
 # HELP archiver_source_retention_seconds How long the source keeps records (--source-retention). With several sources of a provider: the shortest.
 # TYPE archiver_source_retention_seconds gauge
 archiver_source_retention_seconds{provider="functiongraph"} 172800
-`, "archiver_runs_total", "archiver_lookback_seconds", "archiver_source_retention_seconds")
+`, "archiver_runs_total", "archiver_clocks_apart_seconds", "archiver_lookback_seconds", "archiver_source_retention_seconds")
 }
 
 // A fakeReader counts the queries.
@@ -164,7 +168,7 @@ type fakeReader struct {
 	err      error
 }
 
-func (r *fakeReader) Overview(ctx context.Context, since map[string]time.Time) (read.Overview, error) {
+func (r *fakeReader) Overview(ctx context.Context, now time.Time, since map[string]time.Time) (read.Overview, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++

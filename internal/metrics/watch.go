@@ -23,7 +23,7 @@ const (
 
 // A Reader reads the overview of the archive.
 type Reader interface {
-	Overview(ctx context.Context, since map[string]time.Time) (read.Overview, error)
+	Overview(ctx context.Context, now time.Time, since map[string]time.Time) (read.Overview, error)
 	Size(ctx context.Context, now time.Time) (read.Size, error)
 }
 
@@ -156,7 +156,7 @@ func (c *overviewCollector) read() (read.Overview, read.Size, error) {
 		for provider, retention := range c.longestRetention {
 			since[provider] = now.Add(-retention)
 		}
-		c.overview, c.err = c.reader.Overview(ctx, since)
+		c.overview, c.err = c.reader.Overview(ctx, now, since)
 		if c.err == nil {
 			c.size, c.err = c.reader.Size(ctx, now)
 		}

@@ -243,19 +243,23 @@ func TestRunningAndDeadRuns(t *testing.T) {
 	for range 2 * maxRuns {
 		a.run("run", at(1, 0), time.Second, "")
 	}
+	a.exec(`UPDATE runs SET clocks = 'clocks differ by 6m0s'`)
 	m, err := a.page.model(t.Context(), request{page: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []runningRun{{
 		Title: "backfill of 5 Mar 2026 00:00 to 6 Mar 2026 00:00", Done: 100, Due: 400, Share: "25 %",
-		Details: "began 10 min ago · 100 of 400 windows · 60,000 records · 130 calls · 100 records a second · about 30 min left",
+		Details: "began 10 min ago · clocks differ by 6m0s · 100 of 400 windows · 60,000 records · 130 calls · 100 records a second · about 30 min left",
 	}}
 	if diff := cmp.Diff(want, m.Running); diff != "" {
 		t.Errorf("running (-want +got):\n%s", diff)
 	}
 	if len(m.Runs) != maxRuns {
 		t.Errorf("%d runs are shown, want %d", len(m.Runs), maxRuns)
+	}
+	if r := m.Runs[0]; r.Outcome != "complete" || r.Class != "wait" || r.Error != "clocks differ by 6m0s" {
+		t.Errorf("the last run is %+v", r)
 	}
 	a.exec(`DELETE FROM runs WHERE asked_by = 'run'`)
 	if m, err = a.page.model(t.Context(), request{page: 1}); err != nil || len(m.Runs) != 1 || m.Runs[0].Outcome != "died" {

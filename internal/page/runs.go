@@ -36,7 +36,7 @@ func (l *loader) lastRuns(ctx context.Context, n int) (running, finished []*read
 // isRunning reports whether a run is under way: its process has written its
 // progress recently.
 func (l *loader) isRunning(r *read.Run) bool {
-	return r.Outcome == "running" && r.Seen != nil && l.now.Sub(*r.Seen) < archive.DeadAfter
+	return r.Outcome == "running" && r.Seen != nil && l.now.Sub(*r.Seen).Abs() < archive.DeadAfter
 }
 
 // runTitle describes what a run was asked for.
@@ -48,6 +48,9 @@ func (l *loader) runningRun(r *read.Run) runningRun {
 	run := runningRun{Title: runTitle(r), Done: valueOrZero(r.WindowsDone), Due: valueOrZero(r.WindowsPlanned)}
 	took := r.Seen.Sub(r.Started)
 	parts := []string{"began " + ago(r.Started, l.now)}
+	if r.Clocks != nil {
+		parts = append(parts, *r.Clocks)
+	}
 	if run.Due == 0 {
 		return runningRun{Title: run.Title, Details: strings.Join(append(parts, "finding the hours that are due"), " · ")}
 	}
@@ -78,7 +81,9 @@ func (l *loader) finishedRun(r *read.Run) runRow {
 	}
 	switch r.Outcome {
 	case "complete":
-		row.Class = "good"
+		if row.Class = "good"; r.Clocks != nil {
+			row.Class = "wait"
+		}
 	case "interrupted":
 		row.Class = "wait"
 	case "running":
@@ -86,9 +91,13 @@ func (l *loader) finishedRun(r *read.Run) runRow {
 	default:
 		row.Class = "bad"
 	}
-	if r.Error != nil {
-		row.Error = *r.Error
+	var why []string
+	for _, text := range []*string{r.Error, r.Clocks} {
+		if text != nil {
+			why = append(why, *text)
+		}
 	}
+	row.Error = strings.Join(why, "; ")
 	return row
 }
 

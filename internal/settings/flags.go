@@ -42,7 +42,7 @@ type ArchiveFlags struct {
 	DatabaseFlags
 	SourceFlags      `group:"source"`
 	NoMigrate        bool          `help:"Do not migrate the schema first."`
-	DatabasePatience time.Duration `default:"15m" help:"How long once, backfill and verify wait for a database that has failed them; run waits until its next tick."`
+	DatabasePatience time.Duration `default:"15m" help:"How long once, backfill and verify wait for a database that is away or has failed them; run waits until its next tick, and when it starts until the database comes."`
 	Only             []string      `name:"source" placeholder:"NAME,…" help:"Only these sources of a configuration file that lists several."`
 	Pprof            string        `type:"loopback" placeholder:"ADDRESS" help:"Serve profiles on this loopback address. Default none."`
 }

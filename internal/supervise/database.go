@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"archiver/internal/archive"
 	"archiver/internal/load"
 	"archiver/internal/load/days"
 	"archiver/internal/load/pg"
@@ -78,6 +79,39 @@ func ConnectHint(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: check DATABASE_URL, and that PostgreSQL answers there", err)
+}
+
+// maxOpenPause bounds the time between two tries to open a database that is away.
+const maxOpenPause = 5 * time.Second
+
+// A databaseWait is how a command waits for a database that is away when it starts.
+type databaseWait struct {
+	archive.Clock
+	Log     *slog.Logger
+	longest time.Duration
+	forever bool // run waits until it comes
+}
+
+// until calls open until the database is not away any more, or the wait is over.
+func (w *databaseWait) until(ctx context.Context, open func() error) error {
+	began, pause := w.Now(), 100*time.Millisecond
+	for said := false; ; said = true {
+		err := open()
+		waited := w.Now().Sub(began)
+		if err == nil || ctx.Err() != nil || !pg.Away(err) || !w.forever && waited >= w.longest {
+			return err
+		}
+		if !said {
+			w.Log.Warn("the database is away, the archiver waits", archive.ErrorKeys(err)...)
+		}
+		if !w.forever {
+			pause = min(pause, w.longest-waited)
+		}
+		if err := w.Sleep(ctx, pause); err != nil {
+			return err
+		}
+		pause = min(2*pause, maxOpenPause)
+	}
 }
 
 // migrateTimeout bounds how long a command waits while another process migrates.

@@ -16,12 +16,16 @@ import (
 	"archiver/internal/terminal"
 )
 
-// settled returns the order without the hours that have not settled by the slowest clock. If
-// the clocks differ too much for a pass, the error is a *archive.ClockError.
-func settled(ctx context.Context, archiver *loop.Archiver, o archive.Order) (archive.Order, error) {
+// settled returns the order without the hours that have not settled by the slowest clock, and
+// prints that the clocks differ. If they differ too much for a pass, the error is a
+// *archive.ClockError.
+func settled(ctx context.Context, archiver *loop.Archiver, o archive.Order, out io.Writer) (archive.Order, error) {
 	clocks, err := archiver.Clocks(ctx)
 	if err == nil {
 		err = clocks.Check(archiver.Settle)
+	}
+	if doubt := clocks.Doubt(archiver.Settle); doubt != "" && err == nil {
+		fmt.Fprintln(out, doubt)
 	}
 	if due := archive.DueBefore(clocks.Slowest(), archiver.Settle); o.Range.To.After(due) {
 		o.Range.To = due
@@ -44,7 +48,7 @@ func (set *Set) DryRun(ctx context.Context, s *Source, o archive.Order, out io.W
 	if len(known) == 0 {
 		return set.DryBackfill(ctx, s, o, out)
 	}
-	if o, err = settled(ctx, archiver, o); err != nil {
+	if o, err = settled(ctx, archiver, o, out); err != nil {
 		return err
 	}
 	due, err := set.store.Due(ctx, known, o, archiver.Clock.Now())
@@ -95,7 +99,7 @@ func (set *Set) DryBackfill(ctx context.Context, s *Source, o archive.Order, out
 	}
 	listed := archiver.Source.Stats().Calls - before
 	// The source's answers said what time it is there.
-	if o, err = settled(ctx, archiver, o); err != nil {
+	if o, err = settled(ctx, archiver, o, out); err != nil {
 		return err
 	}
 	if len(functions) == 0 {

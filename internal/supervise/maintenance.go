@@ -3,6 +3,7 @@ package supervise
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -77,24 +78,34 @@ func untold(int, int) {}
 // count counts figures that are due, and begins no day after the time within; 0 is
 // no limit. It first makes the indexes that counting uses.
 func (m *Maintenance) count(ctx context.Context, within time.Duration, log *slog.Logger, tell func(done, days int)) {
+	m.leave(ctx, log, m.tryCount(ctx, within, tell))
+}
+
+func (m *Maintenance) tryCount(ctx context.Context, within time.Duration, tell func(done, days int)) error {
 	if ctx.Err() != nil {
-		return
+		return context.Cause(ctx)
 	}
-	err := m.days.Index(ctx)
-	if err == nil {
-		err = figures.CountAndTell(ctx, m.db, m.clock, within, tell)
+	if err := m.days.Index(ctx); err != nil {
+		return err
 	}
+	return figures.CountAndTell(ctx, m.db, m.clock, within, tell)
+}
+
+// leave logs why a count left figures to the next one.
+func (m *Maintenance) leave(ctx context.Context, log *slog.Logger, err error) {
 	if err != nil && ctx.Err() == nil {
 		log.Warn("figures are left as they were", "error", err)
 	}
 }
 
 // merge merges the days of old months after a pass that began at a time, unless the pass
-// failed as a whole. The sources of a set merge one after the other.
+// found clocks that differ: by a wrong clock, no month is old. The sources of a set merge
+// one after the other.
 func (m *Maintenance) merge(ctx context.Context, began time.Time, ended error, log *slog.Logger, tell func(done, months int)) {
 	m.merging.Lock()
 	defer m.merging.Unlock()
-	if ctx.Err() != nil || FailedAsWhole(ended) {
+	var clocks *archive.ClockError
+	if ctx.Err() != nil || errors.As(ended, &clocks) {
 		return
 	}
 	dropBefore, err := m.retention.dropBefore(ctx, began, false)
@@ -107,8 +118,8 @@ func (m *Maintenance) merge(ctx context.Context, began time.Time, ended error, l
 }
 
 // After counts all figures that are due, drops the days that are too old after a pass that
-// began at a time, and makes statistics. After a pass that failed as a whole, it only
-// counts. It does nothing if ctx has ended. ArchiveAndTell has merged days.
+// began at a time, and makes statistics. After a pass that failed as a whole, it drops
+// nothing. It does nothing if ctx has ended. ArchiveAndTell has merged days.
 func (m *Maintenance) After(ctx context.Context, began time.Time, ended error, log *slog.Logger) {
 	m.after(ctx, 0, began, ended, log)
 }
@@ -127,38 +138,38 @@ func (m *Maintenance) after(ctx context.Context, within time.Duration, began tim
 		return
 	}
 	m.count(ctx, within, log, untold)
-	if FailedAsWhole(ended) {
-		return
-	}
-	dropBefore, err := m.retention.dropBefore(ctx, began, false)
-	if err == nil && !dropBefore.IsZero() {
-		err = m.days.Retain(ctx, dropBefore)
-	}
-	if err != nil && ctx.Err() == nil {
-		log.Warn("old days are left", "error", err)
+	if !FailedAsWhole(ended) {
+		dropBefore, err := m.retention.dropBefore(ctx, began, false)
+		if err == nil && !dropBefore.IsZero() {
+			err = m.days.Retain(ctx, dropBefore)
+		}
+		if err != nil && ctx.Err() == nil {
+			log.Warn("old days are left", "error", err)
+		}
 	}
 	if err := m.days.Analyze(ctx); err != nil && ctx.Err() == nil {
 		log.Warn("statistics are left as they were", "error", err)
 	}
 }
 
-// passes runs one maintenance pass at a time. A second caller asks for another
-// pass and returns.
+// passes runs one maintenance pass at a time. A caller that comes during a pass leaves its
+// own for later, in place of one that was left before, and returns.
 type passes struct {
-	mu             sync.Mutex
-	running, asked bool
+	mu      sync.Mutex
+	running bool
+	next    func()
 }
 
 func (p *passes) run(pass func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.asked = true
+	p.next = pass
 	if p.running {
 		return
 	}
 	p.running = true
-	for p.asked {
-		p.asked = false
+	for p.next != nil {
+		pass, p.next = p.next, nil
 		p.mu.Unlock()
 		pass()
 		p.mu.Lock()

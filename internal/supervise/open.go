@@ -103,7 +103,7 @@ func Open(ctx context.Context, s *settings.Settings, o Options) (*Set, error) {
 	if len(failed) == len(opened) && o.Order == nil {
 		return nil, failed
 	}
-	set, err := openDatabase(ctx, s, o, address, max(most, min(sum, maxConnections)))
+	set, err := openDatabase(ctx, s, o, address, max(most, min(sum, maxConnections)), opened[0].Schedule != "")
 	switch {
 	case len(failed) < len(opened) && err != nil:
 		return nil, err
@@ -127,16 +127,22 @@ func Open(ctx context.Context, s *settings.Settings, o Options) (*Set, error) {
 	return set, nil
 }
 
-// openDatabase opens the database of the sources, with so many connections.
-func openDatabase(ctx context.Context, s *settings.Settings, o Options, address string, connections int) (*Set, error) {
-	if o.Migrate {
-		if err := MigrateUp(ctx, address, o.Log, connecting(s)...); err != nil {
-			return nil, err
+// openDatabase opens the database of the sources, with so many connections. It waits for a
+// database that is away: for --database-patience, or for ever.
+func openDatabase(ctx context.Context, s *settings.Settings, o Options, address string, connections int, forever bool) (*Set, error) {
+	var db *pg.DB
+	wait := databaseWait{Clock: archive.SystemClock{}, Log: o.Log, longest: o.DatabasePatience, forever: forever}
+	err := wait.until(ctx, func() (err error) {
+		if o.Migrate {
+			if err := MigrateUp(ctx, address, o.Log, connecting(s)...); err != nil {
+				return err
+			}
 		}
-	}
-	db, err := pg.Open(ctx, address, connections, o.Log, connecting(s)...)
+		db, err = pg.Open(ctx, address, connections, o.Log, connecting(s)...)
+		return ConnectHint(err)
+	})
 	if err != nil {
-		return nil, ConnectHint(err)
+		return nil, err
 	}
 	if err := db.Known(ctx); err != nil {
 		db.Close()

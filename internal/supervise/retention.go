@@ -41,7 +41,7 @@ func NewRetention(db *pg.DB, sources []*Source, clock archive.Clock) Retention {
 
 // Retention returns the retention of the set.
 func (set *Set) Retention(clock archive.Clock) Retention {
-	return Retention{set.DB, set.days, set.Sources, clock}
+	return NewRetention(set.DB, set.Sources, clock)
 }
 
 // dropBefore returns the time before which days may be dropped at a time; zero for none.
@@ -124,6 +124,9 @@ func (r Retention) Next(ctx context.Context) (*Drop, error) {
 	last, err := r.days.LastPass(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if last.After(r.clock.Now()) {
+		last = time.Time{} // its clock was ahead: it is not known which days were too old
 	}
 	if !last.IsZero() {
 		if last, err = r.dropBefore(ctx, last, true); err != nil {

@@ -88,6 +88,12 @@ func TestRetention(t *testing.T) {
 	if next, err = by(now).Next(t.Context()); err != nil || len(next.Days) != 1 || next.Extra != 0 {
 		t.Errorf("after a pass of 11 days ago, the next drops %v, %v", next, err)
 	}
+	a.Exec(`
+		INSERT INTO runs (asked_by, range_from, range_to, started_at, outcome)
+		VALUES ('once', $1, $1, $2, 'complete')`, now, now.Add(2*time.Hour))
+	if next, err = by(now).Next(t.Context()); err != nil || next.Extra != 1 {
+		t.Errorf("after a pass of the future, the next drops %v, %v", next, err)
+	}
 	set.Maintenance(clocktest.New(now)).After(t.Context(), now, &archive.IncompleteError{Short: 1}, log)
 	if rows() != 0 {
 		t.Error("the day is left")

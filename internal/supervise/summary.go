@@ -26,9 +26,11 @@ func ArchiveAndTell(ctx context.Context, archiver *loop.Archiver, o archive.Orde
 func (m *Maintenance) ArchiveAndTell(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, out, errs io.Writer, resume string) error {
 	began := m.clock.Now()
 	summary, took, err := archiveAnd(ctx, archiver, o, log, errs, func(p *archive.Progress, ended error) {
-		m.count(ctx, 0, log, func(done, days int) {
-			p.Update(func(t *archive.Totals) { t.Counted, t.FigureDays = int64(done), int64(days) })
-		})
+		m.leave(ctx, log, archiver.Patiently(ctx, func() error {
+			return m.tryCount(ctx, 0, func(done, days int) {
+				p.Update(func(t *archive.Totals) { t.Counted, t.FigureDays = int64(done), int64(days) })
+			})
+		}))
 		m.merge(ctx, began, ended, log, func(done, months int) {
 			p.Update(func(t *archive.Totals) { t.Merged, t.Months = int64(done), int64(months) })
 		})

@@ -100,6 +100,9 @@ func (s *Source) pass(ctx context.Context, set *Set, tick time.Time) error {
 	}
 	summary, err := s.Archiver.Archive(ctx, o, new(archive.Progress))
 	ended(err)
+	if compared := summary.Apart > 0 || !FailedAsWhole(err); compared && s.metrics != nil {
+		s.metrics.Clocks(s.Provider, summary.Apart)
+	}
 	logEnd(s.Log, slog.LevelError, o, summary, s.Archiver.Clock.Now().Sub(began), err)
 	return err
 }

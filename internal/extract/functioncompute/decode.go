@@ -38,7 +38,7 @@ func decodeInvocations(body io.Reader, records *recordReader) (l invocationList,
 // one element for each qualifier (version or alias) of a function.
 type functionList struct {
 	functions []qualifiedFunction
-	unusable  int // elements without a service or function
+	unusable  int // elements without a service or function, or with a name that the archive cannot hold
 	next      string
 }
 
@@ -47,6 +47,10 @@ type qualifiedFunction struct {
 	functionName
 	qualifier string // may be empty
 }
+
+// maxName bounds a name, in bytes. A name of Function Compute has at most 64 (page:
+// CreateFunction, functionName).
+const maxName = 512
 
 // decodeFunctions reads a page of functions (SDK models
 // ListStatefulAsyncInvocationFunctionsResponseBody, AsyncConfigMeta).
@@ -68,7 +72,7 @@ func decodeFunctions(body io.Reader) (l functionList, err error) {
 				f.qualifier = texts.Text(value)
 			}
 		}
-		if f.service == "" || f.function == "" {
+		if f.service == "" || f.function == "" || max(len(f.service), len(f.function), len(f.qualifier)) > maxName {
 			l.unusable++
 			return
 		}

@@ -190,3 +190,14 @@ func FuzzDecodeFunctions(f *testing.F) {
 		}
 	})
 }
+
+// Rows are found by the names of a function, and an index holds no longer ones.
+func TestLongNames(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 1<<20)
+	l, err := decodeFunctions(strings.NewReader(`{"data":[{"serviceName":"` + long + `","functionName":"f"},{"serviceName":"s","functionName":"` + long + `"},
+		{"serviceName":"s","functionName":"f","qualifier":"` + long + `"},{"serviceName":"s","functionName":"f"}]}`))
+	if err != nil || l.unusable != 3 || len(l.functions) != 1 {
+		t.Errorf("%d unusable, %d functions, %v", l.unusable, len(l.functions), err)
+	}
+}

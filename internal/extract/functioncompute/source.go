@@ -74,8 +74,9 @@ func (s *Source) Stats() archive.SourceStats { return s.caller.Stats() }
 // waits up to 7 days and runs up to 24 hours.
 var Traits = archive.Traits{Retention: 7 * 24 * time.Hour, MaxLife: 8 * 24 * time.Hour, SortsBothWays: true}
 
-// Ahead returns how far the source's clock is ahead of this machine's.
-func (s *Source) Ahead() (ahead time.Duration, known bool) { return s.caller.Ahead() }
+// Ahead returns how far the source's clock is ahead of this machine's, and the answer that
+// says so.
+func (s *Source) Ahead() (ahead time.Duration, answer int64) { return s.caller.Ahead() }
 
 // Pace returns how many calls the source accepts.
 func (s *Source) Pace() int64 { return s.caller.Pace() }

@@ -44,7 +44,7 @@ func decodeInvocations(body io.Reader) (l invocationList, err error) {
 type functionList struct {
 	pageSummary
 	functions []archive.Function
-	unusable  int // elements without a URN
+	unusable  int // elements without a URN that the archive can hold
 }
 
 // decodeFunctions reads a page of functions (page: Querying Functions).
@@ -66,11 +66,13 @@ func decodeFunctions(body io.Reader) (l functionList, err error) {
 				f.Modified = texts.Text(value)
 			}
 		}
-		if f.URN == "" {
+		if f.URN == "" || len(f.URN) > maxURN {
 			l.unusable++
-			return ""
+			return f.URN
 		}
-		f.Name = cmp.Or(f.Name, f.URN)
+		if f.Name == "" || len(f.Name) > maxURN {
+			f.Name = f.URN
+		}
 		l.functions = append(l.functions, f)
 		return f.URN
 	})

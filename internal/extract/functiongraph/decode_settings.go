@@ -13,7 +13,7 @@ import (
 	"archiver/internal/extract/answer"
 )
 
-// maxURN is the longest accepted URN, in characters. The API documents at most
+// maxURN is the longest accepted URN, in characters, and name, in bytes. The API documents at most
 // 269 (page: Querying Asynchronous Execution Notification Settings of a
 // Function's All Versions, func_urn).
 const maxURN = 512

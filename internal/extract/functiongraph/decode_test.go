@@ -110,6 +110,20 @@ func TestDecodeFunctions(t *testing.T) {
 	if want := "a=urn:fss:r:p:function:default:a:latest urn:b=urn:b urn:c=urn:c "; names != want || l.unusable != 3 || l.count != 6 || l.next != 6 {
 		t.Errorf("%s, %+v", names, l)
 	}
+	// Rows are found by these names, and an index holds no longer ones.
+	long := strings.Repeat("x", 1<<20)
+	l, err = decodeFunctions(strings.NewReader(`{"functions":[{"func_urn":"` + long + `"},{"func_urn":"urn:a","func_name":"` + long + `"}],"count":2}`))
+	if err != nil || l.unusable != 1 || len(l.functions) != 1 || l.functions[0].Name != "urn:a" {
+		t.Errorf("long names: %d unusable, %d functions, %v", l.unusable, len(l.functions), err)
+	}
+	v, err := decodeVersions(strings.NewReader(`{"versions":[{"version":"` + long + `"},{"version":"1"}],"count":2}`))
+	if err != nil || v.unusable != 1 || len(v.versions) != 1 {
+		t.Errorf("long versions: %d unusable, %d versions, %v", v.unusable, len(v.versions), err)
+	}
+	aliases, err := decodeAliases(strings.NewReader(`[{"name":"` + long + `","version":"1"},{"name":"a","version":"` + long + `"},{"name":"a","version":"1"}]`))
+	if err != nil || len(aliases) != 1 {
+		t.Errorf("long aliases: %d, %v", len(aliases), err)
+	}
 	if _, err := decodeFunctions(strings.NewReader(`{"invocations":[]}`)); err == nil {
 		t.Error("an answer without functions is accepted")
 	}

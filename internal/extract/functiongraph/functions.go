@@ -63,7 +63,7 @@ func (s *Source) Functions(ctx context.Context) iter.Seq2[[]archive.Function, er
 				yield(nil, &archive.ListError{Listed: listed, Counted: counted, Err: failed})
 			}
 			if unusable > 0 {
-				s.log.Warn("skipped functions without a URN", "functions", unusable)
+				s.log.Warn("skipped functions without a usable URN", "functions", unusable)
 			}
 			return
 		}

@@ -166,7 +166,7 @@ func decodeVersions(body io.Reader) (l versionList, err error) {
 		if parts := strings.Split(urn, ":"); version == "" && len(parts) == 8 {
 			version = parts[7]
 		}
-		if version == "" || strings.ContainsFunc(version, invalidInVersion) {
+		if version == "" || len(version) > maxURN || strings.ContainsFunc(version, invalidInVersion) {
 			l.unusable++
 			return ""
 		}
@@ -201,7 +201,7 @@ func decodeAliases(body io.Reader) (aliases []archive.Alias, err error) {
 				a.Description = texts.Text(value)
 			}
 		}
-		if a.Name != "" && a.Version != "" {
+		if a.Name != "" && a.Version != "" && max(len(a.Name), len(a.Version)) <= maxURN {
 			aliases = append(aliases, a)
 		}
 	})

@@ -1,6 +1,7 @@
 package days
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // statements
 	"errors"
@@ -66,13 +67,13 @@ var selectMerging string
 // stay is why the days of a month cannot be merged, nil if they can. While a publication
 // publishes the days one by one (FOR ALL TABLES), it would publish the copies a second
 // time. A partition that an operator attached for a part of the month stands in the way
-// of the month.
+// of the month. A subscriber of PostgreSQL 13 or 14 would miss records of the month.
 func stay(ctx context.Context, db *pg.DB, q pg.Querier, m Month) error {
 	var names []string
 	for _, p := range m.days {
 		names = append(names, p.name())
 	}
-	type keeper struct{ Publication, Partition string }
+	type keeper struct{ Publication, Partition, Slot string }
 	keepers, err := pg.Collect[keeper](ctx, q, "what keeps days apart", selectMerging,
 		pg.Args{"schema": db.Schema.Days, "days": names, "from": m.month.from, "to": m.month.to})
 	if err != nil {
@@ -83,6 +84,8 @@ func stay(ctx context.Context, db *pg.DB, q pg.Querier, m Month) error {
 		return fmt.Errorf("%w: the publication %s publishes each of their tables: drop it, or publish invocations with publish_via_partition_root", errStay, k.Publication)
 	case k.Partition != "":
 		return fmt.Errorf("%w: the partition %s holds a part of the month, and is not a day of the archive", errStay, k.Partition)
+	case k.Slot != "":
+		return fmt.Errorf("%w: before PostgreSQL 15, the subscriber of the replication slot %s would miss later records of the month", errStay, k.Slot)
 	}
 	return nil
 }
@@ -93,6 +96,9 @@ var errNotNow = errors.New("another process is at work on it")
 // errWaited says that a writer waits for the days, so that the merge gives up.
 var errWaited = errors.New("a writer waits for its days")
 
+// errOlder says that a reader could see a record twice.
+var errOlder = errors.New("a transaction goes on that began before its records last changed")
+
 // Merge moves the days of each old month into one table, except those that stay:
 // see Unmerged.
 //
@@ -102,12 +108,13 @@ var errWaited = errors.New("a writer waits for its days")
 // the month. This last step waits for readers, at most swapPatience at a time; new
 // readers wait behind it. If a reader goes on, the merge gives up and the next pass tries
 // again. If a writer waits for the days (no row of an old month changes in a usual pass),
-// the merge gives up after the day that it copies, and no other month is merged in this
-// pass: the writer, and with it each commit that waits for the locks of the writer, would
-// wait for the whole month.
+// the merge gives up within giveWayAfter, and no other month is merged in this pass: the
+// writer, and with it each commit that waits for the locks of the writer, would wait for
+// the whole month.
 //
 // The rows are frozen, and so every snapshot sees them: a reader whose transaction began
-// before the merge finds them where it found the days.
+// before the merge finds them where it found the days. It would find a record twice that
+// has settled since: see readByOlder.
 //
 // Before each month, tell is told how many of how many months are done.
 func (s *Days) Merge(ctx context.Context, before time.Time, tell func(done, months int)) error {
@@ -129,18 +136,19 @@ func (s *Days) Merge(ctx context.Context, before time.Time, tell func(done, mont
 	var failed []error
 	for i, m := range months {
 		tell(i, len(months))
-		if m.Stay != nil {
-			s.db.Log.Info("days are not merged", "month", m.String(), "error", m.Stay)
-			continue
+		began, rows, err := time.Now(), int64(0), m.Stay
+		if err == nil {
+			err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) (err error) {
+				rows, err = merge(ctx, s.db, tx, reader, m)
+				return err
+			})
 		}
-		began, rows := time.Now(), int64(0)
-		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) (err error) {
-			rows, err = merge(ctx, s.db, tx, reader, m)
-			return err
-		})
-		if err != nil {
+		switch {
+		case errors.Is(err, errStay):
+			s.db.Log.Info("days are not merged", "month", m.String(), "error", err)
+		case err != nil:
 			failed = append(failed, fmt.Errorf("merge the days of %s: %w", m, err))
-		} else {
+		default:
 			s.db.Log.Info("days merged", "month", m.String(), "rows", rows, "bytes", m.Bytes, "seconds", time.Since(began).Seconds())
 		}
 		if errors.Is(err, errWaited) || ctx.Err() != nil || conn.IsClosed() || reader.IsClosed() {
@@ -154,6 +162,10 @@ const (
 	// writersPatience is longer than a vacuum of a day takes to give way.
 	writersPatience = "1500ms"
 	swapPatience    = "500ms"
+	// giveWayAfter is how long a writer waits for a merge, at most.
+	giveWayAfter = 250 * time.Millisecond
+	// clocksDiffer is more than the clocks of archivers and the database may differ.
+	clocksDiffer = time.Hour
 )
 
 // merge merges the days of a month, and returns the number of rows.
@@ -183,34 +195,31 @@ func merge(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month)
 	if err != nil {
 		return 0, fmt.Errorf("select columns: %w", err)
 	}
-	for _, p := range m.days {
-		n, err := copyTable(ctx, reader, tx.Conn(), p.table(db), table, columns)
-		if err != nil {
-			return 0, fmt.Errorf("copy %s: %w", p, err)
-		}
-		rows += n
-		if err := giveWay(ctx, tx); err != nil {
-			return 0, err
-		}
+	var process int // of the server: PgBouncer gives another number
+	var before []string
+	err = tx.QueryRow(ctx, `
+		SELECT pg_backend_pid(), array_agg(virtualtransaction) FROM pg_locks WHERE locktype = 'virtualxid' AND pid <> pg_backend_pid()`).Scan(&process, &before)
+	if err != nil {
+		return 0, fmt.Errorf("select transactions: %w", err)
 	}
-	// The CHECK says what attach would otherwise read the whole table for, while all
-	// readers wait.
-	for _, statement := range []string{
-		m.month.unique(db), m.month.byTime(db), `ANALYZE ` + table,
-		`ALTER TABLE ` + table + ` ADD CONSTRAINT merged CHECK (` + constraint + ` AND ` + m.month.bounds() + `)`,
-	} {
-		if _, err := tx.Exec(ctx, statement); err != nil {
-			return 0, fmt.Errorf("prepare its table: %w", err)
+	err = givingWay(ctx, db, tx.Conn(), process, func() (err error) {
+		if rows, err = fill(ctx, db, tx, reader, m, columns, constraint); err != nil {
+			return err
 		}
-		if err := giveWay(ctx, tx); err != nil {
-			return 0, err
-		}
+		return readByOlder(ctx, db, tx, m, before)
+	})
+	if err != nil {
+		return 0, err
 	}
 	swap := `SET LOCAL lock_timeout = '` + swapPatience + `';
 		LOCK TABLE ONLY invocations_dated IN ACCESS EXCLUSIVE MODE;
 		DROP TABLE ` + tables + `; ` + m.month.attach(db) + `;
 		ALTER TABLE ` + table + ` DROP CONSTRAINT merged`
 	err = retry(func() error {
+		// Between two tries, readers pass: who waits still is a writer.
+		if waits, err := isWaitedFor(ctx, tx, process); err != nil || waits {
+			return cmp.Or(err, errWaited)
+		}
 		return pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { // a savepoint
 			_, err := tx.Exec(ctx, swap)
 			return err
@@ -222,18 +231,96 @@ func merge(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month)
 	return rows, nil
 }
 
-// giveWay returns errWaited if a session waits for this transaction.
-func giveWay(ctx context.Context, tx pgx.Tx) error {
-	var waits bool
-	err := tx.QueryRow(ctx, `
-		SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))`).Scan(&waits)
-	if err != nil {
-		return fmt.Errorf("look for writers: %w", err)
+// fill copies the days into the table of their month, and makes its indexes and
+// statistics. It returns the number of rows.
+func fill(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month, columns, constraint string) (rows int64, err error) {
+	table := m.month.table(db)
+	for _, p := range m.days {
+		n, err := copyTable(ctx, reader, tx.Conn(), p.table(db), table, columns)
+		if err != nil {
+			return 0, fmt.Errorf("copy %s: %w", p, err)
+		}
+		rows += n
 	}
-	if waits {
-		return errWaited
+	// The CHECK says what attach would otherwise read the whole table for, while all
+	// readers wait.
+	for _, statement := range []string{
+		m.month.unique(db), m.month.byTime(db), `ANALYZE ` + table,
+		`ALTER TABLE ` + table + ` ADD CONSTRAINT merged CHECK (` + constraint + ` AND ` + m.month.bounds() + `)`,
+	} {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return 0, fmt.Errorf("prepare its table: %w", err)
+		}
+	}
+	return rows, nil
+}
+
+//go:embed older.sql
+var selectOlder string
+
+// readByOlder returns errOlder if one of the transactions before, which began before no
+// row of the days could change any more, goes on and may not see all rows of the days.
+func readByOlder(ctx context.Context, db *pg.DB, tx pgx.Tx, m Month, before []string) error {
+	var age *int
+	var began *time.Time
+	if err := tx.QueryRow(ctx, selectOlder, pg.Args{"before": before}).Scan(&age, &began); err != nil {
+		return fmt.Errorf("select older transactions: %w", err)
+	}
+	for _, p := range m.days {
+		if age == nil {
+			return nil
+		}
+		var unseen bool
+		err := tx.QueryRow(ctx, `
+			SELECT EXISTS (SELECT FROM `+p.table(db)+` WHERE age(xmin) <= $1 AND updated_at >= $2)`,
+			*age, began.Add(-clocksDiffer)).Scan(&unseen)
+		if err != nil {
+			return fmt.Errorf("look for rows that changed: %w", err)
+		}
+		if unseen {
+			return errOlder
+		}
 	}
 	return nil
+}
+
+// givingWay calls f, which works on a connection. If a session waits for a transaction of
+// the connection, givingWay cancels the statements of f and returns errWaited.
+func givingWay(ctx context.Context, db *pg.DB, conn *pgx.Conn, process int, f func() error) error {
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	watched := make(chan bool)
+	go func() {
+		tick := time.NewTicker(giveWayAfter)
+		defer tick.Stop()
+		waited := false
+		for {
+			select {
+			case <-watching.Done():
+				watched <- waited
+				return
+			case <-tick.C:
+			}
+			// What goes wrong here is tried again at the next tick.
+			if waits, err := isWaitedFor(watching, db.Pool, process); err == nil && waits {
+				waited = true
+				_ = conn.PgConn().CancelRequest(watching)
+			}
+		}
+	}()
+	err := f()
+	stop()
+	if <-watched {
+		return errWaited
+	}
+	return err
+}
+
+// isWaitedFor reports whether a session waits for a process of the server.
+func isWaitedFor(ctx context.Context, q pg.Querier, process int) (waits bool, err error) {
+	waiting, err := pg.CollectBy(ctx, q, pgx.RowTo[int], "who waits", `
+		SELECT pid FROM pg_locks WHERE NOT granted AND @process = ANY (pg_blocking_pids(pid)) LIMIT 1`, pg.Args{"process": process})
+	return len(waiting) > 0, err
 }
 
 // lockMonth takes the locks of retention, of the month and of all its days, and makes

@@ -99,7 +99,7 @@ func (p part) byTime(db *pg.DB) string {
 
 // create creates the part's table, which is not attached.
 func (p part) create(db *pg.DB) string {
-	// 00007_partitions.sql says why FULL.
+	// 00006_partitions.sql says why FULL.
 	return `CREATE TABLE IF NOT EXISTS ` + p.table(db) + ` (LIKE invocations INCLUDING DEFAULTS INCLUDING CONSTRAINTS) WITH (` + storage + `);
 		ALTER TABLE ` + p.table(db) + ` REPLICA IDENTITY FULL`
 }

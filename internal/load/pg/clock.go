@@ -20,5 +20,5 @@ func (db *DB) Ahead(ctx context.Context, clock archive.Clock) (time.Duration, er
 	if err := conn.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now); err != nil {
 		return 0, fmt.Errorf("select the server's time: %w", err)
 	}
-	return archive.Ahead(now, sent, clock.Now(), 0), nil
+	return archive.Ahead(now, sent, clock.Now(), time.Microsecond), nil // the type has no smaller step
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"regexp"
 	"slices"
@@ -13,12 +14,22 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // connectTimeout is how long a server may take to answer a connection attempt,
 // unless the address says otherwise.
 const connectTimeout = 10 * time.Second
+
+// A host that vanishes without a word is found out within a minute: by probes while its
+// answer is awaited, and by unanswered, where the system has it, while it is written to.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 10 * time.Second, Count: 3}
+
+const unanswered = 45 * time.Second
+
+// statementCache is how many prepared statements a session keeps.
+const statementCache = 512
 
 // An Option changes how the database is connected to.
 type Option func(*sessions)
@@ -83,22 +94,27 @@ func configure(databaseURL string, options []Option) (*pgxpool.Config, *sessions
 		delete(c.RuntimeParams, name)
 	}
 	slices.Sort(s.unused)
-	c.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement // not what the address says
+	// Not what the address says: libpq has no such parameters.
+	c.DefaultQueryExecMode, c.StatementCacheCapacity = pgx.QueryExecModeCacheStatement, statementCache
+	config.MinConns, config.MinIdleConns, config.MaxConnLifetime, config.MaxConnLifetimeJitter = 0, 0, time.Hour, 0
+	config.MaxConnIdleTime, config.HealthCheckPeriod = 30*time.Minute, time.Minute
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectTimeout
 	}
-	dial := c.DialFunc
+	dialer := &net.Dialer{KeepAliveConfig: keepAlive, Control: limitUnanswered}
 	c.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
+		conn, err := dialer.DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
 		return connection{conn}, nil
 	}
+	build := c.BuildFrontend
+	c.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend { return build(answers{r}, w) }
 	s.config, s.wanted = c, c.ValidateConnect
 	c.ValidateConnect = s.prepare
 	c.AfterConnect = s.finish
-	config.BeforeConnect = s.rotated
+	config.BeforeConnect, config.PrepareConn = s.rotated, s.stillAlone
 	return config, s, nil
 }
 

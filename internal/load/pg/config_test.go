@@ -85,9 +85,18 @@ func TestConfig(t *testing.T) {
 	if sent := config.ConnConfig.RuntimeParams; len(sent) != 0 {
 		t.Errorf("sends the start-up parameters %v", sent)
 	}
-	config, s, err := configure("postgres://user@db.example/archive?connect_timeout=3&application_name=mine&search_path=x&client_encoding=LATIN1&options=-c%20a%3Db", nil)
+	config, s, err := configure("postgres://user@db.example/archive?connect_timeout=3&application_name=mine&search_path=x&client_encoding=LATIN1&options=-c%20a%3Db"+
+		"&statement_cache_capacity=0&default_query_exec_mode=exec&pool_min_conns=9&pool_max_conn_lifetime=1ms&pool_max_conn_idle_time=1ms&pool_health_check_period=1ms", nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	plain, err := Config("postgres://user@db.example/archive")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.ConnConfig.StatementCacheCapacity != plain.ConnConfig.StatementCacheCapacity || config.ConnConfig.DefaultQueryExecMode != plain.ConnConfig.DefaultQueryExecMode ||
+		config.MinConns != 0 || config.MaxConnLifetime != plain.MaxConnLifetime || config.MaxConnIdleTime != plain.MaxConnIdleTime || config.HealthCheckPeriod != plain.HealthCheckPeriod {
+		t.Errorf("the address changes the pool or the cache of statements: %+v", config)
 	}
 	if got := config.ConnConfig.ConnectTimeout; got != 3*time.Second {
 		t.Errorf("connects for %s", got)

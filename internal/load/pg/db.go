@@ -85,7 +85,7 @@ func (db *DB) Live(ctx context.Context) (owner int32, err error) {
 	db.aliveMu.Lock()
 	defer db.aliveMu.Unlock()
 	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
+		return 0, lost(context.Cause(ctx)) // others waited for an answer until now
 	}
 	if db.alive != nil {
 		// Not with ctx: if ctx ended, pgx would close the session.
@@ -98,7 +98,7 @@ func (db *DB) Live(ctx context.Context) (owner int32, err error) {
 	}
 	conn, err := db.Pool.Acquire(ctx)
 	if err != nil {
-		return 0, lost(err) // also if a limit of time is over
+		return 0, lost(err)
 	}
 	owner = rand.Int32()
 	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, OwnerLocks, owner); err != nil {

@@ -6,9 +6,9 @@ SELECT w.pid, since.at, COALESCE(l.relation::regclass::text, l.locktype),
   FROM pg_stat_activity w
   JOIN pg_locks l ON l.pid = w.pid AND NOT l.granted
  CROSS JOIN LATERAL (SELECT COALESCE((to_jsonb(l) ->> 'waitstart')::timestamptz, w.query_start) AS at) AS since
- CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b (pid)
+ CROSS JOIN LATERAL pg_catalog.unnest(pg_blocking_pids(w.pid)) AS b (pid)
   LEFT JOIN pg_stat_activity a ON a.pid = b.pid
- WHERE w.datname = current_database() AND w.usename = current_user
+ WHERE w.datname = current_database() AND w.usename = session_user
    AND w.application_name = current_setting('application_name')
    AND since.at < clock_timestamp() - @longer::interval
  ORDER BY since.at, w.pid, b.pid

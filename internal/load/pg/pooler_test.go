@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,19 +26,24 @@ func pgbouncer(t *testing.T, database, settings string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	// A socket in a folder of its own: a free port may be taken before PgBouncer has it.
+	folder, err := os.MkdirTemp("", "pooler-") // a path in t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := listener.Addr().(*net.TCPAddr)
-	if err := listener.Close(); err != nil {
+	t.Cleanup(func() {
+		if err := os.RemoveAll(folder); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(folder, 0o777); err != nil { // PgBouncer runs as another user
 		t.Fatal(err)
 	}
 	password, _ := behind.User.Password()
-	config := filepath.Join(t.TempDir(), "pgbouncer.ini")
-	text := fmt.Sprintf("[databases]\n* = host=%s port=%s user=%s password='%s'\n\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\n"+
-		"unix_socket_dir =\nauth_type = any\n%s\n", behind.Hostname(), behind.Port(), behind.User.Username(), password, address.Port, settings)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	config := filepath.Join(folder, "pgbouncer.ini")
+	text := fmt.Sprintf("[databases]\n* = host=%s port=%s user=%s password='%s'\n\n[pgbouncer]\nlisten_addr =\nlisten_port = 6432\n"+
+		"unix_socket_dir = %s\nauth_type = any\n%s\n", behind.Hostname(), behind.Port(), behind.User.Username(), password, folder, settings)
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	program, err := exec.LookPath("pgbouncer")
@@ -60,7 +65,7 @@ func pgbouncer(t *testing.T, database, settings string) string {
 		_ = cmd.Wait()
 	})
 	pooled := *behind
-	pooled.Host = address.String()
+	pooled.Host, pooled.RawQuery = "", url.Values{"host": {folder}, "port": {"6432"}}.Encode()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for tick := time.NewTicker(5 * time.Millisecond); ; {
@@ -108,17 +113,56 @@ func TestPgBouncer(t *testing.T) {
 	for name, settings := range map[string]string{
 		"transaction": "pool_mode = transaction", "in turn": "pool_mode = transaction\nserver_round_robin = 1\nmin_pool_size = 3",
 		"one session": "pool_mode = transaction\ndefault_pool_size = 1", "statement": "pool_mode = statement",
+		// Its other clients take processes and give them back all the time.
+		"busy": "pool_mode = transaction\ndefault_pool_size = 3", "busy in turn": "pool_mode = transaction\ndefault_pool_size = 3\nserver_round_robin = 1",
 	} {
 		pooled := pgbouncer(t, url, settings)
-		for what, err := range map[string]error{
-			"open":    func() error { _, err := Open(t.Context(), pooled, 2, slog.New(slog.DiscardHandler)); return err }(),
-			"migrate": func() error { _, err := MigrateUp(t.Context(), pooled); return err }(),
-		} {
-			var refused *RefusedError
-			if !errors.As(err, &refused) || !strings.Contains(err.Error(), "a pooler in transaction mode") {
-				t.Errorf("%s, %s: %v", name, what, err)
+		opens, stop := 1, func() {}
+		if strings.HasPrefix(name, "busy") {
+			opens, stop = 20, neighbours(t, pooled)
+		}
+		for range opens {
+			for what, err := range map[string]error{
+				"open": func() error {
+					db, err := Open(t.Context(), pooled, 2, slog.New(slog.DiscardHandler))
+					if err == nil {
+						db.Close()
+					}
+					return err
+				}(),
+				"migrate": func() error { _, err := MigrateUp(t.Context(), pooled); return err }(),
+			} {
+				var refused *RefusedError
+				if !errors.As(err, &refused) || !strings.Contains(err.Error(), "a pooler in transaction mode") {
+					t.Errorf("%s, %s: %v", name, what, err)
+				}
 			}
 		}
+		stop()
+	}
+}
+
+// neighbours are clients that send one short statement after the other, until they are
+// stopped.
+func neighbours(t *testing.T, pooled string) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for range 6 {
+		conn, err := pgx.Connect(ctx, pooled)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = conn.PgConn().Exec(ctx, "SELECT 1").ReadAll() // the last one is canceled
+			}
+			_ = conn.Close(context.Background())
+		})
+	}
+	return func() {
+		cancel()
+		all.Wait()
 	}
 }
 

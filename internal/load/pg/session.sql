@@ -1,4 +1,4 @@
--- Makes the session, but for search_path: until it is known who may create objects in the
+-- Makes the session, but for search_path and what inTime sets: until it is known who may create objects in the
 -- schemas of the archive, statements meet nothing but pg_catalog.
 SET search_path = pg_catalog, pg_temp;
 
@@ -12,6 +12,11 @@ SELECT set_config(w.name, w.value, false)
         ('default_transaction_read_only', 'off'),
         ('default_transaction_deferrable', 'off'),
         ('session_replication_role', 'origin'),
+        -- What was committed is kept when the server crashes, and by a synchronous standby.
+        ('synchronous_commit', 'on'),
+        ('exit_on_error', 'off'),
+        ('gin_fuzzy_search_limit', '0'),
+        ('default_table_access_method', 'heap'),
         -- A policy that hides rows is an error, and no shorter answer.
         ('row_security', 'off'),
         ('standard_conforming_strings', 'on'),
@@ -19,6 +24,7 @@ SELECT set_config(w.name, w.value, false)
         ('array_nulls', 'on'),
         ('transform_null_equals', 'off'),
         ('check_function_bodies', 'on'),
+        ('restrict_nonsystem_relation_kind', ''),
         ('quote_all_identifiers', 'off'),
         -- How values are written.
         ('TimeZone', 'UTC'),
@@ -28,9 +34,7 @@ SELECT set_config(w.name, w.value, false)
         ('extra_float_digits', '1'),
         ('bytea_output', 'hex'),
         -- How long statements may take: each that has a limit says so itself.
-        ('statement_timeout', '0'),
         ('lock_timeout', '0'),
-        ('transaction_timeout', '0'),
         ('idle_session_timeout', '0'),
         -- The server ends the session of a process that stops within a commit once the
         -- claims of that process have run out: its locks end then. The same if the machine
@@ -50,7 +54,8 @@ SELECT set_config(w.name, w.value, false)
        ) AS w (name, value)
   -- Old servers lack some. Only a superuser may set session_replication_role, and
   -- nearly everywhere it is right already.
-  JOIN pg_settings s ON s.name = w.name AND s.setting <> w.value;
+  JOIN pg_settings s ON s.name = w.name AND s.setting <> w.value
+ WHERE s.name <> 'synchronous_commit' OR s.setting <> 'remote_apply'; -- that waits for more
 
 -- The schemas of the archive.
 WITH archives AS (

@@ -9,7 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -52,7 +54,12 @@ type found struct {
 	server string // which server, and since when
 	schema Schema
 	taken  string // the archive whose internal schemas have the names of those asked for
+
+	checked time.Time // when others could not create objects there
 }
+
+// aloneFor is how long a session relies on the answer who may create objects.
+const aloneFor = 10 * time.Second
 
 // mostForeign bounds the objects of others that an error names.
 const mostForeign = 5
@@ -63,16 +70,13 @@ const foundKey = "archiver"
 // prepare makes a session before the connection is used. An error of a standby lets
 // pgx go on to the next host.
 func (s *sessions) prepare(ctx context.Context, conn *pgconn.PgConn) error {
-	server, err := conn.Exec(ctx, `
-		SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_setting('server_encoding'),
-		       pg_catalog.pg_is_in_recovery(), pg_catalog.current_database(),
-		       EXTRACT(EPOCH FROM pg_catalog.pg_postmaster_start_time())`).ReadAll()
+	server, err := inTime(ctx, conn, "LOCAL", askServer)
 	if err != nil {
 		return fmt.Errorf("ask the server: %w", err)
 	}
-	row := server[0].Rows[0]
+	row := server.Rows[0]
 	pid, encoding, standby, name := string(row[0]), string(row[1]), string(row[2]) == "t", string(row[3])
-	startedAt := string(row[4])
+	startedAt, role := string(row[4]), string(row[5])
 	if encoding != "UTF8" {
 		return refuse("the database is encoded in %s and cannot hold every text: make another one with CREATE DATABASE %s "+
 			"ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0, and name it in DATABASE_URL",
@@ -83,11 +87,17 @@ func (s *sessions) prepare(ctx context.Context, conn *pgconn.PgConn) error {
 			return err
 		}
 	}
-	results, err := conn.Exec(ctx, s.bind(makeSession, s.asked)).ReadAll()
+	session, err := inTime(ctx, conn, "SESSION", s.bind(makeSession, s.asked))
+	if denied := (*pgconn.PgError)(nil); errors.As(err, &denied) && denied.Code == pgerrcode.InsufficientPrivilege {
+		role, name = pgx.Identifier{role}.Sanitize(), pgx.Identifier{name}.Sanitize()
+		return refuse("%s, and with what it is set to, triggers of the archive do not fire: a superuser resets it where it is set, with "+
+			"ALTER ROLE %s RESET session_replication_role, ALTER ROLE %[2]s IN DATABASE %[3]s RESET session_replication_role, or "+
+			"ALTER DATABASE %[3]s RESET session_replication_role", denied.Message, role, name)
+	}
 	if err != nil {
 		return fmt.Errorf("make the session: %w", err)
 	}
-	row = results[2].Rows[0]
+	row = session.Rows[0]
 	f := &found{
 		server: startedAt, schema: Schema{People: string(row[0]), Internal: string(row[1]), Days: string(row[2])}, taken: string(row[3]),
 	}
@@ -106,6 +116,35 @@ func (s *sessions) prepare(ctx context.Context, conn *pgconn.PgConn) error {
 	return err
 }
 
+// askServer asks what must be known of the server before anything outlives a transaction.
+const askServer = `
+	SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_setting('server_encoding'),
+	       pg_catalog.pg_is_in_recovery(), pg_catalog.current_database(),
+	       EXTRACT(EPOCH FROM pg_catalog.pg_postmaster_start_time()), current_user`
+
+// inTime runs statements without limits of time: a role's limit may be a millisecond. If
+// it is over before the limit is off, inTime tries again. It returns what the last
+// statement returned. The scope is SESSION, or LOCAL if the session may be one that a
+// pooler shares with others.
+func inTime(ctx context.Context, conn *pgconn.PgConn, scope, statements string) (last *pgconn.Result, err error) {
+	unlimited := "SET " + scope + " statement_timeout = 0; "
+	major, _, _ := strings.Cut(conn.ParameterStatus("server_version"), ".")
+	if n, err := strconv.Atoi(major); err != nil || n >= 17 { // a version under test is no number
+		unlimited = "SET " + scope + " transaction_timeout = 0; " + unlimited
+	}
+	for range 10 {
+		var results []*pgconn.Result
+		results, err = conn.Exec(ctx, unlimited+statements).ReadAll()
+		if err == nil {
+			return results[len(results)-1], nil
+		}
+		if cancelled := (*pgconn.PgError)(nil); !errors.As(err, &cancelled) || cancelled.Code != pgerrcode.QueryCanceled {
+			break
+		}
+	}
+	return nil, err
+}
+
 // finish sets up a connection that will be used.
 func (s *sessions) finish(ctx context.Context, conn *pgconn.PgConn) error {
 	f, ok := conn.CustomData()[foundKey].(*found)
@@ -116,12 +155,26 @@ func (s *sessions) finish(ctx context.Context, conn *pgconn.PgConn) error {
 		return refuse("the schemas %s and %s belong to the archive in the schema %s: give --schema another name",
 			f.schema.Internal, f.schema.Days, f.taken)
 	}
-	results, err := conn.Exec(ctx, s.bind(foreignObjects, f.schema)).ReadAll()
+	if err := s.alone(ctx, conn, f); err != nil {
+		return err
+	}
+	if _, err := conn.Exec(ctx, s.last(f.schema)).ReadAll(); err != nil {
+		return fmt.Errorf("make the session: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.schema = &f.schema
+	return nil
+}
+
+// alone reports whether no other role can put anything in the way of a statement.
+func (s *sessions) alone(ctx context.Context, conn *pgconn.PgConn, f *found) error {
+	results, err := conn.Exec(ctx, `SET LOCAL search_path = pg_catalog, pg_temp; `+s.bind(foreignObjects, f.schema)).ReadAll()
 	if err != nil {
 		return fmt.Errorf("ask who may create objects: %w", err)
 	}
 	var foreign []string
-	for _, row := range results[0].Rows {
+	for _, row := range results[1].Rows {
 		foreign = append(foreign, string(row[0]))
 	}
 	if n := len(foreign); n > 0 {
@@ -131,13 +184,22 @@ func (s *sessions) finish(ctx context.Context, conn *pgconn.PgConn) error {
 		return refuse("statements of the archive could meet what another role made: %s; or name a schema of its own with --schema",
 			strings.Join(foreign, "; "))
 	}
-	if _, err := conn.Exec(ctx, s.last(f.schema)).ReadAll(); err != nil {
-		return fmt.Errorf("make the session: %w", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.schema = &f.schema
+	f.checked = time.Now()
 	return nil
+}
+
+// stillAlone is asked before the pool gives a connection to a statement: others may have
+// been given a privilege since the session was made.
+func (s *sessions) stillAlone(ctx context.Context, conn *pgx.Conn) (usable bool, err error) {
+	f, _ := conn.PgConn().CustomData()[foundKey].(*found)
+	if f == nil || time.Since(f.checked) < aloneFor {
+		return true, nil
+	}
+	err = s.alone(ctx, conn.PgConn(), f)
+	if refused := (*RefusedError)(nil); errors.As(err, &refused) {
+		return false, err
+	}
+	return err == nil, nil // another connection shows what is wrong
 }
 
 // last are the statements after which a session is as it stays. Temporary tables are
@@ -172,10 +234,15 @@ func (s *sessions) throughPooler(ctx context.Context, conn *pgconn.PgConn) error
 	return nil
 }
 
+// proofRounds is how often the server's processes are compared. One round is enough, unless
+// other clients of the pooler take and give back processes within it: then each look at a
+// process is a matter of chance.
+const proofRounds = 20
+
 // prove compares the server processes of two clients of the pooler. A pooler that keeps
-// sessions apart gives each client one process of its own. Another one gives the second
-// client the process that the first one has just used; or, if it takes idle processes in
-// turn, gives the first one two different ones.
+// sessions apart gives each client one process of its own. Another one gives a process that
+// the first client has just used to the second one, which holds it in a transaction; or, if
+// it takes idle processes in turn, gives the first one two different ones.
 func (s *sessions) prove(ctx context.Context, first *pgconn.PgConn) error {
 	config := s.config.Copy()
 	if s.rotated != nil {
@@ -194,22 +261,35 @@ func (s *sessions) prove(ctx context.Context, first *pgconn.PgConn) error {
 	}
 	defer second.Close(context.WithoutCancel(ctx))
 	of := make(map[*pgconn.PgConn]string)
-	for _, conn := range []*pgconn.PgConn{first, first, second, first, second} {
-		results, err := conn.Exec(ctx, `SELECT pg_catalog.pg_backend_pid()`).ReadAll()
-		if err != nil {
-			return fmt.Errorf("compare two sessions of the pooler: %w", err)
-		}
-		pid := string(results[0].Rows[0][0])
-		if of[conn] == "" {
-			of[conn] = pid
-		}
-		if of[conn] != pid || of[first] == of[second] {
-			return refuse("the address leads to a pooler in transaction mode, and the archiver needs sessions of its own: " +
-				"set pool_mode = session for this database, or name PostgreSQL itself")
+	for range proofRounds {
+		for _, look := range []struct {
+			conn *pgconn.PgConn
+			sql  string
+		}{{first, backend}, {second, "BEGIN; " + backend}, {first, backend}, {second, "COMMIT; " + backend}} {
+			results, err := look.conn.Exec(ctx, look.sql).ReadAll()
+			var refused *pgconn.PgError
+			switch {
+			case errors.As(err, &refused) && refused.Code == "08P01": // a pooler in statement mode refuses BEGIN
+				return errTransactionMode
+			case err != nil:
+				return fmt.Errorf("compare two sessions of the pooler: %w", err)
+			}
+			pid := string(results[len(results)-1].Rows[0][0])
+			if of[look.conn] == "" {
+				of[look.conn] = pid
+			}
+			if of[look.conn] != pid || of[first] == of[second] {
+				return errTransactionMode
+			}
 		}
 	}
 	return nil
 }
+
+const backend = "SELECT pg_catalog.pg_backend_pid()"
+
+var errTransactionMode = refuse("the address leads to a pooler in transaction mode, and the archiver needs sessions of its own: " +
+	"set pool_mode = session for this database, or name PostgreSQL itself")
 
 var (
 	//go:embed session.sql

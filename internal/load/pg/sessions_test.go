@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -109,14 +110,22 @@ func TestSessionIsOfOurMaking(t *testing.T) {
 		"client_encoding": "LATIN1", "default_transaction_isolation": "serializable", "search_path": "evil",
 		"default_transaction_read_only": "on", "default_transaction_deferrable": "on", "TimeZone": "Asia/Kathmandu",
 		"DateStyle": "German", "IntervalStyle": "sql_standard", "extra_float_digits": "-15", "bytea_output": "escape",
-		"standard_conforming_strings": "off", "statement_timeout": "1min", "lock_timeout": "1min",
+		"standard_conforming_strings": "off", "statement_timeout": "1", "lock_timeout": "1min",
 		"idle_in_transaction_session_timeout": "1min", "plan_cache_mode": "force_generic_plan", "row_security": "on",
-		"session_replication_role": "replica", "array_nulls": "off", "application_name": "theirs", "client_min_messages": "error",
+		"synchronous_commit": "off", "session_replication_role": "replica", "array_nulls": "off", "application_name": "theirs", "client_min_messages": "error",
 	} {
 		what := []string{"ROLE " + n.owner, "DATABASE " + n.admin.Config().Database}[len(setting)%2]
 		n.run(n.admin, fmt.Sprintf("ALTER %s SET %s = '%s'", what, setting, to))
 	}
+	var restricts bool // old releases do not
+	if err := n.admin.QueryRow(t.Context(), `SELECT current_setting('restrict_nonsystem_relation_kind', true) IS NOT NULL`).Scan(&restricts); err != nil {
+		t.Fatal(err)
+	}
+	if restricts {
+		n.run(n.admin, "ALTER ROLE "+n.owner+" SET restrict_nonsystem_relation_kind = 'view'")
+	}
 	// Only a superuser may set this one back.
+	n.refused("ALTER ROLE \"" + n.owner + "\" RESET session_replication_role")
 	n.run(n.admin, "ALTER DATABASE "+n.admin.Config().Database+" RESET session_replication_role")
 	n.run(n.admin, "ALTER ROLE "+n.owner+" RESET session_replication_role")
 	if _, err := MigrateUp(t.Context(), n.url); err != nil {
@@ -128,7 +137,7 @@ func TestSessionIsOfOurMaking(t *testing.T) {
 		"DateStyle":   "ISO, MDY", "IntervalStyle": "postgres", "extra_float_digits": "1", "bytea_output": "hex",
 		"standard_conforming_strings": "on", "statement_timeout": "0", "lock_timeout": "0",
 		"idle_in_transaction_session_timeout": "45s", "plan_cache_mode": "force_custom_plan", "row_security": "off",
-		"session_replication_role": "origin", "array_nulls": "on", "application_name": "archiver", "client_min_messages": "notice",
+		"synchronous_commit": "on", "session_replication_role": "origin", "array_nulls": "on", "application_name": "archiver", "client_min_messages": "notice",
 	}
 	for _, options := range [][]Option{nil, {ReadOnly()}} {
 		db, err := n.open(options...)
@@ -240,4 +249,87 @@ func TestOthersInTheSchema(t *testing.T) {
 	if _, err := MigrateUp(t.Context(), n.url, InSchema("more")); err == nil || !strings.Contains(err.Error(), "belong to the archive in the schema people") {
 		t.Errorf("another archive's schemas are taken: %v", err)
 	}
+}
+
+// What is given to other roles while the archive is there: triggers, and the schema's owner.
+func TestPrivilegesOfOthers(t *testing.T) {
+	t.Parallel()
+	n := newNeighbourhood(t)
+	// A reader comes before the archive of the database's owner.
+	n.run(n.admin, "ALTER DATABASE "+n.admin.Config().Database+" OWNER TO "+n.owner+"; ALTER SCHEMA public OWNER TO "+n.owner)
+	early := *n
+	early.url = n.as(n.other)
+	reader, err := early.open(ReadOnly())
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	n.run(n.admin, "ALTER DATABASE "+n.admin.Config().Database+" OWNER TO "+n.admin.Config().User+"; ALTER SCHEMA public OWNER TO "+n.admin.Config().User)
+
+	owner := n.connect(n.url)
+	for _, granted := range []string{"ALL ON TABLES", "CREATE ON SCHEMAS"} {
+		n.run(owner, "ALTER DEFAULT PRIVILEGES GRANT "+granted+" TO "+n.other)
+		what := strings.Replace(granted, "ALL", "TRIGGER", 1)
+		n.refused("ALTER DEFAULT PRIVILEGES FOR ROLE " + n.owner + " REVOKE " + what + " FROM " + n.other)
+		n.run(owner, "ALTER DEFAULT PRIVILEGES REVOKE "+granted+" FROM "+n.other)
+	}
+	// A role that is the archive's owner in another session may do what it likes.
+	n.run(n.admin, "CREATE ROLE team_"+n.owner+"; GRANT team_"+n.owner+" TO "+n.owner+"; GRANT CREATE ON SCHEMA public TO team_"+n.owner)
+	n.run(n.admin, "GRANT CREATE ON DATABASE "+n.admin.Config().Database+" TO team_"+n.owner+"; ALTER ROLE "+n.owner+" SET role = team_"+n.owner)
+	if _, err := MigrateUp(t.Context(), n.url); err != nil {
+		t.Fatal(err)
+	}
+	n.run(n.admin, "ALTER ROLE "+n.owner+" RESET role; REASSIGN OWNED BY team_"+n.owner+" TO "+n.owner+"; DROP OWNED BY team_"+n.owner+"; DROP ROLE team_"+n.owner)
+
+	db, err := n.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	other := n.connect(n.as(n.other))
+	n.run(n.admin, "CREATE SCHEMA theirs AUTHORIZATION "+n.other)
+	n.run(other, `CREATE FUNCTION theirs.fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''hijacked''; END'`)
+	for _, c := range [][2]string{
+		{"TRIGGER ON public.runs", "REVOKE TRIGGER ON public.runs FROM"},
+		{"ALL ON archiver_internal.windows", "REVOKE TRIGGER ON ALL TABLES IN SCHEMA archiver_internal FROM"},
+		{"TRIGGER ON ALL TABLES IN SCHEMA archiver_days", "REVOKE TRIGGER ON ALL TABLES IN SCHEMA archiver_days FROM"},
+		{"CREATE ON SCHEMA public", "REVOKE CREATE ON SCHEMA public FROM"},
+	} {
+		n.run(n.admin, "GRANT "+c[0]+" TO "+n.other)
+		n.refused(c[1] + " " + n.other)
+		n.run(n.admin, "REVOKE "+c[0]+" FROM "+n.other)
+	}
+	n.run(n.admin, "GRANT TRIGGER ON public.runs TO "+n.other+"; GRANT CREATE ON SCHEMA public TO "+n.other)
+	n.run(other, `CREATE TRIGGER fires BEFORE INSERT ON public.runs FOR EACH ROW EXECUTE FUNCTION theirs.fires()`)
+	n.run(other, `CREATE FUNCTION public.duration_bucket(numeric) RETURNS integer LANGUAGE sql AS 'SELECT 1'`)
+	n.run(n.admin, "REVOKE TRIGGER ON public.runs FROM "+n.other+"; REVOKE CREATE ON SCHEMA public FROM "+n.other)
+	n.refused("DROP TRIGGER fires ON public.runs")
+	n.refused("DROP FUNCTION public.duration_bucket(numeric)", ReadOnly())
+
+	// A session that was made before notices as well.
+	for _, conn := range db.Pool.AcquireAllIdle(t.Context()) {
+		conn.Conn().PgConn().CustomData()[foundKey].(*found).checked = time.Now().Add(-aloneFor)
+		conn.Release()
+	}
+	var refused *RefusedError
+	if _, err := db.Pool.Exec(t.Context(), `SELECT`); !errors.As(err, &refused) {
+		t.Errorf("a session goes on: %v", err)
+	}
+	n.run(n.admin, "DROP TRIGGER fires ON public.runs; DROP FUNCTION public.duration_bucket(numeric)")
+	if _, err := db.Pool.Exec(t.Context(), `SELECT`); err != nil {
+		t.Error(err)
+	}
+
+	// The owner of the database is another role, unless it can become the archive's owner.
+	n.run(n.admin, "ALTER DATABASE "+n.admin.Config().Database+" OWNER TO "+n.other+"; GRANT CREATE ON SCHEMA public TO "+n.other)
+	n.refused("REVOKE CREATE ON SCHEMA public FROM " + n.other)
+	n.run(n.admin, "ALTER SCHEMA public OWNER TO "+n.other)
+	n.refused("the schema public belongs to the role " + n.other + ", which may create objects in it: ALTER SCHEMA public OWNER TO " + n.owner)
+	n.run(n.admin, "GRANT "+n.owner+" TO "+n.other)
+	again, err := n.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+	n.run(n.admin, "ALTER DATABASE "+n.admin.Config().Database+" OWNER TO "+n.admin.Config().User+"; ALTER SCHEMA public OWNER TO "+n.admin.Config().User)
 }

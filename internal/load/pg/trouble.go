@@ -3,6 +3,7 @@ package pg
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 
 	"github.com/jackc/pgerrcode"
@@ -33,6 +34,17 @@ func TroubleOf(err error) archive.Trouble {
 		return archive.TroubleLost
 	}
 	return archive.NoTrouble
+}
+
+// Away reports whether a connection could not be made because the database is away for a
+// while: it is no wrong password, name or certificate.
+func Away(err error) bool {
+	var server *pgconn.PgError
+	var network net.Error
+	if errors.As(err, &server) {
+		return troubleOf(server.Code) != archive.NoTrouble
+	}
+	return errors.Is(err, ErrStandby) || errors.As(err, &network) && TroubleOf(err) != archive.NoTrouble
 }
 
 // troubleOf says what a code of https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -103,6 +115,23 @@ func (c connection) Read(b []byte) (int, error) {
 func (c connection) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
 	return n, lost(err)
+}
+
+// answers marks the errors above TLS: if the peer ends TLS, nothing below fails.
+type answers struct{ io.Reader }
+
+func (a answers) Read(b []byte) (int, error) {
+	n, err := a.Reader.Read(b)
+	return n, lost(err)
+}
+
+// Unanswered returns the error of a call as a LostError if the time for the call is over.
+// No connection of the pool was free in time, or the call may have been made.
+func Unanswered(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return &LostError{err}
+	}
+	return err
 }
 
 func lost(err error) error {

@@ -22,11 +22,23 @@ func New(db *pg.DB) *Archive { return &Archive{db} }
 // no tables, the error is pg.ErrNoSchema.
 func (a *Archive) Ping(ctx context.Context) error {
 	var migrated bool
+	var role string
+	var closed, owner *string // a schema that this role may not look into, and whose it is
+	s := a.db.Schema
 	err := a.db.Pool.QueryRow(ctx, `
-		SELECT to_regclass('windows') IS NOT NULL AND to_regclass('invocations') IS NOT NULL`).Scan(&migrated)
+		SELECT to_regclass('windows') IS NOT NULL AND to_regclass('invocations') IS NOT NULL, current_user, closed.nspname, closed.owner
+		  FROM (SELECT) AS always
+		  LEFT JOIN (
+			SELECT nspname, pg_get_userbyid(nspowner) AS owner
+			  FROM pg_namespace
+			 WHERE nspname IN ($1, $2, $3) AND NOT has_schema_privilege(oid, 'USAGE')
+			 ORDER BY nspname <> $2
+			 LIMIT 1) AS closed ON true`, s.People, s.Internal, s.Days).Scan(&migrated, &role, &closed, &owner)
 	switch {
 	case err != nil:
 		return fmt.Errorf("ask the database: %w", err)
+	case !migrated && closed != nil:
+		return fmt.Errorf("the role %s may not look into the schema %s of %s: connect as %[3]s, or GRANT archiver_reader TO %[1]s", role, *closed, *owner)
 	case !migrated:
 		return pg.ErrNoSchema
 	}

@@ -49,7 +49,7 @@ var selectOverview string
 // each provider still has its records; a provider that is not in since has no
 // OldestDue. Overview reads the totals, and for each function with open windows two
 // windows.
-func (a *Archive) Overview(ctx context.Context, since map[string]time.Time) (o Overview, err error) {
+func (a *Archive) Overview(ctx context.Context, now time.Time, since map[string]time.Time) (o Overview, err error) {
 	providers := slices.Collect(maps.Keys(since))
 	from := make([]time.Time, len(providers))
 	for i, p := range providers {
@@ -64,8 +64,10 @@ func (a *Archive) Overview(ctx context.Context, since map[string]time.Time) (o O
 		SELECT (SELECT finished_at
 		          FROM runs
 		         WHERE outcome = 'complete' AND asked_by IN ('run', 'once')
+		           -- A run whose clock was ahead must not hide that later ones fail.
+		           AND finished_at <= $1::timestamptz + interval '1 hour'
 		         ORDER BY run_id DESC
-		         LIMIT 1)`).Scan(&o.LastSuccess)
+		         LIMIT 1)`, now).Scan(&o.LastSuccess)
 	if err != nil {
 		return o, fmt.Errorf("select the last success: %w", err)
 	}

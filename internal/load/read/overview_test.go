@@ -16,7 +16,7 @@ import (
 func TestOverview(t *testing.T) {
 	t.Parallel()
 	a := loadtest.New(t, load.New)
-	if f, err := a.Read.Overview(t.Context(), nil); err != nil || len(f.Providers) != 0 || f.LastSuccess != nil {
+	if f, err := a.Read.Overview(t.Context(), loadtest.Later, nil); err != nil || len(f.Providers) != 0 || f.LastSuccess != nil {
 		t.Errorf("an empty archive has %+v, %v", f, err)
 	}
 	at := func(h int) time.Time { return loadtest.Today.Add(time.Duration(h) * time.Hour) }
@@ -49,7 +49,7 @@ func TestOverview(t *testing.T) {
 	}
 	loadtest.Keep(t, two, loadtest.Answer(loadtest.Told("urn:two", 1, at(0), false)), at(1))
 
-	f, err := a.Read.Overview(t.Context(), map[string]time.Time{"functiongraph": at(3), "functioncompute": at(0)})
+	f, err := a.Read.Overview(t.Context(), loadtest.Later, map[string]time.Time{"functiongraph": at(3), "functioncompute": at(0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestOverview(t *testing.T) {
 	if diff := cmp.Diff(want, f.Providers); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	f, err = a.Read.Overview(t.Context(), map[string]time.Time{"functioncompute": at(0)})
+	f, err = a.Read.Overview(t.Context(), loadtest.Later, map[string]time.Time{"functioncompute": at(0)})
 	if err != nil || f.Providers[0].OldestDue != nil || f.Providers[0].OldestIncomplete == nil {
 		t.Errorf("where nobody knows what the source has: %+v, %v", f.Providers, err)
 	}
@@ -83,8 +83,9 @@ func TestOverviewLastSuccess(t *testing.T) {
 		a.Exec(`INSERT INTO runs (asked_by, range_from, range_to, started_at, finished_at, outcome) VALUES ($1, $2, $2, $2, $3, $4)`,
 			run.asked, loadtest.Today, loadtest.Today.Add(time.Duration(i)*time.Hour), run.outcome)
 	}
+	a.Exec(`INSERT INTO runs (asked_by, range_from, range_to, started_at, finished_at, outcome) VALUES ('run', $1, $1, $1, $1, 'complete')`, loadtest.Later.AddDate(1, 0, 0))
 	a.Exec(`INSERT INTO runs (asked_by, range_from, range_to, started_at) VALUES ('run', $1, $1, $1)`, loadtest.Today)
-	f, err := a.Read.Overview(t.Context(), nil)
+	f, err := a.Read.Overview(t.Context(), loadtest.Later, nil)
 	if err != nil || f.LastSuccess == nil || !f.LastSuccess.Equal(loadtest.Today.Add(time.Hour)) {
 		t.Errorf("the last success was %v (%v), want that of once", f.LastSuccess, err)
 	}

@@ -31,6 +31,8 @@ type Run struct {
 	RecordsDone    *int64     `json:"records_done,omitempty"`
 	CallsDone      *int64     `json:"calls_done,omitempty"`
 	RefusedDone    *int64     `json:"refused_done,omitempty"`
+
+	Clocks *string `json:"clocks,omitempty"` // what they showed, if they differed
 }
 
 //go:embed runs.sql

@@ -101,7 +101,7 @@ func TestRunsCost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if overview, err := a.Read.Overview(t.Context(), nil); err != nil || overview.LastSuccess != nil {
+	if overview, err := a.Read.Overview(t.Context(), loadtest.Later, nil); err != nil || overview.LastSuccess != nil {
 		t.Errorf("the last success was %v, %v", overview.LastSuccess, err)
 	}
 	for _, query := range asked() {

@@ -72,6 +72,9 @@ END
 $$;
 -- +goose StatementEnd
 
+COMMENT ON COLUMN archiver_internal.windows.verified_at IS
+    'When the archive''s count was last equal to the source''s. NULL if they were not compared since the window became complete, or since a record left a window that the same count has compared.';
+
 COMMENT ON SCHEMA archiver_days IS
     'Partitions of invocations: one for each UTC day, or month if it is older than two months; one for requests in flight, one for requests that never started.';
 COMMENT ON TABLE invocations IS
@@ -117,6 +120,8 @@ END
 $$;
 -- +goose StatementEnd
 
+COMMENT ON COLUMN archiver_internal.windows.verified_at IS
+    'When the archive''s count was last equal to the source''s. NULL if they were not compared since the window became complete.';
 COMMENT ON TABLE archiver_days.invocations_dated IS
     'Requests that ended and have a start: one partition for each UTC day.';
 COMMENT ON TABLE invocations IS
