@@ -62,12 +62,5 @@ func (c *backfillCommand) Run(ctx context.Context, s streams, in *settings.Setti
 			return set.DryBackfill(ctx, source, order, out)
 		})
 	}
-	m := set.Maintenance(clock)
-	stopCounting := m.CountDuring(ctx, log)
-	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
-		return m.ArchiveAndTell(ctx, source.Archiver, order, source.Log, out, errs, line.String())
-	})
-	stopCounting()
-	m.After(ctx, now, err, log)
-	return err
+	return set.ArchiveEach(ctx, clock, func(*supervise.Source) archive.Order { return order }, log, s.out, s.err, line.String())
 }

@@ -48,13 +48,6 @@ func (c *onceCommand) Run(ctx context.Context, s streams, in *settings.Settings,
 		}
 		return set.DryDrop(ctx, clock, s.out)
 	}
-	m := set.Maintenance(clock)
-	m.MakeDays(ctx, log)
-	stopCounting := m.CountDuring(ctx, log)
-	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
-		return m.ArchiveAndTell(ctx, source.Archiver, order(source), source.Log, out, errs, line.String())
-	})
-	stopCounting()
-	m.After(ctx, now, err, log)
-	return err
+	set.Maintenance(clock).MakeDays(ctx, log)
+	return set.ArchiveEach(ctx, clock, order, log, s.out, s.err, line.String())
 }

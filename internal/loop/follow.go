@@ -37,13 +37,16 @@ func (r *run) followInFlight(ctx context.Context, w *walker) error {
 		}
 	}
 	asked, later := records[:min(len(records), followAlone)], records[min(len(records), followAlone):]
-	for _, rec := range asked {
+	r.forecast.expect(len(asked))
+	for i, rec := range asked {
 		err := r.follow(ctx, w, rec)
+		r.forecast.expect(-1)
 		if err == nil {
 			continue
 		}
 		left := r.leaveToNextRun(ctx, w, archive.Span{From: rec.Window, To: rec.Window.Add(archive.Hour)}, err)
 		if failed := (*pageError)(nil); left != nil || w.gone || !errors.As(err, &failed) && !errors.Is(err, errTooWide) {
+			r.forecast.expect(i + 1 - len(asked))
 			return left
 		}
 	}

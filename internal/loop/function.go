@@ -61,6 +61,7 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 		w.begun[b.Window] = b
 	}
 	t.walks = r.walksOf(&work, w, t.ID)
+	r.forecast.begin(t.ID, t.walks)
 	var later []archive.Walk
 	if len(t.walks) > 0 {
 		for _, open := range t.walks {

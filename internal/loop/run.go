@@ -55,6 +55,7 @@ type run struct {
 	order            archive.Order
 	began            time.Time
 	progress         *archive.Progress
+	forecast         *forecast
 	slots            *pageSlots
 	patience         *storePatience
 	settingsFailures atomic.Int64 // in this run
@@ -125,6 +126,7 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 		patience: waits, slots: newPageSlots(pagesPerCall * max(a.Concurrency, 1)),
 		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]archive.State), held: make(map[int32]bool), deniedFunctions: make(map[int32]bool), done: make(map[int32]bool), zoned: make(map[int32]bool),
 	}
+	r.forecast = newForecast(p)
 	r.offsets, _ = a.Source.(archive.Offsets)
 	waits.run = r
 	stopNotes := r.noteProgress(ctx, id, before)
@@ -216,18 +218,29 @@ func (r *run) read(ctx context.Context, summary *archive.Summary) error {
 		}
 		return nil
 	}
+	settled := func() {}
+	if r.Versions != nil {
+		settled = r.forecast.unsure()
+		defer settled()
+	}
 	if r.newestOnly = !r.order.Compare; r.newestOnly {
 		if err := read(); err != nil {
 			return err
 		}
 	}
-	r.newestOnly = false
 	if err := r.listVersions(ctx, latest); err != nil {
 		return err
 	}
 	if versions, err = r.KnownVersions(ctx, latest); err != nil {
 		return err
 	}
+	if r.newestOnly { // of the versions that were found just now
+		if err := r.readDue(ctx, versions, summary); err != nil {
+			return err
+		}
+	}
+	r.newestOnly = false
+	settled()
 	summary.Matched = len(latest) + len(versions)
 	if !r.order.Compare {
 		summary.NotDue = (summary.Range.Windows() - r.order.Range.Windows()) * summary.Matched

@@ -31,6 +31,7 @@ func (r *run) readSpan(ctx context.Context, w *walker, t *turn, before, again ar
 	a, err := w.readWalk(ctx, open)
 	if err == nil && a.end == endCut {
 		t.walks, t.cut = append(newWalks(a.cut), t.walks...), true
+		r.forecast.cut(t.ID, open.Span, a.cut)
 		return false, w.replace(ctx, a)
 	}
 	whole = err == nil && a.whole()
@@ -46,6 +47,7 @@ func (r *run) readSpan(ctx context.Context, w *walker, t *turn, before, again ar
 		err = r.recount(ctx, w, open.Span)
 	}
 	r.decide(t.ID, open.Span)
+	r.forecast.decided(t.ID, open.Span)
 	if err != nil {
 		return false, r.failed(ctx, w, t, open, err)
 	}

@@ -12,6 +12,9 @@ import (
 	"archiver/internal/archive"
 )
 
+// callsForVersions is how many calls list the versions and aliases of a function.
+const callsForVersions = 2
+
 // maxVersionFailures is how many lists of versions may fail before a run asks for no
 // more of them. The source retries each call for a while, and windows matter more.
 const maxVersionFailures = 3
@@ -29,7 +32,10 @@ func (r *run) listVersions(ctx context.Context, latest []archive.Known) error {
 		return fmt.Errorf("look up whose versions to list: %w", err)
 	}
 	var failures atomic.Int64
-	return atOnce(ctx, r.Concurrency, share(r, unlisted), func(ctx context.Context, f archive.Known) error {
+	asked := share(r, unlisted)
+	r.forecast.expect(callsForVersions * len(asked))
+	return atOnce(ctx, r.Concurrency, asked, func(ctx context.Context, f archive.Known) error {
+		defer r.forecast.expect(-callsForVersions)
 		if failures.Load() >= maxVersionFailures || r.gaveUpAs(f.ID) == archive.StatePending {
 			return nil
 		}

@@ -16,16 +16,20 @@ import (
 // Archive makes one run that a person waits for. It shows the progress on w, or in
 // the log if w is no terminal.
 func Archive(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, w io.Writer) (archive.Summary, time.Duration, error) {
-	return archiveAnd(ctx, archiver, o, log, w, func(*archive.Progress, error) {})
+	return archiveAnd(ctx, archiver, o, log, w, nil)
 }
 
 // archiveAnd is Archive. last is the last part of the run, whose progress is shown too; it
-// is told how the run ended.
+// is told how the run ended, and may be nil.
 func archiveAnd(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, w io.Writer,
 	last func(p *archive.Progress, ended error),
 ) (archive.Summary, time.Duration, error) {
 	began := time.Now()
 	progress := new(archive.Progress)
+	if last != nil {
+		days := int(o.Range.To.Sub(o.Range.From).Hours()/24) + 1
+		progress.Foresee(func(f *archive.Forecast) { f.Days = days })
+	}
 	stop := terminal.Show(progress, archiver.Source, w, log, o.Compare)
 	stopHint := context.AfterFunc(ctx, func() {
 		if errors.Is(context.Cause(ctx), archive.ErrFinish) {
@@ -33,7 +37,9 @@ func archiveAnd(ctx context.Context, archiver *loop.Archiver, o archive.Order, l
 		}
 	})
 	summary, err := archiver.Archive(ctx, o, progress)
-	last(progress, err)
+	if last != nil {
+		last(progress, err)
+	}
 	stopHint()
 	bar := stop()
 	took := time.Since(began)

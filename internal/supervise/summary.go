@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"archiver/internal/archive"
@@ -21,22 +23,48 @@ func ArchiveAndTell(ctx context.Context, archiver *loop.Archiver, o archive.Orde
 	return err
 }
 
-// ArchiveAndTell is ArchiveAndTell of a run that also counts all figures that are due, and
-// merges the days of old months.
-func (m *Maintenance) ArchiveAndTell(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, out, errs io.Writer, resume string) error {
-	began := m.clock.Now()
-	summary, took, err := archiveAnd(ctx, archiver, o, log, errs, func(p *archive.Progress, ended error) {
-		m.leave(ctx, log, archiver.Patiently(ctx, func() error {
-			return m.tryCount(ctx, 0, func(done, days int) {
-				p.Update(func(t *archive.Totals) { t.Counted, t.FigureDays = int64(done), int64(days) })
+// ArchiveEach makes one run of each source, as ArchiveAndTell does. Each run also counts all
+// figures that are due, and merges the days of old months. The last one to end drops the days
+// that are too old, and makes statistics. All of it is part of the progress that is shown.
+func (set *Set) ArchiveEach(ctx context.Context, clock archive.Clock, order func(*Source) archive.Order, log *slog.Logger, out, errs io.Writer, resume string) error {
+	m, began := set.Maintenance(clock), clock.Now()
+	stopCounting := m.CountDuring(ctx, log)
+	defer stopCounting()
+	var mu sync.Mutex
+	results := make([]error, len(set.Sources))
+	left := 0
+	for i, s := range set.Sources {
+		if results[i] = s.Err; s.Archiver != nil {
+			left++
+		}
+	}
+	// ends notes how the run of a source ended. It returns how all ended, if this was the last.
+	ends := func(s *Source, err error) (all error, last bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		results[slices.Index(set.Sources, s)] = err
+		left--
+		return set.errors(results), left == 0
+	}
+	return set.Each(ctx, out, errs, func(ctx context.Context, s *Source, out, errs io.Writer) error {
+		o := order(s)
+		summary, took, err := archiveAnd(ctx, s.Archiver, o, s.Log, errs, func(p *archive.Progress, ended error) {
+			m.leave(ctx, s.Log, s.Archiver.Patiently(ctx, func() error {
+				return m.tryCount(ctx, 0, func(done, days int) {
+					p.Update(func(t *archive.Totals) { t.Counted, t.FigureDays = int64(done), int64(days) })
+				})
+			}))
+			m.merge(ctx, began, ended, s.Log, func(done, months int) {
+				p.Update(func(t *archive.Totals) { t.Merged, t.Months = int64(done), int64(months) })
 			})
-		}))
-		m.merge(ctx, began, ended, log, func(done, months int) {
-			p.Update(func(t *archive.Totals) { t.Merged, t.Months = int64(done), int64(months) })
+			p.Update(func(t *archive.Totals) { t.Finishing = true })
+			if all, last := ends(s, ended); last {
+				m.After(ctx, began, all, log)
+			}
 		})
+		fmt.Fprintln(out, summaryLine(o, summary, took, err, resume))
+		return err
 	})
-	fmt.Fprintln(out, summaryLine(o, summary, took, err, resume))
-	return err
 }
 
 // summaryLine tells a run in one line.
