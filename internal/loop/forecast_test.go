@@ -112,9 +112,9 @@ func TestTimeLeft(t *testing.T) {
 		fewest  int // lines that are sure
 	}{
 		"one is large":    {pages: append(repeated(30, 1), 100), fewest: 1},
-		"one is larger":   {pages: append(repeated(30, 1), 1000), fewest: 8},
+		"one is larger":   {pages: append(repeated(30, 1), 500), fewest: 4},
 		"all are alike":   {pages: repeated(31, 25), fewest: 6},
-		"some, by tokens": {pages: append(repeated(40, 2), 300, 200), source: func(s *fakeSource) { s.token = true }, fewest: 3},
+		"two, by tokens":  {pages: append(repeated(40, 1), 150, 100), source: func(s *fakeSource) { s.token = true }, fewest: 2},
 		"hours are empty": {pages: append(repeated(300, 0), pages(200, 0, 30)...), fewest: 2},
 		"many days":       {pages: append(repeated(20, 1), 300), span: archive.Span{From: hour(-24 * 80), To: hour(24)}, fewest: 2},
 		"refused calls": {
