@@ -46,7 +46,7 @@ func (c *backfillCommand) Run(ctx context.Context, s streams, in *settings.Setti
 		return err
 	}
 	log := c.Logger(s.err)
-	order := archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}
+	order := archive.Order{AskedBy: "backfill", Range: span, Force: c.Force, FollowRange: true}
 	options := supervise.Options{Log: log, Migrate: !c.NoMigrate && !c.DryRun, Functions: c.Function}
 	if !c.DryRun {
 		options.Order = func(*supervise.Source) archive.Order { return order }

@@ -62,7 +62,8 @@ func TestBackfillDryRun(t *testing.T) {
 	if after := queryValue[string](in, rows); after != written {
 		t.Error("a dry run changed the archive")
 	}
-	in.backfill()
+	says(in.backfill(), "144 of 144 windows complete", "the whole range is complete: 288 of 288 hours")
+	says(in.backfill(), "0 of 0 windows complete", "the whole range was complete already: 288 of 288 hours")
 	says(say(), "0 windows of 0 functions are due and would be read; 12 functions match", "at least 1 calls")
 	code, _, stderr = in.run(nil, "backfill", "--dry-run", "--from", "2026-03-29", "--to", "2026-03-30", "--function", "nothing-*")
 	if code != exitIncomplete || !strings.Contains(stderr, "no function was found") {

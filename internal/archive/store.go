@@ -64,6 +64,10 @@ type Order struct {
 	Follow      bool
 	VerifyAfter time.Duration
 
+	// FollowRange asks once for all records in flight of Range, due or not, unless this run has
+	// just read their windows.
+	FollowRange bool
+
 	// Rest asks less often for functions without records: after an eighth of the time
 	// that they have been empty, and at least every RestAtMost. One call then asks for
 	// all windows since the last call.
@@ -285,9 +289,9 @@ type Claim interface {
 	// windows of the spans still due are gone.
 	Gone(ctx context.Context, due []Span, at time.Time) error
 
-	// InFlight returns the records in flight that are due to be asked for, ordered by
-	// window.
-	InFlight(ctx context.Context, at time.Time) ([]InFlightRecord, error)
+	// InFlight returns the records in flight that the order asks for again at a time, ordered
+	// by window.
+	InFlight(ctx context.Context, o Order, at time.Time) ([]InFlightRecord, error)
 	// Follow commits the records that the source gave for one record in flight.
 	Follow(ctx context.Context, r InFlightRecord, found []Invocation, rejected []Rejected, at time.Time) (Kept, error)
 	// Rechecked notes that the records in flight of these windows were asked for.

@@ -37,6 +37,10 @@ type Summary struct {
 
 	Apart time.Duration // by how much the clocks differed; 0 if they were not compared
 	Doubt string        // see Clocks.Doubt
+
+	// Of a backfill: the windows of the whole Range, of all functions that it was for, and how
+	// many of them are complete now. 0 if that is not known.
+	RangeWindows, RangeComplete int
 }
 
 // Err is an *IncompleteError if windows asked for are not complete, or nil.

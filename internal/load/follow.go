@@ -19,14 +19,20 @@ var (
 	noteRechecked string
 )
 
-// InFlight are the function's records in flight that are to be asked for again by
-// now, those of the oldest windows first. Times are in UTC.
-func (c *claim) InFlight(ctx context.Context, at time.Time) ([]archive.InFlightRecord, error) {
+// InFlight are the function's records in flight that the order asks for again by now, those of
+// the oldest windows first. Times are in UTC.
+func (c *claim) InFlight(ctx context.Context, o archive.Order, at time.Time) ([]archive.InFlightRecord, error) {
+	within := archive.Span{To: forever}
+	if o.FollowRange {
+		within, at = o.Range, forever
+	}
 	return pg.CollectBy(ctx, c.store.pool, func(row pgx.CollectableRow) (r archive.InFlightRecord, err error) {
 		err = row.Scan(&r.RequestID, &r.Window, &r.Extra)
 		r.Window = r.Window.UTC()
 		return r, err
-	}, "what is in flight", selectInFlight, pg.Args{"function": c.function.ID, "at": at, "max_life": lifeOf(c.function)})
+	}, "what is in flight", selectInFlight, pg.Args{
+		"function": c.function.ID, "at": at, "max_life": lifeOf(c.function), "from": within.From, "to": within.To,
+	})
 }
 
 // Follow stores what the source answered when asked for one record in flight.

@@ -16,13 +16,16 @@ const (
 	followAlone = 100
 )
 
-// followInFlight asks for the function's records in flight that are due to be asked for
-// again, and notes when the source was asked.
+// followInFlight asks for the function's records in flight that the order asks for again, and
+// notes when the source was asked.
 //
 // After a crash in here the next run asks for all of them again, except those that
 // have settled.
 func (r *run) followInFlight(ctx context.Context, w *walker) error {
-	records, err := w.claim.InFlight(ctx, r.Clock.Now())
+	records, err := w.claim.InFlight(ctx, r.order, r.Clock.Now())
+	if r.order.FollowRange {
+		records = r.notReadNow(w.function.ID, records)
+	}
 	if err != nil || len(records) == 0 {
 		return err
 	}
@@ -32,7 +35,7 @@ func (r *run) followInFlight(ctx context.Context, w *walker) error {
 		}
 		// Records that are still in flight may have moved to another window: the first
 		// of them are asked for by id. Windows with more of them stay due.
-		if records, err = w.claim.InFlight(ctx, r.Clock.Now()); err != nil {
+		if records, err = w.claim.InFlight(ctx, r.order, r.Clock.Now()); err != nil {
 			return err
 		}
 	}
@@ -58,6 +61,15 @@ func (r *run) followInFlight(ctx context.Context, w *walker) error {
 		return fmt.Errorf("note that %s was asked for what is in flight: %w", w.function.Name, err)
 	}
 	return nil
+}
+
+// notReadNow leaves out the records of windows that this run has read.
+func (r *run) notReadNow(function int32, records []archive.InFlightRecord) []archive.InFlightRecord {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.DeleteFunc(records, func(rec archive.InFlightRecord) bool {
+		return slices.ContainsFunc(r.decided[function], func(s archive.Span) bool { return s.Holds(rec.Window) })
+	})
 }
 
 // windowsOf returns the windows of the records, oldest first.

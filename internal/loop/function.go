@@ -113,7 +113,7 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 	if err := w.proveDoubted(ctx); err != nil || w.gone || len(later) > 0 {
 		return nil, err // with later walks the function has another turn
 	}
-	if r.order.Follow {
+	if r.order.Follow || r.order.FollowRange {
 		if err := r.followInFlight(ctx, w); err != nil || w.gone {
 			return nil, err
 		}

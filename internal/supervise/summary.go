@@ -62,9 +62,28 @@ func (set *Set) ArchiveEach(ctx context.Context, clock archive.Clock, order func
 				m.After(ctx, began, all, log)
 			}
 		})
+		if o.FollowRange {
+			set.rangeState(ctx, s, &summary)
+		}
 		fmt.Fprintln(out, summaryLine(o, summary, took, err, resume))
 		return err
 	})
+}
+
+// stateWithin bounds how long the last line waits for the state of the range.
+const stateWithin = 2 * time.Second
+
+// rangeState fills in how many windows of the range are complete, also after the end of ctx.
+func (set *Set) rangeState(ctx context.Context, s *Source, summary *archive.Summary) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), stateWithin)
+	defer stop()
+	functions, _, err := set.knownFunctions(ctx, s.Archiver)
+	if err == nil {
+		summary.RangeComplete, summary.RangeWindows, err = set.store.RangeState(ctx, functions, summary.Range)
+	}
+	if err != nil {
+		s.Log.Warn("how much of the range is complete is not known", archive.ErrorKeys(err)...)
+	}
 }
 
 // summaryLine tells a run in one line.
@@ -86,6 +105,15 @@ func summaryLine(o archive.Order, s archive.Summary, took time.Duration, err err
 		if part.n > 0 {
 			line += fmt.Sprintf(", %d %s", part.n, part.what)
 		}
+	}
+	switch {
+	case s.RangeWindows == 0:
+	case s.RangeComplete < s.RangeWindows:
+		line += fmt.Sprintf(", the range is not complete: %d of %d hours", s.RangeComplete, s.RangeWindows)
+	case s.Windows == 0:
+		line += fmt.Sprintf(", the whole range was complete already: %d of %d hours", s.RangeComplete, s.RangeWindows)
+	default:
+		line += fmt.Sprintf(", the whole range is complete: %d of %d hours", s.RangeComplete, s.RangeWindows)
 	}
 	if s.List != nil {
 		line += ", the list of functions is not whole"
