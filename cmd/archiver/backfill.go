@@ -34,7 +34,7 @@ type backfillCommand struct {
 	settings.ArchiveFlags
 	rangeFlags
 	Force  bool `help:"Read complete windows again as well."`
-	DryRun bool `help:"Show what is due, and how many calls it takes at least; write nothing and ask the source only for its list of functions."`
+	DryRun bool `help:"Show what is due, and how many calls it takes at least; and about how many rows, bytes and how much time; write nothing and ask the source only for its list of functions and for counts."`
 }
 
 func (c *backfillCommand) Run(ctx context.Context, s streams, in *settings.Settings, line typed) error {

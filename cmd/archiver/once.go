@@ -14,7 +14,7 @@ import (
 type onceCommand struct {
 	settings.ArchiveFlags
 	settings.DueFlags
-	DryRun bool `help:"Show what is due, and what --retention would drop; write nothing and ask the source for nothing, or only for its list of functions if the archive knows none."`
+	DryRun bool `help:"Show what is due, and what --retention would drop; write nothing and ask the source for nothing, or only for its list of functions and for counts if the archive knows no function."`
 }
 
 // Source returns the source that the flags describe.

@@ -56,12 +56,29 @@ func (set *Set) DryRun(ctx context.Context, s *Source, o archive.Order, out io.W
 		return err
 	}
 	fmt.Fprintf(out, "%s; %d functions are known\n", dueLine(due, o), len(known))
+	return set.sayEstimate(ctx, s, due, o, false, false, out)
+}
+
+// sayEstimate prints what reading the due windows takes; see estimate.
+func (set *Set) sayEstimate(ctx context.Context, s *Source, due []archive.Due, o archive.Order, empty, ask bool, out io.Writer) error {
+	if !slices.ContainsFunc(due, func(d archive.Due) bool { return d.Windows > 0 }) {
+		return nil
+	}
+	e, err := set.estimate(ctx, s, due, o, empty, ask)
+	if err != nil {
+		return err
+	}
+	pace, err := e.pace(ctx, set, empty)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out, e.line(pace))
 	return nil
 }
 
-// DryBackfill prints what a backfill of a source would read. It asks the source
-// only for its list of functions, and writes nothing. All hours of a function that
-// is not in the archive are due.
+// DryBackfill prints what a backfill of a source would read, and estimates what it takes. It
+// asks the source only for its list of functions and for counts, and writes nothing. All hours
+// of a function that is not in the archive are due.
 func (set *Set) DryBackfill(ctx context.Context, s *Source, o archive.Order, out io.Writer) error {
 	archiver := s.Archiver
 	asked := o.Range
@@ -118,6 +135,9 @@ func (set *Set) DryBackfill(ctx context.Context, s *Source, o archive.Order, out
 	}
 	fmt.Fprintf(out, "%s; %d functions match, %d of them are known\n", dueLine(due, o), len(functions), known)
 	fmt.Fprintf(out, "that takes at least %d calls, and more where the records of a function fill more than a page\n", listed+leastCalls(due))
+	if err := set.sayEstimate(ctx, s, due, o, empty, true, out); err != nil {
+		return err
+	}
 	if left := (asked.Windows() - o.Range.Windows()) * len(functions); left > 0 {
 		fmt.Fprintf(out, "%d windows have not settled yet, and would be left out\n", left)
 	}

@@ -9,6 +9,7 @@
 //	ticks.go        runs at the ticks of each source's schedule: run
 //	maintenance.go  figures, old days and statistics, after runs
 //	retention.go    which days may be dropped
+//	estimate.go     how many rows, bytes and calls a run would take, and how long
 //	dryrun.go       what a run would read, and which days it would drop
 package supervise
 
