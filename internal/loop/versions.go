@@ -12,8 +12,8 @@ import (
 	"archiver/internal/archive"
 )
 
-// callsForVersions is how many calls list the versions and aliases of a function.
-const callsForVersions = 2
+// CallsForVersions is how many calls list the versions and aliases of a function.
+const CallsForVersions = 2
 
 // maxVersionFailures is how many lists of versions may fail before a run asks for no
 // more of them. The source retries each call for a while, and windows matter more.
@@ -33,9 +33,9 @@ func (r *run) listVersions(ctx context.Context, latest []archive.Known) error {
 	}
 	var failures atomic.Int64
 	asked := share(r, unlisted)
-	r.forecast.expect(callsForVersions * len(asked))
+	r.forecast.expect(CallsForVersions * len(asked))
 	return atOnce(ctx, r.Concurrency, asked, func(ctx context.Context, f archive.Known) error {
-		defer r.forecast.expect(-callsForVersions)
+		defer r.forecast.expect(-CallsForVersions)
 		if failures.Load() >= maxVersionFailures || r.gaveUpAs(f.ID) == archive.StatePending {
 			return nil
 		}

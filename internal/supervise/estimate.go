@@ -8,6 +8,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load/read"
+	"archiver/internal/loop"
 )
 
 const (
@@ -57,12 +58,22 @@ func (set *Set) estimate(ctx context.Context, s *Source, due []archive.Due, o ar
 			e.rowBytes = bytes
 		}
 	}
+	_, hasSettings := s.Archiver.Source.(archive.SettingsSource)
+	_, hasVersions := s.Archiver.Source.(archive.Versioner)
 	page := float64(max(s.Archiver.Source.Traits().Page, 1))
 	var knownRecords, knownWindows float64
 	var others []archive.Due
 	for _, d := range due {
 		if d.Windows == 0 {
 			continue
+		}
+		if isNew := d.ID <= 0; d.LatestID == 0 { // which a dry run has made up
+			if hasSettings && (d.Settings || isNew) {
+				e.calls++
+			}
+			if hasVersions && s.Archiver.Versions != nil && isNew {
+				e.calls += loop.CallsForVersions
+			}
 		}
 		perHour, known, err := e.perHour(ctx, &d, o, ask)
 		if err != nil {
@@ -152,7 +163,11 @@ func (e *estimate) line(pace float64) string {
 	if pace > 0 {
 		seconds := max(e.calls/pace, e.records/writtenASecond)
 		took := time.Duration(math.Ceil(seconds)) * time.Second
-		line += fmt.Sprintf(", %s %s at %.3g calls a second", about, took, pace)
+		digits := 0
+		if pace < 10 {
+			digits = 1
+		}
+		line += fmt.Sprintf(", %s %s at %.*f calls a second", about, took, digits, pace)
 	}
 	if e.unknown > 0 {
 		line += fmt.Sprintf("; of %d functions nothing tells how many records they have", e.unknown)
