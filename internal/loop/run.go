@@ -223,18 +223,26 @@ func (r *run) read(ctx context.Context, summary *archive.Summary) error {
 		settled = r.forecast.unsure()
 		defer settled()
 	}
+	listVersions := sync.OnceValue(func() (err error) {
+		if err = r.listVersions(ctx, latest); err == nil {
+			versions, err = r.KnownVersions(ctx, latest)
+		}
+		return err
+	})
+	if r.order.FollowRange { // what a backfill has to read is known early
+		if err := listVersions(); err != nil {
+			return err
+		}
+	}
 	if r.newestOnly = !r.order.Compare; r.newestOnly {
 		if err := read(); err != nil {
 			return err
 		}
 	}
-	if err := r.listVersions(ctx, latest); err != nil {
+	if err := listVersions(); err != nil {
 		return err
 	}
-	if versions, err = r.KnownVersions(ctx, latest); err != nil {
-		return err
-	}
-	if r.newestOnly { // of the versions that were found just now
+	if r.newestOnly && !r.order.FollowRange { // of the versions that were found just now
 		if err := r.readDue(ctx, versions, summary); err != nil {
 			return err
 		}
