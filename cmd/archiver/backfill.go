@@ -34,13 +34,13 @@ type backfillCommand struct {
 	settings.ArchiveFlags
 	rangeFlags
 	Force  bool `help:"Read complete windows again as well."`
-	DryRun bool `help:"Show what is due, and how many calls it takes at least; and about how many rows, bytes and how much time; write nothing and ask the source only for its list of functions and for counts."`
+	JSON   bool `name:"json" xor:"form" help:"For programs."`
+	DryRun bool `xor:"form" help:"Show what is due, and how many calls it takes at least; and about how many rows, bytes and how much time; write nothing and ask the source only for its list of functions and for counts."`
 }
 
 func (c *backfillCommand) Run(ctx context.Context, s streams, in *settings.Settings, line typed) error {
 	s.err = terminal.NewConsole(s.err)
-	clock := archive.SystemClock{}
-	now := clock.Now()
+	now := archive.SystemClock{}.Now()
 	span, err := c.span(now)
 	if err != nil {
 		return err
@@ -62,5 +62,5 @@ func (c *backfillCommand) Run(ctx context.Context, s streams, in *settings.Setti
 			return set.DryBackfill(ctx, source, order, out)
 		})
 	}
-	return set.ArchiveEach(ctx, clock, func(*supervise.Source) archive.Order { return order }, log, s.out, s.err, line.String())
+	return archiveEach(ctx, set, func(*supervise.Source) archive.Order { return order }, log, s, line, c.JSON)
 }

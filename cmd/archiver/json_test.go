@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"archiver/internal/pgserver"
 )
 
 var documentedName = regexp.MustCompile("`([a-z_0-9]+)`")
@@ -74,7 +76,30 @@ func TestJSON(t *testing.T) {
 			t.Errorf("migrate status: exit %d\n%s", code, stdout)
 		}
 	}
-	in.backfill()
+	const runs = "archiver once, backfill and verify --json"
+	run := func(code int, stdout string) map[string]any {
+		t.Helper()
+		all := decodeJSON(t, runs, stdout)["runs"].([]any)
+		if len(all) != 1 {
+			t.Fatalf("%d runs\n%s", len(all), stdout)
+		}
+		return all[0].(map[string]any)
+	}
+	archived := run(exitDone, in.backfill("--json"))
+	if archived["outcome"] != "complete" || archived["complete"] != 48.0 || archived["inserted"] != 60.0 || archived["range_complete"] != 48.0 {
+		t.Errorf("backfill: %v", archived)
+	}
+	if err := pgserver.Exec(t.Context(), in.database, `DELETE FROM invocations WHERE request_id = (SELECT min(request_id) FROM invocations)`); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, _ = in.run(nil, "verify", "--json", "--from", "2026-03-29", "--to", "2026-03-30")
+	if verified := run(code, stdout); code != exitIncomplete || verified["differ"] != 1.0 || len(verified["differences"].([]any)) != 1 || verified["outcome"] != "incomplete" {
+		t.Errorf("verify: exit %d\n%s", code, stdout)
+	}
+	code, stdout, stderr = in.run(nil, "once", "--json", "--lookback", "2h")
+	if once := run(code, stdout); code != exitDone || once["asked_by"] != "once" || once["outcome"] != "complete" {
+		t.Errorf("once: exit %d\n%s%s", code, stdout, stderr)
+	}
 	code, stdout, _ = in.run(nil, "status", "--json")
 	if functions := decodeJSON(t, "archiver status --json", stdout)["functions"].([]any); code != exitDone || len(functions) != 2 {
 		t.Errorf("status: exit %d\n%s", code, stdout)

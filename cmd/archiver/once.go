@@ -14,7 +14,8 @@ import (
 type onceCommand struct {
 	settings.ArchiveFlags
 	settings.DueFlags
-	DryRun bool `help:"Show what is due, and what --retention would drop; write nothing and ask the source for nothing, or only for its list of functions and for counts if the archive knows no function."`
+	JSON   bool `name:"json" xor:"form" help:"For programs."`
+	DryRun bool `xor:"form" help:"Show what is due, and what --retention would drop; write nothing and ask the source for nothing, or only for its list of functions and for counts if the archive knows no function."`
 }
 
 // Source returns the source that the flags describe.
@@ -49,5 +50,5 @@ func (c *onceCommand) Run(ctx context.Context, s streams, in *settings.Settings,
 		return set.DryDrop(ctx, clock, s.out)
 	}
 	set.Maintenance(clock).MakeDays(ctx, log)
-	return set.ArchiveEach(ctx, clock, order, log, s.out, s.err, line.String())
+	return archiveEach(ctx, set, order, log, s, line, c.JSON)
 }

@@ -26,7 +26,8 @@ func ArchiveAndTell(ctx context.Context, archiver *loop.Archiver, o archive.Orde
 // ArchiveEach makes one run of each source, as ArchiveAndTell does. Each run also counts all
 // figures that are due, and merges the days of old months. The last one to end drops the days
 // that are too old, and makes statistics. All of it is part of the progress that is shown.
-func (set *Set) ArchiveEach(ctx context.Context, clock archive.Clock, order func(*Source) archive.Order, log *slog.Logger, out, errs io.Writer, resume string) error {
+// If note is set, it is told of each run, and nothing is printed.
+func (set *Set) ArchiveEach(ctx context.Context, clock archive.Clock, order func(*Source) archive.Order, log *slog.Logger, out, errs io.Writer, resume string, note func(RunReport)) error {
 	m, began := set.Maintenance(clock), clock.Now()
 	stopCounting := m.CountDuring(ctx, log)
 	defer stopCounting()
@@ -65,7 +66,11 @@ func (set *Set) ArchiveEach(ctx context.Context, clock archive.Clock, order func
 		if o.FollowRange {
 			set.rangeState(ctx, s, &summary)
 		}
-		fmt.Fprintln(out, summaryLine(o, summary, took, err, resume))
+		if note != nil {
+			note(s.Report(o, summary, took, err))
+		} else {
+			fmt.Fprintln(out, summaryLine(o, summary, took, err, resume))
+		}
 		return err
 	})
 }
