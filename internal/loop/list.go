@@ -75,8 +75,12 @@ func (r *run) listFunctions(ctx context.Context, summary *archive.Summary) ([]ar
 	seen := make(map[int32]bool, len(functions))
 	matched := functions[:0]
 	for _, f := range functions {
-		if !seen[f.ID] && !r.ignores(f) && (r.Match == nil || r.Match(f.Function)) {
+		if !seen[f.ID] && (r.Match == nil || r.Match(f.Function)) {
 			seen[f.ID] = true
+			if r.ignores(f) {
+				r.ignored = true
+				continue
+			}
 			f.MaxLife = r.traits.MaxLife
 			matched = append(matched, f)
 		}

@@ -69,6 +69,7 @@ type run struct {
 	functionsBefore  int64 // the most functions and windows due in a round before
 	windowsBefore    int64
 	newestOnly       bool        // only the newest due hour of each function is read now
+	ignored          bool        // some function that matches
 	listDenied       bool        // the list of functions
 	accepting        atomic.Bool // the source has answered about some function in this run
 
@@ -143,7 +144,7 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	case err == nil:
 		summary.Windows = max(summary.Windows, summary.Done+summary.Throttled)
 		summary.Elsewhere = summary.Windows - summary.Done - summary.Throttled
-		if err = summary.Err(); err == nil && summary.Matched == 0 {
+		if err = summary.Err(); err == nil && summary.Matched == 0 && !r.ignored {
 			err = archive.ErrNoFunction
 		}
 	case cause != nil:
