@@ -18,6 +18,7 @@ type commands struct {
 	Query       queryCommand       `cmd:"" help:"Look up invocations of one function: at the source, live, or in the archive."`
 	Status      statusCommand      `cmd:"" help:"Show what is archived, what is not, and since when."`
 	Acknowledge acknowledgeCommand `cmd:"" help:"Take windows that were missed out of the verdict."`
+	Ignore      ignoreCommand      `cmd:"" help:"Give functions up, or a source: they leave the verdict, and keep their history."`
 	Limits      limitsCommand      `cmd:"" help:"Show what was learned of the sources, or forget it."`
 	Report      reportCommand      `cmd:"" help:"Write the status page as one file."`
 	Check       checkCommand       `cmd:"" help:"Check configuration, credentials, database, and whether the source keeps records."`

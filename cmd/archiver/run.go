@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,14 +41,10 @@ const webGrace = time.Second
 func (c *runCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
 	log := c.Logger(s.err)
 	m := metrics.New(release)
-	shortest := make(map[string]time.Duration) // the shortest --source-retention, by provider
-	for _, source := range in.Sources {
-		if known, ok := shortest[source.Provider]; !ok || source.SourceRetention < known {
-			shortest[source.Provider] = source.SourceRetention
-		}
-		m.Begin(source.Provider, extract.Outcomes, source.Lookback, source.SourceRetention)
+	for i := range in.Sources {
+		source := &in.Sources[i]
+		m.Begin(sources.Name(source), extract.Outcomes, source.Lookback, source.SourceRetention)
 	}
-	keeps := func(provider string) time.Duration { return cmp.Or(shortest[provider], sources.Retention(provider)) }
 	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, supervise.Options{
 		Log: log, Metrics: m, Migrate: !c.NoMigrate,
 		Order: func(source *supervise.Source) archive.Order { return source.RunOrder(archive.SystemClock{}.Now()) },
@@ -62,9 +57,9 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *settings.Settings) 
 	}
 	defer end()
 	reader := read.New(set.DB)
-	m.Watch(reader, archive.SystemClock{}, log)
+	m.Watch(reader, keptFor(0), archive.SystemClock{}, log)
 	if c.Listen != "" {
-		handler := webPages(reader.Ping, statusPage(reader, keeps, log), m, log)
+		handler := webPages(reader.Ping, statusPage(reader, keptFor(0), log), m, log)
 		web, err := serve.Start(context.WithoutCancel(ctx), serve.Options{Address: c.Listen, Handler: handler, Grace: webGrace, Log: log})
 		if err != nil {
 			return fmt.Errorf("%w (set --listen to another address)", err)

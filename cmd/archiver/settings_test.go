@@ -115,7 +115,7 @@ func TestSettingsAreArchived(t *testing.T) {
 	t.Cleanup(db.Close)
 	store := read.New(db)
 	page := httptest.NewRecorder()
-	webPages(store.Ping, statusPage(store, keepsFor(30*24*time.Hour), archiver.Log), metrics.New("test"), archiver.Log).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/", nil))
+	webPages(store.Ping, statusPage(store, keptFor(30*24*time.Hour), archiver.Log), metrics.New("test"), archiver.Log).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/", nil))
 	if strings.Count(page.Body.String(), said) != 1 {
 		t.Errorf("page:\n%s", page.Body)
 	}

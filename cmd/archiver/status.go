@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"time"
@@ -20,6 +21,7 @@ type statusCommand struct {
 	settings.LogFlags
 	settings.DatabaseFlags
 	JSON            bool          `name:"json" help:"For programs."`
+	ExitCode        bool          `help:"End with 0 if the archive is as it should be, and with 1 if it is not."`
 	All             bool          `help:"Every function, and not only those with the most trouble."`
 	Color           string        `enum:"auto,always,never" default:"auto" help:"Colours: auto is on a terminal, unless NO_COLOR is set."`
 	SourceRetention time.Duration `placeholder:"30d" help:"How long the source keeps records: the status shows which missing hours it deletes next. Default ${retentions}."`
@@ -36,6 +38,7 @@ const plainColumns = 80
 
 // A status is what status --json prints.
 type status struct {
+	Verdict   read.Verdict    `json:"verdict"`
 	Functions []read.Function `json:"functions"`
 	Runs      []read.Run      `json:"runs"`
 	Failing   []read.Failing  `json:"failing"` // the newest windows that are short or failed
@@ -43,11 +46,19 @@ type status struct {
 	Limits    []read.Limit    `json:"limits"`
 }
 
-func readStatus(ctx context.Context, store *read.Archive, now time.Time) (s status, err error) {
+func readStatus(ctx context.Context, store *read.Archive, now time.Time, kept read.Times) (s status, err error) {
 	err = store.Snapshot(ctx, func(snapshot *read.Snapshot) error {
 		if s.Functions, err = snapshot.Functions(ctx); err != nil {
 			return err
 		}
+		if s.Lists, err = snapshot.Lists(ctx); err != nil {
+			return err
+		}
+		sources, err := snapshot.Sources(ctx, s.Functions, now)
+		if err != nil {
+			return err
+		}
+		s.Verdict = read.Judge(now, s.Functions, sources, s.Lists, kept)
 		if err := snapshot.CountOff(ctx, s.Functions); err != nil {
 			return err
 		}
@@ -55,9 +66,6 @@ func readStatus(ctx context.Context, store *read.Archive, now time.Time) (s stat
 			return err
 		}
 		if s.Failing, err = snapshot.Failing(ctx, statusFailing); err != nil {
-			return err
-		}
-		if s.Lists, err = snapshot.Lists(ctx); err != nil {
 			return err
 		}
 		s.Limits, err = snapshot.Limits(ctx, now)
@@ -73,15 +81,19 @@ func (c *statusCommand) Run(ctx context.Context, s streams, in *settings.Setting
 		return err
 	}
 	defer db.Close()
-	store := read.New(db)
-	if !c.JSON {
-		return statusPage(store, keepsFor(c.SourceRetention), log).Print(ctx, s.out, screenOf(s.out, c.Color, c.All))
+	store, now := read.New(db), archive.SystemClock{}.Now()
+	status, err := readStatus(ctx, store, now, keptFor(c.SourceRetention))
+	switch {
+	case err != nil:
+	case c.JSON:
+		err = printJSON(s.out, status)
+	default:
+		err = statusPage(store, keptFor(c.SourceRetention), log).Print(ctx, s.out, screenOf(s.out, c.Color, c.All))
 	}
-	status, err := readStatus(ctx, store, archive.SystemClock{}.Now())
-	if err != nil {
-		return err
+	if err == nil && c.ExitCode && status.Verdict.Level != read.OK {
+		err = errors.New(status.Verdict.Text)
 	}
-	return printJSON(s.out, status)
+	return err
 }
 
 // screenOf returns what w can show.

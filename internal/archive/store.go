@@ -35,6 +35,8 @@ type Known struct {
 	// once a day, also for the windows that are gone. If it answers, it is not gone any more.
 	Gone time.Time
 
+	Ignored bool // an operator gave it up: run and once do not read it
+
 	// MaxLife is the source's Traits.MaxLife; 0 for the constant MaxLife.
 	MaxLife time.Duration
 }
@@ -250,6 +252,8 @@ type Store interface {
 	// e is nil if it was. Functions that a whole list does not name are missing from
 	// then on.
 	EndList(ctx context.Context, source SourceID, e *ListError, at time.Time) error
+	// Exclude notes which of the functions a pass leaves out, and that it reads the others.
+	Exclude(ctx context.Context, excluded, read []int32, at time.Time) error
 	// SeeFunctions notes that the source listed the functions at this time. A function that
 	// was gone stays gone, unless an earlier list was without it.
 	SeeFunctions(ctx context.Context, source SourceID, functions []Function, at time.Time) ([]Known, error)
@@ -294,8 +298,10 @@ type Claim interface {
 	InFlight(ctx context.Context, o Order, at time.Time) ([]InFlightRecord, error)
 	// Follow commits the records that the source gave for one record in flight.
 	Follow(ctx context.Context, r InFlightRecord, found []Invocation, rejected []Rejected, at time.Time) (Kept, error)
-	// Rechecked notes that the records in flight of these windows were asked for.
-	Rechecked(ctx context.Context, windows []time.Time, at time.Time) error
+	// Rechecked notes that the records in flight of these windows were asked for. Records
+	// that have outlived the longest life are given up, and not asked for any more: givenUp
+	// is how many.
+	Rechecked(ctx context.Context, windows []time.Time, at time.Time) (givenUp int, err error)
 
 	// Count counts the archive's records of the span, and says which query of the source
 	// counts the same records. It counts the rows, or adds up the counts kept in the

@@ -51,18 +51,19 @@ func (c *claim) Follow(ctx context.Context, r archive.InFlightRecord, found []ar
 
 // Rechecked notes that the records in flight of these windows were asked for. The next
 // time is after twice the last interval. When the longest life of a record is over,
-// there is one last time.
-func (c *claim) Rechecked(ctx context.Context, windows []time.Time, at time.Time) error {
-	return c.fenced(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, noteRechecked, pg.Args{
+// there is one last time: givenUp is how many records were still in flight then.
+func (c *claim) Rechecked(ctx context.Context, windows []time.Time, at time.Time) (givenUp int, err error) {
+	err = c.fenced(ctx, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, noteRechecked, pg.Args{
 			"function": c.function.ID, "windows": windows, "at": at,
 			"max_life": lifeOf(c.function), "first_recheck": archive.FirstRecheck,
-		})
+		}).Scan(&givenUp)
 		if err != nil {
 			return fmt.Errorf("update %d windows: %w", len(windows), err)
 		}
 		return nil
 	})
+	return givenUp, err
 }
 
 // Verified notes that the archive and the source count the same in the span.

@@ -78,7 +78,22 @@ func (s *Store) EndList(ctx context.Context, source archive.SourceID, e *archive
 
 func scanKnown(row pgx.CollectableRow) (k archive.Known, err error) {
 	var missing, gone *time.Time
-	err = row.Scan(&k.ID, &k.URN, &k.Name, &k.Versioned, &k.FirstSeen, &missing, &gone)
+	err = row.Scan(&k.ID, &k.URN, &k.Name, &k.Versioned, &k.FirstSeen, &missing, &gone, &k.Ignored)
 	k.FirstSeen, k.Missing, k.Gone = k.FirstSeen.UTC(), pg.OrZero(missing).UTC(), pg.OrZero(gone).UTC()
 	return k, err
+}
+
+// Exclude notes which of the functions a pass leaves out, with their versions, and that it
+// reads the others.
+func (s *Store) Exclude(ctx context.Context, excluded, read []int32, at time.Time) error {
+	_, err := s.pool.Exec(ctx, `
+		UPDATE functions
+		   SET excluded_since = CASE WHEN COALESCE(latest_id, function_id) = ANY (@excluded) THEN @at::timestamptz END
+		 WHERE COALESCE(latest_id, function_id) = ANY (@excluded::integer[]) AND excluded_since IS NULL
+		    OR COALESCE(latest_id, function_id) = ANY (@read::integer[]) AND excluded_since IS NOT NULL`,
+		pg.Args{"excluded": excluded, "read": read, "at": at})
+	if err != nil {
+		return fmt.Errorf("note %d functions that are left out: %w", len(excluded), err)
+	}
+	return nil
 }

@@ -14,6 +14,8 @@ import (
 )
 
 var (
+	//go:embed adopt.sql
+	adopt string
 	//go:embed takename.sql
 	takeName string
 	//go:embed seesource.sql
@@ -126,8 +128,12 @@ func (s *Store) UnderWay(ctx context.Context, askedBy string) (began time.Time, 
 
 // see notes that a run of a source begins. It returns the number of the source.
 func see(ctx context.Context, tx pgx.Tx, o *archive.Order, at time.Time) (id int32, err error) {
-	args := pg.Args{"provider": o.Source.ID.Provider, "region": o.Source.ID.Region, "project": o.Source.ID.ProjectID, "name": o.Source.Name}
-	if _, err = tx.Exec(ctx, takeName, args); err == nil {
+	args := pg.Args{"provider": o.Source.ID.Provider, "region": o.Source.ID.Region, "project": o.Source.ID.ProjectID}
+	if _, err = tx.Exec(ctx, adopt, args); err == nil {
+		args["name"] = o.Source.Name
+		_, err = tx.Exec(ctx, takeName, args)
+	}
+	if err == nil {
 		maps.Copy(args, pg.Args{
 			"retention": o.Source.Retention, "pass": o.Pass(), "at": at, "tick": pg.OrNull(o.Source.Ticks[0]), "later": pg.OrNull(o.Source.Ticks[1]),
 		})

@@ -12,4 +12,4 @@ SELECT @provider, @region, @project, n.urn, n.name, @at, @at
        gone_asked_at = CASE WHEN f.missing_since IS NULL THEN f.gone_asked_at END
 RETURNING f.function_id, f.function_urn, f.function_name,
           EXISTS (SELECT FROM functions v WHERE v.latest_id = f.function_id),
-          f.first_seen, f.missing_since, f.gone_at
+          f.first_seen, f.missing_since, f.gone_at, f.ignored_at IS NOT NULL

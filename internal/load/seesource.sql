@@ -40,13 +40,13 @@ SELECT @name::text, k.provider, k.region, k.project_id, @at::timestamptz, @at::t
   LEFT JOIN timetable t ON true
     ON CONFLICT (provider, region, project_id) DO UPDATE
    SET name = EXCLUDED.name,
-       last_seen = GREATEST(s.last_seen, EXCLUDED.last_seen),
+       last_seen = EXCLUDED.last_seen,
        source_retention = COALESCE(EXCLUDED.source_retention, s.source_retention),
        -- A pass by hand does not change when the others come.
-       pass_every = CASE WHEN @tick::timestamptz IS NULL AND s.next_attempt_at > @at::timestamptz THEN s.pass_every ELSE COALESCE(EXCLUDED.pass_every, s.pass_every) END,
-       next_attempt_at = CASE WHEN @tick::timestamptz IS NULL AND s.next_attempt_at > @at::timestamptz THEN s.next_attempt_at ELSE COALESCE(EXCLUDED.next_attempt_at, s.next_attempt_at) END,
+       pass_every = CASE WHEN @tick::timestamptz IS NULL AND s.next_attempt_at > @at::timestamptz AND s.next_attempt_at <= @at::timestamptz + s.pass_every THEN s.pass_every ELSE COALESCE(EXCLUDED.pass_every, s.pass_every) END,
+       next_attempt_at = CASE WHEN @tick::timestamptz IS NULL AND s.next_attempt_at > @at::timestamptz AND s.next_attempt_at <= @at::timestamptz + s.pass_every THEN s.next_attempt_at ELSE COALESCE(EXCLUDED.next_attempt_at, s.next_attempt_at) END,
        ignored_at = CASE WHEN NOT @pass THEN s.ignored_at END,
        ignored_by = CASE WHEN NOT @pass THEN s.ignored_by END,
        ignored_reason = CASE WHEN NOT @pass THEN s.ignored_reason END,
-       due_by = CASE WHEN @tick::timestamptz IS NULL AND s.next_attempt_at > @at::timestamptz THEN s.due_by ELSE COALESCE(EXCLUDED.due_by, s.due_by) END
+       due_by = CASE WHEN @tick::timestamptz IS NULL AND s.next_attempt_at > @at::timestamptz AND s.next_attempt_at <= @at::timestamptz + s.pass_every THEN s.due_by ELSE COALESCE(EXCLUDED.due_by, s.due_by) END
 RETURNING source_id

@@ -69,3 +69,34 @@ func TestSources(t *testing.T) {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
 }
+
+// An account that was reached by its endpoint, without a region, is the same source when its
+// region is known: its functions are not read again.
+func TestRegionAddedLater(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	id := archive.SourceID{Provider: "functiongraph", ProjectID: "p"}
+	begin := func() {
+		t.Helper()
+		if _, err := a.store.BeginRun(t.Context(), archive.Order{AskedBy: "run", Source: archive.Origin{ID: id, Name: "functiongraph/p"}, Range: span(0, 6)}, noted); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.store.SeeFunctions(t.Context(), id, []archive.Function{{URN: "urn:f", Name: "f"}}, noted); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.store.EndList(t.Context(), id, nil, noted); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.store.Learn(t.Context(), id, []archive.Learned{{What: archive.LearnedRange, Value: 5, At: noted}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin()
+	id.Region = "eu-de"
+	begin()
+	for _, table := range []string{"functions", "source_lists", "archiver_internal.learned", "archiver_internal.source_notes"} {
+		if got := a.Rows(`SELECT region FROM ` + table); !cmp.Equal(got, []string{"(eu-de)"}) {
+			t.Errorf("%s is of %v", table, got)
+		}
+	}
+}

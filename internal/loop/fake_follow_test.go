@@ -90,8 +90,8 @@ func (c *fakeClaim) Follow(ctx context.Context, _ archive.InFlightRecord, found 
 	return kept, err
 }
 
-func (c *fakeClaim) Rechecked(ctx context.Context, _ []time.Time, _ time.Time) error {
-	return c.fenced(ctx, opRechecked, func() error { return nil })
+func (c *fakeClaim) Rechecked(ctx context.Context, _ []time.Time, _ time.Time) (int, error) {
+	return 0, c.fenced(ctx, opRechecked, func() error { return nil })
 }
 
 func (c *fakeClaim) Count(ctx context.Context, s archive.Span, _ bool) (n archive.Counted, err error) {

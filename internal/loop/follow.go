@@ -57,8 +57,12 @@ func (r *run) followInFlight(ctx context.Context, w *walker) error {
 	for _, window := range windowsOf(later) {
 		windows = slices.DeleteFunc(windows, window.Equal)
 	}
-	if err := w.claim.Rechecked(ctx, windows, r.Clock.Now()); err != nil {
+	givenUp, err := w.claim.Rechecked(ctx, windows, r.Clock.Now())
+	if err != nil {
 		return fmt.Errorf("note that %s was asked for what is in flight: %w", w.function.Name, err)
+	}
+	if givenUp > 0 {
+		r.Log.Warn("records never settled within the longest life, they are given up", "function", w.function.URN, "records", givenUp)
 	}
 	return nil
 }

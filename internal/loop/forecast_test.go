@@ -189,7 +189,7 @@ func shown(t *testing.T, page int, pages []int, s archive.Span, refused func(int
 		change(w.source)
 	}
 	a := w.archiver()
-	a.Clock = bubbleClock{ahead: midnight.Add(30 * archive.Hour).Sub(time.Now())}
+	a.Clock = bubbleClock{ahead: time.Until(midnight.Add(30 * archive.Hour))}
 	a.Concurrency = 8
 	progress, r := new(archive.Progress), new(reader)
 	stop := terminal.Show(progress, w.source, io.Discard, slog.New(r), false)

@@ -23,6 +23,7 @@ type Archiver struct {
 	Clock  archive.Clock
 	Log    *slog.Logger
 	Match  func(archive.Function) bool // which functions; nil for all
+	Wanted func(archive.Function) bool // which functions the settings pick; nil for all
 	Named  []archive.Function          // of these, those that are archived even if the source does not list them
 	Settle time.Duration               // how long after its end a window is not read yet
 
@@ -68,6 +69,7 @@ type run struct {
 	functionsBefore  int64 // the most functions and windows due in a round before
 	windowsBefore    int64
 	newestOnly       bool        // only the newest due hour of each function is read now
+	ignored          bool        // some function that matches
 	listDenied       bool        // the list of functions
 	accepting        atomic.Bool // the source has answered about some function in this run
 
@@ -78,6 +80,7 @@ type run struct {
 	narrowed        map[int32]int            // by function: calls made to narrow questions
 	gaveUp          map[int32]archive.State  // functions that do not answer: failed, or pending if the source throttles them
 	held            map[int32]bool           // functions that this run has claimed, also if it has released them
+	vanished        map[int32]bool           // functions, without their versions, that are gone since this run
 	done            map[int32]bool           // functions of which nothing is left to do in this run
 	zoned           map[int32]bool           // functions whose records start whole hours outside of what was asked for
 	deniedFunctions map[int32]bool           // functions that the source has denied
@@ -124,7 +127,7 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	r := &run{
 		Archiver: a, wall: wall, order: o, began: began, progress: p, traits: a.Source.Traits(),
 		patience: waits, slots: newPageSlots(pagesPerCall * max(a.Concurrency, 1)),
-		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]archive.State), held: make(map[int32]bool), deniedFunctions: make(map[int32]bool), done: make(map[int32]bool), zoned: make(map[int32]bool),
+		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]archive.State), held: make(map[int32]bool), deniedFunctions: make(map[int32]bool), vanished: make(map[int32]bool), done: make(map[int32]bool), zoned: make(map[int32]bool),
 	}
 	r.forecast = newForecast(p)
 	r.offsets, _ = a.Source.(archive.Offsets)
@@ -141,7 +144,7 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	case err == nil:
 		summary.Windows = max(summary.Windows, summary.Done+summary.Throttled)
 		summary.Elsewhere = summary.Windows - summary.Done - summary.Throttled
-		if err = summary.Err(); err == nil && summary.Matched == 0 {
+		if err = summary.Err(); err == nil && summary.Matched == 0 && !r.ignored {
 			err = archive.ErrNoFunction
 		}
 	case cause != nil:
@@ -203,7 +206,7 @@ func (r *run) read(ctx context.Context, summary *archive.Summary) error {
 	if err != nil {
 		return err
 	}
-	versions, err := r.KnownVersions(ctx, latest)
+	versions, err := r.knownVersions(ctx, latest)
 	if err != nil {
 		return err
 	}
@@ -225,7 +228,7 @@ func (r *run) read(ctx context.Context, summary *archive.Summary) error {
 	}
 	listVersions := sync.OnceValue(func() (err error) {
 		if err = r.listVersions(ctx, latest); err == nil {
-			versions, err = r.KnownVersions(ctx, latest)
+			versions, err = r.knownVersions(ctx, latest)
 		}
 		return err
 	})
@@ -261,6 +264,9 @@ func (r *run) read(ctx context.Context, summary *archive.Summary) error {
 	}
 	if paced && pacer.Pace() > 0 {
 		r.learned.set(archive.LearnedRate, pacer.Pace(), r.Clock.Now())
+	}
+	if n := len(r.vanished); r.order.Pass() && archive.GoneAtOnce(int64(n), int64(len(latest))) {
+		summary.Vanished = n
 	}
 	return r.proveAge(ctx, latest)
 }

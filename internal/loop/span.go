@@ -344,6 +344,11 @@ func (r *run) markGone(ctx context.Context, w *walker, remaining []archive.Walk)
 		return fmt.Errorf("note that %s is gone: %w", w.function.Name, err)
 	}
 	w.gone = true
+	if f := &w.function; f.LatestID == 0 && f.Gone.IsZero() && f.Missing.IsZero() {
+		r.mu.Lock()
+		r.vanished[f.ID] = true
+		r.mu.Unlock()
+	}
 	r.progress.Update(func(p *archive.Totals) { p.Decided(archive.StateGone, windows(remaining)) })
 	r.Log.Warn("function is gone, its history stays", "function", w.function.URN, "windows", windows(remaining))
 	return nil

@@ -112,6 +112,12 @@ func (a *Archiver) KnownVersions(ctx context.Context, functions []archive.Known)
 	}), nil
 }
 
+// knownVersions are KnownVersions without those that the run ignores.
+func (r *run) knownVersions(ctx context.Context, functions []archive.Known) ([]archive.Known, error) {
+	versions, err := r.KnownVersions(ctx, functions)
+	return slices.DeleteFunc(versions, r.ignores), err
+}
+
 // atOnce calls f with each of the items, n at once. The first error cancels the other
 // calls and is returned; so is the cause if ctx ends.
 func atOnce[T any](ctx context.Context, n int, items []T, f func(context.Context, T) error) error {

@@ -277,7 +277,7 @@ func screenshots(p *tab) {
 		dark          bool
 	}{
 		{"status-page.png", "/", 1360, 1560, false},
-		{"status-page-dark.png", "/?zoom=month", 1360, 1560, true},
+		{"status-page-dark.png", "/?zoom=month", 1360, 1480, true},
 		{"status-page-phone.png", "/?zoom=week", 390, 1400, false},
 	} {
 		p.size(shot.width, shot.height)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"archiver/internal/load/read"
+	"archiver/internal/words"
 )
 
 const (
@@ -25,6 +26,9 @@ type model struct {
 	Version, Now string
 	Report       bool
 	Verdict      verdict
+	Sources      []sourceRow
+	Choices      []string // names of sources, if there are several
+	Source       string   // the one that is asked for; empty for all
 	Facts        []fact
 	Running      []runningRun
 	Match        string
@@ -44,15 +48,18 @@ type model struct {
 type loader struct {
 	*read.Snapshot
 	request
-	now             time.Time
-	sourceRetention func(provider string) time.Duration
-	continues       bool            // run or once continues the archive
-	lists           []read.List     // of functions
-	limits          []read.Limit    // that were learned of the sources
-	functions       []read.Function // of all functions
-	shown           []read.Function // that match, functions with problems first
-	names           map[int32]string
-	marks           map[int32]string // of functions that have the name of another
+	now       time.Time
+	kept      read.Times
+	continues bool          // run or once continues the archive
+	all       []read.Source // of the archive
+	sources   []read.Source // that are asked for
+	expected  map[sourceKey]read.Expectation
+	judged    read.Verdict    // on these sources
+	limits    []read.Limit    // that were learned of them
+	functions []read.Function // of them
+	shown     []read.Function // that match, functions with problems first
+	names     map[int32]string
+	marks     map[int32]string // of functions that have the name of another
 }
 
 func (p *Page) model(ctx context.Context, asked request) (m *model, err error) {
@@ -63,26 +70,29 @@ func (p *Page) model(ctx context.Context, asked request) (m *model, err error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Version, m.Now = p.Version, minuteText(p.Clock.Now())
+	m.Version, m.Now = p.Version, words.Minute(p.Clock.Now())
 	return m, nil
 }
 
 // load calls use with a loader of one snapshot.
 func (p *Page) load(ctx context.Context, asked request, use func(*loader) error) error {
 	return p.Store.Snapshot(ctx, func(s *read.Snapshot) (err error) {
-		l := &loader{Snapshot: s, request: asked, now: p.Clock.Now().UTC(), sourceRetention: p.SourceRetention}
+		l := &loader{Snapshot: s, request: asked, now: p.Clock.Now().UTC(), kept: read.Times{Given: p.Retention, Default: p.SourceRetention}}
 		if l.functions, err = l.Functions(ctx); err != nil {
 			return err
 		}
-		if l.continues, err = l.GoesOn(ctx); err != nil {
+		if l.all, err = l.Sources(ctx, l.functions, l.now); err != nil {
 			return err
 		}
-		if l.lists, err = l.Lists(ctx); err != nil {
+		lists, err := l.Lists(ctx)
+		if err != nil {
 			return err
 		}
 		if l.limits, err = l.Limits(ctx, l.now); err != nil {
 			return err
 		}
+		l.selectSources()
+		l.judged = read.Judge(l.now, l.functions, l.sources, lists, l.kept)
 		l.selectFunctions()
 		return use(l)
 	})
@@ -91,6 +101,7 @@ func (p *Page) load(ctx context.Context, asked request, use func(*loader) error)
 func (l *loader) model(ctx context.Context) (m *model, err error) {
 	m = &model{Report: l.report, Match: l.match, Legend: stateTexts}
 	m.Verdict, m.Facts = l.verdict(), l.facts()
+	m.Sources, m.Choices, m.Source = l.sourceRows(), l.choices(), l.source
 	m.LogsOff, m.MoreLogsOff = l.logsOff()
 	m.Learned, m.MoreLearned = l.learned()
 	running, finished, err := l.lastRuns(ctx, maxRuns)
@@ -168,10 +179,10 @@ func distinction(f *read.Function, alike []*read.Function) string {
 // rank is low for functions with problems.
 func rank(f *read.Function) int {
 	switch {
-	case f.Missed > 0, f.MissingSince == nil && f.Failed+f.Short > 0:
-		return 0
-	case f.MissingSince != nil:
+	case f.Standing != read.Wanted:
 		return 2
+	case f.Missed > 0, f.Failed+f.Short > 0:
+		return 0
 	case f.Open > 0:
 		return 1
 	case f.Windows == 0:
@@ -197,7 +208,7 @@ func compareTimes(a, b *time.Time) int {
 // extent returns the start of the first and the end of the last expected hour.
 func (l *loader) extent() (from, to time.Time) {
 	for i := range l.functions {
-		f, t := l.expectedHours(&l.functions[i])
+		f, t := l.of(&l.functions[i]).Hours(&l.functions[i])
 		if planned := l.functions[i].PlannedFrom; planned != nil {
 			f = planned.UTC() // hours before the expected ones may have windows
 		}
@@ -245,6 +256,9 @@ func (l *loader) link(zoom string, at time.Time, match string, page int) string 
 		return ""
 	}
 	q := url.Values{"zoom": {zoom}}
+	if l.source != "" {
+		q.Set("source", l.source)
+	}
 	if !at.IsZero() {
 		q.Set("at", at.Format(time.DateOnly))
 	}

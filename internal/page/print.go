@@ -9,6 +9,7 @@ import (
 
 	"archiver/internal/load/read"
 	"archiver/internal/terminal"
+	"archiver/internal/words"
 )
 
 const (
@@ -51,6 +52,7 @@ func (l *loader) print(ctx context.Context, p *printer) (err error) {
 			return err
 		}
 	}
+	l.printSources(p)
 	l.printFunctions(p, shown)
 	if err := l.printRisks(ctx, p); err != nil {
 		return err
@@ -68,10 +70,31 @@ func (l *loader) printSummary(p *printer) {
 	p.text(bold, 0, 3, fmt.Sprintf("%d functions, %d of %d windows complete, %d records, %d in flight, %d rejected",
 		len(l.functions), t.Complete, t.Windows, t.Records, t.Pending, t.Rejected))
 	v := l.verdict()
-	p.text(styleOf(v.Class), 0, 5, v.Text+" "+v.More)
+	p.text(styleOf(v.Class), 0, 8, v.Text+" "+v.More)
 	if t.Off > 0 {
 		p.text(plain, 0, 2, fmt.Sprintf("%d windows are off: the source kept no records", t.Off))
 	}
+}
+
+func (l *loader) printSources(p *printer) {
+	rows := l.sourceRows()
+	if len(rows) == 0 {
+		return
+	}
+	p.line()
+	table := &terminal.Table{Columns: []terminal.Column{
+		{Head: "SOURCE", Least: minName, Most: maxName}, {Head: "STATE"}, {Head: "LAST SUCCESS", Rank: 1}, {Head: "NEXT PASS", Rank: 2},
+	}}
+	var styles []style
+	for _, row := range rows {
+		table.Add(row.Name, row.State, row.LastSuccess, row.Next)
+		s := plain
+		if row.Class != "good" {
+			s = styleOf(row.Class)
+		}
+		styles = append(styles, s)
+	}
+	p.table(table, styles)
 }
 
 func (l *loader) printFunctions(p *printer, shown []read.Function) {
@@ -90,7 +113,7 @@ func (l *loader) printFunctions(p *printer, shown []read.Function) {
 	var styles []style
 	for i := range shown {
 		f := &shown[i]
-		_, since := l.missing(f)
+		_, since := l.of(f).Missing(f)
 		open, s := "-", plain
 		if !since.IsZero() {
 			open, s = shortTime(since, l.now), orange
@@ -102,7 +125,7 @@ func (l *loader) printFunctions(p *printer, shown []read.Function) {
 		if len(l.marks) > 0 {
 			name = l.shortName(f, least)
 		}
-		table.Add(name, fmt.Sprintf("%d/%d", f.Complete, f.Windows), number(f.Records), number(f.Pending), open, remarks(f))
+		table.Add(name, fmt.Sprintf("%d/%d", f.Complete, f.Windows), words.Number(f.Records), words.Number(f.Pending), open, remarks(f))
 		styles = append(styles, s)
 	}
 	p.table(table, styles)
@@ -116,7 +139,7 @@ func remarks(f *read.Function) string {
 		name string
 	}{{f.Failed, "failed"}, {f.Short, "short"}, {f.Missed, "missed"}, {f.Expired - f.Missed, "expired"}, {f.Gone, "gone"}, {f.Rejected, "rejected"}} {
 		if state.n > 0 {
-			parts = append(parts, number(state.n)+" "+state.name)
+			parts = append(parts, words.Number(state.n)+" "+state.name)
 		}
 	}
 	if text := remark(f); text != "" && (f.GoneAt == nil || f.Gone == 0) {
@@ -169,7 +192,7 @@ func (l *loader) printOff(p *printer) {
 		p.text(faint, 2, 3, o.Text)
 	}
 	if more > 0 {
-		p.text(faint, 0, 1, fmt.Sprintf("… and %s", plural(int64(more), "more function", "more functions")))
+		p.text(faint, 0, 1, fmt.Sprintf("… and %s", words.Plural(int64(more), "more function", "more functions")))
 	}
 }
 

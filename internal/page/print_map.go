@@ -9,6 +9,7 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/load/read"
 	"archiver/internal/terminal"
+	"archiver/internal/words"
 )
 
 // A glyph shows a state on a terminal: a block if all is well, or else a
@@ -75,7 +76,7 @@ func (l *loader) scale(columns int) (z zoom, from, to time.Time, word string) {
 
 // printCoverage prints the map of the shown functions.
 func (l *loader) printCoverage(ctx context.Context, p *printer, shown []read.Function) error {
-	all := fmt.Sprintf("all %s", plural(int64(len(l.shown)), "function", "functions"))
+	all := fmt.Sprintf("all %s", words.Plural(int64(len(l.shown)), "function", "functions"))
 	names := terminal.Width(all)
 	for i := range shown {
 		names = max(names, terminal.Width(terminal.Line(l.names[shown[i].ID])))
@@ -105,7 +106,7 @@ func (l *loader) printCoverage(ctx context.Context, p *printer, shown []read.Fun
 		p.mapRow(names, l.shortName(&shown[i], names), rows[i])
 	}
 	if more := len(l.shown) - len(shown); more > 0 {
-		p.text(faint, 0, 2, fmt.Sprintf("… and %s: --all shows them", plural(int64(more), "more function", "more functions")))
+		p.text(faint, 0, 2, fmt.Sprintf("… and %s: --all shows them", words.Plural(int64(more), "more function", "more functions")))
 	}
 	p.legend()
 	return nil

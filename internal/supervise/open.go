@@ -56,6 +56,7 @@ type Source struct {
 	Archiver *loop.Archiver
 	Err      error
 
+	others   [][]string       // functions of the other sources of the account
 	metrics  *metrics.Metrics // nil if no metrics are served
 	patience time.Duration    // with the database
 }
@@ -182,6 +183,11 @@ func OpenSources(ctx context.Context, s *settings.Settings, o Options) ([]*Sourc
 		if of.Name != "" {
 			source.Log = o.Log.With("source", of.Name)
 		}
+		for i := range s.Sources {
+			if other := &s.Sources[i]; other.Name != of.Name && sources.Configured(other) == sources.Configured(&of) {
+				source.others = append(source.others, other.Functions)
+			}
+		}
 		opened = append(opened, source)
 		opening.Go(func() { source.Err = source.open(ctx) })
 	}
@@ -215,7 +221,7 @@ func OpenSources(ctx context.Context, s *settings.Settings, o Options) ([]*Sourc
 func (s *Source) open(ctx context.Context) error {
 	var observe func(outcome string, took time.Duration)
 	if s.metrics != nil {
-		observe = s.metrics.Call(s.Provider)
+		observe = s.metrics.Call(sources.Name(&s.Source))
 	}
 	source, err := sources.Open(ctx, &s.Source, observe, s.Log)
 	if err != nil {
@@ -268,6 +274,15 @@ func (s *Source) pick(only []string) {
 		}
 		return all
 	}
+	// What another source of the account archives is not left out.
+	var wanted [][]string
+	for _, globs := range append(slices.Clone(s.others), s.Functions) {
+		wanted = append(wanted, listed(globs))
+	}
+	s.Archiver.Wanted = func(f archive.Function) bool {
+		return slices.ContainsFunc(wanted, func(globs []string) bool { return settings.Match(globs, f) })
+	}
+	named = nil
 	functions := listed(s.Functions)
 	only = listed(only)
 	s.Archiver.Match = func(f archive.Function) bool { return settings.Match(functions, f) && settings.Match(only, f) }
@@ -295,7 +310,7 @@ func (s *Source) archiveInto(set *Set, only []string) {
 	s.pick(only)
 	s.Archiver.Store, s.Archiver.StoreAhead = set.store, set.DB.Ahead
 	if s.metrics != nil {
-		s.Archiver.Store = s.metrics.Store(set.store, s.Provider)
+		s.Archiver.Store = s.metrics.Store(set.store, s.Archiver.Name)
 	}
 	if s.Versions == "all" {
 		s.Archiver.Versions = set.store

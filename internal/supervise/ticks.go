@@ -11,6 +11,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/schedule"
+	"archiver/internal/sources"
 )
 
 // betweenFirst is the least time between the beginning of a pass that did not end and the
@@ -84,7 +85,7 @@ func (s *Source) pass(ctx context.Context, set *Set, tick time.Time) error {
 				return s.Err
 			}
 			if s.metrics != nil {
-				s.metrics.NotOpened(s.Provider)
+				s.metrics.NotOpened(sources.Name(&s.Source))
 			}
 			s.LogNotOpened()
 			set.noteNotOpened(ctx, s)
@@ -96,12 +97,12 @@ func (s *Source) pass(ctx context.Context, set *Set, tick time.Time) error {
 	began := s.Archiver.Clock.Now()
 	ended := func(error) {}
 	if s.metrics != nil {
-		ended = s.metrics.Run(s.Provider)
+		ended = s.metrics.Run(s.Archiver.Name)
 	}
 	summary, err := s.Archiver.Archive(ctx, o, new(archive.Progress))
 	ended(err)
 	if compared := summary.Apart > 0 || !FailedAsWhole(err); compared && s.metrics != nil {
-		s.metrics.Clocks(s.Provider, summary.Apart)
+		s.metrics.Clocks(s.Archiver.Name, summary.Apart)
 	}
 	logEnd(s.Log, slog.LevelError, o, summary, s.Archiver.Clock.Now().Sub(began), err)
 	return err

@@ -18,17 +18,14 @@ var selectDensity string
 
 // Density returns what the archive has of functions, by their number.
 func (a *Archive) Density(ctx context.Context, functions []int32) (map[int32]Density, error) {
-	rows, err := a.db.Pool.Query(ctx, selectDensity, pg.Args{"functions": functions})
-	if err != nil {
-		return nil, fmt.Errorf("select the records of %d functions: %w", len(functions), err)
-	}
 	found := make(map[int32]Density)
-	var function int32
-	var d Density
-	if _, err := pgx.ForEachRow(rows, []any{&function, &d.Hours, &d.Records}, func() error { found[function] = d; return nil }); err != nil {
-		return nil, fmt.Errorf("read the records of %d functions: %w", len(functions), err)
-	}
-	return found, nil
+	_, err := pg.CollectBy(ctx, a.db.Pool, func(row pgx.CollectableRow) (d Density, err error) {
+		var function int32
+		err = row.Scan(&function, &d.Hours, &d.Records)
+		found[function] = d
+		return d, err
+	}, "what is archived of functions", selectDensity, pg.Args{"functions": functions})
+	return found, err
 }
 
 // RowBytes returns how many bytes a row takes with its indexes: the mean of all days that have

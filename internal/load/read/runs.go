@@ -3,7 +3,6 @@ package read
 import (
 	"context"
 	_ "embed" // statements
-	"fmt"
 	"time"
 
 	"archiver/internal/load/pg"
@@ -13,6 +12,7 @@ import (
 type Run struct {
 	ID       int64      `json:"run_id"`
 	AskedBy  string     `json:"asked_by"`
+	Source   *string    `json:"source,omitempty"`
 	From     time.Time  `json:"range_from"`
 	To       time.Time  `json:"range_to"`
 	Started  time.Time  `json:"started_at"`
@@ -42,14 +42,4 @@ var selectRuns string
 // since seenSince. Newest first.
 func (s *Snapshot) Runs(ctx context.Context, n int, seenSince time.Time) ([]Run, error) {
 	return pg.Collect[Run](ctx, s.tx, "runs", selectRuns, pg.Args{"most": n, "seen_since": seenSince})
-}
-
-// GoesOn reports whether run or once has ever kept this archive. If not, only
-// backfill has filled it, and no hour after the last planned one is expected.
-func (s *Snapshot) GoesOn(ctx context.Context) (goesOn bool, err error) {
-	err = s.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM runs WHERE asked_by IN ('run', 'once'))`).Scan(&goesOn)
-	if err != nil {
-		return false, fmt.Errorf("ask which runs there were: %w", err)
-	}
-	return goesOn, nil
 }

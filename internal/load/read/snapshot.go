@@ -46,6 +46,13 @@ type Function struct {
 	// MissingSince is since when whole lists of the source do not name the function: it
 	// is probably deleted.
 	MissingSince *time.Time `json:"missing_since,omitempty"`
+	// Standing is wanted, or why nothing is expected of the function: missing, gone,
+	// excluded (by --functions) or ignored.
+	Standing      string     `json:"standing"`
+	ExcludedSince *time.Time `json:"excluded_since,omitempty"`
+	IgnoredAt     *time.Time `json:"ignored_at,omitempty"`
+	IgnoredBy     *string    `json:"ignored_by,omitempty"`
+	IgnoredReason *string    `json:"ignored_reason,omitempty"`
 
 	Windows  int64 `json:"windows"`  // planned
 	Complete int64 `json:"complete"` // with windows that are off until CountOff
