@@ -118,9 +118,17 @@ func psql(ctx context.Context, server *pgserver.Server, s streams) error {
 	return nil
 }
 
+// demoSettle is how long after its end a window of the demo is first read.
+const demoSettle = 10 * time.Minute
+
+// demoDay is the last UTC day of which every window has settled at that time.
+func demoDay(now time.Time) time.Time {
+	return now.Add(-demoSettle).UTC().Truncate(24*time.Hour).AddDate(0, 0, -1)
+}
+
 // archive archives one day of the simulator, and prints what the day shows.
 func (c *demoCommand) archive(ctx context.Context, databaseURL string, log *slog.Logger, s streams) error {
-	day := time.Now().UTC().Truncate(24 * time.Hour).Add(-24 * time.Hour)
+	day := demoDay(time.Now())
 	source, stop, err := demoSource(ctx, dataset.GenerateOptions{
 		Functions: c.Functions, Invocations: c.Functions * generatedPerFunction, Date: day, Seed: c.Seed,
 	}, archive.SystemClock{}, log)
@@ -216,7 +224,7 @@ func demoSource(ctx context.Context, o dataset.GenerateOptions, clock archive.Cl
 	}
 	source.SourceFlags = settings.SourceFlags{
 		Provider: functiongraph.Provider, Region: simulate.DefaultRegion, Endpoint: web.URL(), ProjectID: simulate.DefaultProjectID,
-		Versions: "latest", Settle: 10 * time.Minute, SourceRetention: sources.Retention(functiongraph.Provider),
+		Versions: "latest", Settle: demoSettle, SourceRetention: sources.Retention(functiongraph.Provider),
 		Concurrency: 8, RequestTimeout: 30 * time.Second,
 	}
 	source.AuthToken = extract.FixedSecret("token", token)

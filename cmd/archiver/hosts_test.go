@@ -76,6 +76,12 @@ func TestReaderAndHosts(t *testing.T) {
 	secret := " LOGIN PASSWORD '" + strings.ReplaceAll(strangePassword, "'", "''") + "'"
 	exec(`CREATE ROLE keeper` + secret + `; GRANT CREATE ON DATABASE archiver TO keeper`)
 	exec(`CREATE ROLE archiver_reader; CREATE ROLE analyst IN ROLE archiver_reader` + secret + `; CREATE ROLE stranger` + secret)
+	const replayed = `DO $$ BEGIN
+		WHILE NOT EXISTS (SELECT FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_lsn()) LOOP
+			PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+		END LOOP;
+	END $$`
+	exec(replayed) // before the standby knows the roles, it refuses their passwords
 
 	data := generated(t, 2, 300, 1)
 	_, web := simulator(t, data)
@@ -102,11 +108,7 @@ func TestReaderAndHosts(t *testing.T) {
 	if err != nil || strings.Contains(string(log), "WARNING") {
 		t.Errorf("the server warns, %v:\n%s", err, log)
 	}
-	exec(`DO $$ BEGIN
-		WHILE NOT EXISTS (SELECT FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_lsn()) LOOP
-			PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
-		END LOOP;
-	END $$`)
+	exec(replayed)
 	for _, attributes := range []string{"any", "read-write", "read-only", "primary", "standby", "prefer-standby"} {
 		run(of("keeper", both, attributes), exitDone, "windows of 0 functions acknowledged", "acknowledge", "--before", "2026-01-01")
 		run(of("analyst", both, attributes), exitDone, `"complete": 24`, "status", "--json")

@@ -75,8 +75,8 @@ func (c *migrateDownCommand) Run(ctx context.Context, s streams, in *settings.Se
 		return errors.New("migrate down: no step is applied")
 	}
 	newest := steps[len(steps)-1]
-	if newest.Newer {
-		return pg.ErrNewerSchema
+	if err := db.Known(ctx); err != nil {
+		return err
 	}
 	lost := "no data"
 	if len(newest.Drops) > 0 {

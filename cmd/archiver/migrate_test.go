@@ -81,7 +81,7 @@ func TestNewerSchema(t *testing.T) {
 		{"check"}, {"once"}, {"once", "--no-migrate"}, {"run"}, {"backfill", "--from", "2026-03-14", "--to", "2026-03-15"}, {"migrate", "down", "--yes"},
 	} {
 		code, stdout, stderr := in.run(nil, args...)
-		if code != exitIncomplete || !strings.Contains(stdout+stderr, "a newer archiver has migrated the database") {
+		if code != exitIncomplete || !strings.Contains(stdout+stderr, "a newer version of archiver has made the schema") {
 			t.Errorf("%s: exit %d\n%s%s", args, code, stdout, stderr)
 		}
 	}

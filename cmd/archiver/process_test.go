@@ -81,6 +81,21 @@ func TestInterruptedBackfill(t *testing.T) {
 
 // TestDemo runs the demo twice, once to its end and once interrupted: neither
 // leaves a PostgreSQL behind, and what the first archived can be opened.
+func TestDemoDay(t *testing.T) {
+	t.Parallel()
+	for at, want := range map[string]string{
+		"2026-11-29T00:09:59Z": "2026-11-27", "2026-11-29T00:10:00Z": "2026-11-28", "2026-11-29T23:59:59Z": "2026-11-28",
+	} {
+		now, err := time.Parse(time.RFC3339, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if day := demoDay(now).Format(time.DateOnly); day != want {
+			t.Errorf("at %s the demo archives %s, want %s", at, day, want)
+		}
+	}
+}
+
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	in := &installation{t: t, env: []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "ARCHIVER_LOG_LEVEL=error"}}

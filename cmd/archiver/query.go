@@ -80,7 +80,7 @@ func (c *queryCommand) Run(ctx context.Context, s streams, in *settings.Settings
 			return err
 		}
 		defer db.Close()
-		return r.FromArchive(ctx, read.New(db))
+		return supervise.ConnectHint(r.FromArchive(ctx, read.New(db)))
 	}
 	if len(in.Sources) > 1 {
 		names := make([]string, len(in.Sources))

@@ -35,7 +35,7 @@ func (c *reportCommand) Run(ctx context.Context, s streams, in *settings.Setting
 		return err
 	}
 	defer db.Close()
-	return writeReport(ctx, statusPage(read.New(db), keptFor(c.SourceRetention), log), c.Out)
+	return supervise.ConnectHint(writeReport(ctx, statusPage(read.New(db), keptFor(c.SourceRetention), log), c.Out))
 }
 
 // keptFor says how long sources keep records: the time given, or if it is zero what their
@@ -61,10 +61,11 @@ func writeReport(ctx context.Context, p *page.Page, name string) error {
 	return nil
 }
 
-// replaceFile writes a file, with the permissions and, if this process may set him, the
-// owner of the file that it replaces. It replaces no folder, device or pipe. A crash leaves
-// the old file, or the new one, or the old one and a part of the new one under another
-// name. That name is random and is made here, so that nobody can have put a link under it.
+// replaceFile writes a file, with the permissions of the file that it replaces and, if this
+// process may set the owner, with its owner. It replaces no folder, device or pipe. A crash
+// leaves the old file, or the new one, or the old one and a part of the new one under
+// another name. That name is random and is made here, so that nobody can have put a link
+// under it.
 func replaceFile(name string, content []byte) (err error) {
 	// As root, a rename would also replace /dev/stdout, a link to a file or a pipe.
 	if old, found := os.Stat(name); filepath.Dir(name) == "/dev" || found == nil && !old.Mode().IsRegular() {

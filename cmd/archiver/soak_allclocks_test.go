@@ -37,12 +37,13 @@ func (c *wrongClock) Now() time.Time { return c.Clock.Now().Add(time.Duration(c.
 
 // errorsOfClocks are how far a clock is ahead or behind.
 var errorsOfClocks = []time.Duration{
-	30 * time.Second, 4 * time.Minute, 8 * time.Minute, 12 * time.Minute, time.Hour, 2 * time.Hour, 26 * time.Hour, 410 * 24 * time.Hour,
+	30 * time.Second, 3 * time.Minute, 5 * time.Minute, 7 * time.Minute, 9 * time.Minute,
+	12 * time.Minute, 2 * time.Hour, 26 * time.Hour, 410 * 24 * time.Hour,
 }
 
-// wrongBy is how far one clock is ahead. Two of three are right.
+// wrongBy is how far one clock is ahead. Each second one is right.
 func wrongBy(random *rand.Rand) time.Duration {
-	if random.IntN(3) > 0 {
+	if random.IntN(2) > 0 {
 		return 0
 	}
 	return errorsOfClocks[random.IntN(len(errorsOfClocks))] * time.Duration(1-2*random.IntN(2))
@@ -63,15 +64,21 @@ func soakAllClocks(t *testing.T, s *soak) (int, string) {
 			r := &recorder{next: unfolding{s.api, source, own}, asked: make(map[string]bool), run: make(map[string]bool)}
 			in, _ := s.watched(t, "")
 			endpoint := newServer(t, r)
-			for ; own.Clock.Now().Before(day.AddDate(0, 0, 1)); passes++ {
+			// Of each hour, one pass comes shortly before it may be read, and one after.
+			for at := day.Add(time.Hour); !at.After(day.AddDate(0, 0, 1).Add(10 * time.Minute)); passes++ {
+				own.Advance(at.Add(time.Duration(s.random.IntN(600)) * time.Second).Sub(own.Clock.Now()))
+				if at = at.Add(10 * time.Minute); at.Minute() == 20 {
+					at = at.Add(40 * time.Minute)
+				}
 				clocks := []*wrongClock{own, source, database}
 				for _, c := range clocks {
 					c.ahead.Store(int64(wrongBy(s.random)))
 				}
 				clocks[s.random.IntN(len(clocks))].ahead.Store(0)
 				was, later := own.ahead.Load(), int64(wrongBy(s.random))
-				s.moment(r, 2*soakFunctions, func() { own.ahead.CompareAndSwap(was, later) })
-				if !in.pass(t, endpoint, own, database) {
+				jump := func() { own.ahead.CompareAndSwap(was, later) }
+				s.moment(r, 2*soakFunctions, jump)
+				if !in.pass(t, endpoint, own, database, jump) {
 					refused++
 				}
 				own.ahead.Store(-1) // no jump any more
@@ -79,14 +86,13 @@ func soakAllClocks(t *testing.T, s *soak) (int, string) {
 					t.Fatalf("after a pass at %s: the archiver is ahead by %s, then by %s, the database by %s, the source by %s", own.Clock.Now(),
 						time.Duration(was), time.Duration(later), time.Duration(database.ahead.Load()), time.Duration(source.ahead.Load()))
 				}
-				own.Advance(time.Duration(10+s.random.IntN(50)) * time.Minute)
 			}
 			for _, c := range []*wrongClock{own, source, database} {
 				c.ahead.Store(0)
 			}
 			r.begin(0)
 			own.Advance(time.Hour)
-			if !in.pass(t, endpoint, own, database) {
+			if !in.pass(t, endpoint, own, database, func() {}) {
 				t.Error("a pass with clocks that are right was refused")
 			}
 			in.backfill() // counts the figures, and finds nothing to read
@@ -97,9 +103,10 @@ func soakAllClocks(t *testing.T, s *soak) (int, string) {
 }
 
 // pass makes a pass over what is due of the day, as a process of its own, and the
-// maintenance after it. Nothing of the day is old enough to be dropped. It reports false
+// maintenance after it, before which the clock has jumped. Nothing of the day is old enough
+// to be dropped. It reports false
 // if the archiver found that no clock can be trusted.
-func (in *installation) pass(t *testing.T, endpoint string, own, database *wrongClock) bool {
+func (in *installation) pass(t *testing.T, endpoint string, own, database *wrongClock, jump func()) bool {
 	t.Helper()
 	a, db := in.byClocks(t, endpoint, own, database)
 	defer db.Close()
@@ -114,6 +121,7 @@ func (in *installation) pass(t *testing.T, endpoint string, own, database *wrong
 	}
 	began, retain := a.Clock.Now(), (&supervise.Set{DB: db, Sources: []*supervise.Source{{Source: settings.Source{DueFlags: due}}}}).Maintenance(own)
 	_, err := a.Archive(within(t), o, new(archive.Progress))
+	jump()
 	retain.After(within(t), began, err, a.Log)
 	var wrong *archive.ClockError
 	if err != nil && !errors.As(err, &wrong) {

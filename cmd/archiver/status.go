@@ -44,6 +44,7 @@ type status struct {
 	Failing   []read.Failing  `json:"failing"` // the newest windows that are short or failed
 	Lists     []read.List     `json:"function_lists"`
 	Limits    []read.Limit    `json:"limits"`
+	LockWaits []read.LockWait `json:"lock_waits"` // of more than five seconds
 }
 
 func readStatus(ctx context.Context, store *read.Archive, now time.Time, kept read.Times) (s status, err error) {
@@ -68,7 +69,10 @@ func readStatus(ctx context.Context, store *read.Archive, now time.Time, kept re
 		if s.Failing, err = snapshot.Failing(ctx, statusFailing); err != nil {
 			return err
 		}
-		s.Limits, err = snapshot.Limits(ctx, now)
+		if s.Limits, err = snapshot.Limits(ctx, now); err != nil {
+			return err
+		}
+		s.LockWaits, err = snapshot.LockWaits(ctx)
 		return err
 	})
 	return s, err
@@ -93,7 +97,7 @@ func (c *statusCommand) Run(ctx context.Context, s streams, in *settings.Setting
 	if err == nil && c.ExitCode && status.Verdict.Level != read.OK {
 		err = errors.New(status.Verdict.Text)
 	}
-	return err
+	return supervise.ConnectHint(err)
 }
 
 // screenOf returns what w can show.

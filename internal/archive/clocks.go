@@ -66,10 +66,13 @@ func (c Clocks) Fastest() time.Time {
 // Apart returns the difference of the earliest and the latest time.
 func (c Clocks) Apart() time.Duration { return c.Fastest().Sub(c.Slowest()) }
 
-// Check returns a *ClockError if the clocks differ so much that no pass can tell which
-// hours have ended: by more than settle, and more than two minutes.
+// ClockLimit returns the greatest difference of clocks with which a pass can tell which hours
+// have ended: settle, and at least two minutes.
+func ClockLimit(settle time.Duration) time.Duration { return max(settle, minClockLimit) }
+
+// Check returns a *ClockError if the clocks differ by more than ClockLimit.
 func (c Clocks) Check(settle time.Duration) error {
-	if limit := max(settle, minClockLimit); c.Apart() > limit {
+	if limit := ClockLimit(settle); c.Apart() > limit {
 		return &ClockError{Clocks: c, Limit: limit}
 	}
 	return nil

@@ -129,6 +129,14 @@ type Begun struct {
 	Refused Span // the smallest question of the window that is known to fail, in seconds; zero for none
 }
 
+// Held is what the archive holds of a window.
+type Held struct {
+	Records int // rejected ones included
+	// Startless records count into the last window of the span in which they were found.
+	// Another span may end elsewhere.
+	Startless int // of Records
+}
+
 // A Refusal says why a span failed.
 type Refusal struct {
 	Reason string
@@ -211,12 +219,13 @@ type RunID int64
 type Trouble int
 
 const (
-	NoTrouble Trouble = iota // trying again does not help
-	// TroubleRefused: the store refused a transaction as a whole, for a reason that passes
-	// by itself. The same call can be made again.
+	// NoTrouble says that trying again does not help.
+	NoTrouble Trouble = iota
+	// TroubleRefused says that the store refused a transaction as a whole, for a reason that
+	// passes by itself. The same call can be made again.
 	TroubleRefused
-	// TroubleLost: the answer of the store was lost, or the store may lack what it has
-	// confirmed before. What it has is to be read again.
+	// TroubleLost says that the answer of the store was lost, or that the store may lack what
+	// it has confirmed before. What it has is to be read again.
 	TroubleLost
 )
 
@@ -244,9 +253,13 @@ type Store interface {
 	// before, if no earlier window is unproven. It returns how many.
 	Prove(ctx context.Context, source SourceID, age time.Duration) (int, error)
 
-	// SetRight sets right what an earlier run of the source has written whose clock was ahead:
-	// a window that has not ended now is not planned.
-	SetRight(ctx context.Context, source SourceID, now time.Time) error
+	// ResetFuture resets what runs of the source have written while their clock was ahead.
+	// now must be right: by a clock that is behind, all would be reset that is right.
+	// A planned window that has not ended becomes pending, and is not planned; a walk into it
+	// is forgotten. A window that was completed, or expired, more than limit after now becomes
+	// partial, and its count stays known; unless it was verified since, or acknowledged. What is noted of
+	// functions, and was learned, more than a day after now is noted earlier, or forgotten.
+	ResetFuture(ctx context.Context, source SourceID, now time.Time, limit time.Duration) error
 
 	// EndList notes whether the list of functions that began at this time was whole:
 	// e is nil if it was. Functions that a whole list does not name are missing from
@@ -307,6 +320,8 @@ type Claim interface {
 	// counts the same records. It counts the rows, or adds up the counts kept in the
 	// windows, which costs less.
 	Count(ctx context.Context, s Span, byRows bool) (Counted, error)
+	// Held returns what the archive holds of each of these windows, as of the last commit.
+	Held(ctx context.Context, windows []time.Time) (map[time.Time]Held, error)
 	// Recount counts the rows of the span's windows again, in case another program has
 	// changed rows.
 	Recount(ctx context.Context, s Span) error

@@ -98,6 +98,7 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 		functions[i], of[c.function.ID] = c.function.ID, c
 	}
 	var batch pgx.Batch
+	batch.Queue(`SELECT set_config('lock_timeout', $1, true)`, fmt.Sprint(s.claimLocks.Milliseconds()))
 	batch.Queue(insertClaims, functions)
 	batch.Queue(takeClaims, pg.Args{
 		"functions": functions, "owner": claims[0].owner, "life": archive.ClaimLife, "owner_locks": pg.OwnerLocks,
@@ -128,7 +129,9 @@ func (s *Store) take(ctx context.Context, claims []*claim) {
 		return conn.SendBatch(ctx, &batch).Close()
 	})
 	if err != nil {
-		s.db.Disown(ctx) // some may be taken
+		if pg.TroubleOf(err) != archive.TroubleRefused {
+			s.db.Disown(ctx) // some may be taken
+		}
 		for _, c := range claims {
 			c.err = fmt.Errorf("take %d claims: %w", len(claims), pg.Unanswered(ctx, err))
 		}
@@ -155,7 +158,13 @@ const fence = `
 func (c *claim) Renew(ctx context.Context) error {
 	var batch pgx.Batch
 	held := c.queueFence(&batch)
-	if err := c.store.pool.SendBatch(ctx, &batch).Close(); err != nil {
+	err := c.store.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
+		if err := pg.SameServer(conn.Conn(), c.server); err != nil {
+			return err
+		}
+		return conn.SendBatch(ctx, &batch).Close()
+	})
+	if err != nil {
 		return fmt.Errorf("renew the claim of %s: %w", c.function.Name, err)
 	}
 	if !*held {

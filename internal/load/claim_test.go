@@ -119,6 +119,49 @@ func TestTakesTooLong(t *testing.T) {
 	}
 }
 
+// A claim that another role's lock stops for too long is tried again. The other claims of
+// this process stay its own.
+func TestClaimMeetsLock(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	f, g := a.Function("f"), a.Function("g")
+	c := a.claim(f)
+	owner := ownerOf(t, a.store)
+	locked, err := a.SQL.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := locked.Exec(t.Context(), `LOCK TABLE claims`); err != nil {
+		t.Fatal(err)
+	}
+	a.store.claimLocks = 10 * time.Millisecond
+	if _, err := a.store.Claim(t.Context(), g); a.store.Trouble(err) != archive.TroubleRefused {
+		t.Errorf("the claim ended with %v", err)
+	}
+	if err := locked.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Renew(t.Context()); err != nil || ownerOf(t, a.store) != owner {
+		t.Errorf("the other claim is lost: %v", err)
+	}
+}
+
+// A claim that one server has confirmed is not prolonged on another one, where it may be
+// another process's.
+func TestRenewOnAnotherServer(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	c := a.claim(a.Function("f"))
+	c.server = "another one"
+	a.Exec(`UPDATE claims SET expires_at = '2000-01-01 00:00Z'`)
+	if err := c.Renew(t.Context()); a.store.Trouble(err) != archive.TroubleLost {
+		t.Errorf("renew: %v", err)
+	}
+	if n := value[int](a, `SELECT count(*) FROM claims WHERE expires_at = '2000-01-01 00:00Z'`); n != 1 {
+		t.Error("the claim was renewed")
+	}
+}
+
 // A worker whose process is gone is not waited for.
 func TestClaimOfTheDead(t *testing.T) {
 	t.Parallel()

@@ -1,7 +1,7 @@
 -- Ends the runs whose processes have died: no session holds the lock of the owner. Runs
--- that began before runs had owners have died if they noted nothing for a while, or only by a
--- clock that was ahead. A run of
--- this process that is not under way could not be ended when the database was away.
+-- that began before runs had owners have died if they noted nothing for a while, or only by
+-- a clock that was ahead. A run of this process that is not under way could not be ended
+-- when the database was away.
 UPDATE runs
    SET outcome = 'failed', finished_at = COALESCE(seen_at, started_at),
        windows = windows_planned, records = records_done, calls = calls_done,

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -108,6 +109,38 @@ func TestLostRun(t *testing.T) {
 	want := []string{"(another,f,running,)", "(another,f,running,)", "(backfill,t,complete,2)", "(backfill,t,complete,2)"}
 	if !slices.Equal(got, want) {
 		t.Errorf("the runs are %v", got)
+	}
+}
+
+// While a lost run gets its new row, no other run begins: it would end that row.
+func TestLostRunIsNotEnded(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	ctx := t.Context()
+	id, err := a.store.BeginRun(ctx, archive.Order{AskedBy: "run", Range: span(0, 2)}, noted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Exec(`DELETE FROM runs`)
+	a.Exec(`
+		CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN PERFORM pg_advisory_xact_lock(9); RETURN NEW; END $$;
+		CREATE TRIGGER wait BEFORE INSERT ON runs FOR EACH ROW EXECUTE FUNCTION wait()`)
+	noting := make(chan error, 1)
+	err = pgx.BeginFunc(ctx, a.SQL, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(9)`); err != nil {
+			return err
+		}
+		go func() { noting <- a.store.NoteRun(ctx, id, archive.Noted{}, later) }()
+		eventually(t, "the row is being inserted", a.blocked)
+		if a.store.runsMu.TryLock() {
+			a.store.runsMu.Unlock()
+			t.Error("another run can begin")
+		}
+		return nil
+	})
+	if err := errors.Join(err, <-noting); err != nil {
+		t.Fatal(err)
 	}
 }
 

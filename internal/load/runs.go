@@ -53,7 +53,7 @@ func (s *Store) BeginRun(ctx context.Context, o archive.Order, at time.Time) (id
 
 // An openRun is a run of this process that has not been ended in the database.
 type openRun struct {
-	row   int64 // run_id; not the run's number if the database has lost its first row
+	row   int64 // run_id; not the run's number if the database has lost its first row; guarded by runsMu
 	order archive.Order
 	began time.Time
 	owner int32
@@ -71,6 +71,7 @@ func (s *Store) underWay() []int64 {
 	return rows
 }
 
+// insertRun inserts the row of a run. runsMu is held.
 func (s *Store) insertRun(ctx context.Context, run *openRun) error {
 	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		o := &run.order
@@ -94,15 +95,25 @@ func (s *Store) insertRun(ctx context.Context, run *openRun) error {
 // gets another one: the number may be another run's there.
 func (s *Store) updateRun(ctx context.Context, run *openRun, statement string, args pg.Args) error {
 	for try := 1; ; try++ {
+		s.runsMu.Lock()
 		args["run"], args["began"] = run.row, run.began
+		s.runsMu.Unlock()
 		updated, err := s.pool.Exec(ctx, statement, args)
 		if err != nil || updated.RowsAffected() > 0 || try > 1 {
 			return err
 		}
-		if err := s.insertRun(ctx, run); err != nil {
+		if err := s.insertLost(ctx, run); err != nil {
 			return err
 		}
 	}
+}
+
+// insertLost inserts a run that is open. Until its new number is known, BeginRun would end
+// the row as that of a run which is not under way.
+func (s *Store) insertLost(ctx context.Context, run *openRun) error {
+	s.runsMu.Lock()
+	defer s.runsMu.Unlock()
+	return s.insertRun(ctx, run)
 }
 
 // openRun returns a run that BeginRun has begun, and EndRun has not ended.

@@ -22,6 +22,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -39,13 +40,15 @@ type Store struct {
 	claims   *gather[*claim]
 	releases *gather[*claim]
 
+	claimLocks time.Duration // how long taking a claim waits for each lock
+
 	runsMu   sync.Mutex
 	openRuns map[archive.RunID]*openRun
 }
 
 // New is a Store on the database. The caller closes the database.
 func New(db *pg.DB, days *days.Days) *Store {
-	s := &Store{db: db, pool: db.Pool, days: days, openRuns: make(map[archive.RunID]*openRun)}
+	s := &Store{db: db, pool: db.Pool, days: days, claimLocks: archive.ClaimLife, openRuns: make(map[archive.RunID]*openRun)}
 	s.writes, s.claims, s.releases = newWrites(s), newClaims(s), newReleases(s)
 	return s
 }

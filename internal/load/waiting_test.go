@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -201,6 +202,14 @@ func TestBegun(t *testing.T) {
 		if diff := cmp.Diff(test.want, work.Begun); diff != "" || err != nil {
 			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
 		}
+	}
+	// A record that has moved is held by the hour to which it has moved.
+	moved := many(3, span(0, 1), "s")[:1]
+	moved[0].Start = hour(1).Add(time.Minute)
+	commit(t, c, page(span(1, 3), noted, moved...))
+	held, err := c.Held(ctx, []time.Time{hour(0), hour(1), hour(2), hour(9)})
+	if want := map[time.Time]archive.Held{hour(0): {Records: 2}, hour(1): {Records: 6}, hour(2): {Records: 2, Startless: 2}}; !maps.Equal(held, want) || err != nil {
+		t.Errorf("held are %v, %v, want %v", held, err, want)
 	}
 }
 

@@ -20,6 +20,8 @@ var (
 	selectWorkWindows string
 	//go:embed begunwindows.sql
 	selectBegun string
+	//go:embed heldwindows.sql
+	selectHeld string
 	//go:embed unverified.sql
 	selectUnverified string
 	//go:embed completewindows.sql
@@ -126,6 +128,23 @@ func (c *claim) begun(ctx context.Context, w *archive.Work) ([]archive.Begun, er
 	}, "windows that were begun", selectBegun, pg.Args{
 		"function": c.function.ID, "windows": w.Windows, "open_from": from, "open_to": to,
 	})
+}
+
+// Held adds up what commits have kept of the windows. A window without a row holds nothing.
+func (c *claim) Held(ctx context.Context, windows []time.Time) (map[time.Time]archive.Held, error) {
+	type window struct {
+		Start time.Time
+		archive.Held
+	}
+	found, err := pg.CollectBy(ctx, c.store.pool, func(row pgx.CollectableRow) (w window, err error) {
+		err = row.Scan(&w.Start, &w.Records, &w.Startless)
+		return w, err
+	}, "what is archived of windows", selectHeld, pg.Args{"function": c.function.ID, "windows": windows})
+	held := make(map[time.Time]archive.Held, len(found))
+	for _, w := range found {
+		held[w.Start.UTC()] = w.Held
+	}
+	return held, err
 }
 
 func utcHour(row pgx.CollectableRow) (hour time.Time, err error) {

@@ -73,7 +73,7 @@ func (r *run) proveAge(ctx context.Context, functions []archive.Known) error {
 // complete that are expired only because no record as old was seen, if some record is as
 // old. It does so however the run ended.
 func (r *run) keepLearned(ctx context.Context) error {
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), commitGrace)
+	ctx, stop := grace(ctx, r.Clock, lastCall)
 	defer stop()
 	if age := r.learned.seconds(archive.LearnedAge); age > 0 {
 		n, err := r.Store.Prove(ctx, r.Source.ID(), age)

@@ -140,7 +140,7 @@ func (w *walker) decide(ctx context.Context, a *answer) error {
 	if a.end == endFailed || a.end == endUnusable {
 		return w.fail(ctx, a)
 	}
-	if err := w.countHeld(ctx, a); err != nil {
+	if err := w.lookUpHeld(ctx, a); err != nil {
 		return err
 	}
 	outcome := w.outcome(*a)
@@ -161,16 +161,20 @@ func (w *walker) lessThanHeld(a *answer) (hours []time.Time) {
 	return hours
 }
 
-// countHeld counts what the archive holds of these windows now that the answer is committed:
-// a record that has moved to another window is not forgotten.
-func (w *walker) countHeld(ctx context.Context, a *answer) error {
-	for _, hour := range w.lessThanHeld(a) {
-		c, err := w.claim.Count(ctx, archive.Span{From: hour, To: hour.Add(archive.Hour)}, false)
-		if err != nil {
-			return fmt.Errorf("count what is archived of %s %s: %w", w.function.Name, hour.Format(time.RFC3339), err)
-		}
+// lookUpHeld looks up what the archive holds of these windows now that the answer is
+// committed: a record that has moved to another window is not forgotten.
+func (w *walker) lookUpHeld(ctx context.Context, a *answer) error {
+	hours := w.lessThanHeld(a)
+	if len(hours) == 0 {
+		return nil
+	}
+	held, err := w.claim.Held(ctx, hours)
+	if err != nil {
+		return fmt.Errorf("look up what is archived of %s %s: %w", w.function.Name, a.span, err)
+	}
+	for _, hour := range hours {
 		b := w.begun[hour]
-		b.Held = min(b.Held, c.Records)
+		b.Held = min(b.Held, held[hour].Records-held[hour].Startless)
 		w.begun[hour] = b
 	}
 	return nil
@@ -307,7 +311,7 @@ func (w *walker) outcome(a answer) *archive.Outcome {
 		}
 		// The oldest record may start anywhere in its window. What this run takes does not count:
 		// what it has not seen may have been forgotten before it began.
-		kept, until := seenAge-archive.Hour, w.run.began
+		kept, until := seenAge-archive.Hour, w.began
 		if old {
 			kept, until = w.SourceRetention, now
 		}

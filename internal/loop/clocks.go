@@ -57,7 +57,9 @@ func (a *Archiver) lastDated() (answer int64) {
 const soon = 10 * time.Second
 
 // compareClocks compares the clocks once, after the source's first answer, before the run has
-// changed anything but its own row. Then it sets right what a run with a wrong clock has left. A window has ended only when the slowest clock says so.
+// changed anything but its own row. A window has ended only when the slowest clock says so.
+// What a run with a clock ahead has left is reset only if the source says what time it is:
+// the database's clock may be this machine's, and behind.
 func (r *run) compareClocks(ctx context.Context, summary *archive.Summary) error {
 	if r.compared {
 		return nil
@@ -78,8 +80,10 @@ func (r *run) compareClocks(ctx context.Context, summary *archive.Summary) error
 	if summary.Doubt = r.doubt; r.doubt != "" {
 		r.Log.Warn("clocks differ by more than half of settle", "seconds", c.Apart().Seconds(), "clocks", c.String())
 	}
-	if err := r.Store.SetRight(ctx, r.Source.ID(), c.Fastest()); err != nil {
-		return err
+	if !c.Source.IsZero() {
+		if err := r.Store.ResetFuture(ctx, r.Source.ID(), c.Fastest(), archive.ClockLimit(r.Settle)); err != nil {
+			return err
+		}
 	}
 	switch late := r.order.Range.To.Add(r.Settle).Sub(c.Slowest()); {
 	case late <= 0:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"archiver/internal/archive"
+	"archiver/internal/archive/clocktest"
 )
 
 // A timedSource says how far its clock is ahead, by its answers to lists of functions.
@@ -19,6 +20,7 @@ type timedSource struct {
 	answer int64
 	away   error // instead of an answer
 	empty  bool  // its list has no page
+	silent bool  // its answers do not say
 }
 
 func (s *timedSource) Ahead() (time.Duration, int64) { return s.ahead, s.answer }
@@ -29,7 +31,10 @@ func (s *timedSource) Functions(ctx context.Context) iter.Seq2[[]archive.Functio
 			yield(nil, s.away)
 			return
 		}
-		if s.answer++; s.empty {
+		if !s.silent {
+			s.answer++
+		}
+		if s.empty {
 			return
 		}
 		s.Source.Functions(ctx)(yield)
@@ -173,4 +178,42 @@ func TestClocksOfThisRun(t *testing.T) {
 		t.Error(err)
 	}
 	w.states(alpha, span(2, 3), archive.StateComplete)
+}
+
+// By a clock that is behind, all that is right lies in the future. It is reset only if the
+// source says what time it is, and agrees.
+func TestNothingIsResetByAClockBehind(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		source timedSource // at the clock behind
+		ignore bool
+		reset  bool
+	}{
+		"the source cannot be reached": {source: timedSource{away: errServer}},
+		"it answered an earlier run":   {source: timedSource{away: errServer, answer: 7}},
+		"its answers have no Date":     {source: timedSource{silent: true}},
+		"its Date is ignored":          {ignore: true},
+		"it differs":                   {source: timedSource{ahead: 28 * time.Hour}},
+		"it agrees":                    {source: timedSource{ahead: time.Second}, reset: true},
+	} {
+		w := newWorld(t, 10, alpha)
+		w.source.records[alpha.URN] = many("a", hour(28), 30)
+		w.complete(span(24, 29))
+		a := w.archiver()
+		a.Clock, a.Settle, a.IgnoreClocks = clocktest.New(hour(2)), 10*time.Minute, test.ignore
+		a.StoreAhead = func(context.Context, archive.Clock) (time.Duration, error) { return 0, nil } // on this machine
+		source := test.source
+		source.Source, a.Source = a.Source, &source
+		_, err := a.Archive(t.Context(), archive.Order{AskedBy: "run", Older: true, Range: span(0, 1)}, new(archive.Progress))
+		if failed := err != nil; failed != (source.away != nil || source.ahead > time.Minute) {
+			t.Errorf("%s: the run ends with %v", name, err)
+		}
+		state := archive.StateComplete
+		if test.reset {
+			state = ""
+		}
+		if got := w.db.state(alpha.URN, hour(28)).state; got != state {
+			t.Errorf("%s: the hour is %q, want %q", name, got, state)
+		}
+	}
 }

@@ -203,32 +203,40 @@ func TestInterruptedWithADeafSource(t *testing.T) {
 	}
 }
 
-// A commit that hangs is given up some time after the interruption.
-func TestInterruptedCommitHangs(t *testing.T) {
+// What hangs in the store is given up some time after the interruption, and not before.
+func TestInterruptedStoreHangs(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 10, alpha)
-	w.source.records[alpha.URN] = many("a", hour(3), 95)
-	ctx, interrupt := context.WithCancelCause(t.Context())
-	given := make(chan error, 1)
-	w.store.before = func(ctx context.Context, op string, _ int) error {
-		if op != opCommit {
-			return nil
-		}
-		interrupt(archive.ErrInterrupted)
-		await(t, "the end of the context", ctx.Done())
-		given <- ctx.Err()
-		return ctx.Err()
-	}
-	run := w.start(ctx, span(3, 4))
-	pass(t, w.clock, commitGrace)
-	if err := await(t, "the commit to be given up", given); err == nil {
-		t.Error("the commit was given no end")
-	}
-	if done := await(t, "the end of the run", run); !errors.Is(done.err, archive.ErrInterrupted) {
-		t.Errorf("the run ended with %v", done.err)
-	}
-	if len(w.db.commits()) != 0 {
-		t.Error("something was kept")
+	for _, hanging := range []string{opClaim, opCommit, opRelease} {
+		t.Run(hanging, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 10, alpha)
+			w.source.records[alpha.URN] = many("a", hour(3), 95)
+			ctx, interrupt := context.WithCancelCause(t.Context())
+			given := make(chan error, 1)
+			w.store.before = func(ctx context.Context, op string, _ int) error {
+				if op != hanging {
+					return nil
+				}
+				if end, limited := ctx.Deadline(); limited || ctx.Err() != nil {
+					t.Errorf("%s may take until %s although nothing stops the run", op, end)
+				}
+				interrupt(archive.ErrInterrupted)
+				await(t, "the end of the context", ctx.Done())
+				given <- ctx.Err()
+				return ctx.Err()
+			}
+			run := w.start(ctx, span(3, 4))
+			pass(t, w.clock, commitGrace)
+			if err := await(t, hanging+" to be given up", given); err == nil {
+				t.Errorf("%s was given no end", hanging)
+			}
+			if done := await(t, "the end of the run", run); !errors.Is(done.err, archive.ErrInterrupted) {
+				t.Errorf("the run ended with %v", done.err)
+			}
+			if len(w.db.commits()) != 0 && hanging != opRelease {
+				t.Error("something was kept")
+			}
+		})
 	}
 }
 

@@ -66,12 +66,7 @@ func (c *fakeClaim) Work(ctx context.Context, o archive.Order, _ time.Time) (wor
 		for hour, w := range c.store.windows[c.function.ID] {
 			if w.state == archive.StateFailed || w.state == archive.StateShort || w.state == archive.StatePartial {
 				b := archive.Begun{Window: hour, Counted: max(0, w.count), Refused: w.refusal.Smallest}
-				for _, r := range c.store.rows {
-					if r.function == c.function.ID && !r.Start.IsZero() && archive.WindowOf(r.Start).Equal(hour) {
-						b.Held++
-					}
-				}
-				b.Held = max(b.Held, b.Counted)
+				b.Held = max(c.held(hour), b.Counted)
 				work.Begun = append(work.Begun, b)
 			}
 		}
@@ -80,6 +75,27 @@ func (c *fakeClaim) Work(ctx context.Context, o archive.Order, _ time.Time) (wor
 		return nil
 	})
 	return work, err
+}
+
+// held is how many records with a start are archived of a window.
+func (c *fakeClaim) held(hour time.Time) (n int) {
+	for _, r := range c.store.rows {
+		if r.function == c.function.ID && !r.Start.IsZero() && archive.WindowOf(r.Start).Equal(hour) {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *fakeClaim) Held(ctx context.Context, windows []time.Time) (held map[time.Time]archive.Held, err error) {
+	held = make(map[time.Time]archive.Held)
+	err = c.fenced(ctx, opCount, func() error {
+		for _, hour := range windows {
+			held[hour] = archive.Held{Records: c.held(hour)}
+		}
+		return nil
+	})
+	return held, err
 }
 
 func (c *fakeClaim) Archived(ctx context.Context, span archive.Span) iter.Seq2[string, error] {

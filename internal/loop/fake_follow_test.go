@@ -96,12 +96,23 @@ func (c *fakeClaim) Rechecked(ctx context.Context, _ []time.Time, _ time.Time) (
 
 func (c *fakeClaim) Count(ctx context.Context, s archive.Span, _ bool) (n archive.Counted, err error) {
 	err = c.fenced(ctx, opCount, func() error {
+		around := make(map[time.Time]int) // by second
 		for _, r := range c.store.rows {
-			if r.function == c.function.ID && s.Holds(r.Start) {
+			if r.function != c.function.ID {
+				continue
+			}
+			if around[r.Start.Truncate(time.Second)]++; s.Holds(r.Start) {
 				n.Records++
 			}
 		}
 		n.From, n.To = s.From, s.To.Add(-time.Second)
+		before, after := s.From.Add(-time.Second), s.To
+		if around[after] > 0 {
+			after = after.Add(time.Second)
+		}
+		if n.Quiet = around[before]+around[after] == 0; n.Quiet {
+			n.From, n.To, n.Records = before, after, n.Records+around[s.To]
+		}
 		return nil
 	})
 	return n, err

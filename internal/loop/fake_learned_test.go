@@ -61,7 +61,7 @@ func (s *fakeStore) EndList(_ context.Context, _ archive.SourceID, e *archive.Li
 	return nil
 }
 
-func (s *fakeStore) SetRight(_ context.Context, _ archive.SourceID, now time.Time) error {
+func (s *fakeStore) ResetFuture(_ context.Context, _ archive.SourceID, now time.Time, _ time.Duration) error {
 	s.database.mu.Lock()
 	defer s.database.mu.Unlock()
 	for _, windows := range s.windows {

@@ -26,7 +26,8 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 	}
 	commits, stop := grace(ctx, r.Clock, commitsEnd)
 	defer stop()
-	ctx, cancel := context.WithCancelCause(ctx)
+	running := ctx
+	ctx, cancel := context.WithCancelCause(running)
 	renewed := make(chan struct{})
 	go func() {
 		defer close(renewed)
@@ -44,7 +45,7 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 		}
 		cancel(nil)
 		<-renewed
-		if released := release(ctx, claim, t.Known); released != nil && err == nil {
+		if released := r.releaseClaim(running, claim, t.Known); released != nil && err == nil {
 			err = released
 		}
 	}()
@@ -136,7 +137,7 @@ func (r *run) claim(ctx context.Context, f archive.Known) (archive.Claim, error)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	claiming, stop := context.WithTimeout(context.WithoutCancel(ctx), commitGrace)
+	claiming, stop := grace(ctx, r.Clock, lastCall)
 	defer stop()
 	claim, err := r.Store.Claim(claiming, f)
 	if err != nil {
@@ -148,10 +149,10 @@ func (r *run) claim(ctx context.Context, f archive.Known) (archive.Claim, error)
 	return claim, nil
 }
 
-// release releases a claim, also after the end of ctx. If that fails, the claim expires
+// releaseClaim releases a claim, also after the end of ctx. If that fails, the claim expires
 // after ClaimLife.
-func release(ctx context.Context, claim archive.Claim, f archive.Known) error {
-	releasing, stop := context.WithTimeout(context.WithoutCancel(ctx), commitGrace)
+func (r *run) releaseClaim(ctx context.Context, claim archive.Claim, f archive.Known) error {
+	releasing, stop := grace(ctx, r.Clock, lastCall)
 	defer stop()
 	if err := claim.Release(releasing); err != nil {
 		return fmt.Errorf("release %s: %w", f.Name, err)

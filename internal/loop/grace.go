@@ -31,6 +31,10 @@ func callsEnd(cause error) time.Duration {
 // commitsEnd returns how long commits may take after the run was told to stop.
 func commitsEnd(cause error) time.Duration { return callsEnd(cause) + commitGrace }
 
+// lastCall returns how long a call of the store that must still be made may take after the
+// run was told to stop. In a run that nothing stops it may take any time.
+func lastCall(error) time.Duration { return commitGrace }
+
 // grace returns a context that ends some time after ctx, with the same cause.
 // Finishing the pages that were asked for costs less than asking for them again.
 func grace(ctx context.Context, clock archive.Clock, after func(cause error) time.Duration) (longer context.Context, release func()) {

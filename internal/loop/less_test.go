@@ -2,6 +2,7 @@ package loop
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"archiver/internal/archive"
@@ -38,14 +39,16 @@ func TestNotCompletedByLessAfterFailure(t *testing.T) {
 }
 
 // A record that the archive holds, and that has moved to another hour since, is not
-// forgotten: the hour that it has left is complete with less.
+// forgotten: the hour that it has left is complete with less. A record of the second after
+// that hour does not stand for it.
 func TestCompletedByLessThatMoved(t *testing.T) {
 	t.Parallel()
 	w, a := expiry(t)
 	w.source.limit, w.source.listed = 10, [][]archive.Function{{alpha}}
 	from, to := day(5), day(5).Add(archive.Hour)
-	w.source.records[alpha.URN] = append(many("b", to, 15), many("a", from, 15)...)
-	order := archive.Order{Range: archive.Span{From: from, To: to.Add(archive.Hour)}}
+	end := to.Add(archive.Hour)
+	w.source.records[alpha.URN] = slices.Concat(many("c", end, 1), many("b", to, 15), many("a", from, 15))
+	order := archive.Order{Range: archive.Span{From: from, To: end.Add(archive.Hour)}}
 	w.dieAfter(2)
 	if _, err := a.Archive(t.Context(), order, new(archive.Progress)); !errors.Is(err, errDead) {
 		t.Fatalf("the run that died ended with %v", err)
@@ -53,8 +56,8 @@ func TestCompletedByLessThatMoved(t *testing.T) {
 	w.restart()
 	a.Store = w.store
 	list := w.source.records[alpha.URN]
-	list[3] = settled(list[3].RequestID, from) // it was archived at another time
-	w.source.move(alpha.URN, 3, len(list)-1)
+	list[4] = settled(list[4].RequestID, from) // it was archived at another time
+	w.source.move(alpha.URN, 4, len(list)-1)
 	if _, err := a.Archive(t.Context(), order, new(archive.Progress)); err != nil {
 		t.Error(err)
 	}

@@ -20,6 +20,11 @@ const (
 	// A run that has come further than before a trouble, and met none for as long, has left
 	// the trouble behind.
 	troubleLeft = time.Minute
+
+	// A run whose rounds reach the same again comes no further if a trouble meets a round
+	// earlier than the one before. If it met none for as long, this is another trouble; so
+	// often at most.
+	maxEarlier = 3
 )
 
 // A storePatience is how a run waits for a store that is in trouble. All that work for the
@@ -36,6 +41,8 @@ type storePatience struct {
 	failed map[int32]bool // functions whose commits failed and have not succeeded since; 0 for the run's own calls
 	round  bool           // a round of the run failed, and none has succeeded since
 	over   bool
+
+	earlier int // see maxEarlier
 }
 
 func newStorePatience(a *Archiver) *storePatience {
@@ -45,8 +52,7 @@ func newStorePatience(a *Archiver) *storePatience {
 // wait waits before a call is tried again that failed. It returns the error if trying again
 // does not help, or if the patience is over.
 func (p *storePatience) wait(ctx context.Context, err error) error {
-	if ctx.Err() != nil || p.DatabasePatience == nil ||
-		p.Store.Trouble(err) == archive.NoTrouble && !errors.Is(err, errOtherServer) {
+	if ctx.Err() != nil || p.DatabasePatience == nil || !p.isTrouble(err) {
 		return err
 	}
 	pause, err := p.pause(err)
@@ -60,8 +66,14 @@ func (p *storePatience) pause(err error) (time.Duration, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.Clock.Now()
-	if p.round && !p.stuck() && now.Sub(p.last) > troubleLeft && p.run.further() {
-		p.left(now)
+	if p.round && now.Sub(p.last) > troubleLeft {
+		switch {
+		case !p.stuck() && p.run.further():
+			p.left(now)
+		case p.run.earlier() && p.earlier < maxEarlier:
+			p.earlier++
+			p.left(now)
+		}
 	}
 	if p.last = now; p.since.IsZero() {
 		p.since, p.end = now, p.DatabasePatience(now)
@@ -123,9 +135,17 @@ func (p *storePatience) roundEnded(err error) {
 	}
 }
 
-// Patiently makes a call of the store, after a run, until it succeeds or the patience with
-// the store is over. The call may be made twice.
-func (a *Archiver) Patiently(ctx context.Context, call func() error) error {
+func (a *Archiver) isTrouble(err error) bool {
+	return a.Store.Trouble(err) != archive.NoTrouble || errors.Is(err, errOtherServer)
+}
+
+// Patiently makes a call of the store, after a run that ended with an error, until it
+// succeeds or the patience with the store is over. The call may be made twice. If the store
+// was in trouble when the run ended, the run has had its patience: the call is made once.
+func (a *Archiver) Patiently(ctx context.Context, ended error, call func() error) error {
+	if a.isTrouble(ended) {
+		return call()
+	}
 	return newStorePatience(a).until(ctx, call)
 }
 
@@ -190,18 +210,27 @@ func (r *run) waits(function int32) bool {
 	return r.planned[function] && !r.done[function]
 }
 
-// reached is how far the run has come: what it has decided for good and added, or compared.
+// reached is how far the run has come: what it has decided for good and added. What a round
+// that repeats another one adds says nothing: the other one has added most of it.
 func (r *run) reached() int64 {
 	t := r.progress.Totals()
-	if r.order.Compare {
-		return t.Compared + t.Inserted
+	switch {
+	case r.order.Compare:
+		return t.Compared
+	case r.order.Force:
+		return t.Done - t.Short - t.Failed
 	}
 	return t.Done - t.Short - t.Failed + t.Inserted
 }
 
-// further reports whether this round has come further than all before it. A round of
-// an order by force, or one that compares, reaches the same again.
+// further reports whether this round has come further than all before it.
 func (r *run) further() bool { return r.reached()-r.roundFrom > r.longestRound }
+
+// earlier reports whether this round has come less far than one before that it repeats.
+func (r *run) earlier() bool { return r.repeats() && r.reached()-r.roundFrom < r.longestRound }
+
+// repeats reports whether each round reaches the same again.
+func (r *run) repeats() bool { return r.order.Force || r.order.Compare }
 
 // readAll makes one pass over what is due. Unless the clocks agree, it changes nothing.
 func (r *run) readAll(ctx context.Context, summary *archive.Summary) error {
@@ -219,7 +248,7 @@ func (r *run) readAll(ctx context.Context, summary *archive.Summary) error {
 // windows and lessons too. Windows that are not decided for good are counted again; those
 // that were lost are counted twice.
 func (r *run) startOver(summary *archive.Summary) {
-	if r.order.Force || r.order.Compare {
+	if r.repeats() {
 		r.longestRound = max(r.longestRound, r.reached()-r.roundFrom)
 	}
 	clear(r.planned)

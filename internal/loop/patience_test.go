@@ -44,7 +44,7 @@ func TestTroubleAnywhere(t *testing.T) {
 	undisturbed := c.world(t)
 	c.run(undisturbed)
 	for name, trouble := range map[string]func(w *world, at func(f func() error)){
-		"the answer is lost": func(w *world, at func(func() error)) { at(func() error { return errAway }) },
+		"the answer is lost": func(_ *world, at func(func() error)) { at(func() error { return errAway }) },
 		"a standby takes over": func(w *world, at func(func() error)) {
 			back := w.db.remember()
 			at(func() error {
@@ -157,6 +157,16 @@ func TestRefusedCommits(t *testing.T) {
 	if !errors.Is(err, errDiskFull) || !strings.Contains(err.Error(), "in trouble for 1m0s") {
 		t.Errorf("the run ends with %v", err)
 	}
+	// What comes after the run has a patience of its own only if the run has not had it.
+	a := w.archiver()
+	a.Clock, a.DatabasePatience = hasty{w.clock}, func(since time.Time) time.Time { return since.Add(time.Minute) }
+	for ended, want := range map[error]time.Duration{err: 0, nil: time.Minute, new(archive.IncompleteError): time.Minute} {
+		began := w.clock.Now()
+		err := a.Patiently(t.Context(), ended, func() error { return errDiskFull })
+		if took := w.clock.Now().Sub(began); !errors.Is(err, errDiskFull) || took != want {
+			t.Errorf("after %v, a call ends with %v after %s, want %s", ended, err, took, want)
+		}
+	}
 }
 
 // What every round of a run proves is counted once.
@@ -214,5 +224,43 @@ func TestTroubleThatStays(t *testing.T) {
 				t.Errorf("the run took %s in %d rounds", took, rounds.Load())
 			}
 		})
+	}
+}
+
+// Two short restarts of the database, with more than the patience between them, do not end a
+// run whose rounds reach the same again, although the second one comes earlier in its round.
+func TestRestartsOfARunThatRepeats(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string]archive.Order{"by force": {Force: true}, "compares": {Compare: true}} {
+		for _, second := range []string{opDue, opClaim, opWork, opCommit} {
+			if order.Compare && (second == opDue || second == opCommit) {
+				continue // it has none
+			}
+			t.Run(name+", "+second, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, 3, alpha, beta)
+				w.source.records[alpha.URN] = many("a", hour(2), 9)
+				w.source.records[beta.URN] = many("b", hour(2), 90)
+				order.Range = span(0, 8)
+				if _, err := w.patient(archive.Order{Range: order.Range}); err != nil {
+					t.Fatal(err)
+				}
+				clear(w.store.nth)
+				var first, both atomic.Bool
+				w.store.before = func(_ context.Context, op string, nth int) error {
+					if op == opSee {
+						w.clock.Advance(2 * troubleLeft)
+					}
+					if op == opServer && nth == 2 && first.CompareAndSwap(false, true) || op == second && first.Load() && both.CompareAndSwap(false, true) {
+						return errAway
+					}
+					return nil
+				}
+				summary, err := w.patient(order)
+				if err != nil || !both.Load() || summary.Compared+summary.Complete < 16 {
+					t.Errorf("%v, %+v; the second restart came: %v", err, summary.Totals, both.Load())
+				}
+			})
+		}
 	}
 }

@@ -74,7 +74,7 @@ func (r *run) readSettings(ctx context.Context, source archive.SettingsSource, f
 		return err
 	}
 	defer func() {
-		if released := release(ctx, claim, f); released != nil && err == nil {
+		if released := r.releaseClaim(ctx, claim, f); released != nil && err == nil {
 			err = released
 		}
 	}()

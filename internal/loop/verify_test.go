@@ -27,7 +27,7 @@ func TestVerifyGoesOnAfterAFailure(t *testing.T) {
 		}
 		return nil
 	}
-	w.source.records[alpha.URN] = append(many("b", hour(5), 5), w.source.records[alpha.URN]...)
+	w.source.records[alpha.URN] = append(many("b", hour(5).Add(time.Minute), 5), w.source.records[alpha.URN]...)
 	s, err := w.archiver().Archive(t.Context(), archive.Order{Range: span(0, 8), Compare: true}, new(archive.Progress))
 	var incomplete *archive.IncompleteError
 	if !errors.As(err, &incomplete) || s.Differ != 1 || s.Missing != 1 || s.Left != 1 {

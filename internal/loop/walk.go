@@ -64,7 +64,7 @@ func (w *walker) walk(ctx context.Context, q question, open archive.Walk) (answe
 				return answer{}, err
 			}
 			t.resume(open, known)
-			if t.earlier, err = w.countEarlier(ctx, q.span); err != nil {
+			if t.earlier, err = w.heldEarlier(ctx, q.span); err != nil {
 				return answer{}, err
 			}
 		}
@@ -84,16 +84,23 @@ func (w *walker) walk(ctx context.Context, q question, open archive.Walk) (answe
 	}
 }
 
-// countEarlier returns how many records the archive has of each window of a span that the
+// heldEarlier returns how many records the archive has of each window of a span that the
 // source may have forgotten: a walk that resumes has not seen them.
-func (w *walker) countEarlier(ctx context.Context, s archive.Span) (map[time.Time]int, error) {
-	counts := make(map[time.Time]int)
+func (w *walker) heldEarlier(ctx context.Context, s archive.Span) (map[time.Time]int, error) {
+	var hours []time.Time
 	for hour := s.From; hour.Before(s.To) && w.Clock.Now().Sub(hour) > believedAge; hour = hour.Add(archive.Hour) {
-		c, err := w.claim.Count(ctx, archive.Span{From: hour, To: hour.Add(archive.Hour)}, false)
-		if err != nil {
-			return nil, fmt.Errorf("count what is archived of %s %s: %w", w.function.Name, s, err)
-		}
-		counts[hour] = c.Records
+		hours = append(hours, hour)
+	}
+	counts := make(map[time.Time]int)
+	if len(hours) == 0 {
+		return counts, nil
+	}
+	held, err := w.claim.Held(ctx, hours)
+	if err != nil {
+		return nil, fmt.Errorf("look up what is archived of %s %s: %w", w.function.Name, s, err)
+	}
+	for hour, h := range held {
+		counts[hour] = h.Records
 	}
 	return counts, nil
 }

@@ -31,6 +31,7 @@ type model struct {
 	Source       string   // the one that is asked for; empty for all
 	Facts        []fact
 	Running      []runningRun
+	LockWaits    []string
 	Match        string
 	Views        []view
 	Legend       [states]stateText
@@ -56,6 +57,7 @@ type loader struct {
 	expected  map[sourceKey]read.Expectation
 	judged    read.Verdict    // on these sources
 	limits    []read.Limit    // that were learned of them
+	waits     []read.LockWait // of more than five seconds
 	functions []read.Function // of them
 	shown     []read.Function // that match, functions with problems first
 	names     map[int32]string
@@ -91,6 +93,9 @@ func (p *Page) load(ctx context.Context, asked request, use func(*loader) error)
 		if l.limits, err = l.Limits(ctx, l.now); err != nil {
 			return err
 		}
+		if l.waits, err = l.LockWaits(ctx); err != nil {
+			return err
+		}
 		l.selectSources()
 		l.judged = read.Judge(l.now, l.functions, l.sources, lists, l.kept)
 		l.selectFunctions()
@@ -104,6 +109,7 @@ func (l *loader) model(ctx context.Context) (m *model, err error) {
 	m.Sources, m.Choices, m.Source = l.sourceRows(), l.choices(), l.source
 	m.LogsOff, m.MoreLogsOff = l.logsOff()
 	m.Learned, m.MoreLearned = l.learned()
+	m.LockWaits = l.lockWaits()
 	running, finished, err := l.lastRuns(ctx, maxRuns)
 	if err != nil {
 		return nil, err

@@ -57,6 +57,7 @@ func (l *loader) print(ctx context.Context, p *printer) (err error) {
 	if err := l.printRisks(ctx, p); err != nil {
 		return err
 	}
+	l.printLockWaits(p)
 	l.printOff(p)
 	l.printLearned(p)
 	if err := l.printRuns(ctx, p); err != nil {
@@ -164,6 +165,16 @@ func (l *loader) printRisks(ctx context.Context, p *printer) error {
 	}
 	p.text(faint, 0, 4, l.riskNote())
 	return nil
+}
+
+func (l *loader) printLockWaits(p *printer) {
+	if len(l.waits) == 0 {
+		return
+	}
+	p.title("WAITS FOR LOCKS")
+	for _, text := range l.lockWaits() {
+		p.text(orange, 0, 5, text)
+	}
 }
 
 func (l *loader) printLearned(p *printer) {

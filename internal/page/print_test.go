@@ -8,8 +8,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
+	"archiver/internal/load/read"
 	"archiver/internal/terminal"
 
 	"github.com/google/go-cmp/cmp"
@@ -169,5 +171,39 @@ func TestPrintEmpty(t *testing.T) {
 	a.function("first")
 	if got := a.print(Screen{Columns: 80}); strings.Contains(got, "COVERAGE") || !strings.Contains(got, "first") {
 		t.Errorf("printed\n%s", got)
+	}
+}
+
+// The page and the status say who keeps the archiver waiting.
+func TestLockWaits(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	since := now.Add(-time.Hour)
+	var page, screen bytes.Buffer
+	err := a.page.load(t.Context(), request{page: 1}, func(l *loader) error {
+		if len(l.waits) != 0 {
+			t.Errorf("waits: %+v", l.waits)
+		}
+		l.waits = []read.LockWait{{PID: 7, Since: now.Add(-2 * time.Minute), Lock: "claims", Holder: 9, Role: "dba", Application: "psql", HolderSince: &since}}
+		m, err := l.model(t.Context())
+		if err != nil {
+			return err
+		}
+		if err := templates.ExecuteTemplate(&page, "page", m); err != nil {
+			return err
+		}
+		p := &printer{Screen: Screen{Columns: 80}}
+		err = l.print(t.Context(), p)
+		screen = p.out
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "for 2 min, session 7 waits for a lock (claims) that session 9 of role dba (psql) keeps it from since 2026-03-14T08:25:00Z"
+	for name, text := range map[string]string{"page": page.String(), "status": screen.String()} {
+		if !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
+			t.Errorf("the %s lacks %q:\n%s", name, want, text)
+		}
 	}
 }

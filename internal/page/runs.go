@@ -18,6 +18,14 @@ type runningRun struct {
 	Share          string
 }
 
+// lockWaits says who keeps sessions of archivers waiting, and for how long.
+func (l *loader) lockWaits() (texts []string) {
+	for i := range l.waits {
+		texts = append(texts, fmt.Sprintf("for %s, %s", words.Duration(max(l.now.Sub(l.waits[i].Since), 0)), l.waits[i].String()))
+	}
+	return texts
+}
+
 // A runRow is a finished run.
 type runRow struct{ ID, What, Began, Took, Windows, Records, Calls, Outcome, Class, Error string }
 

@@ -73,12 +73,19 @@ func OpenStore(ctx context.Context, s *settings.Settings, log *slog.Logger) (*lo
 	return load.New(db, days.New(db)), db, nil
 }
 
-// ConnectHint adds to an error what to do if the database cannot be reached.
+// ConnectHint adds to an error what to do if the database cannot be reached, and says if it
+// was lost.
 func ConnectHint(err error) error {
-	if unreachable := (*pgconn.ConnectError)(nil); !errors.As(err, &unreachable) || errors.Is(err, pg.ErrStandby) {
+	unreachable := (*pgconn.ConnectError)(nil)
+	switch {
+	case errors.Is(err, pg.ErrStandby):
 		return err
+	case errors.As(err, &unreachable):
+		return fmt.Errorf("%w: check DATABASE_URL, and that PostgreSQL answers there", err)
+	case pg.TroubleOf(err) == archive.TroubleLost:
+		return fmt.Errorf("the connection to the database was lost: %w", err)
 	}
-	return fmt.Errorf("%w: check DATABASE_URL, and that PostgreSQL answers there", err)
+	return err
 }
 
 // maxOpenPause bounds the time between two tries to open a database that is away.
@@ -89,20 +96,27 @@ type databaseWait struct {
 	archive.Clock
 	Log     *slog.Logger
 	longest time.Duration
-	forever bool // run waits until it comes
+	forever bool // run waits until it comes, also for a name: its service may be started later
 }
+
+// sayAway is how often a wait says again why the database is away.
+const sayAway = 5 * time.Minute
 
 // until calls open until the database is not away any more, or the wait is over.
 func (w *databaseWait) until(ctx context.Context, open func() error) error {
 	began, pause := w.Now(), 100*time.Millisecond
-	for said := false; ; said = true {
+	var said time.Time
+	for {
 		err := open()
-		waited := w.Now().Sub(began)
-		if err == nil || ctx.Err() != nil || !pg.Away(err) || !w.forever && waited >= w.longest {
+		now := w.Now()
+		waited := now.Sub(began)
+		comes := pg.Away(err) || w.forever && pg.NoSuchHost(err)
+		if err == nil || ctx.Err() != nil || !comes || !w.forever && waited >= w.longest {
 			return err
 		}
-		if !said {
+		if now.Sub(said) >= sayAway {
 			w.Log.Warn("the database is away, the archiver waits", archive.ErrorKeys(err)...)
+			said = now
 		}
 		if !w.forever {
 			pause = min(pause, w.longest-waited)

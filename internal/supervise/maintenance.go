@@ -3,7 +3,6 @@ package supervise
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -98,14 +97,12 @@ func (m *Maintenance) leave(ctx context.Context, log *slog.Logger, err error) {
 	}
 }
 
-// merge merges the days of old months after a pass that began at a time, unless the pass
-// found clocks that differ: by a wrong clock, no month is old. The sources of a set merge
-// one after the other.
-func (m *Maintenance) merge(ctx context.Context, began time.Time, ended error, log *slog.Logger, tell func(done, months int)) {
+// merge merges the days of old months after a pass that began at a time. The sources of a
+// set merge one after the other.
+func (m *Maintenance) merge(ctx context.Context, began time.Time, log *slog.Logger, tell func(done, months int)) {
 	m.merging.Lock()
 	defer m.merging.Unlock()
-	var clocks *archive.ClockError
-	if ctx.Err() != nil || errors.As(ended, &clocks) {
+	if ctx.Err() != nil {
 		return
 	}
 	dropBefore, err := m.retention.dropBefore(ctx, began, false)
@@ -127,9 +124,9 @@ func (m *Maintenance) After(ctx context.Context, began time.Time, ended error, l
 // AfterTick is After for one of several sources, with a limit on counting. It also merges
 // days.
 func (m *Maintenance) AfterTick(ctx context.Context, began time.Time, ended error, log *slog.Logger) {
-	m.passes.run(func() {
+	m.passes.run(!FailedAsWhole(ended), func() {
 		m.after(ctx, figuresWithin, began, ended, log)
-		m.merge(ctx, began, ended, log, untold)
+		m.merge(ctx, began, log, untold)
 	})
 }
 
@@ -153,17 +150,21 @@ func (m *Maintenance) after(ctx context.Context, within time.Duration, began tim
 }
 
 // passes runs one maintenance pass at a time. A caller that comes during a pass leaves its
-// own for later, in place of one that was left before, and returns.
+// own for later, and returns. A pass that was left replaces one that was left before,
+// unless only the earlier one may drop days.
 type passes struct {
-	mu      sync.Mutex
-	running bool
-	next    func()
+	mu        sync.Mutex
+	running   bool
+	next      func()
+	nextDrops bool
 }
 
-func (p *passes) run(pass func()) {
+func (p *passes) run(drops bool, pass func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.next = pass
+	if p.next == nil || drops || !p.nextDrops {
+		p.next, p.nextDrops = pass, drops
+	}
 	if p.running {
 		return
 	}

@@ -122,7 +122,7 @@ func Open(ctx context.Context, s *settings.Settings, o Options) (*Set, error) {
 		set.DB.Close()
 		return nil, failed
 	}
-	go set.DB.WatchLocks(ctx, archive.SystemClock{})
+	go set.DB.WatchLocks(ctx, archive.SystemClock{}, pg.LongWait)
 	for _, source := range opened {
 		source.archiveInto(set, o.Functions)
 	}

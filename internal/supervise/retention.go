@@ -96,7 +96,7 @@ func (r Retention) Unmerged(ctx context.Context) ([]days.Month, error) {
 		return nil, err
 	}
 	r.days.UseClock(r.clock)
-	return r.days.Unmerged(ctx, before)
+	return r.days.Unmerged(ctx, before, true)
 }
 
 // A Drop is what the next pass drops.

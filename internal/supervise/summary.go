@@ -50,12 +50,12 @@ func (set *Set) ArchiveEach(ctx context.Context, clock archive.Clock, order func
 	return set.Each(ctx, out, errs, func(ctx context.Context, s *Source, out, errs io.Writer) error {
 		o := order(s)
 		summary, took, err := archiveAnd(ctx, s.Archiver, o, s.Log, errs, func(p *archive.Progress, ended error) {
-			m.leave(ctx, s.Log, s.Archiver.Patiently(ctx, func() error {
+			m.leave(ctx, s.Log, s.Archiver.Patiently(ctx, ended, func() error {
 				return m.tryCount(ctx, 0, func(done, days int) {
 					p.Update(func(t *archive.Totals) { t.Counted, t.FigureDays = int64(done), int64(days) })
 				})
 			}))
-			m.merge(ctx, began, ended, s.Log, func(done, months int) {
+			m.merge(ctx, began, s.Log, func(done, months int) {
 				p.Update(func(t *archive.Totals) { t.Merged, t.Months = int64(done), int64(months) })
 			})
 			p.Update(func(t *archive.Totals) { t.Finishing = true })

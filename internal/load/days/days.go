@@ -36,7 +36,7 @@ const oldAfter = 31 * 24 * time.Hour
 
 // UseClock makes Days keep the days of old months in one table each, so that an archive
 // of years has few partitions: a query that cannot tell its days while it is planned
-// locks and plans all of them. At most 62 days before today have tables of their own,
+// locks and plans all of them. At most 62 days before the newest have tables of their own,
 // because inserts into a small table are faster. Without a clock, all days have.
 func (s *Days) UseClock(clock archive.Clock) {
 	s.mu.Lock()
@@ -44,11 +44,37 @@ func (s *Days) UseClock(clock archive.Clock) {
 	s.clock = clock
 }
 
-// isOld reports whether all days of a month are to be in one table.
-func (s *Days) isOld(month part) bool {
+// oldBefore is the time before which all days of a month that ended are to be in one
+// table; zero for none. No wrong clock alone makes a month old: it goes by the earliest of
+// the clock, the database's, and the end of the newest hour of the archive. expected says
+// that the archive is taken to be archived up to now.
+func (s *Days) oldBefore(ctx context.Context, q pg.Querier, expected bool) (time.Time, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.clock != nil && month.to.Before(s.clock.Now().Add(-oldAfter))
+	clock := s.clock
+	s.mu.Unlock()
+	if clock == nil {
+		return time.Time{}, nil
+	}
+	first := clock.Now()
+	type bounds struct{ Now, Newest *time.Time }
+	by, err := pg.Collect[bounds](ctx, q, "how far the archive is", `
+		SELECT clock_timestamp(), (SELECT max(n.newest) FROM (`+selectNewest+`) AS n)`, pg.Args{})
+	if err != nil {
+		return time.Time{}, err
+	}
+	bound := []*time.Time{by[0].Now}
+	if !expected {
+		bound = append(bound, by[0].Newest)
+	}
+	for _, t := range bound {
+		if t == nil {
+			return time.Time{}, nil
+		}
+		if t.Before(first) {
+			first = *t
+		}
+	}
+	return first.Add(-oldAfter), nil
 }
 
 // Ensure creates the tables of all days that the invocations start on. A commit

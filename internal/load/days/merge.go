@@ -28,8 +28,13 @@ func (m Month) String() string { return m.month.String() }
 // Unmerged are the old months that Merge is to merge, oldest first, and those whose days
 // something outside of the archive keeps apart. Months of which retention drops days
 // within the next month are not among them: dropping a table is cheaper than deleting
-// rows. before is the time before which retention drops days, zero for none.
-func (s *Days) Unmerged(ctx context.Context, before time.Time) ([]Month, error) {
+// rows. before is the time before which retention drops days, zero for none. expected says
+// that the archive is taken to be archived up to now, as it is after the next pass.
+func (s *Days) Unmerged(ctx context.Context, before time.Time, expected bool) ([]Month, error) {
+	old, err := s.oldBefore(ctx, s.db.Pool, expected)
+	if err != nil {
+		return nil, err
+	}
 	states, err := s.states(ctx)
 	if err != nil {
 		return nil, err
@@ -37,7 +42,7 @@ func (s *Days) Unmerged(ctx context.Context, before time.Time) ([]Month, error) 
 	months := make(map[part]Month)
 	for p, is := range states {
 		month := monthOf(p.from)
-		if p != month && is.mergeable() && s.isOld(month) && !month.from.Before(before.AddDate(0, 1, 0)) {
+		if p != month && is.mergeable() && month.to.Before(old) && !month.from.Before(before.AddDate(0, 1, 0)) {
 			m := months[month]
 			months[month] = Month{Bytes: m.Bytes + is.bytes, month: month, days: append(m.days, p)}
 		}
@@ -118,7 +123,7 @@ var errOlder = errors.New("a transaction goes on that began before its records l
 //
 // Before each month, tell is told how many of how many months are done.
 func (s *Days) Merge(ctx context.Context, before time.Time, tell func(done, months int)) error {
-	months, err := s.Unmerged(ctx, before)
+	months, err := s.Unmerged(ctx, before, false)
 	if err != nil || len(months) == 0 {
 		return err
 	}
@@ -133,13 +138,18 @@ func (s *Days) Merge(ctx context.Context, before time.Time, tell func(done, mont
 		return err
 	}
 	defer reader.Close(context.WithoutCancel(ctx))
+	watcher, err := s.db.Session(ctx, settings)
+	if err != nil {
+		return err
+	}
+	defer watcher.Close(context.WithoutCancel(ctx))
 	var failed []error
 	for i, m := range months {
 		tell(i, len(months))
 		began, rows, err := time.Now(), int64(0), m.Stay
 		if err == nil {
 			err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) (err error) {
-				rows, err = merge(ctx, s.db, tx, reader, m)
+				rows, err = merge(ctx, s.db, tx, reader, watcher, m)
 				return err
 			})
 		}
@@ -151,7 +161,7 @@ func (s *Days) Merge(ctx context.Context, before time.Time, tell func(done, mont
 		default:
 			s.db.Log.Info("days merged", "month", m.String(), "rows", rows, "bytes", m.Bytes, "seconds", time.Since(began).Seconds())
 		}
-		if errors.Is(err, errWaited) || ctx.Err() != nil || conn.IsClosed() || reader.IsClosed() {
+		if errors.Is(err, errWaited) || ctx.Err() != nil || conn.IsClosed() || reader.IsClosed() || watcher.IsClosed() {
 			break
 		}
 	}
@@ -169,7 +179,7 @@ const (
 )
 
 // merge merges the days of a month, and returns the number of rows.
-func merge(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month) (rows int64, err error) {
+func merge(ctx context.Context, db *pg.DB, tx pgx.Tx, reader, watcher *pgx.Conn, m Month) (rows int64, err error) {
 	if err := lockMonth(ctx, tx, m); err != nil {
 		return 0, err
 	}
@@ -202,7 +212,7 @@ func merge(ctx context.Context, db *pg.DB, tx pgx.Tx, reader *pgx.Conn, m Month)
 	if err != nil {
 		return 0, fmt.Errorf("select transactions: %w", err)
 	}
-	err = givingWay(ctx, db, tx.Conn(), process, func() (err error) {
+	err = givingWay(ctx, watcher, tx.Conn(), process, func() (err error) {
 		if rows, err = fill(ctx, db, tx, reader, m, columns, constraint); err != nil {
 			return err
 		}
@@ -285,35 +295,36 @@ func readByOlder(ctx context.Context, db *pg.DB, tx pgx.Tx, m Month, before []st
 }
 
 // givingWay calls f, which works on a connection. If a session waits for a transaction of
-// the connection, givingWay cancels the statements of f and returns errWaited.
-func givingWay(ctx context.Context, db *pg.DB, conn *pgx.Conn, process int, f func() error) error {
-	watching, stop := context.WithCancel(ctx)
-	defer stop()
-	watched := make(chan bool)
+// the connection, givingWay cancels the statements of f and returns errWaited. The watcher
+// is a session outside of the pool: the writers that wait may hold the whole pool.
+func givingWay(ctx context.Context, watcher, conn *pgx.Conn, process int, f func() error) error {
+	ended, watched := make(chan struct{}), make(chan error)
 	go func() {
 		tick := time.NewTicker(giveWayAfter)
 		defer tick.Stop()
-		waited := false
+		var gaveUp error
 		for {
 			select {
-			case <-watching.Done():
-				watched <- waited
+			case <-ended:
+				watched <- gaveUp
 				return
 			case <-tick.C:
 			}
-			// What goes wrong here is tried again at the next tick.
-			if waits, err := isWaitedFor(watching, db.Pool, process); err == nil && waits {
-				waited = true
-				_ = conn.PgConn().CancelRequest(watching)
+			if gaveUp == nil {
+				waits, err := isWaitedFor(ctx, watcher, process)
+				if waits {
+					err = errWaited
+				}
+				gaveUp = err
+			}
+			if gaveUp != nil { // f may be between two statements: the next tick cancels again
+				_ = conn.PgConn().CancelRequest(ctx)
 			}
 		}
 	}()
 	err := f()
-	stop()
-	if <-watched {
-		return errWaited
-	}
-	return err
+	close(ended)
+	return cmp.Or(<-watched, err)
 }
 
 // isWaitedFor reports whether a session waits for a process of the server.

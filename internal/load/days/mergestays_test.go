@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"archiver/internal/archive"
 	"archiver/internal/archive/clocktest"
@@ -33,7 +34,7 @@ func TestMergeGivesUp(t *testing.T) {
 	} {
 		log.Reset()
 		a.Exec(kept.by)
-		months, err := s.Days.Unmerged(t.Context(), time.Time{})
+		months, err := s.Days.Unmerged(t.Context(), time.Time{}, false)
 		if err != nil || len(months) != 1 || months[0].Stay == nil || !strings.Contains(months[0].Stay.Error(), kept.says) {
 			t.Errorf("%s: unmerged are %+v, %v", kept.by, months, err)
 		}
@@ -78,6 +79,15 @@ func TestMergeGivesUp(t *testing.T) {
 	end = reader(a, `SELECT pg_advisory_xact_lock(17)`)
 	go merge()
 	loadtest.Eventually(t, "the merge copies", func() bool { return waiting(a, "^COPY") > 0 })
+	// The writers of the archive that wait hold all connections of the pool.
+	var pool []*pgxpool.Conn
+	for s.DB.Pool.Stat().AcquiredConns() < s.DB.Pool.Config().MaxConns {
+		conn, err := s.DB.Pool.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool = append(pool, conn)
+	}
 	written := make(chan error, 1)
 	go func() {
 		_, err := a.SQL.Exec(t.Context(), `DELETE FROM invocations_20250502 WHERE false`)
@@ -88,6 +98,9 @@ func TestMergeGivesUp(t *testing.T) {
 	}
 	if err := <-written; err != nil || len(tables(a)) != 5 {
 		t.Errorf("%v, tables are %s", err, tables(a))
+	}
+	for _, conn := range pool {
+		conn.Release()
 	}
 	end()
 	a.Exec(`ALTER TABLE invocations DROP CONSTRAINT held`)

@@ -10,7 +10,7 @@ import (
 )
 
 // A part is a partition of invocations_dated: the table of a UTC day, or of a month
-// (see Days.isOld). from and to are at 00:00 UTC.
+// (see Days.oldBefore). from and to are at 00:00 UTC.
 type part struct{ from, to time.Time }
 
 const (

@@ -53,7 +53,11 @@ func (s *Days) makeDay(ctx context.Context, d time.Time) error {
 				break // Merge takes the locks of all days
 			}
 		}
-		if s.inMonth(states, month) {
+		in, err := s.inMonth(ctx, tx, states, month)
+		if err != nil {
+			return err
+		}
+		if in {
 			p = month
 		}
 		for _, statement := range makes(s.db, p, states[p]) {
@@ -66,16 +70,17 @@ func (s *Days) makeDay(ctx context.Context, d time.Time) error {
 }
 
 // inMonth reports whether the days of a month are, or are to be, in one table.
-func (s *Days) inMonth(states map[part]state, month part) bool {
+func (s *Days) inMonth(ctx context.Context, tx pgx.Tx, states map[part]state, month part) (bool, error) {
 	if states[month].attached {
-		return true
+		return true, nil
 	}
 	for p, is := range states {
 		if p != month && is.attached {
-			return false // Merge puts these days into one table later
+			return false, nil // Merge puts these days into one table later
 		}
 	}
-	return s.isOld(month)
+	old, err := s.oldBefore(ctx, tx, false)
+	return month.to.Before(old), err
 }
 
 // makes are the statements that make a part's table take rows.

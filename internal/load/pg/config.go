@@ -114,6 +114,7 @@ func configure(databaseURL string, options []Option) (*pgxpool.Config, *sessions
 	s.config, s.wanted = c, c.ValidateConnect
 	c.ValidateConnect = s.prepare
 	c.AfterConnect = s.finish
+	c.OnNotification = heard
 	config.BeforeConnect, config.PrepareConn = s.rotated, s.stillAlone
 	return config, s, nil
 }

@@ -144,7 +144,7 @@ func (db *DB) Close() {
 		defer db.aliveMu.Unlock()
 		if db.alive != nil {
 			db.alive.Release()
-			db.alive = nil // WatchLocks may still ask
+			db.alive = nil
 		}
 		db.Pool.Close()
 	}()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -12,12 +13,14 @@ import (
 	"archiver/internal/pgserver/pgtest"
 )
 
-// Who keeps a session waiting for a lock is said once, also of advisory locks.
+// Who keeps a session waiting for a lock is said once, also of advisory locks, and a role
+// that may only read sees who it is. Watching does not touch the owner's session.
 func TestLockWaits(t *testing.T) {
 	t.Parallel()
+	const longer = 50 * time.Millisecond
 	var log bytes.Buffer
-	url := pgtest.Database(t)
-	db, err := Open(t.Context(), url, 4, slog.New(slog.NewTextHandler(&log, nil)))
+	address := pgtest.Database(t)
+	db, err := Open(t.Context(), address, 4, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,26 +40,46 @@ func TestLockWaits(t *testing.T) {
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	for waits := 0; waits == 0 && ctx.Err() == nil; {
-		found, err := db.lockWaits(ctx)
-		if err != nil {
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := db.Session(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close(context.WithoutCancel(ctx))
+	role := "reader_" + strings.TrimPrefix(u.Path, "/")
+	if _, err := reader.Exec(ctx, `CREATE ROLE `+role+`; SET ROLE `+role); err != nil {
+		t.Fatal(err)
+	}
+	var waits []LockWait
+	for len(waits) == 0 && ctx.Err() == nil {
+		if waits, err = LockWaits(ctx, reader, longer); err != nil {
 			t.Fatal(err)
 		}
-		waits = len(found)
 	}
+	if len(waits) != 1 || waits[0].Holder != int32(holder.Conn().PgConn().PID()) || waits[0].Role != u.User.Username() || waits[0].Lock != "advisory" {
+		t.Errorf("the reader sees %+v", waits)
+	}
+	if _, err := reader.Exec(ctx, `RESET ROLE; DROP ROLE `+role); err != nil {
+		t.Fatal(err)
+	}
+	db.aliveMu.Lock() // as while the owner's session does not answer
 	clock := clocktest.New(time.Now())
 	watching, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	go func() { defer close(ended); db.WatchLocks(watching, clock) }()
+	go func() { defer close(ended); db.WatchLocks(watching, clock, longer) }()
 	for range 3 {
-		if err := clock.AwaitSleeper(ctx, clock.Now().Add(longWait)); err != nil {
+		if err := clock.AwaitSleeper(ctx, clock.Now().Add(longer/5)); err != nil {
 			t.Fatal(err)
 		}
-		clock.Advance(longWait)
+		clock.Advance(longer / 5)
 	}
-	if err := clock.AwaitSleeper(ctx, clock.Now().Add(longWait)); err != nil {
+	if err := clock.AwaitSleeper(ctx, clock.Now().Add(longer/5)); err != nil {
 		t.Fatal(err)
 	}
+	db.aliveMu.Unlock()
 	stop()
 	<-ended
 	if said := log.String(); strings.Count(said, "waits for a lock (advisory)") != 1 || !strings.Contains(said, "(neighbour)") {

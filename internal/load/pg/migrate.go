@@ -2,6 +2,8 @@ package pg
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"slices"
@@ -53,19 +55,29 @@ type Migration struct {
 	Newer   bool // of a newer archiver: this one knows nothing of it
 }
 
-// ErrNewerSchema is matched if a newer archiver has migrated the database.
-var ErrNewerSchema = errors.New("a newer archiver has migrated the database: use that one")
-
-// Up applies all missing steps, and returns them.
+// Up applies all missing steps, and returns them. A schema with steps that this version does
+// not know is an error.
 func (m *Migrator) Up(ctx context.Context) (applied []Migration, err error) {
 	results, err := m.provider.Up(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("migrate up: %w", err)
+		return nil, fmt.Errorf("migrate up: %w", migrating(err))
 	}
 	for _, r := range results {
 		applied = append(applied, migrationOf(r.Source))
 	}
+	at, err := m.provider.GetDBVersion(ctx)
+	if err != nil {
+		return applied, fmt.Errorf("migrate up: %w", migrating(err))
+	}
+	steps := m.provider.ListSources()
+	if known := steps[len(steps)-1].Version; at > known {
+		return applied, newerSchema(at, known)
+	}
 	return applied, nil
+}
+
+func newerSchema(at, known int64) error {
+	return refuse("a newer version of archiver has made the schema: it is at step %d, and this version knows %d: start the newer version", at, known)
 }
 
 func migrationOf(s *goose.Source) Migration {
@@ -75,9 +87,17 @@ func migrationOf(s *goose.Source) Migration {
 // Down takes a step back. The data in its tables is lost.
 func (m *Migrator) Down(ctx context.Context, step Migration) error {
 	if _, err := m.provider.ApplyVersion(ctx, step.Version, false); err != nil {
-		return fmt.Errorf("take back %s: %w", step.Name, err)
+		return fmt.Errorf("take back %s: %w", step.Name, migrating(err))
 	}
 	return nil
+}
+
+// migrating marks the errors by which database/sql says that a connection was lost.
+func migrating(err error) error {
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) {
+		return lost(err)
+	}
+	return err
 }
 
 // Migrations lists all steps of the archive's schema. It only reads.
@@ -111,13 +131,14 @@ func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
 	return all, nil
 }
 
-// Known returns ErrNewerSchema if a newer archiver has migrated the database.
+// Known returns an error if a newer version has migrated the database.
 func (db *DB) Known(ctx context.Context) error {
 	steps, err := db.Migrations(ctx)
-	if err == nil && steps[len(steps)-1].Newer {
-		err = ErrNewerSchema
+	if err != nil || !steps[len(steps)-1].Newer {
+		return err
 	}
-	return err
+	known := slices.IndexFunc(steps, func(step Migration) bool { return step.Newer })
+	return newerSchema(steps[len(steps)-1].Version, steps[known-1].Version)
 }
 
 // MigrateUp applies all missing steps, and returns them.

@@ -2,6 +2,7 @@ package pg
 
 import (
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 
@@ -9,7 +10,8 @@ import (
 	"archiver/internal/pgserver/pgtest"
 )
 
-// Several processes that start at once all migrate. Each step is applied once.
+// Several processes that start at once all migrate. Each step is applied once. A version
+// that does not know all steps does not start.
 func TestMigrateAtOnce(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
@@ -40,6 +42,12 @@ func TestMigrateAtOnce(t *testing.T) {
 	}
 	if steps != len(status) {
 		t.Errorf("%d steps were applied, of %d", steps, len(status))
+	}
+	if err := pgserver.Exec(t.Context(), url, `INSERT INTO archiver_internal.goose_db_version (version_id, is_applied) VALUES (99, true)`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := MigrateUp(t.Context(), url); err == nil || !strings.Contains(err.Error(), "a newer version of archiver has made the schema") {
+		t.Errorf("an older version: %v", err)
 	}
 }
 

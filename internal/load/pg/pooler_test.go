@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -116,30 +118,114 @@ func TestPgBouncer(t *testing.T) {
 		// Its other clients take processes and give them back all the time.
 		"busy": "pool_mode = transaction\ndefault_pool_size = 3", "busy in turn": "pool_mode = transaction\ndefault_pool_size = 3\nserver_round_robin = 1",
 	} {
-		pooled := pgbouncer(t, url, settings)
-		opens, stop := 1, func() {}
-		if strings.HasPrefix(name, "busy") {
-			opens, stop = 20, neighbours(t, pooled)
-		}
-		for range opens {
-			for what, err := range map[string]error{
-				"open": func() error {
-					db, err := Open(t.Context(), pooled, 2, slog.New(slog.DiscardHandler))
-					if err == nil {
-						db.Close()
-					}
-					return err
-				}(),
-				"migrate": func() error { _, err := MigrateUp(t.Context(), pooled); return err }(),
-			} {
-				var refused *RefusedError
-				if !errors.As(err, &refused) || !strings.Contains(err.Error(), "a pooler in transaction mode") {
-					t.Errorf("%s, %s: %v", name, what, err)
-				}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pooled := pgbouncer(t, url, settings)
+			opens := 1
+			if strings.HasPrefix(name, "busy") {
+				opens = 10
+				defer neighbours(t, pooled)()
 			}
-		}
-		stop()
+			refused(t, pooled, opens)
+		})
 	}
+}
+
+// Two PgBouncers behind a load balancer, which gives the connections to them in turn, are
+// what one of them is. Each connection is proven: the mode may have changed since the first.
+func TestBalancedPgBouncers(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	if _, err := MigrateUp(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	session := pgbouncer(t, url, "pool_mode = session")
+	db, err := Open(t.Context(), balanced(t, session, pgbouncer(t, url, "pool_mode = session")), 2, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	transaction := pgbouncer(t, url, "pool_mode = transaction")
+	both := balanced(t, transaction, pgbouncer(t, url, "pool_mode = transaction"))
+	if db, err := Open(t.Context(), both, 2, slog.New(slog.DiscardHandler)); !errors.Is(err, errTransactionMode) {
+		t.Errorf("two poolers in transaction mode: %v", err)
+		db.Close()
+	}
+	db, err = Open(t.Context(), balanced(t, session, session, transaction), 2, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if conn, err := db.Pool.Acquire(t.Context()); !errors.Is(err, errTransactionMode) {
+		t.Errorf("the second connection leads to a pooler in transaction mode: %v", err)
+		conn.Release()
+	}
+}
+
+// refused opens a database so many times at once, and expects that it is refused.
+func refused(t *testing.T, pooled string, opens int) {
+	t.Helper()
+	var all sync.WaitGroup
+	for range opens {
+		for what, open := range map[string]func() error{
+			"open": func() error {
+				db, err := Open(t.Context(), pooled, 2, slog.New(slog.DiscardHandler))
+				if err == nil {
+					db.Close()
+				}
+				return err
+			},
+			"migrate": func() error { _, err := MigrateUp(t.Context(), pooled); return err },
+		} {
+			all.Go(func() {
+				if err := open(); !errors.Is(err, errTransactionMode) || !strings.Contains(err.Error(), "a pooler in transaction mode") {
+					t.Errorf("%s: %v", what, err)
+				}
+			})
+		}
+	}
+	all.Wait()
+}
+
+// balanced is the address of poolers to which the connections are given in turn.
+func balanced(t *testing.T, poolers ...string) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	pooled, err := url.Parse(poolers[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	pooled.Host, pooled.RawQuery = l.Addr().String(), "sslmode=disable"
+	go func() {
+		for n := 0; ; n++ {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer from.Close()
+				behind, err := url.Parse(poolers[n%len(poolers)])
+				if err != nil {
+					return
+				}
+				to, err := net.Dial("unix", filepath.Join(behind.Query().Get("host"), ".s.PGSQL.6432"))
+				if err != nil {
+					return
+				}
+				defer to.Close()
+				go func() {
+					_, _ = io.Copy(to, from)
+					_ = to.Close()
+				}()
+				_, _ = io.Copy(from, to)
+			}()
+		}
+	}()
+	return pooled.String()
 }
 
 // neighbours are clients that send one short statement after the other, until they are

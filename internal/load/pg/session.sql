@@ -1,5 +1,5 @@
--- Makes the session, but for search_path and what inTime sets: until it is known who may create objects in the
--- schemas of the archive, statements meet nothing but pg_catalog.
+-- Makes the session, but for search_path and what inTime sets. Until it is known who may
+-- create objects in the schemas of the archive, statements meet nothing but pg_catalog.
 SET search_path = pg_catalog, pg_temp;
 
 SELECT set_config(w.name, w.value, false)

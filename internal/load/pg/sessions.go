@@ -5,7 +5,6 @@ import (
 	_ "embed" // statements
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,7 +44,7 @@ type sessions struct {
 	wanted      pgconn.ValidateConnectFunc // what target_session_attrs asks for; nil for any
 
 	mu     sync.Mutex
-	proven bool    // the pooler, if there is one, keeps sessions apart
+	proven bool    // the pooler of a standby, if there is one, keeps sessions apart
 	schema *Schema // as it was found
 }
 
@@ -83,7 +82,7 @@ func (s *sessions) prepare(ctx context.Context, conn *pgconn.PgConn) error {
 			encoding, pgx.Identifier{name + "_utf8"}.Sanitize())
 	}
 	if pid != fmt.Sprint(conn.PID()) {
-		if err := s.throughPooler(ctx, conn); err != nil {
+		if err := s.throughPooler(ctx, conn, standby); err != nil {
 			return err
 		}
 	}
@@ -215,81 +214,6 @@ func (s *sessions) last(at Schema) string {
 	readOnly := map[bool]string{true: "on", false: "off"}[s.readOnly]
 	return `SET search_path = ` + strings.Join(path, ", ") + `; SET default_transaction_read_only = ` + readOnly
 }
-
-// throughPooler resets a session that a pooler may have given to other clients before.
-// It refuses a pooler that gives the server's sessions to others between two
-// transactions: claims, locks and settings of the archive live in sessions.
-func (s *sessions) throughPooler(ctx context.Context, conn *pgconn.PgConn) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.proven {
-		if err := s.prove(ctx, conn); err != nil {
-			return err
-		}
-		s.proven = true
-	}
-	if _, err := conn.Exec(ctx, `DISCARD ALL`).ReadAll(); err != nil {
-		return fmt.Errorf("reset the pooler's session: %w", err)
-	}
-	return nil
-}
-
-// proofRounds is how often the server's processes are compared. One round is enough, unless
-// other clients of the pooler take and give back processes within it: then each look at a
-// process is a matter of chance.
-const proofRounds = 20
-
-// prove compares the server processes of two clients of the pooler. A pooler that keeps
-// sessions apart gives each client one process of its own. Another one gives a process that
-// the first client has just used to the second one, which holds it in a transaction; or, if
-// it takes idle processes in turn, gives the first one two different ones.
-func (s *sessions) prove(ctx context.Context, first *pgconn.PgConn) error {
-	config := s.config.Copy()
-	if s.rotated != nil {
-		if err := s.rotated(ctx, config); err != nil {
-			return err
-		}
-	}
-	config.ValidateConnect, config.AfterConnect = nil, nil
-	dial, pooler := config.DialFunc, first.Conn().RemoteAddr()
-	config.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return dial(ctx, pooler.Network(), pooler.String())
-	}
-	second, err := pgconn.ConnectConfig(ctx, &config.Config)
-	if err != nil {
-		return fmt.Errorf("open a second session through the pooler: %w", err)
-	}
-	defer second.Close(context.WithoutCancel(ctx))
-	of := make(map[*pgconn.PgConn]string)
-	for range proofRounds {
-		for _, look := range []struct {
-			conn *pgconn.PgConn
-			sql  string
-		}{{first, backend}, {second, "BEGIN; " + backend}, {first, backend}, {second, "COMMIT; " + backend}} {
-			results, err := look.conn.Exec(ctx, look.sql).ReadAll()
-			var refused *pgconn.PgError
-			switch {
-			case errors.As(err, &refused) && refused.Code == "08P01": // a pooler in statement mode refuses BEGIN
-				return errTransactionMode
-			case err != nil:
-				return fmt.Errorf("compare two sessions of the pooler: %w", err)
-			}
-			pid := string(results[len(results)-1].Rows[0][0])
-			if of[look.conn] == "" {
-				of[look.conn] = pid
-			}
-			if of[look.conn] != pid || of[first] == of[second] {
-				return errTransactionMode
-			}
-		}
-	}
-	return nil
-}
-
-const backend = "SELECT pg_catalog.pg_backend_pid()"
-
-var errTransactionMode = refuse("the address leads to a pooler in transaction mode, and the archiver needs sessions of its own: " +
-	"set pool_mode = session for this database, or name PostgreSQL itself")
 
 var (
 	//go:embed session.sql

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
@@ -36,15 +37,56 @@ func TroubleOf(err error) archive.Trouble {
 	return archive.NoTrouble
 }
 
-// Away reports whether a connection could not be made because the database is away for a
-// while: it is no wrong password, name or certificate.
+// Away reports whether a connection could not be made, or was lost, because the database is
+// away for a while: it is no wrong password, name or certificate. Of several hosts, one is enough.
 func Away(err error) bool {
-	var server *pgconn.PgError
-	var network net.Error
-	if errors.As(err, &server) {
-		return troubleOf(server.Code) != archive.NoTrouble
+	var connect *pgconn.ConnectError
+	var lost *LostError
+	trouble := TroubleOf(err) != archive.NoTrouble
+	switch {
+	case errors.Is(err, ErrStandby):
+		return true
+	case errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &connect):
+		return false // statements took too long, such as a migration
+	case trouble && errors.As(err, &lost) && !errors.As(err, &connect):
+		return true // it was lost within a migration
 	}
-	return errors.Is(err, ErrStandby) || errors.As(err, &network) && TroubleOf(err) != archive.NoTrouble
+	return anyHost(err, func(err error) bool {
+		var server *pgconn.PgError
+		var network net.Error
+		if errors.As(err, &server) {
+			return awayCodes[server.Code] || pgerrcode.IsConnectionException(server.Code)
+		}
+		return trouble && errors.As(err, &network) && !unknown(err)
+	})
+}
+
+// NoSuchHost reports whether no host of the address has an entry in the DNS: its name is
+// wrong, or that of a service which has not been started.
+func NoSuchHost(err error) bool {
+	var connect *pgconn.ConnectError
+	return errors.As(err, &connect) && !anyHost(err, func(err error) bool { return !unknown(err) })
+}
+
+func unknown(err error) bool {
+	var name *net.DNSError
+	return errors.As(err, &name) && name.IsNotFound
+}
+
+// anyHost reports whether is holds for the error of any host.
+func anyHost(err error, is func(error) bool) bool {
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		if hosts, ok := inner.(interface{ Unwrap() []error }); ok {
+			return slices.ContainsFunc(hosts.Unwrap(), func(err error) bool { return anyHost(err, is) })
+		}
+	}
+	return is(err)
+}
+
+// awayCodes are those of a server that stops, starts or is full. Others, such as that of a
+// lock which a migration did not get, say that it is there.
+var awayCodes = map[string]bool{
+	pgerrcode.AdminShutdown: true, pgerrcode.CrashShutdown: true, pgerrcode.CannotConnectNow: true, pgerrcode.TooManyConnections: true,
 }
 
 // troubleOf says what a code of https://www.postgresql.org/docs/current/errcodes-appendix.html

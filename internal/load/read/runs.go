@@ -43,3 +43,11 @@ var selectRuns string
 func (s *Snapshot) Runs(ctx context.Context, n int, seenSince time.Time) ([]Run, error) {
 	return pg.Collect[Run](ctx, s.tx, "runs", selectRuns, pg.Args{"most": n, "seen_since": seenSince})
 }
+
+// A LockWait is a session of an archiver that waits for a lock for long, and who holds it.
+type LockWait = pg.LockWait
+
+// LockWaits are such sessions on the server that answers.
+func (s *Snapshot) LockWaits(ctx context.Context) ([]LockWait, error) {
+	return pg.LockWaits(ctx, s.tx, pg.LongWait)
+}
