@@ -111,8 +111,8 @@ func checkDatabase(ctx context.Context, report *checkReport, in *settings.Settin
 	checkClocks(ctx, report, sources, db)
 	reader := read.New(db)
 	empty, missing := false, 0
-	if err = reader.MayRead(ctx); err == nil {
-		err = reader.Ping(ctx)
+	if err = reader.Ping(ctx); err == nil {
+		err = reader.MayRead(ctx)
 	}
 	if errors.Is(err, pg.ErrNoSchema) {
 		empty, err = true, nil

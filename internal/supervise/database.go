@@ -52,7 +52,7 @@ func OpenReader(ctx context.Context, s *settings.Settings, log *slog.Logger) (*p
 		return nil, err
 	}
 	reader := read.New(db)
-	if err := cmp.Or(reader.MayRead(ctx), reader.Ping(ctx)); err != nil {
+	if err := cmp.Or(reader.Ping(ctx), reader.MayRead(ctx)); err != nil {
 		db.Close()
 		return nil, err
 	}
