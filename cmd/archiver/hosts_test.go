@@ -77,7 +77,7 @@ func TestReaderAndHosts(t *testing.T) {
 	exec(`CREATE ROLE keeper` + secret + `; GRANT CREATE ON DATABASE archiver TO keeper`)
 	exec(`CREATE ROLE archiver_reader; CREATE ROLE analyst IN ROLE archiver_reader` + secret + `; CREATE ROLE stranger` + secret)
 	const replayed = `DO $$ BEGIN
-		WHILE NOT EXISTS (SELECT FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_lsn()) LOOP
+		WHILE NOT EXISTS (SELECT FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_insert_lsn()) LOOP
 			PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
 		END LOOP;
 	END $$`

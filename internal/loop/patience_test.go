@@ -238,6 +238,7 @@ func TestRestartsOfARunThatRepeats(t *testing.T) {
 			}
 			t.Run(name+", "+second, func(t *testing.T) {
 				t.Parallel()
+				order := order
 				w := newWorld(t, 3, alpha, beta)
 				w.source.records[alpha.URN] = many("a", hour(2), 9)
 				w.source.records[beta.URN] = many("b", hour(2), 90)

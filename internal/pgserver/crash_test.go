@@ -107,7 +107,7 @@ func TestFailover(t *testing.T) {
 	standby := startWith(t, Options{Dir: folder(t), Fast: true, InMemory: true, StandbyOf: primary})
 	exec1(t, primary.URL(), "INSERT INTO kept VALUES (42)")
 	exec1(t, primary.URL(), `DO $$ BEGIN
-		WHILE NOT EXISTS (SELECT FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_lsn()) LOOP
+		WHILE NOT EXISTS (SELECT FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_insert_lsn()) LOOP
 			PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
 		END LOOP;
 	END $$`)

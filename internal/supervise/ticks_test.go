@@ -35,6 +35,12 @@ func TestOwnTicks(t *testing.T) {
 			}
 		})
 	}()
+	// Both sleep before the clock moves: what a source sleeps is counted from what it has read.
+	for _, first := range []int{7, 10} {
+		if err := clock.AwaitSleeper(ctx, day.Add(time.Duration(first)*time.Minute)); err != nil {
+			t.Fatalf("no source waits for 00:%02d", first)
+		}
+	}
 	for _, want := range []string{"often 00:00", "hourly 00:07", "often 00:10", "often 00:20"} {
 		tick, err := time.Parse("15:04", want[len(want)-5:])
 		if err != nil {
