@@ -79,8 +79,8 @@ func TestInterruptedBackfill(t *testing.T) {
 	}
 }
 
-// TestDemo runs the demo twice, once to its end and once interrupted: neither
-// leaves a PostgreSQL behind, and what the first archived can be opened.
+// In the first minutes of a day, the last hour of yesterday has not settled: the demo takes
+// the day before.
 func TestDemoDay(t *testing.T) {
 	t.Parallel()
 	for at, want := range map[string]string{
@@ -96,6 +96,8 @@ func TestDemoDay(t *testing.T) {
 	}
 }
 
+// TestDemo runs the demo twice, once to its end and once interrupted: neither
+// leaves a PostgreSQL behind, and what the first archived can be opened.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	in := &installation{t: t, env: []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "ARCHIVER_LOG_LEVEL=error"}}

@@ -47,8 +47,9 @@ type answer struct {
 	parts   []answer // of several windows, if they are decided one by one
 	leaves  []leaf   // of a window that was read in parts
 	first   time.Time
-	begun   bool // the store has a walk of the span
-	decided bool // the windows are decided in the archive
+	last    *step // of endUnproven: the last page, which is kept once the count is proven or not
+	begun   bool  // the store has a walk of the span
+	decided bool  // the windows are decided in the archive
 }
 
 // A leaf is a part of a window that was read whole.

@@ -213,6 +213,7 @@ func TestInterruptedStoreHangs(t *testing.T) {
 			w.source.records[alpha.URN] = many("a", hour(3), 95)
 			ctx, interrupt := context.WithCancelCause(t.Context())
 			given := make(chan error, 1)
+			hangs, givenUp := context.WithCancel(t.Context())
 			w.store.before = func(ctx context.Context, op string, _ int) error {
 				if op != hanging {
 					return nil
@@ -223,10 +224,15 @@ func TestInterruptedStoreHangs(t *testing.T) {
 				interrupt(archive.ErrInterrupted)
 				await(t, "the end of the context", ctx.Done())
 				given <- ctx.Err()
+				givenUp()
 				return ctx.Err()
 			}
 			run := w.start(ctx, span(3, 4))
-			pass(t, w.clock, commitGrace)
+			// The time for commits passes as well as the time for what hangs, at once or one after
+			// the other.
+			for w.clock.AwaitSleeper(hangs, w.clock.Now().Add(commitGrace)) == nil {
+				w.clock.Advance(commitGrace)
+			}
 			if err := await(t, hanging+" to be given up", given); err == nil {
 				t.Errorf("%s was given no end", hanging)
 			}

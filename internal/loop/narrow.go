@@ -52,21 +52,8 @@ func (w *walker) read(ctx context.Context, q question, open archive.Walk) (answe
 		return a, err
 	}
 	if a.end == endUnproven {
-		ok, _, err := w.prove(ctx, q, a.count)
-		var failed *pageError
-		if err != nil && !errors.As(err, &failed) {
+		if a, err = w.proveWalk(ctx, a); err != nil {
 			return a, err
-		}
-		if ok && a.seen < a.count { // the walk has stopped for the proof
-			count := a.count
-			q.byPages = true
-			if a, err = w.walk(ctx, q, archive.Walk{}); err != nil {
-				return a, err
-			}
-			ok = a.end == endUnproven && a.count == count
-		}
-		if ok {
-			a.end, a.proved = endWhole, true
 		}
 	}
 	switch a.end {

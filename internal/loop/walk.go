@@ -64,6 +64,7 @@ func (w *walker) walk(ctx context.Context, q question, open archive.Walk) (answe
 				return answer{}, err
 			}
 			t.resume(open, known)
+			t.proved = at.proved
 			if t.earlier, err = w.heldEarlier(ctx, q.span); err != nil {
 				return answer{}, err
 			}
@@ -226,8 +227,10 @@ func (w *walker) took(q question, at position, t, before *tally, final bool, pag
 	switch {
 	case page.Last:
 		t.finished = true
-		if a = w.judge(q, t, before, final); a.end == endUnproven && !q.byPages && t.pages == 1 {
-			a, at = w.provePage(q, a, at, t, page)
+		if a = w.judge(q, t, before, final); a.end == endUnproven && !q.byPages && t.pages == 1 && t.resumed == 0 {
+			if at.short = w.shorter(q, t, page); at.short != nil {
+				a = answer{}
+			}
 		}
 		if a.end == endWhole && q.decides() && len(w.lessThanHeld(&a)) == 0 {
 			batch.Outcome = w.outcome(a)
@@ -235,10 +238,10 @@ func (w *walker) took(q question, at position, t, before *tally, final bool, pag
 		}
 	default:
 		if a = w.tooMany(q, t); a.end == endNone && t.pages == 1 && t.resumed == 0 && t.count >= w.traits.Page && !q.byPages {
-			a, at = w.provePage(q, a, at, t, page)
+			at.short = w.shorter(q, t, page)
 		}
 	}
-	if a.end == endNone && !q.defers && !q.part {
+	if at.proved = t.proved; a.end == endNone && !q.defers && !q.part {
 		batch.Walk = t.open(at.checkpoint())
 	}
 	ends := a.end != endNone
@@ -247,7 +250,12 @@ func (w *walker) took(q question, at position, t, before *tally, final bool, pag
 		batch.Pieces = a.cut
 		a.decided = true
 	}
-	w.keeper.steps <- step{Batch: batch, pages: 1, ends: ends}
+	s := step{Batch: batch, pages: 1, ends: ends}
+	if a.end == endUnproven && q.decides() && page.Free == nil {
+		a.last = &s
+		return a, at
+	}
+	w.keeper.steps <- s
 	w.release(page)
 	return a, at
 }
@@ -259,65 +267,6 @@ func (w *walker) release(page *archive.Page) {
 		_ = w.keeper.flush()
 		page.Release()
 	}
-}
-
-// provePage makes a shorter question come next, after the first page of a question, if
-// that can prove the count.
-func (w *walker) provePage(q question, a answer, at position, t *tally, page *archive.Page) (answer, position) {
-	short, ok := shorten(q, page)
-	if !ok || w.offsets == nil || w.accepts(t.count) {
-		return a, at
-	}
-	short.last = page.Last
-	at.short = &short
-	return answer{}, at
-}
-
-// shorterPage asks a shorter question in place of the second page of a question. Then the
-// walk goes on in the question itself, so that it notices records that come or go.
-func (w *walker) shorterPage(ctx context.Context, q question, at position, t, before *tally, final bool) (a answer, next *position, err error) {
-	short, whole := at.short, t.lastGiven
-	at.short = nil
-	query := w.query(q, at)
-	query.To, query.Cursor, query.Limit, query.Tries = short.to, "", int(w.learned.value(archive.LearnedPage)), narrowTries
-	page, err := w.one(ctx, query)
-	var failed *pageError
-	switch {
-	case errors.As(err, &failed) && !short.last:
-		return a, &at, nil // the walk goes on without a proof
-	case err != nil && !errors.As(err, &failed):
-		return a, nil, err
-	}
-	unproven := answer{question: q, end: endUnproven, seen: t.distinct(), count: whole, begun: true, first: t.began}
-	if err != nil {
-		return unproven, nil, nil //nolint:nilerr // the question itself was answered, only its proof was not
-	}
-	n, ok := short.resolve(whole, &page)
-	if !ok || page.Last && page.Free != nil { // no call is made while a large page is held
-		w.keep(q, page)
-		return unproven, nil, nil
-	}
-	t.proved = true
-	t.sent -= t.offset - n
-	t.offset = n
-	page.Count = whole
-	if page.Last {
-		// No later page tells whether records came or went.
-		if page.Count, err = w.count(ctx, q.from, q.to, whole); err != nil && !errors.As(err, &failed) {
-			w.keep(q, page)
-			return a, nil, err
-		}
-		if err != nil {
-			page.Count = -1
-		}
-	} else {
-		page.Next = w.offsets.CursorAt(n + page.Len())
-	}
-	a, at = w.took(q, at, t, before, final, &page)
-	if a.end != endNone {
-		return a, nil, nil
-	}
-	return a, &at, nil
 }
 
 // keep hands a page to the keeper that is no part of a walk.
