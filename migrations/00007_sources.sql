@@ -1,6 +1,7 @@
 -- Sources: when their passes come and how they end, and functions that are no longer wanted.
 --
--- A source is an account in one region. What a pass did stands in runs alone: the view
+-- A source is an account in one region, or a part of its functions under a name of its own.
+-- What a pass did stands in runs alone: the view
 -- sources reads it there, so that no second place can say something else.
 
 -- +goose Up
@@ -20,7 +21,7 @@ CREATE TABLE archiver_internal.source_notes (
     ignored_at       timestamptz,
     ignored_by       text,
     ignored_reason   text,
-    UNIQUE (provider, region, project_id)
+    UNIQUE (provider, region, project_id, name)
 );
 
 COMMENT ON TABLE archiver_internal.source_notes IS
@@ -92,9 +93,10 @@ SELECT s.source_id,
 	   AND outcome IN ('incomplete', 'failed') AND asked_by IN ('run', 'once')) AS failing;
 
 COMMENT ON VIEW sources IS
-    'One row for each source: an account in one region. A pass is a run of archiver run or once.';
+    'One row for each source: an account in one region, or a part of its functions under a name of its own. A pass is a run of archiver run or once.';
 
 ALTER TABLE functions
+    ADD COLUMN source_id      integer REFERENCES archiver_internal.source_notes,
     ADD COLUMN excluded_since timestamptz,
     ADD COLUMN ignored_at     timestamptz,
     ADD COLUMN ignored_by     text,
@@ -106,6 +108,13 @@ ALTER TABLE functions
              WHEN missing_since IS NOT NULL THEN 'missing'
              ELSE 'wanted' END) STORED;
 
+UPDATE functions f
+   SET source_id = n.source_id
+  FROM archiver_internal.source_notes n
+ WHERE (n.provider, n.region, n.project_id) = (f.provider, f.region, f.project_id);
+
+COMMENT ON COLUMN functions.source_id IS
+    'The source whose passes read the function, or were the last to do so: see sources. NULL before any run of its account was noted.';
 COMMENT ON COLUMN functions.excluded_since IS
     'Since when the passes of its source leave the function out (--functions). NULL if they do not.';
 COMMENT ON COLUMN functions.ignored_at IS
@@ -164,6 +173,7 @@ ALTER TABLE functions DROP COLUMN ignored_reason;
 ALTER TABLE functions DROP COLUMN ignored_by;
 ALTER TABLE functions DROP COLUMN ignored_at;
 ALTER TABLE functions DROP COLUMN excluded_since;
+ALTER TABLE functions DROP COLUMN source_id;
 DROP VIEW sources;
 DROP INDEX runs_passes;
 DROP INDEX runs_succeeded;

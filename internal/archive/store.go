@@ -265,8 +265,10 @@ type Store interface {
 	// e is nil if it was. Functions that a whole list does not name are missing from
 	// then on.
 	EndList(ctx context.Context, source SourceID, e *ListError, at time.Time) error
-	// Exclude notes which of the functions a pass leaves out, and that it reads the others.
-	Exclude(ctx context.Context, excluded, read []int32, at time.Time) error
+	// Exclude notes that the source of a pass reads some functions of its account, and leaves
+	// out others: all versions but the latest, if it does not read versions. A function that
+	// another source reads is not left out.
+	Exclude(ctx context.Context, run RunID, excluded, read []int32, versions bool, at time.Time) error
 	// SeeFunctions notes that the source listed the functions at this time. A function that
 	// was gone stays gone, unless an earlier list was without it.
 	SeeFunctions(ctx context.Context, source SourceID, functions []Function, at time.Time) ([]Known, error)

@@ -19,6 +19,8 @@ var (
 	selectUnseen string
 	//go:embed endlist.sql
 	endList string
+	//go:embed exclude.sql
+	exclude string
 )
 
 // SeeFunctions notes that the source listed the functions. A function that was gone and
@@ -83,15 +85,18 @@ func scanKnown(row pgx.CollectableRow) (k archive.Known, err error) {
 	return k, err
 }
 
-// Exclude notes which of the functions a pass leaves out, with their versions, and that it
-// reads the others.
-func (s *Store) Exclude(ctx context.Context, excluded, read []int32, at time.Time) error {
-	_, err := s.pool.Exec(ctx, `
-		UPDATE functions
-		   SET excluded_since = CASE WHEN COALESCE(latest_id, function_id) = ANY (@excluded) THEN @at::timestamptz END
-		 WHERE COALESCE(latest_id, function_id) = ANY (@excluded::integer[]) AND excluded_since IS NULL
-		    OR COALESCE(latest_id, function_id) = ANY (@read::integer[]) AND excluded_since IS NOT NULL`,
-		pg.Args{"excluded": excluded, "read": read, "at": at})
+// Exclude notes that the source of a pass reads some functions of its account, and leaves
+// out others: all versions but the latest, if it does not read versions. A function that
+// another source reads is not left out.
+func (s *Store) Exclude(ctx context.Context, run archive.RunID, excluded, read []int32, versions bool, at time.Time) error {
+	open, err := s.openRun(run)
+	if err != nil {
+		return err
+	}
+	s.runsMu.Lock()
+	row := open.row
+	s.runsMu.Unlock()
+	_, err = s.pool.Exec(ctx, exclude, pg.Args{"run": row, "excluded": excluded, "read": read, "versions": versions, "at": at})
 	if err != nil {
 		return fmt.Errorf("note %d functions that are left out: %w", len(excluded), err)
 	}

@@ -3,7 +3,7 @@
 WITH named AS (
     SELECT provider, region, project_id
       FROM source_notes
-     WHERE @project::text = '' AND name = @name::text
+     WHERE @project::text = '' AND name = @name::text AND provider = @provider::text AND @region::text IN ('', region)
      ORDER BY last_seen DESC
      LIMIT 1
 ), key AS (
@@ -27,7 +27,7 @@ WITH named AS (
                   FROM runs r
                   JOIN source_notes s USING (source_id)
                   JOIN key k USING (provider, region, project_id)
-                 WHERE r.asked_by IN ('run', 'once')
+                 WHERE s.name = @name::text AND r.asked_by IN ('run', 'once')
                  ORDER BY r.run_id DESC
                  LIMIT 5)
                  UNION ALL
@@ -38,9 +38,8 @@ INSERT INTO source_notes AS s (name, provider, region, project_id, first_seen, l
 SELECT @name::text, k.provider, k.region, k.project_id, @at::timestamptz, @at::timestamptz, NULLIF(@retention::interval, interval '0'), t.every, t.next, t.due_by
   FROM key k
   LEFT JOIN timetable t ON true
-    ON CONFLICT (provider, region, project_id) DO UPDATE
-   SET name = EXCLUDED.name,
-       last_seen = EXCLUDED.last_seen,
+    ON CONFLICT (provider, region, project_id, name) DO UPDATE
+   SET last_seen = EXCLUDED.last_seen,
        source_retention = COALESCE(EXCLUDED.source_retention, s.source_retention),
        -- A pass by hand does not change when the others come.
        pass_every = CASE WHEN @tick::timestamptz IS NULL AND s.next_attempt_at > @at::timestamptz AND s.next_attempt_at <= @at::timestamptz + s.pass_every THEN s.pass_every ELSE COALESCE(EXCLUDED.pass_every, s.pass_every) END,

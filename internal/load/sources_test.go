@@ -2,6 +2,7 @@ package load
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -68,6 +69,61 @@ func TestSources(t *testing.T) {
 	if diff := cmp.Diff([]string{"(functiongraph/eu-de/p/1,p,6)", "(stock,q,4)", "(shop,r,1)"}, got); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
+}
+
+// Two sources may read one account, each its own functions. What one does tells nothing of
+// the other.
+func TestSourcesOfOneAccount(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	id := archive.SourceID{Provider: "functiongraph", Region: "eu-de", ProjectID: "p"}
+	run := func(name string, id archive.SourceID, err error, picks ...string) {
+		t.Helper()
+		began := noted.Add(time.Duration(len(a.Rows(`SELECT run_id FROM runs`))) * time.Minute)
+		run, failed := a.store.BeginRun(t.Context(), archive.Order{AskedBy: "run", Source: archive.Origin{ID: id, Name: name}, Range: span(0, 6)}, began)
+		if failed == nil && err == nil {
+			var functions []archive.Known
+			functions, failed = a.store.SeeFunctions(t.Context(), id, []archive.Function{{URN: "urn:a", Name: "a"}, {URN: "urn:b", Name: "b"}, {URN: "urn:c", Name: "c"}}, began)
+			var excluded, read []int32
+			for _, f := range functions {
+				if slices.Contains(picks, f.Name) {
+					read = append(read, f.ID)
+				} else {
+					excluded = append(excluded, f.ID)
+				}
+			}
+			failed = errors.Join(failed, a.store.Exclude(t.Context(), run, excluded, read, true, began))
+		}
+		if failed = errors.Join(failed, a.store.EndRun(t.Context(), run, archive.Summary{}, err, began)); failed != nil {
+			t.Fatal(failed)
+		}
+	}
+	want := func(when string, rows ...string) {
+		t.Helper()
+		got := a.Rows(`
+			SELECT s.name, s.failed_passes, s.last_success_at IS NOT NULL AS succeeded,
+			       string_agg(f.function_name || ' ' || f.standing, ', ' ORDER BY f.function_name) AS functions
+			  FROM sources s
+			  LEFT JOIN functions f USING (source_id)
+			 GROUP BY 1, 2, 3
+			 ORDER BY 1`)
+		if diff := cmp.Diff(rows, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
+	}
+	run("functiongraph/eu-de/p", id, nil, "a", "b", "c")
+	want("without a name", `(functiongraph/eu-de/p,0,t,"a wanted, b wanted, c wanted")`)
+	run("one", id, nil, "a", "c")
+	want("a name, and fewer functions", `(one,0,t,"a wanted, b excluded, c wanted")`)
+	run("two", id, nil, "b")
+	want("two names", `(one,0,t,"a wanted, c wanted")`, `(two,0,t,"b wanted")`)
+	run("two", archive.SourceID{Provider: "functiongraph", Region: "eu-de"}, errors.New("denied"))
+	run("one", id, nil, "a")
+	want("one fails, the other one succeeds", `(one,0,t,"a wanted, c excluded")`, `(two,1,t,"b wanted")`)
+	run("three", archive.SourceID{Provider: "functiongraph"}, errors.New("denied"))
+	want("a third one fails before its project is known", `(one,0,t,"a wanted, c excluded")`, `(three,1,f,)`, `(two,1,t,"b wanted")`)
+	run("three", id, nil, "c")
+	want("and is found out", `(one,0,t,"a wanted")`, `(three,0,t,"c wanted")`, `(two,1,t,"b wanted")`)
 }
 
 // An account that was reached by its endpoint, without a region, is the same source when its

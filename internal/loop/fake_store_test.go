@@ -219,7 +219,9 @@ func (s *fakeStore) EndRun(ctx context.Context, id archive.RunID, sum archive.Su
 	})
 }
 
-func (s *fakeStore) Exclude(context.Context, []int32, []int32, time.Time) error { return nil }
+func (s *fakeStore) Exclude(context.Context, archive.RunID, []int32, []int32, bool, time.Time) error {
+	return nil
+}
 
 func (s *fakeStore) SeeFunctions(ctx context.Context, _ archive.SourceID, functions []archive.Function, at time.Time) (known []archive.Known, err error) {
 	err = s.do(ctx, opSee, func() error {

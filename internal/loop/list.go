@@ -68,7 +68,7 @@ func (r *run) listFunctions(ctx context.Context, summary *archive.Summary) ([]ar
 		return nil, fmt.Errorf("look up functions that are no longer listed: %w", err)
 	}
 	functions = append(functions, unseen...)
-	if err := r.noteExcluded(ctx, functions); err != nil {
+	if err := r.noteExcluded(ctx, functions, summary); err != nil {
 		return nil, err
 	}
 	// A list that changes between two pages may name a function twice.
@@ -105,8 +105,9 @@ func (r *run) unlisted(listed []archive.Known) (named []archive.Function) {
 // ignores reports whether the run leaves a function out that an operator gave up.
 func (r *run) ignores(f archive.Known) bool { return f.Ignored && r.order.Pass() }
 
-// noteExcluded notes which functions the settings of a pass leave out.
-func (r *run) noteExcluded(ctx context.Context, functions []archive.Known) error {
+// noteExcluded notes which functions the settings of a pass leave out. A version is left out
+// or read by its own URN.
+func (r *run) noteExcluded(ctx context.Context, functions []archive.Known, summary *archive.Summary) error {
 	if !r.order.Pass() || r.Wanted == nil {
 		return nil
 	}
@@ -118,7 +119,7 @@ func (r *run) noteExcluded(ctx context.Context, functions []archive.Known) error
 			excluded = append(excluded, f.ID)
 		}
 	}
-	if err := r.Store.Exclude(ctx, excluded, wanted, r.began); err != nil {
+	if err := r.Store.Exclude(ctx, summary.Run, excluded, wanted, r.Versions != nil, r.began); err != nil {
 		return fmt.Errorf("note the functions that are left out: %w", err)
 	}
 	return nil

@@ -206,7 +206,7 @@ func (r *run) read(ctx context.Context, summary *archive.Summary) error {
 	if err != nil {
 		return err
 	}
-	versions, err := r.knownVersions(ctx, latest)
+	versions, err := r.knownVersions(ctx, latest, summary)
 	if err != nil {
 		return err
 	}
@@ -228,7 +228,7 @@ func (r *run) read(ctx context.Context, summary *archive.Summary) error {
 	}
 	listVersions := sync.OnceValue(func() (err error) {
 		if err = r.listVersions(ctx, latest); err == nil {
-			versions, err = r.knownVersions(ctx, latest)
+			versions, err = r.knownVersions(ctx, latest, summary)
 		}
 		return err
 	})

@@ -103,19 +103,34 @@ func (a *Archiver) KnownVersions(ctx context.Context, functions []archive.Known)
 	if err != nil {
 		return nil, fmt.Errorf("look up versions: %w", err)
 	}
+	return a.picked(versions, functions), nil
+}
+
+// picked are the versions that the settings pick, and that are not among the functions.
+func (a *Archiver) picked(versions, functions []archive.Known) []archive.Known {
 	listed := make(map[int32]bool, len(functions))
 	for _, f := range functions {
 		listed[f.ID] = true
 	}
 	return slices.DeleteFunc(versions, func(v archive.Known) bool {
 		return listed[v.ID] || a.Match != nil && !a.Match(v.Function)
-	}), nil
+	})
 }
 
-// knownVersions are KnownVersions without those that the run ignores.
-func (r *run) knownVersions(ctx context.Context, functions []archive.Known) ([]archive.Known, error) {
-	versions, err := r.KnownVersions(ctx, functions)
-	return slices.DeleteFunc(versions, r.ignores), err
+// knownVersions are KnownVersions without those that the run ignores. It notes which
+// versions a pass leaves out.
+func (r *run) knownVersions(ctx context.Context, functions []archive.Known, summary *archive.Summary) ([]archive.Known, error) {
+	if r.Versions == nil {
+		return nil, nil
+	}
+	versions, err := r.Versions.Versions(ctx, r.Source.ID())
+	if err != nil {
+		return nil, fmt.Errorf("look up versions: %w", err)
+	}
+	if err := r.noteExcluded(ctx, versions, summary); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(r.picked(versions, functions), r.ignores), nil
 }
 
 // atOnce calls f with each of the items, n at once. The first error cancels the other

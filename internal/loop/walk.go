@@ -169,6 +169,9 @@ func (w *walker) list(ctx context.Context, q question, at position, t, before *t
 	asked = 1
 	query := w.query(q, at)
 	query.Limit = int(w.learned.value(archive.LearnedPage))
+	if at.single {
+		query.Limit = 1
+	}
 	if t.failed {
 		query.Tries = narrowTries
 	}
@@ -219,7 +222,7 @@ func (w *walker) took(q question, at position, t, before *tally, final bool, pag
 	w.sayZone(q, page)
 	t.add(page)
 	w.forecast.took(w.function.ID, q, t.count, t.distinct(), w.pageSize(), page.Last)
-	at.cursor, at.short = page.Next, nil
+	at.cursor, at.short, at.single = page.Next, nil, false
 	batch := archive.Batch{
 		Invocations: page.Invocations, Rejected: page.Rejected, Strays: strays(q, page), At: w.Clock.Now(),
 		Walk: archive.Walk{Span: q.span},

@@ -123,8 +123,8 @@ func (c *overviewCollector) Collect(to chan<- prometheus.Metric) {
 		for _, about := range read.Abouts {
 			gauge(verdict, levels[about], s.Name, about)
 		}
-		if s.PassEvery == nil {
-			continue // no pass was made
+		if s.PassEvery == nil || s.IgnoredAt != nil {
+			continue // no pass was made, or none is expected
 		}
 		gauge(failedPasses, float64(s.FailedPasses), s.Name)
 		if s.LastSuccess == nil {

@@ -82,7 +82,7 @@ func (l *loader) sourceRows() (rows []sourceRow) {
 		case next != nil:
 			row.Next = "was due at " + words.Minute(*next) + " UTC"
 		}
-		if s.FailedPasses > 0 && s.LastError != nil && s.FailingSince != nil {
+		if s.IgnoredAt == nil && s.FailedPasses > 0 && s.LastError != nil && s.FailingSince != nil {
 			row.Error = *s.LastError
 			row.Since = fmt.Sprintf("since %s UTC, %s", words.Minute(*s.FailingSince), words.Plural(s.FailedPasses, "pass", "passes"))
 		}

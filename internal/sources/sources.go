@@ -71,10 +71,10 @@ func Retentions() string {
 // source.
 func Check(s *settings.Source) error {
 	at, err := located(s)
-	if err != nil {
-		return err
+	if wrong := providers[s.Provider].check(at); wrong != nil {
+		return wrong
 	}
-	return providers[s.Provider].check(at)
+	return err
 }
 
 // located returns the settings with the account and the region that the endpoint's host name

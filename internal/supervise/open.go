@@ -56,7 +56,6 @@ type Source struct {
 	Archiver *loop.Archiver
 	Err      error
 
-	others   [][]string       // functions of the other sources of the account
 	metrics  *metrics.Metrics // nil if no metrics are served
 	patience time.Duration    // with the database
 }
@@ -183,11 +182,6 @@ func OpenSources(ctx context.Context, s *settings.Settings, o Options) ([]*Sourc
 		if of.Name != "" {
 			source.Log = o.Log.With("source", of.Name)
 		}
-		for i := range s.Sources {
-			if other := &s.Sources[i]; other.Name != of.Name && sources.Configured(other) == sources.Configured(&of) {
-				source.others = append(source.others, other.Functions)
-			}
-		}
 		opened = append(opened, source)
 		opening.Go(func() { source.Err = source.open(ctx) })
 	}
@@ -274,16 +268,8 @@ func (s *Source) pick(only []string) {
 		}
 		return all
 	}
-	// What another source of the account archives is not left out.
-	var wanted [][]string
-	for _, globs := range append(slices.Clone(s.others), s.Functions) {
-		wanted = append(wanted, listed(globs))
-	}
-	s.Archiver.Wanted = func(f archive.Function) bool {
-		return slices.ContainsFunc(wanted, func(globs []string) bool { return settings.Match(globs, f) })
-	}
-	named = nil
 	functions := listed(s.Functions)
+	s.Archiver.Wanted = func(f archive.Function) bool { return settings.Match(functions, f) }
 	only = listed(only)
 	s.Archiver.Match = func(f archive.Function) bool { return settings.Match(functions, f) && settings.Match(only, f) }
 	s.Archiver.Named = nil

@@ -13,6 +13,7 @@ const Wanted = "wanted"
 type Expectation struct {
 	Now       time.Time
 	Retention time.Duration // how long the source is assumed to keep records
+	Ignored   bool          // the source was given up: no hour is expected
 	Every     time.Duration // how often passes come; 0 if there was none: nothing is expected after the last planned hour
 }
 
@@ -65,7 +66,7 @@ func (e Expectation) plannedFrom(f *Function) time.Time {
 // of them. It also counts due hours that are not planned yet. Of a function that is not
 // wanted, none is missing.
 func (e Expectation) Missing(f *Function) (hours int64, first time.Time) {
-	if f.Standing != Wanted {
+	if f.Standing != Wanted || e.Ignored {
 		return 0, time.Time{}
 	}
 	hours = f.Open

@@ -11,7 +11,7 @@ import (
 // An Overview is the state of the archive, for metrics.
 type Overview struct {
 	Verdict Verdict
-	Sources []SourceOverview // those with functions
+	Sources []SourceOverview // those with functions that are not ignored
 }
 
 // A SourceOverview sums the functions of one source.
@@ -48,15 +48,20 @@ func (a *Archive) Overview(ctx context.Context, now time.Time, kept Times) (o Ov
 		if o.Verdict, err = s.Verdict(ctx, now, kept); err != nil {
 			return err
 		}
+		var ids []int32
 		var names, providers, regions, projects []string
 		var since []time.Time
 		for i := range o.Verdict.Sources {
 			of := &o.Verdict.Sources[i].Source
+			if of.IgnoredAt != nil {
+				continue
+			}
+			ids = append(ids, of.ID)
 			names, providers, regions, projects = append(names, of.Name), append(providers, of.Provider), append(regions, of.Region), append(projects, of.Project)
 			since = append(since, now.Add(-kept.Of(of)))
 		}
 		o.Sources, err = pg.Collect[SourceOverview](ctx, s.tx, "the state of the archive", selectOverview,
-			pg.Args{"names": names, "providers": providers, "regions": regions, "projects": projects, "since": since})
+			pg.Args{"ids": ids, "names": names, "providers": providers, "regions": regions, "projects": projects, "since": since})
 		return err
 	})
 	return o, err

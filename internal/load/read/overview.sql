@@ -50,9 +50,11 @@ SELECT s.name,
        min(o.open_since),
        min(d.due_since),
        min(i.oldest)
-  FROM unnest(@names::text[], @providers::text[], @regions::text[], @projects::text[], @since::timestamptz[])
-       AS s (name, provider, region, project_id, since)
-  JOIN functions f USING (provider, region, project_id)
+  FROM unnest(@ids::integer[], @names::text[], @providers::text[], @regions::text[], @projects::text[], @since::timestamptz[])
+       AS s (source_id, name, provider, region, project_id, since)
+  JOIN functions f
+    ON COALESCE(f.source_id, 0) = s.source_id
+   AND (f.provider, f.region, f.project_id) = (s.provider, s.region, s.project_id)
   LEFT JOIN window_totals t USING (function_id)
   LEFT JOIN partial p USING (function_id)
   LEFT JOIN in_flight i USING (function_id)

@@ -8,6 +8,8 @@ WITH tables AS (
       FROM pg_class c
       JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = ANY (@schemas) AND c.relkind = 'r'
+       -- Tables of others may stand in the schema that people browse.
+       AND c.relowner = (SELECT relowner FROM pg_class WHERE oid = to_regclass('windows'))
 )
 SELECT COALESCE(sum(bytes), 0)::bigint, COALESCE(avg(bytes) FILTER (WHERE recent), 0)::bigint
   FROM tables

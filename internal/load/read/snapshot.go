@@ -36,6 +36,7 @@ func (a *Archive) Snapshot(ctx context.Context, f func(*Snapshot) error) (err er
 // UTC. The JSON is that of archiver status --json.
 type Function struct {
 	ID        int32      `json:"-"`
+	SourceID  int32      `json:"-"` // the source that reads it; 0 if none is noted
 	Provider  string     `json:"provider"`
 	Region    string     `json:"region"`
 	Project   string     `json:"-"`

@@ -37,7 +37,7 @@ type Source struct {
 	IgnoredBy     *string    `json:"ignored_by,omitempty"`
 	IgnoredReason *string    `json:"ignored_reason,omitempty"`
 
-	Running bool `json:"running"` // a run of it goes on now
+	Running bool `json:"running"` // a pass of it goes on now
 }
 
 //go:embed sources.sql
@@ -64,5 +64,5 @@ func (s *Snapshot) Sources(ctx context.Context, functions []Function, now time.T
 
 // Of reports whether a function belongs to the source.
 func (s *Source) Of(f *Function) bool {
-	return s.Provider == f.Provider && s.Region == f.Region && s.Project == f.Project
+	return s.ID == f.SourceID && s.Provider == f.Provider && s.Region == f.Region && s.Project == f.Project
 }

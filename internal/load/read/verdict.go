@@ -119,7 +119,7 @@ func Judge(now time.Time, functions []Function, sources []Source, lists []List, 
 
 // Expect says which hours of a source's functions are expected.
 func Expect(now time.Time, s *Source, kept Times) Expectation {
-	e := Expectation{Now: now, Retention: kept.Of(s)}
+	e := Expectation{Now: now, Retention: kept.Of(s), Ignored: s.IgnoredAt != nil}
 	if s.PassEvery != nil {
 		e.Every = *s.PassEvery
 	}
@@ -169,7 +169,7 @@ type judge struct {
 }
 
 func (j *judge) verdict() SourceVerdict {
-	v := SourceVerdict{Source: *j.source, Level: OK}
+	v := SourceVerdict{Source: *j.source, Level: OK, Reasons: []Reason{}}
 	if j.source.IgnoredAt != nil {
 		v.Reasons = []Reason{{About: AboutFunctions, Level: OK, Text: "It is ignored.", Since: j.source.IgnoredAt}}
 		return v
@@ -180,7 +180,7 @@ func (j *judge) verdict() SourceVerdict {
 	j.passes()
 	j.vanished()
 	slices.SortStableFunc(j.reasons, func(a, b Reason) int { return b.Level.rank() - a.Level.rank() })
-	v.Reasons = j.reasons
+	v.Reasons = append(v.Reasons, j.reasons...)
 	if len(v.Reasons) > 0 {
 		v.Level = v.Reasons[0].Level
 	}
