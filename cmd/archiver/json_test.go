@@ -77,7 +77,7 @@ func TestJSON(t *testing.T) {
 		}
 	}
 	const runs = "archiver once, backfill and verify --json"
-	run := func(code int, stdout string) map[string]any {
+	run := func(stdout string) map[string]any {
 		t.Helper()
 		all := decodeJSON(t, runs, stdout)["runs"].([]any)
 		if len(all) != 1 {
@@ -85,7 +85,7 @@ func TestJSON(t *testing.T) {
 		}
 		return all[0].(map[string]any)
 	}
-	archived := run(exitDone, in.backfill("--json"))
+	archived := run(in.backfill("--json"))
 	if archived["outcome"] != "complete" || archived["complete"] != 48.0 || archived["inserted"] != 60.0 || archived["range_complete"] != 48.0 {
 		t.Errorf("backfill: %v", archived)
 	}
@@ -93,11 +93,11 @@ func TestJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, stdout, _ = in.run(nil, "verify", "--json", "--from", "2026-03-29", "--to", "2026-03-30")
-	if verified := run(code, stdout); code != exitIncomplete || verified["differ"] != 1.0 || len(verified["differences"].([]any)) != 1 || verified["outcome"] != "incomplete" {
+	if verified := run(stdout); code != exitIncomplete || verified["differ"] != 1.0 || len(verified["differences"].([]any)) != 1 || verified["outcome"] != "incomplete" {
 		t.Errorf("verify: exit %d\n%s", code, stdout)
 	}
 	code, stdout, stderr = in.run(nil, "once", "--json", "--lookback", "2h")
-	if once := run(code, stdout); code != exitDone || once["asked_by"] != "once" || once["outcome"] != "complete" {
+	if once := run(stdout); code != exitDone || once["asked_by"] != "once" || once["outcome"] != "complete" {
 		t.Errorf("once: exit %d\n%s%s", code, stdout, stderr)
 	}
 	code, stdout, _ = in.run(nil, "status", "--json")

@@ -12,6 +12,7 @@ import (
 	"archiver/internal/extract"
 	"archiver/internal/load/read"
 	"archiver/internal/metrics"
+	"archiver/internal/page"
 	"archiver/internal/serve"
 	"archiver/internal/settings"
 	"archiver/internal/sources"
@@ -81,16 +82,18 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *settings.Settings) 
 
 // webPages serves what run shows. All of it only reads.
 //
-//	/healthz  200 while the process answers
-//	/readyz   200 while the database answers and has the schema, else 503
-//	/metrics  the process and the archive, for Prometheus
-//	/         the status page
-func webPages(ping func(context.Context) error, page http.Handler, m *metrics.Metrics, log *slog.Logger) http.Handler {
+//	/healthz     200 while the process answers
+//	/readyz      200 while the database answers and has the schema, else 503
+//	/metrics     the process and the archive, for Prometheus
+//	/            the status page
+//	/api/status  its facts, as archiver status --json prints them
+func webPages(ping func(context.Context) error, status *page.Page, m *metrics.Metrics, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", serve.Health())
 	mux.Handle("GET /readyz", serve.Ready(ping, archive.SystemClock{}, log))
 	mux.Handle("GET /metrics", m.Handler(log))
-	mux.Handle("GET /{$}", page)
+	mux.Handle("GET /{$}", status)
+	mux.HandleFunc("GET /api/status", status.ServeStatus)
 	return mux
 }
 

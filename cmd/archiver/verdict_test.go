@@ -11,14 +11,15 @@ import (
 	"testing"
 
 	"archiver/internal/load/read"
+	"archiver/internal/page"
 	"archiver/internal/simulate"
 )
 
 // judged is the verdict of status --json, with the exit code of status --exit-code.
-func judged(t *testing.T, run func(env []string, args ...string) (int, string, string), env ...string) (v read.Verdict, code int) {
+func judged(t *testing.T, run func(env []string, args ...string) (int, string, string)) (v read.Verdict, code int) {
 	t.Helper()
-	code, stdout, stderr := run(env, "status", "--json", "--exit-code")
-	var s status
+	code, stdout, stderr := run(nil, "status", "--json", "--exit-code")
+	var s page.Status
 	if err := json.Unmarshal([]byte(stdout), &s); err != nil {
 		t.Fatalf("%v\n%s%s", err, stdout, stderr)
 	}
@@ -108,6 +109,10 @@ func TestVerdictOfSources(t *testing.T) {
 		if shown := page(query); !strings.Contains(shown, says) || strings.Contains(shown, "None: no hour") != (query == "?source=shop") {
 			t.Errorf("/%s does not say %q", query, says)
 		}
+	}
+	facts := decodeJSON(t, "archiver status --json", page("api/status"))
+	if told := facts["verdict"].(map[string]any); told["text"] != v.Text || facts["size"].(map[string]any)["bytes"].(float64) == 0 {
+		t.Errorf("/api/status: %v", facts)
 	}
 	if got := queryValue[string](in, `SELECT string_agg(s.name || ' ' || outcome, ', ' ORDER BY s.name, run_id) FROM runs JOIN sources s USING (source_id)`); got !=
 		"fc complete, fc complete, fc complete, shop complete, shop complete, shop complete, stock complete, stock failed, stock failed" {

@@ -74,7 +74,6 @@ type Caller struct {
 	calls     atomic.Int64
 	throttled atomic.Int64
 	succeeded atomic.Int64
-	answered  atomic.Bool
 	answers   atomic.Int64
 	dated     atomic.Pointer[dated] // the last answer; nil if it does not say what time it is
 

@@ -67,7 +67,16 @@ func (l *loader) facts() []fact {
 	if t.Rejected > 0 {
 		records.Note = words.Number(t.Rejected) + " rejected"
 	}
-	return []fact{functions, complete, records, {"In flight", words.Number(t.Pending), "waiting or running"}}
+	return []fact{functions, complete, records, {"In flight", words.Number(t.Pending), "waiting or running"}, l.disk()}
+}
+
+// disk is how much the archive takes, and how much a day adds.
+func (l *loader) disk() fact {
+	disk := fact{Name: "Disk", Value: words.Bytes(l.size.Bytes)}
+	if l.size.BytesADay > 0 {
+		disk.Note = "a day adds " + words.Bytes(l.size.BytesADay)
+	}
+	return disk
 }
 
 // A logOff is a function whose source keeps no records.

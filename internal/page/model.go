@@ -51,15 +51,17 @@ type loader struct {
 	request
 	now       time.Time
 	kept      read.Times
-	continues bool          // run or once continues the archive
-	all       []read.Source // of the archive
-	sources   []read.Source // that are asked for
-	expected  map[sourceKey]read.Expectation
-	judged    read.Verdict    // on these sources
-	limits    []read.Limit    // that were learned of them
-	waits     []read.LockWait // of more than five seconds
-	functions []read.Function // of them
-	shown     []read.Function // that match, functions with problems first
+	continues bool               // run or once continues the archive
+	all       []read.Source      // of the archive
+	sources   []read.Source      // that are asked for
+	expected  []read.Expectation // of their functions
+	judged    read.Verdict       // on these sources
+	lists     []read.List        // of the functions of all sources
+	size      read.Size          // of the archive
+	limits    []read.Limit       // that were learned of them
+	waits     []read.LockWait    // of more than five seconds
+	functions []read.Function    // of them
+	shown     []read.Function    // that match, functions with problems first
 	names     map[int32]string
 	marks     map[int32]string // of functions that have the name of another
 }
@@ -78,16 +80,19 @@ func (p *Page) model(ctx context.Context, asked request) (m *model, err error) {
 
 // load calls use with a loader of one snapshot.
 func (p *Page) load(ctx context.Context, asked request, use func(*loader) error) error {
+	size, err := p.Store.Size(ctx, p.Clock.Now())
+	if err != nil {
+		return err
+	}
 	return p.Store.Snapshot(ctx, func(s *read.Snapshot) (err error) {
-		l := &loader{Snapshot: s, request: asked, now: p.Clock.Now().UTC(), kept: read.Times{Given: p.Retention, Default: p.SourceRetention}}
+		l := &loader{Snapshot: s, request: asked, size: size, now: p.Clock.Now().UTC(), kept: read.Times{Given: p.Retention, Default: p.SourceRetention}}
 		if l.functions, err = l.Functions(ctx); err != nil {
 			return err
 		}
 		if l.all, err = l.Sources(ctx, l.functions, l.now); err != nil {
 			return err
 		}
-		lists, err := l.Lists(ctx)
-		if err != nil {
+		if l.lists, err = l.Lists(ctx); err != nil {
 			return err
 		}
 		if l.limits, err = l.Limits(ctx, l.now); err != nil {
@@ -97,7 +102,7 @@ func (p *Page) load(ctx context.Context, asked request, use func(*loader) error)
 			return err
 		}
 		l.selectSources()
-		l.judged = read.Judge(l.now, l.functions, l.sources, lists, l.kept)
+		l.judged = read.Judge(l.now, l.functions, l.sources, l.lists, l.kept)
 		l.selectFunctions()
 		return use(l)
 	})

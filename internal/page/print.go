@@ -22,18 +22,21 @@ const (
 	maxName = 48
 )
 
-// Print prints the status as text for a terminal.
-func (p *Page) Print(ctx context.Context, w io.Writer, s Screen) error {
+// Print prints the status as text for a terminal. It returns the verdict that it printed.
+func (p *Page) Print(ctx context.Context, w io.Writer, s Screen) (v read.Verdict, err error) {
 	s.Columns = max(s.Columns, minColumns)
 	out := &printer{Screen: s}
-	err := p.load(ctx, request{page: 1}, func(l *loader) error { return l.print(ctx, out) })
+	err = p.load(ctx, request{page: 1}, func(l *loader) error {
+		v = l.judged
+		return l.print(ctx, out)
+	})
 	if err != nil {
-		return fmt.Errorf("read the archive's status: %w", err)
+		return v, fmt.Errorf("read the archive's status: %w", err)
 	}
 	if _, err := w.Write(out.out.Bytes()); err != nil {
-		return fmt.Errorf("print the archive's status: %w", err)
+		return v, fmt.Errorf("print the archive's status: %w", err)
 	}
-	return nil
+	return v, nil
 }
 
 func (l *loader) print(ctx context.Context, p *printer) (err error) {
@@ -72,6 +75,9 @@ func (l *loader) printSummary(p *printer) {
 		len(l.functions), t.Complete, t.Windows, t.Records, t.Pending, t.Rejected))
 	v := l.verdict()
 	p.text(styleOf(v.Class), 0, 8, v.Text+" "+v.More)
+	if disk := l.disk(); t.Windows > 0 {
+		p.text(plain, 0, 2, strings.TrimSuffix(disk.Value+" on disk, "+disk.Note, ", "))
+	}
 	if t.Off > 0 {
 		p.text(plain, 0, 2, fmt.Sprintf("%d windows are off: the source kept no records", t.Off))
 	}

@@ -17,34 +17,33 @@ type sourceRow struct {
 	LastSuccess, Next, LastSeen string
 }
 
-// A sourceKey names the source of a function.
-type sourceKey struct{ provider, region, project string }
-
 // selectSources leaves the sources that are asked for, with their functions.
 func (l *loader) selectSources() {
-	l.sources, l.expected = slices.Clone(l.all), make(map[sourceKey]read.Expectation)
+	l.sources = slices.Clone(l.all)
 	if l.source != "" {
 		l.sources = slices.DeleteFunc(l.sources, func(s read.Source) bool { return s.Name != l.source })
 	}
+	l.expected = make([]read.Expectation, len(l.sources))
 	for i := range l.sources {
 		s := &l.sources[i]
-		l.expected[sourceKey{s.Provider, s.Region, s.Project}] = read.Expect(l.now, s, l.kept)
+		l.expected[i] = read.Expect(l.now, s, l.kept)
 		l.continues = l.continues || s.PassEvery != nil
 	}
-	l.functions = slices.DeleteFunc(l.functions, func(f read.Function) bool {
-		_, asked := l.expected[sourceKey{f.Provider, f.Region, f.Project}]
-		return !asked
-	})
+	l.functions = slices.DeleteFunc(l.functions, func(f read.Function) bool { return l.sourceOf(&f) < 0 })
 	l.limits = slices.DeleteFunc(l.limits, func(limit read.Limit) bool {
-		_, asked := l.expected[sourceKey{limit.Provider, limit.Region, limit.Project}]
-		return !asked
+		return !slices.ContainsFunc(l.sources, func(s read.Source) bool {
+			return s.Provider == limit.Provider && s.Region == limit.Region && s.Project == limit.Project
+		})
 	})
 }
 
-// of returns which hours of a function are expected.
-func (l *loader) of(f *read.Function) read.Expectation {
-	return l.expected[sourceKey{f.Provider, f.Region, f.Project}]
+// sourceOf returns the index of a function's source, or -1 if it is not asked for.
+func (l *loader) sourceOf(f *read.Function) int {
+	return slices.IndexFunc(l.sources, func(s read.Source) bool { return s.Of(f) })
 }
+
+// of returns which hours of a function are expected.
+func (l *loader) of(f *read.Function) read.Expectation { return l.expected[l.sourceOf(f)] }
 
 // choices are the names of the sources, if there are several.
 func (l *loader) choices() (names []string) {

@@ -58,3 +58,15 @@ func Ago(t, now time.Time) string {
 	}
 	return "just now"
 }
+
+// Bytes writes a size in the largest unit of which it has one, as in 1.5 GB.
+func Bytes(n int64) string {
+	size, units := float64(n), []string{"bytes", "kB", "MB", "GB", "TB"}
+	for size >= 1000 && len(units) > 1 {
+		size, units = size/1000, units[1:]
+	}
+	if size >= 100 || units[0] == "bytes" {
+		return fmt.Sprintf("%.0f %s", size, units[0])
+	}
+	return fmt.Sprintf("%.1f %s", size, units[0])
+}

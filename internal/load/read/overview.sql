@@ -53,8 +53,8 @@ SELECT s.name,
   FROM unnest(@ids::integer[], @names::text[], @providers::text[], @regions::text[], @projects::text[], @since::timestamptz[])
        AS s (source_id, name, provider, region, project_id, since)
   JOIN functions f
-    ON COALESCE(f.source_id, 0) = s.source_id
-   AND (f.provider, f.region, f.project_id) = (s.provider, s.region, s.project_id)
+    ON f.source_id = s.source_id
+    OR f.source_id IS NULL AND s.source_id = 0 AND (f.provider, f.region, f.project_id) = (s.provider, s.region, s.project_id)
   LEFT JOIN window_totals t USING (function_id)
   LEFT JOIN partial p USING (function_id)
   LEFT JOIN in_flight i USING (function_id)

@@ -64,5 +64,8 @@ func (s *Snapshot) Sources(ctx context.Context, functions []Function, now time.T
 
 // Of reports whether a function belongs to the source.
 func (s *Source) Of(f *Function) bool {
-	return s.ID == f.SourceID && s.Provider == f.Provider && s.Region == f.Region && s.Project == f.Project
+	if f.SourceID != 0 {
+		return s.ID == f.SourceID
+	}
+	return s.ID == 0 && s.Provider == f.Provider && s.Region == f.Region && s.Project == f.Project
 }
