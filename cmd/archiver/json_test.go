@@ -89,6 +89,20 @@ func TestJSON(t *testing.T) {
 	if archived["outcome"] != "complete" || archived["complete"] != 48.0 || archived["inserted"] != 60.0 || archived["range_complete"] != 48.0 {
 		t.Errorf("backfill: %v", archived)
 	}
+	const query = "archiver query --json"
+	_, stdout, stderr = in.run(nil, "query", "--archived", "--json", "--function", queryValue[string](in, `SELECT min(function_urn) FROM invocation_history`), "--from", "2026-03-29", "--to", "2026-03-30")
+	var elements []map[string]any
+	if err := json.Unmarshal([]byte(stdout), &elements); err != nil || len(elements) == 0 {
+		t.Fatalf("query: %v\n%s%s", err, stdout, stderr)
+	}
+	for _, e := range elements {
+		e["extra"] = nil // the source's own names
+		element, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decodeJSON(t, query, string(element))
+	}
 	if err := pgserver.Exec(t.Context(), in.database, `DELETE FROM invocations WHERE request_id = (SELECT min(request_id) FROM invocations)`); err != nil {
 		t.Fatal(err)
 	}

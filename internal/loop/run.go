@@ -57,6 +57,7 @@ type run struct {
 	began            time.Time
 	progress         *archive.Progress
 	forecast         *forecast
+	listing          func() // ends that functions may come which no forecast has
 	slots            *pageSlots
 	patience         *storePatience
 	settingsFailures atomic.Int64 // in this run
@@ -202,6 +203,8 @@ func (r *run) read(ctx context.Context, summary *archive.Summary) error {
 	if paced {
 		pacer.StartPace(r.learned.value(archive.LearnedRate))
 	}
+	r.listing = r.forecast.unsure()
+	defer r.listing()
 	latest, err := r.listFunctions(ctx, summary)
 	if err != nil {
 		return err

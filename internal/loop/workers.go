@@ -76,6 +76,7 @@ func (r *run) plan(ctx context.Context, due []archive.Due, summary *archive.Summ
 			p.Windows += int64(d.Windows)
 		}
 	})
+	r.listing()
 	return nil
 }
 
