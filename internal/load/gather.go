@@ -85,11 +85,17 @@ func (g *gather[T]) handle(group []*waiting[T]) {
 	items, stops := make([]T, len(group)), make([]func() bool, len(group))
 	for i, w := range group {
 		items[i] = w.item
-		stops[i] = context.AfterFunc(w.ctx, func() {
+		ended := func() {
 			if left.Add(-1) == 0 {
 				cancel(context.Cause(w.ctx))
 			}
-		})
+		}
+		if w.ctx.Err() != nil {
+			ended()
+			stops[i] = func() bool { return true }
+			continue
+		}
+		stops[i] = context.AfterFunc(w.ctx, ended)
 	}
 	g.make(ctx, items)
 	for _, stop := range stops {

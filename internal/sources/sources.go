@@ -122,7 +122,7 @@ func Configured(s *settings.Source) archive.SourceID {
 func Open(ctx context.Context, s *settings.Source, observe func(outcome string, took time.Duration), log *slog.Logger) (archive.Source, error) {
 	at, err := located(s)
 	if err != nil {
-		return nil, err
+		return nil, mistake(Check(s))
 	}
 	patience, end := patience(s)
 	caller := extract.NewCaller(extract.Options{
@@ -130,13 +130,18 @@ func Open(ctx context.Context, s *settings.Source, observe func(outcome string, 
 		Clock: archive.SystemClock{}, Log: log, Observe: observe,
 	})
 	source, err := providers[s.Provider].open(ctx, at, caller, log)
-	switch {
-	case errors.Is(err, extract.ErrOptions):
-		return nil, settings.Usage(err)
-	case err != nil:
-		return nil, err // the source is a nil pointer, and no nil interface
+	if err != nil {
+		return nil, mistake(err) // the source is a nil pointer, and no nil interface
 	}
 	return source, nil
+}
+
+// mistake returns the error of an option as a mistake in the settings.
+func mistake(err error) error {
+	if errors.Is(err, extract.ErrOptions) {
+		return settings.Usage(err)
+	}
+	return err
 }
 
 // beforeTick is how long before a tick a pass of run ends if the source or the database
