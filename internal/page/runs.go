@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"archiver/internal/archive"
 	"archiver/internal/load/read"
@@ -78,6 +79,10 @@ func (l *loader) runningRun(r *read.Run) runningRun {
 		words.Plural(valueOrZero(r.RecordsDone), "record", "records"), words.Plural(valueOrZero(r.CallsDone), "call", "calls"))
 	if seconds := took.Seconds(); seconds >= 1 {
 		parts = append(parts, compactNumber(float64(valueOrZero(r.RecordsDone))/seconds)+" records a second")
+		if run.Done > 0 && run.Done < run.Due {
+			left := time.Duration(float64(took) * float64(run.Due-run.Done) / float64(run.Done))
+			parts = append(parts, "about "+words.Duration(left)+" left")
+		}
 	}
 	if n := valueOrZero(r.RefusedDone); n > 0 {
 		parts = append(parts, words.Plural(n, "call", "calls")+" throttled")
