@@ -121,6 +121,9 @@ func variables(t *testing.T, command string) (names []string) {
 		t.Errorf("archiver %s --help: exit %d\n%s", command, code, stderr)
 	}
 	for _, f := range flag.FindAllStringSubmatch(stdout, -1) {
+		if f[1] == "help" || f[1] == "version" {
+			continue
+		}
 		names = append(names, "ARCHIVER_"+strings.ToUpper(strings.ReplaceAll(f[1], "-", "_")))
 	}
 	return names

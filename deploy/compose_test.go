@@ -146,8 +146,23 @@ func TestComposeCommands(t *testing.T) {
 	for name, s := range built(compose(t, nil, withDemo)) {
 		read := append(variables(t, s.Command[0]), secrets...)
 		for variable := range s.Environment {
-			if !slices.Contains(read, variable) {
+			if !slices.Contains(read, variable) && !slices.Contains(secrets, strings.TrimSuffix(variable, "_FILE")) {
 				t.Errorf("%s sets %s, which %s does not read", name, variable, s.Command[0])
+			}
+		}
+		if name != "archiver" {
+			continue
+		}
+		// A variable that were left out would be set in .env, and not hold.
+		for _, variable := range read {
+			file := variable + "_FILE"
+			if slices.Contains(secrets, variable) && !slices.Contains([]string{"DATABASE_URL", "PGPASSWORD", "ALIBABA_CLOUD_ACCOUNT_ID"}, variable) {
+				if _, handed := s.Environment[file]; !handed {
+					t.Errorf("%s is not handed on", file)
+				}
+			}
+			if _, handed := s.Environment[variable]; !handed && variable != "PGPASSWORD" {
+				t.Errorf("%s is not handed on", variable)
 			}
 		}
 	}

@@ -15,6 +15,7 @@ var landed = map[string]string{
 	"00004_paths.sql":       "451337e1278787677955f2bf43fa872afb5557aa7cc40d668f0ef9d8df713d83",
 	"00005_locks.sql":       "7b944dc527eb53a74015d308484c4629a5c8697171aab52b54a6398fb0662540",
 	"00006_partitions.sql":  "010049dbbf127952897ca18adc6460b6daad60287964fb154ac604daa83c9382",
+	"00007_sources.sql":     "174023e3e21c7e8e31c9b8cfa0b5c518e1988a7b8699b9e89523fe73ee516ac3",
 }
 
 // A migration that has landed is never edited: a database that has applied it would

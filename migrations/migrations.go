@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"regexp"
 	"strings"
 
 	"github.com/pressly/goose/v3"
@@ -26,7 +27,11 @@ type Schema struct{ People, Internal, Days string }
 type Step struct {
 	Version int64
 	Name    string
+	Drops   []string // tables and columns that go, with what is in them, if the step is taken back
 }
+
+// dropped matches what a step back drops.
+var dropped = regexp.MustCompile(`(?m)^(?:DROP TABLE|ALTER TABLE) (\S+?)(?: DROP COLUMN (\w+))?;`)
 
 // Steps are all steps, the first one first.
 func Steps() (all []Step, err error) {
@@ -39,7 +44,16 @@ func Steps() (all []Step, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the number of the migration %s: %w", name, err)
 		}
-		all = append(all, Step{version, name})
+		text, err := steps.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("read a migration: %w", err)
+		}
+		_, back, _ := strings.Cut(string(text), "-- +goose Down")
+		step := Step{Version: version, Name: name}
+		for _, drop := range dropped.FindAllStringSubmatch(back, -1) {
+			step.Drops = append(step.Drops, strings.TrimSuffix(drop[1]+"."+drop[2], "."))
+		}
+		all = append(all, step)
 	}
 	return all, nil
 }

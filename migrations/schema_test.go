@@ -23,7 +23,7 @@ var inPublic = Schema{People: "public", Internal: "archiver_internal", Days: "ar
 var documented = []string{
 	"error_codes", "failures", "function_aliases", "function_daily", "function_hourly", "function_versions",
 	"functions", "invocation_history", "invocations", "notification_settings", "notification_settings_history",
-	"rejected_records", "runs", "source_hourly", "source_limits", "source_lists", "status_log_off", "window_coverage",
+	"rejected_records", "runs", "source_hourly", "source_limits", "source_lists", "sources", "status_log_off", "window_coverage",
 }
 
 // differences are the tables and columns that are not as testdata/steps made them,

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"archiver/internal/page"
 )
 
 // acknowledge prints which missed windows it takes out of the verdict, and status
@@ -43,7 +45,7 @@ func TestAcknowledge(t *testing.T) {
 	said("4 hours of 2 functions were missed.", "failed for 05:30:00Z/05:30:01Z, asked again at", "answered 400", "2 missed")
 
 	_, stdout, _ := in.run(nil, "status", "--json")
-	var told status
+	var told page.Status
 	if err := json.Unmarshal([]byte(stdout), &told); err != nil {
 		t.Fatal(err)
 	}

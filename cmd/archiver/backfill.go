@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"time"
 
 	"archiver/internal/archive"
 	"archiver/internal/settings"
@@ -17,9 +18,13 @@ type rangeFlags struct {
 	Function []string      `type:"globs" placeholder:"GLOB" help:"Only functions whose name or URN matches; repeatable."`
 }
 
-func (f *rangeFlags) span() (archive.Span, error) {
+// span returns the range that is asked for at a time.
+func (f *rangeFlags) span(now time.Time) (archive.Span, error) {
 	if !f.From.Before(f.To.Time) {
 		return archive.Span{}, settings.Usagef("--from must be before --to")
+	}
+	if f.From.After(now) {
+		return archive.Span{}, settings.Usagef("--from %s lies in the future, now it is %s", f.From.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	return archive.Span{From: f.From.Time, To: f.To.Time}, nil
 }
@@ -29,34 +34,33 @@ type backfillCommand struct {
 	settings.ArchiveFlags
 	rangeFlags
 	Force  bool `help:"Read complete windows again as well."`
-	DryRun bool `help:"Show what is due, and how many calls it takes at least; write nothing and ask the source only for its list of functions."`
+	JSON   bool `name:"json" xor:"form" help:"For programs."`
+	DryRun bool `xor:"form" help:"Show what is due, and how many calls it takes at least; and about how many rows, bytes and how much time; write nothing and ask the source only for its list of functions and for counts."`
 }
 
 func (c *backfillCommand) Run(ctx context.Context, s streams, in *settings.Settings, line typed) error {
 	s.err = terminal.NewConsole(s.err)
-	span, err := c.span()
+	now := archive.SystemClock{}.Now()
+	span, err := c.span(now)
 	if err != nil {
 		return err
 	}
 	log := c.Logger(s.err)
-	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, supervise.Options{Log: log, Migrate: !c.NoMigrate && !c.DryRun, Functions: c.Function})
+	order := archive.Order{AskedBy: "backfill", Range: span, Force: c.Force, FollowRange: true}
+	options := supervise.Options{Log: log, Migrate: !c.NoMigrate && !c.DryRun, Functions: c.Function}
+	if !c.DryRun {
+		options.Order = func(*supervise.Source) archive.Order { return order }
+	}
+	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, options)
 	if err != nil {
 		return err
 	}
 	defer end()
-	order := archive.Order{AskedBy: "backfill", Range: span, Force: c.Force}
+	set.WarnOfRange(span, now)
 	if c.DryRun {
 		return set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, _ io.Writer) error {
 			return set.DryBackfill(ctx, source, order, out)
 		})
 	}
-	clock := archive.SystemClock{}
-	m, now := set.Maintenance(clock), clock.Now()
-	stopCounting := m.CountDuring(ctx, log)
-	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
-		return m.ArchiveAndTell(ctx, source.Archiver, order, source.Log, out, errs, line.String())
-	})
-	stopCounting()
-	m.After(ctx, now, err, log)
-	return err
+	return archiveEach(ctx, set, func(*supervise.Source) archive.Order { return order }, log, s, line, c.JSON)
 }

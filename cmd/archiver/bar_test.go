@@ -186,7 +186,7 @@ func TestCtrlC(t *testing.T) {
 				t.Errorf("%d pages were asked for after Ctrl-C", n-asked)
 			}
 			for _, want := range []string{
-				"windows not reached; to resume: archiver backfill --concurrency 2 --function '*-0*' --from 2026-03-29 --to 2026-03-30",
+				"hours; to resume: archiver backfill --concurrency 2 --function '*-0*' --from 2026-03-29 --to 2026-03-30",
 				"archiver: interrupted, progress is kept",
 			} {
 				if !strings.Contains(s.text(), want) {

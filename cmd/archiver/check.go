@@ -17,10 +17,8 @@ import (
 	"archiver/internal/extract"
 	"archiver/internal/load/pg"
 	"archiver/internal/load/read"
-	"archiver/internal/page"
 	"archiver/internal/settings"
 	"archiver/internal/supervise"
-	"archiver/internal/terminal"
 )
 
 // checkCommand checks that an archive can be made. It writes nothing.
@@ -28,6 +26,7 @@ type checkCommand struct {
 	settings.ArchiveFlags
 	settings.DueFlags
 	PrintConfig bool `env:"-" help:"Print the settings and where each value comes from, secrets masked, and check nothing else."`
+	JSON        bool `name:"json" help:"For programs."`
 }
 
 // Source returns the source that the flags describe.
@@ -51,6 +50,9 @@ func (c *checkCommand) Run(ctx context.Context, s streams, in *settings.Settings
 		return err
 	}
 	report := &checkReport{out: s.out}
+	if c.JSON {
+		report.out = io.Discard
+	}
 	report.ok("configuration", "complete%s", configurationFile(in))
 	for _, source := range sources {
 		report.source = source.Name
@@ -65,8 +67,13 @@ func (c *checkCommand) Run(ctx context.Context, s streams, in *settings.Settings
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if report.faults > 0 {
-		return fmt.Errorf("%d of %d checks failed", report.faults, report.lines)
+	if c.JSON {
+		if err := printJSON(s.out, report); err != nil {
+			return err
+		}
+	}
+	if report.Failed > 0 {
+		return fmt.Errorf("%d of %d checks failed", report.Failed, len(report.Checks))
 	}
 	return nil
 }
@@ -80,30 +87,6 @@ func configurationFile(in *settings.Settings) string {
 		return ", with " + in.File
 	}
 	return fmt.Sprintf(", %d of the %d sources of %s", len(in.Sources), in.Listed, in.File)
-}
-
-// A checkReport prints a line for each check, and counts them.
-type checkReport struct {
-	out           io.Writer
-	source        string // that the next lines are about; empty for the process
-	lines, faults int
-}
-
-func (r *checkReport) line(result, what, format string, args ...any) {
-	r.lines++
-	if r.source != "" {
-		what = r.source + ": " + what
-	}
-	fmt.Fprintf(r.out, "%-4s  %s: %s\n", result, terminal.Line(what), terminal.Line(fmt.Sprintf(format, args...)))
-}
-
-func (r *checkReport) ok(what, format string, args ...any) { r.line("ok", what, format, args...) }
-
-func (r *checkReport) warn(what, format string, args ...any) { r.line("warn", what, format, args...) }
-
-func (r *checkReport) fail(what, format string, args ...any) {
-	r.faults++
-	r.line("FAIL", what, format, args...)
 }
 
 // checkDatabase checks that the database can hold the archive. It connects as one who
@@ -128,11 +111,17 @@ func checkDatabase(ctx context.Context, report *checkReport, in *settings.Settin
 	checkClocks(ctx, report, sources, db)
 	reader := read.New(db)
 	empty, missing := false, 0
-	if err = reader.Ping(ctx); errors.Is(err, pg.ErrNoSchema) {
+	if err = reader.Ping(ctx); err == nil {
+		err = reader.MayRead(ctx)
+	}
+	if errors.Is(err, pg.ErrNoSchema) {
 		empty, err = true, nil
 	}
 	if err == nil {
 		missing, err = missingSteps(ctx, db)
+	}
+	if err == nil {
+		err = db.Known(ctx)
 	}
 	if err == nil && missing > 0 && migrates && !standby {
 		err = reader.MayCreate(ctx)
@@ -158,32 +147,8 @@ func checkDatabase(ctx context.Context, report *checkReport, in *settings.Settin
 			report.warn(where, "%v", err)
 		}
 	}
-	checkLimits(ctx, report, reader)
+	checkLimits(ctx, report, sources, reader)
 	checkRetention(ctx, report, sources, db)
-}
-
-// checkLimits tells what was learned of the sources.
-func checkLimits(ctx context.Context, report *checkReport, reader *read.Archive) {
-	var limits []read.Limit
-	err := reader.Snapshot(ctx, func(s *read.Snapshot) (err error) {
-		limits, err = s.Limits(ctx, archive.SystemClock{}.Now())
-		return err
-	})
-	if err != nil {
-		report.fail("limits", "%v", err)
-		return
-	}
-	ofFunctions := 0
-	for i := range limits {
-		if l := &limits[i]; l.FunctionURN != nil {
-			ofFunctions++
-		} else {
-			report.ok("learned of "+page.SourceText(l), "%s: %s, since %s", page.LimitText(l), l.Meaning, l.Learned.Format(time.RFC3339))
-		}
-	}
-	if ofFunctions > 0 {
-		report.ok("limits", "%d of single functions: archiver limits lists them", ofFunctions)
-	}
 }
 
 // missingSteps returns how many steps of the migrations are not applied.

@@ -1,14 +1,19 @@
 package main
 
 import (
+	"context"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"archiver/internal/pgserver"
 	"archiver/internal/simulate"
 	"archiver/internal/terminal"
 )
@@ -67,6 +72,10 @@ func TestCheck(t *testing.T) {
 		{
 			name: "a database without TLS", url: wellURL, env: []string{"DATABASE_URL=postgres://someone:very-secret@0.0.0.0:1/archive"},
 			code: exitIncomplete, says: []string{"warn database 0.0.0.0:1/archive: 0.0.0.0 may be reached without TLS", "sslmode=verify-full"},
+		},
+		{
+			name: "a lookback that is too long", url: wellURL, ready: true, code: exitDone, env: []string{"ARCHIVER_SOURCE_RETENTION=7d"},
+			args: []string{"--lookback", "40d"}, says: []string{"warn lookback: --lookback 40d is longer than --source-retention 7d"},
 		},
 		{name: "status log off", url: off, ready: true, code: exitIncomplete, says: []string{"status log off, the source keeps no records: turn on enable_async_status_log"}},
 		{name: "the others", url: off, ready: true, args: []string{"--functions", "!*"}, code: exitIncomplete, says: []string{"FAIL functions: none was found"}},
@@ -127,6 +136,48 @@ func TestCheck(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A role that lacks a grant is told which, and who gives it.
+func TestCheckGrants(t *testing.T) {
+	t.Parallel()
+	_, web := simulator(t, generated(t, 1, 10, 1))
+	in := install(t, web.URL)
+	role := fmt.Sprintf("analyst_%d", time.Now().UnixNano())
+	exec := func(sql string) {
+		t.Helper()
+		if err := pgserver.Exec(t.Context(), in.database, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec("CREATE ROLE " + role + " LOGIN PASSWORD 'p'")
+	t.Cleanup(func() {
+		if err := pgserver.Exec(context.Background(), in.database, "DROP OWNED BY "+role+"; DROP ROLE "+role); err != nil {
+			t.Error(err)
+		}
+	})
+	address, err := url.Parse(in.database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.User = url.UserPassword(role, "p")
+	check := func(code int, parts ...string) {
+		t.Helper()
+		got, stdout, stderr := in.run([]string{"DATABASE_URL=" + address.String()}, "check")
+		for _, part := range parts {
+			if got != code || !strings.Contains(terminal.Line(stdout), part) {
+				t.Errorf("exit %d, want %d and %q\n%s%s", got, code, part, stdout, stderr)
+			}
+		}
+	}
+	check(exitIncomplete, "FAIL database", "may not look into the schema", "GRANT archiver_reader TO "+role)
+	exec("GRANT USAGE ON SCHEMA archiver_internal, archiver_days TO " + role + "; GRANT SELECT ON functions, archiver_internal.windows, invocations TO " + role)
+	check(exitIncomplete, "FAIL database", "may not read", "window_coverage", "GRANT archiver_reader TO "+role)
+	if code, _, stderr := in.run([]string{"DATABASE_URL=" + address.String()}, "status"); code != exitIncomplete || !strings.Contains(stderr, "GRANT archiver_reader TO "+role) {
+		t.Errorf("status: exit %d\n%s", code, stderr)
+	}
+	exec("GRANT archiver_reader TO " + role)
+	check(exitDone, "warn database", "may only read")
 }
 
 // A database beyond this machine is exposed unless its certificate is checked, wherever

@@ -11,13 +11,14 @@ import (
 // commands is the command line: a field for each command, which stands in a file
 // of its name.
 type commands struct {
-	Run         runCommand         `cmd:"" help:"Stay up and archive at every tick of the schedule."`
+	Run         runCommand         `cmd:"" help:"Stay up and archive at once, and at every tick of the schedule."`
 	Once        onceCommand        `cmd:"" help:"Archive everything that is due, then end."`
 	Backfill    backfillCommand    `cmd:"" help:"Archive the hours in [from, to), due or not."`
 	Verify      verifyCommand      `cmd:"" help:"Compare the archive's counts with the source's."`
 	Query       queryCommand       `cmd:"" help:"Look up invocations of one function: at the source, live, or in the archive."`
 	Status      statusCommand      `cmd:"" help:"Show what is archived, what is not, and since when."`
 	Acknowledge acknowledgeCommand `cmd:"" help:"Take windows that were missed out of the verdict."`
+	Ignore      ignoreCommand      `cmd:"" help:"Give functions up, or a source: they leave the verdict, and keep their history."`
 	Limits      limitsCommand      `cmd:"" help:"Show what was learned of the sources, or forget it."`
 	Report      reportCommand      `cmd:"" help:"Write the status page as one file."`
 	Check       checkCommand       `cmd:"" help:"Check configuration, credentials, database, and whether the source keeps records."`

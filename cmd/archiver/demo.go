@@ -65,7 +65,7 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer db.Close()
-	shown, report := statusPage(read.New(db), keepsFor(0), log), filepath.Join(dir, "report.html")
+	shown, report := statusPage(read.New(db), keptFor(0), log), filepath.Join(dir, "report.html")
 	if err := writeReport(ctx, shown, report); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,8 @@ func TestExitCodes(t *testing.T) {
 		},
 		{name: "no time", args: []string{"backfill", "--from", "yesterday", "--to", "2026-03-30"}, code: exitUsage, says: []string{"yesterday"}},
 		{name: "from after to", args: []string{"backfill", "--from", "2026-03-30", "--to", "2026-03-29"}, code: exitUsage, says: []string{"--from must be before --to"}},
+		{name: "the future", args: []string{"backfill", "--from", "2999-01-01", "--to", "2999-01-02"}, code: exitUsage, says: []string{"--from 2999-01-01T00:00:00Z lies in the future"}},
+		{name: "to verify the future", args: []string{"verify", "--from", "2999-01-01", "--to", "2999-01-02"}, code: exitUsage, says: []string{"lies in the future"}},
 		{name: "unknown flag", args: []string{"backfill", "--form", "2026-03-29"}, code: exitUsage, says: []string{"unknown flag --form", "--from"}},
 		{name: "unknown command", args: []string{"backfil"}, code: exitUsage, says: []string{"backfil"}},
 		{name: "no command", code: exitUsage, says: []string{"archiver --help"}},
@@ -72,6 +75,17 @@ func TestExitCodes(t *testing.T) {
 		},
 		{name: "no patience", args: []string{"once", "--source-patience", "0s"}, code: exitUsage, says: []string{"--source-patience", "less than a second"}},
 		{name: "the same of run", args: []string{"run", "--retention", "7d", "--lookback", "8d"}, code: exitUsage, says: []string{"shorter than --lookback 8d"}},
+		{name: "check with a bad SCHEDULE", env: []string{"ARCHIVER_SCHEDULE=banana"}, args: []string{"check"}, code: exitUsage, says: []string{"ARCHIVER_SCHEDULE", "banana"}},
+		{name: "check with a bad LOOKBACK", env: []string{"ARCHIVER_LOOKBACK=x"}, args: []string{"check"}, code: exitUsage, says: []string{"ARCHIVER_LOOKBACK", "x"}},
+		{name: "check with a bad VERIFY_AFTER", env: []string{"ARCHIVER_VERIFY_AFTER=zz"}, args: []string{"check"}, code: exitUsage, says: []string{"ARCHIVER_VERIFY_AFTER", "zz"}},
+		{name: "check with a bad LISTEN", env: []string{"ARCHIVER_LISTEN=nowhere"}, args: []string{"check"}, code: exitUsage, says: []string{"ARCHIVER_LISTEN", "nowhere"}},
+		{name: "check with a bad DRY_RUN", env: []string{"ARCHIVER_DRY_RUN=perhaps"}, args: []string{"check"}, code: exitUsage, says: []string{"ARCHIVER_DRY_RUN", "perhaps"}},
+		{name: "a retention within the lookback, in check", env: []string{"ARCHIVER_RETENTION=5d"}, args: []string{"check"}, code: exitUsage, says: []string{"shorter than --lookback"}},
+		{name: "no function", args: append(slices.Clone(backfill), "--function", ""), code: exitUsage, says: []string{"--function is empty"}},
+		{name: "no function among others", args: append(slices.Clone(backfill), "--function", ",orders"), code: exitUsage, says: []string{"names no function"}},
+		{name: "all but no function", args: append(slices.Clone(backfill), "--function", "!"), code: exitUsage, says: []string{"names no function"}},
+		{name: "no source", args: []string{"once", "--source", ""}, code: exitUsage, says: []string{"--source is empty"}},
+		{name: "limits of nothing", args: []string{"limits", "--reset", "--region", ""}, code: exitUsage, says: []string{"--region is empty"}},
 		{name: "a bad schedule", args: []string{"run", "--schedule", "every hour"}, code: exitUsage, says: []string{"--schedule", "five fields"}},
 		{name: "profiles for other machines", args: append(backfill, "--pprof", ":6060"), code: exitUsage, says: []string{"--pprof", "loopback"}},
 		{name: "profiles by a name", args: []string{"once", "--pprof", "archive.example.com:6060"}, code: exitUsage, says: []string{"--pprof", "loopback"}},
@@ -135,9 +149,13 @@ func TestNotSettledYet(t *testing.T) {
 	_, web := simulator(t, data)
 	in := install(t, web.URL)
 	from := time.Now().UTC().Truncate(time.Hour).Add(-3 * time.Hour)
-	code, _, stderr := in.run([]string{"ARCHIVER_LOG_LEVEL=error"}, "backfill",
-		"--from", from.Format(time.RFC3339), "--to", from.Add(6*time.Hour).Format(time.RFC3339))
-	if code != exitIncomplete || !strings.Contains(stderr, "have not settled yet") {
+	ranged := []string{"--from", from.Format(time.RFC3339), "--to", from.Add(6 * time.Hour).Format(time.RFC3339)}
+	code, _, stderr := in.run(nil, append([]string{"backfill"}, ranged...)...)
+	if code != exitIncomplete || !strings.Contains(stderr, "have not settled yet") || strings.Count(stderr, "hours that have not ended") != 1 || strings.Contains(stderr, "forgotten") {
+		t.Errorf("exit %d, standard error: %s", code, stderr)
+	}
+	code, _, stderr = in.run(nil, append([]string{"verify", "--source-retention", "2h"}, ranged...)...)
+	if code != exitDone || strings.Count(stderr, "hours that have not ended") != 1 || strings.Count(stderr, "forgotten hours of the range: it keeps records for 2h") != 1 {
 		t.Errorf("exit %d, standard error: %s", code, stderr)
 	}
 	for state, n := range counts(in, `SELECT state, count(*) FROM window_coverage GROUP BY 1`) {

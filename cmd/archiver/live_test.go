@@ -106,6 +106,51 @@ func TestFollowsWhatIsInFlight(t *testing.T) {
 	}
 }
 
+// A repeated backfill asks once for each record of its range that is in flight, due or not, and
+// for no other one. It does not ask for those that it has read just now.
+func TestBackfillFollowsItsRange(t *testing.T) {
+	t.Parallel()
+	clock := clocktest.New(day.Add(21*time.Hour + 2*time.Second))
+	data, err := dataset.Live(dataset.GenerateOptions{Functions: 6, Invocations: 20_000, Seed: 5}, clock.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, web := simulator(t, data)
+	in := install(t, web.URL)
+	archiver := in.inProcess(web.URL, clock)
+	archiver.Settle = 0
+	backfill := func(from, to int) (calls int64, summary archive.Summary) {
+		t.Helper()
+		before := api.Stats().ListAsyncInvocations
+		summary, err := archiver.Archive(within(t), archive.Order{
+			AskedBy: "backfill", FollowRange: true,
+			Range: archive.Span{From: day.Add(time.Duration(from) * time.Hour), To: day.Add(time.Duration(to) * time.Hour)},
+		}, new(archive.Progress))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return api.Stats().ListAsyncInvocations - before, summary
+	}
+	pending := func() int64 {
+		return queryValue[int64](in, `SELECT COALESCE(sum(pending), 0)::bigint FROM window_coverage`)
+	}
+	backfill(18, 21)
+	left := pending()
+	if left == 0 {
+		t.Fatal("no record is in flight: the test shows nothing")
+	}
+	if backfill(15, 18); pending() != left {
+		t.Errorf("after a backfill of other hours %d records are in flight of %d", pending(), left)
+	}
+	if calls, summary := backfill(15, 21); calls != left || summary.Windows != 0 || summary.Updated != 0 {
+		t.Errorf("the same moment: %d calls for %d records, %+v", calls, left, summary.Totals)
+	}
+	clock.Advance(3 * time.Hour)
+	if calls, summary := backfill(15, 21); calls != left || summary.Windows != 0 || summary.Updated == 0 || pending() >= left {
+		t.Errorf("later: %d calls for %d records, of which %d are left, %+v", calls, left, pending(), summary.Totals)
+	}
+}
+
 // inFlightAt returns the records that the archive has in flight.
 func inFlightAt(t *testing.T, in *installation) map[string]string {
 	t.Helper()

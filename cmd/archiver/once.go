@@ -14,7 +14,8 @@ import (
 type onceCommand struct {
 	settings.ArchiveFlags
 	settings.DueFlags
-	DryRun bool `help:"Show what is due, and what --retention would drop; write nothing and ask the source for nothing."`
+	JSON   bool `name:"json" xor:"form" help:"For programs."`
+	DryRun bool `xor:"form" help:"Show what is due, and what --retention would drop; write nothing and ask the source for nothing, or only for its list of functions and for counts if the archive knows no function."`
 }
 
 // Source returns the source that the flags describe.
@@ -27,14 +28,18 @@ func (c *onceCommand) Source() settings.Source {
 func (c *onceCommand) Run(ctx context.Context, s streams, in *settings.Settings, line typed) error {
 	s.err = terminal.NewConsole(s.err)
 	log := c.Logger(s.err)
-	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, supervise.Options{Log: log, Migrate: !c.NoMigrate && !c.DryRun})
+	clock := archive.SystemClock{}
+	now := clock.Now()
+	order := func(source *supervise.Source) archive.Order { return source.DueOrder("once", now) }
+	options := supervise.Options{Log: log, Migrate: !c.NoMigrate && !c.DryRun}
+	if !c.DryRun {
+		options.Order = order
+	}
+	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, options)
 	if err != nil {
 		return err
 	}
 	defer end()
-	clock := archive.SystemClock{}
-	now := clock.Now()
-	order := func(source *supervise.Source) archive.Order { return source.DueOrder("once", now) }
 	if c.DryRun {
 		err := set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, _ io.Writer) error {
 			return set.DryRun(ctx, source, order(source), out)
@@ -44,13 +49,6 @@ func (c *onceCommand) Run(ctx context.Context, s streams, in *settings.Settings,
 		}
 		return set.DryDrop(ctx, clock, s.out)
 	}
-	m := set.Maintenance(clock)
-	m.MakeDays(ctx, log)
-	stopCounting := m.CountDuring(ctx, log)
-	err = set.Each(ctx, s.out, s.err, func(ctx context.Context, source *supervise.Source, out, errs io.Writer) error {
-		return m.ArchiveAndTell(ctx, source.Archiver, order(source), source.Log, out, errs, line.String())
-	})
-	stopCounting()
-	m.After(ctx, now, err, log)
-	return err
+	set.Maintenance(clock).MakeDays(ctx, log)
+	return archiveEach(ctx, set, order, log, s, line, c.JSON)
 }

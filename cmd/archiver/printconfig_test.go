@@ -179,7 +179,7 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	slices.Sort(process)
-	want := []string{"database-patience", "listen", "log-format", "log-level", "no-migrate", "pprof", "retention", "schema"}
+	want := []string{"database-patience", "listen", "log-format", "log-level", "no-initial-pass", "no-migrate", "pprof", "retention", "schema"}
 	if diff := cmp.Diff(want, process); diff != "" {
 		t.Error(diff)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -36,19 +35,18 @@ func (c *reportCommand) Run(ctx context.Context, s streams, in *settings.Setting
 		return err
 	}
 	defer db.Close()
-	return supervise.ConnectHint(writeReport(ctx, statusPage(read.New(db), keepsFor(c.SourceRetention), log), c.Out))
+	return supervise.ConnectHint(writeReport(ctx, statusPage(read.New(db), keptFor(c.SourceRetention), log), c.Out))
 }
 
-// keepsFor returns how long a provider keeps records: the time given, or if it is zero
-// what its pages say.
-func keepsFor(given time.Duration) func(provider string) time.Duration {
-	return func(provider string) time.Duration { return cmp.Or(given, sources.Retention(provider)) }
+// keptFor says how long sources keep records: the time given, or if it is zero what their
+// last run was told, or what the provider's pages say.
+func keptFor(given time.Duration) read.Times {
+	return read.Times{Given: given, Default: sources.Retention}
 }
 
-// statusPage returns the page that shows the archive. keeps is how long a provider
-// keeps records.
-func statusPage(store *read.Archive, keeps func(provider string) time.Duration, log *slog.Logger) *page.Page {
-	return &page.Page{Store: store, Clock: archive.SystemClock{}, Log: log, Version: version(), SourceRetention: keeps}
+// statusPage returns the page that shows the archive.
+func statusPage(store *read.Archive, kept read.Times, log *slog.Logger) *page.Page {
+	return &page.Page{Store: store, Clock: archive.SystemClock{}, Log: log, Version: version(), SourceRetention: kept.Default, Retention: kept.Given}
 }
 
 // writeReport writes the page to a file. If that fails, an old file is unchanged.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"archiver/internal/extract"
 	"archiver/internal/load/read"
 	"archiver/internal/metrics"
+	"archiver/internal/page"
 	"archiver/internal/serve"
 	"archiver/internal/settings"
 	"archiver/internal/sources"
@@ -23,8 +23,9 @@ import (
 type runCommand struct {
 	settings.ArchiveFlags
 	settings.DueFlags
-	Schedule string `type:"cron" default:"7 * * * *" group:"source" help:"When to archive: cron, five fields, UTC."`
-	Listen   string `type:"address" default:"127.0.0.1:8080" help:"Address of health, metrics and status; empty for none."`
+	Schedule      string `type:"cron" default:"7 * * * *" group:"source" help:"When to archive: cron, five fields, UTC."`
+	NoInitialPass bool   `help:"Begin at the first tick of the schedule, and not at once."`
+	Listen        string `type:"address" default:"127.0.0.1:8080" help:"Address of health, metrics and status; empty for none."`
 }
 
 // Source returns the source that the flags describe.
@@ -41,15 +42,14 @@ const webGrace = time.Second
 func (c *runCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
 	log := c.Logger(s.err)
 	m := metrics.New(release)
-	shortest := make(map[string]time.Duration) // the shortest --source-retention, by provider
-	for _, source := range in.Sources {
-		if known, ok := shortest[source.Provider]; !ok || source.SourceRetention < known {
-			shortest[source.Provider] = source.SourceRetention
-		}
-		m.Begin(source.Provider, extract.Outcomes, source.Lookback, source.SourceRetention)
+	for i := range in.Sources {
+		source := &in.Sources[i]
+		m.Begin(sources.Name(source), extract.Outcomes, source.Lookback, source.SourceRetention)
 	}
-	keeps := func(provider string) time.Duration { return cmp.Or(shortest[provider], sources.Retention(provider)) }
-	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, supervise.Options{Log: log, Metrics: m, Migrate: !c.NoMigrate})
+	set, end, err := openArchive(ctx, &c.ArchiveFlags, in, supervise.Options{
+		Log: log, Metrics: m, Migrate: !c.NoMigrate,
+		Order: func(source *supervise.Source) archive.Order { return source.RunOrder(archive.SystemClock{}.Now()) },
+	})
 	if err != nil && errors.Is(context.Cause(ctx), archive.ErrInterrupted) {
 		return nil // nothing has begun yet
 	}
@@ -58,9 +58,9 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *settings.Settings) 
 	}
 	defer end()
 	reader := read.New(set.DB)
-	m.Watch(reader, archive.SystemClock{}, log)
+	m.Watch(reader, keptFor(0), archive.SystemClock{}, log)
 	if c.Listen != "" {
-		handler := webPages(reader.Ping, statusPage(reader, keeps, log), m, log)
+		handler := webPages(reader.Ping, statusPage(reader, keptFor(0), log), m, log)
 		web, err := serve.Start(context.WithoutCancel(ctx), serve.Options{Address: c.Listen, Handler: handler, Grace: webGrace, Log: log})
 		if err != nil {
 			return fmt.Errorf("%w (set --listen to another address)", err)
@@ -73,7 +73,7 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *settings.Settings) 
 			source.LogNotOpened()
 		}
 	}
-	if err := set.Run(ctx, archive.SystemClock{}); err != nil {
+	if err := set.Run(ctx, archive.SystemClock{}, !c.NoInitialPass); err != nil {
 		return err
 	}
 	log.Info("archiver ended, what it was doing is kept")
@@ -82,16 +82,18 @@ func (c *runCommand) Run(ctx context.Context, s streams, in *settings.Settings) 
 
 // webPages serves what run shows. All of it only reads.
 //
-//	/healthz  200 while the process answers
-//	/readyz   200 while the database answers and has the schema, else 503
-//	/metrics  the process and the archive, for Prometheus
-//	/         the status page
-func webPages(ping func(context.Context) error, page http.Handler, m *metrics.Metrics, log *slog.Logger) http.Handler {
+//	/healthz     200 while the process answers
+//	/readyz      200 while the database answers and has the schema, else 503
+//	/metrics     the process and the archive, for Prometheus
+//	/            the status page
+//	/api/status  its facts, as archiver status --json prints them
+func webPages(ping func(context.Context) error, status *page.Page, m *metrics.Metrics, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", serve.Health())
 	mux.Handle("GET /readyz", serve.Ready(ping, archive.SystemClock{}, log))
 	mux.Handle("GET /metrics", m.Handler(log))
-	mux.Handle("GET /{$}", page)
+	mux.Handle("GET /{$}", status)
+	mux.HandleFunc("GET /api/status", status.ServeStatus)
 	return mux
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -83,7 +84,7 @@ func TestWindowIsDueOnceSettled(t *testing.T) {
 	passed, ended := make(chan time.Time), make(chan struct{})
 	go func() {
 		defer close(ended)
-		schedule.Run(ctx, ticks, clock, archiver.Log, func(ctx context.Context, tick time.Time) {
+		schedule.Run(ctx, ticks, clock, archiver.Log, time.Time{}, func(ctx context.Context, tick time.Time) {
 			due := settings.DueFlags{Lookback: 4 * time.Hour}
 			if _, err := archiver.Archive(ctx, dueOrder(due, tick, archiver.Settle), new(archive.Progress)); err != nil {
 				t.Error(err)
@@ -137,30 +138,63 @@ func TestWindowIsDueOnceSettled(t *testing.T) {
 	<-ended
 }
 
-// TestRunServesAndEnds starts the real binary on a schedule: it is healthy and
-// ready, and ends with 0 at SIGTERM.
+// TestRunServesAndEnds starts the real binary on a schedule: it is healthy and ready,
+// archives at once, and ends with 0 at SIGTERM. After a kill in its first pass, the next
+// process waits before it makes one, and with --no-initial-pass for its first tick.
 func TestRunServesAndEnds(t *testing.T) {
 	t.Parallel()
-	_, web := simulator(t, generated(t, 2, 100, 1))
-	in := install(t, web.URL)
+	api, _ := simulator(t, generated(t, 2, 100, 1))
+	g := newGate(api, 1)
+	in := install(t, newServer(t, g))
 	in.raced = true // no test in process runs this command
 	address := freeAddress(t)
-	cmd := in.command(nil, "run", "--schedule", "0 0 1 1 *", "--listen", address)
-	var log strings.Builder
-	cmd.Stderr = &log
-	if err := cmd.Start(); err != nil {
+	start := func(flags ...string) (*exec.Cmd, *strings.Builder) {
+		t.Helper()
+		cmd, log := in.command(nil, append([]string{"run", "--schedule", "0 0 1 1 *", "--listen", address}, flags...)...), new(strings.Builder)
+		cmd.Stderr = log
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "archiver run to be ready", func() bool { return get("http://"+address+"/readyz") == http.StatusOK })
+		return cmd, log
+	}
+	end := func(cmd *exec.Cmd, log *strings.Builder) {
+		t.Helper()
+		if err := cmd.Process.Signal(os.Signal(interrupt)); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("archiver run at SIGTERM: %v\n%s", err, log.String())
+		}
+		if !strings.Contains(log.String(), `"msg":"the next pass","tick":"`) {
+			t.Errorf("the next pass is not said:\n%s", log.String())
+		}
+	}
+	passes := func() int64 { return queryValue[int64](in, `SELECT count(*) FROM runs`) }
+
+	killed, _ := start()
+	<-g.held
+	if err := killed.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "archiver run to be ready", func() bool { return get("http://"+address+"/readyz") == http.StatusOK })
+	_ = killed.Wait() // it was killed
+	close(g.opened)
+	cmd, log := start()
+	end(cmd, log)
+	cmd, log = start("--no-initial-pass")
+	end(cmd, log)
+	if n := passes(); n != 1 {
+		t.Errorf("%d passes after a kill, want that of the killed process alone", n)
+	}
+	queryValue[int64](in, `WITH earlier AS (UPDATE runs SET started_at = started_at - interval '2 minutes' RETURNING 1) SELECT count(*) FROM earlier`)
+	cmd, log = start()
 	for path, want := range map[string]int{"/healthz": 200, "/": 200, "/metrics": 200, "/elsewhere": 404} {
 		if got := get("http://" + address + path); got != want {
 			t.Errorf("GET %s: %d, want %d", path, got, want)
 		}
 	}
-	if err := cmd.Process.Signal(os.Signal(interrupt)); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("archiver run at SIGTERM: %v\n%s", err, log.String())
-	}
+	waitFor(t, "the first pass", func() bool {
+		return queryValue[string](in, `SELECT string_agg(outcome, ' ' ORDER BY run_id) FROM runs`) == "failed complete"
+	})
+	end(cmd, log)
 }

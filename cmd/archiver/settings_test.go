@@ -18,6 +18,7 @@ import (
 	"archiver/internal/load/pg"
 	"archiver/internal/load/read"
 	"archiver/internal/metrics"
+	"archiver/internal/page"
 	"archiver/internal/simulate/dataset"
 )
 
@@ -114,13 +115,13 @@ func TestSettingsAreArchived(t *testing.T) {
 	}
 	t.Cleanup(db.Close)
 	store := read.New(db)
-	page := httptest.NewRecorder()
-	webPages(store.Ping, statusPage(store, keepsFor(30*24*time.Hour), archiver.Log), metrics.New("test"), archiver.Log).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/", nil))
-	if strings.Count(page.Body.String(), said) != 1 {
-		t.Errorf("page:\n%s", page.Body)
+	shown := httptest.NewRecorder()
+	webPages(store.Ping, statusPage(store, keptFor(30*24*time.Hour), archiver.Log), metrics.New("test"), archiver.Log).ServeHTTP(shown, httptest.NewRequest(http.MethodGet, "/", nil))
+	if strings.Count(shown.Body.String(), said) != 1 {
+		t.Errorf("page:\n%s", shown.Body)
 	}
 	code, stdout, _ = in.run(nil, "status", "--json")
-	var status status
+	var status page.Status
 	if err := json.Unmarshal([]byte(stdout), &status); err != nil || code != exitDone {
 		t.Fatal(err, stdout)
 	}

@@ -3,12 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"time"
 
-	"archiver/internal/archive"
 	"archiver/internal/load/read"
 	"archiver/internal/page"
 	"archiver/internal/settings"
@@ -21,55 +20,14 @@ type statusCommand struct {
 	settings.LogFlags
 	settings.DatabaseFlags
 	JSON            bool          `name:"json" help:"For programs."`
+	ExitCode        bool          `help:"End with 0 if the archive is as it should be, and with 1 if it is not."`
 	All             bool          `help:"Every function, and not only those with the most trouble."`
 	Color           string        `enum:"auto,always,never" default:"auto" help:"Colours: auto is on a terminal, unless NO_COLOR is set."`
 	SourceRetention time.Duration `placeholder:"30d" help:"How long the source keeps records: the status shows which missing hours it deletes next. Default ${retentions}."`
 }
 
-// The most runs and failing windows in JSON.
-const (
-	statusRuns    = 5
-	statusFailing = 1000
-)
-
 // plainColumns is the width without a terminal.
 const plainColumns = 80
-
-// A status is what status --json prints.
-type status struct {
-	Functions []read.Function `json:"functions"`
-	Runs      []read.Run      `json:"runs"`
-	Failing   []read.Failing  `json:"failing"` // the newest windows that are short or failed
-	Lists     []read.List     `json:"function_lists"`
-	Limits    []read.Limit    `json:"limits"`
-	LockWaits []read.LockWait `json:"lock_waits"` // of more than five seconds
-}
-
-func readStatus(ctx context.Context, store *read.Archive, now time.Time) (s status, err error) {
-	err = store.Snapshot(ctx, func(snapshot *read.Snapshot) error {
-		if s.Functions, err = snapshot.Functions(ctx); err != nil {
-			return err
-		}
-		if err := snapshot.CountOff(ctx, s.Functions); err != nil {
-			return err
-		}
-		if s.Runs, err = snapshot.Runs(ctx, statusRuns, now.Add(-archive.DeadAfter)); err != nil {
-			return err
-		}
-		if s.Failing, err = snapshot.Failing(ctx, statusFailing); err != nil {
-			return err
-		}
-		if s.Lists, err = snapshot.Lists(ctx); err != nil {
-			return err
-		}
-		if s.Limits, err = snapshot.Limits(ctx, now); err != nil {
-			return err
-		}
-		s.LockWaits, err = snapshot.LockWaits(ctx)
-		return err
-	})
-	return s, err
-}
 
 func (c *statusCommand) Run(ctx context.Context, s streams, in *settings.Settings) error {
 	log := c.Logger(s.err)
@@ -78,17 +36,20 @@ func (c *statusCommand) Run(ctx context.Context, s streams, in *settings.Setting
 		return err
 	}
 	defer db.Close()
-	store := read.New(db)
-	if !c.JSON {
-		return supervise.ConnectHint(statusPage(store, keepsFor(c.SourceRetention), log).Print(ctx, s.out, screenOf(s.out, c.Color, c.All)))
+	shown := statusPage(read.New(db), keptFor(c.SourceRetention), log)
+	var verdict read.Verdict
+	if c.JSON {
+		var status page.Status
+		if status, err = shown.Status(ctx); err == nil {
+			verdict, err = status.Verdict, printJSON(s.out, status)
+		}
+	} else {
+		verdict, err = shown.Print(ctx, s.out, screenOf(s.out, c.Color, c.All))
 	}
-	status, err := readStatus(ctx, store, archive.SystemClock{}.Now())
-	if err != nil {
-		return supervise.ConnectHint(err)
+	if err == nil && c.ExitCode && verdict.Level != read.OK {
+		err = errors.New(verdict.Text)
 	}
-	encoder := json.NewEncoder(s.out)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(status)
+	return supervise.ConnectHint(err)
 }
 
 // screenOf returns what w can show.

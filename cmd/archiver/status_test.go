@@ -8,6 +8,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
+	"archiver/internal/page"
 	"archiver/internal/terminal"
 )
 
@@ -90,7 +91,7 @@ func TestStatusShowsAnotherProcess(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, stdout)
 	}
 	_, stdout, _ = in.run(nil, "status", "--json")
-	var told status
+	var told page.Status
 	if err := json.Unmarshal([]byte(stdout), &told); err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,9 @@ var (
 	// and accepts others. The function's windows stay pending; the run goes on.
 	ErrThrottled = errors.New("the source throttles this function alone")
 
+	// ErrNoFunction says that no function matched, so that there was nothing to do.
+	ErrNoFunction = errors.New("no function was found: check the project, the region, and --function or ARCHIVER_FUNCTIONS")
+
 	// ErrInterrupted is the cause of a context that the user has cancelled.
 	ErrInterrupted = errors.New("interrupted, progress is kept")
 
@@ -67,6 +70,7 @@ type IncompleteError struct {
 	Missed                        int        // windows that the source forgot before they were complete
 	Throttled                     int        // windows that are pending, since the source throttles their function alone
 	Left                          int        // failed calls about records in flight, counts or versions
+	Vanished                      int        // functions that are gone at once, in this run
 	List                          *ListError // the list of functions was not whole
 	First                         Failure    // the first failure, if any
 }
@@ -83,6 +87,7 @@ func (e *IncompleteError) Error() string {
 		{e.Throttled, "windows are pending: the source throttles their functions, run again later"},
 		{e.Differ, "windows have fewer records than the source counts (--repair reads them again)"},
 		{e.Left, "calls about records in flight, counts or versions failed, the next run makes them again"},
+		{e.Vanished, "functions are gone at once: check the account, the region and the permissions"},
 		{e.NotDue, "windows have not settled yet, run again later"},
 	} {
 		if p.n > 0 {

@@ -1,11 +1,53 @@
 package archive
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // Progress is how far a run has come. It may be read while the run goes on.
 type Progress struct {
-	mu     sync.Mutex
-	totals Totals
+	mu       sync.Mutex
+	totals   Totals
+	forecast Forecast
+}
+
+// A Forecast is what a run has yet to do, as far as it is known at one moment.
+type Forecast struct {
+	Coming  int64 // calls yet to be made
+	Unknown int64 // functions of which it is not known how many they take: Coming has the least
+
+	// Days is of how many days figures and statistics are made after the calls; 0 if the run
+	// ends with its calls.
+	Days int
+	// Writing is how long commits were under way.
+	Writing time.Duration
+
+	commits int       // under way
+	since   time.Time // of Writing
+}
+
+// Commits notes that a commit begins (1) or has ended (-1).
+func (f *Forecast) Commits(n int) {
+	now := time.Now()
+	if f.commits > 0 {
+		f.Writing += now.Sub(f.since)
+	}
+	f.commits, f.since = f.commits+n, now
+}
+
+// Forecast returns a snapshot of the forecast.
+func (p *Progress) Forecast() Forecast {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.forecast
+}
+
+// Foresee changes the forecast. Other calls wait until it returns.
+func (p *Progress) Foresee(change func(*Forecast)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(&p.forecast)
 }
 
 // Totals is a snapshot of the run's numbers.
@@ -44,11 +86,12 @@ type Totals struct {
 	Unchanged int64
 	Rejected  int64 // rows of rejected_records
 
-	// When the run has ended, figures are counted, and then days are merged.
+	// When all has been read, figures are counted, and then days are merged.
 	FigureDays int64 // days whose figures were due
 	Counted    int64 // of these
 	Months     int64 // old months whose days were to be merged
 	Merged     int64 // of these
+	Finishing  bool  // at last, old days are dropped and statistics made
 }
 
 // Records returns the number of records read and kept, new or known before.

@@ -106,8 +106,9 @@ type NamingSource interface {
 
 // SourceStats are totals since the source was opened.
 type SourceStats struct {
-	Calls   int64 // calls made, those tried again included
-	Refused int64 // calls answered with "too many"
+	Calls    int64 // calls made, those tried again included
+	Refused  int64 // calls answered with "too many"
+	Answered int64 // calls answered as they should be
 }
 
 // A Source reads one cloud API.

@@ -35,13 +35,27 @@ type Known struct {
 	// once a day, also for the windows that are gone. If it answers, it is not gone any more.
 	Gone time.Time
 
+	Ignored bool // an operator gave it up: run and once do not read it
+
 	// MaxLife is the source's Traits.MaxLife; 0 for the constant MaxLife.
 	MaxLife time.Duration
+}
+
+// An Origin says of which source a run is.
+type Origin struct {
+	ID   SourceID
+	Name string // for people
+
+	Retention time.Duration // how long the source keeps records
+	// Ticks are the next two passes by the schedule, as of the beginning of the run; zero if
+	// there is no schedule.
+	Ticks [2]time.Time
 }
 
 // An Order says what a run is asked for.
 type Order struct {
 	AskedBy string // the command: run, once, backfill, verify
+	Source  Origin // set by the archiver
 	Range   Span   // windows to make complete
 	Older   bool   // also read windows before Range that were begun or failed earlier
 	Force   bool   // also read complete windows
@@ -51,6 +65,10 @@ type Order struct {
 	// compares none.
 	Follow      bool
 	VerifyAfter time.Duration
+
+	// FollowRange asks once for all records in flight of Range, due or not, unless this run has
+	// just read their windows.
+	FollowRange bool
 
 	// Rest asks less often for functions without records: after an eighth of the time
 	// that they have been empty, and at least every RestAtMost. One call then asks for
@@ -65,6 +83,9 @@ type Order struct {
 	// the window is incomplete. With Repair it reads again the windows that differ.
 	Compare, Repair bool
 }
+
+// Pass reports whether the run archives what is due, as run and once do.
+func (o *Order) Pass() bool { return o.AskedBy == "run" || o.AskedBy == "once" }
 
 // RestAtMost is the longest time between two calls for an empty function. A source
 // keeps its records for days.
@@ -244,6 +265,10 @@ type Store interface {
 	// e is nil if it was. Functions that a whole list does not name are missing from
 	// then on.
 	EndList(ctx context.Context, source SourceID, e *ListError, at time.Time) error
+	// Exclude notes that the source of a pass reads some functions of its account, and leaves
+	// out others: all versions but the latest, if it does not read versions. A function that
+	// another source reads is not left out.
+	Exclude(ctx context.Context, run RunID, excluded, read []int32, versions bool, at time.Time) error
 	// SeeFunctions notes that the source listed the functions at this time. A function that
 	// was gone stays gone, unless an earlier list was without it.
 	SeeFunctions(ctx context.Context, source SourceID, functions []Function, at time.Time) ([]Known, error)
@@ -283,13 +308,15 @@ type Claim interface {
 	// windows of the spans still due are gone.
 	Gone(ctx context.Context, due []Span, at time.Time) error
 
-	// InFlight returns the records in flight that are due to be asked for, ordered by
-	// window.
-	InFlight(ctx context.Context, at time.Time) ([]InFlightRecord, error)
+	// InFlight returns the records in flight that the order asks for again at a time, ordered
+	// by window.
+	InFlight(ctx context.Context, o Order, at time.Time) ([]InFlightRecord, error)
 	// Follow commits the records that the source gave for one record in flight.
 	Follow(ctx context.Context, r InFlightRecord, found []Invocation, rejected []Rejected, at time.Time) (Kept, error)
-	// Rechecked notes that the records in flight of these windows were asked for.
-	Rechecked(ctx context.Context, windows []time.Time, at time.Time) error
+	// Rechecked notes that the records in flight of these windows were asked for. Records
+	// that have outlived the longest life are given up, and not asked for any more: givenUp
+	// is how many.
+	Rechecked(ctx context.Context, windows []time.Time, at time.Time) (givenUp int, err error)
 
 	// Count counts the archive's records of the span, and says which query of the source
 	// counts the same records. It counts the rows, or adds up the counts kept in the

@@ -25,6 +25,7 @@ type Summary struct {
 	Range    Span
 	Waiting  int        // windows that failed in earlier runs and were not asked for in this one
 	List     *ListError // the list of functions was not whole
+	Vanished int        // functions that are gone since this pass, if so many are a warning: see GoneAtOnce
 	Matched  int        // functions that the run was for, with windows due or without
 	NotDue   int        // windows asked for that have not settled yet
 	Calls    int64      // calls made to the source
@@ -37,12 +38,20 @@ type Summary struct {
 
 	Apart time.Duration // by how much the clocks differed; 0 if they were not compared
 	Doubt string        // see Clocks.Doubt
+
+	// Of a backfill: the windows of the whole Range, of all functions that it was for, and how
+	// many of them are complete now. 0 if that is not known.
+	RangeWindows, RangeComplete int
 }
+
+// GoneAtOnce reports whether so many functions of all that are gone at once are a warning: a
+// wrong account, or a permission that was taken away, looks the same.
+func GoneAtOnce(gone, all int64) bool { return gone >= 3 && 3*gone > all }
 
 // Err is an *IncompleteError if windows asked for are not complete, or nil.
 func (s *Summary) Err() error {
 	err := &IncompleteError{Short: int(s.Short), Failed: int(s.Failed), NotDue: s.NotDue, Left: int(s.Left),
-		Missed: int(s.Missed), Throttled: int(s.Throttled), Waiting: s.Waiting, List: s.List}
+		Missed: int(s.Missed), Throttled: int(s.Throttled), Waiting: s.Waiting, Vanished: s.Vanished, List: s.List}
 	if s.Unrepaired {
 		err.Differ = int(s.Missing)
 	}

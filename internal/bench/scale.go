@@ -78,12 +78,12 @@ func measureScale(ctx context.Context, b *bench) ([]measure, error) {
 			return nil, fmt.Errorf("%d functions have a status, the first %d windows complete", len(status), status[0].Complete)
 		}
 		began = time.Now()
-		overview, err := read.New(db).Overview(ctx, time.Now(), map[string]time.Time{"functiongraph": {}})
+		overview, err := read.New(db).Overview(ctx, time.Now(), read.Times{Given: 10 * 365 * 24 * time.Hour})
 		if err != nil {
 			return nil, err
 		}
 		forOverview = append(forOverview, time.Since(began).Seconds()*1000)
-		if len(overview.Providers) != 1 || overview.Providers[0].WindowsComplete != windows {
+		if len(overview.Sources) != 1 || overview.Sources[0].WindowsComplete != windows {
 			return nil, fmt.Errorf("the overview is %+v", overview)
 		}
 	}

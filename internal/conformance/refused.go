@@ -138,7 +138,7 @@ func (s *Suite) stats(t *testing.T) {
 	if _, err := list(t.Context(), w.source); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := w.source.Stats(), (archive.SourceStats{Calls: w.calls.Load(), Refused: 2}); got != want {
-		t.Errorf("%+v, want %+v", got, want)
+	if got, want := w.source.Stats(), w.calls.Load(); got.Calls != want || got.Refused != 2 || got.Answered == 0 || got.Answered > want-2 {
+		t.Errorf("%+v, want %d calls, 2 of them refused", got, want)
 	}
 }

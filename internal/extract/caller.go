@@ -73,6 +73,7 @@ type Caller struct {
 	gate      *gate
 	calls     atomic.Int64
 	throttled atomic.Int64
+	succeeded atomic.Int64
 	answers   atomic.Int64
 	dated     atomic.Pointer[dated] // the last answer; nil if it does not say what time it is
 
@@ -109,7 +110,7 @@ func NewCaller(o Options) *Caller {
 
 // Stats returns the totals so far.
 func (c *Caller) Stats() archive.SourceStats {
-	return archive.SourceStats{Calls: c.calls.Load(), Refused: c.throttled.Load()}
+	return archive.SourceStats{Calls: c.calls.Load(), Refused: c.throttled.Load(), Answered: c.succeeded.Load()}
 }
 
 // Pace returns how many calls the source accepts in 1,000 seconds; 0 if it has refused
@@ -171,6 +172,7 @@ func (c *Caller) Do(ctx context.Context, send func(http.RoundTripper) error) err
 	for {
 		err := c.try(ctx, &r, send)
 		if err == nil {
+			c.succeeded.Add(1)
 			return nil
 		}
 		if cause := context.Cause(ctx); cause != nil {

@@ -90,7 +90,7 @@ func TestDoRetries(t *testing.T) {
 			if strings.HasPrefix(name, "429") {
 				refused = 1
 			}
-			if got := c.Stats(); got != (archive.SourceStats{Calls: 2, Refused: refused}) {
+			if got := c.Stats(); got != (archive.SourceStats{Calls: 2, Refused: refused, Answered: 1}) {
 				t.Errorf("%+v", got)
 			}
 		})

@@ -67,7 +67,7 @@ func TestEnvelope(t *testing.T) {
 			o := new(observer)
 			caller := newCaller(t, newClock(), extract.Options{Observe: o.observe})
 			err := caller.Do(t.Context(), list(url, http.Header{"X-Auth-Token": {"hunter2"}}))
-			if got := caller.Stats(); got != (archive.SourceStats{Calls: c.calls, Refused: c.refused}) || (err == nil) != (c.calls == 2) {
+			if got := caller.Stats(); got != (archive.SourceStats{Calls: c.calls, Refused: c.refused, Answered: c.calls - 1}) || (err == nil) != (c.calls == 2) {
 				t.Errorf("%v after %+v", err, got)
 			}
 			if o.outcomes[0] != c.outcome {

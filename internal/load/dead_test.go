@@ -34,6 +34,11 @@ func TestRunsOfTheDead(t *testing.T) {
 	}
 	a.Exec(`ALTER SEQUENCE runs_run_id_seq RESTART WITH 1000`)
 	alive := begin(a.store)
+	for askedBy, want := range map[string]time.Time{"backfill": noted, "run": {}} {
+		if began, err := a.store.UnderWay(ctx, askedBy); err != nil || !began.Equal(want) {
+			t.Errorf("%s is under way since %v: %v", askedBy, began, err)
+		}
+	}
 	if got := value[string](a, `SELECT string_agg(outcome, ' ') FROM runs`); got != "running running" {
 		t.Fatalf("the runs are %s", got)
 	}

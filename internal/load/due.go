@@ -31,6 +31,8 @@ var (
 	selectAskedLately string
 	//go:embed duesettings.sql
 	selectSettingsAsked string
+	//go:embed rangestate.sql
+	rangeState string
 	//go:embed plan.sql
 	insertPlanned string
 )
@@ -70,6 +72,19 @@ func (s *Store) Due(ctx context.Context, functions []archive.Known, o archive.Or
 		return cmp.Or(a.Oldest.Compare(b.Oldest), cmp.Compare(b.Windows, a.Windows), cmp.Compare(a.ID, b.ID))
 	})
 	return due, nil
+}
+
+// RangeState returns how many windows of the functions lie in a range, and how many of these are
+// complete.
+func (s *Store) RangeState(ctx context.Context, functions []archive.Known, r archive.Span) (complete, windows int, err error) {
+	for _, f := range functions {
+		windows += max(0, archive.Span{From: r.From, To: earlier(r.To, until(f))}.Windows())
+	}
+	err = s.pool.QueryRow(ctx, rangeState, pg.Args{"functions": functionIDs(functions), "from": r.From, "to": r.To}).Scan(&complete)
+	if err != nil {
+		return 0, 0, fmt.Errorf("count the complete windows of %s: %w", r, err)
+	}
+	return complete, max(windows, complete), nil
 }
 
 // forever is later than any window.
@@ -178,8 +193,15 @@ func (a *dueAnswers) batch(functions []archive.Known, o archive.Order, at time.T
 			"functions": ids, "from": from, "to": to, "rest_at_most": archive.RestAtMost,
 		})
 	}
-	if o.Follow {
-		a.rechecks = queueFunctions(&batch, selectRechecks, pg.Args{"functions": ids, "now": at, "max_life": longestLife(functions)})
+	switch {
+	case o.Follow:
+		a.rechecks = queueFunctions(&batch, selectRechecks, pg.Args{
+			"functions": ids, "now": at, "max_life": longestLife(functions), "from": time.Time{}, "to": forever,
+		})
+	case o.FollowRange:
+		a.rechecks = queueFunctions(&batch, selectRechecks, pg.Args{
+			"functions": ids, "now": forever, "max_life": longestLife(functions), "from": from, "to": to,
+		})
 	}
 	if by := verifyDue(o, at); by != nil {
 		a.unverified = queueFunctions(&batch, selectUnverifiedFunctions, pg.Args{

@@ -84,7 +84,8 @@ const countedStatus = `
 		  FROM windows
 		 GROUP BY function_id
 	)
-	SELECT f.function_id, f.provider, f.region, f.project_id, f.function_urn, f.function_name, f.first_seen, f.gone_at, f.missing_since,
+	SELECT f.function_id, COALESCE(f.source_id, 0), f.provider, f.region, f.project_id, f.function_urn, f.function_name, f.first_seen, f.gone_at, f.missing_since,
+	       f.standing, f.excluded_since, f.ignored_at, f.ignored_by, f.ignored_reason,
 	       COALESCE(w.windows, 0), COALESCE(w.complete, 0), COALESCE(w.open, 0),
 	       COALESCE(w.short, 0), COALESCE(w.failed, 0), COALESCE(w.stuck, 0), COALESCE(w.gone, 0),
 	       COALESCE(w.expired, 0), COALESCE(w.missed, 0),

@@ -6,4 +6,5 @@ SELECT id
  WHERE EXISTS (
     SELECT
       FROM windows
-     WHERE function_id = id AND (recheck_at <= @now OR recheck_at > @now::timestamptz + @max_life + interval '1 day') OFFSET 0)
+     WHERE function_id = id AND (recheck_at <= @now OR recheck_at > @now::timestamptz + @max_life + interval '1 day')
+       AND window_start >= @from AND window_start < @to OFFSET 0)

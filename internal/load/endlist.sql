@@ -12,6 +12,7 @@ WITH unlisted AS (
        SET missing_since = @at
       FROM unlisted u
      WHERE f.function_id = u.function_id AND f.last_seen < @at
+        OR f.latest_id = u.function_id AND f.missing_since IS NULL
 )
 INSERT INTO source_lists AS l (provider, region, project_id, listed_at, whole, listed, counted, whole_at, last_error)
 SELECT @provider, @region, @project, @at, @whole,

@@ -19,14 +19,20 @@ var (
 	noteRechecked string
 )
 
-// InFlight are the function's records in flight that are to be asked for again by
-// now, those of the oldest windows first. Times are in UTC.
-func (c *claim) InFlight(ctx context.Context, at time.Time) ([]archive.InFlightRecord, error) {
+// InFlight are the function's records in flight that the order asks for again by now, those of
+// the oldest windows first. Times are in UTC.
+func (c *claim) InFlight(ctx context.Context, o archive.Order, at time.Time) ([]archive.InFlightRecord, error) {
+	within := archive.Span{To: forever}
+	if o.FollowRange {
+		within, at = o.Range, forever
+	}
 	return pg.CollectBy(ctx, c.store.pool, func(row pgx.CollectableRow) (r archive.InFlightRecord, err error) {
 		err = row.Scan(&r.RequestID, &r.Window, &r.Extra)
 		r.Window = r.Window.UTC()
 		return r, err
-	}, "what is in flight", selectInFlight, pg.Args{"function": c.function.ID, "at": at, "max_life": lifeOf(c.function)})
+	}, "what is in flight", selectInFlight, pg.Args{
+		"function": c.function.ID, "at": at, "max_life": lifeOf(c.function), "from": within.From, "to": within.To,
+	})
 }
 
 // Follow stores what the source answered when asked for one record in flight.
@@ -45,18 +51,19 @@ func (c *claim) Follow(ctx context.Context, r archive.InFlightRecord, found []ar
 
 // Rechecked notes that the records in flight of these windows were asked for. The next
 // time is after twice the last interval. When the longest life of a record is over,
-// there is one last time.
-func (c *claim) Rechecked(ctx context.Context, windows []time.Time, at time.Time) error {
-	return c.fenced(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, noteRechecked, pg.Args{
+// there is one last time: givenUp is how many records were still in flight then.
+func (c *claim) Rechecked(ctx context.Context, windows []time.Time, at time.Time) (givenUp int, err error) {
+	err = c.fenced(ctx, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, noteRechecked, pg.Args{
 			"function": c.function.ID, "windows": windows, "at": at,
 			"max_life": lifeOf(c.function), "first_recheck": archive.FirstRecheck,
-		})
+		}).Scan(&givenUp)
 		if err != nil {
 			return fmt.Errorf("update %d windows: %w", len(windows), err)
 		}
 		return nil
 	})
+	return givenUp, err
 }
 
 // Verified notes that the archive and the source count the same in the span.

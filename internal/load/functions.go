@@ -19,6 +19,8 @@ var (
 	selectUnseen string
 	//go:embed endlist.sql
 	endList string
+	//go:embed exclude.sql
+	exclude string
 )
 
 // SeeFunctions notes that the source listed the functions. A function that was gone and
@@ -78,7 +80,25 @@ func (s *Store) EndList(ctx context.Context, source archive.SourceID, e *archive
 
 func scanKnown(row pgx.CollectableRow) (k archive.Known, err error) {
 	var missing, gone *time.Time
-	err = row.Scan(&k.ID, &k.URN, &k.Name, &k.Versioned, &k.FirstSeen, &missing, &gone)
+	err = row.Scan(&k.ID, &k.URN, &k.Name, &k.Versioned, &k.FirstSeen, &missing, &gone, &k.Ignored)
 	k.FirstSeen, k.Missing, k.Gone = k.FirstSeen.UTC(), pg.OrZero(missing).UTC(), pg.OrZero(gone).UTC()
 	return k, err
+}
+
+// Exclude notes that the source of a pass reads some functions of its account, and leaves
+// out others: all versions but the latest, if it does not read versions. A function that
+// another source reads is not left out.
+func (s *Store) Exclude(ctx context.Context, run archive.RunID, excluded, read []int32, versions bool, at time.Time) error {
+	open, err := s.openRun(run)
+	if err != nil {
+		return err
+	}
+	s.runsMu.Lock()
+	row := open.row
+	s.runsMu.Unlock()
+	_, err = s.pool.Exec(ctx, exclude, pg.Args{"run": row, "excluded": excluded, "read": read, "versions": versions, "at": at})
+	if err != nil {
+		return fmt.Errorf("note %d functions that are left out: %w", len(excluded), err)
+	}
+	return nil
 }

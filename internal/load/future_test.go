@@ -128,7 +128,7 @@ func TestClockWasAhead(t *testing.T) {
 	if work, err = c.Work(t.Context(), archive.Order{Range: span(0, 6), Force: true}, now); err != nil || !slices.Equal(work.Windows, hours(0, 6)) {
 		t.Errorf("the work by force is %+v, %v", work, err)
 	}
-	if inFlight, err := c.InFlight(t.Context(), now); err != nil || len(inFlight) != 1 {
+	if inFlight, err := c.InFlight(t.Context(), archive.Order{Follow: true}, now); err != nil || len(inFlight) != 1 {
 		t.Errorf("in flight are %v, %v", inFlight, err)
 	}
 }

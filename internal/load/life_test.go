@@ -26,7 +26,7 @@ func TestMaxLife(t *testing.T) {
 			f.MaxLife = test.life
 			c := a.claim(f)
 			commit(t, c, lastPage(span(0, 1), hour(1), record("waits", archive.StatusWait, hour(0)), record("r", archive.StatusFail, hour(0))))
-			if err := c.Rechecked(t.Context(), []time.Time{hour(0)}, hour(0).Add(6*days)); err != nil {
+			if _, err := c.Rechecked(t.Context(), []time.Time{hour(0)}, hour(0).Add(6*days)); err != nil {
 				t.Fatal(err)
 			}
 			if followed := value[bool](a, `SELECT recheck_at IS NOT NULL FROM windows`); followed != test.followed {

@@ -72,7 +72,7 @@ func TestMigrateUpAndDown(t *testing.T) {
 		a.Exec(`INSERT INTO runs (asked_by, range_from, range_to, started_at) VALUES ('once', now(), now(), now())`)
 
 		for range steps {
-			if _, err := m.Down(t.Context()); err != nil {
+			if _, err := takeBack(t, m, url); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -83,6 +83,17 @@ func TestMigrateUpAndDown(t *testing.T) {
 			t.Errorf("status after down (-before +after):\n%s", diff)
 		}
 	}
+}
+
+// takeBack takes the newest step back.
+func takeBack(t *testing.T, m *pg.Migrator, url string) (newest pg.Migration, err error) {
+	t.Helper()
+	for _, step := range status(t, url) {
+		if step.Applied {
+			newest = step
+		}
+	}
+	return newest, m.Down(t.Context(), newest)
 }
 
 func status(t *testing.T, url string) []pg.Migration {
@@ -118,7 +129,7 @@ func TestMigrateExpiredBack(t *testing.T) {
 	}()
 	for range 2 {
 		for range len(status(t, a.URL)) - 1 { // back to 00001_schema.sql
-			if _, err := m.Down(t.Context()); err != nil {
+			if _, err := takeBack(t, m, a.URL); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -160,7 +171,7 @@ func TestMigrateMonths(t *testing.T) {
 	}()
 	back := func() error {
 		for {
-			if step, err := m.Down(t.Context()); err != nil || step.Version == 6 {
+			if step, err := takeBack(t, m, a.URL); err != nil || step.Version == 6 {
 				return err
 			}
 		}

@@ -8,7 +8,7 @@ WITH life AS (
        AND date_trunc('hour', COALESCE(i.start_time, i.queried_window), 'UTC') = w.window_start
      WHERE w.function_id = @function AND w.window_start = ANY (@windows)
      GROUP BY w.window_start
-)
+), rechecked AS (
 UPDATE windows w
    SET rechecks = rechecks + 1,
        recheck_at = CASE
@@ -16,3 +16,6 @@ UPDATE windows w
            ELSE LEAST(@at + @first_recheck::interval * (1 << LEAST(rechecks + 1, 10)), life.ends) END
   FROM life
  WHERE w.function_id = @function AND w.window_start = life.window_start
+RETURNING w.pending, w.recheck_at
+)
+SELECT COALESCE(sum(pending), 0) FROM rechecked WHERE recheck_at IS NULL

@@ -4,13 +4,22 @@ import (
 	"context"
 	_ "embed" // statements
 	"fmt"
+	"maps"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"archiver/internal/archive"
 	"archiver/internal/load/pg"
 )
 
 var (
+	//go:embed adopt.sql
+	adopt string
+	//go:embed takename.sql
+	takeName string
+	//go:embed seesource.sql
+	seeSource string
 	//go:embed noterun.sql
 	noteRun string
 	//go:embed closeruns.sql
@@ -64,15 +73,22 @@ func (s *Store) underWay() []int64 {
 
 // insertRun inserts the row of a run. runsMu is held.
 func (s *Store) insertRun(ctx context.Context, run *openRun) error {
-	err := s.pool.QueryRow(ctx, `
-		INSERT INTO runs (asked_by, range_from, range_to, started_at, seen_at, owner)
-		VALUES ($1, $2, $3, $4, $4, $5)
-		RETURNING run_id`,
-		run.order.AskedBy, run.order.Range.From, run.order.Range.To, run.began, run.owner).Scan(&run.row)
-	if err != nil {
-		return fmt.Errorf("insert a run: %w", err)
-	}
-	return nil
+	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		o := &run.order
+		source, err := see(ctx, tx, o, run.began)
+		if err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, `
+			INSERT INTO runs (asked_by, source_id, range_from, range_to, started_at, seen_at, owner)
+			VALUES ($1, $2, $3, $4, $5, $5, $6)
+			RETURNING run_id`,
+			o.AskedBy, source, o.Range.From, o.Range.To, run.began, run.owner).Scan(&run.row)
+		if err != nil {
+			return fmt.Errorf("insert a run: %w", err)
+		}
+		return nil
+	})
 }
 
 // updateRun changes the row of a run. If a standby took over that lacks the row, the run
@@ -108,6 +124,36 @@ func (s *Store) openRun(id archive.RunID) (*openRun, error) {
 		return run, nil
 	}
 	return nil, fmt.Errorf("run %d is not open", id)
+}
+
+// UnderWay returns when the newest run of a command began that has not ended: it goes on, or
+// its process died. It is zero if there is none.
+func (s *Store) UnderWay(ctx context.Context, askedBy string) (began time.Time, err error) {
+	var at *time.Time
+	err = s.pool.QueryRow(ctx, `SELECT max(started_at) FROM runs WHERE outcome = 'running' AND asked_by = $1`, askedBy).Scan(&at)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look for runs under way: %w", err)
+	}
+	return pg.OrZero(at), nil
+}
+
+// see notes that a run of a source begins. It returns the number of the source.
+func see(ctx context.Context, tx pgx.Tx, o *archive.Order, at time.Time) (id int32, err error) {
+	args := pg.Args{"provider": o.Source.ID.Provider, "region": o.Source.ID.Region, "project": o.Source.ID.ProjectID}
+	if _, err = tx.Exec(ctx, adopt, args); err == nil {
+		args["name"] = o.Source.Name
+		_, err = tx.Exec(ctx, takeName, args)
+	}
+	if err == nil {
+		maps.Copy(args, pg.Args{
+			"retention": o.Source.Retention, "pass": o.Pass(), "at": at, "tick": pg.OrNull(o.Source.Ticks[0]), "later": pg.OrNull(o.Source.Ticks[1]),
+		})
+		err = tx.QueryRow(ctx, seeSource, args).Scan(&id)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("note the source of a run: %w", err)
+	}
+	return id, nil
 }
 
 // NoteRun notes the progress of a run.

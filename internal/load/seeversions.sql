@@ -1,5 +1,5 @@
-INSERT INTO functions AS f (provider, region, project_id, function_urn, function_name, first_seen, last_seen, latest_id)
-SELECT DISTINCT ON (n.urn) l.provider, l.region, l.project_id, n.urn, n.name, @at::timestamptz, @at, l.function_id
+INSERT INTO functions AS f (provider, region, project_id, function_urn, function_name, first_seen, last_seen, latest_id, source_id)
+SELECT DISTINCT ON (n.urn) l.provider, l.region, l.project_id, n.urn, n.name, @at::timestamptz, @at, l.function_id, l.source_id
   FROM functions l, unnest(@urns::text[], @names::text[]) AS n (urn, name)
  WHERE l.function_id = @latest
  ORDER BY n.urn

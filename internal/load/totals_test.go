@@ -82,7 +82,8 @@ func disturb(t *testing.T, a *archiveDB, r *rand.Rand, f archive.Known, known []
 	case 5:
 		what, err = "Verified", c.Verified(ctx, s, at)
 	case 6:
-		what, err = "Rechecked", c.Rechecked(ctx, []time.Time{s.From}, at)
+		what = "Rechecked"
+		_, err = c.Rechecked(ctx, []time.Time{s.From}, at)
 	case 7:
 		what = "Plan"
 		var due []archive.Due

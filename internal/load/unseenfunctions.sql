@@ -1,6 +1,6 @@
 SELECT function_id, function_urn, function_name,
        EXISTS (SELECT FROM functions v WHERE v.latest_id = f.function_id),
-       first_seen, missing_since, gone_at
+       first_seen, missing_since, gone_at, ignored_at IS NOT NULL
   FROM functions f
  WHERE provider = @provider AND region = @region AND project_id = @project
    -- Versions other than the latest are listed by SeeVersions.

@@ -91,11 +91,11 @@ func (s *Store) Versions(ctx context.Context, source archive.SourceID) ([]archiv
 	return pg.CollectBy(ctx, s.pool, func(row pgx.CollectableRow) (archive.Known, error) {
 		v := archive.Known{Versioned: true}
 		var missing *time.Time
-		err := row.Scan(&v.ID, &v.URN, &v.Name, &v.LatestID, &v.FirstSeen, &missing)
+		err := row.Scan(&v.ID, &v.URN, &v.Name, &v.LatestID, &v.FirstSeen, &missing, &v.Ignored)
 		v.FirstSeen, v.Missing = v.FirstSeen.UTC(), pg.OrZero(missing).UTC()
 		return v, err
 	}, "versions", `
-		SELECT v.function_id, v.function_urn, v.function_name, v.latest_id, v.first_seen, l.missing_since
+		SELECT v.function_id, v.function_urn, v.function_name, v.latest_id, v.first_seen, l.missing_since, v.ignored_at IS NOT NULL
 		  FROM functions v
 		  JOIN functions l ON l.function_id = v.latest_id
 		 WHERE v.provider = $1 AND v.region = $2 AND v.project_id = $3 AND v.gone_at IS NULL

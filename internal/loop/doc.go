@@ -24,6 +24,6 @@
 //	follow.go     ask again for records in flight
 //	verify.go     compare the archive's counts with the source's
 //
-// learned.go, position.go, width.go, clocks.go, patience.go, reread.go, settings.go, versions.go, note.go and
+// learned.go, position.go, width.go, clocks.go, patience.go, forecast.go, reread.go, settings.go, versions.go, note.go and
 // grace.go serve these.
 package loop

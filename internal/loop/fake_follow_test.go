@@ -20,10 +20,11 @@ const (
 	opDiffers   = "differs"
 )
 
-// inFlight are a function's records in flight. In the fake they are always due.
-func (db *database) inFlight(id int32) (records []archive.InFlightRecord) {
+// inFlight are a function's records in flight that an order asks for again. In the fake they are
+// always due.
+func (db *database) inFlight(id int32, o archive.Order) (records []archive.InFlightRecord) {
 	for _, r := range db.rows {
-		if r.function == id && r.InFlight() {
+		if r.function == id && r.InFlight() && (o.Follow || o.FollowRange && o.Range.Holds(archive.WindowOf(r.Start))) {
 			records = append(records, archive.InFlightRecord{RequestID: r.RequestID, Window: archive.WindowOf(r.Start)})
 		}
 	}
@@ -67,9 +68,9 @@ func (db *database) complete(id int32, o archive.Order) (windows []archive.Compl
 	return windows
 }
 
-func (c *fakeClaim) InFlight(ctx context.Context, _ time.Time) (records []archive.InFlightRecord, err error) {
+func (c *fakeClaim) InFlight(ctx context.Context, o archive.Order, _ time.Time) (records []archive.InFlightRecord, err error) {
 	err = c.fenced(ctx, opInFlight, func() error {
-		records = c.store.inFlight(c.function.ID)
+		records = c.store.inFlight(c.function.ID, o)
 		return nil
 	})
 	return records, err
@@ -89,8 +90,8 @@ func (c *fakeClaim) Follow(ctx context.Context, _ archive.InFlightRecord, found 
 	return kept, err
 }
 
-func (c *fakeClaim) Rechecked(ctx context.Context, _ []time.Time, _ time.Time) error {
-	return c.fenced(ctx, opRechecked, func() error { return nil })
+func (c *fakeClaim) Rechecked(ctx context.Context, _ []time.Time, _ time.Time) (int, error) {
+	return 0, c.fenced(ctx, opRechecked, func() error { return nil })
 }
 
 func (c *fakeClaim) Count(ctx context.Context, s archive.Span, _ bool) (n archive.Counted, err error) {

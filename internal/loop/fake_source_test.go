@@ -63,11 +63,12 @@ type fakeSource struct {
 	before func(ctx context.Context, a ask) error // an answer; may wait
 	after  func(a ask)                            // an answer; may move records
 
-	mu      sync.Mutex
-	records map[string][]element
-	asks    []ask
-	calls   int64
-	nth     map[string]int
+	mu       sync.Mutex
+	records  map[string][]element
+	asks     []ask
+	calls    int64
+	answered int64
+	nth      map[string]int
 
 	// Pages asked for and not yet committed, and their maximum.
 	open, mostOpen int
@@ -89,7 +90,7 @@ func (s *fakeSource) ID() archive.SourceID {
 func (s *fakeSource) Stats() archive.SourceStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return archive.SourceStats{Calls: s.calls}
+	return archive.SourceStats{Calls: s.calls, Answered: s.answered}
 }
 
 func (s *fakeSource) Traits() archive.Traits {
@@ -203,6 +204,7 @@ func (s *fakeSource) answer(ctx context.Context, q archive.Query, cursor archive
 		return archive.Page{}, err
 	}
 	s.mu.Lock()
+	s.answered++
 	page := s.page(a)
 	if walked && !s.together {
 		s.kept[urn] = make(chan struct{})

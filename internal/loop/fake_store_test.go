@@ -219,6 +219,10 @@ func (s *fakeStore) EndRun(ctx context.Context, id archive.RunID, sum archive.Su
 	})
 }
 
+func (s *fakeStore) Exclude(context.Context, archive.RunID, []int32, []int32, bool, time.Time) error {
+	return nil
+}
+
 func (s *fakeStore) SeeFunctions(ctx context.Context, _ archive.SourceID, functions []archive.Function, at time.Time) (known []archive.Known, err error) {
 	err = s.do(ctx, opSee, func() error {
 		for _, f := range functions {
@@ -274,7 +278,7 @@ func (s *fakeStore) Due(ctx context.Context, functions []archive.Known, o archiv
 			windows := s.due(f.ID, o)
 			if len(windows) > 0 {
 				due = append(due, archive.Due{Known: f, Windows: len(windows), Oldest: windows[0], Newest: windows[len(windows)-1], Settings: s.settingsDue(f.ID, at)})
-			} else if o.Follow && len(s.inFlight(f.ID)) > 0 || len(s.unverified(f.ID, o)) > 0 {
+			} else if len(s.inFlight(f.ID, o)) > 0 || len(s.unverified(f.ID, o)) > 0 {
 				due = append(due, archive.Due{Known: f, Oldest: o.Range.From})
 			}
 		}

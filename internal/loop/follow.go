@@ -16,13 +16,16 @@ const (
 	followAlone = 100
 )
 
-// followInFlight asks for the function's records in flight that are due to be asked for
-// again, and notes when the source was asked.
+// followInFlight asks for the function's records in flight that the order asks for again, and
+// notes when the source was asked.
 //
 // After a crash in here the next run asks for all of them again, except those that
 // have settled.
 func (r *run) followInFlight(ctx context.Context, w *walker) error {
-	records, err := w.claim.InFlight(ctx, r.Clock.Now())
+	records, err := w.claim.InFlight(ctx, r.order, r.Clock.Now())
+	if r.order.FollowRange {
+		records = r.notReadNow(w.function.ID, records)
+	}
 	if err != nil || len(records) == 0 {
 		return err
 	}
@@ -32,18 +35,21 @@ func (r *run) followInFlight(ctx context.Context, w *walker) error {
 		}
 		// Records that are still in flight may have moved to another window: the first
 		// of them are asked for by id. Windows with more of them stay due.
-		if records, err = w.claim.InFlight(ctx, r.Clock.Now()); err != nil {
+		if records, err = w.claim.InFlight(ctx, r.order, r.Clock.Now()); err != nil {
 			return err
 		}
 	}
 	asked, later := records[:min(len(records), followAlone)], records[min(len(records), followAlone):]
-	for _, rec := range asked {
+	r.forecast.expect(len(asked))
+	for i, rec := range asked {
 		err := r.follow(ctx, w, rec)
+		r.forecast.expect(-1)
 		if err == nil {
 			continue
 		}
 		left := r.leaveToNextRun(ctx, w, archive.Span{From: rec.Window, To: rec.Window.Add(archive.Hour)}, err)
 		if failed := (*pageError)(nil); left != nil || w.gone || !errors.As(err, &failed) && !errors.Is(err, errTooWide) {
+			r.forecast.expect(i + 1 - len(asked))
 			return left
 		}
 	}
@@ -51,10 +57,23 @@ func (r *run) followInFlight(ctx context.Context, w *walker) error {
 	for _, window := range windowsOf(later) {
 		windows = slices.DeleteFunc(windows, window.Equal)
 	}
-	if err := w.claim.Rechecked(ctx, windows, r.Clock.Now()); err != nil {
+	givenUp, err := w.claim.Rechecked(ctx, windows, r.Clock.Now())
+	if err != nil {
 		return fmt.Errorf("note that %s was asked for what is in flight: %w", w.function.Name, err)
 	}
+	if givenUp > 0 {
+		r.Log.Warn("records never settled within the longest life, they are given up", "function", w.function.URN, "records", givenUp)
+	}
 	return nil
+}
+
+// notReadNow leaves out the records of windows that this run has read.
+func (r *run) notReadNow(function int32, records []archive.InFlightRecord) []archive.InFlightRecord {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.DeleteFunc(records, func(rec archive.InFlightRecord) bool {
+		return slices.ContainsFunc(r.decided[function], func(s archive.Span) bool { return s.Holds(rec.Window) })
+	})
 }
 
 // windowsOf returns the windows of the records, oldest first.

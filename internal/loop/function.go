@@ -62,6 +62,7 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 		w.begun[b.Window] = b
 	}
 	t.walks = r.walksOf(&work, w, t.ID)
+	r.forecast.begin(t.ID, t.walks)
 	var later []archive.Walk
 	if len(t.walks) > 0 {
 		for _, open := range t.walks {
@@ -113,7 +114,7 @@ func (r *run) readFunction(ctx context.Context, t turn) (remaining *turn, err er
 	if err := w.proveDoubted(ctx); err != nil || w.gone || len(later) > 0 {
 		return nil, err // with later walks the function has another turn
 	}
-	if r.order.Follow {
+	if r.order.Follow || r.order.FollowRange {
 		if err := r.followInFlight(ctx, w); err != nil || w.gone {
 			return nil, err
 		}

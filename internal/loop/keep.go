@@ -102,6 +102,9 @@ func (k *keeper) close() error {
 
 func (k *keeper) commit(ctx context.Context, b archive.Batch) error {
 	b.Invocations = archive.Distinct(b.Invocations)
+	count := func(n int) { k.progress.Foresee(func(f *archive.Forecast) { f.Commits(n) }) }
+	count(1)
+	defer count(-1)
 	kept, err := k.claim.Commit(ctx, b)
 	for err != nil {
 		k.patience.fail(k.function.ID)

@@ -68,12 +68,19 @@ func (r *run) listFunctions(ctx context.Context, summary *archive.Summary) ([]ar
 		return nil, fmt.Errorf("look up functions that are no longer listed: %w", err)
 	}
 	functions = append(functions, unseen...)
+	if err := r.noteExcluded(ctx, functions, summary); err != nil {
+		return nil, err
+	}
 	// A list that changes between two pages may name a function twice.
 	seen := make(map[int32]bool, len(functions))
 	matched := functions[:0]
 	for _, f := range functions {
 		if !seen[f.ID] && (r.Match == nil || r.Match(f.Function)) {
 			seen[f.ID] = true
+			if r.ignores(f) {
+				r.ignored = true
+				continue
+			}
 			f.MaxLife = r.traits.MaxLife
 			matched = append(matched, f)
 		}
@@ -93,4 +100,27 @@ func (r *run) unlisted(listed []archive.Known) (named []archive.Function) {
 		}
 	}
 	return named
+}
+
+// ignores reports whether the run leaves a function out that an operator gave up.
+func (r *run) ignores(f archive.Known) bool { return f.Ignored && r.order.Pass() }
+
+// noteExcluded notes which functions the settings of a pass leave out. A version is left out
+// or read by its own URN.
+func (r *run) noteExcluded(ctx context.Context, functions []archive.Known, summary *archive.Summary) error {
+	if !r.order.Pass() || r.Wanted == nil {
+		return nil
+	}
+	var excluded, wanted []int32
+	for _, f := range functions {
+		if r.Wanted(f.Function) {
+			wanted = append(wanted, f.ID)
+		} else {
+			excluded = append(excluded, f.ID)
+		}
+	}
+	if err := r.Store.Exclude(ctx, summary.Run, excluded, wanted, r.Versions != nil, r.began); err != nil {
+		return fmt.Errorf("note the functions that are left out: %w", err)
+	}
+	return nil
 }

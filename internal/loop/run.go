@@ -18,10 +18,12 @@ const maxFailuresKept = 100
 // An Archiver brings the windows of a source's functions into a store.
 type Archiver struct {
 	Source archive.Source
+	Name   string // of the source, for people
 	Store  archive.Store
 	Clock  archive.Clock
 	Log    *slog.Logger
 	Match  func(archive.Function) bool // which functions; nil for all
+	Wanted func(archive.Function) bool // which functions the settings pick; nil for all
 	Named  []archive.Function          // of these, those that are archived even if the source does not list them
 	Settle time.Duration               // how long after its end a window is not read yet
 
@@ -54,6 +56,8 @@ type run struct {
 	order            archive.Order
 	began            time.Time
 	progress         *archive.Progress
+	forecast         *forecast
+	listing          func() // ends that functions may come which no forecast has
 	slots            *pageSlots
 	patience         *storePatience
 	settingsFailures atomic.Int64 // in this run
@@ -66,6 +70,7 @@ type run struct {
 	functionsBefore  int64 // the most functions and windows due in a round before
 	windowsBefore    int64
 	newestOnly       bool        // only the newest due hour of each function is read now
+	ignored          bool        // some function that matches
 	listDenied       bool        // the list of functions
 	accepting        atomic.Bool // the source has answered about some function in this run
 
@@ -76,6 +81,7 @@ type run struct {
 	narrowed        map[int32]int            // by function: calls made to narrow questions
 	gaveUp          map[int32]archive.State  // functions that do not answer: failed, or pending if the source throttles them
 	held            map[int32]bool           // functions that this run has claimed, also if it has released them
+	vanished        map[int32]bool           // functions, without their versions, that are gone since this run
 	done            map[int32]bool           // functions of which nothing is left to do in this run
 	zoned           map[int32]bool           // functions whose records start whole hours outside of what was asked for
 	deniedFunctions map[int32]bool           // functions that the source has denied
@@ -88,10 +94,10 @@ type run struct {
 
 // Archive makes the windows of the order complete, as far as they are due.
 //
-// It returns an *IncompleteError if some windows did not become complete. If the run
-// ended early, it returns the reason: a *ClockError, ErrDenied, the context's cause, or an
-// error of the store. In every case the summary says what the run did, and the records read
-// so far stay in the archive.
+// It returns an *IncompleteError if some windows did not become complete, and
+// ErrNoFunction if no function matched. If the run ended early, it returns the reason: a
+// *ClockError, ErrDenied, the context's cause, or an error of the store. In every case the
+// summary says what the run did, and the records read so far stay in the archive.
 func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Progress) (archive.Summary, error) {
 	began := a.Clock.Now()
 	wall, steadied := a.Clock, *a
@@ -107,6 +113,7 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	if a.SourceRetention > 0 {
 		o.ForgottenBefore = archive.WindowOf(began.Add(-a.SourceRetention))
 	}
+	o.Source.ID, o.Source.Name, o.Source.Retention = a.Source.ID(), a.Name, a.SourceRetention
 	waits := newStorePatience(a)
 	var id archive.RunID
 	err := waits.until(ctx, func() (err error) {
@@ -121,8 +128,9 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	r := &run{
 		Archiver: a, wall: wall, order: o, began: began, progress: p, traits: a.Source.Traits(),
 		patience: waits, slots: newPageSlots(pagesPerCall * max(a.Concurrency, 1)),
-		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]archive.State), held: make(map[int32]bool), deniedFunctions: make(map[int32]bool), done: make(map[int32]bool), zoned: make(map[int32]bool),
+		planned: make(map[int32]bool), decided: make(map[int32][]archive.Span), narrowed: make(map[int32]int), gaveUp: make(map[int32]archive.State), held: make(map[int32]bool), deniedFunctions: make(map[int32]bool), vanished: make(map[int32]bool), done: make(map[int32]bool), zoned: make(map[int32]bool),
 	}
+	r.forecast = newForecast(p)
 	r.offsets, _ = a.Source.(archive.Offsets)
 	waits.run = r
 	stopNotes := r.noteProgress(ctx, id, before)
@@ -137,7 +145,9 @@ func (a *Archiver) Archive(ctx context.Context, o archive.Order, p *archive.Prog
 	case err == nil:
 		summary.Windows = max(summary.Windows, summary.Done+summary.Throttled)
 		summary.Elsewhere = summary.Windows - summary.Done - summary.Throttled
-		err = summary.Err()
+		if err = summary.Err(); err == nil && summary.Matched == 0 && !r.ignored {
+			err = archive.ErrNoFunction
+		}
 	case cause != nil:
 		err = cause // other errors follow from it
 	}
@@ -193,11 +203,13 @@ func (r *run) read(ctx context.Context, summary *archive.Summary) error {
 	if paced {
 		pacer.StartPace(r.learned.value(archive.LearnedRate))
 	}
+	r.listing = r.forecast.unsure()
+	defer r.listing()
 	latest, err := r.listFunctions(ctx, summary)
 	if err != nil {
 		return err
 	}
-	versions, err := r.KnownVersions(ctx, latest)
+	versions, err := r.knownVersions(ctx, latest, summary)
 	if err != nil {
 		return err
 	}
@@ -212,18 +224,37 @@ func (r *run) read(ctx context.Context, summary *archive.Summary) error {
 		}
 		return nil
 	}
+	settled := func() {}
+	if r.Versions != nil {
+		settled = r.forecast.unsure()
+		defer settled()
+	}
+	listVersions := sync.OnceValue(func() (err error) {
+		if err = r.listVersions(ctx, latest); err == nil {
+			versions, err = r.knownVersions(ctx, latest, summary)
+		}
+		return err
+	})
+	if r.order.FollowRange { // what a backfill has to read is known early
+		if err := listVersions(); err != nil {
+			return err
+		}
+	}
 	if r.newestOnly = !r.order.Compare; r.newestOnly {
 		if err := read(); err != nil {
 			return err
 		}
 	}
+	if err := listVersions(); err != nil {
+		return err
+	}
+	if r.newestOnly && !r.order.FollowRange { // of the versions that were found just now
+		if err := r.readDue(ctx, versions, summary); err != nil {
+			return err
+		}
+	}
 	r.newestOnly = false
-	if err := r.listVersions(ctx, latest); err != nil {
-		return err
-	}
-	if versions, err = r.KnownVersions(ctx, latest); err != nil {
-		return err
-	}
+	settled()
 	summary.Matched = len(latest) + len(versions)
 	if !r.order.Compare {
 		summary.NotDue = (summary.Range.Windows() - r.order.Range.Windows()) * summary.Matched
@@ -236,6 +267,9 @@ func (r *run) read(ctx context.Context, summary *archive.Summary) error {
 	}
 	if paced && pacer.Pace() > 0 {
 		r.learned.set(archive.LearnedRate, pacer.Pace(), r.Clock.Now())
+	}
+	if n := len(r.vanished); r.order.Pass() && archive.GoneAtOnce(int64(n), int64(len(latest))) {
+		summary.Vanished = n
 	}
 	return r.proveAge(ctx, latest)
 }

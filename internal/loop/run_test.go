@@ -86,6 +86,11 @@ func TestMatch(t *testing.T) {
 	if len(w.db.functions) != 2 {
 		t.Error("a function that does not match is not noted")
 	}
+	a.Match = func(archive.Function) bool { return false }
+	_, err = a.Archive(t.Context(), archive.Order{Range: span(0, 2)}, new(archive.Progress))
+	if noted := w.db.runs[len(w.db.runs)-1].err; !errors.Is(err, archive.ErrNoFunction) || archive.RunOutcome(noted) != "failed" {
+		t.Errorf("a run of no function ended with %v, and is noted as %v", err, noted)
+	}
 }
 
 // A list that moves while it is paged may name a function twice.

@@ -23,6 +23,7 @@ func (r *run) readAllSettings(ctx context.Context) error {
 	}
 	due := share(r, r.settingsDue)
 	read := func(ctx context.Context, d archive.Due) error {
+		defer r.forecast.expect(-1)
 		if r.settingsFailures.Load() >= maxSettingsFailures || r.gaveUpAs(d.ID) == archive.StatePending {
 			return nil
 		}
@@ -53,10 +54,15 @@ const (
 // day. The order is random: functions that fail do not come first in every run.
 func share[T any](r *run, due []T) []T {
 	rand.Shuffle(len(due), func(i, j int) { due[i], due[j] = due[j], due[i] })
+	return due[:r.shareOf(len(due))]
+}
+
+// shareOf returns how many of so many functions share returns.
+func (r *run) shareOf(functions int) int {
 	if r.order.Follow {
-		due = due[:min(len(due), max(leastShare, len(due)/shares))]
+		return min(functions, max(leastShare, functions/shares))
 	}
-	return due
+	return functions
 }
 
 // readSettings asks for a function's settings, and keeps them. It logs a failure, and

@@ -31,6 +31,7 @@ func (r *run) readSpan(ctx context.Context, w *walker, t *turn, before, again ar
 	a, err := w.readWalk(ctx, open)
 	if err == nil && a.end == endCut {
 		t.walks, t.cut = append(newWalks(a.cut), t.walks...), true
+		r.forecast.cut(t.ID, open.Span, a.cut)
 		return false, w.replace(ctx, a)
 	}
 	whole = err == nil && a.whole()
@@ -46,6 +47,7 @@ func (r *run) readSpan(ctx context.Context, w *walker, t *turn, before, again ar
 		err = r.recount(ctx, w, open.Span)
 	}
 	r.decide(t.ID, open.Span)
+	r.forecast.decided(t.ID, open.Span)
 	if err != nil {
 		return false, r.failed(ctx, w, t, open, err)
 	}
@@ -342,6 +344,11 @@ func (r *run) markGone(ctx context.Context, w *walker, remaining []archive.Walk)
 		return fmt.Errorf("note that %s is gone: %w", w.function.Name, err)
 	}
 	w.gone = true
+	if f := &w.function; f.LatestID == 0 && f.Gone.IsZero() && f.Missing.IsZero() {
+		r.mu.Lock()
+		r.vanished[f.ID] = true
+		r.mu.Unlock()
+	}
 	r.progress.Update(func(p *archive.Totals) { p.Decided(archive.StateGone, windows(remaining)) })
 	r.Log.Warn("function is gone, its history stays", "function", w.function.URN, "windows", windows(remaining))
 	return nil

@@ -23,11 +23,19 @@ const maxDifferencesKept = 10_000
 func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error {
 	queue := archive.Spans(windows)
 	r.progress.Update(func(p *archive.Totals) { p.Compared += int64(len(windows)) })
+	r.forecast.expect(len(queue))
+	defer func() { r.forecast.expect(-len(queue)) }()
+	cut := func(s archive.Span) {
+		halves := s.Cut(2)
+		queue = append(halves, queue...)
+		r.forecast.expect(len(halves))
+	}
 	for len(queue) > 0 && !w.gone {
 		s := queue[0]
 		queue = queue[1:]
+		r.forecast.expect(-1)
 		if s.Windows() > 1 && w.tooWide(questionOf(s)) {
-			queue = append(s.Cut(2), queue...)
+			cut(s)
 			continue
 		}
 		if !r.order.Compare && w.beforeEdge(s) {
@@ -37,7 +45,7 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 		if failed := (*pageError)(nil); errors.As(err, &failed) {
 			dead := w.answers(ctx, err)
 			if dead == nil && s.Windows() > 1 && w.spend(1) {
-				queue = append(s.Cut(2), queue...)
+				cut(s)
 				continue
 			}
 			if dead == nil && !r.order.Compare {
@@ -57,7 +65,7 @@ func (r *run) verify(ctx context.Context, w *walker, windows []time.Time) error 
 		// If the source gives no count of a span, it gives none of its halves.
 		uncounted := d != nil && d.Counted < 0 && asked && r.repairs()
 		if d != nil && s.Windows() > 1 && !uncounted {
-			queue = append(s.Cut(2), queue...)
+			cut(s)
 			continue
 		}
 		switch {

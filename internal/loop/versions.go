@@ -12,6 +12,9 @@ import (
 	"archiver/internal/archive"
 )
 
+// CallsForVersions is how many calls list the versions and aliases of a function.
+const CallsForVersions = 2
+
 // maxVersionFailures is how many lists of versions may fail before a run asks for no
 // more of them. The source retries each call for a while, and windows matter more.
 const maxVersionFailures = 3
@@ -29,7 +32,10 @@ func (r *run) listVersions(ctx context.Context, latest []archive.Known) error {
 		return fmt.Errorf("look up whose versions to list: %w", err)
 	}
 	var failures atomic.Int64
-	return atOnce(ctx, r.Concurrency, share(r, unlisted), func(ctx context.Context, f archive.Known) error {
+	asked := share(r, unlisted)
+	r.forecast.expect(CallsForVersions * len(asked))
+	return atOnce(ctx, r.Concurrency, asked, func(ctx context.Context, f archive.Known) error {
+		defer r.forecast.expect(-CallsForVersions)
 		if failures.Load() >= maxVersionFailures || r.gaveUpAs(f.ID) == archive.StatePending {
 			return nil
 		}
@@ -97,13 +103,34 @@ func (a *Archiver) KnownVersions(ctx context.Context, functions []archive.Known)
 	if err != nil {
 		return nil, fmt.Errorf("look up versions: %w", err)
 	}
+	return a.picked(versions, functions), nil
+}
+
+// picked are the versions that the settings pick, and that are not among the functions.
+func (a *Archiver) picked(versions, functions []archive.Known) []archive.Known {
 	listed := make(map[int32]bool, len(functions))
 	for _, f := range functions {
 		listed[f.ID] = true
 	}
 	return slices.DeleteFunc(versions, func(v archive.Known) bool {
 		return listed[v.ID] || a.Match != nil && !a.Match(v.Function)
-	}), nil
+	})
+}
+
+// knownVersions are KnownVersions without those that the run ignores. It notes which
+// versions a pass leaves out.
+func (r *run) knownVersions(ctx context.Context, functions []archive.Known, summary *archive.Summary) ([]archive.Known, error) {
+	if r.Versions == nil {
+		return nil, nil
+	}
+	versions, err := r.Versions.Versions(ctx, r.Source.ID())
+	if err != nil {
+		return nil, fmt.Errorf("look up versions: %w", err)
+	}
+	if err := r.noteExcluded(ctx, versions, summary); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(r.picked(versions, functions), r.ignores), nil
 }
 
 // atOnce calls f with each of the items, n at once. The first error cancels the other

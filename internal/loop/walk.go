@@ -221,6 +221,7 @@ func (w *walker) took(q question, at position, t, before *tally, final bool, pag
 	w.answered(q, page)
 	w.sayZone(q, page)
 	t.add(page)
+	w.forecast.took(w.function.ID, q, t.count, t.distinct(), w.pageSize(), page.Last)
 	at.cursor, at.short, at.single = page.Next, nil, false
 	batch := archive.Batch{
 		Invocations: page.Invocations, Rejected: page.Rejected, Strays: strays(q, page), At: w.Clock.Now(),

@@ -31,6 +31,7 @@ func (r *run) readDue(ctx context.Context, functions []archive.Known, summary *a
 		if err := r.plan(ctx, due, summary); err != nil {
 			return err
 		}
+		r.forget(functions, due)
 		due = r.turns(due)
 		claimed, err := r.runWorkers(ctx, due)
 		if err != nil || len(claimed) == 0 || r.newestOnly {
@@ -60,8 +61,13 @@ func (r *run) plan(ctx context.Context, due []archive.Due, summary *archive.Summ
 	for _, d := range due {
 		r.planned[d.ID] = true
 		summary.Waiting += d.Waiting
+		r.forecast.plan(&d, r.traits.Page)
 		if d.Settings {
+			before := r.shareOf(len(r.settingsDue))
 			r.settingsDue = append(r.settingsDue, d)
+			if _, ok := r.Source.(archive.SettingsSource); ok {
+				r.forecast.expect(r.shareOf(len(r.settingsDue)) - before)
+			}
 		}
 	}
 	r.progress.Update(func(p *archive.Totals) {
@@ -70,7 +76,22 @@ func (r *run) plan(ctx context.Context, due []archive.Due, summary *archive.Summ
 			p.Windows += int64(d.Windows)
 		}
 	})
+	r.listing()
 	return nil
+}
+
+// forget notes that nothing is left of functions that are not due any more: another process
+// has read them.
+func (r *run) forget(functions []archive.Known, due []archive.Due) {
+	still := make(map[int32]bool, len(due))
+	for _, d := range due {
+		still[d.ID] = true
+	}
+	for _, f := range functions {
+		if !still[f.ID] {
+			r.forecast.ended(f.ID)
+		}
+	}
 }
 
 // turns returns the functions that are read now. The newest windows are those at the
@@ -119,7 +140,9 @@ func (r *run) runWorkers(ctx context.Context, due []archive.Due) (claimed []arch
 				case remaining != nil:
 					r.queue.push(*remaining)
 				default:
-					r.slots.left.Add(-1)
+					if r.slots.left.Add(-1); !r.newestOnly {
+						r.forecast.ended(t.ID)
+					}
 				}
 			}
 		})

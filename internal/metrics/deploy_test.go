@@ -18,11 +18,13 @@ import (
 func everything(t *testing.T) (names []string, words map[string][]string) {
 	t.Helper()
 	m := New("test")
-	m.Begin("functiongraph", extract.Outcomes, time.Hour, time.Hour)
-	m.Clocks("functiongraph", 0)
-	m.Watch(&fakeReader{overview: read.Overview{LastSuccess: &noon, Providers: []read.ProviderOverview{{
-		Provider: "functiongraph", OldestIncomplete: &noon, OldestDue: &noon, OldestInFlight: &noon,
-	}}}}, clocktest.New(noon), quiet)
+	m.Begin("shop", extract.Outcomes, time.Hour, time.Hour)
+	m.Clocks("shop", 0)
+	hour := time.Hour
+	judged := read.Verdict{Sources: []read.SourceVerdict{{Source: read.Source{Name: "shop", PassEvery: &hour, LastSuccess: &noon, NextAttempt: &noon}}}}
+	m.Watch(&fakeReader{overview: read.Overview{Verdict: judged, Sources: []read.SourceOverview{{
+		Name: "shop", OldestIncomplete: &noon, OldestDue: &noon, OldestInFlight: &noon,
+	}}}}, read.Times{}, clocktest.New(noon), quiet)
 	families, err := m.registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +47,7 @@ func everything(t *testing.T) (names []string, words map[string][]string) {
 var (
 	name = regexp.MustCompile(`\barchiver_[a-z0-9_]+`)
 	// A comparison with a label's value, in PromQL or in JSON.
-	matcher = regexp.MustCompile(`\b(state|outcome|result)=~?\\?"([a-z_|]+)\\?"`)
+	matcher = regexp.MustCompile(`\b(state|outcome|result|about)=~?\\?"([a-z_|]+)\\?"`)
 )
 
 // Dashboards, alerts and docs use only existing metrics and label values. The

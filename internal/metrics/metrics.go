@@ -23,23 +23,18 @@ import (
 
 // Metrics are the metrics of one process.
 type Metrics struct {
-	registry         *prometheus.Registry
-	records          *prometheus.CounterVec
-	calls            *prometheus.CounterVec
-	callSeconds      *prometheus.HistogramVec
-	commitSeconds    *prometheus.HistogramVec
-	commitFailures   *prometheus.CounterVec
-	runs             *prometheus.CounterVec
-	running          *prometheus.GaugeVec
-	clocksApart      *prometheus.GaugeVec
-	lookback         *prometheus.GaugeVec
-	retention        *prometheus.GaugeVec
-	shortest         map[string]durations     // of each provider's sources
-	longestRetention map[string]time.Duration // of each provider's sources
+	registry       *prometheus.Registry
+	records        *prometheus.CounterVec
+	calls          *prometheus.CounterVec
+	callSeconds    *prometheus.HistogramVec
+	commitSeconds  *prometheus.HistogramVec
+	commitFailures *prometheus.CounterVec
+	runs           *prometheus.CounterVec
+	running        *prometheus.GaugeVec
+	clocksApart    *prometheus.GaugeVec
+	lookback       *prometheus.GaugeVec
+	retention      *prometheus.GaugeVec
 }
-
-// durations are settings of a source.
-type durations struct{ lookback, retention time.Duration }
 
 // Upper bounds in seconds. A call takes at most --request-timeout (default 30
 // s). Committing a page takes milliseconds.
@@ -51,47 +46,47 @@ var (
 // New makes the metrics of a process of this release.
 func New(release string) *Metrics {
 	m := &Metrics{
-		registry: prometheus.NewRegistry(), shortest: make(map[string]durations), longestRetention: make(map[string]time.Duration),
+		registry: prometheus.NewRegistry(),
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "archiver_records_total",
 			Help: "Records that the source returned, by result: inserted, updated, unchanged (already stored) or rejected (cannot be stored as a row).",
-		}, []string{"provider", "result"}),
+		}, []string{"source", "result"}),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "archiver_calls_total",
 			Help: "Calls to the source, retries included, by outcome. throttled: the source answered that there are too many calls.",
-		}, []string{"provider", "outcome"}),
+		}, []string{"source", "outcome"}),
 		callSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "archiver_call_duration_seconds", Buckets: callBuckets,
 			Help: "Duration of a call to the source, reading the answer included.",
-		}, []string{"provider"}),
+		}, []string{"source"}),
 		commitSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "archiver_commit_duration_seconds", Buckets: commitBuckets,
 			Help: "Duration of a commit of pages to the database, waiting for a connection and failed commits included.",
-		}, []string{"provider"}),
+		}, []string{"source"}),
 		commitFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "archiver_commit_failures_total",
 			Help: "Commits that failed in the database.",
-		}, []string{"provider"}),
+		}, []string{"source"}),
 		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "archiver_runs_total",
 			Help: "Finished runs, by outcome: complete, incomplete, interrupted or failed, as in the table runs.",
-		}, []string{"provider", "outcome"}),
+		}, []string{"source", "outcome"}),
 		running: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "archiver_runs_in_progress",
 			Help: "Running runs of this process.",
-		}, []string{"provider"}),
+		}, []string{"source"}),
 		clocksApart: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "archiver_clocks_apart_seconds",
 			Help: "By how much the clocks of the machine, the database and the source differed in the last pass.",
-		}, []string{"provider"}),
+		}, []string{"source"}),
 		lookback: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "archiver_lookback_seconds",
-			Help: "How far back windows are due (--lookback). With several sources of a provider: the shortest.",
-		}, []string{"provider"}),
+			Help: "How far back windows are due (--lookback).",
+		}, []string{"source"}),
 		retention: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "archiver_source_retention_seconds",
-			Help: "How long the source keeps records (--source-retention). With several sources of a provider: the shortest.",
-		}, []string{"provider"}),
+			Help: "How long the source keeps records (--source-retention).",
+		}, []string{"source"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "archiver_build_info",
@@ -112,62 +107,54 @@ var (
 	runOutcomes = []string{"complete", "incomplete", "interrupted", "failed"}
 )
 
-// Begin creates the series of a provider before its first source is read. They
+// Begin creates the series of a source before it is read. They
 // start at 0, so that Prometheus sees the first event as an increase.
-func (m *Metrics) Begin(provider string, outcomes []string, lookback, retention time.Duration) {
+func (m *Metrics) Begin(source string, outcomes []string, lookback, retention time.Duration) {
 	for _, result := range results {
-		m.records.WithLabelValues(provider, result)
+		m.records.WithLabelValues(source, result)
 	}
 	for _, outcome := range outcomes {
-		m.calls.WithLabelValues(provider, outcome)
+		m.calls.WithLabelValues(source, outcome)
 	}
 	for _, ended := range runOutcomes {
-		m.runs.WithLabelValues(provider, ended)
+		m.runs.WithLabelValues(source, ended)
 	}
-	m.callSeconds.WithLabelValues(provider)
-	m.commitSeconds.WithLabelValues(provider)
-	m.commitFailures.WithLabelValues(provider)
-	m.running.WithLabelValues(provider)
-	// The records of the source with the shortest retention are lost first.
-	shortest, ok := m.shortest[provider]
-	if !ok {
-		shortest = durations{lookback, retention}
-	}
-	shortest = durations{min(shortest.lookback, lookback), min(shortest.retention, retention)}
-	m.shortest[provider] = shortest
-	m.longestRetention[provider] = max(m.longestRetention[provider], retention)
-	m.lookback.WithLabelValues(provider).Set(shortest.lookback.Seconds())
-	m.retention.WithLabelValues(provider).Set(shortest.retention.Seconds())
+	m.callSeconds.WithLabelValues(source)
+	m.commitSeconds.WithLabelValues(source)
+	m.commitFailures.WithLabelValues(source)
+	m.running.WithLabelValues(source)
+	m.lookback.WithLabelValues(source).Set(lookback.Seconds())
+	m.retention.WithLabelValues(source).Set(retention.Seconds())
 }
 
-// Call returns a function that counts the calls to a provider (see
+// Call returns a function that counts the calls to a source (see
 // extract.Options.Observe).
-func (m *Metrics) Call(provider string) func(outcome string, took time.Duration) {
-	seconds := m.callSeconds.WithLabelValues(provider)
+func (m *Metrics) Call(source string) func(outcome string, took time.Duration) {
+	seconds := m.callSeconds.WithLabelValues(source)
 	return func(outcome string, took time.Duration) {
-		m.calls.WithLabelValues(provider, outcome).Inc()
+		m.calls.WithLabelValues(source, outcome).Inc()
 		seconds.Observe(took.Seconds())
 	}
 }
 
-// Run counts a run of a provider as running until ended is called.
-func (m *Metrics) Run(provider string) (ended func(error)) {
-	m.running.WithLabelValues(provider).Inc()
+// Run counts a run of a source as running until ended is called.
+func (m *Metrics) Run(source string) (ended func(error)) {
+	m.running.WithLabelValues(source).Inc()
 	return func(err error) {
-		m.running.WithLabelValues(provider).Dec()
-		m.runs.WithLabelValues(provider, archive.RunOutcome(err)).Inc()
+		m.running.WithLabelValues(source).Dec()
+		m.runs.WithLabelValues(source, archive.RunOutcome(err)).Inc()
 	}
 }
 
-// Clocks notes by how much the clocks differed in a pass of a provider.
-func (m *Metrics) Clocks(provider string, apart time.Duration) {
-	m.clocksApart.WithLabelValues(provider).Set(apart.Seconds())
+// Clocks notes by how much the clocks differed in a pass of a source.
+func (m *Metrics) Clocks(source string, apart time.Duration) {
+	m.clocksApart.WithLabelValues(source).Set(apart.Seconds())
 }
 
 // NotOpened counts a failed run of a source that could not be opened. Such a
 // run has no other metric.
-func (m *Metrics) NotOpened(provider string) {
-	m.runs.WithLabelValues(provider, "failed").Inc()
+func (m *Metrics) NotOpened(source string) {
+	m.runs.WithLabelValues(source, "failed").Inc()
 }
 
 // Handler serves the metrics.

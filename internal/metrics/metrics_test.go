@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"archiver/internal/archive"
@@ -66,7 +65,7 @@ func compare(t *testing.T, m *Metrics, want string, names ...string) {
 func TestRecords(t *testing.T) {
 	t.Parallel()
 	m, inner := New("test"), &fakeStore{kept: archive.Kept{Inserted: 5, Updated: 3, Unchanged: 2, Rejected: 1, InFlight: 4}}
-	s := m.Store(inner, "functiongraph")
+	s := m.Store(inner, "shop")
 	c, err := s.Claim(t.Context(), archive.Known{})
 	if err != nil {
 		t.Fatal(err)
@@ -92,13 +91,13 @@ func TestRecords(t *testing.T) {
 	compare(t, m, `
 # HELP archiver_records_total Records that the source returned, by result: inserted, updated, unchanged (already stored) or rejected (cannot be stored as a row).
 # TYPE archiver_records_total counter
-archiver_records_total{provider="functiongraph",result="inserted"} 10
-archiver_records_total{provider="functiongraph",result="rejected"} 2
-archiver_records_total{provider="functiongraph",result="unchanged"} 4
-archiver_records_total{provider="functiongraph",result="updated"} 6
+archiver_records_total{result="inserted",source="shop"} 10
+archiver_records_total{result="rejected",source="shop"} 2
+archiver_records_total{result="unchanged",source="shop"} 4
+archiver_records_total{result="updated",source="shop"} 6
 # HELP archiver_commit_failures_total Commits that failed in the database.
 # TYPE archiver_commit_failures_total counter
-archiver_commit_failures_total{provider="functiongraph"} 1
+archiver_commit_failures_total{source="shop"} 1
 `, "archiver_records_total", "archiver_commit_failures_total")
 	if n := commits(t, m); n != 4 {
 		t.Errorf("%d commits were observed", n)
@@ -124,38 +123,37 @@ func commits(t *testing.T, m *Metrics) uint64 {
 func TestRuns(t *testing.T) {
 	t.Parallel()
 	m := New("test")
-	m.Begin("functiongraph", nil, 48*time.Hour, 48*time.Hour)
-	m.Begin("functiongraph", nil, 24*time.Hour, 72*time.Hour)
+	m.Begin("shop", nil, 24*time.Hour, 48*time.Hour)
 	running := func(want string) {
 		t.Helper()
 		compare(t, m, `
 # HELP archiver_runs_in_progress Running runs of this process.
 # TYPE archiver_runs_in_progress gauge
-archiver_runs_in_progress{provider="functiongraph"} `+want+"\n", "archiver_runs_in_progress")
+archiver_runs_in_progress{source="shop"} `+want+"\n", "archiver_runs_in_progress")
 	}
 	for _, err := range []error{nil, nil, &archive.IncompleteError{Short: 1}, archive.ErrInterrupted, errors.New("denied")} {
-		ended := m.Run("functiongraph")
+		ended := m.Run("shop")
 		running("1")
 		ended(err)
 		running("0")
 	}
-	m.Clocks("functiongraph", 6*time.Minute)
+	m.Clocks("shop", 6*time.Minute)
 	compare(t, m, `
 # HELP archiver_runs_total Finished runs, by outcome: complete, incomplete, interrupted or failed, as in the table runs.
 # TYPE archiver_runs_total counter
-archiver_runs_total{outcome="complete",provider="functiongraph"} 2
-archiver_runs_total{outcome="failed",provider="functiongraph"} 1
-archiver_runs_total{outcome="incomplete",provider="functiongraph"} 1
-archiver_runs_total{outcome="interrupted",provider="functiongraph"} 1
+archiver_runs_total{outcome="complete",source="shop"} 2
+archiver_runs_total{outcome="failed",source="shop"} 1
+archiver_runs_total{outcome="incomplete",source="shop"} 1
+archiver_runs_total{outcome="interrupted",source="shop"} 1
 # HELP archiver_clocks_apart_seconds By how much the clocks of the machine, the database and the source differed in the last pass.
 # TYPE archiver_clocks_apart_seconds gauge
-archiver_clocks_apart_seconds{provider="functiongraph"} 360
-# HELP archiver_lookback_seconds How far back windows are due (--lookback). With several sources of a provider: the shortest.
+archiver_clocks_apart_seconds{source="shop"} 360
+# HELP archiver_lookback_seconds How far back windows are due (--lookback).
 # TYPE archiver_lookback_seconds gauge
-archiver_lookback_seconds{provider="functiongraph"} 86400
-# HELP archiver_source_retention_seconds How long the source keeps records (--source-retention). With several sources of a provider: the shortest.
+archiver_lookback_seconds{source="shop"} 86400
+# HELP archiver_source_retention_seconds How long the source keeps records (--source-retention).
 # TYPE archiver_source_retention_seconds gauge
-archiver_source_retention_seconds{provider="functiongraph"} 172800
+archiver_source_retention_seconds{source="shop"} 172800
 `, "archiver_runs_total", "archiver_clocks_apart_seconds", "archiver_lookback_seconds", "archiver_source_retention_seconds")
 }
 
@@ -164,19 +162,23 @@ type fakeReader struct {
 	mu       sync.Mutex
 	asked    int
 	overview read.Overview
-	since    map[string]time.Time
+	now      time.Time
 	err      error
 }
 
-func (r *fakeReader) Overview(ctx context.Context, _ time.Time, since map[string]time.Time) (read.Overview, error) {
+func (r *fakeReader) Overview(ctx context.Context, now time.Time, _ read.Times) (read.Overview, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++
-	r.since = since
+	r.now = now
 	if _, limited := ctx.Deadline(); !limited {
 		return read.Overview{}, errors.New("Overview was called without a deadline")
 	}
 	return r.overview, r.err
+}
+
+func (r *fakeReader) Size(context.Context, time.Time) (read.Size, error) {
+	return read.Size{Bytes: 5 << 30, BytesADay: 7 << 20}, nil
 }
 
 const (
@@ -197,16 +199,21 @@ func TestWatch(t *testing.T) {
 	t.Parallel()
 	clock := clocktest.New(noon)
 	oldest := noon.Add(-72 * time.Hour)
-	r := &fakeReader{overview: read.Overview{Providers: []read.ProviderOverview{{
-		Provider: "functiongraph", Listed: 3, Gone: 1, StatusOff: 2,
-		WindowsPending: 1, WindowsPartial: 2, WindowsComplete: 3, WindowsShort: 4, WindowsFailed: 5, WindowsGone: 6, WindowsExpired: 9, WindowsMissed: 4, WindowsStuck: 2, ListsNotWhole: 1,
+	hour := time.Hour
+	v := read.Verdict{Sources: []read.SourceVerdict{
+		{
+			Source:  read.Source{Name: "shop", Provider: "functiongraph", Region: "eu-de", Project: "p", PassEvery: &hour, FailedPasses: 2, NextAttempt: &noon},
+			Reasons: []read.Reason{{About: read.AboutPasses, Level: read.Bad}, {About: read.AboutFunctions, Level: read.Warning}, {About: read.AboutFunctions, Level: read.OK}},
+		},
+		{Source: read.Source{Name: "filled", Provider: "functioncompute"}}, // by backfill alone
+	}}
+	r := &fakeReader{overview: read.Overview{Verdict: v, Sources: []read.SourceOverview{{
+		Name: "shop", Wanted: 3, Missing: 1, Gone: 1, Excluded: 4, Ignored: 5, StatusOff: 2,
+		WindowsPending: 1, WindowsPartial: 2, WindowsComplete: 3, WindowsShort: 4, WindowsFailed: 5, WindowsGone: 6, WindowsExpired: 9, WindowsMissed: 4, WindowsStuck: 2,
 		Records: 100, InFlight: 7, Rejected: 8, OldestIncomplete: &oldest, OldestDue: &noon,
 	}}}}
 	m := New("test")
-	// With two sources of one provider, gauges use the longer retention.
-	m.Begin("functiongraph", nil, 24*time.Hour, 72*time.Hour)
-	m.Begin("functiongraph", nil, 48*time.Hour, 48*time.Hour)
-	m.Watch(r, clock, quiet)
+	m.Watch(r, read.Times{}, clock, quiet)
 	web := httptest.NewServer(m.Handler(quiet))
 	t.Cleanup(web.Close)
 
@@ -222,52 +229,79 @@ func TestWatch(t *testing.T) {
 		})
 	}
 	scrapes.Wait()
-	if diff := cmp.Diff(map[string]time.Time{"functiongraph": noon.Add(-72 * time.Hour)}, r.since); diff != "" {
-		t.Errorf("since (-want +got):\n%s", diff)
+	if !r.now.Equal(noon) {
+		t.Errorf("the archive was judged at %s", r.now)
 	}
-	compare(t, m, upHelp+"1"+windowsHelp+`archiver_windows{provider="functiongraph",state="complete"} 3
-archiver_windows{provider="functiongraph",state="expired"} 9
-archiver_windows{provider="functiongraph",state="failed"} 5
-archiver_windows{provider="functiongraph",state="gone"} 6
-archiver_windows{provider="functiongraph",state="partial"} 2
-archiver_windows{provider="functiongraph",state="pending"} 1
-archiver_windows{provider="functiongraph",state="short"} 4
+	compare(t, m, upHelp+"1"+windowsHelp+`archiver_windows{source="shop",state="complete"} 3
+archiver_windows{source="shop",state="expired"} 9
+archiver_windows{source="shop",state="failed"} 5
+archiver_windows{source="shop",state="gone"} 6
+archiver_windows{source="shop",state="partial"} 2
+archiver_windows{source="shop",state="pending"} 1
+archiver_windows{source="shop",state="short"} 4
 # HELP archiver_windows_missed Expired windows that were due while the source still had their records, and that no operator has acknowledged.
 # TYPE archiver_windows_missed gauge
-archiver_windows_missed{provider="functiongraph"} 4
+archiver_windows_missed{source="shop"} 4
 # HELP archiver_windows_stuck Failed or short windows of which no smaller question can be asked: they wait longer after each failure.
 # TYPE archiver_windows_stuck gauge
-archiver_windows_stuck{provider="functiongraph"} 2
-# HELP archiver_function_lists_not_whole Sources whose list of functions was not whole when it was last read.
-# TYPE archiver_function_lists_not_whole gauge
-archiver_function_lists_not_whole{provider="functiongraph"} 1
-# HELP archiver_functions Functions by state: listed, gone, or log_off (listed, but the source keeps no records).
+archiver_windows_stuck{source="shop"} 2
+# HELP archiver_functions Functions by state: listed, missing (from whole lists), gone, excluded (by --functions), ignored (archiver ignore), or log_off (listed, but the source keeps no records).
 # TYPE archiver_functions gauge
-archiver_functions{provider="functiongraph",state="gone"} 1
-archiver_functions{provider="functiongraph",state="listed"} 3
-archiver_functions{provider="functiongraph",state="log_off"} 2
+archiver_functions{source="shop",state="excluded"} 4
+archiver_functions{source="shop",state="ignored"} 5
+archiver_functions{source="shop",state="missing"} 1
+archiver_functions{source="shop",state="gone"} 1
+archiver_functions{source="shop",state="listed"} 3
+archiver_functions{source="shop",state="log_off"} 2
 # HELP archiver_archived_records Records in the archive.
 # TYPE archiver_archived_records gauge
-archiver_archived_records{provider="functiongraph"} 100
+archiver_archived_records{source="shop"} 100
 # HELP archiver_records_in_flight Records with status WAIT or RUNNING; the archiver reads them again.
 # TYPE archiver_records_in_flight gauge
-archiver_records_in_flight{provider="functiongraph"} 7
+archiver_records_in_flight{source="shop"} 7
 # HELP archiver_rejected_records Records in the table rejected_records.
 # TYPE archiver_rejected_records gauge
-archiver_rejected_records{provider="functiongraph"} 8
+archiver_rejected_records{source="shop"} 8
 # HELP archiver_oldest_incomplete_window_timestamp_seconds Start of the oldest window that is neither complete nor gone nor expired; absent if there is none.
 # TYPE archiver_oldest_incomplete_window_timestamp_seconds gauge
-archiver_oldest_incomplete_window_timestamp_seconds{provider="functiongraph"} 1.7732304e+09
+archiver_oldest_incomplete_window_timestamp_seconds{source="shop"} 1.7732304e+09
 # HELP archiver_oldest_due_window_timestamp_seconds Start of the oldest window within --source-retention that is neither complete nor gone nor expired; absent if there is none.
 # TYPE archiver_oldest_due_window_timestamp_seconds gauge
-archiver_oldest_due_window_timestamp_seconds{provider="functiongraph"} 1.7734896e+09
+archiver_oldest_due_window_timestamp_seconds{source="shop"} 1.7734896e+09
 # HELP archiver_last_success_timestamp_seconds When a pass of run or once, of any process, last archived everything that was due; 0 for never.
 # TYPE archiver_last_success_timestamp_seconds gauge
-archiver_last_success_timestamp_seconds 0
-`, "archiver_database_up", "archiver_windows", "archiver_windows_missed", "archiver_windows_stuck", "archiver_function_lists_not_whole",
+archiver_last_success_timestamp_seconds{source="shop"} 0
+# HELP archiver_failed_passes Passes of run or once that have ended without success since the last success.
+# TYPE archiver_failed_passes gauge
+archiver_failed_passes{source="shop"} 2
+# HELP archiver_next_attempt_timestamp_seconds When the next pass begins: by the schedule, or as the last passes of once came; absent if that is unknown.
+# TYPE archiver_next_attempt_timestamp_seconds gauge
+archiver_next_attempt_timestamp_seconds{source="shop"} 1.7734896e+09
+# HELP archiver_source_verdict The verdict on a source, as archiver status has it, by what it is about: 0 is ok, 1 a warning, 2 bad.
+# TYPE archiver_source_verdict gauge
+archiver_source_verdict{about="functions",source="filled"} 0
+archiver_source_verdict{about="functions",source="shop"} 1
+archiver_source_verdict{about="hours",source="filled"} 0
+archiver_source_verdict{about="hours",source="shop"} 0
+archiver_source_verdict{about="list",source="filled"} 0
+archiver_source_verdict{about="list",source="shop"} 0
+archiver_source_verdict{about="missed",source="filled"} 0
+archiver_source_verdict{about="missed",source="shop"} 0
+archiver_source_verdict{about="passes",source="filled"} 0
+archiver_source_verdict{about="passes",source="shop"} 2
+archiver_source_verdict{about="risk",source="filled"} 0
+archiver_source_verdict{about="risk",source="shop"} 0
+archiver_source_verdict{about="schedule",source="filled"} 0
+archiver_source_verdict{about="schedule",source="shop"} 0
+# HELP archiver_source_info Always 1. The labels say which account the source is.
+# TYPE archiver_source_info gauge
+archiver_source_info{project="",provider="functioncompute",region="",source="filled"} 1
+archiver_source_info{project="p",provider="functiongraph",region="eu-de",source="shop"} 1
+`, "archiver_database_up", "archiver_windows", "archiver_windows_missed", "archiver_windows_stuck",
 		"archiver_functions", "archiver_archived_records", "archiver_records_in_flight",
 		"archiver_rejected_records", "archiver_oldest_incomplete_window_timestamp_seconds", "archiver_oldest_due_window_timestamp_seconds",
-		"archiver_oldest_record_in_flight_timestamp_seconds", "archiver_last_success_timestamp_seconds")
+		"archiver_oldest_record_in_flight_timestamp_seconds", "archiver_last_success_timestamp_seconds", "archiver_failed_passes",
+		"archiver_next_attempt_timestamp_seconds", "archiver_source_verdict", "archiver_source_info")
 	if r.asked != 1 {
 		t.Errorf("%d queries for concurrent scrapes, want 1", r.asked)
 	}
@@ -285,12 +319,12 @@ archiver_last_success_timestamp_seconds 0
 	if r.asked != 2 {
 		t.Errorf("%d queries, want 2", r.asked)
 	}
-	r.err, r.overview.LastSuccess = nil, &noon
+	r.err, r.overview.Verdict.Sources[0].LastSuccess = nil, &noon
 	clock.Advance(readEvery)
 	compare(t, m, upHelp+`1
 # HELP archiver_last_success_timestamp_seconds When a pass of run or once, of any process, last archived everything that was due; 0 for never.
 # TYPE archiver_last_success_timestamp_seconds gauge
-archiver_last_success_timestamp_seconds 1.7734896e+09
+archiver_last_success_timestamp_seconds{source="shop"} 1.7734896e+09
 `, "archiver_database_up", "archiver_last_success_timestamp_seconds")
 }
 
@@ -298,11 +332,11 @@ archiver_last_success_timestamp_seconds 1.7734896e+09
 func TestLint(t *testing.T) {
 	t.Parallel()
 	m := New("test")
-	m.Begin("functiongraph", []string{"ok"}, time.Hour, time.Hour)
-	m.Call("functiongraph")("ok", time.Second)
-	m.Watch(&fakeReader{overview: read.Overview{Providers: []read.ProviderOverview{{
-		Provider: "functiongraph", OldestIncomplete: &noon, OldestInFlight: &noon,
-	}}}}, clocktest.New(noon), quiet)
+	m.Begin("shop", []string{"ok"}, time.Hour, time.Hour)
+	m.Call("shop")("ok", time.Second)
+	m.Watch(&fakeReader{overview: read.Overview{Sources: []read.SourceOverview{{
+		Name: "shop", OldestIncomplete: &noon, OldestInFlight: &noon,
+	}}}}, read.Times{}, clocktest.New(noon), quiet)
 	problems, err := testutil.GatherAndLint(m.registry)
 	if err != nil || len(problems) != 0 {
 		t.Errorf("%v, %v", problems, err)

@@ -11,14 +11,14 @@ import (
 )
 
 // Store wraps a store and counts its commits.
-func (m *Metrics) Store(inner archive.Store, provider string) archive.Store {
-	return &countingStore{Store: inner, metrics: m, provider: provider}
+func (m *Metrics) Store(inner archive.Store, source string) archive.Store {
+	return &countingStore{Store: inner, metrics: m, source: source}
 }
 
 type countingStore struct {
 	archive.Store
-	metrics  *Metrics
-	provider string
+	metrics *Metrics
+	source  string
 }
 
 func (s *countingStore) Claim(ctx context.Context, f archive.Known) (archive.Claim, error) {
@@ -28,9 +28,9 @@ func (s *countingStore) Claim(ctx context.Context, f archive.Known) (archive.Cla
 	}
 	return &countingClaim{
 		Claim:    c,
-		records:  s.metrics.records.MustCurryWith(prometheus.Labels{"provider": s.provider}),
-		seconds:  s.metrics.commitSeconds.WithLabelValues(s.provider),
-		failures: s.metrics.commitFailures.WithLabelValues(s.provider),
+		records:  s.metrics.records.MustCurryWith(prometheus.Labels{"source": s.source}),
+		seconds:  s.metrics.commitSeconds.WithLabelValues(s.source),
+		failures: s.metrics.commitFailures.WithLabelValues(s.source),
 	}, nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"archiver/internal/words"
 )
 
 // A bar is one column of a chart.
@@ -58,7 +60,7 @@ func newChart(title, kind string, z zoom, bars []bar) chart {
 	case sum == 0:
 		c.Summary = "No " + kind + " in this time."
 	case z.unit() == "hour":
-		c.Summary = fmt.Sprintf("%s in all, at most %s an hour, %s.", number(int64(sum)), valueText(most), peak.at.Format("2 Jan 15:04"))
+		c.Summary = fmt.Sprintf("%s in all, at most %s an hour, %s.", words.Number(int64(sum)), valueText(most), peak.at.Format("2 Jan 15:04"))
 	default:
 		c.Summary = fmt.Sprintf("Mean of each %s; at most %s an hour, the %s of %s.", z.unit(), valueText(most), z.unit(), peak.at.Format("2 Jan"))
 	}
@@ -87,7 +89,7 @@ func niceTop(most float64) float64 {
 // valueText formats the value of a bar. A mean may have decimals.
 func valueText(v float64) string {
 	if v >= 100 || v == math.Trunc(v) {
-		return number(int64(math.Round(v)))
+		return words.Number(int64(math.Round(v)))
 	}
 	return fmt.Sprintf("%.2g", v)
 }

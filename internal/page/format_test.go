@@ -4,17 +4,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"archiver/internal/words"
 )
 
 func TestWords(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ got, want string }{
-		{number(0), "0"}, {number(999), "999"}, {number(1000), "1,000"}, {number(-1234567), "-1,234,567"},
+		{words.Number(0), "0"}, {words.Number(999), "999"}, {words.Number(1000), "1,000"}, {words.Number(-1234567), "-1,234,567"},
 		{compactNumber(0), "0"}, {compactNumber(0.5), "0.5"}, {compactNumber(999), "999"}, {compactNumber(2500), "2.5k"}, {compactNumber(1284000), "1.28M"}, {compactNumber(5e9), "5G"},
-		{durationText(40 * time.Second), "40 s"}, {durationText(-90 * time.Second), "2 min"}, {durationText(119 * time.Minute), "119 min"},
-		{durationText(47 * time.Hour), "47 hours"}, {durationText(50 * time.Hour), "2 days"},
-		{ago(now, now), "just now"}, {ago(now.Add(-3*time.Hour), now), "3 hours ago"},
-		{plural(1, "hour", "hours"), "1 hour"}, {plural(2000, "hour", "hours"), "2,000 hours"},
+		{words.Duration(40 * time.Second), "40 s"}, {words.Duration(-90 * time.Second), "2 min"}, {words.Duration(119 * time.Minute), "119 min"},
+		{words.Duration(47 * time.Hour), "47 hours"}, {words.Duration(50 * time.Hour), "2 days"},
+		{words.Ago(now, now), "just now"}, {words.Ago(now.Add(-3*time.Hour), now), "3 hours ago"},
+		{words.Plural(1, "hour", "hours"), "1 hour"}, {words.Plural(2000, "hour", "hours"), "2,000 hours"},
 	} {
 		if test.got != test.want {
 			t.Errorf("%q, want %q", test.got, test.want)

@@ -6,6 +6,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load/read"
+	"archiver/internal/words"
 )
 
 // A learned is something that was learned of a source.
@@ -19,7 +20,7 @@ func (l *loader) learned() (all []learned, more int) {
 		limit := &l.limits[i]
 		all = append(all, learned{
 			Source: SourceText(limit), What: limit.Meaning, Value: LimitText(limit),
-			Since: minuteText(limit.Learned) + " UTC",
+			Since: words.Minute(limit.Learned) + " UTC",
 		})
 	}
 	return all, len(l.limits) - len(all)
@@ -43,11 +44,11 @@ func SourceText(l *read.Limit) string {
 func LimitText(l *read.Limit) string {
 	switch archive.Lesson(l.What) {
 	case archive.LearnedRange, archive.LearnedAge, archive.LearnedEdge:
-		return durationText(time.Duration(l.Value) * time.Second)
+		return words.Duration(time.Duration(l.Value) * time.Second)
 	case archive.LearnedRate:
 		return compactNumber(l.Value) + " calls a second"
 	case archive.LearnedProven, archive.LearnedCeiling, archive.LearnedPage, archive.LearnedCount:
-		return plural(int64(l.Value), "record", "records")
+		return words.Plural(int64(l.Value), "record", "records")
 	}
 	return fmt.Sprintf("%v %s", l.Value, l.Unit)
 }

@@ -26,7 +26,7 @@ func TestBrowser(t *testing.T) {
 		name string
 		at   func(*tab)
 	}{
-		{"screenshots", screenshots}, {"zoom", zoomAbout}, {"filter", filter}, {"keyboard", byKeyboard}, {"phone", onAPhone},
+		{"screenshots", screenshots}, {"zoom", zoomAbout}, {"labels", wholeLabels}, {"filter", filter}, {"keyboard", byKeyboard}, {"phone", onAPhone},
 		{"without script", withoutScript}, {"hostile", hostileNames}, {"contrast", contrasts},
 	} {
 		t.Run(look.name, func(t *testing.T) { look.at(b.tab(t, base)) })
@@ -85,6 +85,25 @@ func zoomAbout(p *tab) {
 	p.follow(click(`.around a:last-child`))
 	if at := eval[string](p, `document.querySelector("[name=at]").value`); at != "2026-03-14" {
 		p.t.Errorf("the newest day is %s", at)
+	}
+}
+
+// No label above the map is cut off, on any screen and up to any day.
+func wholeLabels(p *tab) {
+	for _, z := range zooms {
+		for _, last := range []string{"2026-03-14", "2025-12-02"} {
+			p.open("/?zoom=" + z.Key + "&at=" + last)
+			for _, width := range []int64{1440, 820, 390} {
+				p.size(width, 900)
+				cut := eval[[]string](p, `[...document.querySelectorAll(".map thead th:not(.name)")].filter((h) => h.scrollWidth > h.clientWidth).map((h) => h.textContent)`)
+				if dots := eval[int](p, `[...document.querySelectorAll(".map thead th:not(.name)")].filter((h) => h.textContent == "·").length`); dots > 2 {
+					p.t.Errorf("%s up to %s: %d labels are dots", z.Key, last, dots)
+				}
+				if len(cut) > 0 {
+					p.t.Errorf("%s up to %s at %d pixels: %d labels are cut off: %s", z.Key, last, width, len(cut), strings.Join(cut, ", "))
+				}
+			}
+		}
 	}
 }
 
@@ -258,7 +277,7 @@ func screenshots(p *tab) {
 		dark          bool
 	}{
 		{"status-page.png", "/", 1360, 1560, false},
-		{"status-page-dark.png", "/?zoom=month", 1360, 1560, true},
+		{"status-page-dark.png", "/?zoom=month", 1360, 1480, true},
 		{"status-page-phone.png", "/?zoom=week", 390, 1400, false},
 	} {
 		p.size(shot.width, shot.height)

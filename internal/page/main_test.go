@@ -75,9 +75,19 @@ func (a *archiveDB) get(path string) string {
 	return w.Body.String()
 }
 
+// source adds a source.
+func (a *archiveDB) source(name, project string) {
+	a.t.Helper()
+	a.exec(`
+		INSERT INTO archiver_internal.source_notes (name, provider, region, project_id, first_seen, last_seen)
+		VALUES ($1, 'functiongraph', 'cn-north-4', $2, $3, $3)
+		ON CONFLICT DO NOTHING`, name, project, at(90, 0))
+}
+
 // function adds a function, and returns its id.
 func (a *archiveDB) function(name string) int32 {
 	a.t.Helper()
+	a.source("shop", "p")
 	source := archive.SourceID{Provider: "functiongraph", Region: "cn-north-4", ProjectID: "p"}
 	known, err := load.New(a.db, days.New(a.db)).SeeFunctions(a.t.Context(), source, []archive.Function{
 		{URN: fmt.Sprintf("urn:fss:cn-north-4:p:function:default:%s:latest", name), Name: name},

@@ -9,6 +9,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load/read"
+	"archiver/internal/words"
 )
 
 // A mapRow is a row of the map.
@@ -36,7 +37,7 @@ func (l *loader) sumRow(ctx context.Context, z zoom, from, to time.Time) (*mapRo
 	}
 	sum := newMapRow(z, from, to)
 	for i := range l.shown {
-		sum.expect(l.expectedHours(&l.shown[i]))
+		sum.expect(l.of(&l.shown[i]).Hours(&l.shown[i]))
 	}
 	sum.fill(cells)
 	return sum, nil
@@ -56,7 +57,7 @@ func (l *loader) functionRows(ctx context.Context, functions []read.Function, z 
 	for i := range functions {
 		f := &functions[i]
 		rows[i] = newMapRow(z, from, to)
-		rows[i].expect(l.expectedHours(f))
+		rows[i].expect(l.of(f).Hours(f))
 		rows[i].fill(byFunction[f.ID])
 	}
 	return rows, nil
@@ -139,9 +140,9 @@ func (c *column) recordsText() string {
 	if c.cell.Records == 0 {
 		return ""
 	}
-	kept := "; " + plural(c.cell.Records, "record", "records")
+	kept := "; " + words.Plural(c.cell.Records, "record", "records")
 	if c.cell.Pending > 0 {
-		kept += ", " + number(c.cell.Pending) + " in flight"
+		kept += ", " + words.Number(c.cell.Pending) + " in flight"
 	}
 	return kept
 }

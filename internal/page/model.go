@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"archiver/internal/load/read"
+	"archiver/internal/words"
 )
 
 const (
-	pageRows   = 40  // functions per page
-	reportRows = 100 // functions in a report
+	pageRows   = 40   // functions per page
+	reportRows = 2000 // functions in a report: some 25 kB each
 	maxRuns    = 10
 	maxRisks   = 10
 	maxErrors  = 8
@@ -25,6 +26,9 @@ type model struct {
 	Version, Now string
 	Report       bool
 	Verdict      verdict
+	Sources      []sourceRow
+	Choices      []string // names of sources, if there are several
+	Source       string   // the one that is asked for; empty for all
 	Facts        []fact
 	Running      []runningRun
 	LockWaits    []string
@@ -45,15 +49,21 @@ type model struct {
 type loader struct {
 	*read.Snapshot
 	request
-	now             time.Time
-	sourceRetention func(provider string) time.Duration
-	continues       bool            // run or once continues the archive
-	lists           []read.List     // of functions
-	limits          []read.Limit    // that were learned of the sources
-	waits           []read.LockWait // of more than five seconds
-	functions       []read.Function // of all functions
-	shown           []read.Function // that match, functions with problems first
-	names           map[int32]string
+	now       time.Time
+	kept      read.Times
+	continues bool               // run or once continues the archive
+	all       []read.Source      // of the archive
+	sources   []read.Source      // that are asked for
+	expected  []read.Expectation // of their functions
+	judged    read.Verdict       // on these sources
+	lists     []read.List        // of the functions of all sources
+	size      read.Size          // of the archive
+	limits    []read.Limit       // that were learned of them
+	waits     []read.LockWait    // of more than five seconds
+	functions []read.Function    // of them
+	shown     []read.Function    // that match, functions with problems first
+	names     map[int32]string
+	marks     map[int32]string // of functions that have the name of another
 }
 
 func (p *Page) model(ctx context.Context, asked request) (m *model, err error) {
@@ -64,18 +74,22 @@ func (p *Page) model(ctx context.Context, asked request) (m *model, err error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Version, m.Now = p.Version, minuteText(p.Clock.Now())
+	m.Version, m.Now = p.Version, words.Minute(p.Clock.Now())
 	return m, nil
 }
 
 // load calls use with a loader of one snapshot.
 func (p *Page) load(ctx context.Context, asked request, use func(*loader) error) error {
+	size, err := p.Store.Size(ctx, p.Clock.Now())
+	if err != nil {
+		return err
+	}
 	return p.Store.Snapshot(ctx, func(s *read.Snapshot) (err error) {
-		l := &loader{Snapshot: s, request: asked, now: p.Clock.Now().UTC(), sourceRetention: p.SourceRetention}
+		l := &loader{Snapshot: s, request: asked, size: size, now: p.Clock.Now().UTC(), kept: read.Times{Given: p.Retention, Default: p.SourceRetention}}
 		if l.functions, err = l.Functions(ctx); err != nil {
 			return err
 		}
-		if l.continues, err = l.GoesOn(ctx); err != nil {
+		if l.all, err = l.Sources(ctx, l.functions, l.now); err != nil {
 			return err
 		}
 		if l.lists, err = l.Lists(ctx); err != nil {
@@ -87,6 +101,8 @@ func (p *Page) load(ctx context.Context, asked request, use func(*loader) error)
 		if l.waits, err = l.LockWaits(ctx); err != nil {
 			return err
 		}
+		l.selectSources()
+		l.judged = read.Judge(l.now, l.functions, l.sources, l.lists, l.kept)
 		l.selectFunctions()
 		return use(l)
 	})
@@ -95,6 +111,7 @@ func (p *Page) load(ctx context.Context, asked request, use func(*loader) error)
 func (l *loader) model(ctx context.Context) (m *model, err error) {
 	m = &model{Report: l.report, Match: l.match, Legend: stateTexts}
 	m.Verdict, m.Facts = l.verdict(), l.facts()
+	m.Sources, m.Choices, m.Source = l.sourceRows(), l.choices(), l.source
 	m.LogsOff, m.MoreLogsOff = l.logsOff()
 	m.Learned, m.MoreLearned = l.learned()
 	m.LockWaits = l.lockWaits()
@@ -130,17 +147,19 @@ func (l *loader) model(ctx context.Context) (m *model, err error) {
 
 // selectFunctions sorts the functions and selects the shown ones.
 func (l *loader) selectFunctions() {
-	alike := make(map[string]int)
+	alike := make(map[string][]*read.Function)
 	for i := range l.functions {
-		alike[l.functions[i].Name]++
+		f := &l.functions[i]
+		alike[f.Name] = append(alike[f.Name], f)
 	}
-	l.names = make(map[int32]string, len(l.functions))
+	l.names, l.marks = make(map[int32]string, len(l.functions)), make(map[int32]string)
 	wanted := strings.ToLower(l.match)
 	for i := range l.functions {
 		f := &l.functions[i]
 		l.names[f.ID] = f.Name
-		if alike[f.Name] > 1 {
-			l.names[f.ID] = f.Name + " (" + regionAndVersion(f) + ")"
+		if mark := distinction(f, alike[f.Name]); mark != "" {
+			l.marks[f.ID] = mark
+			l.names[f.ID] = f.Name + " (" + mark + ")"
 		}
 		if strings.Contains(strings.ToLower(f.Name), wanted) || strings.Contains(strings.ToLower(f.URN), wanted) {
 			l.shown = append(l.shown, *f)
@@ -152,18 +171,29 @@ func (l *loader) selectFunctions() {
 	})
 }
 
-// regionAndVersion distinguishes functions of the same name.
-func regionAndVersion(f *read.Function) string {
-	return f.Region + ", " + f.URN[strings.LastIndexByte(f.URN, ':')+1:]
+// distinction returns what of a function is not the same in all functions of its name:
+// region, project, version.
+func distinction(f *read.Function, alike []*read.Function) string {
+	var marks []string
+	for _, of := range []func(*read.Function) string{
+		func(f *read.Function) string { return f.Region },
+		func(f *read.Function) string { return f.Project },
+		func(f *read.Function) string { return f.URN[strings.LastIndexByte(f.URN, ':')+1:] },
+	} {
+		if slices.ContainsFunc(alike, func(other *read.Function) bool { return of(other) != of(f) }) {
+			marks = append(marks, of(f))
+		}
+	}
+	return strings.Join(marks, ", ")
 }
 
 // rank is low for functions with problems.
 func rank(f *read.Function) int {
 	switch {
-	case f.Missed > 0, f.MissingSince == nil && f.Failed+f.Short > 0:
-		return 0
-	case f.MissingSince != nil:
+	case f.Standing != read.Wanted:
 		return 2
+	case f.Missed > 0, f.Failed+f.Short > 0:
+		return 0
 	case f.Open > 0:
 		return 1
 	case f.Windows == 0:
@@ -189,7 +219,7 @@ func compareTimes(a, b *time.Time) int {
 // extent returns the start of the first and the end of the last expected hour.
 func (l *loader) extent() (from, to time.Time) {
 	for i := range l.functions {
-		f, t := l.expectedHours(&l.functions[i])
+		f, t := l.of(&l.functions[i]).Hours(&l.functions[i])
 		if planned := l.functions[i].PlannedFrom; planned != nil {
 			f = planned.UTC() // hours before the expected ones may have windows
 		}
@@ -237,6 +267,9 @@ func (l *loader) link(zoom string, at time.Time, match string, page int) string 
 		return ""
 	}
 	q := url.Values{"zoom": {zoom}}
+	if l.source != "" {
+		q.Set("source", l.source)
+	}
 	if !at.IsZero() {
 		q.Set("at", at.Format(time.DateOnly))
 	}

@@ -17,6 +17,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load/read"
+	"archiver/internal/words"
 )
 
 // A Page shows the status of an archive.
@@ -26,9 +27,11 @@ type Page struct {
 	Log     *slog.Logger
 	Version string
 
-	// SourceRetention is the assumed time for which a provider's sources keep their
-	// records. Their APIs do not tell it.
+	// SourceRetention is how long a provider's sources are assumed to keep their records, if
+	// no run has noted it. Their APIs do not tell it.
 	SourceRetention func(provider string) time.Duration
+	// Retention, if not 0, is how long all sources are assumed to keep them.
+	Retention time.Duration
 }
 
 // queryTimeout limits all queries of one page.
@@ -38,6 +41,7 @@ const queryTimeout = 5 * time.Second
 type request struct {
 	zoom   string    // "" means the best zoom for the archive
 	at     time.Time // the last day; zero means the newest
+	source string    // the name of the source; "" means all
 	match  string    // only functions whose name or URN contains this; "" means all
 	page   int       // of the list of functions, from 1
 	report bool
@@ -49,6 +53,7 @@ const maxMatch = 300
 func readRequest(r *http.Request) request {
 	q := r.URL.Query()
 	asked := request{zoom: q.Get("zoom"), page: 1}
+	asked.source = q.Get("source")
 	asked.match = strings.TrimSpace(q.Get("q"))
 	asked.match = asked.match[:min(len(asked.match), maxMatch)]
 	// Ignore invalid days and numbers.
@@ -84,7 +89,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// The reason is only logged: a database error may contain private
 		// names.
 		p.Log.Warn("cannot render the status page", "error", err)
-		status, name, m = http.StatusServiceUnavailable, "down", &model{Version: p.Version, Now: minuteText(p.Clock.Now())}
+		status, name, m = http.StatusServiceUnavailable, "down", &model{Version: p.Version, Now: words.Minute(p.Clock.Now())}
 	}
 	if r.Method == http.MethodHead {
 		w.WriteHeader(status)

@@ -9,6 +9,7 @@ import (
 
 	"archiver/internal/load/read"
 	"archiver/internal/terminal"
+	"archiver/internal/words"
 )
 
 const (
@@ -21,18 +22,21 @@ const (
 	maxName = 48
 )
 
-// Print prints the status as text for a terminal.
-func (p *Page) Print(ctx context.Context, w io.Writer, s Screen) error {
+// Print prints the status as text for a terminal. It returns the verdict that it printed.
+func (p *Page) Print(ctx context.Context, w io.Writer, s Screen) (v read.Verdict, err error) {
 	s.Columns = max(s.Columns, minColumns)
 	out := &printer{Screen: s}
-	err := p.load(ctx, request{page: 1}, func(l *loader) error { return l.print(ctx, out) })
+	err = p.load(ctx, request{page: 1}, func(l *loader) error {
+		v = l.judged
+		return l.print(ctx, out)
+	})
 	if err != nil {
-		return fmt.Errorf("read the archive's status: %w", err)
+		return v, fmt.Errorf("read the archive's status: %w", err)
 	}
 	if _, err := w.Write(out.out.Bytes()); err != nil {
-		return fmt.Errorf("print the archive's status: %w", err)
+		return v, fmt.Errorf("print the archive's status: %w", err)
 	}
-	return nil
+	return v, nil
 }
 
 func (l *loader) print(ctx context.Context, p *printer) (err error) {
@@ -51,6 +55,7 @@ func (l *loader) print(ctx context.Context, p *printer) (err error) {
 			return err
 		}
 	}
+	l.printSources(p)
 	l.printFunctions(p, shown)
 	if err := l.printRisks(ctx, p); err != nil {
 		return err
@@ -69,10 +74,34 @@ func (l *loader) printSummary(p *printer) {
 	p.text(bold, 0, 3, fmt.Sprintf("%d functions, %d of %d windows complete, %d records, %d in flight, %d rejected",
 		len(l.functions), t.Complete, t.Windows, t.Records, t.Pending, t.Rejected))
 	v := l.verdict()
-	p.text(styleOf(v.Class), 0, 5, v.Text+" "+v.More)
+	p.text(styleOf(v.Class), 0, 8, v.Text+" "+v.More)
+	if disk := l.disk(); t.Windows > 0 {
+		p.text(plain, 0, 2, strings.TrimSuffix(disk.Value+" on disk, "+disk.Note, ", "))
+	}
 	if t.Off > 0 {
 		p.text(plain, 0, 2, fmt.Sprintf("%d windows are off: the source kept no records", t.Off))
 	}
+}
+
+func (l *loader) printSources(p *printer) {
+	rows := l.sourceRows()
+	if len(rows) == 0 {
+		return
+	}
+	p.line()
+	table := &terminal.Table{Columns: []terminal.Column{
+		{Head: "SOURCE", Least: minName, Most: maxName}, {Head: "STATE"}, {Head: "LAST SUCCESS", Rank: 1}, {Head: "NEXT PASS", Rank: 2},
+	}}
+	var styles []style
+	for _, row := range rows {
+		table.Add(row.Name, row.State, row.LastSuccess, row.Next)
+		s := plain
+		if row.Class != "good" {
+			s = styleOf(row.Class)
+		}
+		styles = append(styles, s)
+	}
+	p.table(table, styles)
 }
 
 func (l *loader) printFunctions(p *printer, shown []read.Function) {
@@ -80,14 +109,18 @@ func (l *loader) printFunctions(p *printer, shown []read.Function) {
 		return
 	}
 	p.line()
+	least := minName
+	if len(l.marks) > 0 { // what tells functions of one name apart is not cut off
+		least = min(maxName, p.Columns/2)
+	}
 	table := &terminal.Table{Columns: []terminal.Column{
-		{Head: "FUNCTION", Least: minName, Most: maxName}, {Head: "COMPLETE", Right: true}, {Head: "RECORDS", Right: true, Rank: 2},
+		{Head: "FUNCTION", Least: least, Most: maxName}, {Head: "COMPLETE", Right: true}, {Head: "RECORDS", Right: true, Rank: 2},
 		{Head: "IN FLIGHT", Right: true, Rank: 4}, {Head: "OPEN SINCE", Rank: 1}, {Head: "NOTE", Rank: 3},
 	}}
 	var styles []style
 	for i := range shown {
 		f := &shown[i]
-		_, since := l.missing(f)
+		_, since := l.of(f).Missing(f)
 		open, s := "-", plain
 		if !since.IsZero() {
 			open, s = shortTime(since, l.now), orange
@@ -95,7 +128,11 @@ func (l *loader) printFunctions(p *printer, shown []read.Function) {
 		if rank(f) == 0 {
 			s = red
 		}
-		table.Add(l.names[f.ID], fmt.Sprintf("%d/%d", f.Complete, f.Windows), number(f.Records), number(f.Pending), open, remarks(f))
+		name := l.names[f.ID]
+		if len(l.marks) > 0 {
+			name = l.shortName(f, least)
+		}
+		table.Add(name, fmt.Sprintf("%d/%d", f.Complete, f.Windows), words.Number(f.Records), words.Number(f.Pending), open, remarks(f))
 		styles = append(styles, s)
 	}
 	p.table(table, styles)
@@ -109,7 +146,7 @@ func remarks(f *read.Function) string {
 		name string
 	}{{f.Failed, "failed"}, {f.Short, "short"}, {f.Missed, "missed"}, {f.Expired - f.Missed, "expired"}, {f.Gone, "gone"}, {f.Rejected, "rejected"}} {
 		if state.n > 0 {
-			parts = append(parts, number(state.n)+" "+state.name)
+			parts = append(parts, words.Number(state.n)+" "+state.name)
 		}
 	}
 	if text := remark(f); text != "" && (f.GoneAt == nil || f.Gone == 0) {
@@ -172,7 +209,7 @@ func (l *loader) printOff(p *printer) {
 		p.text(faint, 2, 3, o.Text)
 	}
 	if more > 0 {
-		p.text(faint, 0, 1, fmt.Sprintf("… and %s", plural(int64(more), "more function", "more functions")))
+		p.text(faint, 0, 1, fmt.Sprintf("… and %s", words.Plural(int64(more), "more function", "more functions")))
 	}
 }
 

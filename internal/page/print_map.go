@@ -9,6 +9,7 @@ import (
 	"archiver/internal/archive"
 	"archiver/internal/load/read"
 	"archiver/internal/terminal"
+	"archiver/internal/words"
 )
 
 // A glyph shows a state on a terminal: a block if all is well, or else a
@@ -75,12 +76,16 @@ func (l *loader) scale(columns int) (z zoom, from, to time.Time, word string) {
 
 // printCoverage prints the map of the shown functions.
 func (l *loader) printCoverage(ctx context.Context, p *printer, shown []read.Function) error {
-	all := fmt.Sprintf("all %s", plural(int64(len(l.shown)), "function", "functions"))
+	all := fmt.Sprintf("all %s", words.Plural(int64(len(l.shown)), "function", "functions"))
 	names := terminal.Width(all)
 	for i := range shown {
 		names = max(names, terminal.Width(terminal.Line(l.names[shown[i].ID])))
 	}
-	names = min(names, max(minName, p.Columns*28/100))
+	share := 28
+	if len(l.marks) > 0 {
+		share = 40
+	}
+	names = min(names, max(minName, p.Columns*share/100))
 	z, from, to, word := l.scale(p.Columns - names - columnGap)
 
 	sum, err := l.sumRow(ctx, z, from, to)
@@ -98,13 +103,24 @@ func (l *loader) printCoverage(ctx context.Context, p *printer, shown []read.Fun
 		p.mapRow(names, all, sum)
 	}
 	for i := range shown {
-		p.mapRow(names, l.names[shown[i].ID], rows[i])
+		p.mapRow(names, l.shortName(&shown[i], names), rows[i])
 	}
 	if more := len(l.shown) - len(shown); more > 0 {
-		p.text(faint, 0, 2, fmt.Sprintf("… and %s: --all shows them", plural(int64(more), "more function", "more functions")))
+		p.text(faint, 0, 2, fmt.Sprintf("… and %s: --all shows them", words.Plural(int64(more), "more function", "more functions")))
 	}
 	p.legend()
 	return nil
+}
+
+// shortName cuts a function's name to a width in cells, and leaves what tells it from others
+// of its name.
+func (l *loader) shortName(f *read.Function, width int) string {
+	mark := l.marks[f.ID]
+	if mark == "" {
+		return terminal.Cut(f.Name, width)
+	}
+	mark = " " + terminal.Cut("("+mark+")", width-minName/2)
+	return terminal.Cut(f.Name, width-terminal.Width(mark)) + mark
 }
 
 // mapRow prints a row of the map.

@@ -40,11 +40,14 @@ var colours = regexp.MustCompile("\x1b\\[[0-9;]+m")
 func (a *archiveDB) print(s Screen) string {
 	a.t.Helper()
 	var out bytes.Buffer
-	if err := a.page.Print(a.t.Context(), &out, s); err != nil {
+	if _, err := a.page.Print(a.t.Context(), &out, s); err != nil {
 		a.t.Fatal(err)
 	}
-	return out.String()
+	return sizes.ReplaceAllString(out.String(), "0 MB")
 }
+
+// sizes differ between versions of PostgreSQL.
+var sizes = regexp.MustCompile(`[0-9.]+ [kMG]B`)
 
 // fits checks that no line is wider than the screen, and that the only control
 // characters are colours.
@@ -114,6 +117,49 @@ func TestPrintHostile(t *testing.T) {
 	}
 	if got := a.print(Screen{Columns: 160}); !strings.Contains(got, "\uFFFD[2J\uFFFD]0;taken\uFFFD") || !strings.Contains(got, "支払い処理") {
 		t.Errorf("names are not shown, or not sanitized:\n%s", got)
+	}
+}
+
+// Functions of one name are told apart, however long it is.
+func TestAlike(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	const name = "orders-import-of-a-very-long-name-indeed"
+	for _, of := range []string{"cn-north-4/v3", "ap-southeast-1/latest", "cn-north-4/latest"} {
+		region, version, _ := strings.Cut(of, "/")
+		id := a.function(name)
+		a.exec(`UPDATE functions SET region = $2, function_urn = $3 WHERE function_id = $1`, id, region, "urn:fss:"+region+":p:function:default:"+name+":"+version)
+		a.windows(id, at(3, 0), at(0, 7), 40)
+	}
+	printed, page := a.print(Screen{Columns: 80}), a.get("/")
+	for _, mark := range []string{"cn-north-4, latest", "cn-north-4, v3", "ap-southeast-1, latest"} {
+		if !strings.Contains(printed, "… ("+mark+") ") && !strings.Contains(printed, "… ("+mark+")\n") {
+			t.Errorf("status does not show %q", mark)
+		}
+		if !strings.Contains(page, `<small class="of"><bdi>`+mark+`</bdi></small>`) {
+			t.Errorf("the page does not show %q", mark)
+		}
+	}
+	if t.Failed() {
+		t.Log(printed)
+	}
+}
+
+// A report has all functions, with any number of them.
+func TestReportOfMany(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	for n := range 250 {
+		a.function(fmt.Sprintf("f%03d", n))
+	}
+	var report bytes.Buffer
+	if err := a.page.Report(t.Context(), &report); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 250 {
+		if name := fmt.Sprintf(">f%03d<", n); strings.Count(report.String(), name) < len(zooms) {
+			t.Fatalf("the report does not have %s in each zoom", name)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load/read"
+	"archiver/internal/words"
 )
 
 // A runningRun is a run that is under way.
@@ -20,7 +21,7 @@ type runningRun struct {
 // lockWaits says who keeps sessions of archivers waiting, and for how long.
 func (l *loader) lockWaits() (texts []string) {
 	for i := range l.waits {
-		texts = append(texts, fmt.Sprintf("for %s, %s", durationText(max(l.now.Sub(l.waits[i].Since), 0)), l.waits[i].String()))
+		texts = append(texts, fmt.Sprintf("for %s, %s", words.Duration(max(l.now.Sub(l.waits[i].Since), 0)), l.waits[i].String()))
 	}
 	return texts
 }
@@ -30,8 +31,15 @@ type runRow struct{ ID, What, Began, Took, Windows, Records, Calls, Outcome, Cla
 
 // lastRuns returns the runs that are under way, and the last n finished ones.
 func (l *loader) lastRuns(ctx context.Context, n int) (running, finished []*read.Run, err error) {
-	all, err := l.Runs(ctx, n, l.now.Add(-archive.DeadAfter))
+	newest := n
+	if l.source != "" {
+		newest *= len(l.all)
+	}
+	all, err := l.Runs(ctx, newest, l.now.Add(-archive.DeadAfter))
 	for i := range all {
+		if l.source != "" && (all[i].Source == nil || *all[i].Source != l.source) {
+			continue
+		}
 		if l.isRunning(&all[i]) {
 			running = append(running, &all[i])
 		} else if len(finished) < n {
@@ -47,15 +55,19 @@ func (l *loader) isRunning(r *read.Run) bool {
 	return r.Outcome == "running" && r.Seen != nil && l.now.Sub(*r.Seen).Abs() < archive.DeadAfter
 }
 
-// runTitle describes what a run was asked for.
-func runTitle(r *read.Run) string {
-	return fmt.Sprintf("%s of %s to %s", r.AskedBy, r.From.UTC().Format("2 Jan 2006 15:04"), r.To.UTC().Format("2 Jan 2006 15:04"))
+// runTitle describes what a run was asked for, with its source if there are several.
+func (l *loader) runTitle(r *read.Run) string {
+	source := ""
+	if r.Source != nil && len(l.all) > 1 {
+		source = *r.Source + ": "
+	}
+	return source + fmt.Sprintf("%s of %s to %s", r.AskedBy, r.From.UTC().Format("2 Jan 2006 15:04"), r.To.UTC().Format("2 Jan 2006 15:04"))
 }
 
 func (l *loader) runningRun(r *read.Run) runningRun {
-	run := runningRun{Title: runTitle(r), Done: valueOrZero(r.WindowsDone), Due: valueOrZero(r.WindowsPlanned)}
+	run := runningRun{Title: l.runTitle(r), Done: valueOrZero(r.WindowsDone), Due: valueOrZero(r.WindowsPlanned)}
 	took := r.Seen.Sub(r.Started)
-	parts := []string{"began " + ago(r.Started, l.now)}
+	parts := []string{"began " + words.Ago(r.Started, l.now)}
 	if r.Clocks != nil {
 		parts = append(parts, *r.Clocks)
 	}
@@ -63,17 +75,17 @@ func (l *loader) runningRun(r *read.Run) runningRun {
 		return runningRun{Title: run.Title, Details: strings.Join(append(parts, "finding the hours that are due"), " · ")}
 	}
 	run.Share = fmt.Sprintf("%d %%", 100*run.Done/run.Due)
-	parts = append(parts, fmt.Sprintf("%s of %s windows", number(run.Done), number(run.Due)),
-		plural(valueOrZero(r.RecordsDone), "record", "records"), plural(valueOrZero(r.CallsDone), "call", "calls"))
+	parts = append(parts, fmt.Sprintf("%s of %s windows", words.Number(run.Done), words.Number(run.Due)),
+		words.Plural(valueOrZero(r.RecordsDone), "record", "records"), words.Plural(valueOrZero(r.CallsDone), "call", "calls"))
 	if seconds := took.Seconds(); seconds >= 1 {
 		parts = append(parts, compactNumber(float64(valueOrZero(r.RecordsDone))/seconds)+" records a second")
 		if run.Done > 0 && run.Done < run.Due {
 			left := time.Duration(float64(took) * float64(run.Due-run.Done) / float64(run.Done))
-			parts = append(parts, "about "+durationText(left)+" left")
+			parts = append(parts, "about "+words.Duration(left)+" left")
 		}
 	}
 	if n := valueOrZero(r.RefusedDone); n > 0 {
-		parts = append(parts, plural(n, "call", "calls")+" throttled")
+		parts = append(parts, words.Plural(n, "call", "calls")+" throttled")
 	}
 	run.Details = strings.Join(parts, " · ")
 	return run
@@ -81,11 +93,11 @@ func (l *loader) runningRun(r *read.Run) runningRun {
 
 func (l *loader) finishedRun(r *read.Run) runRow {
 	row := runRow{
-		ID: fmt.Sprint(r.ID), What: runTitle(r), Began: minuteText(r.Started), Took: "–",
+		ID: fmt.Sprint(r.ID), What: l.runTitle(r), Began: words.Minute(r.Started), Took: "–",
 		Windows: numberOrDash(r.Windows), Records: numberOrDash(r.Records), Calls: numberOrDash(r.Calls), Outcome: r.Outcome,
 	}
 	if r.Finished != nil {
-		row.Took = durationText(r.Finished.Sub(r.Started))
+		row.Took = words.Duration(r.Finished.Sub(r.Started))
 	}
 	switch r.Outcome {
 	case "complete":
@@ -120,5 +132,5 @@ func numberOrDash(n *int64) string {
 	if n == nil {
 		return "–"
 	}
-	return number(*n)
+	return words.Number(*n)
 }

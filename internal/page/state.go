@@ -7,6 +7,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load/read"
+	"archiver/internal/words"
 )
 
 // A state is the state of a window on the map. In addition to the states of the
@@ -94,60 +95,13 @@ func (t *tally) text() string {
 	var parts []string
 	for s, n := range t {
 		if n > 0 && n == all {
-			return fmt.Sprintf("all %s hours %s", number(n), stateTexts[s].Name)
+			return fmt.Sprintf("all %s hours %s", words.Number(n), stateTexts[s].Name)
 		}
 		if n > 0 {
-			parts = append(parts, number(n)+" "+stateTexts[s].Name)
+			parts = append(parts, words.Number(n)+" "+stateTexts[s].Name)
 		}
 	}
 	return strings.Join(parts, ", ")
-}
-
-// settleTime is how long after its end an hour should have been read: the hour
-// settles, and the hourly schedule runs.
-const settleTime = 2 * time.Hour
-
-// plannedFrom returns the first planned hour of a function. The source may have
-// forgotten earlier hours before it first listed the function: of these, only hours with
-// records have windows.
-func (l *loader) plannedFrom(f *read.Function) time.Time {
-	kept := f.FirstSeen.UTC().Add(-l.sourceRetention(f.Provider)).Truncate(archive.Hour)
-	return minTime(maxTime(f.PlannedFrom.UTC(), kept), f.PlannedTo.UTC())
-}
-
-// expectedHours returns the hours in which a function should have windows: from
-// the first planned hour to the last planned hour or, if run or once continues
-// the archive, to settleTime ago. A function that has been empty for long
-// rests: until the end of the rest, no hours are expected after the last
-// planned hour.
-func (l *loader) expectedHours(f *read.Function) (from, to time.Time) {
-	if f.PlannedFrom == nil {
-		return from, to
-	}
-	to = f.PlannedTo.UTC()
-	if l.continues {
-		due := l.now.Add(-settleTime).Truncate(archive.Hour)
-		if f.RestsUntil != nil && due.Before(*f.RestsUntil) {
-			return l.plannedFrom(f), to
-		}
-		to = maxTime(to, due)
-		for _, end := range []*time.Time{f.GoneAt, f.MissingSince} {
-			if end != nil {
-				to = maxTime(f.PlannedTo.UTC(), minTime(to, end.Truncate(archive.Hour)))
-			}
-		}
-	}
-	return l.plannedFrom(f), to
-}
-
-// neverRequested counts the hours between the first and the last planned hour
-// for which no run was ever asked. They exist after a backfill of a time long
-// ago, or after a pause longer than the lookback. No run reads them by itself.
-func (l *loader) neverRequested(f *read.Function) int64 {
-	if f.PlannedFrom == nil {
-		return 0
-	}
-	return max(0, int64(f.PlannedTo.Sub(l.plannedFrom(f))/archive.Hour)-f.Windows)
 }
 
 // overlapHours counts the hours of [from, to) that are also in [within, until).

@@ -62,14 +62,22 @@ func (a *archiveDB) hostile() {
 	id := a.function(hostile)
 	a.windows(id, at(12, 0), at(0, 7), 20)
 	a.state(id, at(2, 3), at(2, 4), "failed", hostile)
-	a.run("once", at(0, 7), time.Minute, hostile)
+	a.run("backfill", at(0, 7), time.Minute, hostile)
 }
 
 // run adds a finished run, with or without an error.
 func (a *archiveDB) run(by string, began time.Time, took time.Duration, said string) {
 	a.t.Helper()
+	a.source("shop", "p")
 	a.exec(`
-		INSERT INTO runs (asked_by, range_from, range_to, started_at, finished_at, seen_at, windows, complete, records, calls, outcome, error)
-		VALUES ($1, $2::timestamptz - interval '30 days', $2, $2, $3, $3, 52, 24, 4180, 77, CASE WHEN $4 = '' THEN 'complete' ELSE 'incomplete' END, NULLIF($4, ''))`,
+		INSERT INTO runs (asked_by, source_id, range_from, range_to, started_at, finished_at, seen_at, windows, complete, records, calls, outcome, error)
+		SELECT $1, source_id, $2::timestamptz - interval '30 days', $2, $2, $3, $3, 52, 24, 4180, 77, CASE WHEN $4 = '' THEN 'complete' ELSE 'incomplete' END, NULLIF($4, '')
+		  FROM archiver_internal.source_notes WHERE name = 'shop'`,
 		by, began.Add(7*time.Minute), began.Add(7*time.Minute+took), said)
+	if by != "backfill" {
+		a.exec(`
+			UPDATE archiver_internal.source_notes
+			   SET last_seen = $1, pass_every = interval '1 hour', next_attempt_at = $1::timestamptz + interval '1 hour', due_by = $1::timestamptz + interval '135 minutes'
+			 WHERE name = 'shop'`, began.Add(7*time.Minute))
+	}
 }

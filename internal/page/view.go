@@ -9,6 +9,7 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/load/read"
+	"archiver/internal/words"
 )
 
 // A view is the map and the charts of one zoom.
@@ -40,6 +41,7 @@ type zoomLink struct {
 // A row is the row of a function in the map.
 type row struct {
 	Name, URN, Href string
+	Mark            string // tells the function from others of its name
 	Tag             string
 	Cells           template.HTML
 }
@@ -104,12 +106,12 @@ func (l *loader) setRows(ctx context.Context, v *view, z zoom, from, to time.Tim
 	pages := max(1, (len(l.shown)+size-1)/size)
 	page := min(l.page, pages)
 	shown := l.shown[(page-1)*size : min(page*size, len(l.shown))]
-	v.Count = plural(int64(len(l.shown)), "function", "functions")
+	v.Count = words.Plural(int64(len(l.shown)), "function", "functions")
 	if l.match != "" {
 		v.Count += " match"
 	}
 	if pages > 1 {
-		v.Count = fmt.Sprintf("%s to %s of %s, problems first", number(int64((page-1)*size+1)), number(int64((page-1)*size+len(shown))), v.Count)
+		v.Count = fmt.Sprintf("%s to %s of %s, problems first", words.Number(int64((page-1)*size+1)), words.Number(int64((page-1)*size+len(shown))), v.Count)
 	}
 	if page > 1 {
 		v.Before = l.link(z.Key, l.at, l.match, page-1)
@@ -129,7 +131,7 @@ func (l *loader) setRows(ctx context.Context, v *view, z zoom, from, to time.Tim
 	for i := range shown {
 		f := &shown[i]
 		v.Rows = append(v.Rows, row{
-			Name: l.names[f.ID], URN: f.URN, Href: l.link(z.Key, l.at, f.URN, 1), Tag: remark(f), Cells: rows[i].cellsHTML(),
+			Name: f.Name, Mark: l.marks[f.ID], URN: f.URN, Href: l.link(z.Key, l.at, f.URN, 1), Tag: remark(f), Cells: rows[i].cellsHTML(),
 		})
 	}
 	return nil
@@ -138,10 +140,10 @@ func (l *loader) setRows(ctx context.Context, v *view, z zoom, from, to time.Tim
 // remark returns a short remark on a function.
 func remark(f *read.Function) string {
 	switch {
-	case f.GoneAt != nil:
-		return "gone"
-	case f.MissingSince != nil:
+	case f.Standing == "missing":
 		return "not listed"
+	case f.Standing != read.Wanted:
+		return f.Standing
 	case f.OffSince != nil:
 		return "log off"
 	case f.Windows == 0:
@@ -154,7 +156,7 @@ func remark(f *read.Function) string {
 // setCharts sets the charts of records and failures, and the table of both.
 func (l *loader) setCharts(ctx context.Context, v *view, z zoom, from, to time.Time) error {
 	var of []int32
-	if l.match != "" {
+	if l.match != "" || l.source != "" {
 		of = ids(l.shown)
 	}
 	figures, err := l.Figures(ctx, of, from, to, z.grain())
@@ -167,7 +169,7 @@ func (l *loader) setCharts(ctx context.Context, v *view, z zoom, from, to time.T
 		if !r.past {
 			continue
 		}
-		text := tableRow{At: r.at.Format(barTimeFormat(z)), Records: number(int64(r.value)), Failed: number(int64(f.value))}
+		text := tableRow{At: r.at.Format(barTimeFormat(z)), Records: words.Number(int64(r.value)), Failed: words.Number(int64(f.value))}
 		if r.value > 0 {
 			text.Share = fmt.Sprintf("%.2f %%", 100*f.value/r.value)
 		}

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"time"
 
 	"archiver/internal/archive"
@@ -17,15 +18,16 @@ type zoom struct {
 	Key, Label string
 	days       int           // shown
 	column     time.Duration // an hour, a day or a week
+	width      float64       // of a column in rem, at least: see min-width in page.css
 }
 
 // zooms lists all zooms, the shortest first.
 var zooms = []zoom{
-	{"day", "Day", 1, archive.Hour},
-	{"week", "Week", 7, archive.Hour},
-	{"month", "Month", 30, day},
-	{"quarter", "90 days", 90, day},
-	{"year", "Year", 53 * 7, week},
+	{"day", "Day", 1, archive.Hour, 1.29},
+	{"week", "Week", 7, archive.Hour, 0.29},
+	{"month", "Month", 30, day, 1.03},
+	{"quarter", "90 days", 90, day, 0.54},
+	{"year", "Year", 53 * 7, week, .92},
 }
 
 // zoomByKey returns the zoom with this key, or the week.
@@ -79,6 +81,13 @@ func monday(t time.Time) time.Time {
 // dayOf returns the beginning of the day of t, in UTC.
 func dayOf(t time.Time) time.Time { return t.UTC().Truncate(day) }
 
+// The width of a heading in rem: at most, of each character in the mean; and what it has
+// on its left over several columns.
+const (
+	labelWidth   = .46
+	labelPadding = .3
+)
+
 // A heading is above one or more columns.
 type heading struct {
 	Text  string
@@ -110,14 +119,23 @@ func (z zoom) headings(from, to time.Time, link func(zoom string, at time.Time) 
 		}
 		return next
 	}
-	// A label needs a minimum of columns.
-	months := func(shape string, least int) []heading {
-		return over(month, func(at, next time.Time) heading {
-			h := heading{Text: at.Format(shape), Title: at.Format("January 2006")}
-			if next.Sub(at) < time.Duration(least)*z.column {
-				h.Text = ""
+	// fitting returns the first text that is not cut off.
+	fitting := func(at, next time.Time, shapes ...string) string {
+		for _, shape := range shapes {
+			text, columns := at.Format(shape), float64(next.Sub(at)/z.column)
+			needs := float64(len(text)) * labelWidth
+			if columns > 1 {
+				needs += labelPadding
 			}
-			return h
+			if needs <= columns*z.width {
+				return text
+			}
+		}
+		return ""
+	}
+	months := func() []heading {
+		return over(month, func(at, next time.Time) heading {
+			return heading{Text: fitting(at, next, "January 2006", "Jan 2006", "Jan 06", "Jan"), Title: at.Format("January 2006")}
 		})
 	}
 	toDay := func(shape string) []heading {
@@ -125,13 +143,12 @@ func (z zoom) headings(from, to time.Time, link func(zoom string, at time.Time) 
 			return heading{Text: at.Format(shape), Href: link("day", at), Title: "Show " + at.Format("Monday, 2 January 2006")}
 		})
 	}
-	toWeek := func(shape string, least int) []heading {
+	toWeek := func(shapes ...string) []heading {
 		return over(nextWeek, func(at, next time.Time) heading {
-			h := heading{Text: at.Format(shape), Href: link("week", next.Add(-day)), Title: "Show the week of " + at.Format("2 January 2006")}
-			if int(next.Sub(at)/z.column) < least {
-				h.Text = "·"
+			return heading{
+				Text: cmp.Or(fitting(at, next, shapes...), "·"), Href: link("week", next.Add(-day)),
+				Title: "Show the week of " + at.Format("2 January 2006"),
 			}
-			return h
 		})
 	}
 	switch z.Key {
@@ -142,11 +159,11 @@ func (z zoom) headings(from, to time.Time, link func(zoom string, at time.Time) 
 	case "week":
 		return [][]heading{toDay("Mon 2 Jan")}
 	case "month":
-		return [][]heading{months("January 2006", 3), toDay("2")}
+		return [][]heading{months(), toDay("2")}
 	case "quarter":
-		return [][]heading{months("January 2006", 7), toWeek("2 Jan", 4)}
+		return [][]heading{months(), toWeek("2 Jan", "2")}
 	default:
-		return [][]heading{months("Jan 06", 2), toWeek("2", 1)}
+		return [][]heading{months(), toWeek("2")}
 	}
 }
 

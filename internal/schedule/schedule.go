@@ -50,16 +50,22 @@ func Shortest(ticks cron.Schedule, after time.Time) time.Duration {
 	return cmp.Or(shortest, time.Hour)
 }
 
-// Run calls the job at every tick until ctx ends, and then waits for a job that is
-// still busy. A tick at which the last job is still busy is skipped and logged. The
-// job gets the time of its tick, in UTC.
-func Run(ctx context.Context, ticks cron.Schedule, clock archive.Clock, log *slog.Logger, job func(ctx context.Context, tick time.Time)) {
+// Run calls the job at the time first, unless that is zero, and at every tick until ctx
+// ends, and then waits for a job that is still busy. A tick at which the last job is still
+// busy is skipped and logged. The job gets the time of its tick, in UTC. Run logs which tick
+// is next: at its start, and after each job.
+func Run(ctx context.Context, ticks cron.Schedule, clock archive.Clock, log *slog.Logger, first time.Time, job func(ctx context.Context, tick time.Time)) {
 	var jobs sync.WaitGroup
 	defer jobs.Wait()
 	idle := make(chan struct{}, 1)
 	idle <- struct{}{}
+	sayNext := func(tick time.Time) {
+		if !tick.IsZero() && ctx.Err() == nil {
+			log.Info("the next pass", "tick", tick)
+		}
+	}
 	var last time.Time
-	for {
+	for begun := false; ; begun = true {
 		now := clock.Now().UTC()
 		after := now
 		// If the clock was set back during the sleep, the last tick would come again.
@@ -67,6 +73,12 @@ func Run(ctx context.Context, ticks cron.Schedule, clock archive.Clock, log *slo
 			after = last
 		}
 		tick := ticks.Next(after)
+		if !begun && !first.IsZero() && (tick.IsZero() || first.Before(tick)) {
+			tick = first.UTC()
+		}
+		if !begun {
+			sayNext(tick)
+		}
 		if tick.IsZero() {
 			log.Error("the schedule has no further tick")
 			<-ctx.Done()
@@ -81,6 +93,7 @@ func Run(ctx context.Context, ticks cron.Schedule, clock archive.Clock, log *slo
 			jobs.Go(func() {
 				defer func() { idle <- struct{}{} }()
 				job(ctx, tick)
+				sayNext(ticks.Next(clock.Now().UTC()))
 			})
 		default:
 			log.Warn("tick is skipped, the last one is still busy", "tick", tick)

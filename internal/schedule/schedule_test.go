@@ -3,6 +3,7 @@ package schedule_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,11 @@ type scheduled struct {
 
 func start(t *testing.T, expression string, clock *clocktest.Clock, shown archive.Clock, job func(context.Context, time.Time)) *scheduled {
 	t.Helper()
+	return startAt(t, expression, clock, shown, time.Time{}, job)
+}
+
+func startAt(t *testing.T, expression string, clock *clocktest.Clock, shown archive.Clock, first time.Time, job func(context.Context, time.Time)) *scheduled {
+	t.Helper()
 	ticks, err := schedule.Parse(expression)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +44,7 @@ func start(t *testing.T, expression string, clock *clocktest.Clock, shown archiv
 	s := &scheduled{t: t, clock: clock, end: cancel, ended: make(chan struct{}), logs: new(records)}
 	go func() {
 		defer close(s.ended)
-		schedule.Run(ctx, ticks, shown, slog.New(s.logs), job)
+		schedule.Run(ctx, ticks, shown, slog.New(s.logs), first, job)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -182,6 +188,65 @@ func TestBusyTicksAreSkipped(t *testing.T) {
 	})
 }
 
+// The first job begins at once, or at the time that it is given, if no tick comes earlier. The
+// log has the next tick at the start, and after each job. A tick within the first job is
+// skipped.
+func TestFirst(t *testing.T) {
+	t.Parallel()
+	const minute = time.Minute
+	for name, test := range map[string]struct {
+		expression string
+		first      time.Duration // after noon
+		jobs, said []time.Duration
+		skipped    int
+		firstTakes time.Duration
+	}{
+		"at once":               {"7 * * * *", 0, []time.Duration{0, 7 * minute, 67 * minute}, []time.Duration{0, 7 * minute, 67 * minute, 127 * minute}, 0, 0},
+		"at a tick":             {"0 * * * *", 0, []time.Duration{0, 60 * minute}, []time.Duration{0, 60 * minute, 120 * minute}, 0, 0},
+		"after a crash":         {"7 * * * *", minute, []time.Duration{minute, 7 * minute, 67 * minute}, []time.Duration{minute, 7 * minute, 67 * minute, 127 * minute}, 0, 0},
+		"the tick comes first":  {"7 * * * *", 8 * minute, []time.Duration{7 * minute, 67 * minute}, []time.Duration{7 * minute, 67 * minute, 127 * minute}, 0, 0},
+		"busy until the second": {"7 * * * *", 0, []time.Duration{0, 67 * minute}, []time.Duration{0, 67 * minute, 127 * minute}, 1, 8 * minute},
+		"no tick":               {"0 0 30 2 *", 0, []time.Duration{0}, []time.Duration{0}, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				clock := clocktest.New(noon)
+				var ran []time.Duration
+				takes := test.firstTakes
+				s := startAt(t, test.expression, clock, clock, noon.Add(test.first), func(ctx context.Context, tick time.Time) {
+					ran = append(ran, tick.Sub(noon))
+					if err := clock.Sleep(ctx, takes); err != nil {
+						t.Error(err)
+					}
+					takes = 0
+				})
+				for end := noon.Add(70 * minute); clock.Now().Before(end); {
+					synctest.Wait()
+					clock.Advance(minute)
+				}
+				synctest.Wait()
+				s.end()
+				await(t, "the end of the schedule", s.ended)
+				if !slices.Equal(ran, test.jobs) {
+					t.Errorf("jobs ran at %v, want %v", ran, test.jobs)
+				}
+				_, ticks := s.logs.said(slog.LevelInfo)
+				var said []time.Duration
+				for _, tick := range ticks {
+					said = append(said, tick.Sub(noon))
+				}
+				if !slices.Equal(said, test.said) {
+					t.Errorf("said %v, want %v", said, test.said)
+				}
+				if _, skipped := s.logs.said(slog.LevelWarn); len(skipped) != test.skipped {
+					t.Errorf("%d ticks are skipped, want %d", len(skipped), test.skipped)
+				}
+			})
+		})
+	}
+}
+
 // When its context ends, the schedule cancels a job that is still busy and waits for
 // the job.
 func TestEndWaitsForTheJob(t *testing.T) {
@@ -229,104 +294,6 @@ func TestNoFurtherTick(t *testing.T) {
 		await(t, "the end of the schedule", s.ended)
 		if messages, _ := s.logs.said(slog.LevelError); len(messages) != 1 {
 			t.Errorf("said %q", messages)
-		}
-	})
-}
-
-// A local clock gives its time in a time zone.
-type local struct {
-	*clocktest.Clock
-	zone *time.Location
-}
-
-func (l local) Now() time.Time { return l.Clock.Now().In(l.zone) }
-
-// On a day on which local clocks change, each UTC hour has exactly one tick.
-func TestClockChange(t *testing.T) {
-	t.Parallel()
-	berlin, err := time.LoadLocation("Europe/Berlin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, day := range []time.Time{
-		time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC),  // the local time from 02:00 to 03:00 does not exist
-		time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), // and comes twice
-	} {
-		for expression, want := range map[string][]time.Duration{
-			"30 * * * *": hours(0, 24),
-			"30 2 * * *": hours(2, 3),
-			"30 0 * * *": hours(0, 1), // 02:30 there in summer
-		} {
-			t.Run(day.Format(time.DateOnly)+" "+expression, func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					clock := clocktest.New(day)
-					ran := make(chan time.Time, 1)
-					s := start(t, expression, clock, local{clock, berlin}, func(_ context.Context, tick time.Time) { ran <- tick })
-					for _, after := range want {
-						s.to(day.Add(after))
-						if got := await(t, "the job", ran); !got.Equal(day.Add(after)) || got.Location() != time.UTC {
-							t.Errorf("the job got %v, want %v", got, day.Add(after))
-						}
-					}
-					// The next tick is on the next day.
-					next := day.Add(24*time.Hour + want[0])
-					s.to(next)
-					if got := await(t, "the job", ran); !got.Equal(next) {
-						t.Errorf("the next day's job got %v, want %v", got, next)
-					}
-				})
-			})
-		}
-	}
-}
-
-func hours(from, to int) (list []time.Duration) {
-	for n := from; n < to; n++ {
-		list = append(list, time.Duration(n)*time.Hour+30*time.Minute)
-	}
-	return list
-}
-
-// A hasty clock is a little behind after each sleep, as if it had been set back during
-// the sleep.
-type hasty struct {
-	*clocktest.Clock
-	mu    sync.Mutex
-	early time.Duration
-}
-
-func (h *hasty) Now() time.Time {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.Clock.Now().Add(-h.early)
-}
-
-func (h *hasty) Sleep(ctx context.Context, d time.Duration) error {
-	h.mu.Lock()
-	d -= h.early
-	h.mu.Unlock()
-	err := h.Clock.Sleep(ctx, d)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.early = 300 * time.Millisecond
-	return err
-}
-
-// A tick is run once, even if the clock then says that the tick is still to come.
-func TestClockSetBackALittle(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		clock := clocktest.New(noon)
-		ran := make(chan time.Time, 1)
-		s := start(t, "0 * * * *", clock, &hasty{Clock: clock}, func(_ context.Context, tick time.Time) { ran <- tick })
-		s.to(noon.Add(time.Hour))
-		if got := await(t, "the job", ran); !got.Equal(noon.Add(time.Hour)) {
-			t.Errorf("the job got %v", got)
-		}
-		s.to(noon.Add(2 * time.Hour))
-		if got := await(t, "the job", ran); !got.Equal(noon.Add(2 * time.Hour)) {
-			t.Errorf("the job got %v", got)
 		}
 	})
 }

@@ -14,18 +14,32 @@ import (
 // prefix begins the names of the archiver's variables.
 const prefix = "ARCHIVER_"
 
-// checkEnvironment finds variables with values that their flags do not take.
+// checkEnvironment finds variables with values that their flags do not take: the flags of
+// the command, and for check those of every command.
 func (in *input) checkEnvironment() {
-	for node := in.command; node != nil; node = node.Parent {
+	wrong := make(map[string]bool)
+	check := func(node *kong.Node) {
 		for _, flag := range node.Flags {
 			name := variable(flag)
-			if _, given := in.argument(flag.Name); given || name == "" {
+			if _, given := in.argument(flag.Name); given || name == "" || wrong[name] {
 				continue
 			}
 			if err := checkText(flag, os.Getenv(name)); err != nil {
+				wrong[name] = true
 				in.wrong("%s (--%s): %v", name, flag.Name, err)
 			}
 		}
+	}
+	for node := in.command; node != nil; node = node.Parent {
+		check(node)
+	}
+	if in.command.Name == checkCommand {
+		_ = kong.Visit(in.model, func(node kong.Visitable, next kong.Next) error {
+			if command, ok := node.(*kong.Command); ok {
+				check(command)
+			}
+			return next(nil)
+		})
 	}
 }
 

@@ -94,11 +94,11 @@ func (s *Source) check() error {
 	switch {
 	case s.Retention > 0 && s.Retention < s.Lookback:
 		return Usagef("--retention %s is shorter than --lookback %s: every pass would read again what the last one dropped",
-			durationText(s.Retention), durationText(s.Lookback))
+			DurationText(s.Retention), DurationText(s.Lookback))
 	case s.SourceRetention < archive.Hour:
-		return Usagef("--source-retention %s is less than an hour: no window could be read in time", durationText(s.SourceRetention))
+		return Usagef("--source-retention %s is less than an hour: no window could be read in time", DurationText(s.SourceRetention))
 	case s.SourcePatience < time.Second:
-		return Usagef("--source-patience %s is less than a second: a source that throttles would be given up at once", durationText(s.SourcePatience))
+		return Usagef("--source-patience %s is less than a second: a source that throttles would be given up at once", DurationText(s.SourcePatience))
 	}
 	return nil
 }

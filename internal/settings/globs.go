@@ -32,9 +32,14 @@ func IsName(glob string) bool {
 	return !strings.HasPrefix(glob, "!") && !strings.ContainsAny(glob, `*?[\`)
 }
 
-// checkGlob refuses a glob that path.Match cannot read.
+// checkGlob refuses a glob that path.Match cannot read, and one that is empty: it is most
+// likely a variable that is not set, and "!" alone would pick every function.
 func checkGlob(glob string) error {
-	if _, err := path.Match(strings.TrimPrefix(strings.TrimSpace(glob), "!"), ""); err != nil {
+	pattern := strings.TrimPrefix(strings.TrimSpace(glob), "!")
+	if pattern == "" {
+		return fmt.Errorf("%q names no function", glob)
+	}
+	if _, err := path.Match(pattern, ""); err != nil {
 		return fmt.Errorf("%q is not a glob: %w", glob, err)
 	}
 	return nil

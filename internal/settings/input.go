@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -33,8 +34,13 @@ type input struct {
 	otherErrors  Errors
 }
 
-// settingsCommand is the command that has all flags that a file may have.
-const settingsCommand = "run"
+const (
+	// settingsCommand is the command that has all flags that a file may have.
+	settingsCommand = "run"
+
+	// checkCommand is the command that checks the values of all flags.
+	checkCommand = "check"
+)
 
 func newInput(args []string, line CommandLine) (*input, error) {
 	parser, err := line.New()
@@ -118,6 +124,20 @@ func (in *input) argument(name string) (value any, given bool) {
 	return nil, false
 }
 
+// checkEmpty finds arguments that give a flag an empty value: most likely a variable that
+// is not set. It would stand for all functions, or for all sources. --listen takes it for none.
+func (in *input) checkEmpty() {
+	for _, p := range in.trace.Path {
+		if p.Flag == nil || p.Flag.Name == "listen" || p.Flag.Name == "config" {
+			continue
+		}
+		value := in.trace.Value(p)
+		if kind := value.Kind(); (kind == reflect.String || kind == reflect.Slice) && value.Len() == 0 {
+			in.wrong("--%s is empty: give it a value, or leave it out", p.Flag.Name)
+		}
+	}
+}
+
 // given returns the text that the arguments or the environment give a flag, and
 // which of them: --flag or a variable. from is empty if neither does.
 func (in *input) given(flag *kong.Flag) (text, from string) {
@@ -129,7 +149,7 @@ func (in *input) given(flag *kong.Flag) (text, from string) {
 	from = "--" + flag.Name
 	switch v := value.(type) {
 	case time.Duration:
-		return durationText(v), from
+		return DurationText(v), from
 	case []string:
 		return kong.JoinEscaped(v, ','), from
 	}

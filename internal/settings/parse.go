@@ -59,6 +59,7 @@ func Parse(args []string, line CommandLine) (*kong.Context, *Settings, error) {
 	}
 	in.readFile()
 	in.checkEnvironment()
+	in.checkEmpty()
 	s := &Settings{
 		File: in.file.Path, Listed: len(in.file.Sources),
 		Database: in.database(), Warnings: in.unknownVariables(),

@@ -103,7 +103,7 @@ func (r sourceResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) 
 func (r sourceResolver) derived(name string) (text, from string) {
 	switch name {
 	case "source-retention":
-		return durationText(r.in.line.SourceRetention(r.provider())), "default of " + r.provider()
+		return DurationText(r.in.line.SourceRetention(r.provider())), "default of " + r.provider()
 	case "lookback":
 		flag := r.in.keys["source-retention"]
 		if text, from := r.in.given(flag); from != "" {

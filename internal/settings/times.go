@@ -20,9 +20,9 @@ func parseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// durationText writes a duration as one gives it in a flag: in days if it is a
+// DurationText writes a duration as one gives it in a flag: in days if it is a
 // number of days, and without units of zero.
-func durationText(d time.Duration) string {
+func DurationText(d time.Duration) string {
 	if days := d / (24 * time.Hour); days > 0 && d%(24*time.Hour) == 0 {
 		return fmt.Sprintf("%dd", days)
 	}

@@ -13,22 +13,23 @@ import (
 	"archiver/internal/terminal"
 )
 
-// ErrNoFunction says that no function matched, so that there was nothing to do.
-var ErrNoFunction = errors.New("no function was found: check the project, the region, and --function or ARCHIVER_FUNCTIONS")
-
 // Archive makes one run that a person waits for. It shows the progress on w, or in
 // the log if w is no terminal.
 func Archive(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, w io.Writer) (archive.Summary, time.Duration, error) {
-	return archiveAnd(ctx, archiver, o, log, w, func(*archive.Progress, error) {})
+	return archiveAnd(ctx, archiver, o, log, w, nil)
 }
 
 // archiveAnd is Archive. last is the last part of the run, whose progress is shown too; it
-// is told how the run ended.
+// is told how the run ended, and may be nil.
 func archiveAnd(ctx context.Context, archiver *loop.Archiver, o archive.Order, log *slog.Logger, w io.Writer,
 	last func(p *archive.Progress, ended error),
 ) (archive.Summary, time.Duration, error) {
 	began := time.Now()
 	progress := new(archive.Progress)
+	if last != nil {
+		days := int(o.Range.To.Sub(o.Range.From).Hours()/24) + 1
+		progress.Foresee(func(f *archive.Forecast) { f.Days = days })
+	}
 	stop := terminal.Show(progress, archiver.Source, w, log, o.Compare)
 	stopHint := context.AfterFunc(ctx, func() {
 		if errors.Is(context.Cause(ctx), archive.ErrFinish) {
@@ -36,15 +37,14 @@ func archiveAnd(ctx context.Context, archiver *loop.Archiver, o archive.Order, l
 		}
 	})
 	summary, err := archiver.Archive(ctx, o, progress)
-	last(progress, err)
+	if last != nil {
+		last(progress, err)
+	}
 	stopHint()
 	bar := stop()
 	took := time.Since(began)
 	if !bar { // on a terminal, the command's last line has the same numbers
 		logEnd(log, slog.LevelWarn, o, summary, took, err)
-	}
-	if err == nil && summary.Matched == 0 {
-		err = ErrNoFunction
 	}
 	return summary, took, err
 }
@@ -61,6 +61,8 @@ func logEnd(log *slog.Logger, failed slog.Level, o archive.Order, s archive.Summ
 		log.Info("run was interrupted, progress is kept", keys...)
 	case errors.As(err, &incomplete):
 		log.Warn("run ended, not complete", append(keys, archive.ErrorKeys(err)...)...)
+	case errors.Is(err, archive.ErrNoFunction):
+		log.Warn("run ended, the source has none of the functions", keys...)
 	case errors.Is(err, archive.ErrBusy):
 		log.Warn("run ended, the source accepts no calls, windows are pending", append(keys, archive.ErrorKeys(err)...)...)
 	default:

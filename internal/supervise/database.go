@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,8 @@ func OpenReader(ctx context.Context, s *settings.Settings, log *slog.Logger) (*p
 	if err != nil {
 		return nil, err
 	}
-	if err := read.New(db).Ping(ctx); err != nil {
+	reader := read.New(db)
+	if err := cmp.Or(reader.Ping(ctx), reader.MayRead(ctx)); err != nil {
 		db.Close()
 		return nil, err
 	}

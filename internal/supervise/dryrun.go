@@ -37,18 +37,18 @@ func settled(ctx context.Context, archiver *loop.Archiver, o archive.Order, out 
 }
 
 // DryRun prints what a pass of a source would read. It asks the source for
-// nothing, so it knows only the functions in the archive.
+// nothing, so it knows only the functions in the archive. If there are none, it is
+// DryBackfill.
 func (set *Set) DryRun(ctx context.Context, s *Source, o archive.Order, out io.Writer) error {
 	archiver := s.Archiver
-	if err := read.New(set.DB).Ping(ctx); err != nil {
-		return ConnectHint(err)
-	}
-	o, err := settled(ctx, archiver, o, out)
+	known, _, err := set.knownFunctions(ctx, archiver)
 	if err != nil {
 		return err
 	}
-	known, err := set.knownFunctions(ctx, archiver)
-	if err != nil {
+	if len(known) == 0 {
+		return set.DryBackfill(ctx, s, o, out)
+	}
+	if o, err = settled(ctx, archiver, o, out); err != nil {
 		return err
 	}
 	due, err := set.store.Due(ctx, known, o, archiver.Clock.Now())
@@ -56,26 +56,35 @@ func (set *Set) DryRun(ctx context.Context, s *Source, o archive.Order, out io.W
 		return err
 	}
 	fmt.Fprintf(out, "%s; %d functions are known\n", dueLine(due, o), len(known))
+	return set.sayEstimate(ctx, s, due, o, false, false, out)
+}
+
+// sayEstimate prints what reading the due windows takes; see estimate.
+func (set *Set) sayEstimate(ctx context.Context, s *Source, due []archive.Due, o archive.Order, empty, ask bool, out io.Writer) error {
+	if !slices.ContainsFunc(due, func(d archive.Due) bool { return d.Windows > 0 }) {
+		return nil
+	}
+	e, err := set.estimate(ctx, s, due, o, empty, ask)
+	if err != nil {
+		return err
+	}
+	pace, err := e.pace(ctx, set, empty)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out, e.line(pace))
 	return nil
 }
 
-// DryBackfill prints what a backfill of a source would read. It asks the source
-// only for its list of functions, and writes nothing. All hours of a function that
-// is not in the archive are due.
+// DryBackfill prints what a backfill of a source would read, and estimates what it takes. It
+// asks the source only for its list of functions and for counts, and writes nothing. All hours
+// of a function that is not in the archive are due.
 func (set *Set) DryBackfill(ctx context.Context, s *Source, o archive.Order, out io.Writer) error {
 	archiver := s.Archiver
 	asked := o.Range
-	var functions []archive.Known
-	err := read.New(set.DB).Ping(ctx)
-	empty := errors.Is(err, pg.ErrNoSchema)
-	switch {
-	case empty:
-	case err != nil:
-		return ConnectHint(err)
-	default:
-		if functions, err = set.knownFunctions(ctx, archiver); err != nil {
-			return err
-		}
+	functions, empty, err := set.knownFunctions(ctx, archiver)
+	if err != nil {
+		return err
 	}
 	known := len(functions)
 	seen := make(map[string]bool, known)
@@ -111,7 +120,7 @@ func (set *Set) DryBackfill(ctx context.Context, s *Source, o archive.Order, out
 		return err
 	}
 	if len(functions) == 0 {
-		return ErrNoFunction
+		return archive.ErrNoFunction
 	}
 	var due []archive.Due
 	switch {
@@ -126,22 +135,31 @@ func (set *Set) DryBackfill(ctx context.Context, s *Source, o archive.Order, out
 	}
 	fmt.Fprintf(out, "%s; %d functions match, %d of them are known\n", dueLine(due, o), len(functions), known)
 	fmt.Fprintf(out, "that takes at least %d calls, and more where the records of a function fill more than a page\n", listed+leastCalls(due))
+	if err := set.sayEstimate(ctx, s, due, o, empty, true, out); err != nil {
+		return err
+	}
 	if left := (asked.Windows() - o.Range.Windows()) * len(functions); left > 0 {
 		fmt.Fprintf(out, "%d windows have not settled yet, and would be left out\n", left)
 	}
 	return nil
 }
 
-// knownFunctions returns the functions of the archive that match, with their versions.
-func (set *Set) knownFunctions(ctx context.Context, archiver *loop.Archiver) ([]archive.Known, error) {
+// knownFunctions returns the functions of the archive that match, with their versions. empty
+// says that there is no archive yet.
+func (set *Set) knownFunctions(ctx context.Context, archiver *loop.Archiver) (known []archive.Known, empty bool, err error) {
+	switch err := read.New(set.DB).Ping(ctx); {
+	case errors.Is(err, pg.ErrNoSchema):
+		return nil, true, nil
+	case err != nil:
+		return nil, false, ConnectHint(err)
+	}
 	now := archiver.Clock.Now()
-	known, err := set.store.UnseenFunctions(ctx, archiver.Source.ID(), now, archiver.SourceRetention)
-	if err != nil {
-		return nil, err
+	if known, err = set.store.UnseenFunctions(ctx, archiver.Source.ID(), now, archiver.SourceRetention); err != nil {
+		return nil, false, err
 	}
 	known = slices.DeleteFunc(known, func(f archive.Known) bool { return !archiver.Match(f.Function) })
 	versions, err := archiver.KnownVersions(ctx, known)
-	return append(known, versions...), err
+	return append(known, versions...), false, err
 }
 
 // dueLine tells what would be read.
@@ -183,6 +201,9 @@ func leastCalls(due []archive.Due) (calls int64) {
 
 // DryDrop prints which days a pass would drop.
 func (set *Set) DryDrop(ctx context.Context, clock archive.Clock, out io.Writer) error {
+	if errors.Is(read.New(set.DB).Ping(ctx), pg.ErrNoSchema) {
+		return nil
+	}
 	drop, err := set.Retention(clock).Next(ctx)
 	if err != nil || drop == nil {
 		return err

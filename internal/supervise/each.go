@@ -50,7 +50,7 @@ func (set *Set) Each(ctx context.Context, out, errs io.Writer, work Work) error 
 // were asked for by name, a source without them is an error only if no source has
 // them.
 func (set *Set) errors(results []error) error {
-	hasNone := func(err error) bool { return set.byName && errors.Is(err, ErrNoFunction) }
+	hasNone := func(err error) bool { return set.byName && errors.Is(err, archive.ErrNoFunction) }
 	var failed settings.Errors
 	without := 0
 	for i, err := range results {

@@ -81,7 +81,7 @@ func TestSourceOpenedLater(t *testing.T) {
 	failed := func() bool {
 		page := httptest.NewRecorder()
 		m.Handler(log).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-		return strings.Contains(page.Body.String(), `archiver_runs_total{outcome="failed",provider="functiongraph"} 1`+"\n")
+		return strings.Contains(page.Body.String(), `archiver_runs_total{outcome="failed",source="late"} 1`+"\n")
 	}
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {

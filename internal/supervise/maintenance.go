@@ -116,7 +116,7 @@ func (m *Maintenance) merge(ctx context.Context, began time.Time, log *slog.Logg
 
 // After counts all figures that are due, drops the days that are too old after a pass that
 // began at a time, and makes statistics. After a pass that failed as a whole, it drops
-// nothing. It does nothing if ctx has ended. ArchiveAndTell has merged days.
+// nothing. It does nothing if ctx has ended. ArchiveEach has merged days.
 func (m *Maintenance) After(ctx context.Context, began time.Time, ended error, log *slog.Logger) {
 	m.after(ctx, 0, began, ended, log)
 }

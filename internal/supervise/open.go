@@ -9,6 +9,7 @@
 //	ticks.go        runs at the ticks of each source's schedule: run
 //	maintenance.go  figures, old days and statistics, after runs
 //	retention.go    which days may be dropped
+//	estimate.go     how many rows, bytes and calls a run would take, and how long
 //	dryrun.go       what a run would read, and which days it would drop
 package supervise
 
@@ -41,7 +42,8 @@ type Set struct {
 	store *load.Store
 	days  *days.Days
 
-	byName bool // functions were asked for by name: not every source must have them
+	order  func(*Source) archive.Order // of the next run of a source; nil if the command makes none
+	byName bool                        // functions were asked for by name: not every source must have them
 }
 
 // A Source is a source and the archiver that reads it.
@@ -64,6 +66,10 @@ type Options struct {
 	Metrics   *metrics.Metrics // that count calls and windows; nil for none
 	Migrate   bool             // bring the schema up first
 	Functions []string         // globs: only these functions; none for all
+
+	// Order returns the order of the next run of a source: a source that cannot be opened
+	// has failed this run. It is nil for a command that makes no run.
+	Order func(*Source) archive.Order
 
 	// DatabasePatience is how long a run waits for a database in trouble; run waits until
 	// its next tick. With 0, a run ends with the first trouble.
@@ -95,31 +101,75 @@ func Open(ctx context.Context, s *settings.Settings, o Options) (*Set, error) {
 		}
 		sum, most = sum+source.Concurrency, max(most, source.Concurrency)
 	}
-	if len(failed) == len(opened) {
+	if len(failed) == len(opened) && o.Order == nil {
 		return nil, failed
 	}
+	set, err := openDatabase(ctx, s, o, address, max(most, min(sum, maxConnections)), opened[0].Schedule != "")
+	switch {
+	case len(failed) < len(opened) && err != nil:
+		return nil, err
+	case err != nil:
+		return nil, append(failed, err)
+	}
+	set.Sources = opened
+	for _, source := range opened {
+		if source.Err != nil {
+			set.noteNotOpened(ctx, source)
+		}
+	}
+	if len(failed) == len(opened) {
+		set.DB.Close()
+		return nil, failed
+	}
+	go set.DB.WatchLocks(ctx, archive.SystemClock{}, pg.LongWait)
+	for _, source := range opened {
+		source.archiveInto(set, o.Functions)
+	}
+	return set, nil
+}
+
+// openDatabase opens the database of the sources, with so many connections. It waits for a
+// database that is away: for --database-patience, or for ever.
+func openDatabase(ctx context.Context, s *settings.Settings, o Options, address string, connections int, forever bool) (*Set, error) {
 	var db *pg.DB
-	wait := databaseWait{Clock: archive.SystemClock{}, Log: o.Log, longest: o.DatabasePatience, forever: opened[0].Schedule != ""}
-	err = wait.until(ctx, func() (err error) {
+	wait := databaseWait{Clock: archive.SystemClock{}, Log: o.Log, longest: o.DatabasePatience, forever: forever}
+	err := wait.until(ctx, func() (err error) {
 		if o.Migrate {
 			if err := MigrateUp(ctx, address, o.Log, connecting(s)...); err != nil {
 				return err
 			}
 		}
-		db, err = pg.Open(ctx, address, max(most, min(sum, maxConnections)), o.Log, connecting(s)...)
+		db, err = pg.Open(ctx, address, connections, o.Log, connecting(s)...)
 		return ConnectHint(err)
 	})
 	if err != nil {
 		return nil, err
 	}
-	set := &Set{DB: db, Sources: opened, days: days.New(db), byName: len(o.Functions) > 0}
+	if err := db.Known(ctx); err != nil {
+		db.Close()
+		return nil, err
+	}
+	set := &Set{DB: db, days: days.New(db), byName: len(o.Functions) > 0, order: o.Order}
 	set.days.UseClock(archive.SystemClock{})
 	set.store = load.New(db, set.days)
-	go db.WatchLocks(ctx, archive.SystemClock{}, pg.LongWait)
-	for _, source := range opened {
-		source.archiveInto(set, o.Functions)
-	}
 	return set, nil
+}
+
+// noteNotOpened notes a run that failed because its source could not be opened.
+func (set *Set) noteNotOpened(ctx context.Context, s *Source) {
+	if set.order == nil {
+		return
+	}
+	o := set.order(s)
+	o.Source.ID, o.Source.Name, o.Source.Retention = sources.Configured(&s.Source), sources.Name(&s.Source), s.SourceRetention
+	now := archive.SystemClock{}.Now()
+	id, err := set.store.BeginRun(ctx, o, now)
+	if err == nil {
+		err = set.store.EndRun(ctx, id, archive.Summary{Range: o.Range}, s.Err, now)
+	}
+	if err != nil {
+		s.Log.Warn("a source could not be opened, and the archive does not know", "error", err)
+	}
 }
 
 // OpenSources opens all sources at the same time, without the database. A source
@@ -165,14 +215,14 @@ func OpenSources(ctx context.Context, s *settings.Settings, o Options) ([]*Sourc
 func (s *Source) open(ctx context.Context) error {
 	var observe func(outcome string, took time.Duration)
 	if s.metrics != nil {
-		observe = s.metrics.Call(s.Provider)
+		observe = s.metrics.Call(sources.Name(&s.Source))
 	}
 	source, err := sources.Open(ctx, &s.Source, observe, s.Log)
 	if err != nil {
 		return err
 	}
 	s.Archiver = &loop.Archiver{
-		Source: source, Clock: archive.SystemClock{}, Log: s.Log,
+		Source: source, Name: sources.Name(&s.Source), Clock: archive.SystemClock{}, Log: s.Log,
 		Settle: s.Settle, IgnoreClocks: s.IgnoreClocks, SourceRetention: s.SourceRetention, Concurrency: s.Concurrency,
 		DatabasePatience: sources.BeforeTick(s.Schedule),
 	}
@@ -181,6 +231,23 @@ func (s *Source) open(ctx context.Context) error {
 	}
 	s.pick(nil)
 	return nil
+}
+
+// WarnOfRange logs which hours of a range cannot become complete: those that have not ended,
+// and those that a source has most likely forgotten.
+func (set *Set) WarnOfRange(asked archive.Span, now time.Time) {
+	for _, s := range set.Sources {
+		if ended := archive.WindowOf(now); asked.To.After(ended) {
+			s.Log.Warn("the range has hours that have not ended, they are left out", "from", ended.Format(time.RFC3339), "to", asked.To.Format(time.RFC3339))
+		}
+		if kept := archive.WindowOf(now.Add(-s.SourceRetention)); s.SourceRetention > 0 && asked.From.Before(kept) {
+			if asked.To.Before(kept) {
+				kept = asked.To
+			}
+			s.Log.Warn("the source has most likely forgotten hours of the range: it keeps records for "+
+				settings.DurationText(s.SourceRetention)+" (--source-retention)", "from", asked.From.Format(time.RFC3339), "to", kept.Format(time.RFC3339))
+		}
+	}
 }
 
 // pick sets which functions are archived: those that the settings pick, and of these
@@ -202,6 +269,7 @@ func (s *Source) pick(only []string) {
 		return all
 	}
 	functions := listed(s.Functions)
+	s.Archiver.Wanted = func(f archive.Function) bool { return settings.Match(functions, f) }
 	only = listed(only)
 	s.Archiver.Match = func(f archive.Function) bool { return settings.Match(functions, f) && settings.Match(only, f) }
 	s.Archiver.Named = nil
@@ -228,7 +296,7 @@ func (s *Source) archiveInto(set *Set, only []string) {
 	s.pick(only)
 	s.Archiver.Store, s.Archiver.StoreAhead = set.store, set.DB.Ahead
 	if s.metrics != nil {
-		s.Archiver.Store = s.metrics.Store(set.store, s.Provider)
+		s.Archiver.Store = s.metrics.Store(set.store, s.Archiver.Name)
 	}
 	if s.Versions == "all" {
 		s.Archiver.Versions = set.store

@@ -2,7 +2,6 @@ package supervise
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -12,12 +11,23 @@ import (
 
 	"archiver/internal/archive"
 	"archiver/internal/schedule"
+	"archiver/internal/sources"
 )
 
-// Run makes a pass of each source at the ticks of its schedule, until ctx ends.
-func (set *Set) Run(ctx context.Context, clock archive.Clock) error {
+// betweenFirst is the least time between the beginning of a pass that did not end and the
+// first pass of a process. A process that dies in its first pass, and is started again at
+// once, makes no more passes than one that lives.
+const betweenFirst = time.Minute
+
+// Run makes a pass of each source at the ticks of its schedule, until ctx ends. If atOnce is
+// set, the first pass of each source that is open begins before its first tick.
+func (set *Set) Run(ctx context.Context, clock archive.Clock, atOnce bool) error {
 	m := set.Maintenance(clock)
-	return set.atTicks(ctx, clock, func(ctx context.Context, s *Source, tick time.Time) {
+	var first time.Time
+	if atOnce {
+		first = set.firstPass(ctx, clock.Now())
+	}
+	return set.atTicks(ctx, clock, first, func(ctx context.Context, s *Source, tick time.Time) {
 		m.MakeDays(ctx, s.Log)
 		stop := m.CountDuring(ctx, s.Log)
 		err := s.pass(ctx, set, tick)
@@ -26,9 +36,20 @@ func (set *Set) Run(ctx context.Context, clock archive.Clock) error {
 	})
 }
 
-// atTicks does the work for each source at the ticks of the source's schedule,
-// until ctx ends. A source that is busy does not delay the others.
-func (set *Set) atTicks(ctx context.Context, clock archive.Clock, work func(context.Context, *Source, time.Time)) error {
+// firstPass returns when the first pass begins: now, or betweenFirst after the last one that
+// did not end. If the database does not tell, the pass itself waits for the database.
+func (set *Set) firstPass(ctx context.Context, now time.Time) time.Time {
+	last, err := set.store.UnderWay(ctx, "run")
+	if err != nil || last.IsZero() || last.After(now) || now.Sub(last) >= betweenFirst {
+		return now
+	}
+	return last.Add(betweenFirst)
+}
+
+// atTicks does the work for each source at the ticks of the source's schedule, and for those
+// that are open at the time first, unless that is zero, until ctx ends. A source that is busy
+// does not delay the others.
+func (set *Set) atTicks(ctx context.Context, clock archive.Clock, first time.Time, work func(context.Context, *Source, time.Time)) error {
 	ticks := make([]cron.Schedule, len(set.Sources))
 	for i, s := range set.Sources {
 		var err error
@@ -38,8 +59,12 @@ func (set *Set) atTicks(ctx context.Context, clock archive.Clock, work func(cont
 	}
 	var running sync.WaitGroup
 	for i, s := range set.Sources {
+		begin := first
+		if s.Err != nil {
+			begin = time.Time{} // it was signed in to just now, which failed
+		}
 		running.Go(func() {
-			schedule.Run(ctx, ticks[i], clock, s.Log, func(ctx context.Context, tick time.Time) { work(ctx, s, tick) })
+			schedule.Run(ctx, ticks[i], clock, s.Log, begin, func(ctx context.Context, tick time.Time) { work(ctx, s, tick) })
 		})
 	}
 	running.Wait()
@@ -56,37 +81,41 @@ func (s *Source) LogNotOpened() {
 func (s *Source) pass(ctx context.Context, set *Set, tick time.Time) error {
 	if s.Archiver == nil {
 		if s.Err = s.open(ctx); s.Err != nil {
-			if ctx.Err() == nil && s.metrics != nil {
-				s.metrics.NotOpened(s.Provider)
+			if ctx.Err() != nil {
+				return s.Err
+			}
+			if s.metrics != nil {
+				s.metrics.NotOpened(sources.Name(&s.Source))
 			}
 			s.LogNotOpened()
+			set.noteNotOpened(ctx, s)
 			return s.Err
 		}
 		s.archiveInto(set, nil)
 	}
-	o := s.runOrder(tick)
+	o := s.RunOrder(tick)
 	began := s.Archiver.Clock.Now()
 	ended := func(error) {}
 	if s.metrics != nil {
-		ended = s.metrics.Run(s.Provider)
+		ended = s.metrics.Run(s.Archiver.Name)
 	}
 	summary, err := s.Archiver.Archive(ctx, o, new(archive.Progress))
 	ended(err)
 	if compared := summary.Apart > 0 || !FailedAsWhole(err); compared && s.metrics != nil {
-		s.metrics.Clocks(s.Provider, summary.Apart)
+		s.metrics.Clocks(s.Archiver.Name, summary.Apart)
 	}
-	now := s.Archiver.Clock.Now()
-	logEnd(s.Log, slog.LevelError, o, summary, now.Sub(began), err)
-	if ticks, parsed := schedule.Parse(s.Schedule); parsed == nil && errors.Is(err, archive.ErrBusy) {
-		s.Log.Warn("the next tick asks the source again", "tick", ticks.Next(now.UTC()))
-	}
+	logEnd(s.Log, slog.LevelError, o, summary, s.Archiver.Clock.Now().Sub(began), err)
 	return err
 }
 
-// runOrder returns the order of a tick.
-func (s *Source) runOrder(tick time.Time) archive.Order {
+// RunOrder returns the order of a tick.
+func (s *Source) RunOrder(tick time.Time) archive.Order {
 	o := s.DueOrder("run", tick)
 	o.Rest = true // the next tick will come
+	if ticks, err := schedule.Parse(s.Schedule); err == nil {
+		next := ticks.Next(archive.SystemClock{}.Now().UTC())
+		o.Source.Ticks = [2]time.Time{next, ticks.Next(next)}
+	}
 	return o
 }
 

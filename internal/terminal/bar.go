@@ -27,12 +27,16 @@ func drawBar(c *Console, read func() reading, compares bool) (stop func()) {
 		room := stat.AvailableWidth - Width(text) - 1
 		if planned && room >= leastBar {
 			var drawn bytes.Buffer
-			part := decor.Statistics{AvailableWidth: room, RequestedWidth: room, Current: f.Done, Total: f.Windows}
-			if f.FigureDays > 0 {
-				part.Current, part.Total = f.Counted, f.FigureDays
-			}
-			if f.Months > 0 {
+			part := decor.Statistics{AvailableWidth: room, RequestedWidth: room}
+			switch {
+			case f.Finishing:
+				part.Current, part.Total = 1, 1
+			case f.Months > 0:
 				part.Current, part.Total = f.Merged, f.Months
+			case f.FigureDays > 0:
+				part.Current, part.Total = f.Counted, f.FigureDays
+			default:
+				part.Current, part.Total = f.answered, f.answered+max(f.Coming, 1)
 			}
 			if err := style.Fill(&drawn, part); err != nil {
 				return err
@@ -64,14 +68,15 @@ func barText(f reading, compares bool, columns int) (planned bool, text string) 
 		parts = append(parts, part{fmt.Sprintf(format, args...), rank})
 	}
 	switch {
+	case f.Finishing:
+		planned = true
+		add(0, "making statistics")
 	case f.Months > 0:
 		planned = true
 		add(0, "days of %s/%s months merged", brief(f.Merged), brief(f.Months))
-		f.left = 0
 	case f.FigureDays > 0:
 		planned = true
 		add(0, "figures of %s/%s days", brief(f.Counted), brief(f.FigureDays))
-		f.left = 0
 	case compares && f.Done == 0:
 		add(0, "%s windows compared", brief(f.Compared))
 		add(2, "%d differ", f.Differ)
@@ -87,8 +92,8 @@ func barText(f reading, compares bool, columns int) (planned bool, text string) 
 	if f.throttled {
 		add(1, "throttled")
 	}
-	if f.left > 0 {
-		add(2, "%s left", roughly(f.left))
+	if f.left > 0 && f.Windows+f.Compared > 0 {
+		add(2, "%s", f.leftText())
 	}
 	most := 5
 	for ; most > 0; most-- {

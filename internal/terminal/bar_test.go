@@ -28,9 +28,13 @@ func TestBarText(t *testing.T) {
 			t.Errorf("%d columns: %q, want %q", columns, got, want)
 		}
 	}
-	f.FigureDays, f.Counted, f.Months, f.Merged = 31, 31, 15, 2
-	if planned, got := barText(f, false, 100); !planned || got != "days of 2/15 months merged, 3400 calls, throttled" {
+	f.FigureDays, f.Counted, f.Months, f.Merged, f.atLeast = 31, 31, 15, 2, true
+	if planned, got := barText(f, false, 100); !planned || got != "days of 2/15 months merged, 3400 calls, throttled, at least 1h12m left" {
 		t.Errorf("while days are merged: %q", got)
+	}
+	f.Finishing, f.left, f.atLeast = true, time.Second, false
+	if planned, got := barText(f, false, 100); !planned || got != "making statistics, 3400 calls, throttled, 1s left" {
+		t.Errorf("at last: %q", got)
 	}
 	for _, f := range []struct {
 		reading

@@ -44,15 +44,19 @@ func Show(p *archive.Progress, source archive.Source, w io.Writer, log *slog.Log
 }
 
 func logReading(log *slog.Logger, r reading) {
-	if r.Months > 0 {
-		log.Info("merging days", "months", r.Months, "months_done", r.Merged)
+	seconds := int64(r.left.Seconds())
+	switch {
+	case r.Finishing:
+		log.Info("making statistics", "seconds_left", seconds, "at_least", r.atLeast)
 		return
-	}
-	if r.FigureDays > 0 {
-		log.Info("counting figures", "days", r.FigureDays, "days_done", r.Counted)
+	case r.Months > 0:
+		log.Info("merging days", "months", r.Months, "months_done", r.Merged, "seconds_left", seconds, "at_least", r.atLeast)
+		return
+	case r.FigureDays > 0:
+		log.Info("counting figures", "days", r.FigureDays, "days_done", r.Counted, "seconds_left", seconds, "at_least", r.atLeast)
 		return
 	}
 	log.Info("archiving", "windows_done", r.Done, "windows", r.Windows, "compared", r.Compared,
 		"records", r.Records(), "records_per_second", int64(r.rate), "calls", r.calls, "throttled", r.refused,
-		"seconds_left", int64(r.left.Seconds()))
+		"calls_left", r.Coming, "seconds_left", seconds, "at_least", r.atLeast)
 }

@@ -46,13 +46,25 @@ func newAddress(o Options) (address, error) {
 		return addr, fmt.Errorf("%w: ARCHIVER_ENDPOINT must not have a path: the SDK cannot call it", extract.ErrOptions)
 	}
 	addr.scheme, addr.host = u.Scheme, u.Host
-	if own, ok := strings.CutSuffix(strings.ToLower(u.Hostname()), domain); ok {
-		account, region, _ := strings.Cut(own, ".")
-		// The suffix of endpoints in the cloud's internal network.
-		region = strings.TrimSuffix(region, "-internal")
-		addr.account, addr.region = cmp.Or(addr.account, account), cmp.Or(addr.region, region)
-	}
+	account, region := AccountOf(o.Endpoint)
+	addr.account, addr.region = cmp.Or(addr.account, account), cmp.Or(addr.region, region)
 	return addr, nil
+}
+
+// AccountOf returns the account and the region in the host name of an endpoint; empty if the
+// name is none of the service's own.
+func AccountOf(endpoint string) (account, region string) {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return "", ""
+	}
+	own, ok := strings.CutSuffix(strings.ToLower(u.Hostname()), domain)
+	if !ok {
+		return "", ""
+	}
+	account, region, _ = strings.Cut(own, ".")
+	// The suffix of endpoints in the cloud's internal network.
+	return account, strings.TrimSuffix(region, "-internal")
 }
 
 // A functionName is the API's name of a function.

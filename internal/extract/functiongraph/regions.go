@@ -2,6 +2,8 @@ package functiongraph
 
 import (
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/functiongraph/v2/region"
@@ -14,6 +16,25 @@ import (
 // Only eu-de has FunctionGraph (page: Regions and Endpoints, Open Telekom Cloud).
 var otcRegions = map[string]struct{ api, iam string }{
 	"eu-de": {"https://functiongraph.eu-de.otc.t-systems.com", "https://iam.eu-de.otc.t-systems.com"},
+}
+
+// domains are those of the service in all regions: functiongraph.REGION.DOMAIN (the SDK's
+// tables, and the page above).
+var domains = []string{"myhuaweicloud.com", "myhuaweicloud.eu", "otc.t-systems.com"}
+
+// RegionOf returns the region in the host name of an endpoint; empty if the name is none of
+// the service's own.
+func RegionOf(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return ""
+	}
+	service, rest, _ := strings.Cut(strings.ToLower(u.Hostname()), ".")
+	region, domain, _ := strings.Cut(rest, ".")
+	if service != "functiongraph" || !slices.Contains(domains, domain) {
+		return ""
+	}
+	return region
 }
 
 // globalIAM is Huawei Cloud's identity service for regions without their own, as

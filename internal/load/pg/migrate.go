@@ -50,21 +50,20 @@ func (m *Migrator) Close() error { return m.provider.Close() }
 
 // A Migration is one step of the schema.
 type Migration struct {
-	Version int64
-	Name    string
+	migrations.Step
 	Applied bool
+	Newer   bool // of a newer archiver: this one knows nothing of it
 }
 
 // Up applies all missing steps, and returns them. A schema with steps that this version does
 // not know is an error.
-func (m *Migrator) Up(ctx context.Context) ([]Migration, error) {
+func (m *Migrator) Up(ctx context.Context) (applied []Migration, err error) {
 	results, err := m.provider.Up(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("migrate up: %w", migrating(err))
 	}
-	applied := make([]Migration, 0, len(results))
 	for _, r := range results {
-		applied = append(applied, Migration{Version: r.Source.Version, Name: r.Source.Path, Applied: true})
+		applied = append(applied, migrationOf(r.Source))
 	}
 	at, err := m.provider.GetDBVersion(ctx)
 	if err != nil {
@@ -72,9 +71,25 @@ func (m *Migrator) Up(ctx context.Context) ([]Migration, error) {
 	}
 	steps := m.provider.ListSources()
 	if known := steps[len(steps)-1].Version; at > known {
-		return applied, refuse("a newer version of archiver has made the schema: it is at step %d, and this version knows %d: start the newer version", at, known)
+		return applied, newerSchema(at, known)
 	}
 	return applied, nil
+}
+
+func newerSchema(at, known int64) error {
+	return refuse("a newer version of archiver has made the schema: it is at step %d, and this version knows %d: start the newer version", at, known)
+}
+
+func migrationOf(s *goose.Source) Migration {
+	return Migration{Step: migrations.Step{Version: s.Version, Name: s.Path}, Applied: true}
+}
+
+// Down takes a step back. The data in its tables is lost.
+func (m *Migrator) Down(ctx context.Context, step Migration) error {
+	if _, err := m.provider.ApplyVersion(ctx, step.Version, false); err != nil {
+		return fmt.Errorf("take back %s: %w", step.Name, migrating(err))
+	}
+	return nil
 }
 
 // migrating marks the errors by which database/sql says that a connection was lost.
@@ -83,18 +98,6 @@ func migrating(err error) error {
 		return lost(err)
 	}
 	return err
-}
-
-// Down reverts the newest step. The data in its tables is lost.
-func (m *Migrator) Down(ctx context.Context) (Migration, error) {
-	r, err := m.provider.Down(ctx)
-	if errors.Is(err, goose.ErrNoNextVersion) {
-		return Migration{}, errors.New("migrate down: no step is applied")
-	}
-	if err != nil {
-		return Migration{}, fmt.Errorf("migrate down: %w", migrating(err))
-	}
-	return Migration{Version: r.Source.Version, Name: r.Source.Path}, nil
 }
 
 // Migrations lists all steps of the archive's schema. It only reads.
@@ -116,9 +119,26 @@ func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
 	}
 	all := make([]Migration, 0, len(steps))
 	for _, step := range steps {
-		all = append(all, Migration{step.Version, step.Name, slices.Contains(applied, step.Version)})
+		all = append(all, Migration{Step: step, Applied: slices.Contains(applied, step.Version)})
+	}
+	last := steps[len(steps)-1].Version
+	slices.Sort(applied)
+	for _, version := range slices.Compact(applied) {
+		if version > last {
+			all = append(all, Migration{Step: migrations.Step{Version: version, Name: fmt.Sprintf("%05d", version)}, Applied: true, Newer: true})
+		}
 	}
 	return all, nil
+}
+
+// Known returns an error if a newer version has migrated the database.
+func (db *DB) Known(ctx context.Context) error {
+	steps, err := db.Migrations(ctx)
+	if err != nil || !steps[len(steps)-1].Newer {
+		return err
+	}
+	known := slices.IndexFunc(steps, func(step Migration) bool { return step.Newer })
+	return newerSchema(steps[len(steps)-1].Version, steps[known-1].Version)
 }
 
 // MigrateUp applies all missing steps, and returns them.

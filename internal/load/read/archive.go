@@ -4,7 +4,9 @@ package read
 
 import (
 	"context"
+	_ "embed" // statements
 	"fmt"
+	"strings"
 
 	"archiver/internal/load/pg"
 )
@@ -43,19 +45,48 @@ func (a *Archive) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Records returns how many records are archived.
+func (a *Archive) Records(ctx context.Context) (records int64, err error) {
+	err = a.db.Pool.QueryRow(ctx, `SELECT COALESCE(sum(records), 0) FROM window_days`).Scan(&records)
+	if err != nil {
+		return 0, fmt.Errorf("count the records: %w", err)
+	}
+	return records, nil
+}
+
 // MayWrite says why this role cannot archive, or nothing.
 func (a *Archive) MayWrite(ctx context.Context) error {
-	var may bool
+	var owns, creates bool
 	var role, owner string
 	err := a.db.Pool.QueryRow(ctx, `
-		SELECT pg_has_role(relowner, 'USAGE'), current_user, pg_get_userbyid(relowner)
+		SELECT pg_has_role(relowner, 'USAGE'), has_schema_privilege($1, 'USAGE, CREATE'), current_user, pg_get_userbyid(relowner)
 		  FROM pg_class
-		 WHERE oid = to_regclass('windows')`).Scan(&may, &role, &owner)
+		 WHERE oid = to_regclass('windows')`, a.db.Schema.Days).Scan(&owns, &creates, &role, &owner)
 	switch {
 	case err != nil:
 		return fmt.Errorf("ask the database: %w", err)
-	case !may:
+	case !owns:
 		return fmt.Errorf("the role %s may only read: to archive, connect as %s, who owns the archive", role, owner)
+	case !creates:
+		return fmt.Errorf("the role %s may not create the tables of days: GRANT USAGE, CREATE ON SCHEMA %s TO %[1]s", role, a.db.Schema.Days)
+	}
+	return nil
+}
+
+//go:embed mayread.sql
+var selectUnreadable string
+
+// MayRead says what of the archive this role cannot read, or nothing.
+func (a *Archive) MayRead(ctx context.Context) error {
+	var role string
+	var unreadable []string
+	s := a.db.Schema
+	err := a.db.Pool.QueryRow(ctx, selectUnreadable, pg.Args{"schemas": []string{s.People, s.Internal, s.Days}}).Scan(&role, &unreadable)
+	switch {
+	case err != nil:
+		return fmt.Errorf("ask the database: %w", err)
+	case len(unreadable) > 0:
+		return fmt.Errorf("the role %s may not read %s: GRANT archiver_reader TO %[1]s", role, strings.Join(unreadable, ", "))
 	}
 	return nil
 }

@@ -4,8 +4,9 @@ WITH looked_up AS MATERIALIZED ( -- each time once
     SELECT *, LEAST(complete_from, expired_from) AS decided_from, GREATEST(complete_to, expired_to) AS decided_to
       FROM looked_up
 )
-SELECT f.function_id, f.provider, f.region, f.project_id, f.function_urn, f.function_name,
+SELECT f.function_id, COALESCE(f.source_id, 0), f.provider, f.region, f.project_id, f.function_urn, f.function_name,
        f.first_seen, f.gone_at, f.missing_since,
+       f.standing, f.excluded_since, f.ignored_at, f.ignored_by, f.ignored_reason,
        COALESCE(t.windows, 0), COALESCE(t.complete, 0), COALESCE(t.open, 0),
        COALESCE(t.short, 0), COALESCE(t.failed, 0), COALESCE(stuck.windows, 0), COALESCE(t.gone, 0),
        COALESCE(t.expired, 0), COALESCE(t.missed, 0),

@@ -1,6 +1,7 @@
 package read_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 func TestOverview(t *testing.T) {
 	t.Parallel()
 	a := loadtest.New(t, load.New)
-	if f, err := a.Read.Overview(t.Context(), loadtest.Later, nil); err != nil || len(f.Providers) != 0 || f.LastSuccess != nil {
+	if f, err := a.Read.Overview(t.Context(), loadtest.Noted, read.Times{Given: time.Hour}); err != nil || len(f.Sources) != 0 || f.Verdict.Level != read.Warning {
 		t.Errorf("an empty archive has %+v, %v", f, err)
 	}
 	at := func(h int) time.Time { return loadtest.Today.Add(time.Duration(h) * time.Hour) }
@@ -49,44 +50,43 @@ func TestOverview(t *testing.T) {
 	}
 	loadtest.Keep(t, two, loadtest.Answer(loadtest.Told("urn:two", 1, at(0), false)), at(1))
 
-	f, err := a.Read.Overview(t.Context(), loadtest.Later, map[string]time.Time{"functiongraph": at(3), "functioncompute": at(0)})
+	f, err := a.Read.Overview(t.Context(), loadtest.Noted, read.Times{Given: loadtest.Noted.Sub(at(3))})
 	if err != nil {
 		t.Fatal(err)
 	}
 	oldest, due, started := at(2), at(3), at(1)
-	want := []read.ProviderOverview{{
-		Provider: "functiongraph", Listed: 2, Gone: 1, StatusOff: 1,
+	want := []read.SourceOverview{{
+		Name: strings.Join([]string{loadtest.Source.Provider, loadtest.Source.Region, loadtest.Source.ProjectID}, "/"), Wanted: 2, Gone: 1, StatusOff: 1,
 		WindowsPending: 1, WindowsPartial: 2, WindowsComplete: 6, WindowsShort: 1, WindowsFailed: 3, WindowsGone: 3,
-		WindowsExpired: 2, WindowsMissed: 1, WindowsStuck: 1, ListsNotWhole: 1,
+		WindowsExpired: 2, WindowsMissed: 1, WindowsStuck: 1,
 		Records: 4, InFlight: 2, Rejected: 1, OldestIncomplete: &oldest, OldestDue: &due, OldestInFlight: &started,
 	}}
-	if diff := cmp.Diff(want, f.Providers); diff != "" {
+	if diff := cmp.Diff(want, f.Sources); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	f, err = a.Read.Overview(t.Context(), loadtest.Later, map[string]time.Time{"functioncompute": at(0)})
-	if err != nil || f.Providers[0].OldestDue != nil || f.Providers[0].OldestIncomplete == nil {
-		t.Errorf("where nobody knows what the source has: %+v, %v", f.Providers, err)
+	var about []string
+	for _, r := range f.Verdict.Sources[0].Reasons {
+		about = append(about, r.About+" "+string(r.Level))
+	}
+	if diff := cmp.Diff([]string{"hours bad", "missed bad", "list bad"}, about); diff != "" {
+		t.Errorf("the verdict is about (-want +got):\n%s", diff)
+	}
+	// Nothing is wrong with functions that nobody wants, and nobody asks for records that
+	// have outlived the longest life.
+	a.Exec(`UPDATE functions SET excluded_since = $1 WHERE function_name = 'one'`, loadtest.Noted)
+	a.Exec(`UPDATE functions SET ignored_at = $1 WHERE function_name = 'two'`, loadtest.Noted)
+	a.Exec(`UPDATE source_lists SET whole = true`)
+	a.Exec(`UPDATE windows SET recheck_at = NULL`)
+	if f, err = a.Read.Overview(t.Context(), loadtest.Noted, read.Times{Given: loadtest.Noted.Sub(at(3))}); err != nil {
+		t.Fatal(err)
+	}
+	want[0].Wanted, want[0].Excluded, want[0].Ignored, want[0].StatusOff = 0, 1, 1, 0
+	want[0].WindowsPending, want[0].WindowsPartial, want[0].WindowsShort, want[0].WindowsFailed, want[0].WindowsMissed, want[0].WindowsStuck = 0, 0, 0, 0, 0, 0
+	want[0].OldestIncomplete, want[0].OldestDue, want[0].OldestInFlight = nil, nil, nil
+	if diff := cmp.Diff(want, f.Sources); diff != "" || f.Verdict.Level != read.OK {
+		t.Errorf("without wanted functions: %s %s (-want +got):\n%s", f.Verdict.Level, f.Verdict.Text, diff)
 	}
 	if counted := a.Rows(`SELECT state, count(*) FROM windows WHERE planned GROUP BY state ORDER BY state`); len(counted) != 7 {
 		t.Errorf("the windows are %v: not in every state", counted)
-	}
-}
-
-// The last success is that of run or once, not of a backfill, and not of a run that
-// left something.
-func TestOverviewLastSuccess(t *testing.T) {
-	t.Parallel()
-	a := loadtest.New(t, load.New)
-	for i, run := range []struct{ asked, outcome string }{
-		{"run", "complete"}, {"once", "complete"}, {"run", "incomplete"}, {"backfill", "complete"}, {"run", "failed"},
-	} {
-		a.Exec(`INSERT INTO runs (asked_by, range_from, range_to, started_at, finished_at, outcome) VALUES ($1, $2, $2, $2, $3, $4)`,
-			run.asked, loadtest.Today, loadtest.Today.Add(time.Duration(i)*time.Hour), run.outcome)
-	}
-	a.Exec(`INSERT INTO runs (asked_by, range_from, range_to, started_at, finished_at, outcome) VALUES ('run', $1, $1, $1, $1, 'complete')`, loadtest.Later.AddDate(1, 0, 0))
-	a.Exec(`INSERT INTO runs (asked_by, range_from, range_to, started_at) VALUES ('run', $1, $1, $1)`, loadtest.Today)
-	f, err := a.Read.Overview(t.Context(), loadtest.Later, nil)
-	if err != nil || f.LastSuccess == nil || !f.LastSuccess.Equal(loadtest.Today.Add(time.Hour)) {
-		t.Errorf("the last success was %v (%v), want that of once", f.LastSuccess, err)
 	}
 }

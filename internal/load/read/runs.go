@@ -3,7 +3,6 @@ package read
 import (
 	"context"
 	_ "embed" // statements
-	"fmt"
 	"time"
 
 	"archiver/internal/load/pg"
@@ -13,6 +12,7 @@ import (
 type Run struct {
 	ID       int64      `json:"run_id"`
 	AskedBy  string     `json:"asked_by"`
+	Source   *string    `json:"source,omitempty"`
 	From     time.Time  `json:"range_from"`
 	To       time.Time  `json:"range_to"`
 	Started  time.Time  `json:"started_at"`
@@ -50,14 +50,4 @@ type LockWait = pg.LockWait
 // LockWaits are such sessions on the server that answers.
 func (s *Snapshot) LockWaits(ctx context.Context) ([]LockWait, error) {
 	return pg.LockWaits(ctx, s.tx, pg.LongWait)
-}
-
-// GoesOn reports whether run or once has ever kept this archive. If not, only
-// backfill has filled it, and no hour after the last planned one is expected.
-func (s *Snapshot) GoesOn(ctx context.Context) (goesOn bool, err error) {
-	err = s.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM runs WHERE asked_by IN ('run', 'once'))`).Scan(&goesOn)
-	if err != nil {
-		return false, fmt.Errorf("ask which runs there were: %w", err)
-	}
-	return goesOn, nil
 }

@@ -36,6 +36,7 @@ func (a *Archive) Snapshot(ctx context.Context, f func(*Snapshot) error) (err er
 // UTC. The JSON is that of archiver status --json.
 type Function struct {
 	ID        int32      `json:"-"`
+	SourceID  int32      `json:"-"` // the source that reads it; 0 if none is noted
 	Provider  string     `json:"provider"`
 	Region    string     `json:"region"`
 	Project   string     `json:"-"`
@@ -46,6 +47,13 @@ type Function struct {
 	// MissingSince is since when whole lists of the source do not name the function: it
 	// is probably deleted.
 	MissingSince *time.Time `json:"missing_since,omitempty"`
+	// Standing is wanted, or why nothing is expected of the function: missing, gone,
+	// excluded (by --functions) or ignored.
+	Standing      string     `json:"standing"`
+	ExcludedSince *time.Time `json:"excluded_since,omitempty"`
+	IgnoredAt     *time.Time `json:"ignored_at,omitempty"`
+	IgnoredBy     *string    `json:"ignored_by,omitempty"`
+	IgnoredReason *string    `json:"ignored_reason,omitempty"`
 
 	Windows  int64 `json:"windows"`  // planned
 	Complete int64 `json:"complete"` // with windows that are off until CountOff
