@@ -17,7 +17,9 @@ func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	_, web := simulator(t, generated(t, 3, 30, 1))
 	nobody := httptest.NewServer(http.NotFoundHandler())
-	nobody.Close() // its port refuses connections now
+	nobody.Close()
+	// Nobody else listens there: another test may get this port of 127.0.0.1.
+	unreachable := strings.Replace(nobody.URL, "127.0.0.1", "127.0.0.2", 1)
 
 	backfill := []string{"backfill", "--from", "2026-03-29", "--to", "2026-03-30"}
 	for _, test := range []struct {
@@ -41,7 +43,7 @@ func TestExitCodes(t *testing.T) {
 			code: exitUsage, says: []string{"set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"},
 		},
 		{
-			name: "unreachable source", env: []string{"ARCHIVER_ENDPOINT=" + nobody.URL}, args: backfill,
+			name: "unreachable source", env: []string{"ARCHIVER_ENDPOINT=" + unreachable}, args: backfill,
 			code: exitIncomplete, says: []string{"connection refused", "ARCHIVER_ENDPOINT"},
 		},
 		{
